@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sign, attest and verify the models of an ONNX registry.
+
+The public API: the journeys (`check`, `verify`, `verify_file`, `sign`, `attest`, `release`,
+`hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
+`trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
+imported when it is first used: importing `provenance` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from provenance.config import Config, trust_from_file, trust_from_keys
+    from provenance.config import load as load_config
+    from provenance.errors import (
+        InputError,
+        ProvenanceError,
+        UnavailableError,
+        VerificationError,
+    )
+    from provenance.gate.finding import Finding, Report, Severity, Verdict
+    from provenance.journeys.check import check
+    from provenance.journeys.hashing import Hashes, hash_models
+    from provenance.journeys.sign import attest, release, sign
+    from provenance.journeys.verify import verify, verify_file
+    from provenance.signing.keyed import open_signer
+    from provenance.signing.trust import Trust, TrustedKey
+    from provenance.version import __version__
+
+_WHERE = {
+    "check": ("provenance.journeys.check", "check"),
+    "verify": ("provenance.journeys.verify", "verify"),
+    "verify_file": ("provenance.journeys.verify", "verify_file"),
+    "sign": ("provenance.journeys.sign", "sign"),
+    "attest": ("provenance.journeys.sign", "attest"),
+    "release": ("provenance.journeys.sign", "release"),
+    "hash_models": ("provenance.journeys.hashing", "hash_models"),
+    "Hashes": ("provenance.journeys.hashing", "Hashes"),
+    "Config": ("provenance.config", "Config"),
+    "load_config": ("provenance.config", "load"),
+    "trust_from_file": ("provenance.config", "trust_from_file"),
+    "trust_from_keys": ("provenance.config", "trust_from_keys"),
+    "open_signer": ("provenance.signing.keyed", "open_signer"),
+    "Trust": ("provenance.signing.trust", "Trust"),
+    "TrustedKey": ("provenance.signing.trust", "TrustedKey"),
+    "Finding": ("provenance.gate.finding", "Finding"),
+    "Report": ("provenance.gate.finding", "Report"),
+    "Severity": ("provenance.gate.finding", "Severity"),
+    "Verdict": ("provenance.gate.finding", "Verdict"),
+    "InputError": ("provenance.errors", "InputError"),
+    "ProvenanceError": ("provenance.errors", "ProvenanceError"),
+    "UnavailableError": ("provenance.errors", "UnavailableError"),
+    "VerificationError": ("provenance.errors", "VerificationError"),
+    "__version__": ("provenance.version", "__version__"),
+}
+
+__all__ = [
+    "Config",
+    "Finding",
+    "Hashes",
+    "InputError",
+    "ProvenanceError",
+    "Report",
+    "Severity",
+    "Trust",
+    "TrustedKey",
+    "UnavailableError",
+    "Verdict",
+    "VerificationError",
+    "__version__",
+    "attest",
+    "check",
+    "hash_models",
+    "load_config",
+    "open_signer",
+    "release",
+    "sign",
+    "trust_from_file",
+    "trust_from_keys",
+    "verify",
+    "verify_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'provenance' has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much is read, at most. Everything that is read is hostile until shown otherwise.
+
+Sizes are bytes. Each is far above what an honest file needs, and small enough that a hostile one
+costs neither memory nor minutes.
+"""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+REGISTRY = 32 * MIB
+"""A row takes about 1 KiB: room for 30,000 models."""
+
+DOCUMENT = 4 * MIB
+"""Sidecars, ensemble manifests, gate verdicts, configuration."""
+
+BUNDLE = 16 * MIB
+"""What the Sigstore clients accept as a bundle."""
+
+KEY = 64 * KIB
+"""A PEM file with one key."""
+
+ONNX = 2048 * MIB
+"""protobuf cannot encode a larger message; larger models keep weights in external data."""
+
+ONNX_STRUCTURE = 64 * MIB
+"""An ONNX file without its weights: names, shapes, attributes."""
+
+ONNX_FIELDS = 2_000_000
+"""Fields of large ONNX messages that are walked one by one: nodes and tensors, a few seconds."""
+
+EXTERNAL_FILES = 10_000
+"""External-data files of one model."""
+
+FOLDER_ENTRIES = 200_000
+"""Files looked at when the registry's folder is searched for strays."""
+
+CONSUMER_REGISTRY = 1 * MIB
+"""The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one `.onnx` file says: IR version, opsets, inputs, outputs, external data.
+
+The file is read once, front to back: every byte is hashed, weights are passed over, and what is
+left (names, shapes, attributes) is parsed by protobuf with ONNX's own message definitions. Memory
+therefore does not grow with the model, and the facts are those of the bytes that were hashed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from provenance.artifacts import limits
+from provenance.artifacts.digest import Digest, HashingReader
+from provenance.artifacts.onnx_wire import MalformedMessageError, without_weights
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+EXTERNAL = 1
+"""`TensorProto.DataLocation.EXTERNAL` (onnx.proto)."""
+
+
+class NotOnnxError(ValueError):
+    """The bytes are not an ONNX model. The message says why; `digest` is of the whole file."""
+
+    def __init__(self, message: str, digest: Digest) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An input or output: its element type and shape (int, symbol, or None for unknown)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...] | None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.name}: {self.dtype}"
+        dims = ", ".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.name}: {self.dtype} [{dims}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalReference:
+    """A file that holds tensors of a model. `end` is the first byte that need not be there."""
+
+    location: str
+    end: int
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFacts:
+    """What the gate needs to know of a model. Opsets are by domain, "" being ONNX's own."""
+
+    ir_version: int
+    opsets: Mapping[str, int]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    external: tuple[ExternalReference, ...]
+
+
+def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
+    """The digest and facts of the ONNX model in `stream`, an unbuffered file of `size` bytes.
+
+    Raises:
+        NotOnnxError: The bytes are not an ONNX model.
+        OSError: They cannot be read.
+    """
+    reader = HashingReader(stream)
+    reason: str | None = None
+    skeleton = b""
+    if size > limits.ONNX:
+        reason = f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
+    elif size == 0:
+        reason = "the file is empty"
+    else:
+        try:
+            skeleton = without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
+        except (MalformedMessageError, EOFError) as e:
+            reason = str(e) or "it ends in the middle of a field: truncated?"
+    reader.drain()
+    digest = reader.digest()
+    if skeleton.startswith(LFS_POINTER):
+        reason = "a Git LFS pointer, not the model; run `git lfs pull`"
+    if reason is None:
+        try:
+            return digest, _facts(_model(skeleton))
+        except MalformedMessageError as e:
+            reason = str(e)
+    raise NotOnnxError(reason, digest)
+
+
+def _model(skeleton: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = _messages().ModelProto.FromString(skeleton)
+    except DecodeError as e:
+        raise MalformedMessageError("protobuf cannot decode it") from e
+    # Any empty or short string decodes as some protobuf message; these three every model has.
+    if model.ir_version <= 0:
+        raise MalformedMessageError("it has no ir_version")
+    if not model.HasField("graph"):
+        raise MalformedMessageError("it has no graph")
+    if not model.opset_import:
+        raise MalformedMessageError("it imports no opset")
+    return model
+
+
+def _facts(model: Any) -> OnnxFacts:
+    weights = {t.name for t in model.graph.initializer}
+    return OnnxFacts(
+        ir_version=int(model.ir_version),
+        opsets={str(o.domain): int(o.version) for o in model.opset_import},
+        inputs=tuple(_spec(v) for v in model.graph.input if v.name not in weights),
+        outputs=tuple(_spec(v) for v in model.graph.output),
+        external=tuple(_external(model)),
+    )
+
+
+def _spec(value: Any) -> TensorSpec:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        return TensorSpec(value.name, kind or "unknown", None)
+    tensor = value.type.tensor_type
+    names = _messages().TensorProto.DataType
+    known = tensor.elem_type in names.values()
+    dtype = names.Name(tensor.elem_type).lower() if known else f"type {tensor.elem_type}"
+    if not tensor.HasField("shape"):
+        return TensorSpec(value.name, dtype, None)
+    return TensorSpec(value.name, dtype, tuple(_dim(d) for d in tensor.shape.dim))
+
+
+def _dim(dim: Any) -> int | str | None:
+    match dim.WhichOneof("value"):
+        case "dim_value":
+            return int(dim.dim_value)
+        case "dim_param":
+            return str(dim.dim_param) or None
+        case _:
+            return None
+
+
+def _external(model: Any) -> Iterator[ExternalReference]:
+    """One reference per file, with the furthest byte that any tensor needs of it."""
+    found: dict[str, ExternalReference] = {}
+    for tensor in _tensors(model):
+        if tensor.data_location != EXTERNAL and not tensor.external_data:
+            continue
+        entries = {e.key: e.value for e in tensor.external_data}
+        location = entries.get("location", "")
+        end = _count(entries, "offset", tensor) + _count(entries, "length", tensor)
+        known = found.get(location)
+        if known is None or end > known.end:
+            found[location] = ExternalReference(location, end, str(tensor.name))
+        if len(found) > limits.EXTERNAL_FILES:
+            raise MalformedMessageError(
+                f"it names more than {limits.EXTERNAL_FILES:,} external files"
+            )
+    yield from found.values()
+
+
+def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
+    text = entries.get(key, "0")
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        raise MalformedMessageError(
+            f"external data of tensor {tensor.name!r}: {key} {text[:40]!r} is not a byte count"
+        )
+    return int(text)
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every tensor anywhere below `message`: initializers, attributes, subgraphs, functions, …
+
+    It follows the message definitions instead of a list of known places, so that no place where
+    ONNX allows a tensor is forgotten.
+    """
+    stack = [message]
+    while stack:
+        here = stack.pop()
+        if here.DESCRIPTOR.full_name == _messages().TensorProto.DESCRIPTOR.full_name:
+            yield here
+            continue
+        for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
+            if repeated:
+                stack.extend(getattr(here, name))
+            elif here.HasField(name):
+                stack.append(getattr(here, name))
+
+
+@cache
+def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
+    """The fields of a message type below which a tensor can stand, and whether each repeats."""
+
+    def reaches(d: Any, seen: frozenset[str]) -> bool:
+        if d.full_name == _messages().TensorProto.DESCRIPTOR.full_name:
+            return True
+        return d.full_name not in seen and any(
+            f.message_type is not None and reaches(f.message_type, seen | {d.full_name})
+            for f in d.fields
+        )
+
+    return tuple(
+        (f.name, f.is_repeated)
+        for f in descriptor.fields
+        if f.message_type is not None and reaches(f.message_type, frozenset())
+    )
+
+
+@cache
+def _messages() -> ModuleType:
+    """ONNX's generated protobuf messages, without the rest of the `onnx` package.
+
+    `import onnx` also loads numpy, ml_dtypes and the C++ checker: five times the start-up of
+    `provenance check`, for nothing that it uses. Loading the one generated module by its file is
+    the only use of a name that `onnx` does not document; tests/artifacts/test_onnx_model.py fails
+    when it moves, and then the documented package is used.
+    """
+    loaded = sys.modules.get("onnx.onnx_ml_pb2")
+    if loaded is not None:
+        return loaded
+    package = importlib.util.find_spec("onnx")
+    folders = package.submodule_search_locations if package is not None else None
+    for folder in folders or ():
+        path = Path(folder) / "onnx_ml_pb2.py"
+        spec = importlib.util.spec_from_file_location("provenance_onnx_ml_pb2", path)
+        if path.is_file() and spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    import onnx
+
+    return onnx

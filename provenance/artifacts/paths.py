@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening files below a root, and nowhere else.
+
+A path in a registry, a sidecar or a model is a claim by whoever wrote that file. `Tree` opens it
+only if it stays below the root after every link is resolved, and only if it is a regular file:
+a FIFO would hang the gate, a device would never end. The walk goes folder by folder with
+`O_NOFOLLOW`, so that swapping a folder for a link between check and open fails instead of escaping.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from provenance.errors import InputError
+
+
+class Trouble(enum.Enum):
+    """Why a path did not become an open file."""
+
+    MISSING = "missing"
+    UNSAFE = "unsafe"
+    IRREGULAR = "irregular"
+    UNREADABLE = "unreadable"
+    TOO_LARGE = "too large"
+
+
+class FileError(InputError):
+    """A path that cannot be opened as the regular file below the root that it should be.
+
+    Attributes:
+        trouble: The kind of trouble, for callers that turn it into a finding.
+        path: The path relative to the root, as far as it is known.
+    """
+
+    def __init__(self, trouble: Trouble, path: str, message: str, *, help: str | None = None):
+        super().__init__(message, help=help)
+        self.trouble = trouble
+        self.path = path
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_HAS_DIR_FD = os.open in os.supports_dir_fd
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A folder below which files are opened. `root` is absolute and free of links."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> Tree:
+        """The tree below `folder`.
+
+        Raises:
+            InputError: `folder` is not a folder.
+        """
+        root = Path(os.path.realpath(folder))
+        if not root.is_dir():
+            raise InputError(f"{folder}: not a folder")
+        return cls(root)
+
+    def resolve(self, path: str) -> str:
+        """`path` (relative, `/`-separated) as a normal path below the root, links resolved.
+
+        Raises:
+            FileError: The path is empty, absolute, holds a NUL or a backslash, or leaves the root.
+        """
+        reason = unsafe_reason(path)
+        if reason is not None:
+            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason}")
+        normal = os.path.normpath(path)
+        if normal == ".." or normal.startswith("../"):
+            raise FileError(Trouble.UNSAFE, path, f"{path!r} leaves the repository")
+        try:
+            real = os.path.realpath(self.root / normal)
+        except (OSError, ValueError) as e:
+            raise FileError(Trouble.UNREADABLE, path, f"{path!r}: {e}") from e
+        relative = os.path.relpath(real, self.root)
+        if relative == ".." or relative.startswith(f"..{os.sep}"):
+            raise FileError(
+                Trouble.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
+            )
+        return relative.replace(os.sep, "/")
+
+    def open(self, path: str) -> BinaryIO:
+        """The regular file at `path`, open for reading, unbuffered.
+
+        Raises:
+            FileError: It is missing, not below the root, not a regular file, or not readable.
+        """
+        relative = self.resolve(path)
+        try:
+            descriptor = self._open_descriptor(relative)
+        except OSError as e:
+            raise _trouble_of(e, path) from e
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                raise FileError(
+                    Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file"
+                )
+            return os.fdopen(descriptor, "rb", buffering=0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def read(self, path: str, limit: int) -> bytes:
+        """All bytes of the file at `path`, at most `limit`.
+
+        Raises:
+            FileError: As `open`, or the file is larger than `limit`.
+        """
+        with self.open(path) as stream:
+            return read_bounded(stream, limit, path)
+
+    def exists(self, path: str) -> bool:
+        """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
+        return unsafe_reason(path) is None and os.path.lexists(self.root / os.path.normpath(path))
+
+    def _open_descriptor(self, relative: str) -> int:
+        flags = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY
+        if not _HAS_DIR_FD:  # Windows: no walk by descriptor; resolve() has refused what leaves
+            return os.open(self.root / relative, flags)
+        *folders, name = relative.split("/")
+        here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        try:
+            for folder in folders:
+                below = os.open(folder, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=here)
+                os.close(here)
+                here = below
+            return os.open(name, flags, dir_fd=here)
+        finally:
+            os.close(here)
+
+
+def unsafe_reason(path: str) -> str | None:
+    """Why `path` may not be opened, whatever lies on disk; None where it may be tried."""
+    if not path:
+        return "is empty"
+    if "\0" in path:
+        return "holds a NUL"
+    if "\\" in path:
+        return "holds a backslash; paths here use '/'"
+    if path.startswith("/") or (len(path) > 1 and path[1] == ":"):
+        return "is an absolute path"
+    return None
+
+
+def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:
+    """The rest of `stream`, refused if it is more than `limit` bytes.
+
+    Raises:
+        FileError: More than `limit` bytes, or an I/O error.
+    """
+    parts: list[bytes] = []
+    left = limit + 1
+    while left > 0:
+        try:
+            part = stream.read(min(left, 1 << 20))
+        except OSError as e:
+            raise _trouble_of(e, path) from e
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        left -= len(part)
+    raise FileError(
+        Trouble.TOO_LARGE, path, f"{path!r} is larger than {limit:,} bytes, the most that is read"
+    )
+
+
+def join(folder: str, path: str) -> str:
+    """`path` as seen from the root, where `path` is relative to `folder` (both `/`-separated)."""
+    if folder in ("", "."):
+        return os.path.normpath(path) if path and unsafe_reason(path) is None else path
+    return os.path.normpath(f"{folder}/{path}") if unsafe_reason(path) is None else path
+
+
+def relative(folder: str, path: str) -> str:
+    """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
+    return os.path.relpath(path, folder or ".").replace(os.sep, "/")
+
+
+def _trouble_of(e: OSError, path: str) -> FileError:
+    if e.errno in (errno.ENOENT, errno.ENOTDIR):
+        return FileError(Trouble.MISSING, path, f"{path!r} does not exist")
+    if e.errno in (errno.ELOOP, errno.EMLINK):
+        return FileError(Trouble.UNSAFE, path, f"{path!r} changed into a link while it was read")
+    if e.errno == errno.ENXIO:
+        return FileError(Trouble.IRREGULAR, path, f"{path!r} is not a regular file")
+    return FileError(Trouble.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a FIFO"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sidecar: `<stem>.json` beside a model, its inference contract and its training record.
+
+Everything in it is a claim. The properties give a claim where it has the expected type and None
+otherwise; which claims must agree with the model's bytes is for the rules to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from provenance.artifacts.digest import Digest
+from provenance.artifacts.strict_json import JsonPath, Position, SourceMap
+
+_ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON object on disk. `path` is relative to the root; `text` is what was hashed."""
+
+    path: str
+    digest: Digest
+    text: str
+    value: Mapping[str, Any]
+
+    def locate(self, *path: str | int) -> Position:
+        """Where the value at `path` stands, or the start of the file."""
+        member = self._source.find(path)
+        return self._source.position(member.start) if member else Position(1, 1)
+
+    def get(self, *path: str) -> Any:
+        """The value at `path` through nested objects, None where there is none."""
+        here: Any = self.value
+        for step in path:
+            here = here.get(step) if isinstance(here, dict) else None
+        return here
+
+    def text_at(self, *path: str) -> str | None:
+        """The value at `path` where it is a string."""
+        value = self.get(*path)
+        return value if isinstance(value, str) else None
+
+    @cached_property
+    def _source(self) -> SourceMap:
+        return SourceMap(self.text)
+
+
+@dataclass(frozen=True)
+class WidthClaim:
+    """A width that a sidecar declares for one model input, and the member that declares it."""
+
+    member: JsonPath
+    width: int
+    input: str
+
+
+@dataclass(frozen=True)
+class Sidecar(Document):
+    """A sidecar. All widths are the size of an input's last dimension."""
+
+    @property
+    def claimed_sha256(self) -> str | None:
+        """The digest of the `.onnx` that the sidecar says it describes."""
+        return self.text_at("sha256")
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of an ensemble member."""
+        value = self.value.get("seed")
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    @property
+    def input_names(self) -> Sequence[str]:
+        """Declared input names, in order: `input_names`, or the single `input_name`."""
+        names = self.value.get("input_names")
+        if isinstance(names, list) and all(isinstance(n, str) for n in names):
+            return tuple(names)
+        name = self.value.get("input_name")
+        return (name,) if isinstance(name, str) else ()
+
+    @property
+    def width_claims(self) -> tuple[WidthClaim, ...]:
+        """Every width that the sidecar declares.
+
+        `feature_order` (or `features`) declares that of the first input. The codec block, the
+        second input, is declared by `codec_block_layout`, by `num_codecs` of the training recipe
+        and, where no layout says that more than the one-hot is in it, by `codec_vocab` or
+        `encoder_vocab`.
+        """
+        names = self.input_names
+        claims: list[WidthClaim] = []
+
+        def claim(at: int, *member: str) -> None:
+            value = self.get(*member)
+            width = len(value) if isinstance(value, list) else value
+            if at < len(names) and isinstance(width, int) and not isinstance(width, bool):
+                claims.append(WidthClaim(member, width, names[at]))
+
+        claim(0, "feature_order")
+        claim(0, "features")
+        claim(1, "codec_block_layout")
+        claim(1, "training_recipe", "num_codecs")
+        if self.layout_encoders is None:
+            claim(1, "codec_vocab")
+            claim(1, "encoder_vocab")
+        return tuple(claims)
+
+    @property
+    def layout_encoders(self) -> tuple[str, ...] | None:
+        """The encoders of `codec_block_layout`'s `encoder_onehot[NAME]` entries, in order."""
+        layout = self.value.get("codec_block_layout")
+        if not isinstance(layout, list):
+            return None
+        matches = (_ONEHOT.fullmatch(entry) for entry in layout if isinstance(entry, str))
+        return tuple(m.group(1) for m in matches if m is not None)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON, read strictly, and where each value stands in the text.
+
+The standard library parses; this module refuses what it lets through (NaN, infinities, duplicate
+keys, lone surrogates, bottomless nesting) and, only where a position is asked for, walks the text
+once more for the line and column of every member. No library that is still kept does both
+(docs/adr/0004-strict-json.md).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+JsonPath: TypeAlias = tuple[str | int, ...]
+
+
+class JsonError(ValueError):
+    """Text that is not strict JSON. The message says what and, where known, at which line."""
+
+
+class DuplicateKeyError(JsonError):
+    """An object names the same key twice; readers disagree about which value counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a text file: 1-based line and column, in characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Where one value stands: character offsets of the key (None in an array) and the value."""
+
+    path: JsonPath
+    key_start: int | None
+    start: int
+    end: int
+
+
+def decode(data: bytes) -> str:
+    """UTF-8 text without a byte-order mark. Raises JsonError."""
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise JsonError("starts with a byte-order mark; JSON is UTF-8 without one")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise JsonError(f"is not UTF-8 (byte {e.start})") from e
+
+
+def parse(text: str, *, allow_duplicate_keys: bool = False) -> Any:
+    """The value of strict JSON `text`.
+
+    With `allow_duplicate_keys` the last of two equal keys wins, as in most readers, and the caller
+    promises to report them (`SourceMap.duplicates`).
+
+    Raises:
+        DuplicateKeyError: An object has a key twice.
+        JsonError: Anything else that is not strict JSON.
+    """
+    hook = None if allow_duplicate_keys else _unique
+    try:
+        value = json.loads(
+            text, object_pairs_hook=hook, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except json.JSONDecodeError as e:
+        if not text.strip():
+            raise JsonError("is empty") from e
+        raise JsonError(f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
+    except RecursionError as e:
+        raise JsonError("is nested too deeply") from e
+    except JsonError:
+        raise
+    except ValueError as e:  # an integer of more than sys.get_int_max_str_digits() digits
+        raise JsonError(f"holds a number that cannot be read: {e}") from e
+    # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as e:
+            raise JsonError("holds half of a surrogate pair, which is no character") from e
+    return value
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """The object that strict JSON `data` holds. Raises JsonError, also for any other value."""
+    value = parse(decode(data))
+    if not isinstance(value, dict):
+        raise JsonError(f"holds {type_name(value)}, not an object")
+    return value
+
+
+def type_name(value: object) -> str:
+    """The JSON name of `value`'s type, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two JSON values are the same, types included: 1, 1.0 and true all differ."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@dataclass(frozen=True)
+class SourceMap:
+    """Where the values of a JSON text stand. Only for text that `parse` has accepted."""
+
+    text: str
+
+    def position(self, offset: int) -> Position:
+        """The line and column of a character offset."""
+        line = bisect_right(self._line_starts, offset)
+        return Position(line, offset - self._line_starts[line - 1] + 1)
+
+    def find(self, path: JsonPath) -> Member | None:
+        """Where the value at `path` stands, None where there is none."""
+        return self._members.get(path)
+
+    @property
+    def duplicates(self) -> tuple[Member, ...]:
+        """The second and further members of equal key, in the order of the text."""
+        return self._walk[1]
+
+    @property
+    def _members(self) -> Mapping[JsonPath, Member]:
+        return self._walk[0]
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(m.end() for m in re.finditer("\n", self.text))]
+
+    @cached_property
+    def _walk(self) -> tuple[dict[JsonPath, Member], tuple[Member, ...]]:
+        members: dict[JsonPath, Member] = {}
+        duplicates: list[Member] = []
+        open_values: list[_Open] = []
+        key: str | None = None
+        key_start: int | None = None
+
+        def place() -> tuple[JsonPath, int | None]:
+            if not open_values:
+                return (), None
+            parent = open_values[-1]
+            step = parent.next_index if key is None else key
+            return (*parent.member_path, step), key_start
+
+        def record(member: Member) -> None:
+            if member.path in members:
+                duplicates.append(member)
+            members[member.path] = member
+
+        for token in _TOKEN.finditer(self.text):
+            kind = token.lastgroup
+            start, end = token.span(kind) if kind else token.span()
+            if kind == "open":
+                path, at = place()
+                open_values.append(_Open(path, at, start, self.text[start] == "["))
+                key = key_start = None
+            elif kind == "close":
+                done = open_values.pop()
+                record(Member(done.member_path, done.key_start, done.start, end))
+                key = key_start = None
+            elif kind == "comma":
+                open_values[-1].next_index += 1
+                key = key_start = None
+            elif kind == "key":
+                raw = token.group("key")
+                key, key_start = json.loads(raw), start
+            else:
+                path, at = place()
+                record(Member(path, at, start, end))
+        return members, tuple(duplicates)
+
+
+@dataclass(slots=True)
+class _Open:
+    member_path: JsonPath
+    key_start: int | None
+    start: int
+    is_array: bool
+    next_index: int = 0
+
+
+# Runs only over text that json.loads has accepted, so it needs to recognise, not to validate.
+_STRING = r'"(?:[^"\\]++|\\.)*+"'
+_TOKEN = re.compile(
+    rf"(?P<open>[\[{{])|(?P<close>[\]}}])|(?P<comma>,)|(?P<key>{_STRING})(?=[ \t\r\n]*+:)"
+    rf"|(?P<string>{_STRING})|(?P<scalar>[^\s,:\[\]{{}}\"]++)"
+)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise DuplicateKeyError(f"has the key {key[:80]!r} twice in one object")
+            seen.add(key)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise JsonError(f"holds {name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise JsonError(f"holds the number {text[:40]}, which is out of range")
+    return value

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The predicate types of this project's statements, and their predicates.
+
+Each is documented in docs/predicates/ and has a JSON Schema in `provenance.schemas`, which every
+predicate must satisfy before it is signed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.artifacts.sidecar import Sidecar
+from provenance.attestations.statement import Statement, StatementError, Subject, descriptors
+
+REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
+"""The row bundle: one row of a registry, verbatim, over all of its model files."""
+
+SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
+"""The seed attestation (https://slsa.dev/spec/v1.1/provenance)."""
+
+SLSA_SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
+"""The release summary (https://slsa.dev/spec/v1.1/verification_summary)."""
+
+SEED_BUILD_TYPE: Final = "https://onnx-provenance.dev/build-types/ensemble-seed/v1"
+BUILDER: Final = "https://onnx-provenance.dev/builders/recorded/v1"
+VERIFIER: Final = "https://onnx-provenance.dev/verifiers/onnx-provenance/v1"
+DEFERRALS_FIELD: Final = "https://onnx-provenance.dev/fields/deferrals"
+"""An extension field of the summary: SLSA asks that such fields are named by URIs."""
+
+SCHEMAS: Final[Mapping[str, str]] = {
+    REGISTRY_ROW: "registry-row.schema.json",
+    SLSA_PROVENANCE: "ensemble-seed.schema.json",
+    SLSA_SUMMARY: "release-summary.schema.json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A document that a statement speaks of: name and SHA-256 as computed from its bytes."""
+
+    name: str
+    sha256: str
+
+
+def registry_row(
+    row: Mapping[str, Any],
+    sidecars: Sequence[tuple[Described, str | None]],
+    models: Mapping[str, OnnxFacts],
+    deferrals: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The predicate of a row bundle.
+
+    Args:
+        row: The row, verbatim.
+        sidecars: Each sidecar of the row, with the digest that it claims to describe.
+        models: What each ONNX file of the row says, by name.
+        deferrals: The deferrals in force for the row, as `Deferral.as_json` gives them.
+    """
+    return {
+        "row": dict(row),
+        "sidecars": [
+            {"name": d.name, "digest": {"sha256": d.sha256}, "describes": claimed}
+            for d, claimed in sidecars
+        ],
+        "models": {name: _facts(facts) for name, facts in models.items()},
+        "deferrals": [dict(d) for d in deferrals],
+    }
+
+
+def seed_provenance(
+    sidecar: Sidecar,
+    *,
+    described: Described,
+    manifest: Described,
+    verdict: Described | None,
+    gate_verdict: str | None,
+) -> dict[str, Any]:
+    """The predicate of a seed attestation, from the sidecar that describes the signed bytes.
+
+    Raises:
+        StatementError: The sidecar records no seed or no training recipe.
+    """
+    recipe = sidecar.get("training_recipe")
+    if sidecar.seed is None or not isinstance(recipe, dict):
+        missing = "seed" if sidecar.seed is None else "training_recipe"
+        raise StatementError(f"{sidecar.path}: no `{missing}`, which its attestation must state")
+    materials = [(manifest.name, manifest.sha256)]
+    corpus_path, corpus_sha256 = corpus_of(sidecar)
+    if corpus_sha256 is not None:
+        materials.insert(0, (corpus_path or "corpus", corpus_sha256))
+    products = [(described.name, described.sha256)]
+    if verdict is not None:
+        products.append((verdict.name, verdict.sha256))
+    byproducts = descriptors(products)
+    if verdict is not None:
+        byproducts[-1]["annotations"] = {"verdict": gate_verdict}
+    return {
+        "buildDefinition": {
+            "buildType": SEED_BUILD_TYPE,
+            "externalParameters": {"seed": sidecar.seed, "trainingRecipe": dict(recipe)},
+            "resolvedDependencies": descriptors(materials),
+        },
+        "runDetails": {"builder": {"id": BUILDER}, "byproducts": byproducts},
+    }
+
+
+def corpus_of(sidecar: Sidecar) -> tuple[str | None, str | None]:
+    """The path and digest of the training corpus that a sidecar records, each where it does."""
+    if isinstance(sidecar.get("corpus"), dict):
+        return sidecar.text_at("corpus", "path"), sidecar.text_at("corpus", "sha256")
+    return sidecar.text_at("corpus"), sidecar.text_at("corpus_sha256")
+
+
+def release_summary(
+    *,
+    registry: str,
+    policy_path: str,
+    policy_sha256: str,
+    bundles: Sequence[Described],
+    deferrals: int,
+    tool_version: str,
+    time_verified: str,
+) -> dict[str, Any]:
+    """The predicate of a release summary. `time_verified` is RFC 3339, in UTC."""
+    return {
+        "verifier": {"id": VERIFIER, "version": {"onnx-provenance": tool_version}},
+        "timeVerified": time_verified,
+        "resourceUri": registry,
+        "policy": {"uri": policy_path, "digest": {"sha256": policy_sha256}},
+        "inputAttestations": [{"uri": b.name, "digest": {"sha256": b.sha256}} for b in bundles],
+        "verificationResult": "PASSED",
+        # The tool says nothing about where a model was built: the levels are not evaluated.
+        "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
+        "slsaVersion": "1.1",
+        DEFERRALS_FIELD: {"count": deferrals},
+    }
+
+
+def statement(
+    predicate_type: str, subjects: Sequence[tuple[str, str]], predicate: dict[str, Any]
+) -> Statement:
+    """A statement whose predicate satisfies its schema.
+
+    Raises:
+        StatementError: It does not.
+    """
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(schema(predicate_type))
+    for error in validator.iter_errors(predicate):
+        where = "/".join(map(str, error.absolute_path)) or "predicate"
+        raise StatementError(f"the predicate does not fit its schema: {where}: {error.message}")
+    return Statement(tuple(Subject(n, s) for n, s in subjects), predicate_type, predicate)
+
+
+def schema(predicate_type: str) -> dict[str, Any]:
+    """The JSON Schema of a predicate type of `SCHEMAS`."""
+    text = resources.files("provenance.schemas").joinpath(SCHEMAS[predicate_type])
+    loaded: dict[str, Any] = json.loads(text.read_text("utf-8"))
+    return loaded
+
+
+def signed_row(statement: Statement | None) -> Mapping[str, Any] | None:
+    """The row that a row bundle's statement holds, None where it is of another kind."""
+    if statement is None or statement.predicate_type != REGISTRY_ROW:
+        return None
+    row = statement.predicate.get("row")
+    return row if isinstance(row, dict) else None
+
+
+def _facts(facts: OnnxFacts) -> dict[str, Any]:
+    return {
+        "irVersion": facts.ir_version,
+        "opsets": dict(facts.opsets),
+        "inputs": [_tensor(t) for t in facts.inputs],
+        "outputs": [_tensor(t) for t in facts.outputs],
+        "externalData": sorted(r.location for r in facts.external),
+    }
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "type": spec.dtype,
+        "shape": None if spec.shape is None else list(spec.shape),
+    }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provenance check`."""
+
+from __future__ import annotations
+
+import click
+
+from provenance.cli.options import ROWS, Session, common
+
+
+@click.command(
+    "check",
+    epilog="\b\nExamples:\n  provenance check\n  provenance check vmaf_tiny_v2\n"
+    "  provenance check --format json --output report.json",
+)
+@ROWS
+@common
+def command(session: Session, rows: tuple[str, ...]) -> int:
+    """Judge everything that can be judged before signing.
+
+    Every row, or the given ones: registry, license, bytes, external data, sidecars, deferrals.
+    `provenance rules` lists what is judged. Signatures are not: see `provenance verify`.
+    """
+    from provenance.journeys.check import check
+
+    config = session.load()
+    with session.progress() as progress:
+        report = check(config, rows=rows, progress=progress)
+    return session.emit_report(report)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions become exit codes here, and nowhere else.
+
+0 verified, 1 findings, 2 usage, configuration or unreadable input, 3 nothing to verify,
+4 could not verify.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final, NoReturn
+
+import click
+
+from provenance.errors import ProvenanceError
+from provenance.output.text import printable
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run the command line and exit."""
+    try:
+        code = command.main(standalone_mode=False, prog_name="provenance")
+        sys.stdout.flush()
+    except click.ClickException as e:
+        e.show()
+        sys.exit(USAGE)
+    except ProvenanceError as e:
+        _say(e.message, e.help)
+        sys.exit(e.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted", None)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(USAGE)
+    except MemoryError:
+        _say("not enough memory", "Run it where more is free.")
+        sys.exit(USAGE)
+    except OSError as e:
+        _say(f"{e.filename or 'input/output'}: {e.strerror or e}", None)
+        sys.exit(USAGE)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str, help: str | None) -> None:
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    label = click.style("error:", fg="red", bold=True) if colour else "error:"
+    click.echo(f"{label} {printable(message)}", err=True)
+    if help:
+        for line in help.splitlines():
+            click.echo(f"  next: {printable(line)}", err=True)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provenance inspect`."""
+
+from __future__ import annotations
+
+import click
+
+from provenance.cli.options import Session, common
+
+
+@click.command(
+    "inspect", epilog="\b\nExample:\n  provenance inspect bundles/registry.json.vsa.sigstore.json"
+)
+@click.argument("bundle")
+@common
+def command(session: Session, bundle: str) -> int:
+    """Say in words what a bundle says.
+
+    The signature is not judged: whoever made the bundle can have written anything into it. To know
+    whether it counts, `provenance verify`.
+    """
+    from provenance.journeys.inspect import inspect
+    from provenance.output import machine, statement
+
+    result = inspect(session.folder / bundle)
+    if session.format == "json":
+        session.emit(machine.render(statement.as_json(result)))
+    else:
+        session.emit(statement.render(result, session.style))
+    return 0

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provenance keygen`."""
+
+from __future__ import annotations
+
+import click
+
+from provenance.cli.options import Session, common
+
+
+@click.command("keygen", epilog="\b\nExample:\n  provenance keygen ../keys/release")
+@click.argument("name", default="release")
+@common
+def command(session: Session, name: str) -> int:
+    """Make a key pair for signing: NAME.key and NAME.pub, ECDSA P-256.
+
+    NAME.key is the private key: only you can read it, it is not encrypted, and it belongs in no
+    repository. NAME.pub is what others trust.
+    """
+    from provenance.journeys.setup import keygen
+    from provenance.output import machine
+
+    private, public = keygen(session.folder / name)
+    if session.format == "json":
+        session.emit(machine.render({"version": 1, "private": str(private), "public": str(public)}))
+    else:
+        session.emit(f"{private}\n{public}\n")
+    session.say(f"Keep {private.name} secret and out of the repository. Trust {public.name} with:")
+    session.say(f'  [[trust.key]]\n  path = "{public.name}"')
+    return 0

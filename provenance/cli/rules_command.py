@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provenance rules`."""
+
+from __future__ import annotations
+
+import difflib
+
+import click
+
+from provenance.cli.options import Session, common
+from provenance.errors import InputError
+
+
+@click.command("rules", epilog="\b\nExamples:\n  provenance rules\n  provenance rules SID402")
+@click.argument("code", required=False)
+@common
+def command(session: Session, code: str | None) -> int:
+    """List the rules, or explain one."""
+    from provenance.gate.rules import BY_CODE, CATALOGUE
+    from provenance.output import catalogue, machine
+
+    if code is None:
+        chosen = CATALOGUE
+    elif code.upper() in BY_CODE:
+        chosen = (BY_CODE[code.upper()],)
+    else:
+        slugs = {rule.slug: rule for rule in CATALOGUE}
+        if code not in slugs:
+            near = difflib.get_close_matches(code, [*BY_CODE, *slugs], 1)
+            raise InputError(
+                f"no rule {code!r}",
+                help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
+            )
+        chosen = (slugs[code],)
+    if session.format == "json":
+        session.emit(machine.render(catalogue.as_json(chosen)))
+    elif code is None:
+        session.emit(catalogue.listing(chosen, session.style))
+    else:
+        session.emit(catalogue.page_for_terminal(chosen[0], session.style))
+    return 0

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration: `[tool.provenance]` in pyproject.toml, or provenance.toml with the same keys.
+
+Strict: an unknown key is an error that names the nearest known one, because a misspelt `deferral`
+or `trust` would otherwise be a policy that nobody enforces.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.strict_json import Position
+from provenance.errors import InputError
+from provenance.signing.keyed import read_key_file
+from provenance.signing.trust import Trust, TrustedKey
+
+FILE: Final = "provenance.toml"
+PYPROJECT: Final = "pyproject.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Deferral:
+    """A declared, reasoned, strict exception to a rule. `index` is its place in the file."""
+
+    index: int
+    rule: str
+    rows: tuple[str, ...]
+    reason: str
+    reference: str
+    expires: datetime.date | None = None
+
+    def matches(self, row: str | None) -> bool:
+        """Whether a finding about the row with this id can be deferred by it."""
+        return row is not None and any(self.matches_pattern(row, p) for p in self.rows)
+
+    @staticmethod
+    def matches_pattern(row: str, pattern: str) -> bool:
+        """Whether a row id matches one pattern: `*`, `?` and `[…]` as in a shell, case counts."""
+        return fnmatchcase(row, pattern)
+
+    def as_json(self) -> dict[str, Any]:
+        """The deferral as it is shown and signed."""
+        return {
+            "rule": self.rule,
+            "reason": self.reason,
+            "reference": self.reference,
+            "expires": self.expires.isoformat() if self.expires else None,
+        }
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration as read.
+
+    Attributes:
+        root: The folder that all paths are relative to, and that none may leave.
+        path: Where the configuration was read, for messages and findings.
+        registry: The registry, relative to `root`.
+        trusted_keys: Paths of public keys, relative to `root`.
+        policy_sha256: The digest of what decides a verdict, independent of layout and comments.
+    """
+
+    root: Path
+    path: str
+    registry: str
+    trusted_keys: tuple[str, ...]
+    deferrals: tuple[Deferral, ...]
+    policy_sha256: str
+    text: str
+
+    def trust(self) -> Trust | None:
+        """The trust that the configuration declares, None where it declares none.
+
+        Raises:
+            InputError: A key is missing, outside the root, or not an ECDSA P-256 public key.
+        """
+        if not self.trusted_keys:
+            return None
+        tree = paths.Tree.at(self.root)
+        return Trust(
+            f"{self.path} (the configuration of the tree that is verified)",
+            tuple(_key(tree, p, self.path) for p in self.trusted_keys),
+        )
+
+    def deferral_position(self, deferral: Deferral) -> Position:
+        """Where a `[[deferral]]` header stands. TOML readers give no positions; headers are plain."""
+        headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
+        lines = [
+            number
+            for number, line in enumerate(self.text.splitlines(), 1)
+            if line.strip().replace(" ", "").startswith(headers)
+        ]
+        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
+
+
+def load(start: Path, explicit: Path | None = None) -> Config:
+    """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
+
+    With `explicit`, paths are relative to `start`: one configuration can serve many trees.
+
+    Raises:
+        InputError: None is found, or it cannot be read or understood.
+    """
+    if explicit is not None:
+        found = _read(explicit, start)
+        if found is None:
+            raise InputError(f"{explicit}: no [tool.provenance]", help="Write it: provenance init")
+        return found
+    for folder in (start, *start.parents):
+        for name in (FILE, PYPROJECT):
+            candidate = folder / name
+            if candidate.is_file():
+                config = _read(candidate, folder)
+                if config is not None:
+                    return config
+    raise InputError(
+        f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
+        f"in {start} or any folder above it",
+        help="Write one: provenance init",
+    )
+
+
+def trust_from_file(path: Path) -> Trust:
+    """Trust that a consumer keeps in a TOML file with `[[trust.key]]` tables.
+
+    Key paths are relative to that file's folder.
+
+    Raises:
+        InputError: The file or a key cannot be read or understood.
+    """
+    table = _toml(_read_text(path), str(path))
+    _known(table, {"trust"}, str(path), "")
+    keys = _trusted_keys(table, str(path))
+    if not keys:
+        raise InputError(
+            f"{path}: no [[trust.key]]", help='Add:\n[[trust.key]]\npath = "release.pub"'
+        )
+    folder = path.resolve().parent
+    return Trust(str(path), tuple(_user_key(folder / k) for k in keys))
+
+
+def trust_from_keys(keys: Iterable[Path]) -> Trust:
+    """Trust in public keys that were given by name. Raises InputError."""
+    return Trust("--key", tuple(_user_key(k) for k in keys))
+
+
+def _user_key(path: Path) -> TrustedKey:
+    return TrustedKey.of_pem(read_key_file(path), str(path))
+
+
+def _key(tree: paths.Tree, path: str, where: str) -> TrustedKey:
+    try:
+        data = tree.read(path, limits.KEY)
+    except paths.FileError as e:
+        raise InputError(f"{where}: trust.key: {e.message}") from e
+    return TrustedKey.of_pem(data, path)
+
+
+def _read(path: Path, root: Path) -> Config | None:
+    """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
+    text = _read_text(path)
+    shown = os.path.relpath(path, root)
+    shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
+    table = _toml(text, shown)
+    if path.name != PYPROJECT:
+        return _parse(table, text, shown, root)
+    tool = table.get("tool")
+    section = tool.get("provenance") if isinstance(tool, dict) else None
+    if section is None:
+        return None
+    if not isinstance(section, dict):
+        raise InputError(f"{shown}: [tool.provenance] is not a table")
+    return _parse(section, text, shown, root)
+
+
+def _parse(table: Mapping[str, Any], text: str, path: str, root: Path) -> Config:
+    _known(table, {"registry", "trust", "deferral"}, path, "")
+    registry = table.get("registry")
+    if not isinstance(registry, str) or not registry:
+        raise InputError(
+            f"{path}: `registry` is required: the path of the registry",
+            help='For example: registry = "model/tiny/registry.json"',
+        )
+    reason = paths.unsafe_reason(registry)
+    normal = os.path.normpath(registry)
+    if reason is None and (normal == ".." or normal.startswith("../")):
+        reason = "leaves the folder of the configuration"
+    if reason is not None:
+        raise InputError(f"{path}: `registry` {registry!r} {reason}")
+    return Config(
+        root=root,
+        path=path,
+        registry=normal.replace(os.sep, "/"),
+        trusted_keys=_trusted_keys(table, path),
+        deferrals=tuple(
+            _deferral(i, d, path) for i, d in enumerate(_tables(table, "deferral", path))
+        ),
+        policy_sha256=_policy_sha256(table),
+        text=text,
+    )
+
+
+def _trusted_keys(table: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    trust = table.get("trust", {})
+    if not isinstance(trust, dict):
+        raise InputError(f"{path}: `trust` is not a table", help="Write it as [[trust.key]]")
+    _known(trust, {"key"}, path, "trust.")
+    keys: list[str] = []
+    for entry in _tables(trust, "key", path, "trust."):
+        _known(entry, {"path"}, path, "trust.key.")
+        value = entry.get("path")
+        if not isinstance(value, str) or not value:
+            raise InputError(f"{path}: [[trust.key]] needs `path`, the path of a public key")
+        keys.append(value)
+    return tuple(keys)
+
+
+def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
+    where = f"{path}: [[deferral]] {index + 1}"
+    _known(entry, {"rule", "rows", "reason", "reference", "expires"}, path, "deferral.")
+    rows = entry.get("rows")
+    if not isinstance(rows, list) or not rows or not all(isinstance(r, str) and r for r in rows):
+        raise InputError(
+            f"{where}: `rows` must be a list of row ids; * and ? match",
+            help='For example: rows = ["my_ensemble_seed*"]',
+        )
+    expires = entry.get("expires")
+    if isinstance(expires, datetime.datetime) or not isinstance(expires, datetime.date | None):
+        raise InputError(f"{where}: `expires` must be a date", help="expires = 2026-12-31")
+    rule = entry.get("rule")
+    if not isinstance(rule, str) or not rule:
+        raise InputError(f"{where}: `rule` is required: a code such as SID402")
+    return Deferral(
+        index=index,
+        rule=rule,
+        rows=tuple(rows),
+        # Empty is for the gate to report (DEF904), with the deferral's other defects.
+        reason=_text(entry, "reason", where),
+        reference=_text(entry, "reference", where),
+        expires=expires,
+    )
+
+
+def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
+    value = entry.get(key, "")
+    if not isinstance(value, str):
+        raise InputError(f"{where}: `{key}` must be a string")
+    return value.strip()
+
+
+def _tables(
+    table: Mapping[str, Any], key: str, path: str, prefix: str = ""
+) -> list[Mapping[str, Any]]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+        raise InputError(f"{path}: `{prefix}{key}` must be tables: [[{prefix}{key}]]")
+    return value
+
+
+def _known(table: Mapping[str, Any], known: set[str], path: str, prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, 0.5)
+            raise InputError(
+                f"{path}: unknown key `{prefix}{key}`",
+                help=f"Did you mean `{prefix}{near[0]}`?"
+                if near
+                else f"Known here: {', '.join(f'`{prefix}{k}`' for k in sorted(known))}.",
+            )
+
+
+def _policy_sha256(table: Mapping[str, Any]) -> str:
+    """The digest of the configuration's values: keys sorted, dates in ISO form, no white space."""
+    encoded = json.dumps(
+        table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str
+    )
+    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
+
+
+def _read_text(path: Path) -> str:
+    real = Path(os.path.realpath(path))
+    try:
+        data = paths.Tree.at(real.parent).read(real.name, limits.DOCUMENT)
+    except paths.FileError as e:
+        raise InputError(f"configuration {path}: {e.message}") from e
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise InputError(f"configuration {path}: not UTF-8 (byte {e.start})") from e
+
+
+def _toml(text: str, path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        raise InputError(f"{path}: not TOML: {e}") from e

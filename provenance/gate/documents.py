@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statements that a registry's evidence calls for.
+
+`sign`, `attest` and `release` sign what is built here; `verify` builds the same again from what it
+reads and compares. One place, so that nothing is signed that is not verified, and the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from provenance.attestations import predicates
+from provenance.attestations.predicates import Described
+from provenance.attestations.statement import Statement, StatementError
+from provenance.errors import InputError
+from provenance.gate.evidence import Evidence, RowEvidence, SidecarEvidence
+
+
+def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
+    """The sidecars of a row that were read."""
+    return tuple(s for s in (row.sidecar, row.int8_sidecar) if s is not None and s.sidecar)
+
+
+def attestable(row: RowEvidence) -> bool:
+    """Whether a row is an ensemble seed whose sidecar describes these very bytes.
+
+    Only such a seed is attested: a stale sidecar is never passed on as provenance.
+    """
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
+        return False
+    return sidecar.claimed_sha256 == row.onnx.sha256
+
+
+def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
+    """Name and digest of all model files of a row; each has been read."""
+    return [(f.name, f.digest.sha256) for f in row.model_files if f.digest is not None]
+
+
+def row_statement(row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]) -> Statement:
+    """What the row bundle says. The row has passed the gate: all of its files were read."""
+    described = [
+        (Described(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
+        for s in sidecars_of(row)
+        if s.sidecar is not None
+    ]
+    models = {m.name: m.facts for m in row.models if m.facts is not None}
+    return predicates.statement(
+        predicates.REGISTRY_ROW,
+        row_subjects(row),
+        predicates.registry_row(row.row.fields, described, models, deferrals),
+    )
+
+
+def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
+    """The predicate of a seed attestation. Raises StatementError where the record is incomplete."""
+    assert row.sidecar is not None
+    sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
+    assert sidecar is not None
+    assert manifest is not None
+    registry = evidence.registry
+    return predicates.seed_provenance(
+        sidecar,
+        described=Described(row.sidecar.name, sidecar.digest.sha256),
+        manifest=Described(registry.name_of(manifest.path), manifest.digest.sha256),
+        verdict=Described(registry.name_of(verdict.path), verdict.digest.sha256)
+        if verdict
+        else None,
+        gate_verdict=verdict.verdict if verdict else None,
+    )
+
+
+def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
+    """What a seed attestation says: how these bytes came to be.
+
+    Raises:
+        InputError: The sidecar records no seed or no training recipe.
+    """
+    try:
+        predicate = seed_predicate(evidence, row)
+    except StatementError as e:
+        raise InputError(str(e), help="Export the sidecar again with it.") from e
+    return predicates.statement(predicates.SLSA_PROVENANCE, row_subjects(row), predicate)
+
+
+def summary_subjects(evidence: Evidence) -> dict[str, str]:
+    """What a release holds: the registry, all model files, and all documents about them."""
+    registry = evidence.registry
+    subjects = {registry.name_of(registry.path): registry.digest.sha256}
+    for file in (*evidence.model_files, *evidence.sidecars):
+        if file.digest is not None:
+            subjects[file.name] = file.digest.sha256
+    for document in evidence.documents:
+        subjects[registry.name_of(document.path)] = document.digest.sha256
+    return subjects
+
+
+def summary_statement(
+    evidence: Evidence,
+    bundles: Sequence[Described],
+    *,
+    policy_path: str,
+    policy_sha256: str,
+    deferrals: int,
+    tool_version: str,
+    time_verified: str,
+) -> Statement:
+    """What the release summary says. `bundles` are those of the release, by name."""
+    registry = evidence.registry
+    return predicates.statement(
+        predicates.SLSA_SUMMARY,
+        list(summary_subjects(evidence).items()),
+        predicates.release_summary(
+            registry=registry.name_of(registry.path),
+            policy_path=policy_path,
+            policy_sha256=policy_sha256,
+            bundles=bundles,
+            deferrals=deferrals,
+            tool_version=tool_version,
+            time_verified=time_verified,
+        ),
+    )

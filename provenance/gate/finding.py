@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A finding, and the report that owns the verdict."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from provenance.artifacts.strict_json import Position
+from provenance.config import Deferral
+
+
+class Severity(enum.Enum):
+    """Errors decide the verdict; warnings are shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Verdict(enum.Enum):
+    """The outcome of a whole run, and its exit code."""
+
+    VERIFIED = "verified"
+    FAILED = "failed"
+    NOTHING = "nothing to verify"
+
+
+EXIT_CODES: Final[Mapping[Verdict, int]] = {
+    Verdict.VERIFIED: 0,
+    Verdict.FAILED: 1,
+    Verdict.NOTHING: 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule concluded.
+
+    Attributes:
+        code, slug: The rule.
+        row: The id of the row it is about, None for the registry as a whole.
+        path: The file that has to be edited or replaced, relative to the repository's root.
+        position: Where in that file, where it is text.
+        message: What was found and what was expected.
+        help: What to do next.
+        about: The file that the finding speaks of, often a model that a row names.
+        deferred: The deferral that covers it.
+    """
+
+    code: str
+    slug: str
+    severity: Severity
+    row: str | None
+    path: str
+    position: Position | None
+    message: str
+    help: str
+    about: str
+    deferred: Deferral | None = None
+
+    def defer(self, deferral: Deferral) -> Finding:
+        """The same finding, covered by `deferral`."""
+        return replace(self, deferred=deferral)
+
+    @property
+    def fails(self) -> bool:
+        """Whether it alone makes the verdict FAILED."""
+        return self.severity is Severity.ERROR and self.deferred is None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model file as it was hashed, for the report."""
+
+    path: str
+    sha256: str | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """One row of the report. `signer` names the trusted key whose signature counted."""
+
+    id: str
+    path: str
+    line: int
+    smoke: bool
+    license: str | None
+    verdict: Verdict
+    model_files: tuple[ModelFile, ...]
+    signer: str | None = None
+    deferrals: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class TrustResult:
+    """The trust that was used."""
+
+    source: str
+    keys: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run concluded. `trust` is None where no signature was judged."""
+
+    registry: str
+    rows: tuple[RowResult, ...]
+    findings: tuple[Finding, ...]
+    trust: TrustResult | None = None
+    written: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED where any finding counts; an empty set is never VERIFIED."""
+        if any(f.fails for f in self.findings):
+            return Verdict.FAILED
+        return Verdict.VERIFIED if self.rows else Verdict.NOTHING
+
+    @property
+    def exit_code(self) -> int:
+        """0 verified, 1 findings, 3 nothing to verify."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        """The findings that decide."""
+        return tuple(f for f in self.findings if f.fails)
+
+    @property
+    def deferred(self) -> tuple[Finding, ...]:
+        """The findings that a deferral covers."""
+        return tuple(f for f in self.findings if f.deferred is not None)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are only shown."""
+        return tuple(f for f in self.findings if f.severity is Severity.WARNING and not f.deferred)
+
+
+def deferrals_in_force(findings: Iterable[Finding], row: str) -> list[dict[str, Any]]:
+    """The deferrals that cover findings about `row`, each once, as they are signed."""
+    used = {f.deferred.index: f.deferred for f in findings if f.deferred and f.row == row}
+    return [used[i].as_json() for i in sorted(used)]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules and deferrals, applied to evidence: the report.
+
+Each phase sees the findings of the earlier ones, so that a deferral can be judged by what it
+covered. Nothing here reads a file; the date is given.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.finding import (
+    Finding,
+    ModelFile,
+    Report,
+    RowResult,
+    TrustResult,
+    Verdict,
+    deferrals_in_force,
+)
+from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.signing import keyed
+from provenance.signing.trust import Trust
+
+
+def judge(
+    evidence: Evidence, config: Config, *, trust: Trust | None, today: datetime.date
+) -> Report:
+    """Everything the rules conclude. Without `trust` no signature is judged.
+
+    Raises:
+        InputError: A deferral names a rule that does not exist.
+    """
+    for deferral in config.deferrals:
+        if deferral.rule not in BY_CODE:
+            near = difflib.get_close_matches(deferral.rule, BY_CODE, 1)
+            raise InputError(
+                f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",
+                help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
+            )
+    phases = [p for p in Phase if trust is not None or p is not Phase.SIGNATURES]
+    case = Case(evidence, trust, config, today)
+    case = replace(
+        case, deferrable_rules={r.code: r.deferrable for r in CATALOGUE if r.phase in phases}
+    )
+    for phase in phases:
+        found: list[Finding] = []
+        for rule in CATALOGUE:
+            if rule.phase is phase and (trust is not None or not _needs_trust(rule.code)):
+                found += (_defer(f, config) for f in rule.judge(case))
+        case = replace(case, findings=(*case.findings, *found))
+    findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    return Report(
+        registry=evidence.registry.path,
+        rows=tuple(_row_result(case, row, findings) for row in evidence.rows),
+        findings=findings,
+        trust=trust_result(trust),
+    )
+
+
+_FILE_RULES: Final = (
+    "ART303",
+    "ART304",
+    "ART305",
+    "ART307",
+    "ART309",
+    "SIG",
+    "ATT701",
+    "ATT702",
+    "ATT704",
+)
+"""Families and rules that say something about one file, without the registry it came from."""
+
+
+def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
+    """What a consumer can conclude about one model file from its bundle.
+
+    The deferrals that were in force when it was signed are part of the result.
+    """
+    nowhere = Config(evidence.root.root, path, path, (), (), "", "")
+    case = Case(evidence, trust, nowhere, datetime.date.min)
+    found = [
+        replace(finding, path=finding.about, position=None)
+        for rule in CATALOGUE
+        if rule.code.startswith(_FILE_RULES)
+        for finding in rule.judge(case)
+    ]
+    row = evidence.rows[0]
+    if case.is_message_signature(row):
+        found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
+    result = _row_result(case, row, tuple(found))
+    statement = case.signed_statement(row.bundle)
+    signed = statement.predicate.get("deferrals") if statement else None
+    deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
+    return Report(
+        registry=path,
+        rows=(replace(result, deferrals=deferrals),),
+        findings=tuple(found),
+        trust=trust_result(trust),
+    )
+
+
+def _as_file_only(finding: Finding) -> Finding:
+    rule = BY_CODE["ATT711"]
+    return replace(
+        finding,
+        code=rule.code,
+        slug=rule.slug,
+        severity=rule.severity,
+        help="Ask the publisher for a bundle of `provenance release`.",
+    )
+
+
+def trust_result(trust: Trust | None) -> TrustResult | None:
+    """The trust that was used, for the report."""
+    if trust is None:
+        return None
+    return TrustResult(trust.source, tuple((k.path, k.fingerprint) for k in trust.keys))
+
+
+def _needs_trust(code: str) -> bool:
+    return code.startswith(("SIG", "ATT"))
+
+
+def _defer(finding: Finding, config: Config) -> Finding:
+    if not BY_CODE[finding.code].deferrable:
+        return finding
+    for deferral in config.deferrals:
+        if deferral.rule == finding.code and deferral.matches(finding.row):
+            return finding.defer(deferral)
+    return finding
+
+
+def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:
+    """As the registry is read: row by row, then the registry as a whole, then the deferrals."""
+    place = {r.row.label: r.row.index for r in evidence.rows}
+
+    def key(finding: Finding) -> tuple[bool, int, str, int]:
+        row = place.get(finding.row, len(place)) if finding.row else len(place)
+        line = finding.position.line if finding.position else 0
+        return (finding.code.startswith("DEF"), row, finding.code, line)
+
+    return key
+
+
+def _row_result(case: Case, row: RowEvidence, findings: tuple[Finding, ...]) -> RowResult:
+    failed = any(f.fails and f.row == row.row.label for f in findings)
+    signer = None
+    if case.trust is not None:
+        judgement = case.row_signature(row)
+        if judgement is not None and judgement.verdict is keyed.Verdict.VALID and judgement.key:
+            signer = judgement.key.path
+    return RowResult(
+        id=row.row.label,
+        path=row.onnx.path if row.onnx else case.evidence.registry.path,
+        line=case.evidence.registry.locate(row.row).line,
+        smoke=row.row.smoke,
+        license=row.row.text("license"),
+        verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
+        model_files=tuple(
+            ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
+            for f in row.model_files
+        ),
+        signer=signer,
+        deferrals=tuple(deferrals_in_force(findings, row.row.label)),
+    )

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of rules, in the order in which they are judged. A new rule is added here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provenance.gate.rules import (
+    artifacts,
+    attestations,
+    deferrals,
+    license,
+    registry,
+    sidecars,
+    signatures,
+)
+from provenance.gate.rules.base import Case, Phase, Rule
+
+CATALOGUE: Final[tuple[Rule, ...]] = tuple(
+    rule()
+    for family in (registry, license, artifacts, sidecars, signatures, attestations, deferrals)
+    for rule in family.RULES
+)
+
+BY_CODE: Final = {rule.code: rule for rule in CATALOGUE}
+
+__all__ = ["BY_CODE", "CATALOGUE", "Case", "Phase", "Rule"]

@@ -1,0 +1,519 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ART3xx: the model files of each row, and the files that no row names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.paths import Trouble
+from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.registry import outside
+
+
+class ModelMissing(Rule):
+    """A model file that a row names does not exist.
+
+    ## What it does
+    Looks for the file of `onnx`, and for the int8 variant of a row that says it is quantized.
+
+    ## Why it matters
+    A release without it is a registry that promises a model nobody can load, and nothing can be
+    signed for that row.
+
+    ## Example
+    `"onnx": "transnet_v2.onnx"`, and no such file beside the registry.
+
+    ## How to fix
+    Add the file, or remove the row. Large files kept elsewhere have to be fetched first
+    (`git lfs pull`, `dvc pull`).
+    """
+
+    code = "ART301"
+    slug = "model-missing"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                if model.missing:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "int8_sha256" if model is row.int8 else "onnx",
+                        f"{model.path} does not exist",
+                        "Fetch or add the file, or remove the row.",
+                    )
+
+
+class DigestMismatch(Rule):
+    """A file's bytes are not those that the row declares.
+
+    ## What it does
+    Computes the SHA-256 of every model file and compares it with `sha256`, `int8_sha256` and
+    `external_data_sha256`.
+
+    ## Why it matters
+    The bytes are not the ones somebody looked at when the row was written. In ADR-1105 five
+    production models were replaced by placeholders.
+
+    ## Example
+    `"sha256": "08ab1aed…"`, and the file's digest is `fa89df1b…`.
+
+    ## How to fix
+    If the new bytes are meant: `provenance hash --write`, and export the sidecar with them. If not:
+    restore the file.
+    """
+
+    code = "ART302"
+    slug = "digest-mismatch"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            fields = row.row.fields
+            declared: list[tuple[str, object, ModelEvidence | ExternalFile]] = []
+            if row.onnx is not None:
+                declared.append(("sha256", fields.get("sha256"), row.onnx))
+            if row.int8 is not None:
+                declared.append(("int8_sha256", fields.get("int8_sha256"), row.int8))
+            for model in row.models:
+                for file in model.external:
+                    value = row.row.external_data_sha256.get(file.name)
+                    declared.append(("external_data_sha256", value, file))
+            for field, value, found in declared:
+                if is_sha256(value) and found.sha256 is not None and found.sha256 != value:
+                    yield self.in_row(
+                        case,
+                        row,
+                        field,
+                        f"`{field}` is {short(str(value))}; the bytes of {found.path} are "
+                        f"{short(found.sha256)}",
+                        f"If these bytes are meant: provenance hash {row.row.label} --write. "
+                        "If not, restore the file.",
+                        about=found.path,
+                    )
+
+
+class NotOnnx(Rule):
+    """A file that a row names is not an ONNX model.
+
+    ## What it does
+    Parses the file with ONNX's own protobuf definitions. A model has an IR version, a graph and at
+    least one opset.
+
+    ## Why it matters
+    A truncated upload, a Git LFS pointer or an error page has a digest too, and signing it makes it
+    look right.
+
+    ## Example
+    A file that starts with `version https://git-lfs.github.com/spec/v1`.
+
+    ## How to fix
+    Export or fetch the model again.
+    """
+
+    code = "ART303"
+    slug = "not-onnx"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                if model.not_onnx is not None:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "onnx",
+                        f"{model.path} is not an ONNX model: {model.not_onnx}",
+                        "Export or fetch the model again.",
+                        about=model.path,
+                    )
+
+
+class ExternalDataMissing(Rule):
+    """A model keeps weights in a file that does not exist.
+
+    ## What it does
+    Follows every external-data reference of the model, in initializers, attributes, subgraphs and
+    functions, and looks for the file.
+
+    ## Why it matters
+    The `.onnx` has the right digest and the model cannot be loaded. It usually means that the data
+    file was renamed: its name is inside the model.
+
+    ## Example
+    `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.
+
+    ## How to fix
+    Rename the data file back, or export the model again under its final name.
+    """
+
+    code = "ART304"
+    slug = "external-data-missing"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                for file in model.external:
+                    if file.missing:
+                        yield self._missing(case, row, model, file)
+
+    def _missing(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, file: ExternalFile
+    ) -> Finding:
+        renamed = renamed_from(case, row)
+        hint = (
+            f"Rename {renamed} back to {file.name}, or export" if renamed else "Fetch it, or export"
+        )
+        return self.in_row(
+            case,
+            row,
+            "onnx",
+            f"{model.name} keeps weights in {file.name!r}, which does not exist"
+            + (
+                f"; {renamed}, which nothing refers to, looks like it under another name"
+                if renamed
+                else ""
+            ),
+            f"{hint} the model again under its final name.",
+            about=file.path,
+        )
+
+
+class ExternalDataUnsafe(Rule):
+    """A model refers to a file that it must not open.
+
+    ## What it does
+    Requires every external-data location to be a relative path that stays beside the model, and the
+    file to be a regular one that is no link out of the repository.
+
+    ## Why it matters
+    A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
+    chose. ONNX itself forbids it.
+
+    ## Example
+    A tensor with `location: "/etc/passwd"`.
+
+    ## How to fix
+    Do not load this model. If it is yours, export it again with a plain file name.
+    """
+
+    code = "ART305"
+    slug = "external-data-unsafe"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                for file in model.external:
+                    if file.trouble is not None and not file.missing:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
+                            f"{file.name[:100]!r}: {file.trouble.message[:200]}",
+                            "Do not load this model. If it is yours, export it again with its data "
+                            "in a plain file beside it.",
+                            about=model.path,
+                        )
+
+
+class ExternalDataUncovered(Rule):
+    """A row's weights are in a file that no digest covers.
+
+    ## What it does
+    Requires a digest in `external_data_sha256` for each file that the model keeps weights in.
+
+    ## Why it matters
+    `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
+    weights can be replaced without changing any digest in the registry.
+
+    ## Example
+    `fr_regressor_v1.onnx` is 3 KB and has a digest; `fr_regressor_v1.onnx.data` is 18 KB and has none.
+
+    ## How to fix
+    `provenance hash ROW --write --add-external-data` adds the field with the digests of the files.
+    A registry with a JSON Schema of its own needs `external_data_sha256` in it.
+    """
+
+    code = "ART306"
+    slug = "external-data-uncovered"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            names = [
+                f.name
+                for m in row.models
+                for f in m.external
+                if f.name not in row.row.external_data_sha256 and not _unsafe(f)
+            ]
+            if names:
+                yield self.in_row(
+                    case,
+                    row,
+                    "sha256",
+                    f"no digest covers the weights in {_names(names)}",
+                    "provenance hash --write --add-external-data",
+                )
+
+
+class ExternalDataTruncated(Rule):
+    """A model needs more bytes of an external-data file than there are.
+
+    ## What it does
+    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size.
+
+    ## Why it matters
+    The file is truncated, or belongs to another export: the model does not load, or loads weights
+    from the wrong place.
+
+    ## Example
+    A tensor at offset 8192 with length 4096, in a file of 10,240 bytes.
+
+    ## How to fix
+    Export the model again, so that both files come from one run.
+    """
+
+    code = "ART307"
+    slug = "external-data-truncated"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                for file in model.external:
+                    if file.digest is not None and file.needs > file.digest.size:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
+                            f"{file.tensor[:60]!r}); it has {file.digest.size:,}",
+                            "Export the model again, so that both files come from one run.",
+                            about=file.path,
+                        )
+
+
+class Int8Undeclared(Rule):
+    """A quantized variant has no digest in its row.
+
+    ## What it does
+    Requires `int8_sha256` where a row says it is quantized, and where `<stem>.int8.onnx` lies beside
+    the model.
+
+    ## Why it matters
+    For such a row the runtime opens the int8 file instead, so that is the file that must be known.
+
+    ## Example
+    `"quant_mode": "dynamic"` without `int8_sha256`.
+
+    ## How to fix
+    Add `"int8_sha256": ""` after `sha256` and run `provenance hash ROW --write`, or remove the
+    int8 file.
+    """
+
+    code = "ART308"
+    slug = "int8-undeclared"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if row.int8 is None or "int8_sha256" in row.row.fields:
+                continue
+            mode = row.row.text("quant_mode")
+            why = f"`quant_mode` is {mode!r}" if mode not in (None, "fp32") else "it lies there"
+            yield self.in_row(
+                case,
+                row,
+                "quant_mode",
+                f"no `int8_sha256` for {row.int8.path} ({why})",
+                f'Add "int8_sha256": "" to the row, then: provenance hash {row.row.label} --write',
+            )
+
+
+class NotARegularFile(Rule):
+    """A model path leads to something else than a regular file in the repository.
+
+    ## What it does
+    Resolves links and refuses what leaves the repository, and folders, FIFOs, sockets, devices and
+    files that cannot be read.
+
+    ## Why it matters
+    A link out of the repository is not in the release. A FIFO or device would make every consumer
+    that hashes it wait forever.
+
+    ## Example
+    `vmaf.onnx -> /mnt/models/vmaf.onnx`
+
+    ## How to fix
+    Put the file itself there.
+    """
+
+    code = "ART309"
+    slug = "not-a-regular-file"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model in row.models:
+                trouble = model.trouble
+                if trouble is None or model.missing or outside(case, model.name) is not None:
+                    continue
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"{trouble.message}; expected a regular file in the repository",
+                    "Make it readable."
+                    if trouble.trouble is Trouble.UNREADABLE
+                    else "Put the file itself there.",
+                    about=model.path,
+                )
+
+
+class OpsetMismatch(Rule):
+    """The row's opset is not the model's.
+
+    ## What it does
+    Compares `opset` with the version of ONNX's own operator set that the file imports.
+
+    ## Why it matters
+    Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18, in
+    production.
+
+    ## Example
+    `"opset": 17`, and the file imports opset 18.
+
+    ## How to fix
+    Write the file's opset into the row, and into its sidecar.
+    """
+
+    code = "ART310"
+    slug = "opset-mismatch"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            declared = row.row.fields.get("opset")
+            facts = row.onnx.facts if row.onnx else None
+            if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
+                continue
+            actual = facts.opsets.get("", facts.opsets.get("ai.onnx"))
+            if actual is not None and actual != declared:
+                yield self.in_row(
+                    case,
+                    row,
+                    "opset",
+                    f"`opset` is {declared}; {row.row.onnx} imports opset {actual}",
+                    f'Write "opset": {actual}.',
+                )
+
+
+class StrayFile(Rule):
+    """A file lies beside the registry that nothing names.
+
+    ## What it does
+    Lists model files and JSON documents below the registry's folder and takes away what the rows
+    name: models, external data, int8 variants, sidecars, ensemble manifests, gate verdicts.
+
+    ## Why it matters
+    A stray is shipped with the release, covered by no digest and no signature, and often is what
+    somebody thought the model uses: weights that were renamed, a sidecar of a former model.
+
+    ## Example
+    `fr_regressor_v2.onnx.data`, while `fr_regressor_v2.onnx` holds its weights itself.
+
+    ## How to fix
+    Remove the file, or add the row that names it.
+    """
+
+    code = "ART311"
+    slug = "stray-file"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        # A data file that was renamed is told once, with the model that misses it.
+        renamed = {renamed_from(case, row) for row in case.evidence.rows}
+        for stray in case.evidence.strays:
+            if stray.name in renamed:
+                continue
+            owner = case.evidence.root.exists(stray.path.removesuffix(".data"))
+            holds = stray.path.endswith(".onnx.data") and owner
+            yield self.finding(
+                f"{stray.path} is named by no row and no model"
+                + (
+                    ", though the model beside it has that name: it holds its weights itself"
+                    if holds
+                    else ""
+                ),
+                "Remove it, or add the row that names it.",
+                path=stray.path,
+            )
+
+
+class ExternalDataUnused(Rule):
+    """A row declares a digest for a file that its model does not use.
+
+    ## What it does
+    Compares the names in `external_data_sha256` with the files that the model refers to.
+
+    ## Why it matters
+    The digest covers nothing: it belongs to a former export, and the weights that are loaded are
+    somewhere else.
+
+    ## Example
+    `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
+
+    ## How to fix
+    Remove the entry.
+    """
+
+    code = "ART312"
+    slug = "external-data-unused"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if not row.models or any(m.facts is None for m in row.models):
+                continue
+            used = {f.name for m in row.models for f in m.external}
+            for name in row.row.external_data_sha256:
+                if name not in used:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "external_data_sha256",
+                        f"`external_data_sha256` names {name[:100]!r}, which the model does not use",
+                        f"Remove the entry {name[:100]!r}.",
+                    )
+
+
+def renamed_from(case: Case, row: RowEvidence) -> str | None:
+    """The stray that is, by its name, the missing external data of a row's model."""
+    for model in row.models:
+        if any(f.missing for f in model.external):
+            for stray in case.evidence.strays:
+                if stray.name.startswith(f"{model.name}.") or stray.name.startswith(
+                    f"{model.name}_"
+                ):
+                    return stray.name
+    return None
+
+
+def _unsafe(file: ExternalFile) -> bool:
+    return file.trouble is not None and not file.missing
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+RULES: Iterable[type[Rule]] = (
+    ModelMissing,
+    DigestMismatch,
+    NotOnnx,
+    ExternalDataMissing,
+    ExternalDataUnsafe,
+    ExternalDataUncovered,
+    ExternalDataTruncated,
+    Int8Undeclared,
+    NotARegularFile,
+    OpsetMismatch,
+    StrayFile,
+    ExternalDataUnused,
+)

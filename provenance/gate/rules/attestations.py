@@ -1,0 +1,554 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ATT7xx: what the signed statements bind, and whether that is still what is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from provenance.artifacts.strict_json import same
+from provenance.attestations import predicates
+from provenance.attestations.statement import Statement, StatementError
+from provenance.gate import documents
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding, Severity, deferrals_in_force
+from provenance.gate.rules.base import Case, Phase, Rule, short
+from provenance.gate.rules.license import LICENSE_FIELDS
+from provenance.gate.rules.signatures import row_statement
+
+
+class _AttestationRule(Rule):
+    phase = Phase.SIGNATURES
+
+
+class RowUnbound(_AttestationRule):
+    """A bundle binds no registry row.
+
+    ## What it does
+    Requires that the row's bundle holds a statement of the type
+    `https://onnx-provenance.dev/predicates/registry-row/v1`. A plain signature over the file, as
+    `cosign sign-blob` writes it, is judged (SIG6xx) and then reported here.
+
+    ## Why it matters
+    Such a signature says that somebody signed these bytes. It says nothing about their name, their
+    license, their external data or their sidecar, and it stays valid when all of those change.
+
+    ## Example
+    A bundle with `messageSignature`, or the seed attestation under the row bundle's name.
+
+    ## How to fix
+    `provenance release` (or `provenance sign`) writes a bundle that binds the row.
+    """
+
+    code = "ATT701"
+    slug = "row-unbound"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if case.is_message_signature(row):
+                found = "it signs the file's bytes alone: no name, license, external data, sidecar"
+            else:
+                statement = case.signed_statement(row.bundle)
+                if statement is None or statement.predicate_type == predicates.REGISTRY_ROW:
+                    continue
+                found = f"its predicate is of type {statement.predicate_type[:100]}"
+            assert row.bundle is not None
+            yield self.finding(
+                f"{row.bundle.path} does not bind the row: {found}",
+                "Sign the row: provenance release --signer URI",
+                path=row.bundle.path,
+                row=row.row.label,
+            )
+
+
+class FileUncovered(_AttestationRule):
+    """A model file of the row is not among the signed files.
+
+    ## What it does
+    Requires every file that the runtime opens for the row among the subjects of its bundle: the
+    model, its external data, the int8 variant and its external data.
+
+    ## Why it matters
+    One file that no signature covers is enough to replace the weights.
+
+    ## Example
+    An int8 variant was added after the row was signed.
+
+    ## How to fix
+    If the file is meant, sign again: `provenance release`.
+    """
+
+    code = "ATT702"
+    slug = "file-uncovered"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            statement = row_statement(case, row)
+            if statement is None:
+                continue
+            for file in row.model_files:
+                if file.sha256 is None or statement.digest_of(file.name) is not None:
+                    continue
+                if statement.name_of(file.sha256) is None:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "onnx",
+                        f"{file.path} is not among the files that the row's bundle signs",
+                        "Sign again if it is meant: provenance release",
+                        about=file.path,
+                    )
+
+
+class RowChanged(_AttestationRule):
+    """A field of the row is not what was signed.
+
+    ## What it does
+    Compares the row with the one in its bundle, field by field. `license` and `license_url` are
+    reported by LIC205, digests of changed files by SIG605.
+
+    ## Why it matters
+    The bytes may be right and the row still say something that nobody signed: production instead of
+    smoke, another kind, another note.
+
+    ## Example
+    Signed: `"smoke": true`. The registry: `"smoke": false`.
+
+    ## How to fix
+    Put the signed value back. If the change is right, sign again: `provenance release`.
+    """
+
+    code = "ATT703"
+    slug = "row-changed"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            signed = predicates.signed_row(case.signed_statement(row.bundle))
+            if signed is None:
+                continue
+            for field in sorted(signed.keys() | row.row.fields.keys()):
+                if field in LICENSE_FIELDS:
+                    continue
+                now, then = row.row.fields.get(field), signed.get(field)
+                if (field in signed) != (field in row.row.fields) or not same(now, then):
+                    yield self.in_row(
+                        case,
+                        row,
+                        field,
+                        f"`{field}` is {_shown(row.row.fields, field)}; signed is "
+                        f"{_shown(signed, field)}",
+                        "Put the signed value back, or sign again: provenance release",
+                    )
+
+
+class SidecarChanged(_AttestationRule):
+    """A sidecar is not the one that was signed with the row.
+
+    ## What it does
+    Compares the digest of each sidecar with the one in the row's bundle; a sidecar that is gone, or
+    was added since, is reported too.
+
+    ## Why it matters
+    The sidecar decides what the model is fed: an edited mean, a swapped feature order or a new
+    verdict changes every score, with not one byte of the model changed.
+
+    ## Example
+    `feature_mean` was edited after the release.
+
+    ## How to fix
+    Restore the released sidecar. If the change is meant, sign again: `provenance release`.
+    """
+
+    code = "ATT704"
+    slug = "sidecar-changed"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            statement = row_statement(case, row)
+            if statement is None:
+                continue
+            signed = _signed_sidecars(statement)
+            for evidence in (row.sidecar, row.int8_sidecar):
+                if evidence is None:
+                    continue
+                then, now = signed.get(evidence.name), evidence.sha256
+                if then == now:
+                    continue
+                if then is None:
+                    what = "was not there when the row was signed"
+                elif now is None:
+                    what = "was signed with the row and is not there"
+                else:
+                    what = f"is {short(now)}; signed with the row is {short(then)}"
+                yield self.finding(
+                    f"the sidecar {evidence.path} {what}",
+                    "Restore the released sidecar, or sign again: provenance release",
+                    path=evidence.path,
+                    row=row.row.label,
+                )
+
+
+class FileGone(_AttestationRule):
+    """The row's bundle signs a file that the row does not have.
+
+    ## What it does
+    Looks for signed files that no model of the row refers to any more.
+
+    ## Why it matters
+    The signature was made over another set of files: weights that are now inside the model, or an
+    int8 variant that was removed, and with it what consumers were told to load.
+
+    ## Example
+    The bundle signs `m.int8.onnx`; the row has no int8 variant.
+
+    ## How to fix
+    Restore the file, or sign again: `provenance release`.
+    """
+
+    code = "ATT705"
+    slug = "file-gone"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            statement = row_statement(case, row)
+            if statement is None:
+                continue
+            here = {f.name for f in row.model_files}
+            present = {f.sha256 for f in row.model_files}
+            for subject in statement.subjects:
+                if subject.name not in here and subject.sha256 not in present:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "onnx",
+                        f"the row's bundle signs {subject.name[:100]!r}, which the row does not have",
+                        "Restore the file, or sign again: provenance release",
+                        about=case.evidence.registry.absolute(subject.name),
+                    )
+
+
+class DeferralsDiffer(_AttestationRule):
+    """The deferrals in force are not those that were signed.
+
+    ## What it does
+    Compares the deferrals that cover the row now with those in its bundle.
+
+    ## Why it matters
+    A consumer reads in the bundle what was known to be wrong. An exception that was added, reworded
+    or extended after the release is one that nobody signed.
+
+    ## Example
+    `expires` was moved from 2026-12-31 to 2027-12-31.
+
+    ## How to fix
+    Sign again with the deferrals as they are now: `provenance release`.
+    """
+
+    code = "ATT706"
+    slug = "deferrals-differ"
+    phase = Phase.OUTCOME
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            statement = row_statement(case, row)
+            if statement is None:
+                continue
+            signed = statement.predicate.get("deferrals")
+            now = deferrals_in_force(case.findings, row.row.label)
+            if not same(signed, now):
+                assert row.bundle is not None
+                yield self.finding(
+                    f"signed with {_deferrals(signed)}; in force {_deferrals(now)}",
+                    "Sign again with the deferrals as they are now: provenance release",
+                    path=row.bundle.path,
+                    row=row.row.label,
+                )
+
+
+class SeedUnattested(_AttestationRule):
+    """An ensemble seed has no attestation.
+
+    ## What it does
+    Requires `<onnx>.provenance.sigstore.json` beside the row bundle for every member of an ensemble
+    whose sidecar describes its bytes.
+
+    ## Why it matters
+    The attestation is what links the seed to its sidecar, its corpus and its verdict. Without it the
+    link is a file name.
+
+    ## Example
+    A row was signed with `provenance sign`, and `provenance attest` was forgotten.
+
+    ## How to fix
+    `provenance release`, which writes both.
+    """
+
+    code = "ATT707"
+    slug = "seed-unattested"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            attestation = row.attestation
+            if attestation is not None and attestation.missing and documents.attestable(row):
+                yield self.in_row(
+                    case,
+                    row,
+                    "sigstore_bundle",
+                    f"the seed attestation {attestation.path} does not exist",
+                    "Attest the seeds: provenance release --signer URI",
+                    about=attestation.path,
+                )
+
+
+class SeedAttestationDiffers(_AttestationRule):
+    """A seed attestation does not say what is here.
+
+    ## What it does
+    Builds the attestation again from the seed's files, sidecar, manifest and verdict, and compares:
+    subjects, seed, training recipe, corpus, manifest, sidecar, verdict. An attestation for a seed
+    whose sidecar is stale is refused whatever it says.
+
+    ## Why it matters
+    A seed linked to another seed's sidecar, or to a verdict that has changed since, is provenance of
+    something else.
+
+    ## Example
+    The attestations of seed 0 and seed 1 were swapped.
+
+    ## How to fix
+    Restore the released files, or attest again: `provenance release`.
+    """
+
+    code = "ATT708"
+    slug = "seed-attestation-differs"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            attestation = row.attestation
+            statement = case.signed_statement(attestation)
+            if attestation is None or statement is None:
+                continue
+            fix = "Restore the released files, or attest again: provenance release"
+            if not documents.attestable(row):
+                fix = f"Remove {attestation.path}: a stale sidecar is not provenance."
+            for what in self._differences(case, row, statement):
+                yield self.finding(
+                    f"{attestation.path}: {what}",
+                    fix,
+                    path=attestation.path,
+                    row=row.row.label,
+                )
+
+    def _differences(self, case: Case, row: RowEvidence, statement: Statement) -> Iterator[str]:
+        if statement.predicate_type != predicates.SLSA_PROVENANCE:
+            yield f"its predicate is of type {statement.predicate_type[:100]}"
+            return
+        if not documents.attestable(row):
+            yield "it attests a seed whose sidecar does not describe these bytes"
+            return
+        signed = {s.name: s.sha256 for s in statement.subjects}
+        if signed != dict(documents.row_subjects(row)):
+            yield "it was made for other model files"
+            return
+        try:
+            expected = documents.seed_predicate(case.evidence, row)
+        except StatementError as e:
+            yield str(e)
+            return
+        yield from _differing(expected, statement.predicate)
+
+
+class SummaryMissing(_AttestationRule):
+    """The registry has no release summary.
+
+    ## What it does
+    Looks for `<registry>.vsa.sigstore.json` in the folder of the row bundles, when the whole
+    registry is verified.
+
+    ## Why it matters
+    Row bundles say what each row is. Only the summary says which rows, bundles and documents belong
+    to one release: without it, one that is missing altogether leaves no trace.
+
+    ## Example
+    The rows were signed with `provenance sign`, and never released.
+
+    ## How to fix
+    `provenance release`. To verify rows alone, name them: `provenance verify ROW…`.
+    """
+
+    code = "ATT709"
+    slug = "summary-missing"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        summary = case.evidence.summary
+        if summary is not None and summary.missing and case.evidence.rows:
+            yield self.finding(
+                f"the release summary {summary.path} does not exist",
+                "Release: provenance release --signer URI. To verify rows alone, name them.",
+                path=summary.path,
+            )
+
+
+class SummaryStale(_AttestationRule):
+    """The release summary does not describe what is here.
+
+    ## What it does
+    Compares the digests in the summary with those computed now: registry, model files, sidecars,
+    manifests, verdicts, bundles, and the policy. A file that another finding already names is not
+    named again.
+
+    ## Why it matters
+    The summary is the one file that a consumer checks for a whole release. It has to be about this
+    release.
+
+    ## Example
+    The gate verdict was edited from HOLD to PROMOTE after the release.
+
+    ## How to fix
+    Restore what was released, or release again: `provenance release`.
+    """
+
+    code = "ATT710"
+    slug = "summary-stale"
+    phase = Phase.OUTCOME
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        evidence = case.evidence
+        statement = case.signed_statement(evidence.summary)
+        if evidence.summary is None or statement is None:
+            return
+        at = evidence.summary.path
+        if statement.predicate_type != predicates.SLSA_SUMMARY:
+            yield self.finding(
+                f"{at}: its predicate is of type {statement.predicate_type[:100]}",
+                "Release again: provenance release",
+                path=at,
+            )
+            return
+        told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
+        signed = {s.name: s.sha256 for s in statement.subjects}
+        signed |= _attested(statement.predicate)
+        now = documents.summary_subjects(evidence)
+        now |= {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
+        for name in sorted(signed.keys() | now.keys()):
+            path = evidence.registry.absolute(name)
+            if signed.get(name) == now.get(name) or path in told:
+                continue
+            if name not in now:
+                what = "was released and is not there"
+            elif name not in signed:
+                what = "is not part of the release"
+            else:
+                what = f"is {short(now[name])}; released was {short(signed[name])}"
+            yield self.finding(
+                f"{path} {what}",
+                "Restore what was released, or release again: provenance release",
+                path=path,
+            )
+        yield from self._policy(case, statement, at)
+
+    def _policy(self, case: Case, statement: Statement, at: str) -> Iterator[Finding]:
+        policy = statement.predicate.get("policy")
+        digests = policy.get("digest") if isinstance(policy, dict) else None
+        signed = digests.get("sha256") if isinstance(digests, dict) else None
+        if signed != case.config.policy_sha256:
+            yield self.finding(
+                f"the configuration {case.config.path} has changed since the release",
+                "Release again under this policy: provenance release",
+                path=case.config.path,
+            )
+        if statement.predicate.get("verificationResult") != "PASSED":
+            yield self.finding(
+                f"{at} does not say that the release passed", "Release again.", path=at
+            )
+
+
+class FileOnlySignature(_AttestationRule):
+    """The signature of a file binds nothing but its bytes.
+
+    ## What it does
+    Warns a consumer who verifies one file whose bundle is a plain signature, as
+    `cosign sign-blob` writes it. A warning does not fail the verification.
+
+    ## Why it matters
+    The bytes are those that were signed. Which model it is, under which license, smoke or
+    production, with which sidecar and which external data, nobody has signed.
+
+    ## Example
+    `provenance verify model.onnx --key release.pub`, with a `messageSignature` bundle.
+
+    ## How to fix
+    Ask the publisher for a bundle of `provenance release`.
+    """
+
+    code = "ATT711"
+    slug = "file-only-signature"
+    severity = Severity.WARNING
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        return iter(())  # raised by `verify FILE`, where there is no registry row to bind
+
+
+def _signed_sidecars(statement: Statement) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    sidecars = statement.predicate.get("sidecars")
+    for entry in sidecars if isinstance(sidecars, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get("name"))] = sha256
+    return found
+
+
+def _attested(predicate: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    inputs = predicate.get("inputAttestations")
+    for entry in inputs if isinstance(inputs, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get("uri"))] = sha256
+    return found
+
+
+def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
+    """The deepest members that differ, in words."""
+    if isinstance(expected, dict) and isinstance(signed, dict):
+        for key in sorted(expected.keys() | signed.keys()):
+            yield from _differing(expected.get(key), signed.get(key), f"{where}.{key}".lstrip("."))
+    elif isinstance(expected, list) and isinstance(signed, list) and len(expected) == len(signed):
+        for i, (a, b) in enumerate(zip(expected, signed, strict=True)):
+            yield from _differing(a, b, f"{where}[{i}]")
+    elif not same(expected, signed):
+        yield f"`{where}` is {repr(expected)[:100]}; signed is {repr(signed)[:100]}"
+
+
+def _shown(fields: Mapping[str, Any], field: str) -> str:
+    return repr(fields[field])[:120] if field in fields else "missing"
+
+
+def _deferrals(value: object) -> str:
+    if not isinstance(value, list) or not value:
+        return "no deferral"
+    rules = [str(d.get("rule")) for d in value if isinstance(d, dict)]
+    texts = [
+        f"{d.get('rule')} until {d.get('expires') or 'its cause is gone'} ({d.get('reference')})"
+        for d in value
+        if isinstance(d, dict)
+    ]
+    return "; ".join(texts) if rules else "no deferral"
+
+
+RULES: Iterable[type[Rule]] = (
+    RowUnbound,
+    FileUncovered,
+    RowChanged,
+    SidecarChanged,
+    FileGone,
+    DeferralsDiffer,
+    SeedUnattested,
+    SeedAttestationDiffers,
+    SummaryMissing,
+    SummaryStale,
+    FileOnlySignature,
+)

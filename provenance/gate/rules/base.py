@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rule is, and what it is given.
+
+A rule is a class: its code is stable and never reused, its docstring is its page. `judge` is a pure
+function of the case: it reads no file and asks no clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from provenance.artifacts.strict_json import Position
+from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.statement import Statement
+from provenance.config import Config
+from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
+from provenance.gate.finding import Finding, Severity
+from provenance.signing import keyed
+from provenance.signing.keyed import Judgement
+from provenance.signing.trust import Trust
+
+
+class Phase(enum.Enum):
+    """When a rule is judged. Each phase sees what the earlier ones concluded."""
+
+    ARTIFACTS = "what can be judged before anything is signed"
+    SIGNATURES = "bundles, signers, and what they bind"
+    OUTCOME = "what follows from the findings: deferrals, the release summary"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
+
+    `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
+    deferrals applied. `deferrable_rules` says of every rule judged in this run whether a deferral
+    may cover it: a rule that was not judged cannot show that its cause is gone.
+    """
+
+    evidence: Evidence
+    trust: Trust | None
+    config: Config
+    today: datetime.date
+    findings: tuple[Finding, ...] = ()
+    deferrable_rules: Mapping[str, bool] = field(default_factory=dict)
+    _judgements: dict[str, Judgement] = field(default_factory=dict)
+
+    def deferrable(self, code: str) -> bool | None:
+        """Whether a rule can be deferred; None where it was not judged in this run."""
+        return self.deferrable_rules.get(code)
+
+    def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
+        """The judgement on a well-formed bundle's signature. Computed once for each bundle."""
+        assert bundle.bundle is not None
+        assert self.trust is not None
+        known = self._judgements.get(bundle.path)
+        if known is None:
+            known = keyed.judge(bundle.bundle, self.trust, artifact_sha256)
+            self._judgements[bundle.path] = known
+        return known
+
+    def row_signature(self, row: RowEvidence) -> Judgement | None:
+        """The judgement on a row's bundle, None where there is no well-formed one."""
+        if row.bundle is None or row.bundle.bundle is None:
+            return None
+        return self.signature(row.bundle, row.onnx.sha256 if row.onnx else None)
+
+    def signed_statement(self, bundle: BundleEvidence | None) -> Statement | None:
+        """What a trusted signer said in `bundle`; None where no trusted signature is valid.
+
+        Everything that is concluded from a statement goes through here: nothing that was not
+        signed by a trusted key is ever believed.
+        """
+        if bundle is None or bundle.bundle is None or bundle.statement is None:
+            return None
+        if self.signature(bundle).verdict is not keyed.Verdict.VALID:
+            return None
+        return bundle.statement
+
+    def is_message_signature(self, row: RowEvidence) -> bool:
+        """Whether the row's bundle is a valid signature over the file's bytes alone."""
+        bundle = row.bundle.bundle if row.bundle else None
+        if bundle is None or not isinstance(bundle.content, MessageSignature):
+            return False
+        judgement = self.row_signature(row)
+        return judgement is not None and judgement.verdict is keyed.Verdict.VALID
+
+
+class Rule(ABC):
+    """One rule. Subclasses set `code` and `slug` and write the page in their docstring."""
+
+    code: ClassVar[str]
+    slug: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.ERROR
+    deferrable: ClassVar[bool] = False
+    phase: ClassVar[Phase] = Phase.ARTIFACTS
+
+    @abstractmethod
+    def judge(self, case: Case) -> Iterable[Finding]:
+        """The findings of this rule."""
+
+    def finding(
+        self,
+        message: str,
+        help: str,
+        *,
+        path: str,
+        row: str | None = None,
+        position: Position | None = None,
+        about: str | None = None,
+    ) -> Finding:
+        """A finding of this rule, at `path`, the file that has to be edited."""
+        return Finding(
+            self.code, self.slug, self.severity, row, path, position, message, help, about or path
+        )
+
+    def in_row(
+        self,
+        case: Case,
+        row: RowEvidence,
+        field: str | None,
+        message: str,
+        help: str,
+        *,
+        about: str | None = None,
+    ) -> Finding:
+        """A finding at a field of a row in the registry; `about` is the file it speaks of."""
+        registry = case.evidence.registry
+        return self.finding(
+            message,
+            help,
+            path=registry.path,
+            row=row.row.label,
+            position=registry.locate(row.row, field),
+            about=about,
+        )
+
+
+def short(sha256: str | None) -> str:
+    """A digest as people compare it: its first 12 digits."""
+    return f"{sha256[:12]}…" if sha256 else "none"

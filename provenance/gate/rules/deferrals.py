@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DEF9xx: a deferral is an alarm clock. These rules make it ring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provenance.config import Deferral
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Phase, Rule
+
+
+class _DeferralRule(Rule):
+    phase = Phase.OUTCOME
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for deferral in case.config.deferrals:
+            for message, help in self.conclude(case, deferral):
+                yield self.finding(
+                    message,
+                    help,
+                    path=case.config.path,
+                    position=case.config.deferral_position(deferral),
+                )
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        raise NotImplementedError
+
+
+class DeferralStale(_DeferralRule):
+    """A deferral covers a row that no longer has its finding.
+
+    ## What it does
+    Requires that every row a deferral matches still has the finding it defers.
+
+    ## Why it matters
+    An exception that outlives its cause covers the next incident. In ADR-1105 the exception was a
+    strict xfail for this reason: it fails the moment the retrain lands.
+
+    ## Example
+    SID402 is deferred for five seeds, and the production export has just written fresh sidecars.
+
+    ## How to fix
+    Remove the `[[deferral]]`, or narrow `rows` to those that still need it.
+    """
+
+    code = "DEF901"
+    slug = "deferral-stale"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        if case.deferrable(deferral.rule) is not True:
+            return
+        matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
+        live = {f.row for f in case.findings if f.code == deferral.rule}
+        stale = [label for label in matched if label not in live]
+        if stale:
+            shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
+            every = len(stale) == len(matched)
+            yield (
+                f"{deferral.rule} no longer occurs for {shown}: the cause of this deferral is gone",
+                "Remove the [[deferral]]."
+                if every
+                else "Narrow `rows` to the rows that still have the finding.",
+            )
+
+
+class DeferralMatchesNothing(_DeferralRule):
+    """A deferral's rows match no row.
+
+    ## What it does
+    Requires that each pattern in `rows` matches the id of at least one row of the registry.
+
+    ## Why it matters
+    A misspelt pattern looks like an exception and is none; a pattern for rows that were removed
+    will cover whatever gets that name next.
+
+    ## Example
+    `rows = ["fr_regresor_v2_ensemble_v1_seed*"]`
+
+    ## How to fix
+    Correct the pattern, or remove it.
+    """
+
+    code = "DEF902"
+    slug = "deferral-matches-nothing"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        labels = [r.label for r in case.evidence.registry.rows]
+        for pattern in deferral.rows:
+            if not any(deferral.matches_pattern(label, pattern) for label in labels):
+                yield f"`rows` {pattern!r} matches no row", "Correct the pattern, or remove it."
+
+
+class DeferralExpired(_DeferralRule):
+    """A deferral's date has passed.
+
+    ## What it does
+    Compares `expires` with today's date (UTC). The day itself still counts.
+
+    ## Why it matters
+    The date is a promise that somebody would look again by then.
+
+    ## Example
+    `expires = 2026-06-30`, in July.
+
+    ## How to fix
+    Remove the cause and the deferral. If it has to go on, decide that again: a new date, and a
+    reference to the decision.
+    """
+
+    code = "DEF903"
+    slug = "deferral-expired"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        if deferral.expires is not None and deferral.expires < case.today:
+            yield (
+                f"it expired on {deferral.expires.isoformat()}",
+                "Remove its cause, or decide on a new date and refer to that decision.",
+            )
+
+
+class DeferralUnexplained(_DeferralRule):
+    """A deferral has no reason or no reference.
+
+    ## What it does
+    Requires a `reason` in words and a `reference` to the decision on every deferral.
+
+    ## Why it matters
+    The reason is signed and shown to every consumer. An exception that nobody can explain is an
+    open door.
+
+    ## Example
+    ```toml
+    [[deferral]]
+    rule = "SID402"
+    rows = ["*"]
+    ```
+
+    ## How to fix
+    Write why, and where it was decided: `reason = "…"`, `reference = "ADR-1105"`.
+    """
+
+    code = "DEF904"
+    slug = "deferral-unexplained"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        for field in ("reason", "reference"):
+            if not getattr(deferral, field):
+                yield f"it has no `{field}`", f'Write it: {field} = "…"'
+
+
+class NotDeferrable(_DeferralRule):
+    """A deferral names a rule that cannot be deferred.
+
+    ## What it does
+    Refuses deferrals of rules about signatures, digests, licenses that are missing, and paths.
+
+    ## Why it matters
+    There is no honest reason to ship bytes that are not the declared ones. Whoever could defer that
+    could switch the gate off.
+
+    ## Example
+    `rule = "ART302"`
+
+    ## How to fix
+    Remove the deferral and correct the finding. `provenance rules` lists what can be deferred.
+    """
+
+    code = "DEF905"
+    slug = "not-deferrable"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        if case.deferrable(deferral.rule) is False:
+            yield (
+                f"{deferral.rule} cannot be deferred",
+                "Remove the deferral and correct what it was to cover.",
+            )
+
+
+RULES: Iterable[type[Rule]] = (
+    DeferralStale,
+    DeferralMatchesNothing,
+    DeferralExpired,
+    DeferralUnexplained,
+    NotDeferrable,
+)

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LIC2xx: every row says under which license its model is, smoke or not (ADR-1105)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from provenance.artifacts.strict_json import same
+from provenance.attestations.predicates import signed_row
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Phase, Rule
+
+_MAX_EXPRESSION: Final = 1000
+"""Characters of a license expression that are parsed."""
+
+
+class _Missing(Rule):
+    field: str
+    advice: str
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if row.row.fields.get(self.field, "") == "":
+                yield self.in_row(case, row, None, f"no `{self.field}`", self.advice)
+
+
+class LicenseMissing(_Missing):
+    """A row has no license.
+
+    ## What it does
+    Requires a non-empty `license` on every row. Smoke rows are no exception.
+
+    ## Why it matters
+    Whoever ships the model ships it without permission. In ADR-1105 a load fix dropped the field
+    from five rows, and nothing noticed. That is why this rule cannot be deferred.
+
+    ## Example
+    ```json
+    {"id": "m", "onnx": "m.onnx", "smoke": true}
+    ```
+
+    ## How to fix
+    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before, take it from the
+    last release: `git log -p -S'"license"' -- REGISTRY`.
+    """
+
+    code = "LIC201"
+    slug = "license-missing"
+    field = "license"
+    advice = 'Add the SPDX expression of the model\'s license: "license": "Apache-2.0".'
+
+
+class LicenseUrlMissing(_Missing):
+    """A row has no license_url.
+
+    ## What it does
+    Requires a non-empty `license_url` on every row.
+
+    ## Why it matters
+    The expression names a license; the URL says where its text is, with the holder's name and the
+    year. Several licenses require that this text is passed on.
+
+    ## Example
+    ```json
+    {"id": "m", "onnx": "m.onnx", "license": "MIT"}
+    ```
+
+    ## How to fix
+    Add the address of the license file that came with the model.
+    """
+
+    code = "LIC202"
+    slug = "license-url-missing"
+    field = "license_url"
+    advice = "Add the address of the license file that came with the model."
+
+
+class BundleFieldMissing(_Missing):
+    """A row has no sigstore_bundle.
+
+    ## What it does
+    Requires a non-empty `sigstore_bundle` on every row: where the row's signature is.
+
+    ## Why it matters
+    A consumer that verifies before it loads refuses a row without one, and a consumer that does
+    not, loads it unverified.
+
+    ## Example
+    ```json
+    {"id": "m", "onnx": "m.onnx", "license": "MIT", "license_url": "https://…"}
+    ```
+
+    ## How to fix
+    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`.
+    """
+
+    code = "LIC203"
+    slug = "bundle-field-missing"
+    field = "sigstore_bundle"
+    advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
+
+
+class NotSpdx(Rule):
+    """A license is not an SPDX expression.
+
+    ## What it does
+    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list.
+    `LicenseRef-…` is accepted: it says itself that the license is not on the list.
+
+    ## Why it matters
+    Scanners, package managers and lawyers' tools read SPDX. They treat an unknown id as no license.
+
+    ## Example
+    ```json
+    {"license": "BSD-3-Clause-Plus-Patent"}
+    ```
+
+    ## How to fix
+    Use the id that the message names if it is the license you mean. If the license is on no list,
+    write `LicenseRef-` before a name of your own and let `license_url` point at its text.
+    """
+
+    code = "LIC204"
+    slug = "license-not-spdx"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        known: dict[str, tuple[str, str] | None] = {}
+        for row in case.evidence.rows:
+            expression = row.row.text("license")
+            if expression is None:
+                continue
+            if expression not in known:
+                known[expression] = self._judge_expression(expression)
+            problem = known[expression]
+            if problem is not None:
+                yield self.in_row(case, row, "license", *problem)
+
+    def _judge_expression(self, expression: str) -> tuple[str, str] | None:
+        from license_expression import ExpressionError, get_spdx_licensing
+
+        if len(expression) > _MAX_EXPRESSION:
+            return f"`license` has {len(expression):,} characters", "Write an SPDX expression."
+        licensing = get_spdx_licensing()
+        try:
+            unknown: list[str] | None = [
+                key
+                for key in licensing.unknown_license_keys(expression)
+                if not key.startswith(("LicenseRef-", "DocumentRef-", "AdditionRef-"))
+            ]
+        except (ExpressionError, RecursionError):
+            unknown = None
+        if unknown is None or not expression.strip():
+            return (
+                f"{expression[:80]!r} is not an SPDX license expression",
+                "Join ids with AND, OR and WITH: https://spdx.org/licenses/",
+            )
+        if not unknown:
+            return None
+        name = unknown[0]
+        ids = [k for k in licensing.known_symbols if not k.startswith("LicenseRef-")]
+        near = difflib.get_close_matches(name, ids, 1, 0.6)
+        hint = f"the nearest is {near[0]!r}" if near else "none is near"
+        fix = f"Write {near[0]} if that is the license, or" if near else "Write"
+        return (
+            f"{name[:80]!r} is not on the SPDX license list; {hint}",
+            f"{fix} LicenseRef-{name[:80]} for a license of your own.",
+        )
+
+
+class SignedLicenseDiffers(Rule):
+    """The license in the row is not the one that was signed.
+
+    ## What it does
+    Compares `license` and `license_url` with the row that the bundle signs.
+
+    ## Why it matters
+    The signer released the model under one license and the registry now offers it under another.
+    Nobody with the key agreed to that.
+
+    ## Example
+    The bundle was signed over `"license": "CC-BY-NC-4.0"`; the row now says `"MIT"`.
+
+    ## How to fix
+    Put the signed license back. If the change is right, sign again: `provenance release`.
+    """
+
+    code = "LIC205"
+    slug = "signed-license-differs"
+    phase = Phase.SIGNATURES
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            signed = signed_row(case.signed_statement(row.bundle))
+            if signed is None:
+                continue
+            for field in LICENSE_FIELDS:
+                now, then = row.row.fields.get(field), signed.get(field)
+                if not same(now, then):
+                    yield self.in_row(
+                        case,
+                        row,
+                        field,
+                        f"`{field}` is {_shown(now)}; signed is {_shown(then)}",
+                        "Put the signed value back, or sign again: provenance release",
+                    )
+
+
+LICENSE_FIELDS: Final = ("license", "license_url")
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None else repr(value)[:120]
+
+
+RULES: Iterable[type[Rule]] = (
+    LicenseMissing,
+    LicenseUrlMissing,
+    BundleFieldMissing,
+    NotSpdx,
+    SignedLicenseDiffers,
+)

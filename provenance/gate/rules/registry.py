@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REG1xx: the registry itself, and what its stock consumers need of it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.strict_json import type_name
+from provenance.attestations import bundle as bundles
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+
+_Check = Callable[[Any], bool]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_digests(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(is_sha256, value.values()))
+
+
+_DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
+_FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
+    "id": (
+        "a non-empty string of at most 128 characters",
+        lambda v: _is_text(v) and 0 < len(v) < 129,
+    ),
+    "kind": ("a string", _is_text),
+    "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
+    "sha256": (_DIGEST, is_sha256),
+    "int8_sha256": (_DIGEST, is_sha256),
+    "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
+    "opset": ("a whole number", _is_int),
+    "smoke": ("true or false", lambda v: isinstance(v, bool)),
+    "quant_mode": ("a string", _is_text),
+    "license": ("a string", _is_text),
+    "license_url": ("a string", _is_text),
+    "sigstore_bundle": (
+        f"a path that ends in {bundles.SUFFIX}",
+        lambda v: _is_text(v) and (v == "" or v.endswith(bundles.SUFFIX)),
+    ),
+    "notes": ("a string", _is_text),
+    "description": ("a string", _is_text),
+}
+"""The fields this project reads. Other fields are a registry's own, and are signed verbatim."""
+
+_REQUIRED: Final = ("id", "onnx", "sha256")
+
+
+class RegistrySchema(Rule):
+    """A row lacks a field, or a field has another type than it must have.
+
+    ## What it does
+    Looks at the fields that this tool and the stock consumers read: `id`, `onnx` and `sha256` must
+    be there, and each must have its type and form. Fields of your own are left alone.
+
+    ## Why it matters
+    A consumer that finds a number where it expects a digest skips the check, or crashes.
+
+    ## Example
+    ```json
+    {"id": "vmaf_tiny", "onnx": "vmaf_tiny.onnx", "sha256": "ABC", "opset": "17"}
+    ```
+
+    ## How to fix
+    Write the field as the message says. For digests: `provenance hash --write`.
+    """
+
+    code = "REG101"
+    slug = "registry-schema"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        if case.evidence.whole:
+            for index, found in registry.not_rows:
+                yield self.finding(
+                    f"expected a row (an object), found {found}",
+                    'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.',
+                    path=registry.path,
+                    row=f"#{index}",
+                    position=registry.locate(index),
+                )
+        for row in case.evidence.rows:
+            fields = row.row.fields
+            for name in _REQUIRED:
+                if name not in fields:
+                    yield self.in_row(
+                        case,
+                        row,
+                        None,
+                        f"field `{name}` is missing; expected {_FIELDS[name][0]}",
+                        self._missing_help(name, fields),
+                    )
+            for name, (expected, check) in _FIELDS.items():
+                if name in fields and not check(fields[name]):
+                    found = self._found(fields[name])
+                    yield self.in_row(
+                        case,
+                        row,
+                        name,
+                        f"field `{name}`: expected {expected}, found {found}",
+                        "provenance hash --write" if "sha256" in name else f"Correct `{name}`.",
+                    )
+
+    @staticmethod
+    def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
+        near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS], 1, 0.6)
+        return f"Did you mean `{name}` where it says `{near[0]}`?" if near else f"Add `{name}`."
+
+    @staticmethod
+    def _found(value: Any) -> str:
+        if isinstance(value, str):
+            return f"{value[:60]!r}" + ("…" if len(value) > 60 else "")
+        return type_name(value)
+
+
+class DuplicateId(Rule):
+    """Two rows have the same id.
+
+    ## What it does
+    Compares the ids of all rows.
+
+    ## Why it matters
+    A consumer asks for a model by its id. With two rows it gets one of them, and which one depends
+    on the reader: one may be verified and the other loaded.
+
+    ## Example
+    ```json
+    [{"id": "vmaf_tiny_v2", "onnx": "a.onnx"}, {"id": "vmaf_tiny_v2", "onnx": "b.onnx"}]
+    ```
+
+    ## How to fix
+    Give each row an id of its own, or remove the row that is not meant.
+    """
+
+    code = "REG102"
+    slug = "duplicate-id"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        first: dict[str, int] = {}
+        registry = case.evidence.registry
+        for row in case.evidence.rows:
+            identifier = row.row.text("id")
+            if identifier is None:
+                continue
+            if identifier in first:
+                line = registry.locate(first[identifier], "id").line
+                yield self.in_row(
+                    case,
+                    row,
+                    "id",
+                    f"the id {identifier!r} is already that of the row at line {line}",
+                    "Give each row an id of its own.",
+                )
+            else:
+                first[identifier] = row.row.index
+
+
+class DuplicateKey(Rule):
+    """An object in the registry names the same key twice.
+
+    ## What it does
+    Looks for a repeated key in any object of the registry.
+
+    ## Why it matters
+    JSON readers disagree: most take the last value, a text scan takes the first. A row that says
+    two things can be verified as one and loaded as the other.
+
+    ## Example
+    ```json
+    {"id": "m", "onnx": "m.onnx", "license": "MIT", "license": "GPL-3.0-only"}
+    ```
+
+    ## How to fix
+    Remove the value that is not meant.
+    """
+
+    code = "REG103"
+    slug = "duplicate-key"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        if not case.evidence.whole:
+            return
+        labels = {r.row.index: r.row.label for r in case.evidence.rows}
+        for member in registry.source.duplicates:
+            index = member.path[1] if len(member.path) > 2 else None
+            at = member.start if member.key_start is None else member.key_start
+            yield self.finding(
+                f"the key `{str(member.path[-1])[:60]}` stands twice in one object",
+                "Keep one of the two; readers disagree about which one counts.",
+                path=registry.path,
+                row=labels.get(index) if isinstance(index, int) else None,
+                position=registry.source.position(at),
+            )
+
+
+class NotABareName(Rule):
+    """`onnx` is not a bare file name.
+
+    ## What it does
+    Requires that `onnx` has no folder in it: models lie beside the registry.
+
+    ## Why it matters
+    The stock C consumer joins the registry's folder and this name, and hands the result to
+    `cosign verify-blob`. It refuses a name with a `/`, so such a row is never verified there.
+
+    ## Example
+    ```json
+    {"onnx": "weights/vmaf_tiny.onnx"}
+    ```
+
+    ## How to fix
+    Move the model beside the registry and write its name. If no C consumer reads this registry,
+    defer the rule with that reason.
+    """
+
+    code = "REG104"
+    slug = "not-a-bare-name"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            name = row.row.onnx
+            if name is not None and "/" in name and outside(case, name) is None:
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"`onnx` is {name!r}, not a bare file name",
+                    "Move the model beside the registry; the C consumer refuses a path.",
+                )
+
+
+class KeyOrder(Rule):
+    """`sigstore_bundle` stands before `onnx` in a row.
+
+    ## What it does
+    Requires `onnx` before `sigstore_bundle` in the text of each row.
+
+    ## Why it matters
+    The stock C consumer does not parse JSON: it scans for `"onnx"` and then for the next
+    `"sigstore_bundle"`. In the other order it takes the bundle of the following row.
+
+    ## Example
+    ```json
+    {"sigstore_bundle": "m.onnx.sigstore.json", "onnx": "m.onnx"}
+    ```
+
+    ## How to fix
+    Move `sigstore_bundle` below `onnx`.
+    """
+
+    code = "REG105"
+    slug = "key-order"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            order = list(row.row.fields)
+            if {"onnx", "sigstore_bundle"} <= row.row.fields.keys() and (
+                order.index("sigstore_bundle") < order.index("onnx")
+            ):
+                yield self.in_row(
+                    case,
+                    row,
+                    "sigstore_bundle",
+                    "`sigstore_bundle` stands before `onnx`",
+                    "Move it below `onnx`: the C consumer scans the text in this order.",
+                )
+
+
+class TooLargeForConsumer(Rule):
+    """The registry is larger than its C consumer reads.
+
+    ## What it does
+    Compares the registry's size with 1 MiB.
+
+    ## Why it matters
+    The stock C consumer reads at most 1 MiB. Rows beyond that do not exist for it.
+
+    ## Example
+    A registry of 1,500 rows with long notes.
+
+    ## How to fix
+    Shorten `notes`, or split the registry. If no C consumer reads it, this does not matter:
+    shorten it all the same, or keep this tool's warning.
+    """
+
+    code = "REG106"
+    slug = "too-large-for-consumer"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        if registry.digest.size >= limits.CONSUMER_REGISTRY:
+            yield self.finding(
+                f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
+                f"{limits.CONSUMER_REGISTRY:,}",
+                "Shorten `notes` and `description`, or split the registry.",
+                path=registry.path,
+            )
+
+
+class OutsideRepository(Rule):
+    """A path in a row leaves the repository, or is no relative path.
+
+    ## What it does
+    Looks at `onnx` and `sigstore_bundle`: relative to the registry's folder, with `/`, without NUL,
+    and below the folder of the configuration.
+
+    ## Why it matters
+    A path like `../../../etc/passwd` makes the tool hash, and a release overwrite, what is not
+    yours. Nothing outside the repository is ever opened.
+
+    ## Example
+    ```json
+    {"onnx": "/models/vmaf.onnx", "sigstore_bundle": "../../../x.sigstore.json"}
+    ```
+
+    ## How to fix
+    Write a path relative to the registry's folder that stays in the repository.
+    """
+
+    code = "REG107"
+    slug = "outside-repository"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for field in ("onnx", "sigstore_bundle"):
+                value = row.row.text(field)
+                reason = outside(case, value) if value is not None else None
+                if reason is not None:
+                    yield self.in_row(
+                        case,
+                        row,
+                        field,
+                        f"`{field}` {str(value)[:100]!r} {reason}",
+                        "Write a path relative to the registry's folder, inside the repository.",
+                    )
+
+
+class SharedBundlePath(Rule):
+    """Two documents would be written to one path.
+
+    ## What it does
+    Computes where each row's bundle, each seed's attestation and the release summary go, and
+    compares the paths.
+
+    ## Why it matters
+    Each row has a bundle of its own. With one path for two, signing the second would replace the
+    first, and that row would be unsigned.
+
+    ## Example
+    ```json
+    [{"onnx": "a.onnx", "sigstore_bundle": "x.sigstore.json"},
+     {"onnx": "b.onnx", "sigstore_bundle": "x.sigstore.json"}]
+    ```
+
+    ## How to fix
+    Name the bundle after the model: `<onnx>.sigstore.json`.
+    """
+
+    code = "REG108"
+    slug = "shared-bundle-path"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        owner: dict[str, str] = {}
+        for row in case.evidence.rows:
+            value, onnx = row.row.sigstore_bundle, row.row.onnx
+            if value is None or outside(case, value) is not None:
+                continue
+            places = [registry.absolute(value)]
+            if row.is_seed and onnx is not None:
+                places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
+            for place in places:
+                other = owner.setdefault(place, row.row.label)
+                if other != row.row.label or places.count(place) > 1:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "sigstore_bundle",
+                        f"{place!r} is also where a document of row {other!r} goes",
+                        f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
+                    )
+                    break
+
+
+def outside(case: Case, value: str) -> str | None:
+    """Why a path of a row is refused without looking at the disk, None where it may be tried."""
+    reason = paths.unsafe_reason(value)
+    if reason is not None:
+        return reason
+    normal = os.path.normpath(case.evidence.registry.absolute(value))
+    return "leaves the repository" if normal == ".." or normal.startswith("../") else None
+
+
+RULES: Iterable[type[Rule]] = (
+    RegistrySchema,
+    DuplicateId,
+    DuplicateKey,
+    NotABareName,
+    KeyOrder,
+    TooLargeForConsumer,
+    OutsideRepository,
+    SharedBundlePath,
+)

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SID4xx: what the sidecar says of the model, and whether it is this model that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.gate.finding import Finding, Severity
+from provenance.gate.rules.base import Case, Rule, short
+
+
+def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
+    """The models of a row, each with its sidecar: `x.onnx` has `x.json`, `x.int8.onnx` its own."""
+    if row.onnx is not None and row.sidecar is not None:
+        yield row.onnx, row.sidecar
+    if row.int8 is not None and row.int8_sidecar is not None:
+        yield row.int8, row.int8_sidecar
+
+
+def describes_its_model(model: ModelEvidence, sidecar: Sidecar) -> bool:
+    """Whether the sidecar's digest is that of the model's bytes, as computed."""
+    return sidecar.claimed_sha256 is not None and sidecar.claimed_sha256 == model.sha256
+
+
+class SidecarMissing(Rule):
+    """A production row has no sidecar.
+
+    ## What it does
+    Requires `<stem>.json` beside the model of every row that is not `smoke: true`.
+
+    ## Why it matters
+    The sidecar is the inference contract: feature order, normalisation, vocabulary. Without it the
+    model runs and gives numbers that mean nothing.
+
+    ## Example
+    A row with `"smoke": false`, and no JSON file of the model's name.
+
+    ## How to fix
+    Export the model again with its sidecar. If the row is a placeholder, say `"smoke": true`.
+    """
+
+    code = "SID401"
+    slug = "sidecar-missing"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"production row without a sidecar: {row.sidecar.path} does not exist",
+                    'Export it with the model, or say "smoke": true.',
+                    about=row.sidecar.path,
+                )
+
+
+class _Stale(Rule):
+    production: bool
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if row.row.smoke is self.production:
+                continue
+            for model, evidence in pairs(row):
+                sidecar = evidence.sidecar
+                if sidecar is None or model.sha256 is None or sidecar.claimed_sha256 is None:
+                    continue
+                if describes_its_model(model, sidecar):
+                    continue
+                yield self.finding(
+                    f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
+                    self._help(),
+                    path=sidecar.path,
+                    row=row.row.label,
+                    position=sidecar.locate("sha256"),
+                )
+
+    def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
+        parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
+        widths = sorted(
+            {f"{n} [{w}], not [{a}]" for n, w, a in _wrong_widths(model.facts, sidecar)}
+        )
+        verdict = sidecar.text_at("gate", "verdict")
+        parts += [f"with {', '.join(widths)}"] if widths else []
+        parts += [f"verdict {verdict}"] if verdict else []
+        return ", ".join(parts) + ")"
+
+    def _help(self) -> str:
+        raise NotImplementedError
+
+
+class SidecarStale(_Stale):
+    """The sidecar of a smoke row describes another file.
+
+    ## What it does
+    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. The
+    message says what else the sidecar claims of that other file: widths, verdict.
+
+    ## Why it matters
+    A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
+    five such sidecars stayed behind.
+
+    ## Example
+    The sidecar describes `08ab1aed…` with `codec_onehot [14]`; the file is `fa89df1b…` with `[6]`.
+
+    ## How to fix
+    Export model and sidecar together. Where that has to wait, declare it: a `[[deferral]]` with the
+    reason and the decision it refers to. It rings as soon as the sidecar is fresh again.
+    """
+
+    code = "SID402"
+    slug = "sidecar-stale"
+    deferrable = True
+    production = False
+
+    def _help(self) -> str:
+        return "Export model and sidecar together, or declare a [[deferral]] with its reason."
+
+
+class SidecarWidth(Rule):
+    """A width that the sidecar declares is not the model's.
+
+    ## What it does
+    Compares `feature_order`, `codec_block_layout`, `num_codecs`, `codec_vocab` and `encoder_vocab`
+    with the last dimension of the model input they speak of, and the encoders of the layout with
+    `encoder_vocab`. A sidecar that is known to describe another file is reported as that only.
+
+    ## Why it matters
+    A consumer builds its input by the sidecar. With another width the model does not run, or worse,
+    a feature lands in the wrong column.
+
+    ## Example
+    A `codec_block_layout` of 14 entries for an input `codec_onehot [batch, 6]`.
+
+    ## How to fix
+    Export model and sidecar together, at one vocabulary.
+    """
+
+    code = "SID403"
+    slug = "sidecar-width"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model, evidence in pairs(row):
+                sidecar = evidence.sidecar
+                if sidecar is None or model.facts is None:
+                    continue
+                if sidecar.claimed_sha256 is not None and not describes_its_model(model, sidecar):
+                    continue
+                yield from self._widths(row, model, model.facts, sidecar)
+                yield from self._layout(row, sidecar)
+
+    def _widths(
+        self, row: RowEvidence, model: ModelEvidence, facts: OnnxFacts, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        inputs = {spec.name: spec for spec in facts.inputs}
+        for claim in sidecar.width_claims:
+            actual = _width(inputs.get(claim.input))
+            member = ".".join(map(str, claim.member))
+            if actual is not None and actual != claim.width:
+                yield self.finding(
+                    f"`{member}` declares a width of {claim.width} for input {claim.input!r}; "
+                    f"{model.name} has {inputs[claim.input]}",
+                    "Export model and sidecar together, at one vocabulary.",
+                    path=sidecar.path,
+                    row=row.row.label,
+                    position=sidecar.locate(*claim.member),
+                )
+
+    def _layout(self, row: RowEvidence, sidecar: Sidecar) -> Iterator[Finding]:
+        layout, vocabulary = sidecar.layout_encoders, sidecar.get("encoder_vocab")
+        if layout is None or not isinstance(vocabulary, list) or list(layout) == vocabulary:
+            return
+        yield self.finding(
+            f"`codec_block_layout` holds {len(layout)} encoders, `encoder_vocab` "
+            f"{len(vocabulary)}, or in another order",
+            "Export the sidecar again: both come from one vocabulary.",
+            path=sidecar.path,
+            row=row.row.label,
+            position=sidecar.locate("encoder_vocab"),
+        )
+
+
+class ProductionSidecarStale(_Stale):
+    """The sidecar of a production row describes another file.
+
+    ## What it does
+    As SID402, for rows that are not `smoke: true`. It cannot be deferred.
+
+    ## Why it matters
+    A row that says production is a promise that these bytes passed the gate. A sidecar of other
+    bytes is no evidence for it. Flipping `smoke` to false by hand, with the old sidecar still
+    there, is exactly what ADR-1105 forbids.
+
+    ## Example
+    `"smoke": false`, and the sidecar's `sha256` is that of the model before the last export.
+
+    ## How to fix
+    Export model and sidecar together. Until then the row is a placeholder: `"smoke": true`.
+    """
+
+    code = "SID404"
+    slug = "production-sidecar-stale"
+    production = True
+
+    def _help(self) -> str:
+        return 'Export model and sidecar together; until then the row is "smoke": true.'
+
+
+class SidecarMalformed(Rule):
+    """A sidecar cannot be read.
+
+    ## What it does
+    Reads each sidecar as strict JSON: an object, UTF-8, no key twice, no NaN, at most 4 MiB, and a
+    regular file in the repository.
+
+    ## Why it matters
+    What cannot be read cannot be compared, and another reader may read it differently.
+
+    ## Example
+    `{"feature_std": [NaN]}`
+
+    ## How to fix
+    Export the sidecar again, or correct it at the place in the message.
+    """
+
+    code = "SID405"
+    slug = "sidecar-malformed"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for _, evidence in pairs(row):
+                trouble = evidence.trouble
+                reason = evidence.malformed
+                if trouble is not None and not evidence.missing:
+                    reason = trouble.message
+                if reason is not None:
+                    yield self.finding(
+                        f"the sidecar {evidence.path} {reason}",
+                        "Export it again, or correct it at this place.",
+                        path=evidence.path,
+                        row=row.row.label,
+                    )
+
+
+class SidecarUnlinked(Rule):
+    """The sidecar of a production row does not say which file it describes.
+
+    ## What it does
+    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate.
+
+    ## Why it matters
+    Without the digest nothing links sidecar and model: after the next export nobody can tell
+    whether the sidecar was written with it. That is how ADR-1105 went unnoticed.
+
+    ## Example
+    ```json
+    {"id": "lpips_sq_v1", "onnx_opset": 18}
+    ```
+
+    ## How to fix
+    Let the exporter write `"sha256"`, the digest of the `.onnx` it has just written.
+    """
+
+    code = "SID406"
+    slug = "sidecar-unlinked"
+    severity = Severity.WARNING
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if row.row.smoke:
+                continue
+            for model, evidence in pairs(row):
+                sidecar = evidence.sidecar
+                if sidecar is not None and sidecar.claimed_sha256 is None:
+                    yield self.finding(
+                        "the sidecar names no `sha256`: nothing says which bytes it describes",
+                        'Let the exporter write "sha256", the digest of the model it exported.',
+                        path=sidecar.path,
+                        row=row.row.label,
+                        position=sidecar.locate(),
+                    )
+
+
+def _width(spec: TensorSpec | None) -> int | None:
+    last = spec.shape[-1] if spec is not None and spec.shape else None
+    return last if isinstance(last, int) else None
+
+
+def _wrong_widths(facts: OnnxFacts | None, sidecar: Sidecar) -> Iterator[tuple[str, int, int]]:
+    inputs = {spec.name: spec for spec in facts.inputs} if facts else {}
+    for claim in sidecar.width_claims:
+        actual = _width(inputs.get(claim.input))
+        if actual is not None and actual != claim.width:
+            yield claim.input, claim.width, actual
+
+
+RULES: Iterable[type[Rule]] = (
+    SidecarMissing,
+    SidecarStale,
+    SidecarWidth,
+    ProductionSidecarStale,
+    SidecarMalformed,
+    SidecarUnlinked,
+)

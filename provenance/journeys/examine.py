@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to evidence: the first step of every journey over a registry."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from provenance.artifacts import registry as registries
+from provenance.artifacts import writing
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.gate.collect import Progress, collect
+from provenance.gate.evidence import Evidence
+
+
+def examine(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    with_bundles: bool = False,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Read everything about the registry of `config`, or about the rows with the given ids.
+
+    Raises:
+        InputError: The registry cannot be read, an id is unknown, or a release was cut short.
+    """
+    tree = Tree.at(config.root)
+    if writing.interrupted(tree):
+        raise InputError(
+            "a release was cut short after it was committed: some of its bundles are not in place",
+            help="Finish it: run `provenance release` again.",
+        )
+    registry = registries.read(tree, config.registry)
+    known_rows(registry, rows)
+    return collect(
+        tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress
+    )
+
+
+def known_rows(registry: Registry, rows: Iterable[str]) -> None:
+    """Raises InputError where an id is not in the registry, with the nearest that is."""
+    labels = [r.label for r in registry.rows]
+    for wanted in rows:
+        if wanted not in labels:
+            near = difflib.get_close_matches(wanted, labels, 1)
+            raise InputError(
+                f"{registry.path}: no row with the id {wanted!r}",
+                help=f"Did you mean {near[0]!r}?" if near else "Row ids are the values of `id`.",
+            )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hash`: the digest of every model file, and writing them into the rows with a minimal diff."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from provenance.artifacts import registry as registries
+from provenance.artifacts import writing
+from provenance.artifacts.registry import ROWS, Edit
+from provenance.config import Config
+from provenance.gate.collect import Progress
+from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
+from provenance.gate.finding import Verdict
+from provenance.journeys.examine import examine
+
+
+@dataclass(frozen=True, slots=True)
+class HashedFile:
+    """A model file and its digest. `declared` is what the row says, None where it says nothing."""
+
+    row: str
+    path: str
+    sha256: str | None
+    size: int | None
+    declared: str | None
+    problem: str | None
+
+    @property
+    def matches(self) -> bool:
+        """Whether the row declares these very bytes."""
+        return self.sha256 is not None and self.sha256 == self.declared
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """All model files, and, where the registry was or would be written, the difference."""
+
+    registry: str
+    files: tuple[HashedFile, ...]
+    diff: str
+    written: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED where a file could not be hashed."""
+        if any(f.problem for f in self.files):
+            return Verdict.FAILED
+        return Verdict.VERIFIED if self.files else Verdict.NOTHING
+
+
+def hash_models(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    write: bool = False,
+    add_external_data: bool = False,
+    progress: Progress | None = None,
+) -> Hashes:
+    """Hash every model file of the registry, or of the rows with the given ids.
+
+    With `write`, digests that the rows declare are brought up to date and nothing else is touched.
+    `add_external_data` also adds `external_data_sha256` to rows whose weights no digest covers.
+
+    Raises:
+        InputError: The registry cannot be read or written.
+    """
+    evidence = examine(config, rows=rows, progress=progress)
+    before = evidence.registry.text
+    after = registries.edit(evidence.registry, _edits(evidence, add_external_data))
+    if write and after != before:
+        writing.replace_file(evidence.root, config.registry, after.encode("utf-8"))
+    return Hashes(
+        registry=config.registry,
+        files=tuple(f for row in evidence.rows for f in _files(row)),
+        diff=_diff(config.registry, before, after),
+        written=write and after != before,
+    )
+
+
+def _edits(evidence: Evidence, add_external_data: bool) -> Iterator[Edit]:
+    for row in evidence.rows:
+        fields, at = row.row.fields, (ROWS, row.row.index)
+        pairs = (("sha256", row.onnx), ("int8_sha256", row.int8))
+        for name, model in pairs:
+            if model is None or model.sha256 is None or model.not_onnx is not None:
+                continue
+            if name in fields and fields[name] != model.sha256:
+                yield Edit((*at, name), model.sha256)
+        covered = {f.name: f.sha256 for m in row.models for f in m.external if f.sha256}
+        declared = row.row.external_data_sha256
+        if "external_data_sha256" in fields:
+            for name, sha256 in covered.items():
+                if name in declared and declared[name] != sha256:
+                    yield Edit((*at, "external_data_sha256", name), sha256)
+            missing = {n: s for n, s in covered.items() if n not in declared}
+            if add_external_data and missing:
+                yield Edit((*at, "external_data_sha256"), {**declared, **missing})
+        elif add_external_data and covered:
+            yield Edit((*at, "external_data_sha256"), covered, after="sha256")
+
+
+def _files(row: RowEvidence) -> Iterator[HashedFile]:
+    fields = row.row.fields
+    for model in row.models:
+        field = "int8_sha256" if model is row.int8 else "sha256"
+        yield _file(row, model, fields.get(field), model.not_onnx)
+        for file in model.external:
+            yield _file(row, file, row.row.external_data_sha256.get(file.name), None)
+
+
+def _file(
+    row: RowEvidence, file: FileEvidence, declared: object, problem: str | None
+) -> HashedFile:
+    reason = file.trouble.message if file.trouble else problem
+    return HashedFile(
+        row=row.row.label,
+        path=file.path,
+        sha256=file.sha256,
+        size=file.digest.size if file.digest else None,
+        declared=declared if isinstance(declared, str) else None,
+        problem=reason,
+    )
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True),
+        after.splitlines(keepends=True),
+        f"a/{path}",
+        f"b/{path}",
+    )
+    return "".join(lines)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init` and `keygen`: what an author needs before the first check."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.strict_json import JsonError, decode, parse
+from provenance.config import FILE, PYPROJECT
+from provenance.errors import InputError
+from provenance.signing import pem
+
+_SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
+_MAX_FILES: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """Where the configuration was written, and for which registry with how many rows."""
+
+    path: str
+    registry: str
+    rows: int
+    text: str
+
+
+def init(folder: Path, registry: str | None = None) -> Initialised:
+    """Write the configuration for the registry in `folder`, or for the one that is named.
+
+    Into pyproject.toml where there is one, else into provenance.toml.
+
+    Raises:
+        InputError: There is a configuration already, no registry, or more than one.
+    """
+    tree = Tree.at(folder)
+    target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
+    existing = target.read_text("utf-8") if target.is_file() else ""
+    if (folder / FILE).exists() or _has_table(existing, target):
+        raise InputError(f"{folder}: there is a configuration already", help="Edit it instead.")
+    found = dict(_registries(tree))
+    if registry is not None:
+        normal = os.path.normpath(registry).replace(os.sep, "/")
+        if normal not in found:
+            raise InputError(
+                f"{registry}: not a registry: a JSON object whose `models` is a list of rows"
+            )
+        found = {normal: found[normal]}
+    if not found:
+        raise InputError(
+            f"{folder}: no registry found: no JSON object whose `models` lists rows with `onnx`",
+            help="Name it: provenance init --registry PATH",
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: several registries: {', '.join(sorted(found))}",
+            help="Name one: provenance init --registry PATH",
+        )
+    path, rows = next(iter(found.items()))
+    keys = [k for k in _public_keys(tree)]
+    text = _template(path, keys, table="tool.provenance" if target.name == PYPROJECT else "")
+    gap = "\n" if existing and not existing.endswith("\n\n") else ""
+    target.write_text(existing + gap + text, "utf-8")
+    return Initialised(target.name, path, rows, text)
+
+
+def keygen(stem: Path) -> tuple[Path, Path]:
+    """Write a fresh ECDSA P-256 key pair: `<stem>.key` (only its owner can read it), `<stem>.pub`.
+
+    Raises:
+        InputError: A file is in the way, or cannot be written.
+    """
+    private_path, public_path = (
+        stem.with_name(stem.name + ".key"),
+        stem.with_name(stem.name + ".pub"),
+    )
+    for path in (private_path, public_path):
+        if path.exists() or path.is_symlink():
+            raise InputError(f"{path}: exists", help="Choose another name, or remove it yourself.")
+    private, public = pem.generate()
+    try:
+        _write_new(private_path, private, 0o600)
+        _write_new(public_path, public, 0o644)
+    except OSError as e:
+        raise InputError(f"cannot write {e.filename}: {e.strerror}") from e
+    return private_path, public_path
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+
+
+def _has_table(text: str, target: Path) -> bool:
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as e:
+        raise InputError(f"{target}: not TOML: {e}") from e
+    return isinstance(tool, dict) and "provenance" in tool
+
+
+def _registries(tree: Tree) -> Iterator[tuple[str, int]]:
+    for path in _files(tree, (".json",)):
+        try:
+            value = parse(decode(tree.read(path, limits.REGISTRY)), allow_duplicate_keys=True)
+        except (FileError, JsonError):
+            continue  # whatever it is, it is not a registry
+        rows = value.get("models") if isinstance(value, dict) else None
+        if isinstance(rows, list) and any(isinstance(r, dict) and "onnx" in r for r in rows):
+            yield path, len(rows)
+
+
+def _public_keys(tree: Tree) -> Iterator[str]:
+    for path in _files(tree, (".pub",)):
+        try:
+            pem.load_public_key(tree.read(path, limits.KEY), path)
+        except InputError:
+            continue  # an SSH key, or another algorithm: not one that could be trusted here
+        yield path
+
+
+def _files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
+    seen = 0
+    for folder, folders, names in os.walk(tree.root):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIP)
+        for name in sorted(names):
+            seen += 1
+            if seen > _MAX_FILES:
+                return
+            if name.endswith(suffixes):
+                path = os.path.relpath(os.path.join(folder, name), tree.root)
+                yield path.replace(os.sep, "/")
+
+
+def _template(registry: str, keys: list[str], *, table: str) -> str:
+    prefix = f"{table}." if table else ""
+    lines = [f"[{table}]"] if table else []
+    lines += [
+        f'registry = "{registry}"',
+        "",
+        "# Whose signatures count. Make a key pair: provenance keygen release",
+    ]
+    for key in keys:
+        lines += [f"[[{prefix}trust.key]]", f'path = "{key}"', ""]
+    if not keys:
+        lines += [f"# [[{prefix}trust.key]]", '# path = "release.pub"', ""]
+    lines += [
+        "# A known exception, declared with its reason. It fails the gate as soon as its cause is gone.",
+        f"# [[{prefix}deferral]]",
+        '# rule = "SID402"',
+        '# rows = ["my_ensemble_seed*"]',
+        '# reason = "why this is shipped all the same"',
+        '# reference = "the decision: an ADR, an issue"',
+        "# expires = 2026-12-31",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify`: everything `check` does, and signatures, signers, attestations.
+
+`verify` judges a registry by its configuration. `verify_file` judges one model as a consumer has
+it, a file with its bundle, against trust that the consumer gives: nothing in the tree that is
+being verified has a say in that.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.registry import DIGEST_FIELDS, Row
+from provenance.attestations import bundle as bundles
+from provenance.attestations import predicates
+from provenance.attestations.statement import StatementError
+from provenance.attestations.statement import decode as decode_statement
+from provenance.config import Config
+from provenance.errors import InputError, UnavailableError
+from provenance.gate.collect import Progress, collect_file, read_bundle
+from provenance.gate.finding import Report
+from provenance.gate.judge import judge, judge_file
+from provenance.journeys.check import today_utc
+from provenance.journeys.examine import examine
+from provenance.signing.trust import Trust
+
+TRUST_HELP = (
+    "Say whose signatures count: [[trust.key]] in the configuration, or --key release.pub, "
+    "or --trust FILE."
+)
+
+
+def verify(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    trust: Trust | None = None,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+) -> Report:
+    """Judge the registry of `config`, or the rows with the given ids, signatures included.
+
+    Args:
+        trust: Whose signatures count; by default whom the configuration trusts.
+
+    Raises:
+        InputError: The registry or the configuration cannot be read.
+        UnavailableError: Nobody is trusted, so nothing can be verified.
+    """
+    trust = trust or config.trust()
+    if trust is None:
+        raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
+    evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
+    return judge(evidence, config, trust=trust, today=today or today_utc())
+
+
+def verify_file(
+    path: Path,
+    trust: Trust,
+    *,
+    bundle: Path | None = None,
+) -> Report:
+    """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
+
+    The row that the bundle signs takes the place of the registry: every model file that it names
+    must be here, beside the file, with the signed bytes. A sidecar is compared where it is here.
+
+    Raises:
+        InputError: The file or its bundle does not exist, or cannot be read.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    found = bundle or path.with_name(path.name + bundles.SUFFIX)
+    data = _read_bundle(found)
+    signed = _signed_row(data)
+    # Without its digests: what counts for a consumer is the statement, not what the row repeats.
+    fields = {k: v for k, v in signed.items() if k not in DIGEST_FIELDS and k != "quant_mode"}
+    fields["onnx"] = path.name
+    evidence = collect_file(Tree.at(path.parent), Row(0, fields), read_bundle(str(found), data))
+    return judge_file(evidence, trust, str(path))
+
+
+def _signed_row(data: bytes) -> Mapping[str, Any]:
+    """The row that a bundle holds, for its id and license. Whether it counts is judged later."""
+    try:
+        content = bundles.decode(data).content
+        if isinstance(content, bundles.Envelope):
+            return predicates.signed_row(decode_statement(content.payload)) or {}
+    except (bundles.BundleError, StatementError):
+        return {}  # SIG602 says why
+    return {}
+
+
+def _read_bundle(path: Path) -> bytes:
+    real = Path(os.path.realpath(path))
+    try:
+        return Tree.at(real.parent).read(real.name, limits.BUNDLE)
+    except FileError as e:
+        raise InputError(
+            f"bundle {path}: {e.message}",
+            help="A bundle lies beside its model as <file>.onnx.sigstore.json; "
+            "name another with --bundle.",
+        ) from e

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of rules: a list, a page for a terminal, a page for docs/rules, JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from provenance.gate.rules import Rule
+from provenance.output.text import Style
+
+
+def text_of(rule: Rule) -> str:
+    """A rule's documentation: its docstring."""
+    return inspect.cleandoc(rule.__doc__ or "")
+
+
+def summary(rule: Rule) -> str:
+    """A rule's documentation in a sentence."""
+    return text_of(rule).partition("\n")[0]
+
+
+def listing(rules: Iterable[Rule], style: Style) -> str:
+    """A line a rule; `*` marks those that a deferral can cover."""
+    lines = []
+    for rule in rules:
+        mark = "*" if rule.deferrable else " "
+        kind = "" if rule.severity.value == "error" else f" ({rule.severity.value})"
+        lines.append(f"{style.strong(rule.code)}{mark} {rule.slug:<26} {summary(rule)}{kind}")
+    lines += ["", "* can be deferred, with a reason. `provenance rules CODE` explains one."]
+    return "\n".join(lines) + "\n"
+
+
+def page(rule: Rule) -> str:
+    """The page of a rule in Markdown, as it stands in docs/rules/."""
+    can = "can be deferred, with a reason" if rule.deferrable else "cannot be deferred"
+    title, _, body = text_of(rule).partition("\n")
+    facts = f"Severity: {rule.severity.value}. It {can}. Judged by: {_judged_by(rule)}."
+    return f"# {rule.code} {rule.slug}\n\n{title}\n\n{facts}\n{body.rstrip()}\n"
+
+
+def page_for_terminal(rule: Rule, style: Style) -> str:
+    """The page of a rule, rendered for a terminal or as plain Markdown for a pipe."""
+    if not style.colour:
+        return page(rule)
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(force_terminal=True, width=min(style.width, 100))
+    with console.capture() as capture:
+        console.print(Markdown(page(rule)))
+    return capture.get()
+
+
+def as_json(rules: Iterable[Rule]) -> dict[str, Any]:
+    """The catalogue, version 1."""
+    return {
+        "version": 1,
+        "rules": [
+            {
+                "code": rule.code,
+                "slug": rule.slug,
+                "severity": rule.severity.value,
+                "deferrable": rule.deferrable,
+                "summary": summary(rule),
+                "text": text_of(rule),
+            }
+            for rule in rules
+        ],
+    }
+
+
+def _judged_by(rule: Rule) -> str:
+    signed = rule.code.startswith(("SIG", "ATT")) or rule.phase.name == "SIGNATURES"
+    return "`provenance verify`" if signed else "`provenance check` and `provenance verify`"

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report for people: findings by rule, each with its place and the next step, and a summary.
+
+One defect in twenty rows is shown once, with the twenty rows: what has to be done is one thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from provenance.gate.finding import Finding, Report, Severity, Verdict
+from provenance.output.text import Style, count, printable
+
+
+def render(report: Report, style: Style, *, verbose: bool = False) -> str:
+    """The whole report, ending in a newline."""
+    parts = [_heading(report, style)]
+    shown = (
+        (report.failing, style.error, "error"),
+        (report.warnings, style.warning, "warning"),
+        (report.deferred, style.quiet, "deferred"),
+    )
+    for findings, paint, label in shown:
+        for code, group in _by_rule(findings):
+            brief = label == "deferred" and not verbose
+            parts.append(_rule(code, group, paint(label), style, brief=brief))
+    if verbose or report.trust is not None:
+        parts.append(_rows(report, style, verbose))
+    parts.append(_outcome(report, style))
+    return "\n".join(p for p in parts if p) + "\n"
+
+
+def _heading(report: Report, style: Style) -> str:
+    files = sum(len(r.model_files) for r in report.rows)
+    line = f"{report.registry}: {count(len(report.rows), 'row')}, {count(files, 'model file')}"
+    return style.strong(printable(line)) + "\n"
+
+
+def _by_rule(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+    order = sorted(findings, key=lambda f: f.code)  # stable: rows stay in the registry's order
+    for code, group in groupby(order, key=lambda f: f.code):
+        yield code, list(group)
+
+
+def _rule(code: str, findings: Sequence[Finding], label: str, style: Style, *, brief: bool) -> str:
+    rows = {f.row for f in findings if f.row is not None}
+    where = f" · {count(len(rows), 'row')}" if rows else ""
+    lines = [f"{label} {style.strong(code)} {findings[0].slug}{style.quiet(where)}"]
+    if brief:
+        names = _names([printable(f.row) for f in findings if f.row])
+        lines.append(style.fill(", ".join(names), 4))
+        findings_shown: Sequence[Finding] = ()
+    else:
+        findings_shown = findings
+    by_message: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings_shown:
+        by_message.setdefault((finding.message, finding.path), []).append(finding)
+    path = None
+    for (message, at), group in by_message.items():
+        if at != path and (path := at) is not None:
+            lines.append(style.quiet(f"  {printable(at)}"))
+        lines += _message(message, group, style)
+    for help in dict.fromkeys(f.help for f in findings if f.deferred is None):
+        lines.append(style.quiet("  next: ") + printable(help))
+    for deferral in dict.fromkeys(f.deferred for f in findings if f.deferred is not None):
+        until = f", until {deferral.expires}" if deferral.expires else ""
+        text = f"{deferral.reason} ({deferral.reference}{until})"
+        lines.append(style.fill(f"because {printable(text)}", 4, 6))
+    return "\n".join(lines) + "\n"
+
+
+def _message(message: str, group: Sequence[Finding], style: Style) -> Iterator[str]:
+    if len(group) == 1:
+        finding = group[0]
+        row = f"{finding.row}: " if finding.row else ""
+        yield style.fill(f"{_position(finding)}{printable(row + message)}", 4, 6)
+        return
+    yield style.fill(printable(message), 4, 6)
+    lines = ", ".join(str(f.position.line) for f in group if f.position is not None)
+    if lines:
+        yield style.fill(f"lines {lines}", 6)
+    yield style.fill(", ".join(_names([printable(f.row) for f in group if f.row])), 6)
+
+
+def _position(finding: Finding) -> str:
+    if finding.position is None:
+        return ""
+    return f"{finding.position.line}:{finding.position.column}  "
+
+
+def _names(names: Sequence[str]) -> Iterator[str]:
+    """Names, with runs that differ only in a last number joined: seed0 … seed4."""
+    pending: list[tuple[str, int]] = []
+
+    def flush() -> Iterator[str]:
+        if len(pending) > 2:
+            yield f"{pending[0][0]}{pending[0][1]} … {pending[-1][1]}"
+        else:
+            yield from (f"{stem}{number}" for stem, number in pending)
+        pending.clear()
+
+    for name in names:
+        match = re.fullmatch(r"(.*?)(0|[1-9]\d{0,8})", name)
+        follows = match and pending and pending[-1] == (match[1], int(match[2]) - 1)
+        if pending and not follows:
+            yield from flush()
+        if match is None:
+            yield name
+        else:
+            pending.append((match[1], int(match[2])))
+    yield from flush()
+
+
+def _rows(report: Report, style: Style, verbose: bool) -> str:
+    if not verbose:
+        return ""
+    lines = [style.strong("rows")]
+    width = max((len(r.id) for r in report.rows), default=0)
+    for row in report.rows:
+        ok = row.verdict is Verdict.VERIFIED
+        mark = style.good("ok  ") if ok else style.error("fail")
+        kind = "smoke" if row.smoke else "production"
+        signer = f" · signed by {row.signer}" if row.signer else ""
+        detail = f"{kind} · {row.license or 'no license'}{signer}"
+        lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(printable(detail))}")
+    return "\n".join(lines) + "\n"
+
+
+def _outcome(report: Report, style: Style) -> str:
+    lines = []
+    if report.trust is not None:
+        lines.append(f"trust: {printable(report.trust.source)}")
+        lines += [f"  key {printable(path)} (sha256 {sha})" for path, sha in report.trust.keys]
+    for note in report.notes:
+        lines.append(f"note: {printable(note)}")
+    if report.written or report.kept:
+        lines.append(
+            f"{count(len(report.written), 'bundle')} written, "
+            f"{len(report.kept)} already signed over the same statement"
+        )
+    failed_rows = {f.row for f in report.failing if f.row is not None}
+    errors = sum(1 for f in report.failing if f.severity is Severity.ERROR)
+    extras = []
+    if report.warnings:
+        extras.append(count(len(report.warnings), "warning"))
+    if report.deferred:
+        references = sorted({f.deferred.reference for f in report.deferred if f.deferred})
+        extras.append(f"{len(report.deferred)} deferred ({', '.join(map(printable, references))})")
+    tail = f"; {'; '.join(extras)}" if extras else ""
+    match report.verdict:
+        case Verdict.VERIFIED:
+            smoke = sum(1 for r in report.rows if r.smoke)
+            kinds = f", {smoke} of them smoke" if smoke else ""
+            what = "verified" if report.trust is not None else "passed, signatures not judged"
+            head = style.good("OK")
+            lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")
+        case Verdict.NOTHING:
+            lines.append(f"{style.error('NOTHING TO VERIFY')}: the registry has no rows")
+        case Verdict.FAILED:
+            rows = (
+                f" in {len(failed_rows)} of {count(len(report.rows), 'row')}" if failed_rows else ""
+            )
+            lines.append(f"{style.error('FAILED')}: {count(errors, 'error')}{rows}{tail}")
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Digests for people."""
+
+from __future__ import annotations
+
+from provenance.gate.finding import Verdict
+from provenance.journeys.hashing import HashedFile, Hashes
+from provenance.output.text import Style, count, printable, size
+
+
+def hashes(result: Hashes, style: Style) -> str:
+    """A line a file, as `sha256sum` prints it, with what the row says; then the difference."""
+    lines = [_line(f, style) for f in result.files]
+    if result.diff:
+        lines += ["", *(_coloured(line, style) for line in result.diff.splitlines())]
+    lines.append("")
+    unhashed = sum(1 for f in result.files if f.problem)
+    if result.verdict is Verdict.NOTHING:
+        lines.append(f"{style.error('NOTHING TO HASH')}: the registry has no rows")
+    elif result.written:
+        lines.append(f"{style.good('WRITTEN')}: {result.registry}")
+    elif result.diff:
+        lines.append(f"{printable(result.registry)} would change; --write changes it")
+    else:
+        what = "every digest that the rows declare is right"
+        lines.append(f"{style.good('OK')}: {what}" if not unhashed else "nothing to write")
+    if unhashed:
+        lines.append(f"{style.error('FAILED')}: {count(unhashed, 'file')} could not be hashed")
+    return "\n".join(lines) + "\n"
+
+
+def _line(file: HashedFile, style: Style) -> str:
+    path = printable(file.path)
+    if file.sha256 is None:
+        return f"{'-' * 64}  {path}  {style.error(printable(file.problem or 'unreadable'))}"
+    if file.problem:
+        state = style.error(f"not ONNX: {printable(file.problem)}")
+    elif file.matches:
+        state = style.good("as declared")
+    elif file.declared is None:
+        state = style.warning("no digest in the row")
+    else:
+        state = style.error("not as declared")
+    return f"{file.sha256}  {path}  {style.quiet(size(file.size))}  {state}"
+
+
+def _coloured(line: str, style: Style) -> str:
+    text = printable(line)
+    if line.startswith("+"):
+        return style.good(text)
+    return style.error(text) if line.startswith("-") else style.quiet(text)

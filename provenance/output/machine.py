@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as JSON. The report's format is frozen: provenance/schemas/report.schema.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from provenance.gate.finding import Finding, Report, RowResult
+from provenance.journeys.hashing import Hashes
+
+
+def render(value: dict[str, Any]) -> str:
+    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it."""
+    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+
+
+def report(result: Report) -> dict[str, Any]:
+    """A report, version 1."""
+    trust = result.trust
+    return {
+        "version": 1,
+        "verdict": result.verdict.value,
+        "registry": result.registry,
+        "rows": [_row(r) for r in result.rows],
+        "findings": [_finding(f) for f in result.findings],
+        "trust": None
+        if trust is None
+        else {
+            "source": trust.source,
+            "keys": [{"path": path, "sha256": sha256} for path, sha256 in trust.keys],
+        },
+        "written": list(result.written),
+        "kept": list(result.kept),
+    }
+
+
+def hashes(result: Hashes) -> dict[str, Any]:
+    """The digests of model files, version 1."""
+    return {
+        "version": 1,
+        "verdict": result.verdict.value,
+        "registry": result.registry,
+        "written": result.written,
+        "diff": result.diff,
+        "files": [
+            {
+                "row": f.row,
+                "path": f.path,
+                "sha256": f.sha256,
+                "size": f.size,
+                "declared": f.declared,
+                "matches": f.matches,
+                "problem": f.problem,
+            }
+            for f in result.files
+        ],
+    }
+
+
+def _row(row: RowResult) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "path": row.path,
+        "line": row.line,
+        "verdict": row.verdict.value,
+        "smoke": row.smoke,
+        "license": row.license,
+        "model_files": [
+            {"path": f.path, "sha256": f.sha256, "size": f.size} for f in row.model_files
+        ],
+        "signer": row.signer,
+        "deferrals": [dict(d) for d in row.deferrals],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "slug": finding.slug,
+        "severity": finding.severity.value,
+        "row": finding.row,
+        "path": finding.path,
+        "line": finding.position.line if finding.position else None,
+        "column": finding.position.column if finding.position else None,
+        "about": finding.about,
+        "message": finding.message,
+        "help": finding.help,
+        "deferred": finding.deferred.as_json() if finding.deferred else None,
+    }

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle says, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from provenance.attestations import predicates
+from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.statement import Statement
+from provenance.journeys.inspect import Inspection
+from provenance.output.text import Style, count, printable
+
+_KINDS = {
+    predicates.REGISTRY_ROW: "a registry row, with all of its model files",
+    predicates.SLSA_PROVENANCE: "how an ensemble seed came to be (SLSA provenance)",
+    predicates.SLSA_SUMMARY: "a release summary (SLSA verification summary)",
+}
+
+
+def render(result: Inspection, style: Style) -> str:
+    """The bundle in words."""
+    lines = [style.strong(printable(result.path)), f"  {result.bundle.media_type}"]
+    lines.append(f"  {_signer(result)}; the signature is not judged here")
+    content = result.bundle.content
+    if isinstance(content, MessageSignature):
+        lines.append(f"  signs the bytes of a file (sha256 {content.sha256 or 'not stated'})")
+        lines.append("  binds no name, license, external data or sidecar")
+    if result.statement is not None:
+        lines += _statement(result.statement, style)
+    return "\n".join(lines) + "\n"
+
+
+def as_json(result: Inspection) -> dict[str, Any]:
+    """The bundle as JSON, version 1."""
+    content, statement = result.bundle.content, result.statement
+    return {
+        "version": 1,
+        "path": result.path,
+        "mediaType": result.bundle.media_type,
+        "hint": result.bundle.hint,
+        "keySha256": result.key_sha256,
+        "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
+        "statement": None
+        if statement is None
+        else {
+            "subject": [s.as_json() for s in statement.subjects],
+            "predicateType": statement.predicate_type,
+            "predicate": dict(statement.predicate),
+        },
+    }
+
+
+def _signer(result: Inspection) -> str:
+    if result.bundle.hint is None:
+        return "signed with a certificate"
+    if result.key_sha256 is not None:
+        return f"signed by the key with sha256 {result.key_sha256}"
+    return f"signed by a key named {printable(result.bundle.hint)[:80]!r}"
+
+
+def _statement(statement: Statement, style: Style) -> Iterator[str]:
+    kind = _KINDS.get(statement.predicate_type, statement.predicate_type)
+    yield ""
+    yield f"{style.strong('says')}: {printable(kind)}"
+    yield f"{style.strong('of')}: {count(len(statement.subjects), 'file')}"
+    for subject in statement.subjects:
+        yield f"  {subject.sha256}  {printable(subject.name)}"
+    match statement.predicate_type:
+        case predicates.REGISTRY_ROW:
+            yield from _row(statement.predicate, style)
+        case predicates.SLSA_PROVENANCE:
+            yield from _seed(statement.predicate, style)
+        case predicates.SLSA_SUMMARY:
+            yield from _summary(statement.predicate, style)
+
+
+def _row(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
+    yield style.strong("row")
+    for key, value in _items(predicate.get("row")):
+        yield f"  {printable(key)}: {printable(str(value))}"
+    for sidecar in _list(predicate.get("sidecars")):
+        yield f"{style.strong('sidecar')}: {printable(str(sidecar.get('name')))}"
+        yield f"  describes: {printable(str(sidecar.get('describes') or 'not stated'))}"
+    for deferral in _list(predicate.get("deferrals")):
+        text = f"{deferral.get('rule')}: {deferral.get('reason')} ({deferral.get('reference')})"
+        yield f"{style.warning('deferred')} {printable(text)}"
+
+
+def _seed(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
+    definition = dict(_items(predicate.get("buildDefinition")))
+    parameters = dict(_items(definition.get("externalParameters")))
+    yield f"{style.strong('seed')}: {printable(str(parameters.get('seed')))}"
+    for key, value in _items(parameters.get("trainingRecipe")):
+        yield f"  {printable(key)}: {printable(str(value))}"
+    details = dict(_items(predicate.get("runDetails")))
+    for label, found in (
+        ("made from", definition.get("resolvedDependencies")),
+        ("with", details.get("byproducts")),
+    ):
+        for entry in _list(found):
+            yield f"{style.strong(label)}: {printable(str(entry.get('name')))}"
+
+
+def _summary(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
+    yield f"{style.strong('verified')}: {printable(str(predicate.get('timeVerified')))}"
+    yield f"{style.strong('result')}: {printable(str(predicate.get('verificationResult')))}"
+    deferrals = dict(_items(predicate.get(predicates.DEFERRALS_FIELD))).get("count")
+    yield f"{style.strong('deferred findings')}: {printable(str(deferrals))}"
+    yield f"{style.strong('from')}: {count(len(_list(predicate.get('inputAttestations'))), 'bundle')}"
+
+
+def _items(value: object) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
+
+
+def _list(value: object) -> list[Mapping[str, Any]]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
