@@ -94,7 +94,7 @@ class Config:
         )
 
     def deferral_position(self, deferral: Deferral) -> Position:
-        """Where a `[[deferral]]` header stands. TOML readers give no positions; headers are plain."""
+        """Where a `[[deferral]]` header stands: TOML readers give no positions."""
         headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
         lines = [
             number

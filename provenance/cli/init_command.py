@@ -10,7 +10,8 @@ from provenance.cli.options import Session, common
 
 @click.command(
     "init",
-    epilog="\b\nExamples:\n  provenance init\n  provenance init --registry model/tiny/registry.json",
+    epilog="\b\nExamples:\n  provenance init\n"
+    "  provenance init --registry model/tiny/registry.json",
 )
 @click.option("--registry", metavar="PATH", help="The registry, where there are several.")
 @common

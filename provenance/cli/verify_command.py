@@ -12,7 +12,8 @@ from provenance.cli.options import Session, common
 
 @click.command(
     "verify",
-    epilog="\b\nExamples:\n  provenance verify\n  provenance verify vmaf_tiny_v2 --key release.pub\n"
+    epilog="\b\nExamples:\n  provenance verify\n"
+    "  provenance verify vmaf_tiny_v2 --key release.pub\n"
     "  provenance verify downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml",
 )

@@ -295,7 +295,8 @@ class _Collector:
                     raise FileError(
                         Trouble.TOO_LARGE,
                         self._registry.folder,
-                        f"more than {limits.FOLDER_ENTRIES:,} files below {self._registry.folder!r}",
+                        f"more than {limits.FOLDER_ENTRIES:,} files "
+                        f"below {self._registry.folder!r}",
                         help="Keep the registry in a folder of its own.",
                     )
                 path = os.path.relpath(os.path.join(folder, file), self._root.root)

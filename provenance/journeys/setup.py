@@ -63,7 +63,7 @@ def init(folder: Path, registry: str | None = None) -> Initialised:
             help="Name one: provenance init --registry PATH",
         )
     path, rows = next(iter(found.items()))
-    keys = [k for k in _public_keys(tree)]
+    keys = list(_public_keys(tree))
     text = _template(path, keys, table="tool.provenance" if target.name == PYPROJECT else "")
     gap = "\n" if existing and not existing.endswith("\n\n") else ""
     target.write_text(existing + gap + text, "utf-8")
@@ -152,7 +152,7 @@ def _template(registry: str, keys: list[str], *, table: str) -> str:
     if not keys:
         lines += [f"# [[{prefix}trust.key]]", '# path = "release.pub"', ""]
     lines += [
-        "# A known exception, declared with its reason. It fails the gate as soon as its cause is gone.",
+        "# A known exception, with its reason. It fails the gate as soon as its cause is gone.",
         f"# [[{prefix}deferral]]",
         '# rule = "SID402"',
         '# rows = ["my_ensemble_seed*"]',

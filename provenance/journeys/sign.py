@@ -128,7 +128,7 @@ def _trust(config: Config, signer: KeySigner) -> Trust:
 
 @dataclass
 class _Press:
-    """Makes bundles in memory. `written` is what has to be written, `kept` what is right already."""
+    """Makes bundles in memory: `written` has to be written, `kept` is right already."""
 
     evidence: Evidence
     signer: KeySigner
@@ -204,7 +204,8 @@ class _Press:
 def _same_claim(
     old: BundleEvidence, statement: Statement, payload: bytes, ignore: Sequence[str]
 ) -> bool:
-    assert old.bundle is not None and old.statement is not None
+    assert old.bundle is not None
+    assert old.statement is not None
     content = old.bundle.content
     if not ignore:
         return isinstance(content, bundles.Envelope) and content.payload == payload

@@ -46,8 +46,7 @@ def verify(
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    Args:
-        trust: Whose signatures count; by default whom the configuration trusts.
+    `trust` says whose signatures count; by default those whom the configuration trusts.
 
     Raises:
         InputError: The registry or the configuration cannot be read.

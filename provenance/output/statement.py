@@ -108,7 +108,8 @@ def _summary(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
     yield f"{style.strong('result')}: {printable(str(predicate.get('verificationResult')))}"
     deferrals = dict(_items(predicate.get(predicates.DEFERRALS_FIELD))).get("count")
     yield f"{style.strong('deferred findings')}: {printable(str(deferrals))}"
-    yield f"{style.strong('from')}: {count(len(_list(predicate.get('inputAttestations'))), 'bundle')}"
+    inputs = _list(predicate.get("inputAttestations"))
+    yield f"{style.strong('from')}: {count(len(inputs), 'bundle')}"
 
 
 def _items(value: object) -> list[tuple[str, Any]]:

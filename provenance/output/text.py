@@ -61,7 +61,7 @@ def printable(text: str) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 row", "2 rows"."""
+    """A number with its noun: "1 row", "2 rows"."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
 

@@ -229,7 +229,8 @@ class ExternalDataUncovered(Rule):
     weights can be replaced without changing any digest in the registry.
 
     ## Example
-    `fr_regressor_v1.onnx` is 3 KB and has a digest; `fr_regressor_v1.onnx.data` is 18 KB and has none.
+    `fr_regressor_v1.onnx` is 3 KB and has a digest; `fr_regressor_v1.onnx.data` is 18 KB and has
+    none.
 
     ## How to fix
     `provenance hash ROW --write --add-external-data` adds the field with the digests of the files.
@@ -297,8 +298,8 @@ class Int8Undeclared(Rule):
     """A quantized variant has no digest in its row.
 
     ## What it does
-    Requires `int8_sha256` where a row says it is quantized, and where `<stem>.int8.onnx` lies beside
-    the model.
+    Requires `int8_sha256` where a row says it is quantized, and where `<stem>.int8.onnx` lies
+    beside the model.
 
     ## Why it matters
     For such a row the runtime opens the int8 file instead, so that is the file that must be known.
@@ -478,7 +479,7 @@ class ExternalDataUnused(Rule):
                         case,
                         row,
                         "external_data_sha256",
-                        f"`external_data_sha256` names {name[:100]!r}, which the model does not use",
+                        f"`external_data_sha256` names {name[:100]!r}, which no model uses",
                         f"Remove the entry {name[:100]!r}.",
                     )
 

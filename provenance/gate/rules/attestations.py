@@ -221,7 +221,7 @@ class FileGone(_AttestationRule):
                         case,
                         row,
                         "onnx",
-                        f"the row's bundle signs {subject.name[:100]!r}, which the row does not have",
+                        f"the row's bundle signs {subject.name[:100]!r}, which is not there",
                         "Restore the file, or sign again: provenance release",
                         about=case.evidence.registry.absolute(subject.name),
                     )
@@ -273,8 +273,8 @@ class SeedUnattested(_AttestationRule):
     whose sidecar describes its bytes.
 
     ## Why it matters
-    The attestation is what links the seed to its sidecar, its corpus and its verdict. Without it the
-    link is a file name.
+    The attestation is what links the seed to its sidecar, its corpus and its verdict. Without it
+    the link is a file name.
 
     ## Example
     A row was signed with `provenance sign`, and `provenance attest` was forgotten.
@@ -309,8 +309,8 @@ class SeedAttestationDiffers(_AttestationRule):
     whose sidecar is stale is refused whatever it says.
 
     ## Why it matters
-    A seed linked to another seed's sidecar, or to a verdict that has changed since, is provenance of
-    something else.
+    A seed linked to another seed's sidecar, or to a verdict that has changed since, is provenance
+    of something else.
 
     ## Example
     The attestations of seed 0 and seed 1 were swapped.

@@ -276,7 +276,7 @@ class SidecarUnlinked(Rule):
         for row in case.evidence.rows:
             if row.row.smoke:
                 continue
-            for model, evidence in pairs(row):
+            for _, evidence in pairs(row):
                 sidecar = evidence.sidecar
                 if sidecar is not None and sidecar.claimed_sha256 is None:
                     yield self.finding(

@@ -141,7 +141,8 @@ class SignatureInvalid(_Judged):
     A bundle in which one digit of a digest was edited.
 
     ## How to fix
-    Take the bundle from the release again. If the change is meant, sign again: `provenance release`.
+    Take the bundle from the release again. If the change is meant, sign again:
+    `provenance release`.
     """
 
     code = "SIG603"
@@ -191,7 +192,7 @@ class SignerUntrusted(_Judged):
         if judgement.verdict is Verdict.NOT_A_KEY:
             return (
                 f"{bundle.path} was signed with a certificate; the trust given is in keys",
-                "Verify it with the client that knows the identity, such as cosign, or sign with a key.",
+                "Verify it with a client that knows the identity, such as cosign.",
             )
         return None
 
