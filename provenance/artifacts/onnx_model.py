@@ -121,7 +121,7 @@ def _facts(model: Any) -> OnnxFacts:
     weights = {t.name for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets={str(o.domain): int(o.version) for o in model.opset_import},
+        opsets={_text(o.domain): int(o.version) for o in model.opset_import},
         inputs=tuple(_spec(v) for v in model.graph.input if v.name not in weights),
         outputs=tuple(_spec(v) for v in model.graph.output),
         external=tuple(_external(model)),
@@ -131,14 +131,21 @@ def _facts(model: Any) -> OnnxFacts:
 def _spec(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        return TensorSpec(value.name, kind or "unknown", None)
+        return TensorSpec(_text(value.name), kind or "unknown", None)
     tensor = value.type.tensor_type
     names = _messages().TensorProto.DataType
     known = tensor.elem_type in names.values()
     dtype = names.Name(tensor.elem_type).lower() if known else f"type {tensor.elem_type}"
     if not tensor.HasField("shape"):
-        return TensorSpec(value.name, dtype, None)
-    return TensorSpec(value.name, dtype, tuple(_dim(d) for d in tensor.shape.dim))
+        return TensorSpec(_text(value.name), dtype, None)
+    return TensorSpec(_text(value.name), dtype, tuple(_dim(d) for d in tensor.shape.dim))
+
+
+def _text(value: object) -> str:
+    """A string of the model. ONNX is proto2, whose strings protobuf hands out unchecked."""
+    if not isinstance(value, str):
+        raise MalformedMessageError("a name in it is not UTF-8")
+    return value
 
 
 def _dim(dim: Any) -> int | str | None:
@@ -146,7 +153,7 @@ def _dim(dim: Any) -> int | str | None:
         case "dim_value":
             return int(dim.dim_value)
         case "dim_param":
-            return str(dim.dim_param) or None
+            return _text(dim.dim_param) or None
         case _:
             return None
 
@@ -157,12 +164,12 @@ def _external(model: Any) -> Iterator[ExternalReference]:
     for tensor in _tensors(model):
         if tensor.data_location != EXTERNAL and not tensor.external_data:
             continue
-        entries = {e.key: e.value for e in tensor.external_data}
+        entries = {_text(e.key): _text(e.value) for e in tensor.external_data}
         location = entries.get("location", "")
         end = _count(entries, "offset", tensor) + _count(entries, "length", tensor)
         known = found.get(location)
         if known is None or end > known.end:
-            found[location] = ExternalReference(location, end, str(tensor.name))
+            found[location] = ExternalReference(location, end, _text(tensor.name))
         if len(found) > limits.EXTERNAL_FILES:
             raise MalformedMessageError(
                 f"it names more than {limits.EXTERNAL_FILES:,} external files"

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts.strict_json import same
 from provenance.attestations.predicates import signed_row
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule
+
+if TYPE_CHECKING:
+    from license_expression import Licensing
 
 _MAX_EXPRESSION: Final = 1000
 """Characters of a license expression that are parsed."""
@@ -139,11 +143,13 @@ class NotSpdx(Rule):
                 yield self.in_row(case, row, "license", *problem)
 
     def _judge_expression(self, expression: str) -> tuple[str, str] | None:
-        from license_expression import ExpressionError, get_spdx_licensing
+        from license_expression import ExpressionError
 
         if len(expression) > _MAX_EXPRESSION:
             return f"`license` has {len(expression):,} characters", "Write an SPDX expression."
-        licensing = get_spdx_licensing()
+        licensing = _spdx()
+        if expression in licensing.known_symbols:
+            return None  # a plain id, as nearly all are: building the parser costs 20 ms
         try:
             unknown: list[str] | None = [
                 key
@@ -206,6 +212,14 @@ class SignedLicenseDiffers(Rule):
                         f"`{field}` is {_shown(now)}; signed is {_shown(then)}",
                         "Put the signed value back, or sign again: provenance release",
                     )
+
+
+@cache
+def _spdx() -> Licensing:
+    """The SPDX license list, as license-expression ships it."""
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
 
 
 LICENSE_FIELDS: Final = ("license", "license_url")
