@@ -22,7 +22,7 @@ def command(session: Session, bundle: str) -> int:
     from provenance.journeys.inspect import inspect
     from provenance.output import machine, statement
 
-    result = inspect(session.folder / bundle)
+    result = inspect(session.path(bundle))
     if session.format == "json":
         session.emit(machine.render(statement.as_json(result)))
     else:

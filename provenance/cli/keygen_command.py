@@ -20,7 +20,7 @@ def command(session: Session, name: str) -> int:
     from provenance.journeys.setup import keygen
     from provenance.output import machine
 
-    private, public = keygen(session.folder / name)
+    private, public = keygen(session.path(name))
     if session.format == "json":
         session.emit(machine.render({"version": 1, "private": str(private), "public": str(public)}))
     else:

@@ -40,6 +40,12 @@ class Session:
     verbose: bool
     no_color: bool
 
+    def path(self, given: str) -> Path:
+        """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
+        return (
+            Path(given) if self.folder == Path(os.path.realpath(os.curdir)) else self.folder / given
+        )
+
     def load(self) -> Any:
         """The configuration. Raises InputError."""
         from provenance.config import load

@@ -66,8 +66,8 @@ def _trust(session: Session, keys: tuple[str, ...], trust_file: str | None) -> A
     if keys and trust_file:
         raise click.UsageError("give --key or --trust, not both")
     if trust_file:
-        return trust_from_file(session.folder / trust_file)
-    return trust_from_keys(session.folder / k for k in keys) if keys else None
+        return trust_from_file(session.path(trust_file))
+    return trust_from_keys(session.path(k) for k in keys) if keys else None
 
 
 def _verify_files(session: Session, files: list[str], bundle: str | None, trust: Any) -> Any:
@@ -75,7 +75,7 @@ def _verify_files(session: Session, files: list[str], bundle: str | None, trust:
     from provenance.journeys.verify import verify_file
 
     reports = [
-        verify_file(session.folder / f, trust, bundle=session.folder / bundle if bundle else None)
+        verify_file(session.path(f), trust, bundle=session.path(bundle) if bundle else None)
         for f in files
     ]
     if len(reports) == 1:

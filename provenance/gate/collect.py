@@ -94,9 +94,20 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
     `row` names the file relative to `root`; `bundle` is what signs it.
     """
-    nowhere = Registry(bundle.path, "{}", digest.of_bytes(b""), (row,), ())
+    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), ())
     evidence = _Collector(root, nowhere).row(row, (), with_bundles=False)
-    return Evidence(root, nowhere, (replace(evidence, bundle=bundle),), whole=False)
+    # A consumer need not have the sidecar; where it is here, it is compared.
+    evidence = replace(
+        evidence,
+        bundle=bundle,
+        sidecar=_present(evidence.sidecar),
+        int8_sidecar=_present(evidence.int8_sidecar),
+    )
+    return Evidence(root, nowhere, (evidence,), whole=False)
+
+
+def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
+    return None if sidecar is None or sidecar.missing else sidecar
 
 
 def read_bundle(path: str, data: bytes, name: str | None = None) -> BundleEvidence:

@@ -81,12 +81,16 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """One row of the report. `signer` names the trusted key whose signature counted."""
+    """One row of the report.
+
+    `signer` names the trusted key whose signature counted. `smoke` is None where nobody trusted
+    has said which kind of model it is.
+    """
 
     id: str
     path: str
     line: int
-    smoke: bool
+    smoke: bool | None
     license: str | None
     verdict: Verdict
     model_files: tuple[ModelFile, ...]

@@ -87,7 +87,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
     nowhere = Config(evidence.root.root, path, path, (), (), "", "")
     case = Case(evidence, trust, nowhere, datetime.date.min)
     found = [
-        replace(finding, path=finding.about, position=None)
+        replace(finding, path=finding.about, position=None, help=_consumer_help(finding))
         for rule in CATALOGUE
         if rule.code.startswith(_FILE_RULES)
         for finding in rule.judge(case)
@@ -95,16 +95,41 @@ def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
     row = evidence.rows[0]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
+        found += _unsigned_data(row)
     result = _row_result(case, row, tuple(found))
     statement = case.signed_statement(row.bundle)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
+    if statement is None:  # then nobody who is trusted has said what this row is
+        result = replace(result, id=result.path, license=None, smoke=None)
     return Report(
         registry=path,
         rows=(replace(result, deferrals=deferrals),),
         findings=tuple(found),
         trust=trust_result(trust),
     )
+
+
+def _unsigned_data(row: RowEvidence) -> list[Finding]:
+    """A signature over one file's bytes says nothing about the weights that it keeps elsewhere."""
+    rule = BY_CODE["ATT702"]
+    return [
+        rule.finding(
+            f"{file.path} holds weights of the model and is not signed",
+            "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+            path=file.path,
+            row=row.row.label,
+        )
+        for model in row.models
+        for file in model.external
+        if file.digest is not None
+    ]
+
+
+def _consumer_help(finding: Finding) -> str:
+    if "provenance release" not in finding.help:
+        return finding.help
+    return "Do not use it. Fetch the model and its bundle again from the publisher."
 
 
 def _as_file_only(finding: Finding) -> Finding:

@@ -80,7 +80,7 @@ def verify_file(
     signed = _signed_row(data)
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
     fields = {k: v for k, v in signed.items() if k not in DIGEST_FIELDS and k != "quant_mode"}
-    fields["onnx"] = path.name
+    fields = {"id": path.name, **fields, "onnx": path.name}
     evidence = collect_file(Tree.at(path.parent), Row(0, fields), read_bundle(str(found), data))
     return judge_file(evidence, trust, str(path))
 

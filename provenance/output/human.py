@@ -13,6 +13,9 @@ from itertools import groupby
 from provenance.gate.finding import Finding, Report, Severity, Verdict
 from provenance.output.text import Style, count, printable
 
+_FEW = 3
+"""So few rows are all shown when signatures are judged: a consumer asks who signed what."""
+
 
 def render(report: Report, style: Style, *, verbose: bool = False) -> str:
     """The whole report, ending in a newline."""
@@ -26,8 +29,8 @@ def render(report: Report, style: Style, *, verbose: bool = False) -> str:
         for code, group in _by_rule(findings):
             brief = label == "deferred" and not verbose
             parts.append(_rule(code, group, paint(label), style, brief=brief))
-    if verbose or report.trust is not None:
-        parts.append(_rows(report, style, verbose))
+    if verbose or (report.trust is not None and len(report.rows) <= _FEW):
+        parts.append(_rows(report, style))
     parts.append(_outcome(report, style))
     return "\n".join(p for p in parts if p) + "\n"
 
@@ -113,18 +116,19 @@ def _names(names: Sequence[str]) -> Iterator[str]:
     yield from flush()
 
 
-def _rows(report: Report, style: Style, verbose: bool) -> str:
-    if not verbose:
-        return ""
+def _rows(report: Report, style: Style) -> str:
     lines = [style.strong("rows")]
     width = max((len(r.id) for r in report.rows), default=0)
     for row in report.rows:
         ok = row.verdict is Verdict.VERIFIED
         mark = style.good("ok  ") if ok else style.error("fail")
-        kind = "smoke" if row.smoke else "production"
+        kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
         signer = f" · signed by {row.signer}" if row.signer else ""
-        detail = f"{kind} · {row.license or 'no license'}{signer}"
+        detail = f"{kind} · {row.license or 'license not known'}{signer}"
         lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(printable(detail))}")
+        for deferral in row.deferrals:
+            text = f"{deferral.get('rule')}: {deferral.get('reason')} ({deferral.get('reference')})"
+            lines.append(style.fill(f"deferred {printable(text)}", 7, 9))
     return "\n".join(lines) + "\n"
 
 
