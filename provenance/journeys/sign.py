@@ -110,6 +110,8 @@ def _make(
         if report.failing:
             return report
     writing.write_all(tree, press.written)
+    if config.trust() is None:
+        notes.append(f"{config.path} trusts nobody yet: add this signer's key as [[trust.key]]")
     return replace(report, written=tuple(press.written), kept=tuple(press.kept), notes=tuple(notes))
 
 

@@ -57,13 +57,20 @@ def _rule(code: str, findings: Sequence[Finding], label: str, style: Style, *, b
         findings_shown: Sequence[Finding] = ()
     else:
         findings_shown = findings
-    by_message: dict[tuple[str, str], list[Finding]] = {}
+    by_message: dict[str, list[Finding]] = {}
     for finding in findings_shown:
-        by_message.setdefault((finding.message, finding.path), []).append(finding)
-    path = None
-    for (message, at), group in by_message.items():
-        if at != path and (path := at) is not None:
-            lines.append(style.quiet(f"  {printable(at)}"))
+        by_message.setdefault(finding.message, []).append(finding)
+    path = ""
+    for message, group in by_message.items():
+        paths = {f.path for f in group}
+        if len(paths) > 1:
+            lines.append(style.fill(printable(message), 2, 4))
+            lines += [style.quiet(f"    {printable(_place(f))}") for f in group]
+            path = ""
+            continue
+        if group[0].path != path:
+            path = group[0].path
+            lines.append(style.quiet(f"  {printable(path)}"))
         lines += _message(message, group, style)
     for help in dict.fromkeys(f.help for f in findings if f.deferred is None):
         lines.append(style.quiet("  next: ") + printable(help))
@@ -85,6 +92,11 @@ def _message(message: str, group: Sequence[Finding], style: Style) -> Iterator[s
     if lines:
         yield style.fill(f"lines {lines}", 6)
     yield style.fill(", ".join(_names([printable(f.row) for f in group if f.row])), 6)
+
+
+def _place(finding: Finding) -> str:
+    position = finding.position
+    return f"{finding.path}:{position.line}:{position.column}" if position else finding.path
 
 
 def _position(finding: Finding) -> str:

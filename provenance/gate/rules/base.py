@@ -48,20 +48,21 @@ class Case:
     today: datetime.date
     findings: tuple[Finding, ...] = ()
     deferrable_rules: Mapping[str, bool] = field(default_factory=dict)
-    _judgements: dict[str, Judgement] = field(default_factory=dict)
+    _judgements: dict[tuple[str, str | None], Judgement] = field(default_factory=dict)
 
     def deferrable(self, code: str) -> bool | None:
         """Whether a rule can be deferred; None where it was not judged in this run."""
         return self.deferrable_rules.get(code)
 
     def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
-        """The judgement on a well-formed bundle's signature. Computed once for each bundle."""
+        """The judgement on a well-formed bundle's signature. Each is computed once."""
         assert bundle.bundle is not None
         assert self.trust is not None
-        known = self._judgements.get(bundle.path)
+        question = (bundle.path, artifact_sha256)
+        known = self._judgements.get(question)
         if known is None:
             known = keyed.judge(bundle.bundle, self.trust, artifact_sha256)
-            self._judgements[bundle.path] = known
+            self._judgements[question] = known
         return known
 
     def row_signature(self, row: RowEvidence) -> Judgement | None:
