@@ -126,10 +126,12 @@ def manifest(
     vocabulary: Vocabulary,
     scaler: Scaler,
     evaluation: Mapping[str, float],
-    *,
-    smoke: bool,
 ) -> Document:
-    """The ensemble manifest over the members that were just written."""
+    """The ensemble manifest over the members that were just written.
+
+    It says smoke, as the rows do, after a production run too: what was trained is a candidate
+    until somebody promotes it on its evidence, and an exporter promotes nothing.
+    """
     return {
         "codec_vocab": [*vocabulary.encoders, *vocabulary.norms],
         "codec_vocab_version": vocabulary.version,
@@ -155,7 +157,7 @@ def manifest(
             }
             for seed, content in sorted(weights.items())
         ],
-        "smoke": smoke,
+        "smoke": True,
     }
 
 

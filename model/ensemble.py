@@ -165,9 +165,7 @@ def export_production(vocabulary: Vocabulary, progress: Progress) -> Export:
         )
         files[f"{seed_id(seed)}.json"] = to_json(sidecar)
     evaluation = _evaluate(fit, corpus, vocabulary)
-    files[MANIFEST_NAME] = to_json(
-        manifest(weights, vocabulary, fit.scaler, evaluation, smoke=False)
-    )
+    files[MANIFEST_NAME] = to_json(manifest(weights, vocabulary, fit.scaler, evaluation))
     files[verdict_name(gate.verdict)] = to_json(verdict_document(gate, folds, corpus, vocabulary))
     other = verdict_name("HOLD" if gate.passed else "PROMOTE")
     return Export(files, weights, remove=(other,), gate=gate)
@@ -185,7 +183,5 @@ def export_smoke(vocabulary: Vocabulary, progress: Progress) -> Export:
     weights = _export_weights(fit, corpus, vocabulary)
     files = {f"{seed_id(seed)}.onnx": content for seed, content in weights.items()}
     evaluation = _evaluate(fit, corpus, vocabulary)
-    files[MANIFEST_NAME] = to_json(
-        manifest(weights, vocabulary, fit.scaler, evaluation, smoke=True)
-    )
+    files[MANIFEST_NAME] = to_json(manifest(weights, vocabulary, fit.scaler, evaluation))
     return Export(files, weights)

@@ -19,7 +19,7 @@ from companions import export_companions
 from corpus import CURRENT, FORMER, VOCABULARIES, production_corpus
 from documents import ENSEMBLE_ID, SEEDS, seed_id, sha256
 from ensemble import Export, ExportError, export_production, export_smoke
-from registry_file import REGISTRY_NAME, reference_registry, refresh_digests, require_rows
+from registry_file import REGISTRY_NAME, read_rows, reference_registry, renew_digests
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -98,16 +98,14 @@ def export_reference() -> Export:
 
 def export_members(folder: Path, vocabulary: str, *, smoke: bool) -> Export:
     """One run of the ensemble, with the digests of the folder's registry renewed if it has one."""
-    registry = folder / REGISTRY_NAME
-    # Bytes and not text: reading text would turn CRLF into LF and rewrite every line.
-    text = registry.read_bytes().decode("utf-8") if registry.exists() else None
-    if text is not None:
-        require_rows(text, map(seed_id, SEEDS))
+    path = folder / REGISTRY_NAME
+    seeds = [seed_id(seed) for seed in SEEDS]
+    before = read_rows(path.read_bytes(), seeds) if path.exists() else None
     run = export_smoke if smoke else export_production
     export = run(VOCABULARIES[vocabulary], _progress)
-    if text is not None:
-        digests = {seed_id(seed): {"sha256": sha256(w)} for seed, w in export.weights.items()}
-        export.files[REGISTRY_NAME] = refresh_digests(text, digests).encode("utf-8")
+    if before is not None:
+        digests = {seed_id(seed): sha256(content) for seed, content in export.weights.items()}
+        export.files[REGISTRY_NAME] = renew_digests(*before, digests)
     return export
 
 

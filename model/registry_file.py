@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -13,11 +11,11 @@ from documents import Document, seed_id, sha256, to_json
 from ensemble import ExportError
 from graphs import OPSET
 
-REGISTRY_NAME: Final = "registry.json"
+from provenance.artifacts import registry as registries
+from provenance.artifacts.registry import Edit, Registry, Row
+from provenance.errors import InputError
 
-# Row id -> key of a digest in that row -> the new digest. The key is "sha256", "int8_sha256", or
-# the name of an external-data file.
-Digests = Mapping[str, Mapping[str, str]]
+REGISTRY_NAME: Final = "registry.json"
 
 
 def _row(identifier: str, notes: str, digest: str, extra: Document, *, smoke: bool) -> Document:
@@ -59,64 +57,32 @@ def reference_registry(smoke_weights: Mapping[int, bytes], companions: list[Comp
     return to_json({"schema_version": 1, "models": rows}, sort_keys=False)
 
 
-def _row_span(text: str, identifier: str) -> tuple[int, int]:
-    """Where the object of one row stands in the text."""
-    decoder = json.JSONDecoder()
-    named = re.compile(r'"id"\s*:\s*' + re.escape(json.dumps(identifier)))
-    spans: set[tuple[int, int]] = set()
-    for match in named.finditer(text):
-        start = text.rfind("{", 0, match.start())
-        while start >= 0:
-            try:
-                value, end = decoder.raw_decode(text, start)
-            except json.JSONDecodeError:
-                value, end = None, start
-            # A nested object may open between the row's brace and its id: it has closed again.
-            if isinstance(value, dict) and end > match.start():
-                if value.get("id") == identifier:
-                    spans.add((start, end))
-                break
-            start = text.rfind("{", 0, start)
-    if len(spans) != 1:
-        raise ExportError(
-            f"{REGISTRY_NAME}: found {len(spans)} rows with the id {identifier!r}, expected one; "
-            "add the row or remove the duplicate, then run again (nothing was written)"
-        )
-    return spans.pop()
-
-
-def require_rows(text: str, identifiers: Iterable[str]) -> None:
-    """Fail before the training and not after it when the registry has no row to renew.
+def read_rows(data: bytes, identifiers: Iterable[str]) -> tuple[Registry, dict[str, Row]]:
+    """A registry and its rows by id, read before the training: it fails first, not last.
 
     Raises:
-        ExportError: the registry is not JSON, or a row is absent or there twice.
+        ExportError: it is no registry, or a row is absent or there twice.
     """
     try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ExportError(
-            f"{REGISTRY_NAME}: not valid JSON ({error}); repair it, then run again"
-        ) from error
+        registry = registries.parse_bytes(data, REGISTRY_NAME)
+    except InputError as error:
+        raise ExportError(f"{error}; repair it, then run again") from error
+    rows: dict[str, Row] = {}
     for identifier in identifiers:
-        _row_span(text, identifier)
+        found = [row for row in registry.rows if row.label == identifier]
+        if len(found) != 1:
+            raise ExportError(
+                f"{REGISTRY_NAME}: found {len(found)} rows with the id {identifier!r}, expected "
+                "one; add the row or remove the duplicate, then run again (nothing was written)"
+            )
+        rows[identifier] = found[0]
+    return registry, rows
 
 
-def refresh_digests(text: str, digests: Digests) -> str:
-    """The registry's text with new digests in the given rows and every other byte as it was.
-
-    Raises:
-        ExportError: a row or one of its digests is not there to be renewed.
-    """
-    for identifier, renewed in digests.items():
-        start, end = _row_span(text, identifier)
-        row = text[start:end]
-        for key, digest in renewed.items():
-            field = re.compile(r"(" + re.escape(json.dumps(key)) + r'\s*:\s*")[^"\\]*(")')
-            row, count = field.subn(rf"\g<1>{digest}\g<2>", row)
-            if count != 1:
-                raise ExportError(
-                    f"{REGISTRY_NAME}: the row {identifier!r} has {count} values named {key!r}, "
-                    "expected one digest; put it there, then run again (nothing was written)"
-                )
-        text = text[:start] + row + text[end:]
-    return text
+def renew_digests(registry: Registry, rows: Mapping[str, Row], digests: Mapping[str, str]) -> bytes:
+    """The registry with a new `sha256` in each of the rows, and every other byte as it was."""
+    edits = [
+        Edit((registries.ROWS, rows[identifier].index, "sha256"), digest, after="onnx")
+        for identifier, digest in digests.items()
+    ]
+    return registries.edit(registry, edits).encode("utf-8")
