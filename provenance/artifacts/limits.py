@@ -10,6 +10,9 @@ from __future__ import annotations
 KIB = 1024
 MIB = 1024 * KIB
 
+NESTING = 48
+"""Levels of JSON. protobuf, and with it `in-toto-attestation`, takes no predicate deeper."""
+
 REGISTRY = 32 * MIB
 """A row takes about 1 KiB: room for 30,000 models."""
 
@@ -35,7 +38,7 @@ EXTERNAL_FILES = 10_000
 """External-data files of one model."""
 
 FOLDER_ENTRIES = 200_000
-"""Files looked at when the registry's folder is searched for strays."""
+"""Files in one folder that is searched for strays."""
 
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""

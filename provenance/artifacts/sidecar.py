@@ -118,3 +118,10 @@ class Sidecar(Document):
             return None
         matches = (_ONEHOT.fullmatch(entry) for entry in layout if isinstance(entry, str))
         return tuple(m.group(1) for m in matches if m is not None)
+
+
+def is_sidecar(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object speaks of a model, whatever its name: it names a file or a digest."""
+    onnx = value.get("onnx")
+    names_file = isinstance(onnx, str) and onnx.endswith(".onnx")
+    return names_file or ("sha256" in value and ("id" in value or "name" in value))

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from provenance.artifacts import limits
+
 JsonPath: TypeAlias = tuple[str | int, ...]
 
 
@@ -69,7 +71,11 @@ def parse(text: str, *, allow_duplicate_keys: bool = False) -> Any:
     hook = None if allow_duplicate_keys else _unique
     try:
         value = json.loads(
-            text, object_pairs_hook=hook, parse_constant=_refuse_constant, parse_float=_finite
+            text,
+            object_pairs_hook=hook,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_in_range,
         )
     except json.JSONDecodeError as e:
         if not text.strip():
@@ -77,10 +83,8 @@ def parse(text: str, *, allow_duplicate_keys: bool = False) -> Any:
         raise JsonError(f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
     except RecursionError as e:
         raise JsonError("is nested too deeply") from e
-    except JsonError:
-        raise
-    except ValueError as e:  # an integer of more than sys.get_int_max_str_digits() digits
-        raise JsonError(f"holds a number that cannot be read: {e}") from e
+    if text.count("[") + text.count("{") > limits.NESTING and _is_deeper(value, limits.NESTING):
+        raise JsonError(f"is nested too deeply: more than {limits.NESTING} levels")
     # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
     if _SURROGATE.search(text):
         try:
@@ -194,7 +198,16 @@ class SourceMap:
             else:
                 path, at = place()
                 record(Member(path, at, start, end))
-        return members, tuple(duplicates)
+        return members, _outermost(duplicates)
+
+
+def _outermost(duplicates: list[Member]) -> tuple[Member, ...]:
+    """Without what stands inside another: a second object repeats all members of the first."""
+    found: list[Member] = []
+    for member in sorted(duplicates, key=lambda m: m.start):
+        if not found or member.start >= found[-1].end:
+            found.append(member)
+    return tuple(found)
 
 
 @dataclass(slots=True)
@@ -212,6 +225,7 @@ _TOKEN = re.compile(
     rf"(?P<open>[\[{{])|(?P<close>[\]}}])|(?P<comma>,)|(?P<key>{_STRING})(?=[ \t\r\n]*+:)"
     rf"|(?P<string>{_STRING})|(?P<scalar>[^\s,:\[\]{{}}\"]++)"
 )
+_DIGITS_OF_DOUBLE = 308
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -228,6 +242,29 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise JsonError(f"holds {name}, which is not JSON")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether `value` has more than so many levels of objects and arrays."""
+    here = [value]
+    for _ in range(levels):
+        here = [
+            below
+            for outer in here
+            if isinstance(outer, dict | list)
+            for below in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(below, dict | list)
+        ]
+        if not here:
+            return False
+    return True
+
+
+def _in_range(text: str) -> int:
+    # No other reader keeps an integer beyond the doubles, and protobuf refuses it.
+    if len(text) > _DIGITS_OF_DOUBLE:
+        raise JsonError(f"holds the number {text[:40]}…, which is out of range")
+    return int(text)
 
 
 def _finite(text: str) -> float:

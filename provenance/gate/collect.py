@@ -8,21 +8,21 @@ other row is still judged. No digest comes from anywhere but the bytes on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 from provenance.artifacts import digest, ensemble, limits, paths
-from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
+from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, is_sidecar
 from provenance.artifacts.strict_json import JsonError, decode, parse_object
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
+from provenance.errors import InputError
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
@@ -33,13 +33,13 @@ from provenance.gate.evidence import (
     SidecarEvidence,
 )
 
-MODEL_SUFFIXES: Final = (".onnx", ".onnx.data", ".onnx_data", ".data")
+MODEL_SUFFIXES: Final = (".onnx", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Told what is being read, for a progress bar. Called from several threads."""
+    """Told which files are read, for a progress bar. Called from several threads."""
 
     total: Callable[[int], None] = field(default=lambda _files: None)
     advance: Callable[[], None] = field(default=lambda: None)
@@ -53,26 +53,17 @@ def collect(
     with_bundles: bool = False,
     progress: Progress | None = None,
 ) -> Evidence:
-    """Read and hash everything that `read` names, or the rows with the ids in `select`.
+    """Read and hash everything that `read` names, or the rows with the labels in `select`.
 
     Raises:
         InputError: The registry's folder cannot be listed.
     """
     wanted = None if select is None else set(select)
-    rows = [r for r in read.rows if wanted is None or r.text("id") in wanted]
+    rows = [r for r in read.rows if wanted is None or r.label in wanted]
     collector = _Collector(root, read)
-    report = progress or Progress()
+    collector.read_models(rows, progress or Progress())
     documents = tuple(collector.documents())
-    report.total(len(rows))
-
-    def one(row: Row) -> RowEvidence:
-        evidence = collector.row(row, documents, with_bundles=with_bundles)
-        report.advance()
-        return evidence
-
-    # One thread a core: hashing saturates a core, and more would only compete.
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
-        collected = tuple(pool.map(one, rows))
+    collected = tuple(collector.row(r, documents, with_bundles=with_bundles) for r in rows)
     whole = wanted is None
     summary_at = collector.summary_path()
     return Evidence(
@@ -81,7 +72,7 @@ def collect(
         rows=collected,
         whole=whole,
         documents=documents,
-        strays=tuple(collector.strays(collected, documents)) if whole else (),
+        strays=tuple(collector.strays(collected)) if whole else (),
         stray_bundles=tuple(collector.stray_bundles(collected, summary_at))
         if whole and with_bundles
         else (),
@@ -95,7 +86,9 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     `row` names the file relative to `root`; `bundle` is what signs it.
     """
     nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), ())
-    evidence = _Collector(root, nowhere).row(row, (), with_bundles=False)
+    collector = _Collector(root, nowhere)
+    collector.read_models([row], Progress())
+    evidence = collector.row(row, (), with_bundles=False)
     # A consumer need not have the sidecar; where it is here, it is compared.
     evidence = replace(
         evidence,
@@ -128,10 +121,42 @@ class _Collector:
     def __init__(self, root: Tree, read: Registry) -> None:
         self._root = root
         self._registry = read
+        self._models: dict[str, ModelEvidence] = {}
+        self._sidecar_like: list[str] = []
 
-    @cached_property
-    def _listing(self) -> tuple[str, ...]:
-        return tuple(self._list())
+    def read_models(self, rows: Sequence[Row], progress: Progress) -> None:
+        """Hash every model file of `rows` once, several at once: models, then their data."""
+        names = list(dict.fromkeys(name for row in rows for name in self._model_names(row)))
+        progress.total(len(names))
+
+        # One thread a core: hashing saturates a core, and more would only compete.
+        with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+
+            def each(read: Callable[[str], _Read], paths: Sequence[str]) -> dict[str, _Read]:
+                def step(path: str) -> _Read:
+                    found = read(path)
+                    progress.advance()
+                    return found
+
+                return dict(zip(paths, pool.map(step, paths), strict=True))
+
+            models = each(self._model, names)
+            needed = dict.fromkeys(n for m in models.values() for n, _ in _references(m))
+            progress.total(len(names) + len(needed))
+            data = each(self._external, list(needed))
+        for name, model in models.items():
+            external = tuple(
+                ExternalFile(
+                    path=data[file].path,
+                    name=file,
+                    digest=data[file].digest,
+                    trouble=data[file].trouble,
+                    needs=reference.end,
+                    tensor=reference.tensor,
+                )
+                for file, reference in _references(model)
+            )
+            self._models[name] = replace(model, external=external)
 
     def row(
         self,
@@ -140,32 +165,39 @@ class _Collector:
         *,
         with_bundles: bool,
     ) -> RowEvidence:
-        name = row.onnx
-        if name is None:
-            return RowEvidence(row, bundle=self._row_bundle(row) if with_bundles else None)
-        stem = name.removesuffix(".onnx")
-        int8_name = f"{stem}.int8.onnx"
-        has_int8 = row.quantized or self._root.exists(self._path(int8_name))
-        manifest = next(
-            (d for d in documents if isinstance(d, ensemble.Manifest) and d.member_of(name)), None
-        )
+        """The evidence about one row, whose models were read."""
+        bundle = self._row_bundle(row) if with_bundles else None
+        names = self._model_names(row)
+        if not names:
+            return RowEvidence(row, bundle=bundle)
+        onnx, *int8 = names
+        manifests = (d for d in documents if isinstance(d, ensemble.Manifest))
+        manifest = next((m for m in manifests if m.member_of(onnx)), None)
         verdicts = tuple(d for d in documents if isinstance(d, ensemble.GateVerdict))
         attestation = None
         if with_bundles and manifest is not None and row.sigstore_bundle is not None:
             attestation = self.bundle(
-                bundles.seed_attestation_path(self._registry.folder, name, row.sigstore_bundle)
+                bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
             )
         return RowEvidence(
             row=row,
-            onnx=self._model(name),
-            int8=self._model(int8_name) if has_int8 else None,
-            sidecar=self._sidecar(f"{stem}.json"),
-            int8_sidecar=self._sidecar(f"{stem}.int8.json") if has_int8 else None,
-            bundle=self._row_bundle(row) if with_bundles else None,
+            onnx=self._models[onnx],
+            int8=self._models[int8[0]] if int8 else None,
+            sidecar=self._sidecar(_sidecar_of(onnx)),
+            int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
+            bundle=bundle,
             attestation=attestation,
             manifest=manifest,
             verdict=ensemble.verdict_for(manifest, verdicts) if manifest else None,
         )
+
+    def _model_names(self, row: Row) -> list[str]:
+        """The names of a row's model and, where it has one, of its int8 variant."""
+        name = row.onnx
+        if name is None:
+            return []
+        int8 = f"{name.removesuffix('.onnx')}.int8.onnx"
+        return [name, int8] if row.quantized or self._root.exists(self._path(int8)) else [name]
 
     def bundle(self, path: str) -> BundleEvidence:
         name = self._registry.name_of(path)
@@ -183,34 +215,36 @@ class _Collector:
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""
-        of_rows = set(self._sidecar_paths())
-        for path in self._listing:
-            if not path.endswith(".json") or path in of_rows or path == self._registry.path:
+        named = {
+            self._path(_sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
+        }
+        for path in self._names_in(self._registry.folder):
+            if not path.endswith(".json") or path in named or path == self._registry.path:
                 continue
             try:
                 data = self._root.read(path, limits.DOCUMENT)
                 value = parse_object(data)
             except (FileError, JsonError):
-                continue  # then it is a stray, and reported as one
+                continue  # no document about models; if it was released, the summary misses it
             text = decode(data)
             if ensemble.is_manifest(value):
                 yield ensemble.Manifest(path, digest.of_bytes(data), text, value)
             elif ensemble.is_gate_verdict(value):
                 yield ensemble.GateVerdict(path, digest.of_bytes(data), text, value)
+            elif is_sidecar(value):
+                self._sidecar_like.append(path)
 
-    def strays(
-        self,
-        rows: tuple[RowEvidence, ...],
-        documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
-    ) -> Iterator[FileEvidence]:
-        """Model files and JSON documents beside the registry that nothing names."""
-        known = {self._registry.path, *self._sidecar_paths(), *(d.path for d in documents)}
-        known |= {f.path for r in rows for f in r.model_files}
-        known |= set(self._schema_paths())
-        for path in self._listing:
-            is_document = path.endswith(".json") and not path.endswith(bundles.SUFFIX)
-            if (is_document or path.endswith(MODEL_SUFFIXES)) and path not in known:
-                yield FileEvidence(path, self._registry.name_of(path))
+    def strays(self, rows: tuple[RowEvidence, ...]) -> Iterator[FileEvidence]:
+        """Model files and sidecars, in the folders of the model files, that nothing names.
+
+        Only these folders: what else a repository holds is none of the registry's business.
+        """
+        known = {f.path for r in rows for f in r.model_files}
+        folders = {p.rpartition("/")[0] or "." for p in known if ".." not in p}
+        beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
+        strays = [p for p in beside if p.endswith(MODEL_SUFFIXES) and p not in known]
+        for path in sorted({*strays, *self._sidecar_like}):
+            yield FileEvidence(path, self._registry.name_of(path))
 
     def stray_bundles(self, rows: tuple[RowEvidence, ...], summary: str) -> Iterator[str]:
         """Bundles in the folders of the row bundles that belong to nothing."""
@@ -232,13 +266,9 @@ class _Collector:
             return ModelEvidence(path, name, e.digest, not_onnx=str(e))
         except OSError as e:
             return ModelEvidence(path, name, trouble=_unreadable(path, e))
-        folder = name.rpartition("/")[0]
-        external = tuple(
-            self._external(paths.join(folder, r.location), r.end, r.tensor) for r in facts.external
-        )
-        return ModelEvidence(path, name, found, facts=facts, external=external)
+        return ModelEvidence(path, name, found, facts=facts)
 
-    def _external(self, name: str, needs: int, tensor: str) -> ExternalFile:
+    def _external(self, name: str) -> FileEvidence:
         path = self._path(name)
         # ONNX requires locations below the model's own folder (onnx.proto, external_data): this is
         # stricter than staying inside the repository.
@@ -247,16 +277,14 @@ class _Collector:
             reason = "leaves the model's folder"
         if reason is not None:
             trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
-            return ExternalFile(path, name, trouble=trouble, needs=needs, tensor=tensor)
+            return FileEvidence(path, name, trouble=trouble)
         try:
             with self._root.open(path) as stream:
-                found = digest.of_stream(stream)
+                return FileEvidence(path, name, digest.of_stream(stream))
         except FileError as e:
-            return ExternalFile(path, name, trouble=e, needs=needs, tensor=tensor)
+            return FileEvidence(path, name, trouble=e)
         except OSError as e:
-            trouble = _unreadable(path, e)
-            return ExternalFile(path, name, trouble=trouble, needs=needs, tensor=tensor)
-        return ExternalFile(path, name, found, needs=needs, tensor=tensor)
+            return FileEvidence(path, name, trouble=_unreadable(path, e))
 
     def _sidecar(self, name: str) -> SidecarEvidence:
         path = self._path(name)
@@ -275,50 +303,36 @@ class _Collector:
         named = row.sigstore_bundle
         return None if named is None else self.bundle(self._path(named))
 
-    def _sidecar_paths(self) -> Iterator[str]:
-        for row in self._registry.rows:
-            if row.onnx is not None:
-                stem = self._path(row.onnx).removesuffix(".onnx")
-                yield f"{stem}.json"
-                yield f"{stem}.int8.json"
-
-    def _schema_paths(self) -> Iterator[str]:
-        """The JSON Schema that the registry names for itself, where it lies beside it."""
-        text = self._registry.text
-        member = self._registry.source.find(("$schema",)) if '"$schema"' in text else None
-        if member is not None:
-            value = text[member.start : member.end].strip('"')
-            if "://" not in value:
-                yield self._path(value)
-
     def _path(self, name: str) -> str:
         return self._registry.absolute(name)
 
-    def _list(self) -> Iterator[str]:
-        """Every file below the registry's folder, hidden folders left out, sorted."""
-        top = self._root.root / self._registry.folder
-        seen = 0
-        for folder, folders, files in os.walk(top):
-            folders[:] = sorted(f for f in folders if not f.startswith((".", "__")))
-            for file in sorted(files):
-                seen += 1
-                if seen > limits.FOLDER_ENTRIES:
-                    raise FileError(
-                        Trouble.TOO_LARGE,
-                        self._registry.folder,
-                        f"more than {limits.FOLDER_ENTRIES:,} files "
-                        f"below {self._registry.folder!r}",
-                        help="Keep the registry in a folder of its own.",
-                    )
-                path = os.path.relpath(os.path.join(folder, file), self._root.root)
-                yield path.replace(os.sep, "/")
-
     def _names_in(self, folder: str) -> list[str]:
+        """The paths of what lies in a folder, sorted; nothing where there is no such folder."""
         try:
-            names = sorted(os.listdir(self._root.root / folder))
-        except OSError:
-            return []  # its absence is reported with the bundle that should be in it
-        return [f"{folder}/{n}" if folder not in ("", ".") else n for n in names]
+            names = sorted(os.listdir(self._root.root / self._root.resolve(folder)))
+        except (FileError, OSError):
+            return []  # its absence is reported with the file that should be in it
+        if len(names) > limits.FOLDER_ENTRIES:
+            raise InputError(
+                f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
+                help="Keep the registry in a folder of its own.",
+            )
+        return [paths.join(folder, n) for n in names]
+
+
+_Read = TypeVar("_Read")
+
+
+def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
+    """The external data of a model by name relative to the registry's folder."""
+    if model.facts is None:
+        return []
+    folder = model.name.rpartition("/")[0]
+    return [(paths.join(folder, r.location), r) for r in model.facts.external]
+
+
+def _sidecar_of(model: str) -> str:
+    return f"{model.removesuffix('.onnx')}.json"
 
 
 def _unreadable(path: str, e: OSError) -> FileError:

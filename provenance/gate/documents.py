@@ -75,13 +75,17 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
     """What a seed attestation says: how these bytes came to be.
 
     Raises:
-        InputError: The sidecar records no seed or no training recipe.
+        InputError: The sidecar records no seed or no training recipe, or a digest that is none.
     """
     try:
         predicate = seed_predicate(evidence, row)
     except StatementError as e:
         raise InputError(str(e), help="Export the sidecar again with it.") from e
-    return predicates.statement(predicates.SLSA_PROVENANCE, row_subjects(row), predicate)
+    try:
+        return predicates.statement(predicates.SLSA_PROVENANCE, row_subjects(row), predicate)
+    except StatementError as e:
+        path = row.sidecar.path if row.sidecar else row.row.label
+        raise InputError(f"{path}: {e}", help="Export the sidecar again.") from e
 
 
 def summary_subjects(evidence: Evidence) -> dict[str, str]:

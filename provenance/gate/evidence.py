@@ -121,8 +121,6 @@ class Evidence:
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
-        malformed_documents: JSON files beside the registry that no row names and that cannot be
-            read, with the reason.
         strays: Files beside the registry or the bundles that nothing names.
         summary: The release summary, None where bundles were not collected.
     """

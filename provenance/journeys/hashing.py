@@ -96,8 +96,15 @@ def _edits(evidence: Evidence, add_external_data: bool) -> Iterator[Edit]:
                 if name in declared and declared[name] != sha256:
                     yield Edit((*at, "external_data_sha256", name), sha256)
             missing = {n: s for n, s in covered.items() if n not in declared}
-            if add_external_data and missing:
-                yield Edit((*at, "external_data_sha256"), {**declared, **missing})
+            if not add_external_data or not missing:
+                continue
+            if not declared:
+                yield Edit((*at, "external_data_sha256"), missing)
+                continue
+            # Members are added one by one: to replace the object would undo the edits above.
+            last = list(declared)[-1]
+            for name, sha256 in missing.items():
+                yield Edit((*at, "external_data_sha256", name), sha256, after=last)
         elif add_external_data and covered:
             yield Edit((*at, "external_data_sha256"), covered, after="sha256")
 

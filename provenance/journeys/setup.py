@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator
@@ -139,16 +140,21 @@ def _files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
                 yield path.replace(os.sep, "/")
 
 
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's, written without surrogate pairs."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _template(registry: str, keys: list[str], *, table: str) -> str:
     prefix = f"{table}." if table else ""
     lines = [f"[{table}]"] if table else []
     lines += [
-        f'registry = "{registry}"',
+        f"registry = {_quoted(registry)}",
         "",
         "# Whose signatures count. Make a key pair: provenance keygen release",
     ]
     for key in keys:
-        lines += [f"[[{prefix}trust.key]]", f'path = "{key}"', ""]
+        lines += [f"[[{prefix}trust.key]]", f"path = {_quoted(key)}", ""]
     if not keys:
         lines += [f"# [[{prefix}trust.key]]", '# path = "release.pub"', ""]
     lines += [

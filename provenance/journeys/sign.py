@@ -16,7 +16,7 @@ from provenance.artifacts import digest, writing
 from provenance.artifacts.paths import Tree
 from provenance.attestations import bundle as bundles
 from provenance.attestations.predicates import Described
-from provenance.attestations.statement import Statement, decode, encode
+from provenance.attestations.statement import Statement, StatementError, decode, encode
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import documents
@@ -182,7 +182,10 @@ class _Press:
         self, old: BundleEvidence, statement: Statement, *, ignore: Sequence[str] = ()
     ) -> BundleEvidence:
         """A bundle over `statement`; the old one where the signer has already signed the same."""
-        payload = encode(statement)
+        try:
+            payload = encode(statement)
+        except StatementError as e:
+            raise InputError(f"{old.path}: {e}", help="Correct the row or its sidecar.") from e
         if self._signed_by_us(old) and _same_claim(old, statement, payload, ignore):
             self.kept.append(old.path)
             return old

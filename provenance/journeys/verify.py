@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provenance.artifacts import limits
+from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import DIGEST_FIELDS, Row
 from provenance.attestations import bundle as bundles
@@ -75,6 +75,11 @@ def verify_file(
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
+    reason = paths.unsafe_reason(path.name)
+    if reason is not None:  # `Tree` would not open it, and what is not hashed is not verified
+        raise InputError(
+            f"{path}: its name {reason}", help="Give it the name that it was published under."
+        )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
     data = _read_bundle(found)
     signed = _signed_row(data)

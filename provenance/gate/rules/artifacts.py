@@ -411,8 +411,9 @@ class StrayFile(Rule):
     """A file lies beside the registry that nothing names.
 
     ## What it does
-    Lists model files and JSON documents below the registry's folder and takes away what the rows
-    name: models, external data, int8 variants, sidecars, ensemble manifests, gate verdicts.
+    Lists `.onnx` files, their `.data` files and sidecars in the folders of the models, and takes
+    away what the rows name. A JSON file counts as a sidecar if it names an `.onnx` file, or an id
+    and a `sha256`; other files are none of the registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what

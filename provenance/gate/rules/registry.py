@@ -376,7 +376,9 @@ class SharedBundlePath(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        owner: dict[str, str] = {}
+        named = (r.sigstore_bundle for r in registry.rows)
+        inside = [registry.absolute(b) for b in named if b and outside(case, b) is None]
+        owner = {bundles.summary_path(registry.path, inside): "the release summary"}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:
@@ -385,13 +387,14 @@ class SharedBundlePath(Rule):
             if row.is_seed and onnx is not None:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
-                other = owner.setdefault(place, row.row.label)
-                if other != row.row.label or places.count(place) > 1:
+                mine = f"a document of row {row.row.label!r}"
+                other = owner.setdefault(place, mine)
+                if other != mine or places.count(place) > 1:
                     yield self.in_row(
                         case,
                         row,
                         "sigstore_bundle",
-                        f"{place!r} is also where a document of row {other!r} goes",
+                        f"{place!r} is also where {other} goes",
                         f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
                     )
                     break

@@ -10,6 +10,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.registry import outside
 
 
 def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
@@ -235,14 +236,16 @@ class SidecarMalformed(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
+            if row.row.onnx is not None and outside(case, row.row.onnx) is not None:
+                continue  # REG107 has said it
             for _, evidence in pairs(row):
                 trouble = evidence.trouble
-                reason = evidence.malformed
+                reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
                 if trouble is not None and not evidence.missing:
                     reason = trouble.message
                 if reason is not None:
                     yield self.finding(
-                        f"the sidecar {evidence.path} {reason}",
+                        f"the sidecar {reason}",
                         "Export it again, or correct it at this place.",
                         path=evidence.path,
                         row=row.row.label,
