@@ -9,6 +9,7 @@ from provenance.gate.rules import (
     artifacts,
     attestations,
     deferrals,
+    ensembles,
     license,
     registry,
     sidecars,
@@ -18,7 +19,16 @@ from provenance.gate.rules.base import Case, Phase, Rule
 
 CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     rule()
-    for family in (registry, license, artifacts, sidecars, signatures, attestations, deferrals)
+    for family in (
+        registry,
+        license,
+        artifacts,
+        sidecars,
+        ensembles,
+        signatures,
+        attestations,
+        deferrals,
+    )
     for rule in family.RULES
 )
 

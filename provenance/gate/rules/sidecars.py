@@ -162,7 +162,7 @@ class SidecarWidth(Rule):
     ) -> Iterator[Finding]:
         inputs = {spec.name: spec for spec in facts.inputs}
         for claim in sidecar.width_claims:
-            actual = _width(inputs.get(claim.input))
+            actual = input_width(inputs.get(claim.input))
             member = ".".join(map(str, claim.member))
             if actual is not None and actual != claim.width:
                 yield self.finding(
@@ -291,7 +291,7 @@ class SidecarUnlinked(Rule):
                     )
 
 
-def _width(spec: TensorSpec | None) -> int | None:
+def input_width(spec: TensorSpec | None) -> int | None:
     last = spec.shape[-1] if spec is not None and spec.shape else None
     return last if isinstance(last, int) else None
 
@@ -299,7 +299,7 @@ def _width(spec: TensorSpec | None) -> int | None:
 def _wrong_widths(facts: OnnxFacts | None, sidecar: Sidecar) -> Iterator[tuple[str, int, int]]:
     inputs = {spec.name: spec for spec in facts.inputs} if facts else {}
     for claim in sidecar.width_claims:
-        actual = _width(inputs.get(claim.input))
+        actual = input_width(inputs.get(claim.input))
         if actual is not None and actual != claim.width:
             yield claim.input, claim.width, actual
 
