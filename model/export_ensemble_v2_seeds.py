@@ -47,7 +47,7 @@ examples:
   python model/export_ensemble_v2_seeds.py --corpus corpus.jsonl
 
 Digests in DIR/registry.json are renewed, and nothing else in it: a row's smoke flag is flipped by
-`provenance promote` when the evidence is complete, never here.
+somebody who has looked at the evidence, never here.
 exit status: 0 done, 1 failed or the gate says HOLD, 2 wrong usage.
 """
 

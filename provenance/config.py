@@ -67,7 +67,9 @@ class Config:
         root: The folder that all paths are relative to, and that none may leave.
         path: Where the configuration was read, for messages and findings.
         registry: The registry, relative to `root`.
-        trusted_keys: Paths of public keys, relative to `root`.
+        trusted_keys: Paths of public keys, relative to `key_folder`.
+        key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
+            takes its keys from the tree that it is applied to.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
     """
 
@@ -78,6 +80,7 @@ class Config:
     deferrals: tuple[Deferral, ...]
     policy_sha256: str
     text: str
+    key_folder: Path
 
     def trust(self) -> Trust | None:
         """The trust that the configuration declares, None where it declares none.
@@ -87,10 +90,10 @@ class Config:
         """
         if not self.trusted_keys:
             return None
-        tree = paths.Tree.at(self.root)
+        tree = paths.Tree.at(self.key_folder)
+        own = " (the configuration in this tree)" if self.key_folder == self.root else ""
         return Trust(
-            f"{self.path} (the configuration of the tree that is verified)",
-            tuple(_key(tree, p, self.path) for p in self.trusted_keys),
+            f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
         )
 
     def deferral_position(self, deferral: Deferral) -> Position:
@@ -107,7 +110,8 @@ class Config:
 def load(start: Path, explicit: Path | None = None) -> Config:
     """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
-    With `explicit`, paths are relative to `start`: one configuration can serve many trees.
+    With `explicit`, the registry is relative to `start`, so that one configuration can serve many
+    trees; keys are always relative to the configuration.
 
     Raises:
         InputError: None is found, or it cannot be read or understood.
@@ -173,18 +177,19 @@ def _read(path: Path, root: Path) -> Config | None:
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
     table = _toml(text, shown)
+    folder = Path(os.path.realpath(path)).parent
     if path.name != PYPROJECT:
-        return _parse(table, text, shown, root)
+        return _parse(table, text, shown, root, folder)
     tool = table.get("tool")
     section = tool.get("provenance") if isinstance(tool, dict) else None
     if section is None:
         return None
     if not isinstance(section, dict):
         raise InputError(f"{shown}: [tool.provenance] is not a table")
-    return _parse(section, text, shown, root)
+    return _parse(section, text, shown, root, folder)
 
 
-def _parse(table: Mapping[str, Any], text: str, path: str, root: Path) -> Config:
+def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
     _known(table, {"registry", "trust", "deferral"}, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
@@ -208,6 +213,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path) -> Config
         ),
         policy_sha256=_policy_sha256(table),
         text=text,
+        key_folder=key_folder,
     )
 
 

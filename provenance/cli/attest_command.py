@@ -21,7 +21,7 @@ def command(session: Session, rows: tuple[str, ...], signer: str | None) -> int:
     from provenance.journeys.sign import attest
     from provenance.signing.keyed import require_signer
 
-    config, key = session.load(), require_signer(signer)
+    config, key = session.load(), require_signer(session.signer(signer))
     with session.progress() as progress:
         report = attest(config, key, rows=rows, progress=progress)
     return session.emit_report(report)

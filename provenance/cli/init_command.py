@@ -34,5 +34,7 @@ def command(session: Session, registry: str | None) -> int:
         )
     else:
         session.emit(f"{done.path}: registry {done.registry}, {done.rows} rows\n")
+    for key in done.keys:
+        session.say(f"It trusts {key}: look whether that is the release key.")
     session.say("Next: provenance check")
     return 0

@@ -46,6 +46,12 @@ class Session:
             Path(given) if self.folder == Path(os.path.realpath(os.curdir)) else self.folder / given
         )
 
+    def signer(self, uri: str | None) -> str | None:
+        """A signer's URI, a relative file in it relative to DIR as all paths are."""
+        if uri is None or not uri.startswith("file:"):
+            return uri
+        return f"file:{self.path(uri.removeprefix('file:'))}"
+
     def load(self) -> Any:
         """The configuration. Raises InputError."""
         from provenance.config import load
@@ -149,7 +155,7 @@ _COMMON = (
     click.option(
         "--config",
         metavar="FILE",
-        help="This configuration; its paths are then relative to DIR, or the current folder.",
+        help="This configuration; its registry is then relative to DIR, or the current folder.",
     ),
     click.option(
         "--format",

@@ -20,7 +20,7 @@ def command(session: Session, signer: str | None) -> int:
     from provenance.journeys.sign import release
     from provenance.signing.keyed import require_signer
 
-    config, key = session.load(), require_signer(signer)
+    config, key = session.load(), require_signer(session.signer(signer))
     with session.progress() as progress:
         report = release(config, key, progress=progress)
     return session.emit_report(report)

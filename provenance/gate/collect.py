@@ -242,6 +242,8 @@ class _Collector:
         known = {f.path for r in rows for f in r.model_files}
         folders = {p.rpartition("/")[0] or "." for p in known if ".." not in p}
         beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
+        # Named by a row, whether or not a model that can be read uses it (ART312).
+        known |= {self._path(n) for r in rows for n in r.row.external_data_sha256}
         strays = [p for p in beside if p.endswith(MODEL_SUFFIXES) and p not in known]
         for path in sorted({*strays, *self._sidecar_like}):
             yield FileEvidence(path, self._registry.name_of(path))

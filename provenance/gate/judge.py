@@ -47,9 +47,7 @@ def judge(
             )
     phases = [p for p in Phase if trust is not None or p is not Phase.SIGNATURES]
     case = Case(evidence, trust, config, today)
-    case = replace(
-        case, deferrable_rules={r.code: r.deferrable for r in CATALOGUE if r.phase in phases}
-    )
+    case = replace(case, judged={r.code: r for r in CATALOGUE if r.phase in phases})
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:
@@ -84,7 +82,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
 
     The deferrals that were in force when it was signed are part of the result.
     """
-    nowhere = Config(evidence.root.root, path, path, (), (), "", "")
+    nowhere = Config(evidence.root.root, path, path, (), (), "", "", evidence.root.root)
     case = Case(evidence, trust, nowhere, datetime.date.min)
     found = [
         replace(finding, path=finding.about, position=None, help=_consumer_help(finding))
@@ -97,7 +95,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += _unsigned_data(row)
     result = _row_result(case, row, tuple(found))
-    statement = case.signed_statement(row.bundle)
+    statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
     if statement is None:  # then nobody who is trusted has said what this row is

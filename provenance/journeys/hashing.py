@@ -33,6 +33,11 @@ class HashedFile:
         """Whether the row declares these very bytes."""
         return self.sha256 is not None and self.sha256 == self.declared
 
+    @property
+    def wrong(self) -> bool:
+        """Whether the row declares other bytes."""
+        return self.declared is not None and not self.matches
+
 
 @dataclass(frozen=True)
 class Hashes:
@@ -45,8 +50,8 @@ class Hashes:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED where a file could not be hashed."""
-        if any(f.problem for f in self.files):
+        """FAILED where a file could not be hashed, or is not what its row declares."""
+        if any(f.problem or (f.wrong and not self.written) for f in self.files):
             return Verdict.FAILED
         return Verdict.VERIFIED if self.files else Verdict.NOTHING
 

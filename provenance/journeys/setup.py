@@ -29,7 +29,7 @@ class Initialised:
     path: str
     registry: str
     rows: int
-    text: str
+    keys: tuple[str, ...]
 
 
 def init(folder: Path, registry: str | None = None) -> Initialised:
@@ -68,7 +68,7 @@ def init(folder: Path, registry: str | None = None) -> Initialised:
     text = _template(path, keys, table="tool.provenance" if target.name == PYPROJECT else "")
     gap = "\n" if existing and not existing.endswith("\n\n") else ""
     target.write_text(existing + gap + text, "utf-8")
-    return Initialised(target.name, path, rows, text)
+    return Initialised(target.name, path, rows, tuple(keys))
 
 
 def keygen(stem: Path) -> tuple[Path, Path]:

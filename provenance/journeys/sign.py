@@ -148,19 +148,21 @@ class _Press:
 
     def seeds(self) -> tuple[Evidence, list[str]]:
         made: list[RowEvidence] = []
-        stale: list[str] = []
+        stale = 0
         for row in self.evidence.rows:
             if row.attestation is not None and documents.attestable(row):
                 statement = documents.seed_statement(self.evidence, row)
                 row = replace(row, attestation=self._bundle(row.attestation, statement))
             elif row.is_seed:
-                stale.append(row.row.label)
+                stale += 1
             made.append(row)
         self.evidence = replace(self.evidence, rows=tuple(made))
         if not stale:
             return self.evidence, []
-        shown = ", ".join(stale[:5]) + (" …" if len(stale) > 5 else "")
-        return self.evidence, [f"not attested, the sidecar describes other bytes: {shown}"]
+        which = "1 seed is" if stale == 1 else f"{stale} seeds are"
+        return self.evidence, [
+            f"{which} not attested: a sidecar that describes other bytes is no provenance"
+        ]
 
     def summary(self, config: Config, deferrals: int) -> Evidence:
         old = self.evidence.summary

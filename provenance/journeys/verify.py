@@ -67,8 +67,9 @@ def verify_file(
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
-    The row that the bundle signs takes the place of the registry: every model file that it names
-    must be here, beside the file, with the signed bytes. A sidecar is compared where it is here.
+    The row that the bundle signs takes the place of the registry: the file and its external data
+    must have the signed bytes under the signed names. An int8 variant and a sidecar are compared
+    where they are here.
 
     Raises:
         InputError: The file or its bundle does not exist, or cannot be read.

@@ -150,7 +150,7 @@ def _outcome(report: Report, style: Style) -> str:
         lines.append(f"trust: {printable(report.trust.source)}")
         lines += [f"  key {printable(path)} (sha256 {sha})" for path, sha in report.trust.keys]
     for note in report.notes:
-        lines.append(f"note: {printable(note)}")
+        lines.append(style.fill(f"note: {printable(note)}", 0, 6))
     if report.written or report.kept:
         lines.append(
             f"{count(len(report.written), 'bundle')} written, "
@@ -169,6 +169,8 @@ def _outcome(report: Report, style: Style) -> str:
         case Verdict.VERIFIED:
             smoke = sum(1 for r in report.rows if r.smoke)
             kinds = f", {smoke} of them smoke" if smoke else ""
+            if smoke and len(report.rows) == 1:
+                kinds = ", smoke"
             what = "verified" if report.trust is not None else "passed, signatures not judged"
             head = style.good("OK")
             lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")

@@ -21,6 +21,9 @@ def hashes(result: Hashes, style: Style) -> str:
         lines.append(f"{style.good('WRITTEN')}: {result.registry}")
     elif result.diff:
         lines.append(f"{printable(result.registry)} would change; --write changes it")
+        wrong = sum(1 for f in result.files if f.wrong)
+        if wrong:
+            lines.append(f"{style.error('FAILED')}: {count(wrong, 'file')} not as declared")
     else:
         what = "every digest that the rows declare is right"
         lines.append(f"{style.good('OK')}: {what}" if not unhashed else "nothing to write")

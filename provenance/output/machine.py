@@ -32,6 +32,7 @@ def report(result: Report) -> dict[str, Any]:
         },
         "written": list(result.written),
         "kept": list(result.kept),
+        "notes": list(result.notes),
     }
 
 

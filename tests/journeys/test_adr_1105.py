@@ -52,7 +52,7 @@ def test_a_replaced_seed_with_its_new_digest_in_the_row_is_not_the_signed_one(
     other = json.loads(candidate.registry.read_text())["models"][1]["sha256"]
     candidate.edit_row(SEED0, lambda row: row.update(sha256=other))
     assert candidate.check().exit_code == 0  # nothing but the signature can tell
-    assert {(SEED0, "SIG605"), (SEED0, "ATT703")} <= codes(candidate.verify())
+    assert codes(candidate.verify()) >= {(SEED0, "SIG605")}
 
 
 def test_swapped_bundles_verify_for_neither_row(candidate: Workspace) -> None:
@@ -61,8 +61,8 @@ def test_swapped_bundles_verify_for_neither_row(candidate: Workspace) -> None:
     one.write_bytes(second)
     two.write_bytes(first)
     report = candidate.verify()
-    assert report.exit_code == 1
-    assert {SEED0, SEED1} <= {f.row for f in report.failing}
+    assert {(SEED0, "ATT701"), (SEED1, "ATT701")} <= codes(report)
+    assert f"the bundle of row '{SEED1}'" in report.failing[0].message
 
 
 def test_the_retrain_makes_the_deferral_ring(candidate: Workspace) -> None:
@@ -88,8 +88,7 @@ def test_a_hand_flip_with_a_stale_sidecar_is_refused_though_the_stale_sidecar_is
 ) -> None:
     candidate.edit_row(SEED0, lambda row: row.update(smoke=False))
     report = candidate.check()
-    assert (SEED0, "SID404") in codes(report)
-    assert (None, "DEF901") in codes(report), "the deferral no longer covers a smoke row"
+    assert codes(report) == {(SEED0, "SID404")}
 
 
 def test_a_stale_sidecar_without_a_deferral_stops_the_release(candidate: Workspace) -> None:

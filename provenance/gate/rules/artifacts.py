@@ -361,7 +361,7 @@ class NotARegularFile(Rule):
                     case,
                     row,
                     "onnx",
-                    f"{trouble.message}; expected a regular file in the repository",
+                    trouble.message,
                     "Make it readable."
                     if trouble.trouble is Trouble.UNREADABLE
                     else "Put the file itself there.",

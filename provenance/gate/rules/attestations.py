@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement, StatementError
 from provenance.gate import documents
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity, deferrals_in_force
-from provenance.gate.rules.base import Case, Phase, Rule, short
+from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
-from provenance.gate.rules.signatures import row_statement
 
 
 class _AttestationRule(Rule):
@@ -27,7 +27,8 @@ class RowUnbound(_AttestationRule):
     ## What it does
     Requires that the row's bundle holds a statement of the type
     `https://onnx-provenance.dev/predicates/registry-row/v1`. A plain signature over the file, as
-    `cosign sign-blob` writes it, is judged (SIG6xx) and then reported here.
+    `cosign sign-blob` writes it, is judged (SIG6xx) and then reported here, and so is the bundle of
+    another row.
 
     ## Why it matters
     Such a signature says that somebody signed these bytes. It says nothing about their name, their
@@ -49,9 +50,14 @@ class RowUnbound(_AttestationRule):
                 found = "it signs the file's bytes alone: no name, license, external data, sidecar"
             else:
                 statement = case.signed_statement(row.bundle)
-                if statement is None or statement.predicate_type == predicates.REGISTRY_ROW:
+                if statement is None or case.row_statement(row) is not None:
                     continue
-                found = f"its predicate is of type {statement.predicate_type[:100]}"
+                other = predicates.signed_row(statement)
+                found = (
+                    f"its predicate is of type {statement.predicate_type[:100]}"
+                    if other is None
+                    else f"it is the bundle of row {str(other.get('id'))[:100]!r}"
+                )
             assert row.bundle is not None
             yield self.finding(
                 f"{row.bundle.path} does not bind the row: {found}",
@@ -83,7 +89,7 @@ class FileUncovered(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             for file in row.model_files:
@@ -105,7 +111,7 @@ class RowChanged(_AttestationRule):
 
     ## What it does
     Compares the row with the one in its bundle, field by field. `license` and `license_url` are
-    reported by LIC205, digests of changed files by SIG605.
+    reported by LIC205; a digest that was changed together with its file, by SIG605.
 
     ## Why it matters
     The bytes may be right and the row still say something that nobody signed: production instead of
@@ -123,20 +129,23 @@ class RowChanged(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            signed = predicates.signed_row(case.signed_statement(row.bundle))
-            if signed is None:
+            signed = case.signed_row(row)
+            statement = case.row_statement(row)
+            if signed is None or statement is None:
                 continue
-            for field in sorted(signed.keys() | row.row.fields.keys()):
-                if field in LICENSE_FIELDS:
-                    continue
+            told = {*LICENSE_FIELDS}
+            if any(statement.digest_of(f.name) not in (None, f.sha256) for f in row.model_files):
+                told |= {*DIGEST_FIELDS}
+            for field in sorted((signed.keys() | row.row.fields.keys()) - told):
                 now, then = row.row.fields.get(field), signed.get(field)
                 if (field in signed) != (field in row.row.fields) or not same(now, then):
+                    shown, signed_as = differing(now, then)
                     yield self.in_row(
                         case,
                         row,
                         field,
-                        f"`{field}` is {_shown(row.row.fields, field)}; signed is "
-                        f"{_shown(signed, field)}",
+                        f"`{field}` is {shown if field in row.row.fields else 'missing'}; signed "
+                        f"is {signed_as if field in signed else 'missing'}",
                         "Put the signed value back, or sign again: provenance release",
                     )
 
@@ -164,7 +173,7 @@ class SidecarChanged(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             signed = _signed_sidecars(statement)
@@ -210,7 +219,7 @@ class FileGone(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             here = {f.name for f in row.model_files}
@@ -250,7 +259,7 @@ class DeferralsDiffer(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             signed = statement.predicate.get("deferrals")
@@ -520,11 +529,8 @@ def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
         for i, (a, b) in enumerate(zip(expected, signed, strict=True)):
             yield from _differing(a, b, f"{where}[{i}]")
     elif not same(expected, signed):
-        yield f"`{where}` is {repr(expected)[:100]}; signed is {repr(signed)[:100]}"
-
-
-def _shown(fields: Mapping[str, Any], field: str) -> str:
-    return repr(fields[field])[:120] if field in fields else "missing"
+        shown, signed_as = differing(expected, signed)
+        yield f"`{where}` is {shown}; signed is {signed_as}"
 
 
 def _deferrals(value: object) -> str:

@@ -12,9 +12,10 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from provenance.artifacts.strict_json import Position
+from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.config import Config
@@ -38,8 +39,8 @@ class Case:
     """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
 
     `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
-    deferrals applied. `deferrable_rules` says of every rule judged in this run whether a deferral
-    may cover it: a rule that was not judged cannot show that its cause is gone.
+    deferrals applied. `judged` holds the rules of this run by code: a rule that was not judged
+    cannot show that the cause of a deferral is gone.
     """
 
     evidence: Evidence
@@ -47,12 +48,18 @@ class Case:
     config: Config
     today: datetime.date
     findings: tuple[Finding, ...] = ()
-    deferrable_rules: Mapping[str, bool] = field(default_factory=dict)
+    judged: Mapping[str, Rule] = field(default_factory=dict)
     _judgements: dict[tuple[str, str | None], Judgement] = field(default_factory=dict)
 
     def deferrable(self, code: str) -> bool | None:
         """Whether a rule can be deferred; None where it was not judged in this run."""
-        return self.deferrable_rules.get(code)
+        rule = self.judged.get(code)
+        return None if rule is None else rule.deferrable
+
+    def escalated(self, code: str) -> str | None:
+        """The rule that the rule `code` takes the place of, if any."""
+        rule = self.judged.get(code)
+        return None if rule is None else rule.escalates
 
     def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
         """The judgement on a well-formed bundle's signature. Each is computed once."""
@@ -83,6 +90,19 @@ class Case:
             return None
         return bundle.statement
 
+    def row_statement(self, row: RowEvidence) -> Statement | None:
+        """What a trusted signer said of this very row; None where nobody did.
+
+        A genuine bundle of another row, or of another kind, says nothing of this one.
+        """
+        statement = self.signed_statement(row.bundle)
+        signed = predicates.signed_row(statement)
+        return statement if signed is not None and signed.get("id") == row.row.text("id") else None
+
+    def signed_row(self, row: RowEvidence) -> Mapping[str, Any] | None:
+        """The row as a trusted signer signed it; None where nobody did."""
+        return predicates.signed_row(self.row_statement(row))
+
     def is_message_signature(self, row: RowEvidence) -> bool:
         """Whether the row's bundle is a valid signature over the file's bytes alone."""
         bundle = row.bundle.bundle if row.bundle else None
@@ -100,6 +120,8 @@ class Rule(ABC):
     severity: ClassVar[Severity] = Severity.ERROR
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
+    escalates: ClassVar[str | None] = None
+    """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
     @abstractmethod
     def judge(self, case: Case) -> Iterable[Finding]:
@@ -140,6 +162,23 @@ class Rule(ABC):
             position=registry.locate(row.row, field),
             about=about,
         )
+
+
+def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
+    """Two values as they are shown side by side; long texts from where they begin to differ."""
+    a, b = repr(now), repr(then)
+    if max(len(a), len(b)) <= limit:
+        return a, b
+    same = 0
+    while same < min(len(a), len(b)) and a[same] == b[same]:
+        same += 1
+    start = max(0, same - 10)
+
+    def cut(text: str) -> str:
+        lead = "…" if start else ""
+        return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
+
+    return cut(a), cut(b)
 
 
 def short(sha256: str | None) -> str:

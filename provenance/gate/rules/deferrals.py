@@ -51,7 +51,8 @@ class DeferralStale(_DeferralRule):
         if case.deferrable(deferral.rule) is not True:
             return
         matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
-        live = {f.row for f in case.findings if f.code == deferral.rule}
+        # A row where a sterner rule took over has not been cured: that rule fails by itself.
+        live = {f.row for f in case.findings if deferral.rule in (f.code, case.escalated(f.code))}
         stale = [label for label in matched if label not in live]
         if stale:
             shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")

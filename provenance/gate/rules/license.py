@@ -9,9 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts.strict_json import same
-from provenance.attestations.predicates import signed_row
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule
+from provenance.gate.rules.base import Case, Phase, Rule, differing
 
 if TYPE_CHECKING:
     from license_expression import Licensing
@@ -199,17 +198,18 @@ class SignedLicenseDiffers(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            signed = signed_row(case.signed_statement(row.bundle))
+            signed = case.signed_row(row)
             if signed is None:
                 continue
             for field in LICENSE_FIELDS:
                 now, then = row.row.fields.get(field), signed.get(field)
                 if not same(now, then):
+                    shown, signed_as = differing(now, then)
                     yield self.in_row(
                         case,
                         row,
                         field,
-                        f"`{field}` is {_shown(now)}; signed is {_shown(then)}",
+                        f"`{field}` is {shown}; signed is {signed_as}",
                         "Put the signed value back, or sign again: provenance release",
                     )
 
@@ -223,10 +223,6 @@ def _spdx() -> Licensing:
 
 
 LICENSE_FIELDS: Final = ("license", "license_url")
-
-
-def _shown(value: object) -> str:
-    return "missing" if value is None else repr(value)[:120]
 
 
 RULES: Iterable[type[Rule]] = (

@@ -12,7 +12,7 @@ from provenance.artifacts import limits, paths
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule
 
 _Check = Callable[[Any], bool]
@@ -285,7 +285,7 @@ class TooLargeForConsumer(Rule):
     """The registry is larger than its C consumer reads.
 
     ## What it does
-    Compares the registry's size with 1 MiB.
+    Warns from a size of 1 MiB on. A warning does not fail the gate.
 
     ## Why it matters
     The stock C consumer reads at most 1 MiB. Rows beyond that do not exist for it.
@@ -294,12 +294,12 @@ class TooLargeForConsumer(Rule):
     A registry of 1,500 rows with long notes.
 
     ## How to fix
-    Shorten `notes`, or split the registry. If no C consumer reads it, this does not matter:
-    shorten it all the same, or keep this tool's warning.
+    Shorten `notes`, or split the registry. If no C consumer reads it, nothing is wrong.
     """
 
     code = "REG106"
     slug = "too-large-for-consumer"
+    severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry

@@ -207,6 +207,7 @@ class ProductionSidecarStale(_Stale):
     """
 
     code = "SID404"
+    escalates = "SID402"
     slug = "production-sidecar-stale"
     production = True
 

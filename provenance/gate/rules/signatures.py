@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provenance.attestations.predicates import REGISTRY_ROW
-from provenance.attestations.statement import Statement
 from provenance.gate.evidence import BundleEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
@@ -23,12 +21,6 @@ def every_bundle(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidenc
     summary = case.evidence.summary
     if summary is not None and not summary.missing:
         yield None, summary
-
-
-def row_statement(case: Case, row: RowEvidence) -> Statement | None:
-    """What a trusted signer said of the row; None where there is no such statement."""
-    statement = case.signed_statement(row.bundle)
-    return statement if statement and statement.predicate_type == REGISTRY_ROW else None
 
 
 class _SignatureRule(Rule):
@@ -219,7 +211,7 @@ class BytesNotSigned(_SignatureRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             declared = {row.row.fields.get("sha256"), row.row.fields.get("int8_sha256")}
@@ -262,7 +254,7 @@ class SignedUnderAnotherName(_SignatureRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            statement = row_statement(case, row)
+            statement = case.row_statement(row)
             if statement is None:
                 continue
             for file in row.model_files:
