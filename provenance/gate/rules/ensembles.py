@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ENS5xx: an ensemble is its members, one vocabulary, and a verdict that follows from its numbers."""
+"""ENS5xx: an ensemble is its members, one vocabulary, and a verdict that its numbers give."""
 
 from __future__ import annotations
 
@@ -632,7 +632,7 @@ def wrong_verdict(verdict: GateVerdict) -> Iterator[tuple[tuple[str, ...], str]]
     if not isinstance(gate, dict) or not isinstance(numbers, dict) or not numbers:
         yield ("gate",), "the verdict records no `per_seed_plccs`"
         return
-    values = [v for v in numbers.values() if _is_number(v)]
+    values = [v for v in map(_number, numbers.values()) if v is not None]
     if len(values) != len(numbers):
         yield ("gate", "per_seed_plccs"), "`per_seed_plccs` holds something that is no number"
         return
@@ -640,14 +640,15 @@ def wrong_verdict(verdict: GateVerdict) -> Iterator[tuple[tuple[str, ...], str]]
     if isinstance(seeds, list) and sorted(map(str, seeds)) != sorted(numbers):
         yield ("seeds",), f"`seeds` is {seeds!r}; `per_seed_plccs` has {sorted(numbers)}"
     mean, spread = math.fsum(values) / len(values), max(values) - min(values)
-    limits = {
-        name: gate.get(name) for name in ("mean_plcc_threshold", "per_seed_min", "plcc_spread_max")
-    }
-    for name, limit in limits.items():
-        if not _is_number(limit):
-            yield ("gate", name), f"`{name}` is {limit!r}, not a number"
+    limits: dict[str, float] = {}
+    for name in ("mean_plcc_threshold", "per_seed_min", "plcc_spread_max"):
+        limit = _number(gate.get(name))
+        if limit is None:
+            yield ("gate", name), f"`{name}` is {gate.get(name)!r}, not a number"
             return
-    failing = sorted(s for s, v in numbers.items() if not v >= limits["per_seed_min"])
+        limits[name] = limit
+    by_seed = zip(numbers, values, strict=True)
+    failing = sorted(seed for seed, value in by_seed if not value >= limits["per_seed_min"])
     expected: Mapping[str, Any] = {
         "mean_plcc": mean,
         "plcc_spread": spread,
@@ -680,8 +681,8 @@ def wrong_sidecar_gate(sidecar: Sidecar) -> Iterator[tuple[tuple[str, ...], str]
     )
     passed = True
     for name, limit_name, at_least in checks:
-        value, limit = gate.get(name), gate.get(limit_name)
-        if not _is_number(value) or not _is_number(limit):
+        value, limit = _number(gate.get(name)), _number(gate.get(limit_name))
+        if value is None or limit is None:
             yield ("gate", name), f"`{name}` or `{limit_name}` is not a number"
             return
         passed = passed and (value >= limit if at_least else value <= limit)
@@ -698,14 +699,18 @@ def wrong_sidecar_gate(sidecar: Sidecar) -> Iterator[tuple[tuple[str, ...], str]
         )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value: object) -> float | None:
+    """A finite number, None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
-def _close(found: object, value: Any) -> bool:
+def _close(found: object, value: float | bool) -> bool:
     if isinstance(value, bool):
         return found is value
-    return _is_number(found) and abs(found - value) <= TOLERANCE  # type: ignore[operator]
+    number = _number(found)
+    return number is not None and abs(number - value) <= TOLERANCE
 
 
 def _width_at(seat: Seat, at: int) -> int | None:

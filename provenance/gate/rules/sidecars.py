@@ -293,6 +293,7 @@ class SidecarUnlinked(Rule):
 
 
 def input_width(spec: TensorSpec | None) -> int | None:
+    """The size of an input's last dimension, None where it is not fixed."""
     last = spec.shape[-1] if spec is not None and spec.shape else None
     return last if isinstance(last, int) else None
 
