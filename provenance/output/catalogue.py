@@ -72,5 +72,6 @@ def as_json(rules: Iterable[Rule]) -> dict[str, Any]:
 
 
 def _judged_by(rule: Rule) -> str:
-    signed = rule.code.startswith(("SIG", "ATT")) or rule.phase.name == "SIGNATURES"
-    return "`provenance verify`" if signed else "`provenance check` and `provenance verify`"
+    return (
+        "`provenance verify`" if rule.needs_trust else "`provenance check` and `provenance verify`"
+    )

@@ -120,6 +120,10 @@ class Rule(ABC):
     severity: ClassVar[Severity] = Severity.ERROR
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
+    needs_trust: ClassVar[bool] = False
+    """Whether it judges what was signed, and so can say nothing where nobody is trusted."""
+    of_one_file: ClassVar[bool] = False
+    """Whether it says something about a single file, without the registry it came from."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
