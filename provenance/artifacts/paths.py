@@ -107,16 +107,7 @@ class Tree:
             descriptor = self._open_descriptor(relative)
         except OSError as e:
             raise _trouble_of(e, path) from e
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise FileError(
-                    Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file"
-                )
-            return os.fdopen(descriptor, "rb", buffering=0)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return _regular(descriptor, path)
 
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of the file at `path`, at most `limit`.
@@ -190,13 +181,17 @@ def read_named_file(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
         raise _trouble_of(e, str(path)) from e
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise FileError(
-                Trouble.IRREGULAR, str(path), f"{str(path)!r} is {_kind(mode)}, not a regular file"
-            )
+    with _regular(descriptor, str(path)) as stream:
         return read_bounded(stream, limit, str(path))
+
+
+def _regular(descriptor: int, path: str) -> BinaryIO:
+    """The open file as a stream; closed again where it is no regular file."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb", buffering=0)
+    os.close(descriptor)
+    raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file")
 
 
 def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:

@@ -127,7 +127,7 @@ def read(tree: paths.Tree, path: str) -> Registry:
         where = "Set `registry` in the configuration to the registry's path."
         raise InputError(
             f"the registry {e.message}",
-            help=where if e.trouble is paths.Trouble.MISSING else e.help,
+            help=e.help if e.trouble is paths.Trouble.TOO_LARGE else where,
         ) from e
     return parse_bytes(data, path)
 

@@ -134,7 +134,8 @@ class SidecarWidth(Rule):
     ## What it does
     Compares `feature_order`, `codec_block_layout`, `num_codecs`, `codec_vocab` and `encoder_vocab`
     with the last dimension of the model input they speak of, the declared input names with the
-    model's, and the encoders of the layout with `encoder_vocab`. A sidecar that is known to describe another file is reported as that only.
+    model's, and the encoders of the layout with `encoder_vocab`. A sidecar that is known to
+    describe another file is reported as that only.
 
     ## Why it matters
     A consumer builds its input by the sidecar. With another width the model does not run, or worse,
