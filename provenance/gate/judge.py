@@ -48,8 +48,7 @@ def judge(
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
     phases = [p for p in Phase if trust is not None or p is not Phase.SIGNATURES]
-    case = Case(evidence, trust, config, today)
-    case = replace(case, judged={r.code: r for r in CATALOGUE if r.phase in phases})
+    case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:

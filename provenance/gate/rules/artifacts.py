@@ -440,10 +440,12 @@ class StrayFile(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         # A data file that was renamed is told once, with the model that misses it.
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
-        models = {m.path for row in case.evidence.rows for m in row.models}
+        models = {m.path: m for row in case.evidence.rows for m in row.models}
         for stray in case.evidence.strays:
             if stray.name in renamed:
                 continue
+            if any(m.facts is None and stray.path.startswith(f"{p}.") for p, m in models.items()):
+                continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
             yield self.finding(
                 f"{stray.path} is named by no row and no model"

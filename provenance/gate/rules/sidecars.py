@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.attestations.statement import StatementError
+from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short
@@ -309,6 +311,42 @@ class SidecarUnlinked(Rule):
                     )
 
 
+class SeedRecordIncomplete(Rule):
+    """The record of an ensemble seed lacks what its attestation must state.
+
+    ## What it does
+    For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
+    digest that is one where it is recorded, and an ensemble manifest that lists the model.
+
+    ## Why it matters
+    The seed attestation says how these bytes came to be. It cannot be written from half a record,
+    and a release without it would leave the seed linked to nothing.
+
+    ## Example
+    A sidecar with `"ensemble_id"` and no `"seed"`.
+
+    ## How to fix
+    Export sidecar and manifest again, with the whole record.
+    """
+
+    code = "SID407"
+    slug = "seed-record-incomplete"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if not documents.attestable(row) or row.sidecar is None:
+                continue
+            try:
+                documents.seed_predicate(case.evidence, row)
+            except StatementError as e:
+                yield self.finding(
+                    str(e),
+                    "Export sidecar and manifest again, with the whole record.",
+                    path=row.sidecar.path,
+                    row=row.row.label,
+                )
+
+
 def _width(spec: TensorSpec | None) -> int | None:
     last = spec.shape[-1] if spec is not None and spec.shape else None
     return last if isinstance(last, int) else None
@@ -346,4 +384,5 @@ RULES: Iterable[type[Rule]] = (
     ProductionSidecarStale,
     SidecarMalformed,
     SidecarUnlinked,
+    SeedRecordIncomplete,
 )
