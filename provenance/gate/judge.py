@@ -75,12 +75,16 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     """
     root = evidence.root.root
     nowhere = Config(root, path, path, (), (), "", "", root)
-    case = Case(evidence, trust, nowhere, today)
     row = evidence.rows[0]
+    if row.bundle is not None and row.bundle.statement is None:
+        # A signature over one file knows of no row: an int8 variant beside it is another file.
+        row = replace(row, int8=None, int8_sidecar=None)
+        evidence = replace(evidence, rows=(row,))
+    case = Case(evidence, trust, nowhere, today)
     found = [f for rule in CATALOGUE if rule.of_one_file for f in rule.judge(case)]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
-        found += _unsigned_files(row)
+        found += _unsigned_data(row)
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
@@ -98,11 +102,11 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     )
 
 
-def _unsigned_files(row: RowEvidence) -> list[Finding]:
-    """A signature over one file's bytes says nothing about the other files of the model."""
+def _unsigned_data(row: RowEvidence) -> list[Finding]:
+    """A signature over one file's bytes says nothing about the weights that it keeps elsewhere."""
     return [
         BY_CODE["ATT702"].finding(
-            f"{file.path} belongs to the model and is not signed",
+            f"{file.path} holds weights of the model and is not signed",
             "Ask the publisher for a bundle of `provenance release`, which signs every file.",
             path=file.path,
             row=row.row.label,
