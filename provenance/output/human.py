@@ -106,12 +106,12 @@ def _position(finding: Finding) -> str:
 
 
 def _names(names: Sequence[str]) -> Iterator[str]:
-    """Names, with runs that differ only in a last number joined: seed0 … seed4."""
+    """Names, with runs that differ only in a last number joined: seed0…4."""
     pending: list[tuple[str, int]] = []
 
     def flush() -> Iterator[str]:
         if len(pending) > 2:
-            yield f"{pending[0][0]}{pending[0][1]} … {pending[-1][1]}"
+            yield f"{pending[0][0]}{pending[0][1]}…{pending[-1][1]}"
         else:
             yield from (f"{stem}{number}" for stem, number in pending)
         pending.clear()
