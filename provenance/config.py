@@ -82,6 +82,11 @@ class Config:
     text: str
     key_folder: Path
 
+    @property
+    def in_tree(self) -> bool:
+        """Whether the configuration is part of the tree that it is applied to."""
+        return self.key_folder == self.root
+
     def trust(self) -> Trust | None:
         """The trust that the configuration declares, None where it declares none.
 
@@ -91,7 +96,7 @@ class Config:
         if not self.trusted_keys:
             return None
         tree = paths.Tree.at(self.key_folder)
-        own = " (the configuration in this tree)" if self.key_folder == self.root else ""
+        own = " (the configuration in this tree)" if self.in_tree else ""
         return Trust(
             f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
         )
@@ -143,7 +148,7 @@ def trust_from_file(path: Path) -> Trust:
     Raises:
         InputError: The file or a key cannot be read or understood.
     """
-    table = _toml(_read_text(path), str(path))
+    table = parse_toml(read_text(path), str(path))
     _known(table, {"trust"}, str(path), "")
     keys = _trusted_keys(table, str(path))
     if not keys:
@@ -173,10 +178,10 @@ def _key(tree: paths.Tree, path: str, where: str) -> TrustedKey:
 
 def _read(path: Path, root: Path) -> Config | None:
     """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    text = _read_text(path)
+    text = read_text(path)
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
-    table = _toml(text, shown)
+    table = parse_toml(text, shown)
     folder = Path(os.path.realpath(path)).parent
     if path.name != PYPROJECT:
         return _parse(table, text, shown, root, folder)
@@ -294,10 +299,10 @@ def _policy_sha256(table: Mapping[str, Any]) -> str:
     return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 
 
-def _read_text(path: Path) -> str:
-    real = Path(os.path.realpath(path))
+def read_text(path: Path) -> str:
+    """The text of a configuration file. Raises InputError."""
     try:
-        data = paths.Tree.at(real.parent).read(real.name, limits.DOCUMENT)
+        data = paths.read_named_file(path, limits.DOCUMENT)
     except paths.FileError as e:
         raise InputError(f"configuration {path}: {e.message}") from e
     try:
@@ -306,8 +311,9 @@ def _read_text(path: Path) -> str:
         raise InputError(f"configuration {path}: not UTF-8 (byte {e.start})") from e
 
 
-def _toml(text: str, path: str) -> dict[str, Any]:
+def parse_toml(text: str, path: str) -> dict[str, Any]:
+    """The table that TOML `text` holds; `path` is for messages. Raises InputError."""
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as e:
+    except (ValueError, RecursionError) as e:  # ValueError: also a number of 5,000 digits
         raise InputError(f"{path}: not TOML: {e}") from e

@@ -93,6 +93,14 @@ class HashingReader:
             left -= take
         self.position += n
 
+    def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
+        """Hash what `pattern` matches here, not beyond position `end`, as far as it is buffered."""
+        last = min(self._end, self._start + end - self.position)
+        match = pattern.match(self._buffer, self._start, last)
+        if match is not None:
+            self.position += match.end() - self._start
+            self._start = match.end()
+
     def drain(self) -> None:
         """Hash everything that is left."""
         self.position += self._end - self._start

@@ -7,6 +7,7 @@ Both are JSON objects beside the registry and are known by what they hold: a man
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,9 +68,11 @@ def is_gate_verdict(value: Mapping[str, Any]) -> bool:
 def verdict_for(manifest: Manifest, verdicts: tuple[GateVerdict, ...]) -> GateVerdict | None:
     """The verdict on an ensemble: the one whose file name starts with the manifest's id."""
     stem = manifest.id
-    if stem is None:
+    if not stem:
         return None
-    named = [v for v in verdicts if v.path.rpartition("/")[2].startswith(stem)]
+    # `e_v1_PROMOTE.json` is on `e_v1`, `e_v10_PROMOTE.json` is not.
+    name = re.compile(re.escape(stem) + r"(?![A-Za-z0-9])")
+    named = [v for v in verdicts if name.match(v.path.rpartition("/")[2])]
     return named[0] if len(named) == 1 else None
 
 

@@ -16,6 +16,9 @@ NESTING = 48
 REGISTRY = 32 * MIB
 """A row takes about 1 KiB: room for 30,000 models."""
 
+ROWS = 100_000
+"""Rows of a registry."""
+
 DOCUMENT = 4 * MIB
 """Sidecars, ensemble manifests, gate verdicts, configuration."""
 
@@ -28,11 +31,11 @@ KEY = 64 * KIB
 ONNX = 2048 * MIB
 """protobuf cannot encode a larger message; larger models keep weights in external data."""
 
-ONNX_STRUCTURE = 64 * MIB
-"""An ONNX file without its weights: names, shapes, attributes."""
+ONNX_STRUCTURE = 16 * MIB
+"""What is parsed of an ONNX file: opsets, inputs, outputs, names and places of tensors."""
 
 ONNX_FIELDS = 2_000_000
-"""Fields of large ONNX messages that are walked one by one: nodes and tensors, a few seconds."""
+"""Fields of an ONNX file that are walked one by one: nodes and tensors, a few seconds."""
 
 EXTERNAL_FILES = 10_000
 """External-data files of one model."""

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one `.onnx` file says: IR version, opsets, inputs, outputs, external data.
 
-The file is read once, front to back: every byte is hashed, weights are passed over, and what is
-left (names, shapes, attributes) is parsed by protobuf with ONNX's own message definitions. Memory
-therefore does not grow with the model, and the facts are those of the bytes that were hashed.
+The file is read once, front to back: every byte is hashed, what the facts do not need is passed
+over (`provenance.artifacts.onnx_wire`), and the rest is parsed by protobuf with ONNX's own message
+definitions. Memory does not grow with the model, and the facts are those of the hashed bytes.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, HashingReader
-from provenance.artifacts.onnx_wire import MalformedMessageError, without_weights
+from provenance.artifacts.onnx_wire import MalformedMessageError, reaches_tensor, without_weights
+
+_V = TypeVar("_V")
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 EXTERNAL = 1
@@ -121,7 +123,7 @@ def _facts(model: Any) -> OnnxFacts:
     weights = {t.name for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets={_text(o.domain): int(o.version) for o in model.opset_import},
+        opsets=_unique([(_text(o.domain), int(o.version)) for o in model.opset_import]),
         inputs=tuple(_spec(v) for v in model.graph.input if v.name not in weights),
         outputs=tuple(_spec(v) for v in model.graph.output),
         external=tuple(_external(model)),
@@ -139,6 +141,16 @@ def _spec(value: Any) -> TensorSpec:
     if not tensor.HasField("shape"):
         return TensorSpec(_text(value.name), dtype, None)
     return TensorSpec(_text(value.name), dtype, tuple(_dim(d) for d in tensor.shape.dim))
+
+
+def _unique(pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:
+    """A mapping; what is said twice is refused, because readers differ in which one they take."""
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise MalformedMessageError(
+            "it says the same thing twice: an opset, or an external location"
+        )
+    return value
 
 
 def _text(value: object) -> str:
@@ -164,7 +176,7 @@ def _external(model: Any) -> Iterator[ExternalReference]:
     for tensor in _tensors(model):
         if tensor.data_location != EXTERNAL and not tensor.external_data:
             continue
-        entries = {_text(e.key): _text(e.value) for e in tensor.external_data}
+        entries = _unique([(_text(e.key), _text(e.value)) for e in tensor.external_data])
         location = entries.get("location", "")
         end = _count(entries, "offset", tensor) + _count(entries, "length", tensor)
         known = found.get(location)
@@ -208,19 +220,10 @@ def _tensors(message: Any) -> Iterator[Any]:
 @cache
 def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
     """The fields of a message type below which a tensor can stand, and whether each repeats."""
-
-    def reaches(d: Any, seen: frozenset[str]) -> bool:
-        if d.full_name == _messages().TensorProto.DESCRIPTOR.full_name:
-            return True
-        return d.full_name not in seen and any(
-            f.message_type is not None and reaches(f.message_type, seen | {d.full_name})
-            for f in d.fields
-        )
-
     return tuple(
         (f.name, f.is_repeated)
         for f in descriptor.fields
-        if f.message_type is not None and reaches(f.message_type, frozenset())
+        if f.message_type is not None and reaches_tensor(f.message_type)
     )
 
 

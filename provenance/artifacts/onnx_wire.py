@@ -1,100 +1,213 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A protobuf message without its weights, while every byte of it is hashed.
+"""What of an ONNX message has to be parsed, while every byte of it is hashed.
 
-protobuf offers no way to parse a message and leave out a field, and a model's weights are all but
-a sliver of its bytes. This walks the wire format (https://protobuf.dev/programming-guides/encoding/)
-of large messages only, drops large scalar fields (raw_data, float_data, …) and hands everything
-else on unchanged, so that protobuf itself still does all the parsing that counts.
+protobuf offers no way to parse a message and leave out fields, and what the gate needs is a sliver
+of a model: opsets, inputs, outputs, and the tensors that keep their data elsewhere. This walks the
+wire format (https://protobuf.dev/programming-guides/encoding/), passes over everything else
+(weights, the arrays of tree ensembles, nodes without external data) and hands the rest on
+unchanged, so that protobuf itself still does the parsing that counts. Time and memory are bounded
+by what is walked and kept, not by the size of the file.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from functools import cache
+from typing import Any, Final, Protocol
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import HashingReader
 
-SMALL = 4096
-"""Bytes up to which a message or field is kept whole. No name, location or shape is longer."""
+SMALL: Final = 4096
+"""Bytes up to which a message is read at once. No name or location is longer."""
 
+SMALL_TENSOR: Final = 256
+"""Bytes up to which a tensor is kept with its data."""
+
+LOCATION: Final = b"location"
+"""The key under which a tensor names the file with its data (onnx.proto, external_data)."""
+
+_TENSOR: Final = "onnx.TensorProto"
+_GRAPH: Final = "onnx.ModelProto.graph"
+_FACTS: Final = frozenset(
+    {
+        "onnx.ModelProto.opset_import",
+        "onnx.GraphProto.input",
+        "onnx.GraphProto.output",
+        "onnx.TensorProto.external_data",
+    }
+)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_DEPTH = 100  # protobuf's own limit of nesting
+_MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
+_TYPE_STRING: Final = 9  # google.protobuf.FieldDescriptor.TYPE_STRING
 
 
 class MalformedMessageError(ValueError):
     """The bytes are not such a message. The message says why, in a clause."""
 
 
-def without_weights(reader: HashingReader, size: int, descriptor: Any) -> bytes:
-    """The message of `size` bytes in `reader`, re-encoded without fields that only hold weights.
+class Reader(Protocol):
+    """Bytes, front to back; `provenance.artifacts.digest.HashingReader` is one."""
+
+    position: int
+
+    def read(self, n: int) -> bytes:
+        """Exactly `n` bytes, or EOFError."""
+
+    def skip(self, n: int) -> None:
+        """Pass over `n` bytes, or EOFError."""
+
+    def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
+        """Pass over what `pattern` matches here, not beyond `end`, as far as it is buffered."""
+
+
+def without_weights(reader: Reader, size: int, descriptor: Any) -> bytes:
+    """A ModelProto of `size` bytes, re-encoded with only what its facts are read from.
 
     Raises:
-        MalformedMessageError: It is not a message of this kind, or too large without its weights.
+        MalformedMessageError: It is not a message of this kind, or its structure is too large.
         EOFError: The file is shorter than `size`.
     """
-    return _Walk(reader).message(size, descriptor, 0)
+    if size <= SMALL:
+        return reader.read(size)
+    return _Walk().message(reader, size, descriptor, 0)
+
+
+@cache
+def reaches_tensor(descriptor: Any) -> bool:
+    """Whether a tensor can stand somewhere below a message of this type, or is one."""
+    seen: set[str] = set()
+    todo = [descriptor]
+    while todo:
+        here = todo.pop()
+        if here.full_name == _TENSOR:
+            return True
+        if here.full_name not in seen:
+            seen.add(here.full_name)
+            todo += [f.message_type for f in here.fields if f.message_type is not None]
+    return False
 
 
 class _Walk:
-    def __init__(self, reader: HashingReader) -> None:
-        self._reader = reader
+    def __init__(self) -> None:
         self._kept = 0
         self._fields = 0
 
-    def message(self, size: int, descriptor: Any, depth: int) -> bytes:
-        if size <= SMALL:
-            return self._keep(size)
+    def message(self, reader: Reader, size: int, descriptor: Any, depth: int) -> bytes:
         if depth > _MAX_DEPTH:
             raise MalformedMessageError("its messages are nested too deeply")
-        end = self._reader.position + size
+        end = reader.position + size
         out = bytearray()
-        while self._reader.position < end:
+        while reader.position < end:
             self._fields += 1
             if self._fields > limits.ONNX_FIELDS:
                 raise MalformedMessageError(f"it has more than {limits.ONNX_FIELDS:,} fields")
-            tag = self._varint(end)
+            tag = _varint(reader, end)
             number, wire = tag >> 3, tag & 7
+            field = descriptor.fields_by_number.get(number)
             if wire == _BYTES:
-                length = self._varint(end)
-                if length > end - self._reader.position:
+                length = _varint(reader, end)
+                if length > end - reader.position:
                     raise MalformedMessageError("it ends in the middle of a field: truncated?")
-                field = descriptor.fields_by_number.get(number)
-                nested = None if field is None else field.message_type
-                if nested is not None:
-                    body = self.message(length, nested, depth + 1)
-                elif length > SMALL:
-                    self._reader.skip(length)
-                    continue
+                body = self._body(reader, length, field, depth)
+                if body is not None:
+                    out += _encode(tag) + _encode(len(body)) + body
+            elif wire in (_VARINT, _FIXED32, _FIXED64):
+                value = self._scalar(reader, wire, end)
+                if field is not None and not field.is_repeated:
+                    self._count(len(value))
+                    out += _encode(tag) + value
                 else:
-                    body = self._keep(length)
-                out += _encode(tag) + _encode(len(body)) + body
-            elif wire == _VARINT:
-                out += _encode(tag) + _encode(self._varint(end))
-            elif wire in (_FIXED64, _FIXED32):
-                out += _encode(tag) + self._keep(8 if wire == _FIXED64 else 4)
+                    reader.skip_run(_run(_encode(tag), wire), end)
             else:
                 raise MalformedMessageError(f"protobuf wire type {wire} does not occur in ONNX")
-        if self._reader.position != end:
+        if reader.position != end:
             raise MalformedMessageError("a field runs past the message that holds it")
         return bytes(out)
 
-    def _keep(self, size: int) -> bytes:
+    def _body(self, reader: Reader, length: int, field: Any, depth: int) -> bytes | None:
+        """What is kept of a length-delimited field; None where nothing of it is needed."""
+        nested = None if field is None else field.message_type
+        if nested is None:
+            is_name = field is not None and field.type == _TYPE_STRING and not field.is_repeated
+            if not is_name or field.name == "doc_string":
+                reader.skip(length)
+                return None
+            return self._name(reader, length, field.name)
+        if field.full_name in _FACTS:
+            return self._name(reader, length, field.name)
+        if nested.full_name == _TENSOR and length <= SMALL_TENSOR:
+            self._count(length)
+            return reader.read(length)
+        if not reaches_tensor(nested):
+            reader.skip(length)
+            return None
+        if length > SMALL or field.full_name == _GRAPH or nested.full_name == _TENSOR:
+            return self.message(reader, length, nested, depth + 1)
+        small = reader.read(length)
+        if LOCATION not in small:
+            return None
+        return self.message(_Memory(small), length, nested, depth + 1)
+
+    def _name(self, reader: Reader, length: int, what: str) -> bytes:
+        if length > SMALL:
+            raise MalformedMessageError(f"a {what} in it has {length:,} bytes")
+        self._count(length)
+        return reader.read(length)
+
+    def _count(self, size: int) -> None:
         self._kept += size
         if self._kept > limits.ONNX_STRUCTURE:
             raise MalformedMessageError(
                 f"without its weights it is larger than {limits.ONNX_STRUCTURE:,} bytes"
             )
-        return self._reader.read(size)
 
-    def _varint(self, end: int) -> int:
-        value = shift = 0
-        while self._reader.position < end and shift < 70:
-            byte = self._reader.read(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value & 0xFFFF_FFFF_FFFF_FFFF
-            shift += 7
-        raise MalformedMessageError("it ends in the middle of a field: truncated?")
+    @staticmethod
+    def _scalar(reader: Reader, wire: int, end: int) -> bytes:
+        if wire == _VARINT:
+            return _encode(_varint(reader, end))
+        return reader.read(8 if wire == _FIXED64 else 4)
+
+
+class _Memory:
+    """A small message that was read already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.position = 0
+
+    def read(self, n: int) -> bytes:
+        if n > len(self._data) - self.position:
+            raise EOFError
+        part = self._data[self.position : self.position + n]
+        self.position += n
+        return part
+
+    def skip(self, n: int) -> None:
+        if n > len(self._data) - self.position:
+            raise EOFError
+        self.position += n
+
+    def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
+        match = pattern.match(self._data, self.position, end)
+        self.position = match.end() if match else self.position
+
+
+@cache
+def _run(tag: bytes, wire: int) -> re.Pattern[bytes]:
+    """A run of one repeated scalar: the numbers of a tree ensemble come by the million."""
+    value = {_VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", _FIXED32: rb".{4}", _FIXED64: rb".{8}"}[wire]
+    return re.compile(rb"(?:" + re.escape(tag) + value + rb")*+", re.DOTALL)
+
+
+def _varint(reader: Reader, end: int) -> int:
+    value = shift = 0
+    while reader.position < end and shift < 70:
+        byte = reader.read(1)[0]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF
+        shift += 7
+    raise MalformedMessageError("it ends in the middle of a field: truncated?")
 
 
 def _encode(value: int) -> bytes:

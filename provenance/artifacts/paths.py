@@ -56,10 +56,14 @@ class Tree:
     """A folder below which files are opened. `root` is absolute and free of links."""
 
     root: Path
+    confined: bool = True
 
     @classmethod
-    def at(cls, folder: Path) -> Tree:
+    def at(cls, folder: Path, *, confined: bool = True) -> Tree:
         """The tree below `folder`.
+
+        With `confined` false, links may lead out of it: for a folder whose links the user made,
+        as a download cache does. Paths that leave it by themselves are refused all the same.
 
         Raises:
             InputError: `folder` is not a folder.
@@ -67,7 +71,7 @@ class Tree:
         root = Path(os.path.realpath(folder))
         if not root.is_dir():
             raise InputError(f"{folder}: not a folder")
-        return cls(root)
+        return cls(root, confined)
 
     def resolve(self, path: str) -> str:
         """`path` (relative, `/`-separated) as a normal path below the root, links resolved.
@@ -86,7 +90,7 @@ class Tree:
         except (OSError, ValueError) as e:
             raise FileError(Trouble.UNREADABLE, path, f"{path!r}: {e}") from e
         relative = os.path.relpath(real, self.root)
-        if relative == ".." or relative.startswith(f"..{os.sep}"):
+        if self.confined and (relative == ".." or relative.startswith(f"..{os.sep}")):
             raise FileError(
                 Trouble.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
             )
@@ -103,16 +107,7 @@ class Tree:
             descriptor = self._open_descriptor(relative)
         except OSError as e:
             raise _trouble_of(e, path) from e
-        try:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                raise FileError(
-                    Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file"
-                )
-            return os.fdopen(descriptor, "rb", buffering=0)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        return _regular(descriptor, path)
 
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of the file at `path`, at most `limit`.
@@ -123,14 +118,34 @@ class Tree:
         with self.open(path) as stream:
             return read_bounded(stream, limit, path)
 
+    def target(self, path: str) -> Path:
+        """Where to write the file at `path`. Its folder may be reached by links inside the root.
+
+        Raises:
+            FileError: As `resolve`, or something else than a regular file is there: a link is not
+                followed, because what it leads to is not what was meant to be written.
+        """
+        folder, _, name = os.path.normpath(path).rpartition("/")
+        reason = unsafe_reason(path)
+        if reason is not None or name in ("", ".", ".."):
+            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
+        target = self.root / self.resolve(folder or ".") / name
+        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
+            kind = "a link" if target.is_symlink() else _kind(target.lstat().st_mode)
+            raise FileError(
+                Trouble.IRREGULAR, path, f"{path!r} is {kind}, where a file is to be written"
+            )
+        return target
+
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
         return unsafe_reason(path) is None and os.path.lexists(self.root / os.path.normpath(path))
 
     def _open_descriptor(self, relative: str) -> int:
         flags = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY
-        if not _HAS_DIR_FD:  # Windows: no walk by descriptor; resolve() has refused what leaves
-            return os.open(self.root / relative, flags)
+        # Windows has no walk by descriptor; resolve() has refused what leaves.
+        if not _HAS_DIR_FD or not self.confined:
+            return os.open(os.path.normpath(self.root / relative), flags)
         *folders, name = relative.split("/")
         here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
         try:
@@ -154,6 +169,29 @@ def unsafe_reason(path: str) -> str | None:
     if path.startswith("/") or (len(path) > 1 and path[1] == ":"):
         return "is an absolute path"
     return None
+
+
+def read_named_file(path: Path, limit: int) -> bytes:
+    """All bytes of a file that the user named, through links, at most `limit`.
+
+    Raises:
+        FileError: It is missing, not a regular file, not readable, or too large.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
+    except (OSError, ValueError) as e:
+        raise _trouble_of(e, str(path)) from e
+    with _regular(descriptor, str(path)) as stream:
+        return read_bounded(stream, limit, str(path))
+
+
+def _regular(descriptor: int, path: str) -> BinaryIO:
+    """The open file as a stream; closed again where it is no regular file."""
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb", buffering=0)
+    os.close(descriptor)
+    raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file")
 
 
 def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:
@@ -190,7 +228,9 @@ def relative(folder: str, path: str) -> str:
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 
 
-def _trouble_of(e: OSError, path: str) -> FileError:
+def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
+    if not isinstance(e, OSError):  # a NUL in a name
+        return FileError(Trouble.UNSAFE, path, f"{path!r}: {e}")
     if e.errno in (errno.ENOENT, errno.ENOTDIR):
         return FileError(Trouble.MISSING, path, f"{path!r} does not exist")
     if e.errno in (errno.ELOOP, errno.EMLINK):

@@ -27,6 +27,9 @@ from provenance.artifacts.strict_json import (
 from provenance.errors import InputError
 
 ROWS: Final = "models"
+INT8_MODES: Final = ("dynamic", "qat", "static")
+"""Values of `quant_mode` for which the runtime opens `<stem>.int8.onnx` instead."""
+
 DIGEST_FIELDS: Final = ("sha256", "int8_sha256", "external_data_sha256")
 
 
@@ -71,7 +74,7 @@ class Row:
     @property
     def quantized(self) -> bool:
         """Whether the runtime is told to open the int8 variant."""
-        return self.text("quant_mode") not in (None, "fp32") or "int8_sha256" in self.fields
+        return self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class Registry:
     text: str
     digest: digest.Digest
     rows: tuple[Row, ...]
-    not_rows: tuple[tuple[int, str], ...]
+    not_rows: tuple[tuple[int, str], ...] = ()
+    repeated_keys: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -120,19 +124,20 @@ def read(tree: paths.Tree, path: str) -> Registry:
     try:
         data = tree.read(path, limits.REGISTRY)
     except paths.FileError as e:
+        where = "Set `registry` in the configuration to the registry's path."
         raise InputError(
             f"the registry {e.message}",
-            help="Set `registry` in the configuration to the path of the registry, "
-            "relative to the configuration's folder.",
+            help=e.help if e.trouble is paths.Trouble.TOO_LARGE else where,
         ) from e
     return parse_bytes(data, path)
 
 
 def parse_bytes(data: bytes, path: str) -> Registry:
     """The registry that `data` holds; `path` is where it was read. Raises InputError."""
+    repeated: list[str] = []
     try:
         text = decode(data)
-        value = parse(text, allow_duplicate_keys=True)
+        value = parse(text, duplicate_keys=repeated)
     except JsonError as e:
         raise InputError(
             f"{path}: {e}", help="The registry is a JSON object with a list `models`."
@@ -148,12 +153,15 @@ def parse_bytes(data: bytes, path: str) -> Registry:
             f"{path}: field `{ROWS}`: expected a list of rows, found {found}",
             help=f'A registry looks like {{"schema_version": 1, "{ROWS}": [{{"id": …}}]}}.',
         )
+    if len(rows) > limits.ROWS:
+        raise InputError(f"{path}: {len(rows):,} rows; at most {limits.ROWS:,} are read")
     return Registry(
         path=path,
         text=text,
         digest=digest.of_bytes(data),
         rows=tuple(Row(i, row) for i, row in enumerate(rows) if isinstance(row, dict)),
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
+        repeated_keys=tuple(repeated),
     )
 
 
@@ -198,7 +206,7 @@ def _insertion(registry: Registry, change: Edit) -> tuple[int, int, str]:
     before = registry.text[: neighbour.key_start]
     gap = before[len(before.rstrip(" \t\r\n")) :]
     if isinstance(change.value, dict) and "\n" in gap:
-        step = _indent_step(gap)
+        step = _indent_step(gap, len(change.path))
         lines = f",{gap}{step}".join(
             f"{json.dumps(k)}: {json.dumps(v)}" for k, v in change.value.items()
         )
@@ -208,7 +216,6 @@ def _insertion(registry: Registry, change: Edit) -> tuple[int, int, str]:
     return neighbour.end, neighbour.end, f",{gap}{json.dumps(key)}: {encoded}"
 
 
-def _indent_step(gap: str) -> str:
+def _indent_step(gap: str, depth: int) -> str:
     indent = gap.rpartition("\n")[2]
-    # A row's members stand three levels deep: the object, the list, the row.
-    return "\t" if "\t" in indent else " " * max(1, len(indent) // 3)
+    return "\t" if "\t" in indent else " " * max(1, len(indent) // depth)

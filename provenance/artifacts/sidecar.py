@@ -52,11 +52,15 @@ class Document:
 
 @dataclass(frozen=True)
 class WidthClaim:
-    """A width that a sidecar declares for one model input, and the member that declares it."""
+    """A width that a sidecar declares for one model input, and the member that declares it.
+
+    `at` is the input's place, `input` its name where the sidecar declares names.
+    """
 
     member: JsonPath
     width: int
-    input: str
+    at: int
+    input: str | None
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,8 @@ class Sidecar(Document):
         def claim(at: int, *member: str) -> None:
             value = self.get(*member)
             width = len(value) if isinstance(value, list) else value
-            if at < len(names) and isinstance(width, int) and not isinstance(width, bool):
-                claims.append(WidthClaim(member, width, names[at]))
+            if isinstance(width, int) and not isinstance(width, bool):
+                claims.append(WidthClaim(member, width, at, names[at] if at < len(names) else None))
 
         claim(0, "feature_order")
         claim(0, "features")

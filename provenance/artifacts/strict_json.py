@@ -58,17 +58,20 @@ def decode(data: bytes) -> str:
         raise JsonError(f"is not UTF-8 (byte {e.start})") from e
 
 
-def parse(text: str, *, allow_duplicate_keys: bool = False) -> Any:
+def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
     """The value of strict JSON `text`.
 
-    With `allow_duplicate_keys` the last of two equal keys wins, as in most readers, and the caller
-    promises to report them (`SourceMap.duplicates`).
+    Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
+    wins, as in most readers, and the caller promises to report them.
 
     Raises:
         DuplicateKeyError: An object has a key twice.
         JsonError: Anything else that is not strict JSON.
     """
-    hook = None if allow_duplicate_keys else _unique
+
+    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return _unique(pairs, duplicate_keys)
+
     try:
         value = json.loads(
             text,
@@ -132,7 +135,11 @@ def same(a: object, b: object) -> bool:
 
 @dataclass(frozen=True)
 class SourceMap:
-    """Where the values of a JSON text stand. Only for text that `parse` has accepted."""
+    """Where the values of a JSON text stand. Only for text that `parse` has accepted.
+
+    Values deeper than any field that is ever reported, and numbers and strings in arrays, are not
+    recorded: a hostile file has many of them.
+    """
 
     text: str
 
@@ -174,6 +181,9 @@ class SourceMap:
             return (*parent.member_path, step), key_start
 
         def record(member: Member) -> None:
+            in_array = member.key_start is None and self.text[member.start] not in "{["
+            if len(member.path) > _DEPTH or in_array or len(members) >= _MEMBERS:
+                return
             if member.path in members:
                 duplicates.append(member)
             members[member.path] = member
@@ -226,16 +236,20 @@ _TOKEN = re.compile(
     rf"|(?P<string>{_STRING})|(?P<scalar>[^\s,:\[\]{{}}\"]++)"
 )
 _DIGITS_OF_DOUBLE = 308
+_DEPTH = 4  # "models", a row, "external_data_sha256", a name
+_MEMBERS = 2_000_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
-            if key in seen:
+            if key in seen and repeated is None:
                 raise DuplicateKeyError(f"has the key {key[:80]!r} twice in one object")
+            if key in seen and repeated is not None:
+                repeated.append(key)
             seen.add(key)
     return value
 

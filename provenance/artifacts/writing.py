@@ -41,7 +41,7 @@ def replace_file(tree: Tree, path: str, data: bytes) -> None:
         InputError: It cannot be written. The old file is then untouched.
     """
     with _as_input_error(path), _locked(tree):
-        _replace(tree.root / tree.resolve(path), data)
+        _replace(tree.target(path), data)
 
 
 def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
@@ -54,7 +54,7 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
         return
     with _as_input_error("the release"), _locked(tree):
         _recover(tree)
-        targets = {tree.root / tree.resolve(path): data for path, data in files.items()}
+        targets = {tree.target(path): data for path, data in files.items()}
         folders = {t.parent for t in targets}
         if len(targets) == 1:
             target, data = next(iter(targets.items()))
@@ -81,18 +81,16 @@ def interrupted(tree: Tree) -> bool:
     return (tree.root / JOURNAL_FOLDER / _JOURNAL).exists()
 
 
-def clean(tree: Tree, folders: Iterable[str]) -> None:
-    """Remove what killed runs have left in and beside `folders` (relative to the root).
+def clean(tree: Tree, paths: Iterable[str]) -> None:
+    """Remove what killed runs have left of writing `paths` (relative to the root).
 
     Raises:
         InputError: It cannot be removed.
     """
     with _as_input_error("the release"), _locked(tree):
-        for folder in folders:
-            here = tree.root / tree.resolve(folder)
-            _remove(_staging_of(here))
-            for left in here.glob(f".*{STAGING}"):
-                _remove(left)
+        targets = [tree.target(path) for path in paths]
+        for place in {*targets, *(t.parent for t in targets)} - {tree.root}:
+            _remove(_staging_of(place))
 
 
 def _staging_of(target: Path) -> Path:
@@ -202,7 +200,7 @@ def _move_by_journal(tree: Tree, targets: Mapping[Path, bytes]) -> None:
 def _finish_moves(tree: Tree) -> None:
     folder = tree.root / JOURNAL_FOLDER
     for name, path in _moves(tree).items():
-        staged, target = folder / name, tree.root / tree.resolve(path)
+        staged, target = folder / name, tree.target(path)
         if staged.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(staged, target)

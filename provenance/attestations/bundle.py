@@ -122,6 +122,11 @@ def _material(value: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
         },
         "verificationMaterial.",
     )
+    entries = value.get("tlogEntries", [])
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise BundleError("verificationMaterial.tlogEntries is not a list of objects")
+    if not isinstance(value.get("timestampVerificationData", {}), dict):
+        raise BundleError("verificationMaterial.timestampVerificationData is not an object")
     kinds = [
         k for k in ("publicKey", "certificate", "x509CertificateChain") if value.get(k) is not None
     ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import Statement, StatementError, Subject, descriptors
@@ -83,7 +84,8 @@ def seed_provenance(
     """The predicate of a seed attestation, from the sidecar that describes the signed bytes.
 
     Raises:
-        StatementError: The sidecar records no seed or no training recipe.
+        StatementError: The sidecar records no seed, no training recipe, or a corpus digest that is
+            none.
     """
     recipe = sidecar.get("training_recipe")
     if sidecar.seed is None or not isinstance(recipe, dict):
@@ -91,6 +93,10 @@ def seed_provenance(
         raise StatementError(f"{sidecar.path}: no `{missing}`, which its attestation must state")
     materials = [(manifest.name, manifest.sha256)]
     corpus_path, corpus_sha256 = corpus_of(sidecar)
+    if corpus_sha256 is not None and not is_sha256(corpus_sha256):
+        raise StatementError(
+            f"{sidecar.path}: the corpus has the sha256 {corpus_sha256[:80]!r}, which is no digest"
+        )
     if corpus_sha256 is not None:
         materials.insert(0, (corpus_path or "corpus", corpus_sha256))
     products = [(described.name, described.sha256)]

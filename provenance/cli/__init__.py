@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from typing import Final
 
@@ -61,11 +62,20 @@ class _LazyGroup(click.Group):
     "4 could not verify.",
 )
 @click.version_option(__version__, "-V", "--version", message="provenance %(version)s")
-def group() -> None:
+@click.option(
+    "-C",
+    "folder",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="Run as if started in DIR.",
+)
+def group(folder: str | None) -> None:
     """Sign, attest and verify the models of an ONNX registry.
 
     Start with `provenance init`, then `provenance check`.
     """
+    if folder is not None:
+        os.chdir(folder)
 
 
 def main() -> None:

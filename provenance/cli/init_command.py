@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from provenance.cli.options import Session, common
+from provenance.output.text import printable
 
 
 @click.command(
@@ -33,8 +34,8 @@ def command(session: Session, registry: str | None) -> int:
             )
         )
     else:
-        session.emit(f"{done.path}: registry {done.registry}, {done.rows} rows\n")
+        session.emit(printable(f"{done.path}: registry {done.registry}, {done.rows} rows") + "\n")
     for key in done.keys:
-        session.say(f"It trusts {key}: look whether that is the release key.")
+        session.say(printable(f"It trusts {key}: look whether that is the release key."))
     session.say("Next: provenance check")
     return 0

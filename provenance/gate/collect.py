@@ -33,7 +33,7 @@ from provenance.gate.evidence import (
     SidecarEvidence,
 )
 
-MODEL_SUFFIXES: Final = (".onnx", ".onnx.data", ".onnx_data")
+MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
 
 
@@ -73,6 +73,7 @@ def collect(
         whole=whole,
         documents=documents,
         strays=tuple(collector.strays(collected)) if whole else (),
+        unreadable=collector.unreadable,
         stray_bundles=tuple(collector.stray_bundles(collected, summary_at))
         if whole and with_bundles
         else (),
@@ -85,7 +86,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
     `row` names the file relative to `root`; `bundle` is what signs it.
     """
-    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), ())
+    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,))
     collector = _Collector(root, nowhere)
     collector.read_models([row], Progress())
     evidence = collector.row(row, (), with_bundles=False)
@@ -117,11 +118,17 @@ def read_bundle(path: str, data: bytes, name: str | None = None) -> BundleEviden
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
 
 
+_ABOUT_MODELS: Final = (".md", ".txt", ".rst", ".png", ".svg", ".py", ".license", ".log")
+"""What people write about a model, under its name."""
+
+
 class _Collector:
     def __init__(self, root: Tree, read: Registry) -> None:
         self._root = root
         self._registry = read
+        self._row_models = {row.onnx for row in read.rows}
         self._models: dict[str, ModelEvidence] = {}
+        self.unreadable: dict[str, str] = {}
         self._sidecar_like: list[str] = []
 
     def read_models(self, rows: Sequence[Row], progress: Progress) -> None:
@@ -174,22 +181,24 @@ class _Collector:
         manifests = (d for d in documents if isinstance(d, ensemble.Manifest))
         manifest = next((m for m in manifests if m.member_of(onnx)), None)
         verdicts = tuple(d for d in documents if isinstance(d, ensemble.GateVerdict))
-        attestation = None
-        if with_bundles and manifest is not None and row.sigstore_bundle is not None:
-            attestation = self.bundle(
-                bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
-            )
-        return RowEvidence(
+        evidence = RowEvidence(
             row=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=self._sidecar(_sidecar_of(onnx)),
             int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
-            attestation=attestation,
             manifest=manifest,
             verdict=ensemble.verdict_for(manifest, verdicts) if manifest else None,
         )
+        if not with_bundles or row.sigstore_bundle is None:
+            return evidence
+        attestation = self.bundle(
+            bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
+        )
+        # One that lies there is judged whatever unsigned files say of the row.
+        wanted = evidence.is_seed or not attestation.missing
+        return replace(evidence, attestation=attestation if wanted else None)
 
     def _model_names(self, row: Row) -> list[str]:
         """The names of a row's model and, where it has one, of its int8 variant."""
@@ -197,7 +206,8 @@ class _Collector:
         if name is None:
             return []
         int8 = f"{name.removesuffix('.onnx')}.int8.onnx"
-        return [name, int8] if row.quantized or self._root.exists(self._path(int8)) else [name]
+        lies_there = int8 not in self._row_models and self._root.exists(self._path(int8))
+        return [name, int8] if row.quantized or lies_there else [name]
 
     def bundle(self, path: str) -> BundleEvidence:
         name = self._registry.name_of(path)
@@ -224,8 +234,9 @@ class _Collector:
             try:
                 data = self._root.read(path, limits.DOCUMENT)
                 value = parse_object(data)
-            except (FileError, JsonError):
-                continue  # no document about models; if it was released, the summary misses it
+            except (FileError, JsonError) as e:
+                self.unreadable[path] = str(e)  # no document about models, unless it was released
+                continue
             text = decode(data)
             if ensemble.is_manifest(value):
                 yield ensemble.Manifest(path, digest.of_bytes(data), text, value)
@@ -239,13 +250,27 @@ class _Collector:
 
         Only these folders: what else a repository holds is none of the registry's business.
         """
-        known = {f.path for r in rows for f in r.model_files}
-        folders = {p.rpartition("/")[0] or "." for p in known if ".." not in p}
+        folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
         beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
+        known = {f.path for r in rows for f in (*r.model_files, r.sidecar, r.int8_sidecar) if f}
         # Named by a row, whether or not a model that can be read uses it (ART312).
         known |= {self._path(n) for r in rows for n in r.row.external_data_sha256}
-        strays = [p for p in beside if p.endswith(MODEL_SUFFIXES) and p not in known]
-        for path in sorted({*strays, *self._sidecar_like}):
+        stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
+
+        def claims(path: str) -> bool:
+            """Whether a file is a model's by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
+            folder, _, name = path.rpartition("/")
+            lower = name.lower()
+            if lower.endswith(MODEL_SUFFIXES):
+                return True
+            if lower.endswith((bundles.SUFFIX, *_ABOUT_MODELS)):
+                return False
+            parts = name.split(".")
+            tries = (".".join(parts[:n]) for n in range(1, len(parts)))
+            return any(paths.join(folder or ".", stem) in stems for stem in tries)
+
+        strays = {p for p in beside if p not in known and claims(p)}
+        for path in sorted(strays | set(self._sidecar_like)):
             yield FileEvidence(path, self._registry.name_of(path))
 
     def stray_bundles(self, rows: tuple[RowEvidence, ...], summary: str) -> Iterator[str]:
@@ -259,6 +284,9 @@ class _Collector:
 
     def _model(self, name: str) -> ModelEvidence:
         path = self._path(name)
+        if ".." in name.split("/"):
+            trouble = FileError(Trouble.UNSAFE, path, f"{name!r} climbs with '..'")
+            return ModelEvidence(path, name, trouble=trouble)
         try:
             with self._root.open(path) as stream:
                 found, facts = read_onnx(stream, os.fstat(stream.fileno()).st_size)
@@ -272,11 +300,11 @@ class _Collector:
 
     def _external(self, name: str) -> FileEvidence:
         path = self._path(name)
-        # ONNX requires locations below the model's own folder (onnx.proto, external_data): this is
-        # stricter than staying inside the repository.
         reason = paths.unsafe_reason(name)
-        if reason is None and (name == ".." or name.startswith("../")):
-            reason = "leaves the model's folder"
+        # ONNX requires locations below the model's own folder (onnx.proto, external_data). A '..'
+        # is refused wherever it stands: behind a link it leads elsewhere than its text says.
+        if reason is None and ".." in name.split("/"):
+            reason = "climbs with '..'"
         if reason is not None:
             trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, trouble=trouble)
@@ -303,7 +331,16 @@ class _Collector:
 
     def _row_bundle(self, row: Row) -> BundleEvidence | None:
         named = row.sigstore_bundle
-        return None if named is None else self.bundle(self._path(named))
+        if named is None:
+            return None
+        path = self._path(named)
+        # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
+        # leads elsewhere than its text says, and they would read another file than this one.
+        seen = os.path.realpath(self._root.root / self._registry.folder / named)
+        if paths.unsafe_reason(named) is None and seen != os.path.realpath(self._root.root / path):
+            trouble = FileError(Trouble.UNSAFE, path, f"{named!r} climbs with '..' behind a link")
+            return BundleEvidence(path, self._registry.name_of(path), trouble=trouble)
+        return self.bundle(path)
 
     def _path(self, name: str) -> str:
         return self._registry.absolute(name)
@@ -312,14 +349,18 @@ class _Collector:
         """The paths of what lies in a folder, sorted; nothing where there is no such folder."""
         try:
             names = sorted(os.listdir(self._root.root / self._root.resolve(folder)))
-        except (FileError, OSError):
-            return []  # its absence is reported with the file that should be in it
+        except (FileError, FileNotFoundError, NotADirectoryError):
+            return []  # reported with the file that should be in it
+        except OSError as e:
+            raise InputError(f"cannot list {folder!r}: {e.strerror}") from e
         if len(names) > limits.FOLDER_ENTRIES:
             raise InputError(
                 f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
                 help="Keep the registry in a folder of its own.",
             )
-        return [paths.join(folder, n) for n in names]
+        # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
+        readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
+        return [paths.join(folder, n) for n in readable if n]
 
 
 _Read = TypeVar("_Read")
@@ -330,7 +371,12 @@ def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
     if model.facts is None:
         return []
     folder = model.name.rpartition("/")[0]
-    return [(paths.join(folder, r.location), r) for r in model.facts.external]
+
+    def name(location: str) -> str:
+        plain = ".." not in location.split("/")  # else kept as it is, to be refused
+        return paths.join(folder, location) if plain else location
+
+    return [(name(r.location), r) for r in model.facts.external]
 
 
 def _sidecar_of(model: str) -> str:

@@ -58,7 +58,8 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     assert row.sidecar is not None
     sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
     assert sidecar is not None
-    assert manifest is not None
+    if manifest is None:
+        raise StatementError(f"{sidecar.path}: no ensemble manifest lists this seed")
     registry = evidence.registry
     return predicates.seed_provenance(
         sidecar,

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest
@@ -108,8 +109,10 @@ class RowEvidence:
 
     @property
     def is_seed(self) -> bool:
-        """Whether the row is a member of an ensemble."""
-        return self.manifest is not None
+        """Whether a manifest lists the row's model, or its sidecar says that it is a seed."""
+        sidecar = self.sidecar.sidecar if self.sidecar else None
+        says_so = sidecar is not None and sidecar.text_at("ensemble_id") is not None
+        return self.manifest is not None or says_so
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class Evidence:
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
         strays: Files beside the registry or the bundles that nothing names.
+        unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
     """
 
@@ -131,6 +135,7 @@ class Evidence:
     whole: bool
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
     strays: tuple[FileEvidence, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
+from provenance.errors import VerificationError
 
 
 class Severity(enum.Enum):
@@ -129,6 +130,20 @@ class Report:
     def exit_code(self) -> int:
         """0 verified, 1 findings, 3 nothing to verify."""
         return EXIT_CODES[self.verdict]
+
+    def require(self) -> Report:
+        """This report, where it is VERIFIED: for callers who must not go on otherwise.
+
+        Raises:
+            VerificationError: There are findings, or nothing was verified.
+        """
+        if self.verdict is not Verdict.VERIFIED:
+            first = f": {self.failing[0].message}" if self.failing else ""
+            raise VerificationError(
+                f"{self.registry}: {self.verdict.value}{first}",
+                help="`findings` of the report says what, where, and what to do.",
+            )
+        return self
 
     @property
     def failing(self) -> tuple[Finding, ...]:

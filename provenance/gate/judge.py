@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any
 
+from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate.evidence import Evidence, RowEvidence
@@ -21,6 +22,7 @@ from provenance.gate.finding import (
     ModelFile,
     Report,
     RowResult,
+    Severity,
     TrustResult,
     Verdict,
     deferrals_in_force,
@@ -46,63 +48,55 @@ def judge(
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
     phases = [p for p in Phase if trust is not None or p is not Phase.SIGNATURES]
-    case = Case(evidence, trust, config, today)
-    case = replace(case, judged={r.code: r for r in CATALOGUE if r.phase in phases})
+    case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:
-            if rule.phase is phase and (trust is not None or not _needs_trust(rule.code)):
+            if rule.phase is phase and (trust is not None or not rule.needs_trust):
                 found += (_defer(f, config) for f in rule.judge(case))
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    by_row: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        by_row.setdefault(finding.row, []).append(finding)
     return Report(
         registry=evidence.registry.path,
-        rows=tuple(_row_result(case, row, findings) for row in evidence.rows),
+        rows=tuple(_row_result(case, r, by_row.get(r.row.label, [])) for r in evidence.rows),
         findings=findings,
         trust=trust_result(trust),
     )
 
 
-_FILE_RULES: Final = (
-    "ART303",
-    "ART304",
-    "ART305",
-    "ART307",
-    "ART309",
-    "SIG",
-    "ATT701",
-    "ATT702",
-    "ATT704",
-)
-"""Families and rules that say something about one file, without the registry it came from."""
-
-
-def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
+def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:
     """What a consumer can conclude about one model file from its bundle.
 
-    The deferrals that were in force when it was signed are part of the result.
+    The deferrals that were in force when it was signed are part of the result; one whose date has
+    passed is an error here too.
     """
-    nowhere = Config(evidence.root.root, path, path, (), (), "", "", evidence.root.root)
-    case = Case(evidence, trust, nowhere, datetime.date.min)
-    found = [
-        replace(finding, path=finding.about, position=None, help=_consumer_help(finding))
-        for rule in CATALOGUE
-        if rule.code.startswith(_FILE_RULES)
-        for finding in rule.judge(case)
-    ]
+    root = evidence.root.root
+    nowhere = Config(root, path, path, (), (), "", "", root)
     row = evidence.rows[0]
+    if row.bundle is not None and row.bundle.statement is None:
+        # A signature over one file knows of no row: an int8 variant beside it is another file.
+        row = replace(row, int8=None, int8_sidecar=None)
+        evidence = replace(evidence, rows=(row,))
+    case = Case(evidence, trust, nowhere, today)
+    found = [f for rule in CATALOGUE if rule.of_one_file for f in rule.judge(case)]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += _unsigned_data(row)
-    result = _row_result(case, row, tuple(found))
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
+    found += _expired(deferrals, row, today)
+    found += _absent(statement, row)
+    found = [replace(f, path=f.about, position=None, help=_consumer_help(f)) for f in found]
+    result = replace(_row_result(case, row, found), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
     return Report(
         registry=path,
-        rows=(replace(result, deferrals=deferrals),),
+        rows=(result,),
         findings=tuple(found),
         trust=trust_result(trust),
     )
@@ -110,17 +104,51 @@ def judge_file(evidence: Evidence, trust: Trust, path: str) -> Report:
 
 def _unsigned_data(row: RowEvidence) -> list[Finding]:
     """A signature over one file's bytes says nothing about the weights that it keeps elsewhere."""
-    rule = BY_CODE["ATT702"]
     return [
-        rule.finding(
+        BY_CODE["ATT702"].finding(
             f"{file.path} holds weights of the model and is not signed",
             "Ask the publisher for a bundle of `provenance release`, which signs every file.",
             path=file.path,
             row=row.row.label,
         )
-        for model in row.models
-        for file in model.external
-        if file.digest is not None
+        for file in row.model_files
+        if file.digest is not None and file is not row.onnx
+    ]
+
+
+def _expired(
+    deferrals: Sequence[Mapping[str, Any]], row: RowEvidence, today: datetime.date
+) -> list[Finding]:
+    """Dates in ISO form compare as text; a signed deferral without one never expires."""
+    return [
+        BY_CODE["DEF903"].finding(
+            f"it was signed with a deferral of {d.get('rule')} that expired on {d.get('expires')}",
+            "Ask the publisher for a release without it.",
+            path=row.onnx.path if row.onnx else "",
+            row=row.row.label,
+        )
+        for d in deferrals
+        if isinstance(d.get("expires"), str) and d["expires"] < today.isoformat()
+    ]
+
+
+def _absent(statement: Statement | None, row: RowEvidence) -> list[Finding]:
+    """Signed files that are not here: a runtime that opens one opens what was never verified."""
+    here = {f.name for f in row.model_files}
+    warning = replace(
+        BY_CODE["ATT705"].finding("", "Fetch it too, if your runtime opens it.", path=""),
+        severity=Severity.WARNING,
+        row=row.row.label,
+    )
+    return [
+        replace(
+            warning,
+            path=subject.name,
+            about=subject.name,
+            message=f"the publisher also signed {subject.name}, which is not here",
+        )
+        for subject in (statement.subjects if statement else ())
+        if subject.name not in here and subject.sha256 not in {f.sha256 for f in row.model_files}
     ]
 
 
@@ -148,10 +176,6 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     return TrustResult(trust.source, tuple((k.path, k.fingerprint) for k in trust.keys))
 
 
-def _needs_trust(code: str) -> bool:
-    return code.startswith(("SIG", "ATT"))
-
-
 def _defer(finding: Finding, config: Config) -> Finding:
     if not BY_CODE[finding.code].deferrable:
         return finding
@@ -173,8 +197,9 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
     return key
 
 
-def _row_result(case: Case, row: RowEvidence, findings: tuple[Finding, ...]) -> RowResult:
-    failed = any(f.fails and f.row == row.row.label for f in findings)
+def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> RowResult:
+    """The result of one row from the findings about it."""
+    failed = any(f.fails for f in findings)
     signer = None
     if case.trust is not None:
         judgement = case.row_signature(row)

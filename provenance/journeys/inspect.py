@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts import limits
-from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.paths import FileError, read_named_file
 from provenance.attestations import bundle as bundles
 from provenance.attestations.bundle import Bundle
 from provenance.attestations.statement import Statement, StatementError, decode
@@ -40,9 +39,8 @@ def inspect(path: Path) -> Inspection:
     Raises:
         InputError: It cannot be read, or is not a bundle.
     """
-    real = Path(os.path.realpath(path))
     try:
-        bundle = bundles.decode(Tree.at(real.parent).read(real.name, limits.BUNDLE))
+        bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
             statement = decode(bundle.content.payload)

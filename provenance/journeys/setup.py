@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from provenance.artifacts import limits
+from provenance.artifacts import limits, writing
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.strict_json import JsonError, decode, parse
-from provenance.config import FILE, PYPROJECT
+from provenance.config import FILE, PYPROJECT, parse_toml, read_text
 from provenance.errors import InputError
 from provenance.signing import pem
 
@@ -42,8 +41,8 @@ def init(folder: Path, registry: str | None = None) -> Initialised:
     """
     tree = Tree.at(folder)
     target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
-    existing = target.read_text("utf-8") if target.is_file() else ""
-    if (folder / FILE).exists() or _has_table(existing, target):
+    existing = read_text(target) if target.is_file() else ""
+    if os.path.lexists(folder / FILE) or _has_table(existing, target):
         raise InputError(f"{folder}: there is a configuration already", help="Edit it instead.")
     found = dict(_registries(tree))
     if registry is not None:
@@ -67,7 +66,7 @@ def init(folder: Path, registry: str | None = None) -> Initialised:
     keys = list(_public_keys(tree))
     text = _template(path, keys, table="tool.provenance" if target.name == PYPROJECT else "")
     gap = "\n" if existing and not existing.endswith("\n\n") else ""
-    target.write_text(existing + gap + text, "utf-8")
+    writing.replace_file(tree, target.name, (existing + gap + text).encode("utf-8"))
     return Initialised(target.name, path, rows, tuple(keys))
 
 
@@ -77,6 +76,10 @@ def keygen(stem: Path) -> tuple[Path, Path]:
     Raises:
         InputError: A file is in the way, or cannot be written.
     """
+    if stem.name in ("", ".", ".."):
+        raise InputError(
+            f"{str(stem)!r}: not a name for a key pair", help="provenance keygen release"
+        )
     private_path, public_path = (
         stem.with_name(stem.name + ".key"),
         stem.with_name(stem.name + ".pub"),
@@ -87,9 +90,13 @@ def keygen(stem: Path) -> tuple[Path, Path]:
     private, public = pem.generate()
     try:
         _write_new(private_path, private, 0o600)
-        _write_new(public_path, public, 0o644)
-    except OSError as e:
-        raise InputError(f"cannot write {e.filename}: {e.strerror}") from e
+        try:
+            _write_new(public_path, public, 0o644)
+        except OSError:
+            private_path.unlink()
+            raise
+    except (OSError, ValueError) as e:
+        raise InputError(f"cannot write {stem}: {getattr(e, 'strerror', None) or e}") from e
     return private_path, public_path
 
 
@@ -100,17 +107,14 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def _has_table(text: str, target: Path) -> bool:
-    try:
-        tool = tomllib.loads(text).get("tool", {})
-    except tomllib.TOMLDecodeError as e:
-        raise InputError(f"{target}: not TOML: {e}") from e
+    tool = parse_toml(text, str(target)).get("tool", {})
     return isinstance(tool, dict) and "provenance" in tool
 
 
 def _registries(tree: Tree) -> Iterator[tuple[str, int]]:
     for path in _files(tree, (".json",)):
         try:
-            value = parse(decode(tree.read(path, limits.REGISTRY)), allow_duplicate_keys=True)
+            value = parse(decode(tree.read(path, limits.REGISTRY)), duplicate_keys=[])
         except (FileError, JsonError):
             continue  # whatever it is, it is not a registry
         rows = value.get("models") if isinstance(value, dict) else None

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from provenance.artifacts import digest, writing
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.strict_json import same
 from provenance.attestations import bundle as bundles
 from provenance.attestations.predicates import Described
 from provenance.attestations.statement import Statement, StatementError, decode, encode
@@ -94,10 +95,9 @@ def _make(
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
     today = today_utc()
     report = judge(evidence, config, trust=None, today=today)
-    places = {r.bundle.path.rpartition("/")[0] for r in evidence.rows if r.bundle}
-    writing.clean(tree, {folder or "." for folder in places if not folder.startswith("..")})
     if report.failing or not evidence.rows:
         return report
+    writing.clean(tree, _written_by(evidence))
     press = _Press(evidence, signer, {}, [])
     if Documents.ROWS in wanted:
         evidence = press.rows(report.findings)
@@ -110,9 +110,20 @@ def _make(
         if report.failing:
             return report
     writing.write_all(tree, press.written)
+    if wanted is Documents.SEEDS and not press.written and not press.kept:
+        return replace(report, rows=(), notes=(*notes, "there is no ensemble seed to attest"))
+    stale_summary = Documents.SUMMARY not in wanted and press.written and evidence.summary
+    if stale_summary and not stale_summary.missing:
+        notes.append("the release summary does not cover this yet: provenance release")
     if config.trust() is None:
         notes.append(f"{config.path} trusts nobody yet: add this signer's key as [[trust.key]]")
     return replace(report, written=tuple(press.written), kept=tuple(press.kept), notes=tuple(notes))
+
+
+def _written_by(evidence: Evidence) -> list[str]:
+    """The paths that a release of what was collected writes."""
+    found = [b for row in evidence.rows for b in (row.bundle, row.attestation)]
+    return [b.path for b in (*found, evidence.summary) if b is not None]
 
 
 def _trust(config: Config, signer: KeySigner) -> Trust:
@@ -224,5 +235,5 @@ def _same_claim(
     return (
         old.statement.subjects == now.subjects
         and old.statement.predicate_type == now.predicate_type
-        and rest(old.statement.predicate) == rest(now.predicate)
+        and same(rest(old.statement.predicate), rest(now.predicate))
     )

@@ -9,13 +9,12 @@ being verified has a say in that.
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.paths import FileError, Tree, read_named_file
 from provenance.artifacts.registry import DIGEST_FIELDS, Row
 from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
@@ -64,6 +63,7 @@ def verify_file(
     trust: Trust,
     *,
     bundle: Path | None = None,
+    today: datetime.date | None = None,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
@@ -87,8 +87,10 @@ def verify_file(
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
     fields = {k: v for k, v in signed.items() if k not in DIGEST_FIELDS and k != "quant_mode"}
     fields = {"id": path.name, **fields, "onnx": path.name}
-    evidence = collect_file(Tree.at(path.parent), Row(0, fields), read_bundle(str(found), data))
-    return judge_file(evidence, trust, str(path))
+    evidence = collect_file(
+        Tree.at(path.parent, confined=False), Row(0, fields), read_bundle(str(found), data)
+    )
+    return judge_file(evidence, trust, str(path), today or today_utc())
 
 
 def _signed_row(data: bytes) -> Mapping[str, Any]:
@@ -103,9 +105,8 @@ def _signed_row(data: bytes) -> Mapping[str, Any]:
 
 
 def _read_bundle(path: Path) -> bytes:
-    real = Path(os.path.realpath(path))
     try:
-        return Tree.at(real.parent).read(real.name, limits.BUNDLE)
+        return read_named_file(path, limits.BUNDLE)
     except FileError as e:
         raise InputError(
             f"bundle {path}: {e.message}",

@@ -72,5 +72,5 @@ def as_json(rules: Iterable[Rule]) -> dict[str, Any]:
 
 
 def _judged_by(rule: Rule) -> str:
-    signed = rule.code.startswith(("SIG", "ATT")) or rule.phase.name == "SIGNATURES"
-    return "`provenance verify`" if signed else "`provenance check` and `provenance verify`"
+    verify = "`provenance verify`"
+    return verify if rule.needs_trust else f"`provenance check` and {verify}"

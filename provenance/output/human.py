@@ -106,12 +106,12 @@ def _position(finding: Finding) -> str:
 
 
 def _names(names: Sequence[str]) -> Iterator[str]:
-    """Names, with runs that differ only in a last number joined: seed0 … seed4."""
+    """Names, with runs that differ only in a last number joined: seed0…4."""
     pending: list[tuple[str, int]] = []
 
     def flush() -> Iterator[str]:
         if len(pending) > 2:
-            yield f"{pending[0][0]}{pending[0][1]} … {pending[-1][1]}"
+            yield f"{pending[0][0]}{pending[0][1]}…{pending[-1][1]}"
         else:
             yield from (f"{stem}{number}" for stem, number in pending)
         pending.clear()
@@ -139,7 +139,9 @@ def _rows(report: Report, style: Style) -> str:
         detail = f"{kind} · {row.license or 'license not known'}{signer}"
         lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(printable(detail))}")
         for deferral in row.deferrals:
-            text = f"{deferral.get('rule')}: {deferral.get('reason')} ({deferral.get('reference')})"
+            until = f", until {deferral['expires']}" if deferral.get("expires") else ""
+            reason, reference = deferral.get("reason"), deferral.get("reference")
+            text = f"{deferral.get('rule')}: {reason} ({reference}{until})"
             lines.append(style.fill(f"deferred {printable(text)}", 7, 9))
     return "\n".join(lines) + "\n"
 
@@ -175,7 +177,8 @@ def _outcome(report: Report, style: Style) -> str:
             head = style.good("OK")
             lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")
         case Verdict.NOTHING:
-            lines.append(f"{style.error('NOTHING TO VERIFY')}: the registry has no rows")
+            nothing = "the registry has no rows" if not report.notes else "see the note"
+            lines.append(f"{style.error('NOTHING TO VERIFY')}: {nothing}")
         case Verdict.FAILED:
             rows = (
                 f" in {len(failed_rows)} of {count(len(report.rows), 'row')}" if failed_rows else ""

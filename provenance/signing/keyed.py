@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import enum
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,9 +117,8 @@ def read_key_file(path: Path) -> bytes:
     Raises:
         InputError: It cannot be read as a regular, small file.
     """
-    real = Path(os.path.realpath(path))
     try:
-        return paths.Tree.at(real.parent).read(real.name, limits.KEY)
+        return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:
         raise InputError(f"key {path}: {e.message}", help=e.help) from e
 

@@ -176,7 +176,7 @@ def test_what_a_killed_run_left_is_removed(tree: Tree, make: Callable[[Path], No
     make(beside)
     inside = tree.root / "bundles" / f".a.sigstore.json{writing.STAGING}"
     inside.touch()
-    writing.clean(tree, ["bundles"])
+    writing.clean(tree, ["bundles/a.sigstore.json"])
     assert (beside.exists(), inside.exists()) == (False, False)
 
 
@@ -191,3 +191,32 @@ def test_a_staging_path_that_is_a_link_is_not_followed(tree: Tree, tmp_path: Pat
 def test_a_path_outside_the_repository_is_not_written(tree: Tree) -> None:
     with pytest.raises(InputError, match="leaves the repository"):
         writing.replace_file(tree, "../registry.json", b"new")
+
+
+def test_nothing_beside_the_repository_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    beside = tmp_path / f".tree{writing.STAGING}"
+    beside.mkdir()
+    writing.clean(Tree.at(root), ["a.sigstore.json"])
+    assert beside.exists()
+
+
+@pytest.mark.parametrize("new", [ONE, TWO, SCATTERED], ids=["one", "one folder", "two folders"])
+def test_a_link_where_a_bundle_goes_is_not_followed(tree: Tree, new: dict[str, bytes]) -> None:
+    (tree.root / "registry.json").write_text("{}")
+    (tree.root / "bundles" / "a.sigstore.json").symlink_to("../registry.json")
+    with pytest.raises(InputError, match="is a link, where a file is to be written"):
+        writing.write_all(tree, new)
+    assert (tree.root / "registry.json").read_text() == "{}"
+    assert not writing.interrupted(tree)
+
+
+@pytest.mark.parametrize("new", [ONE, TWO, SCATTERED], ids=["one", "one folder", "two folders"])
+def test_a_folder_where_a_bundle_goes_stops_the_release_before_it_begins(
+    tree: Tree, new: dict[str, bytes]
+) -> None:
+    (tree.root / "bundles" / "a.sigstore.json").mkdir()
+    with pytest.raises(InputError, match="is a folder, where a file is to be written"):
+        writing.write_all(tree, new)
+    assert not writing.interrupted(tree)

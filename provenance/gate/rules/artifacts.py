@@ -33,6 +33,7 @@ class ModelMissing(Rule):
 
     code = "ART301"
     slug = "model-missing"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -115,6 +116,7 @@ class NotOnnx(Rule):
 
     code = "ART303"
     slug = "not-onnx"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -150,6 +152,7 @@ class ExternalDataMissing(Rule):
 
     code = "ART304"
     slug = "external-data-missing"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -200,6 +203,7 @@ class ExternalDataUnsafe(Rule):
 
     code = "ART305"
     slug = "external-data-unsafe"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -277,6 +281,7 @@ class ExternalDataTruncated(Rule):
 
     code = "ART307"
     slug = "external-data-truncated"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -350,6 +355,7 @@ class NotARegularFile(Rule):
 
     code = "ART309"
     slug = "not-a-regular-file"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -411,9 +417,11 @@ class StrayFile(Rule):
     """A file lies beside the registry that nothing names.
 
     ## What it does
-    Lists `.onnx` files, their `.data` files and sidecars in the folders of the models, and takes
-    away what the rows name. A JSON file counts as a sidecar if it names an `.onnx` file, or an id
-    and a `sha256`; other files are none of the registry's business.
+    Lists the folders that the models are in (not those below), and takes away what the rows name.
+    What is left counts if it is an `.onnx` or `.ort` file or its data, if it has the name of a
+    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone), or if it
+    is a JSON file that names an `.onnx` file, or an id and a `sha256`. Other files are none of the
+    registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
@@ -432,11 +440,13 @@ class StrayFile(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         # A data file that was renamed is told once, with the model that misses it.
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
+        models = {m.path: m for row in case.evidence.rows for m in row.models}
         for stray in case.evidence.strays:
             if stray.name in renamed:
                 continue
-            owner = case.evidence.root.exists(stray.path.removesuffix(".data"))
-            holds = stray.path.endswith(".onnx.data") and owner
+            if any(m.facts is None and stray.path.startswith(f"{p}.") for p, m in models.items()):
+                continue  # what a model that cannot be read refers to is not known
+            holds = stray.path.removesuffix(".data") in models
             yield self.finding(
                 f"{stray.path} is named by no row and no model"
                 + (

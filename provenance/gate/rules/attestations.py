@@ -15,10 +15,12 @@ from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity, deferrals_in_force
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
+from provenance.gate.rules.signatures import changed_files
 
 
 class _AttestationRule(Rule):
     phase = Phase.SIGNATURES
+    needs_trust = True
 
 
 class RowUnbound(_AttestationRule):
@@ -43,6 +45,7 @@ class RowUnbound(_AttestationRule):
 
     code = "ATT701"
     slug = "row-unbound"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -86,6 +89,7 @@ class FileUncovered(_AttestationRule):
 
     code = "ATT702"
     slug = "file-uncovered"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -134,8 +138,8 @@ class RowChanged(_AttestationRule):
             if signed is None or statement is None:
                 continue
             told = {*LICENSE_FIELDS}
-            if any(statement.digest_of(f.name) not in (None, f.sha256) for f in row.model_files):
-                told |= {*DIGEST_FIELDS}
+            if any(changed_files(row, statement)):
+                told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
             for field in sorted((signed.keys() | row.row.fields.keys()) - told):
                 now, then = row.row.fields.get(field), signed.get(field)
                 if (field in signed) != (field in row.row.fields) or not same(now, then):
@@ -170,6 +174,7 @@ class SidecarChanged(_AttestationRule):
 
     code = "ATT704"
     slug = "sidecar-changed"
+    of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -443,7 +448,9 @@ class SummaryStale(_AttestationRule):
             path = evidence.registry.absolute(name)
             if signed.get(name) == now.get(name) or path in told:
                 continue
-            if name not in now:
+            if path in evidence.unreadable:
+                what = f"was released and can no longer be read: it {evidence.unreadable[path]}"
+            elif name not in now:
                 what = "was released and is not there"
             elif name not in signed:
                 what = "is not part of the release"
@@ -460,7 +467,8 @@ class SummaryStale(_AttestationRule):
         policy = statement.predicate.get("policy")
         digests = policy.get("digest") if isinstance(policy, dict) else None
         signed = digests.get("sha256") if isinstance(digests, dict) else None
-        if signed != case.config.policy_sha256:
+        # A policy that the consumer keeps elsewhere is not the one it was released under.
+        if signed != case.config.policy_sha256 and case.config.in_tree:
             yield self.finding(
                 f"the configuration {case.config.path} has changed since the release",
                 "Release again under this policy: provenance release",

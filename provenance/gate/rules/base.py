@@ -39,8 +39,8 @@ class Case:
     """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
 
     `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
-    deferrals applied. `judged` holds the rules of this run by code: a rule that was not judged
-    cannot show that the cause of a deferral is gone.
+    deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
+    run: a rule that was not judged cannot show that the cause of a deferral is gone.
     """
 
     evidence: Evidence
@@ -48,18 +48,21 @@ class Case:
     config: Config
     today: datetime.date
     findings: tuple[Finding, ...] = ()
-    judged: Mapping[str, Rule] = field(default_factory=dict)
+    catalogue: Mapping[str, Rule] = field(default_factory=dict)
+    phases: tuple[Phase, ...] = ()
     _judgements: dict[tuple[str, str | None], Judgement] = field(default_factory=dict)
 
-    def deferrable(self, code: str) -> bool | None:
-        """Whether a rule can be deferred; None where it was not judged in this run."""
-        rule = self.judged.get(code)
-        return None if rule is None else rule.deferrable
+    def judged(self, code: str) -> bool:
+        """Whether the rule is judged in this run."""
+        return self.catalogue[code].phase in self.phases
+
+    def deferrable(self, code: str) -> bool:
+        """Whether the rule can be deferred."""
+        return self.catalogue[code].deferrable
 
     def escalated(self, code: str) -> str | None:
         """The rule that the rule `code` takes the place of, if any."""
-        rule = self.judged.get(code)
-        return None if rule is None else rule.escalates
+        return self.catalogue[code].escalates
 
     def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
         """The judgement on a well-formed bundle's signature. Each is computed once."""
@@ -120,6 +123,10 @@ class Rule(ABC):
     severity: ClassVar[Severity] = Severity.ERROR
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
+    needs_trust: ClassVar[bool] = False
+    """Whether it judges what was signed, and so can say nothing where nobody is trusted."""
+    of_one_file: ClassVar[bool] = False
+    """Whether it says something about a single file, without the registry it came from."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 

@@ -48,7 +48,7 @@ class DeferralStale(_DeferralRule):
     slug = "deferral-stale"
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
-        if case.deferrable(deferral.rule) is not True:
+        if not case.deferrable(deferral.rule) or not case.judged(deferral.rule):
             return
         matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
         # A row where a sterner rule took over has not been cured: that rule fails by itself.
@@ -171,7 +171,7 @@ class NotDeferrable(_DeferralRule):
     slug = "not-deferrable"
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
-        if case.deferrable(deferral.rule) is False:
+        if not case.deferrable(deferral.rule):
             yield (
                 f"{deferral.rule} cannot be deferred",
                 "Remove the deferral and correct what it was to cover.",

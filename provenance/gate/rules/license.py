@@ -142,8 +142,6 @@ class NotSpdx(Rule):
                 yield self.in_row(case, row, "license", *problem)
 
     def _judge_expression(self, expression: str) -> tuple[str, str] | None:
-        from license_expression import ExpressionError
-
         if len(expression) > _MAX_EXPRESSION:
             return f"`license` has {len(expression):,} characters", "Write an SPDX expression."
         licensing = _spdx()
@@ -155,7 +153,9 @@ class NotSpdx(Rule):
                 for key in licensing.unknown_license_keys(expression)
                 if not key.startswith(("LicenseRef-", "DocumentRef-", "AdditionRef-"))
             ]
-        except (ExpressionError, RecursionError):
+        # The parser below license-expression also lets IndexError and AssertionError escape on
+        # nonsense: whatever it cannot parse is not an expression.
+        except Exception:
             unknown = None
         if unknown is None or not expression.strip():
             return (
@@ -195,6 +195,7 @@ class SignedLicenseDiffers(Rule):
     code = "LIC205"
     slug = "signed-license-differs"
     phase = Phase.SIGNATURES
+    needs_trust = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -203,7 +204,7 @@ class SignedLicenseDiffers(Rule):
                 continue
             for field in LICENSE_FIELDS:
                 now, then = row.row.fields.get(field), signed.get(field)
-                if not same(now, then):
+                if (field in signed) != (field in row.row.fields) or not same(now, then):
                     shown, signed_as = differing(now, then)
                     yield self.in_row(
                         case,

@@ -55,6 +55,9 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
 }
 """The fields this project reads. Other fields are a registry's own, and are signed verbatim."""
 
+_SHOWN: Final = 20
+"""Entries that are no rows are shown one by one up to this number."""
+
 _REQUIRED: Final = ("id", "onnx", "sha256")
 
 
@@ -83,13 +86,19 @@ class RegistrySchema(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         if case.evidence.whole:
-            for index, found in registry.not_rows:
+            for index, found in registry.not_rows[:_SHOWN]:
                 yield self.finding(
                     f"expected a row (an object), found {found}",
                     'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.',
                     path=registry.path,
                     row=f"#{index}",
                     position=registry.locate(index),
+                )
+            if len(registry.not_rows) > _SHOWN:
+                yield self.finding(
+                    f"{len(registry.not_rows):,} entries of `models` are no rows",
+                    "Is this a registry? Remove what is no row.",
+                    path=registry.path,
                 )
         for row in case.evidence.rows:
             fields = row.row.fields
@@ -190,9 +199,14 @@ class DuplicateKey(Rule):
     slug = "duplicate-key"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        # Also where only some rows are judged: which rows these are depends on the reader.
         registry = case.evidence.registry
-        if not case.evidence.whole:
-            return
+        if registry.repeated_keys and not registry.source.duplicates:
+            yield self.finding(
+                f"the key `{registry.repeated_keys[0][:60]}` stands twice in one object",
+                "Keep one of the two; readers disagree about which one counts.",
+                path=registry.path,
+            )
         labels = {r.row.index: r.row.label for r in case.evidence.rows}
         for member in registry.source.duplicates:
             index = member.path[1] if len(member.path) > 2 else None
@@ -355,7 +369,7 @@ class SharedBundlePath(Rule):
 
     ## What it does
     Computes where each row's bundle, each seed's attestation and the release summary go, and
-    compares the paths.
+    compares the paths with each other and with those of all models, sidecars and documents.
 
     ## Why it matters
     Each row has a bundle of its own. With one path for two, signing the second would replace the
@@ -379,6 +393,10 @@ class SharedBundlePath(Rule):
         named = (r.sigstore_bundle for r in registry.rows)
         inside = [registry.absolute(b) for b in named if b and outside(case, b) is None]
         owner = {bundles.summary_path(registry.path, inside): "the release summary"}
+        owner |= {d.path: "a document" for d in case.evidence.documents}
+        for known in case.evidence.rows:
+            files = (*known.model_files, known.sidecar, known.int8_sidecar)
+            owner |= {f.path: f"a file of row {known.row.label!r}" for f in files if f}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:
@@ -405,6 +423,8 @@ def outside(case: Case, value: str) -> str | None:
     reason = paths.unsafe_reason(value)
     if reason is not None:
         return reason
+    if value.endswith(".onnx") and ".." in value.split("/"):
+        return "climbs with '..'"
     normal = os.path.normpath(case.evidence.registry.absolute(value))
     return "leaves the repository" if normal == ".." or normal.startswith("../") else None
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.attestations.statement import StatementError
+from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short
@@ -69,10 +71,10 @@ class _Stale(Rule):
                 continue
             for model, evidence in pairs(row):
                 sidecar = evidence.sidecar
-                if sidecar is None or model.sha256 is None or sidecar.claimed_sha256 is None:
+                if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
                     continue
-                if describes_its_model(model, sidecar):
-                    continue
+                if sidecar.claimed_sha256 is None and not (self.production and _is_record(sidecar)):
+                    continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
                     self._help(),
@@ -82,9 +84,14 @@ class _Stale(Rule):
                 )
 
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
+        if sidecar.claimed_sha256 is None:
+            return "the sidecar records a gate or a seed and does not say of which bytes"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
-            {f"{n} [{w}], not [{a}]" for n, w, a in _wrong_widths(model.facts, sidecar)}
+            {
+                f"{spec.name} [{claim.width}], not [{input_width(spec)}]"
+                for claim, spec in _wrong_widths(model.facts, sidecar)
+            }
         )
         verdict = sidecar.text_at("gate", "verdict")
         parts += [f"with {', '.join(widths)}"] if widths else []
@@ -128,8 +135,9 @@ class SidecarWidth(Rule):
 
     ## What it does
     Compares `feature_order`, `codec_block_layout`, `num_codecs`, `codec_vocab` and `encoder_vocab`
-    with the last dimension of the model input they speak of, and the encoders of the layout with
-    `encoder_vocab`. A sidecar that is known to describe another file is reported as that only.
+    with the last dimension of the model input they speak of, the declared input names with the
+    model's, and the encoders of the layout with `encoder_vocab`. A sidecar that is known to
+    describe another file is reported as that only.
 
     ## Why it matters
     A consumer builds its input by the sidecar. With another width the model does not run, or worse,
@@ -160,19 +168,27 @@ class SidecarWidth(Rule):
     def _widths(
         self, row: RowEvidence, model: ModelEvidence, facts: OnnxFacts, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        inputs = {spec.name: spec for spec in facts.inputs}
-        for claim in sidecar.width_claims:
-            actual = input_width(inputs.get(claim.input))
-            member = ".".join(map(str, claim.member))
-            if actual is not None and actual != claim.width:
+        named = {spec.name for spec in facts.inputs}
+        for name in sidecar.input_names:
+            if name not in named:
                 yield self.finding(
-                    f"`{member}` declares a width of {claim.width} for input {claim.input!r}; "
-                    f"{model.name} has {inputs[claim.input]}",
-                    "Export model and sidecar together, at one vocabulary.",
+                    f"the sidecar declares an input {name!r}; {model.name} has "
+                    f"{', '.join(sorted(named)) or 'none'}",
+                    "Export model and sidecar together.",
                     path=sidecar.path,
                     row=row.row.label,
-                    position=sidecar.locate(*claim.member),
+                    position=sidecar.locate("input_names"),
                 )
+        for claim, spec in _wrong_widths(facts, sidecar):
+            member = ".".join(map(str, claim.member))
+            yield self.finding(
+                f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
+                f"{model.name} has {spec}",
+                "Export model and sidecar together, at one vocabulary.",
+                path=sidecar.path,
+                row=row.row.label,
+                position=sidecar.locate(*claim.member),
+            )
 
     def _layout(self, row: RowEvidence, sidecar: Sidecar) -> Iterator[Finding]:
         layout, vocabulary = sidecar.layout_encoders, sidecar.get("encoder_vocab")
@@ -192,7 +208,8 @@ class ProductionSidecarStale(_Stale):
     """The sidecar of a production row describes another file.
 
     ## What it does
-    As SID402, for rows that are not `smoke: true`. It cannot be deferred.
+    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate or
+    a seed names no digest at all. It cannot be deferred.
 
     ## Why it matters
     A row that says production is a promise that these bytes passed the gate. A sidecar of other
@@ -282,7 +299,9 @@ class SidecarUnlinked(Rule):
                 continue
             for _, evidence in pairs(row):
                 sidecar = evidence.sidecar
-                if sidecar is not None and sidecar.claimed_sha256 is None:
+                if sidecar is None or _is_record(sidecar):
+                    continue
+                if sidecar.claimed_sha256 is None:
                     yield self.finding(
                         "the sidecar names no `sha256`: nothing says which bytes it describes",
                         'Let the exporter write "sha256", the digest of the model it exported.',
@@ -292,18 +311,71 @@ class SidecarUnlinked(Rule):
                     )
 
 
+class SeedRecordIncomplete(Rule):
+    """The record of an ensemble seed lacks what its attestation must state.
+
+    ## What it does
+    For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
+    digest that is one where it is recorded, and an ensemble manifest that lists the model.
+
+    ## Why it matters
+    The seed attestation says how these bytes came to be. It cannot be written from half a record,
+    and a release without it would leave the seed linked to nothing.
+
+    ## Example
+    A sidecar with `"ensemble_id"` and no `"seed"`.
+
+    ## How to fix
+    Export sidecar and manifest again, with the whole record.
+    """
+
+    code = "SID407"
+    slug = "seed-record-incomplete"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            if not documents.attestable(row) or row.sidecar is None:
+                continue
+            try:
+                documents.seed_predicate(case.evidence, row)
+            except StatementError as e:
+                yield self.finding(
+                    str(e),
+                    "Export sidecar and manifest again, with the whole record.",
+                    path=row.sidecar.path,
+                    row=row.row.label,
+                )
+
+
 def input_width(spec: TensorSpec | None) -> int | None:
     """The size of an input's last dimension, None where it is not fixed."""
     last = spec.shape[-1] if spec is not None and spec.shape else None
     return last if isinstance(last, int) else None
 
 
-def _wrong_widths(facts: OnnxFacts | None, sidecar: Sidecar) -> Iterator[tuple[str, int, int]]:
-    inputs = {spec.name: spec for spec in facts.inputs} if facts else {}
+def _is_record(sidecar: Sidecar) -> bool:
+    """Whether a sidecar claims that these weights passed a gate, or are a seed of an ensemble."""
+    return any(key in sidecar.value for key in ("gate", "seed", "ensemble_id"))
+
+
+def _input(facts: OnnxFacts, sidecar: Sidecar, claim: WidthClaim) -> TensorSpec | None:
+    """The input that a width is declared for: by its name, or without names by its place."""
+    if sidecar.input_names:
+        return next((s for s in facts.inputs if s.name == claim.input), None)
+    return facts.inputs[claim.at] if claim.at < len(facts.inputs) else None
+
+
+def _wrong_widths(
+    facts: OnnxFacts | None, sidecar: Sidecar
+) -> Iterator[tuple[WidthClaim, TensorSpec]]:
+    """The widths that are not those of the inputs they are declared for."""
+    if facts is None:
+        return
     for claim in sidecar.width_claims:
-        actual = input_width(inputs.get(claim.input))
-        if actual is not None and actual != claim.width:
-            yield claim.input, claim.width, actual
+        spec = _input(facts, sidecar, claim)
+        actual = input_width(spec)
+        if spec is not None and actual is not None and actual != claim.width:
+            yield claim, spec
 
 
 RULES: Iterable[type[Rule]] = (
@@ -313,4 +385,5 @@ RULES: Iterable[type[Rule]] = (
     ProductionSidecarStale,
     SidecarMalformed,
     SidecarUnlinked,
+    SeedRecordIncomplete,
 )

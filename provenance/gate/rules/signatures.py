@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provenance.gate.evidence import BundleEvidence, RowEvidence
+from provenance.attestations.statement import Statement
+from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
@@ -23,8 +24,21 @@ def every_bundle(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidenc
         yield None, summary
 
 
+def changed_files(row: RowEvidence, statement: Statement) -> Iterator[FileEvidence]:
+    """The model files whose bytes are not those signed under their names.
+
+    A file whose declared digest is the signed one is left to ART302, which says the same of it.
+    """
+    for file in row.model_files:
+        signed = statement.digest_of(file.name)
+        if file.sha256 and signed not in (None, file.sha256, _declared(row, file)):
+            yield file
+
+
 class _SignatureRule(Rule):
     phase = Phase.SIGNATURES
+    needs_trust = True
+    of_one_file = True
 
     def at_bundle(
         self, bundle: BundleEvidence, row: RowEvidence | None, message: str, help: str
@@ -214,14 +228,8 @@ class BytesNotSigned(_SignatureRule):
             statement = case.row_statement(row)
             if statement is None:
                 continue
-            declared = {row.row.fields.get("sha256"), row.row.fields.get("int8_sha256")}
-            declared |= set(row.row.external_data_sha256.values())
-            for file in row.model_files:
+            for file in changed_files(row, statement):
                 signed = statement.digest_of(file.name)
-                if file.sha256 is None or signed is None or signed == file.sha256:
-                    continue
-                if signed in declared:
-                    continue  # ART302 has said that these are not the declared bytes
                 yield self.in_row(
                     case,
                     row,
@@ -298,6 +306,15 @@ class StrayBundle(_SignatureRule):
             yield self.finding(
                 f"{path} belongs to no row, no seed and no release", "Remove it.", path=path
             )
+
+
+def _declared(row: RowEvidence, file: FileEvidence) -> object:
+    """The digest that the row declares for this one of its files."""
+    if row.onnx is not None and file.name == row.onnx.name:
+        return row.row.fields.get("sha256")
+    if row.int8 is not None and file.name == row.int8.name:
+        return row.row.fields.get("int8_sha256")
+    return row.row.external_data_sha256.get(file.name)
 
 
 RULES: Iterable[type[Rule]] = (

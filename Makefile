@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make demo` and `make test` need Python 3.11 or newer and make, and set up the rest themselves, in
+# .venv, from pinned and hashed requirements. `make help` lists all targets.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+# xdist workers: one a core.
+WORKERS ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STAGE := $(BIN)/python scripts/stage.py
+LOCK := .build/lock
+COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --upgrade
+
+.PHONY: help demo test interop bench format-check lint types contracts unit format lock reference \
+	resign docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+# --- what a stranger runs ----------------------------------------------------------------------
+
+demo: $(READY) ## sign, release and verify a copy of model/ with a fresh key, and tamper with it
+	@$(BIN)/python scripts/demo.py
+
+test: format-check lint types contracts unit ## everything that needs Python only
+
+interop: $(READY) ## real clients verify what we sign, and we what they sign; needs Go and Node.js
+	@$(STAGE) peers $(BIN)/python -m tests.interop.peers
+	@$(STAGE) interop $(BIN)/python -m pytest tests/interop -m interop
+
+bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 4 GB of disk
+	@$(BIN)/python -m tests.benchmarks
+
+# --- the stages of `make test` -----------------------------------------------------------------
+
+format-check: $(READY) ## is the code formatted?
+	@$(STAGE) format $(BIN)/ruff format --check
+
+lint: $(READY) ## ruff
+	@$(STAGE) lint $(BIN)/ruff check
+
+types: $(READY) ## mypy --strict, tests too
+	@$(STAGE) types $(BIN)/mypy
+
+contracts: $(READY) ## imports point only to a lower floor
+	@$(STAGE) contracts $(BIN)/lint-imports
+
+# Child processes write coverage data of their own (`patch = subprocess` in pyproject.toml).
+unit: $(READY) ## tests with branch coverage
+	@$(BIN)/coverage erase
+	@$(STAGE) tests $(BIN)/coverage run -m pytest -n $(WORKERS) \
+		--ignore=tests/interop --ignore=tests/benchmarks
+	@$(BIN)/coverage combine --quiet
+	@$(STAGE) coverage $(BIN)/coverage report
+
+# --- what a maintainer runs --------------------------------------------------------------------
+
+format: $(READY) ## format the code and sort its imports
+	@$(BIN)/ruff check --select I --fix
+	@$(BIN)/ruff format
+
+docs: $(READY) ## write the pages that are made from the code
+	@$(BIN)/python scripts/write_docs.py
+
+reference: $(READY) ## make model/ again, byte for byte
+	@$(BIN)/python model/export_ensemble_v2_seeds.py --reference
+
+resign: $(READY) ## sign bundles/ again: make resign KEY=path/to/release.key
+	@test -n "$(KEY)" || { echo "make resign KEY=path/to/release.key (outside the repository)" >&2; exit 2; }
+	@$(BIN)/provenance release --signer "file:$(KEY)"
+
+lock: $(LOCK)/.ready ## pin the newest versions that pyproject.toml allows
+	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
+	@$(COMPILE) pyproject.toml --group dev requirements/build.in \
+		--constraints requirements/run.txt --output-file requirements/dev.txt
+	@$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
+	@$(COMPILE) requirements/lock.in --output-file requirements/lock.txt
+
+clean: ## remove what is built, .venv included
+	rm -rf $(VENV) .build build dist htmlcov .coverage .coverage.* \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# --- set-up ------------------------------------------------------------------------------------
+
+# A stamp, so that a warm run does nothing. It lies in .venv and goes with it.
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) scripts/environment.py $(VENV) --requirements requirements/dev.txt --project .
+	@touch $@
+
+$(LOCK)/.ready: requirements/lock.txt
+	@$(PYTHON) scripts/environment.py $(LOCK) --requirements requirements/lock.txt
+	@touch $@

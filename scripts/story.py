@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of ADR-1105 as scenes: commands that are run, in order, and what they print.
+
+`scripts/write_docs.py` puts the transcripts into the documentation. Commands are run by a shell, as
+a reader would type them, on a copy of `model/` under its own configuration and with a fresh key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+_FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
+_WIDTH: Final = 100
+_NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
+"""Prefixes of environment variables that would change what is printed."""
+
+
+class StoryError(Exception):
+    """A scene no longer tells its part; the message says which, and what it printed."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A part of the story: commands that are run and shown.
+
+    Attributes:
+        after: The scene whose end it starts from.
+        shows: What its output must hold. A scene that no longer tells its part is an error here,
+            not a wrong page.
+        inside: The folder that the commands are run in.
+    """
+
+    after: str | None
+    commands: tuple[str, ...]
+    shows: tuple[str, ...]
+    inside: str = "."
+
+
+SEED: Final = "fr_regressor_v2_ensemble_v1_seed"
+_BUNDLE_0, _BUNDLE_1 = (f"bundles/{SEED}{n}.onnx.sigstore.json" for n in (0, 1))
+EXTERNAL: Final = "quality_regressor_ext_v1"
+
+STORY: Final[Mapping[str, Scene]] = {
+    "key": Scene(
+        None,
+        ("provenance keygen release -q", "cp release.pub bundles/"),
+        ("release.key", "release.pub"),
+    ),
+    "check": Scene(
+        "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
+    ),
+    "release": Scene(
+        "key",
+        ('provenance release --signer file:release.key; echo "exit $?"',),
+        ("8 bundles written", "7 rows verified", "exit 0"),
+    ),
+    "verify": Scene(
+        "release", ('provenance verify; echo "exit $?"',), ("7 rows verified", "exit 0")
+    ),
+    "verify-rows": Scene(
+        "release", (f'provenance verify {EXTERNAL} -v; echo "exit $?"',), ("signed by", "exit 0")
+    ),
+    "license": Scene(
+        "release",
+        ("sed -i 7d model/registry.json", 'provenance check; echo "exit $?"'),
+        ("LIC201", f"{SEED}0: no `license`", "exit 1"),
+    ),
+    "replace": Scene(
+        "release",
+        (
+            f"cp model/{SEED}1.onnx model/{SEED}0.onnx",
+            'provenance check; echo "exit $?"',
+        ),
+        ("ART302", f"hash {SEED}0 --write", "exit 1"),
+    ),
+    "swap": Scene(
+        "release",
+        (
+            f"mv {_BUNDLE_0} kept",
+            f"mv {_BUNDLE_1} {_BUNDLE_0}",
+            f"mv kept {_BUNDLE_1}",
+            'provenance verify > report.txt; echo "exit $?"',
+            "grep -E '^(error|FAILED)' report.txt",
+        ),
+        ("exit 1", "FAILED", "in 2 of 7 rows"),
+    ),
+    "flip": Scene(
+        "release",
+        (
+            'sed -i \'0,/"smoke": true/s//"smoke": false/\' model/registry.json',
+            'provenance check; echo "exit $?"',
+        ),
+        ("SID404", "[14], not [6]", "exit 1"),
+    ),
+    "production": Scene(
+        "release",
+        (
+            "python model/export_ensemble_v2_seeds.py --out model",
+            'provenance check; echo "exit $?"',
+        ),
+        ("PROMOTE", "DEF901", "exit 1"),
+    ),
+    "undeferred": Scene(
+        "production",
+        (
+            "sed -i '/^\\[\\[tool.provenance.deferral/,$d' pyproject.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("7 rows passed", "5 of them smoke", "exit 0"),
+    ),
+    "released-again": Scene(
+        "undeferred",
+        ('provenance release --signer file:release.key; echo "exit $?"', "ls bundles"),
+        ("bundles written", f"{SEED}0.onnx.provenance.sigstore.json", "exit 0"),
+    ),
+    "download": Scene(
+        "release",
+        (
+            "mkdir downloads",
+            f"cp model/{EXTERNAL}.* bundles/{EXTERNAL}.* release.pub downloads/",
+            "ls downloads",
+        ),
+        (f"{EXTERNAL}.onnx.data",),
+    ),
+    "consumer": Scene(
+        "download",
+        (f'provenance verify {EXTERNAL}.onnx --key release.pub; echo "exit $?"',),
+        ("exit 0",),
+        "downloads",
+    ),
+    "consumer-tampered": Scene(
+        "download",
+        (
+            f"printf x >> {EXTERNAL}.onnx.data",
+            f'provenance verify {EXTERNAL}.onnx --key release.pub; echo "exit $?"',
+        ),
+        ("SIG605", "exit 1"),
+        "downloads",
+    ),
+    "hash": Scene(
+        "release", (f'provenance hash {EXTERNAL}; echo "exit $?"',), ("as declared", "exit 0")
+    ),
+    "hash-changed": Scene(
+        "release",
+        (
+            f"cp model/{SEED}1.onnx model/{SEED}0.onnx",
+            f'provenance hash {SEED}0; echo "exit $?"',
+        ),
+        ("not as declared", "would change", '+      "sha256"'),
+    ),
+    "hash-external": Scene(
+        "release",
+        (
+            "sed -i '/\"external_data_sha256\"/,/}/d' model/registry.json",
+            f'provenance hash {EXTERNAL} --write --add-external-data; echo "exit $?"',
+        ),
+        ("no digest in the row", "WRITTEN", '+      "external_data_sha256"'),
+    ),
+    "inspect": Scene(
+        "release",
+        (f"provenance inspect {_BUNDLE_0}",),
+        ("says: a registry row", "deferred SID402"),
+    ),
+    "no-trust": Scene(
+        "download",
+        (f'provenance verify {EXTERNAL}.onnx; echo "exit $?"',),
+        ("whose signature counts?", "exit 2"),
+        "downloads",
+    ),
+    "no-signer": Scene("release", ('provenance release; echo "exit $?"',), ("no signer", "exit 4")),
+}
+"""The scenes, each before those that start from it."""
+
+
+class Stage:
+    """Plays the story in temporary folders and keeps the end of every scene."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tools = folder / "tools"
+        self._tools.mkdir()
+        for name, arguments in (("provenance", "-m provenance "), ("python", "")):
+            wrapper = self._tools / name
+            wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n', "utf-8")
+            wrapper.chmod(0o755)
+
+    def play(self, name: str) -> str:
+        """Run a scene; its transcript."""
+        scene = STORY[name]
+        here = self.end_of(name)
+        if scene.after is None:
+            _set_up(here)
+        else:
+            shutil.copytree(self.end_of(scene.after), here)
+        transcript = "".join(f"$ {c}\n{self.run(c, here / scene.inside)}" for c in scene.commands)
+        missing = [text for text in scene.shows if text not in transcript]
+        if missing:
+            raise StoryError(
+                f"scene {name!r} does not show {missing}: correct STORY in scripts/story.py, "
+                f"or the command\n{transcript}"
+            )
+        return transcript
+
+    def end_of(self, name: str) -> Path:
+        """The folder of a scene, after it was played."""
+        return self._folder / name
+
+    def run(self, command: str, here: Path) -> str:
+        """What a command prints, with what differs from run to run replaced by a word."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
+        environment |= {
+            "COLUMNS": str(_WIDTH),
+            "LC_ALL": "C.UTF-8",
+            "NO_COLOR": "1",
+            "PATH": f"{self._tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=here,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
+        return _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text)
+
+
+def _set_up(here: Path) -> None:
+    """The reference registry, without bundles, under its own configuration alone."""
+    here.mkdir()
+    shutil.copytree(ROOT / "model", here / "model", ignore=shutil.ignore_patterns("__pycache__"))
+    (here / "bundles").mkdir()
+    lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines(keepends=True)
+    kept: list[str] = []
+    inside = False
+    for line in lines:
+        if line.startswith("["):
+            inside = line.strip("[] \n").startswith("tool.provenance")
+        if inside:
+            kept.append(line)
+    (here / "pyproject.toml").write_text("".join(kept).strip() + "\n", "utf-8")

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model without its weights says what the whole model says."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from typing import Any
+
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from provenance.artifacts import limits, onnx_model, onnx_wire
+from provenance.artifacts.digest import HashingReader, of_bytes
+from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
+from provenance.artifacts.onnx_wire import SMALL, MalformedMessageError, without_weights
+from tests.support import models
+from tests.support.models import External
+
+DESCRIPTOR = onnx.ModelProto.DESCRIPTOR
+
+names = st.just("location") | st.text(min_size=1, max_size=12).filter(str.isprintable)
+sizes = st.sampled_from([0, 1, 24, SMALL - 30, SMALL, SMALL + 1, 3 * SMALL])
+tensors = st.builds(
+    lambda name, size, kind: (name, size, kind),
+    names,
+    sizes,
+    st.sampled_from(["raw", "float", "int32", "int64", "string"]),
+)
+places = st.sampled_from(["initializer", "attribute", "subgraph", "function"])
+
+
+def tensor(name: str, size: int, kind: str) -> Any:
+    """A tensor whose weights are in one of the fields that can hold them."""
+    match kind:
+        case "raw":
+            return helper.make_tensor(name, TensorProto.UINT8, [size], b"\7" * size, raw=True)
+        case "float":
+            return helper.make_tensor(name, TensorProto.FLOAT, [size // 4], [0.5] * (size // 4))
+        case "int32":
+            return helper.make_tensor(name, TensorProto.INT32, [size // 4], [-1] * (size // 4))
+        case "int64":
+            return helper.make_tensor(name, TensorProto.INT64, [size // 4], [300] * (size // 4))
+        case _:
+            texts: Any = [b"x" * 8] * (size // 16)
+            return helper.make_tensor(name, TensorProto.STRING, [len(texts)], texts)
+
+
+def build(found: list[tuple[tuple[str, int, str], str]], external: list[External]) -> bytes:
+    message = models.proto(external=external)
+    for (name, size, kind), place in found:
+        made = tensor(name, size, kind)
+        match place:
+            case "initializer":
+                message.graph.initializer.append(made)
+            case "attribute":
+                message.graph.node.append(models._constant(made))
+            case "subgraph":
+                message.graph.node.append(models._branch(models._graph_with(made)))
+            case "function":
+                message.functions.append(models._function(made))
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def slim(content: bytes) -> bytes:
+    reader = HashingReader(io.BytesIO(content))
+    kept = without_weights(reader, len(content), DESCRIPTOR)
+    reader.drain()
+    assert reader.digest() == of_bytes(content)
+    return kept
+
+
+externals = st.builds(
+    External,
+    location=st.sampled_from(["a.data", "sub/b.data", "../c"]),
+    offset=st.none() | st.integers(0, 1 << 40),
+    length=st.none() | st.integers(0, 1 << 40),
+    where=st.sampled_from(["initializer", "attribute", "subgraph", "function", "sparse"]),
+    tensor=names,
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(tensors, places), max_size=4), st.lists(externals, max_size=3))
+def test_the_facts_are_those_of_the_whole_model(
+    found: list[tuple[tuple[str, int, str], str]], external: list[External]
+) -> None:
+    content = build(found, external)
+    assert onnx_model._facts(models.parse(slim(content))) == onnx_model._facts(
+        models.parse(content)
+    )
+
+
+@pytest.mark.parametrize("kind", ["raw", "float", "int32", "int64"])
+def test_large_weights_are_left_out(kind: str) -> None:
+    assert len(slim(build([(("w", 100 * SMALL, kind), "initializer")], []))) < SMALL
+
+
+def test_nodes_without_external_data_are_left_out() -> None:
+    plain = models.parse(slim(models.model(padding=3 * SMALL)))
+    assert list(plain.graph.node) == []
+    hidden = models.model(padding=3 * SMALL, external=External(where="subgraph"))
+    assert len(models.parse(slim(hidden)).graph.node) == 1
+
+
+def test_a_tensor_that_is_only_called_location_is_no_external_data() -> None:
+    content = build([(("location", 3 * SMALL, "raw"), "attribute")], [])
+    _, found = read_onnx(io.BytesIO(content), len(content))
+    assert found.external == ()
+
+
+def test_memory_does_not_grow_with_the_model() -> None:
+    content = models.model(padding=32 << 20)
+    tracemalloc.start()
+    try:
+        read_onnx(io.BytesIO(content), len(content))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def judge(content: bytes, size: int | None = None) -> None:
+    """Only the errors that a caller expects may come out."""
+    reader = HashingReader(io.BytesIO(content))
+    try:
+        kept = without_weights(reader, len(content) if size is None else size, DESCRIPTOR)
+    except (MalformedMessageError, EOFError):
+        return
+    assert len(kept) <= len(content)
+
+
+def facts_or_refusal(content: bytes) -> None:
+    try:
+        found, _ = read_onnx(io.BytesIO(content), len(content))
+    except NotOnnxError as e:
+        found = e.digest
+    assert found == of_bytes(content)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200))
+def test_no_bytes_whatever_break_the_reader(content: bytes) -> None:
+    # Large enough to be walked field by field.
+    judge(content + b"\x0a" + b"\xff" * 5 + content * (SMALL // max(1, len(content)) + 1))
+    facts_or_refusal(content)
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_a_model_with_a_byte_changed_is_read_or_refused(data: st.DataObject) -> None:
+    content = bytearray(models.model(padding=SMALL, external=External(where="subgraph")))
+    at = data.draw(st.integers(0, len(content) - SMALL - 1))
+    content[at] = data.draw(st.integers(0, 255))
+    facts_or_refusal(bytes(content))
+
+
+@settings(max_examples=60)
+@given(st.floats(0, 1))
+def test_a_model_cut_short_anywhere_is_refused(part: float) -> None:
+    content = models.model(padding=2 * SMALL)
+    cut = content[: min(int(len(content) * part), len(content) - 1)]
+    with pytest.raises(NotOnnxError):
+        read_onnx(io.BytesIO(cut), len(cut))
+
+
+def test_a_file_shorter_than_it_was_when_it_was_opened_ends_early() -> None:
+    content = models.model(padding=2 * SMALL)
+    with pytest.raises(EOFError):
+        without_weights(HashingReader(io.BytesIO(content[:100])), len(content), DESCRIPTOR)
+
+
+def field(number: int, body: bytes) -> bytes:
+    """A length-delimited field."""
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+GRAPH, NODE, ATTRIBUTE, SUBGRAPH, INITIALIZER, TENSOR_NAME = 7, 1, 5, 6, 5, 8
+
+
+def test_subgraphs_nested_deeper_than_protobuf_reads_are_refused() -> None:
+    graph = b"\0" * (SMALL + 1)
+    for _ in range(60):
+        graph = field(NODE, field(ATTRIBUTE, field(SUBGRAPH, graph)))
+    with pytest.raises(MalformedMessageError, match="nested too deeply"):
+        slim(field(GRAPH, graph))
+
+
+@pytest.mark.parametrize(
+    ("hostile", "message"),
+    [
+        (b"\xff" * 11 + b"\0" * SMALL, "in the middle of a field"),
+        (b"\x80" * (SMALL + 1), "in the middle of a field"),
+        (b"\x0b" + b"\0" * SMALL, "wire type 3 does not occur"),
+        (field(2, b"x" * SMALL)[:-1], "truncated"),
+        (b"\x08\x01" * SMALL + b"\x09\0", "runs past the message"),
+    ],
+)
+def test_hostile_fields_are_named(hostile: bytes, message: str) -> None:
+    with pytest.raises((MalformedMessageError, EOFError), match=message):
+        without_weights(HashingReader(io.BytesIO(hostile + b"\0" * 8)), len(hostile), DESCRIPTOR)
+
+
+def test_more_fields_than_can_be_walked_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ONNX_FIELDS", 1000)
+    with pytest.raises(MalformedMessageError, match="more than 1,000 fields"):
+        slim(b"\x08\x01" * SMALL)
+
+
+def test_a_structure_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ONNX_STRUCTURE", 2 * SMALL)
+    named = field(INITIALIZER, field(TENSOR_NAME, b"n" * 300))
+    with pytest.raises(MalformedMessageError, match="without its weights it is larger than 8,192"):
+        slim(field(GRAPH, named * 40))
+
+
+def test_a_name_longer_than_any_honest_one_is_refused() -> None:
+    named = field(INITIALIZER, field(TENSOR_NAME, b"n" * (SMALL + 1)))
+    with pytest.raises(MalformedMessageError, match="a name in it has 4,097 bytes"):
+        slim(field(GRAPH, named))
+
+
+def test_fields_that_onnx_may_add_are_passed_over() -> None:
+    unknown = varint(900 << 3 | 1) + b"8 bytes!" + varint(901 << 3 | 5) + b"four"
+    content = models.model(padding=2 * SMALL)
+    assert slim(unknown + content) == slim(content)
+
+
+def test_what_stands_in_memory_ends_as_a_file_does() -> None:
+    memory = onnx_wire._Memory(b"1234")
+    assert memory.read(3) == b"123"
+    for step in (memory.read, memory.skip):
+        with pytest.raises(EOFError):
+            step(2)

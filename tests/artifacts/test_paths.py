@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening files below a root, and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import socket
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance.artifacts import paths
+from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.errors import InputError
+from tests.support.command import time_limit
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """A root with a file and a folder, and a secret beside the root."""
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (root / "folder" / "file").write_bytes(b"inside")
+    (tmp_path / "secret").write_bytes(b"outside")
+    return Tree.at(root)
+
+
+def trouble(tree: Tree, path: str) -> FileError:
+    with pytest.raises(FileError) as raised:
+        tree.read(path, 100)
+    return raised.value
+
+
+def test_a_file_below_the_root_is_read(tree: Tree) -> None:
+    assert tree.read("folder/file", 100) == b"inside"
+
+
+def test_steps_up_that_stay_below_the_root_are_followed(tree: Tree) -> None:
+    assert tree.read("folder/../folder/./file", 100) == b"inside"
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("", "is empty"),
+        ("/etc/passwd", "is an absolute path"),
+        ("c:/windows", "is an absolute path"),
+        ("a\0b", "holds a NUL"),
+        ("..\\secret", "holds a backslash"),
+        ("../secret", "leaves the repository"),
+        ("folder/../../secret", "leaves the repository"),
+    ],
+)
+def test_a_path_out_of_the_root_is_refused(tree: Tree, path: str, reason: str) -> None:
+    error = trouble(tree, path)
+    assert error.trouble is Trouble.UNSAFE
+    assert reason in error.message
+
+
+def test_a_link_out_of_the_root_is_refused(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("../secret")
+    assert trouble(tree, "link").trouble is Trouble.UNSAFE
+
+
+def test_a_linked_folder_out_of_the_root_is_refused(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("..")
+    assert trouble(tree, "link/secret").trouble is Trouble.UNSAFE
+
+
+def test_a_chain_of_links_out_of_the_root_is_refused(tree: Tree) -> None:
+    (tree.root / "one").symlink_to("two")
+    (tree.root / "two").symlink_to(tree.root.parent / "secret")
+    assert trouble(tree, "one").trouble is Trouble.UNSAFE
+
+
+def test_a_link_inside_the_root_is_followed(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("folder/file")
+    assert tree.read("link", 100) == b"inside"
+
+
+def test_links_in_a_circle_are_an_error(tree: Tree) -> None:
+    (tree.root / "one").symlink_to("two")
+    (tree.root / "two").symlink_to("one")
+    with pytest.raises(FileError):
+        tree.read("one", 100)
+
+
+def test_a_root_that_is_a_link_is_resolved_once(tree: Tree, tmp_path: Path) -> None:
+    (tmp_path / "alias").symlink_to(tree.root)
+    assert Tree.at(tmp_path / "alias") == tree
+
+
+def test_a_root_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a folder"):
+        Tree.at(tmp_path / "nowhere")
+
+
+def test_a_missing_file_is_told_from_an_unsafe_one(tree: Tree) -> None:
+    assert trouble(tree, "folder/none").trouble is Trouble.MISSING
+
+
+def test_a_path_below_a_file_is_missing(tree: Tree) -> None:
+    assert trouble(tree, "folder/file/more").trouble is Trouble.MISSING
+
+
+def test_a_folder_is_named_as_one(tree: Tree) -> None:
+    error = trouble(tree, "folder")
+    assert error.trouble is Trouble.IRREGULAR
+    assert "a folder" in error.message
+
+
+def test_a_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
+    os.mkfifo(tree.root / "fifo")
+    with time_limit(5):
+        error = trouble(tree, "fifo")
+    assert error.trouble is Trouble.IRREGULAR
+    assert "a FIFO" in error.message
+
+
+def test_a_socket_is_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree.root)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        assert trouble(tree, "socket").trouble is Trouble.IRREGULAR
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [(0o010000, "a FIFO"), (0o140000, "a socket"), (0o020000, "a device")]
+)
+def test_what_is_no_regular_file_has_a_name(mode: int, name: str) -> None:
+    assert paths._kind(mode) == name
+
+
+def test_a_folder_swapped_for_a_link_between_check_and_open_does_not_escape(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tree.root.parent / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(b"outside")
+    resolve = Tree.resolve
+
+    def resolve_then_swap(self: Tree, path: str) -> str:
+        result = resolve(self, path)
+        (tree.root / "folder").rename(tree.root / "old")
+        (tree.root / "folder").symlink_to(outside)
+        return result
+
+    monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
+    with pytest.raises(FileError) as raised:
+        tree.read("folder/file", 100)
+    assert raised.value.trouble in (Trouble.UNSAFE, Trouble.MISSING)
+
+
+def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = Tree.resolve
+
+    def resolve_then_swap(self: Tree, path: str) -> str:
+        result = resolve(self, path)
+        (tree.root / "folder" / "file").unlink()
+        (tree.root / "folder" / "file").symlink_to("../../secret")
+        return result
+
+    monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
+    assert trouble(tree, "folder/file").trouble is Trouble.UNSAFE
+
+
+def test_no_descriptor_is_left_open_by_a_refusal(tree: Tree) -> None:
+    os.mkfifo(tree.root / "fifo")
+    before = len(os.listdir("/proc/self/fd"))
+    for path in ("fifo", "folder", "none", "../secret"):
+        trouble(tree, path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
+    assert tree.read("folder/file", 6) == b"inside"
+
+
+def test_a_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
+    with pytest.raises(FileError, match="larger than 5 bytes") as raised:
+        tree.read("folder/file", 5)
+    assert raised.value.trouble is Trouble.TOO_LARGE
+
+
+def test_a_bounded_read_takes_no_more_memory_than_its_bound(tree: Tree) -> None:
+    with (tree.root / "huge").open("wb") as stream:
+        stream.truncate(200 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError):
+            tree.read("huge", 4 << 20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+class Failing(io.RawIOBase):
+    def readinto(self, _buffer: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def readable(self) -> bool:
+        return True
+
+
+def test_an_error_while_reading_is_told_with_the_path() -> None:
+    with pytest.raises(FileError, match="'disk/file': Input/output error") as raised:
+        paths.read_bounded(Failing(), 10, "disk/file")  # type: ignore[arg-type]
+    assert raised.value.trouble is Trouble.UNREADABLE
+
+
+def test_what_the_system_says_decides_the_kind_of_trouble() -> None:
+    kinds = {
+        errno.ENOENT: Trouble.MISSING,
+        errno.ENOTDIR: Trouble.MISSING,
+        errno.ELOOP: Trouble.UNSAFE,
+        errno.ENXIO: Trouble.IRREGULAR,
+        errno.EACCES: Trouble.UNREADABLE,
+    }
+    found = {code: paths._trouble_of(OSError(code, os.strerror(code)), "f") for code in kinds}
+    assert {code: error.trouble for code, error in found.items()} == kinds
+
+
+def test_a_dangling_link_exists(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("nowhere")
+    assert tree.exists("link")
+    assert not tree.exists("nowhere")
+    assert not tree.exists("/etc/passwd")
+
+
+@given(st.text(alphabet="ab./\\:\0 \n", max_size=12))
+def test_no_path_whatever_leaves_the_root(path: str) -> None:
+    tree = Tree.at(Path(__file__).parent)
+    try:
+        resolved = tree.resolve(path)
+    except FileError:
+        return
+    inside = Path(os.path.realpath(tree.root / resolved))
+    assert inside.is_relative_to(tree.root)
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "joined"),
+    [
+        (".", "a.onnx", "a.onnx"),
+        ("", "./a.onnx", "a.onnx"),
+        ("model", "../bundles/a", "bundles/a"),
+        ("model", "../../a", "../a"),
+        ("model", "/a", "/a"),
+        ("", "", ""),
+    ],
+)
+def test_a_name_beside_the_registry_is_seen_from_the_root(
+    folder: str, path: str, joined: str
+) -> None:
+    assert paths.join(folder, path) == joined
+
+
+def test_a_path_is_named_relative_to_the_registry() -> None:
+    assert paths.relative("model", "bundles/a") == "../bundles/a"
+    assert paths.relative(".", "a") == "a"
+
+
+def test_without_a_walk_by_descriptor_links_are_still_resolved_first(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "_HAS_DIR_FD", False)
+    (tree.root / "link").symlink_to("../secret")
+    assert tree.read("folder/file", 100) == b"inside"
+    assert trouble(tree, "link").trouble is Trouble.UNSAFE

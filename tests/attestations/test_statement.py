@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements: read strictly, and written so that the reference implementation accepts them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.attestations import predicates, statement
+from provenance.attestations.predicates import Described
+from provenance.attestations.statement import Statement, StatementError, Subject, decode, encode
+from tests.artifacts.test_strict_json import values
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+A, B = "a" * 64, "b" * 64
+
+
+def payload(**changes: Any) -> bytes:
+    value: dict[str, Any] = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "m.onnx", "digest": {"sha256": A}}],
+        "predicateType": "https://example.org/v1",
+        "predicate": {},
+    }
+    return json.dumps({k: v for k, v in (value | changes).items() if v is not ...}).encode()
+
+
+def test_a_statement_says_what_is_signed_under_which_name() -> None:
+    found = decode(payload())
+    assert found.subjects == (Subject("m.onnx", A),)
+    assert (found.digest_of("m.onnx"), found.digest_of("x")) == (A, None)
+    assert (found.name_of(A), found.name_of(B)) == ("m.onnx", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"_type": "https://in-toto.io/Statement/v0.1"},
+            "_type is 'https://in-toto.io/Statement/v0",
+        ),
+        ({"_type": ...}, "_type is null"),
+        ({"_type": "x" * 200}, "_type is a string"),
+        ({"predicateType": ""}, "no predicateType"),
+        ({"predicateType": 5}, "no predicateType"),
+        ({"predicate": ...}, "predicate is null"),
+        ({"predicate": []}, "predicate is an array"),
+        ({"more": 1}, "unknown field 'more'"),
+        ({"subject": ...}, "no subject"),
+        ({"subject": []}, "no subject"),
+        ({"subject": {}}, "no subject"),
+        ({"subject": ["x"]}, "subject 0 is a string"),
+        ({"subject": [{"digest": {"sha256": A}}]}, "subject 0 has no name"),
+        ({"subject": [{"name": "m"}]}, "'m' has no SHA-256"),
+        ({"subject": [{"name": "m", "digest": {"sha1": "0" * 40}}]}, "'m' has no SHA-256"),
+        ({"subject": [{"name": "m", "digest": {"sha256": A.upper()}}]}, "64 lower-case"),
+        ({"subject": [{"name": "m", "digest": {"sha256": A}}] * 2}, "'m' twice"),
+    ],
+)
+def test_a_statement_with_one_thing_wrong_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(StatementError, match=message):
+        decode(payload(**changes))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'{"_type": 1, "_type": 1}'])
+def test_bytes_that_are_no_strict_json_object_are_no_statement(content: bytes) -> None:
+    with pytest.raises(StatementError, match="the statement "):
+        decode(content)
+
+
+def test_more_subjects_than_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement, "MAX_SUBJECTS", 1)
+    subjects = [{"name": n, "digest": {"sha256": A}} for n in "ab"]
+    with pytest.raises(StatementError, match="more than 1 subjects"):
+        decode(payload(subject=subjects))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(names, values, min_size=1))
+def test_what_is_written_is_read_again_value_for_value(predicate: dict[str, Any]) -> None:
+    written = Statement(
+        (Subject("m.onnx", A), Subject("é", B)), "https://example.org/v1", predicate
+    )
+    assert decode(encode(written)) == written
+
+
+def test_integers_and_key_order_of_a_row_survive() -> None:
+    predicate = {"z": 2**60 + 1, "a": 1.0, "m": {"b": 1, "a": 2}}
+    encoded = encode(Statement((Subject("m", A),), "https://example.org/v1", predicate))
+    assert b'{"z":1152921504606846977,"a":1.0,"m":{"b":1,"a":2}}' in encoded
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Statement((), "https://example.org/v1", {}),
+        Statement((Subject("m", "short"),), "https://example.org/v1", {}),
+        Statement((Subject("m", A), Subject("m", B)), "https://example.org/v1", {}),
+        Statement((Subject("m", A),), "", {}),
+    ],
+)
+def test_nothing_is_written_that_would_not_be_read(broken: Statement) -> None:
+    with pytest.raises(StatementError):
+        encode(broken)
+
+
+def test_nothing_is_written_that_the_reference_implementation_refuses() -> None:
+    # in-toto-attestation wants something in the predicate; the specification does not.
+    empty = Statement((Subject("m", A),), "https://example.org/v1", {})
+    with pytest.raises(StatementError, match=r"in-toto-attestation does not accept the statement"):
+        encode(empty)
+
+
+FACTS = OnnxFacts(10, {"": 17}, (TensorSpec("x", "float", ("n", 6, None)),), (), ())
+
+
+def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
+    row = {"id": "m", "onnx": "m.onnx", "sha256": A}
+    predicate = predicates.registry_row(
+        row, [(Described("m.json", B), None)], {"m.onnx": FACTS}, []
+    )
+    made = predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
+    assert predicates.signed_row(made) == row
+    assert made.predicate["models"]["m.onnx"]["inputs"] == [
+        {"name": "x", "type": "float", "shape": ["n", 6, None]}
+    ]
+    assert made.predicate["sidecars"] == [
+        {"name": "m.json", "digest": {"sha256": B}, "describes": None}
+    ]
+
+
+def test_a_predicate_that_does_not_fit_its_schema_is_not_signed() -> None:
+    predicate = predicates.registry_row({"id": "m", "onnx": "m.onnx"}, [], {}, [])
+    with pytest.raises(StatementError, match="does not fit its schema: row: 'sha256' is a req"):
+        predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
+
+
+def test_a_statement_of_another_kind_holds_no_row() -> None:
+    other = Statement((Subject("m", A),), "https://example.org/v1", {"row": {"id": "m"}})
+    assert predicates.signed_row(other) is None
+    assert predicates.signed_row(None) is None
+    odd = Statement((Subject("m", A),), predicates.REGISTRY_ROW, {"row": 5})
+    assert predicates.signed_row(odd) is None
+
+
+@pytest.mark.parametrize("predicate_type", predicates.SCHEMAS)
+def test_every_predicate_type_has_a_valid_schema(predicate_type: str) -> None:
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(predicates.schema(predicate_type))

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration: strict, because a misspelt policy is one that nobody enforces."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from provenance.artifacts.strict_json import Position
+from provenance.config import Config, load, trust_from_file, trust_from_keys
+from provenance.errors import InputError
+from tests.support.keys import PUBLIC, KeyPair
+
+MINIMAL = 'registry = "model/registry.json"\n'
+
+
+def config(tmp_path: Path, text: str, name: str = "provenance.toml") -> Config:
+    (tmp_path / name).write_text(text)
+    return load(tmp_path)
+
+
+def refusal(tmp_path: Path, text: str, name: str = "provenance.toml") -> InputError:
+    with pytest.raises(InputError) as raised:
+        config(tmp_path, text, name)
+    return raised.value
+
+
+def test_one_line_is_enough(tmp_path: Path) -> None:
+    found = config(tmp_path, MINIMAL)
+    assert (found.registry, found.path, found.root) == (
+        "model/registry.json",
+        "provenance.toml",
+        tmp_path,
+    )
+    assert found.deferrals == ()
+    assert found.trust() is None
+
+
+def test_the_nearest_configuration_above_counts(tmp_path: Path) -> None:
+    (tmp_path / "provenance.toml").write_text('registry = "outer.json"\n')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "a" / "pyproject.toml").write_text('[tool.provenance]\nregistry = "inner.json"\n')
+    found = load(below)
+    assert (found.registry, found.root) == ("inner.json", tmp_path / "a")
+
+
+def test_a_pyproject_without_the_table_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "provenance.toml").write_text(MINIMAL)
+    below = tmp_path / "package"
+    below.mkdir()
+    for text in ("[project]\nname = 'x'\n", "tool = 5\n", "[tool.other]\n"):
+        (below / "pyproject.toml").write_text(text)
+        assert load(below).root == tmp_path
+
+
+def test_its_own_file_is_preferred_to_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.provenance]\nregistry = "other.json"\n')
+    assert config(tmp_path, MINIMAL).registry == "model/registry.json"
+
+
+def test_one_configuration_serves_many_trees(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "policy.toml"
+    elsewhere.write_text(MINIMAL)
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    found = load(tree, elsewhere)
+    assert (found.root, found.path) == (tree, "policy.toml")
+
+
+def test_a_named_pyproject_without_the_table_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    with pytest.raises(InputError, match=r"no \[tool.provenance\]"):
+        load(tmp_path, tmp_path / "pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ('regsitry = "x"\n', "unknown key `regsitry`", "Did you mean `registry`?"),
+        (MINIMAL + "zzzzzz = 1\n", "unknown key `zzzzzz`", "Known here: "),
+        (MINIMAL + "[trust]\nkeys = []\n", "unknown key `trust.keys`", "`trust.key`?"),
+        (MINIMAL + '[[trust.key]]\nfile = "x"\n', "`trust.key.file`", "`trust.key.path`"),
+        (MINIMAL + "[[trust.key]]\n", "needs `path`", None),
+        (MINIMAL + "[trust]\nkey = 5\n", r"must be tables: [[trust.key]]", None),
+        (MINIMAL + "trust = 5\n", "`trust` is not a table", "[[trust.key]]"),
+        (MINIMAL + "[deferral]\nrule = 'X'\n", "must be tables: [[deferral]]", None),
+        (MINIMAL + '[[deferral]]\nrows = ["a"]\n', "`rule` is required", None),
+        (MINIMAL + '[[deferral]]\nrule = "X"\n', "`rows` must be a list", "rows = ["),
+        (MINIMAL + '[[deferral]]\nrule = "X"\nrows = [5]\n', "`rows` must be a list", None),
+        (MINIMAL + '[[deferral]]\nrule = "X"\nrows = ["a"]\nreason = 5\n', "`reason` must", None),
+        (MINIMAL + '[[deferral]]\nrule="X"\nrows=["a"]\nexpires="x"\n', "must be a date", None),
+        (MINIMAL + '[[deferral]]\nrule = "X"\nraws = ["a"]\n', "`deferral.raws`", "deferral.rows"),
+        ("", "`registry` is required", "For example"),
+        ("registry = 5\n", "`registry` is required", None),
+        ('registry = ""\n', "`registry` is required", None),
+        ('registry = "a/../../x.json"\n', "leaves the folder", None),
+        ('registry = "/x.json"\n', "absolute", None),
+        ("registry = \n", "not TOML", None),
+        ("x = " + "[" * 5000, "not TOML", None),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_way_out(
+    tmp_path: Path, text: str, message: str, help: str | None
+) -> None:
+    error = refusal(tmp_path, text)
+    assert error.message.startswith("provenance.toml: ")
+    assert message in error.message
+    if help is not None:
+        assert error.help is not None
+        assert help in error.help
+
+
+def test_a_table_of_another_type_in_pyproject_is_an_error(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "[tool]\nprovenance = 5\n", "pyproject.toml")
+    assert "[tool.provenance] is not a table" in error.message
+
+
+def test_a_deferral_is_read_whole(tmp_path: Path) -> None:
+    text = (
+        MINIMAL + '[[deferral]]\nrule = "SID402"\nrows = ["seed?"]\nreason = " why "\n'
+        'reference = "ADR-1105"\nexpires = 2026-12-31\n'
+    )
+    (deferral,) = config(tmp_path, text).deferrals
+    assert deferral.as_json() == {
+        "rule": "SID402",
+        "reason": "why",
+        "reference": "ADR-1105",
+        "expires": "2026-12-31",
+    }
+    assert deferral.expires == datetime.date(2026, 12, 31)
+
+
+def test_patterns_match_as_in_a_shell_and_case_counts(tmp_path: Path) -> None:
+    text = MINIMAL + '[[deferral]]\nrule = "X"\nrows = ["seed?", "a*[xy]"]\n'
+    (deferral,) = config(tmp_path, text).deferrals
+    assert [r for r in ("seed0", "Seed0", "seed10", "ax", "abcy", "az") if deferral.matches(r)] == [
+        "seed0",
+        "ax",
+        "abcy",
+    ]
+    assert not deferral.matches(None)
+
+
+def test_a_deferral_is_found_in_the_text(tmp_path: Path) -> None:
+    text = "# [[deferral]]\n" + MINIMAL + ' [[ deferral ]]\nrule = "X"\nrows = ["a"]\n'
+    found = config(tmp_path, text)
+    assert found.deferral_position(found.deferrals[0]) == Position(3, 1)
+
+
+def test_a_deferral_written_inline_is_at_the_start_of_the_file(tmp_path: Path) -> None:
+    found = config(tmp_path, MINIMAL + 'deferral = [{ rule = "X", rows = ["a"] }]\n')
+    assert found.deferral_position(found.deferrals[0]) == Position(1, 1)
+
+
+def test_the_policys_digest_is_of_its_values(tmp_path: Path) -> None:
+    plain = config(tmp_path, MINIMAL).policy_sha256
+    assert config(tmp_path, f"# a comment\n\n{MINIMAL}").policy_sha256 == plain
+    dated = MINIMAL + '[[deferral]]\nrule="X"\nrows=["a"]\nexpires={}\n'
+    digests = {config(tmp_path, dated.format(f"2026-12-{d}")).policy_sha256 for d in (30, 31)}
+    assert len(digests | {plain}) == 3
+
+
+def test_trust_is_in_keys_below_the_root(tmp_path: Path, key: KeyPair) -> None:
+    (tmp_path / "release.pub").write_bytes(key.public.read_bytes())
+    trust = config(tmp_path, MINIMAL + '[[trust.key]]\npath = "release.pub"\n').trust()
+    assert trust is not None
+    assert trust.key_for(key.hint) is not None
+    assert trust.source.startswith("provenance.toml")
+
+
+def test_a_key_of_another_kind_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "release.pub").write_bytes(PUBLIC["rsa"]())
+    found = config(tmp_path, MINIMAL + '[[trust.key]]\npath = "release.pub"\n')
+    with pytest.raises(InputError, match=r"release.pub: an RSA key"):
+        found.trust()
+
+
+def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) -> None:
+    folder = tmp_path / "trust"
+    folder.mkdir()
+    (folder / "k.pub").write_bytes(key.public.read_bytes())
+    (folder / "trust.toml").write_text('[[trust.key]]\npath = "k.pub"\n')
+    trust = trust_from_file(folder / "trust.toml")
+    assert trust.key_for(key.hint) is not None
+    assert trust.source.endswith("trust.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no [[trust.key]]"),
+        (MINIMAL, "unknown key `registry`"),
+        ("x = ", "not TOML"),
+        ('[[trust.key]]\npath = "none.pub"\n', "none.pub' does not exist"),
+    ],
+)
+def test_a_trust_file_with_something_wrong_is_an_error(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "trust.toml").write_text(text)
+    with pytest.raises(InputError) as raised:
+        trust_from_file(tmp_path / "trust.toml")
+    assert message in raised.value.message
+
+
+def test_keys_that_are_given_by_name_are_said_to_be(key: KeyPair) -> None:
+    trust = trust_from_keys([key.public])
+    assert trust.source == "--key"
+    assert trust.keys[0].path == str(key.public)
+
+
+def test_a_file_that_is_too_large_or_no_file_is_an_error(tmp_path: Path) -> None:
+    with (tmp_path / "provenance.toml").open("wb") as stream:
+        stream.truncate(5 << 20)
+    with pytest.raises(InputError, match="larger than"):
+        load(tmp_path)
+    with pytest.raises(InputError, match="a folder"):
+        load(tmp_path, tmp_path)

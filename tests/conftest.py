@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.keys import KeyPair, make_pair
+from tests.support.repository import Repository, full_repository
+
+# A shared machine may be slow at any moment; what must be fast is measured in tests/benchmarks.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    """The key pair of this run. No private key is in the repository."""
+    return make_pair(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="session")
+def other_key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
+    """Somebody else's key pair."""
+    return make_pair(tmp_path_factory.mktemp("keys"), "other")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, key: KeyPair) -> Repository:
+    """An empty repository that trusts `key`."""
+    return Repository(tmp_path / "repository", key)
+
+
+@pytest.fixture
+def full(tmp_path: Path, key: KeyPair) -> Repository:
+    """A repository with one of everything, saved, not released."""
+    return full_repository(tmp_path / "repository", key).save()

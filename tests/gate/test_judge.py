@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules and deferrals, applied to evidence. The date is given, the disk is not asked again."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance import check, verify
+from provenance.artifacts import digest
+from provenance.errors import InputError, UnavailableError
+from provenance.gate.collect import Progress, collect
+from provenance.gate.finding import Report, Severity, Verdict
+from provenance.gate.rules import CATALOGUE
+from provenance.journeys.examine import examine
+from provenance.signing.trust import Trust
+from tests.support.models import model
+from tests.support.repository import Repository, codes, sha256
+
+STALE = {"sha256": "0" * 64}
+
+
+def found(report: Report) -> list[tuple[str, str | None, bool]]:
+    return [(f.code, f.row, f.deferred is not None) for f in report.findings]
+
+
+@pytest.fixture
+def stale(repository: Repository) -> Repository:
+    """Two smoke rows whose sidecars describe other bytes."""
+    for id in ("seed0", "seed1"):
+        repository.add_sidecar(repository.add(id), **STALE)
+    return repository
+
+
+def test_a_stale_sidecar_fails_without_a_deferral(stale: Repository) -> None:
+    assert codes(stale.save().check()) == ["SID402", "SID402"]
+
+
+def test_a_deferral_covers_the_rows_it_matches(stale: Repository) -> None:
+    stale.defer("SID402", ["seed*"])
+    report = stale.save().check()
+    assert found(report) == [("SID402", "seed0", True), ("SID402", "seed1", True)]
+    assert report.verdict is Verdict.VERIFIED
+    assert [r.deferrals[0]["reference"] for r in report.rows] == ["ADR-1105", "ADR-1105"]
+
+
+def test_a_deferral_covers_no_other_row(stale: Repository) -> None:
+    stale.defer("SID402", ["seed0"])
+    assert found(stale.save().check()) == [("SID402", "seed0", True), ("SID402", "seed1", False)]
+
+
+def test_a_deferral_covers_no_other_rule(stale: Repository) -> None:
+    stale.defer("SID403", ["seed*"])
+    assert codes(stale.save().check()) == ["DEF901", "SID402", "SID402"]
+
+
+def test_a_deferral_rings_when_its_cause_is_gone(stale: Repository) -> None:
+    stale.defer("SID402", ["seed*"])
+    for row in stale.rows:
+        stale.add_sidecar(row)
+    assert codes(stale.save().check()) == ["DEF901"]
+
+
+def test_a_deferral_does_not_ring_for_rows_that_were_not_asked_for(stale: Repository) -> None:
+    stale.add_sidecar(stale.add("fresh"))
+    stale.defer("SID402", ["seed*"])
+    stale.save()
+    assert codes(stale.check("fresh")) == []
+    assert codes(stale.check("seed0")) == []
+
+
+def test_a_deferral_for_rows_that_were_not_asked_for_still_matches_something(
+    stale: Repository,
+) -> None:
+    stale.defer("SID402", ["seed1"])
+    assert codes(stale.save().check("seed0")) == ["SID402"]
+
+
+def test_the_day_of_expiry_still_counts(stale: Repository) -> None:
+    day = datetime.date(2026, 6, 30)
+    stale.defer("SID402", ["seed*"], expires=day)
+    config = stale.save().config
+    assert codes(check(config, today=day)) == []
+    assert codes(check(config, today=day + datetime.timedelta(days=1))) == ["DEF903"]
+
+
+@pytest.mark.parametrize("field", ["reason", "reference"])
+def test_a_deferral_says_why_and_where_it_was_decided(stale: Repository, field: str) -> None:
+    stale.defer("SID402", ["seed*"], **{field: " "})
+    assert codes(stale.save().check()) == ["DEF904"]
+
+
+@pytest.mark.parametrize("rule", [r for r in CATALOGUE if not r.deferrable], ids=lambda r: r.code)
+def test_a_rule_that_cannot_be_deferred_is_not(stale: Repository, rule: Any) -> None:
+    stale.defer("SID402", ["seed*"])
+    stale.defer(rule.code, ["*"])
+    report = stale.save().verify()
+    assert "DEF905" in codes(report)
+    assert {f.code for f in report.deferred} == {"SID402"}
+
+
+def test_findings_are_in_the_order_of_the_registry_and_deferrals_come_last(
+    stale: Repository,
+) -> None:
+    stale.rows[1]["license"] = ""
+    stale.defer("SID402", ["seed1", "none"])
+    report = stale.save().check()
+    assert [(f.code, f.row) for f in report.findings] == [
+        ("SID402", "seed0"),
+        ("LIC201", "seed1"),
+        ("SID402", "seed1"),
+        ("DEF902", None),
+    ]
+
+
+def test_every_row_is_reported_not_only_the_first_failure(full: Repository) -> None:
+    for row in full.rows:
+        row.pop("license")
+    report = full.save().check()
+    assert [f.row for f in report.failing] == [r["id"] for r in full.rows]
+    assert all(r.verdict is Verdict.FAILED for r in report.rows)
+
+
+def test_a_row_without_findings_is_verified_beside_one_that_fails(full: Repository) -> None:
+    full.rows[0].pop("license")
+    report = full.save().check()
+    assert [r.verdict for r in report.rows] == [Verdict.FAILED] + [Verdict.VERIFIED] * 4
+
+
+def test_of_a_subset_neither_strays_nor_the_summary_are_judged(full: Repository) -> None:
+    full.write("stray.onnx", model(salt=99))
+    assert codes(full.check()) == ["ART311"]
+    assert codes(full.check("plain")) == []
+
+
+def test_a_report_lists_every_model_file_that_was_hashed(full: Repository) -> None:
+    report = full.check()
+    listed = {f.path: f.sha256 for r in report.rows for f in r.model_files}
+    files = {p for p in full.models.iterdir() if ".onnx" in p.name}
+    assert listed == {f"model/{p.name}": sha256(p.read_bytes()) for p in files}
+
+
+def test_signatures_are_not_judged_without_trust(full: Repository) -> None:
+    report = full.check()
+    assert report.trust is None
+    assert all(r.signer is None for r in report.rows)
+    assert codes(report) == []
+
+
+def test_a_released_row_names_its_signer(full: Repository) -> None:
+    report = full.released().verify()
+    assert report.exit_code == 0
+    assert {r.signer for r in report.rows} == {"release.pub"}
+    assert report.trust is not None
+    assert [path for path, _ in report.trust.keys] == ["release.pub"]
+
+
+def test_trust_that_is_given_takes_the_place_of_the_configurations(
+    full: Repository, other_key: Any
+) -> None:
+    from provenance import trust_from_keys
+
+    full.released()
+    report = verify(full.config, trust=trust_from_keys([other_key.public]))
+    assert set(codes(report)) == {"SIG604"}
+
+
+def test_nobody_trusted_is_not_a_verdict(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.add()
+    with pytest.raises(UnavailableError, match="trusts nobody"):
+        repository.save().verify()
+
+
+def test_trust_in_no_key_verifies_nothing(full: Repository) -> None:
+    full.released()
+    assert verify(full.config, trust=Trust("nobody", ())).exit_code == 1
+
+
+def test_a_warning_is_shown_and_does_not_fail(repository: Repository) -> None:
+    row = repository.add(smoke=False)
+    repository.add_sidecar(row, sha256=None)
+    report = repository.save().check()
+    assert [f.severity for f in report.warnings] == [Severity.WARNING]
+    assert report.exit_code == 0
+
+
+def test_an_empty_registry_is_nothing_to_verify(repository: Repository) -> None:
+    report = repository.save().check()
+    assert (report.verdict, report.exit_code) == (Verdict.NOTHING, 3)
+
+
+def test_an_unknown_rule_in_a_deferral_names_the_nearest(stale: Repository) -> None:
+    stale.defer("SID4O2", ["*"])
+    with pytest.raises(InputError, match="no rule 'SID4O2'") as raised:
+        stale.save().check()
+    assert raised.value.help == "Did you mean SID402?"
+    stale.deferrals[:] = []
+    stale.defer("nonsense", ["*"])
+    with pytest.raises(InputError) as raised:
+        stale.save().check()
+    assert raised.value.help == "provenance rules lists them."
+
+
+def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
+    totals: list[int] = []
+    steps: list[None] = []
+    progress = Progress(total=totals.append, advance=lambda: steps.append(None))
+    examine(full.config, progress=progress)
+    assert totals[-1] == len(steps) > 0
+
+
+def test_a_folder_with_more_files_than_are_searched_is_refused(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provenance.artifacts import limits
+
+    monkeypatch.setattr(limits, "FOLDER_ENTRIES", 3)
+    with pytest.raises(InputError, match="more than 3 files"):
+        full.check()
+
+
+def test_an_error_while_hashing_is_a_finding_of_its_row(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(digest, "of_stream", fail)
+    report = full.check()
+    assert codes(report) == ["ART305"]
+    assert "Input/output error" in report.failing[0].message
+    monkeypatch.setattr("provenance.gate.collect.read_onnx", fail)
+    assert set(codes(full.check())) == {"ART309"}
+
+
+def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(
+    tmp_path: Path, key: Any
+) -> None:
+    repository = Repository(tmp_path, key, folder=".")
+    repository.add_sidecar(repository.add("m", sigstore_bundle="m.onnx.sigstore.json"))
+    assert repository.released().verify().exit_code == 0
+    assert (tmp_path / "registry.json.vsa.sigstore.json").exists()
+
+
+def test_evidence_of_a_subset_is_not_whole(full: Repository) -> None:
+    from provenance.artifacts import registry as registries
+    from provenance.artifacts.paths import Tree
+
+    tree = Tree.at(full.root)
+    read = registries.read(tree, "model/registry.json")
+    part = collect(tree, read, select=["ext"])
+    assert [r.row.label for r in part.rows] == ["ext"]
+    assert not part.whole

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases made once a run, and the clients that judge them. A missing client is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.interop.clients import Cosign, CosignSigner, SigstoreJs
+from tests.interop.peers import Peers, prepare
+from tests.interop.release import Release, committed_release, make_release, provenance
+
+
+@pytest.fixture(scope="session")
+def peers() -> Peers:
+    return prepare()
+
+
+@pytest.fixture(scope="session")
+def cosign(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Cosign:
+    return Cosign(peers.cosign, tmp_path_factory.mktemp("cosign-home"))
+
+
+@pytest.fixture(scope="session")
+def sigstore_js(peers: Peers) -> SigstoreJs:
+    return SigstoreJs(peers.node, peers.node_modules)
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The registry as ADR-1105 decided it: five deferrals, no seed attestation."""
+    return make_release(tmp_path_factory.mktemp("reference"), production=False)
+
+
+@pytest.fixture(scope="session")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The registry after the production export: every kind of bundle, no deferral."""
+    return make_release(tmp_path_factory.mktemp("production"), production=True)
+
+
+@pytest.fixture(params=["committed", "reference", "production"])
+def release(request: pytest.FixtureRequest) -> Release:
+    """Each release in turn: the committed bundles, and two made by this run."""
+    if request.param == "committed":
+        return committed_release()
+    made: Release = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture(scope="session")
+def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The public key of somebody else."""
+    folder = tmp_path_factory.mktemp("other")
+    assert provenance(folder, "keygen", "other").returncode == 0
+    return folder / "other.pub"
+
+
+@pytest.fixture(scope="session")
+def cosign_signer(
+    cosign: Cosign, reference: Release, tmp_path_factory: pytest.TempPathFactory
+) -> CosignSigner:
+    """cosign, signing with the key that signed `reference`."""
+    folder = tmp_path_factory.mktemp("cosign-signer")
+    return CosignSigner.of(cosign, folder, reference.root / "release.key")

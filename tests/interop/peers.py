@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real clients that `make interop` verifies with, each built once per machine.
+
+`python -m tests.interop.peers` builds what is missing. Versions are pinned by `go/go.sum` and
+`node/package-lock.json`; what is built from them lives outside the repository, in
+`${XDG_CACHE_HOME:-~/.cache}/onnx-provenance/`, in a folder named after its version and the digest
+of its lock file. A folder that exists is complete: it is built under another name and renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).resolve().parent
+COSIGN_VERSION: Final = "v3.1.3"
+COSIGN_PACKAGE: Final = "github.com/sigstore/cosign/v3/cmd/cosign"
+SIGSTORE_JS_VERSION: Final = "4.1.3"
+"""Of `@sigstore/verify`: the package `sigstore` only adds the public instance to it."""
+VERSION_VARIABLE: Final = "sigs.k8s.io/release-utils/version.gitVersion"
+
+
+class PeerError(Exception):
+    """A client cannot be had. The message says what is missing and what to do."""
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Where the clients are."""
+
+    cosign: Path
+    node: Path
+    node_modules: Path
+
+
+def prepare() -> Peers:
+    """The clients, built now where they are not there yet.
+
+    Raises:
+        PeerError: A toolchain is missing, or a build failed. Nothing is skipped.
+    """
+    return Peers(
+        cosign=_cosign(),
+        node=_tool("node", "Install Node.js 20 or newer."),
+        node_modules=_node_modules(),
+    )
+
+
+def cache_folder() -> Path:
+    """Where built clients are kept: outside the repository, shared by all clones."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "onnx-provenance"
+
+
+def _cosign() -> Path:
+    pins = HERE / "go"
+
+    def build(folder: Path) -> None:
+        go = _tool("go", "Install Go 1.26 or newer: cosign is built from its module.")
+        flags = f"-X {VERSION_VARIABLE}={COSIGN_VERSION}"
+        command: list[str | Path] = [go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
+        command += ["-ldflags", flags]
+        _run([*command, "-o", folder / "cosign", COSIGN_PACKAGE], pins)
+
+    pinned = (pins / "go.mod", pins / "go.sum")
+    return cached(f"cosign-{COSIGN_VERSION}", pinned, build) / "cosign"
+
+
+def _node_modules() -> Path:
+    pins = HERE / "node"
+    files = (pins / "package.json", pins / "package-lock.json")
+
+    def build(folder: Path) -> None:
+        npm = _tool("npm", "Install npm, which comes with Node.js.")
+        for file in files:
+            shutil.copy(file, folder)
+        _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+
+    return cached(f"sigstore-js-{SIGSTORE_JS_VERSION}", files, build) / "node_modules"
+
+
+def cached(name: str, pinned: Sequence[Path], build: Callable[[Path], None]) -> Path:
+    """The folder of the cache for `name` as pinned by these files; one builder at a time.
+
+    Where it is not there yet `build` makes it, in a folder that is moved into place afterwards.
+    """
+    name = f"{name}-{_digest(*pinned)}"
+    place = cache_folder() / name
+    if place.is_dir():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(place.with_name(f".{name}.lock")):
+        if place.is_dir():
+            return place
+        _say(f"building {name}, once for this machine")
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=place.parent) as folder:
+            new = Path(folder) / name
+            new.mkdir()
+            build(new)
+            new.rename(place)
+    return place
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _tool(name: str, advice: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        raise PeerError(
+            f"`{name}` is not on PATH, and the interoperability tests need it. {advice}"
+        )
+    return Path(found)
+
+
+def _run(command: list[str | Path], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, stdout=sys.stderr, check=False)
+    if done.returncode != 0:
+        shown = " ".join(map(str, command))
+        raise PeerError(f"exit {done.returncode} from: {shown}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _digest(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def main() -> int:
+    """Build what is missing and say where everything is; the exit status."""
+    try:
+        peers = prepare()
+    except PeerError as e:
+        _say(f"error: {e}")
+        return 1
+    _say(f"cosign {COSIGN_VERSION}: {peers.cosign}")
+    _say(f"sigstore-js {SIGSTORE_JS_VERSION}: {peers.node_modules}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A released registry, and every claim that its bundles make about a file.
+
+The bundles are read here with `json` and `base64` alone: these tests judge what is on disk, not
+what `provenance` thinks of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives import serialization
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
+SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
+SLSA_SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
+
+CONFIGURATION: Final = """\
+registry = "model/registry.json"
+
+[[trust.key]]
+path = "release.pub"
+"""
+DEFERRAL: Final = """
+[[deferral]]
+rule = "SID402"
+rows = ["fr_regressor_v2_ensemble_v1_seed*"]
+reason = "sidecars describe the former [batch, 14] production weights until the one-shot retrain"
+reference = "ADR-1105"
+"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One subject of one bundle: this file, under this predicate type."""
+
+    bundle: Path
+    file: Path
+    predicate_type: str
+
+    def __str__(self) -> str:
+        return f"{self.bundle.name} over {self.file.name}"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A registry with its bundles, and the public key that they verify with."""
+
+    root: Path
+    public_key: Path
+
+    @property
+    def registry(self) -> Path:
+        """The registry file."""
+        return self.root / "model" / "registry.json"
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The registry's rows."""
+        rows: list[dict[str, Any]] = json.loads(self.registry.read_bytes())["models"]
+        return rows
+
+    @property
+    def bundles(self) -> list[Path]:
+        """Every bundle, in the order of their names."""
+        return sorted((self.root / "bundles").glob("*.sigstore.json"))
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Every subject of every bundle. Each subject is a file that is there."""
+        claims = []
+        for bundle in self.bundles:
+            statement = statement_of(bundle)
+            for subject in statement["subject"]:
+                file = self.registry.parent / subject["name"]
+                assert file.is_file(), f"{bundle.name} signs {subject['name']}, which is not there"
+                claims.append(Claim(bundle, file, statement["predicateType"]))
+        return claims
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The public key by its hint, in base64 of its DER."""
+        return {hint_of(self.public_key): base64.b64encode(der_of(self.public_key)).decode()}
+
+
+def payload_of(bundle: Path) -> bytes:
+    """The payload of a DSSE bundle."""
+    return base64.b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"])
+
+
+def statement_of(bundle: Path) -> dict[str, Any]:
+    """The statement of a DSSE bundle."""
+    statement: dict[str, Any] = json.loads(payload_of(bundle))
+    return statement
+
+
+def der_of(public_key: Path) -> bytes:
+    """The DER SubjectPublicKeyInfo of a PEM public key."""
+    return serialization.load_pem_public_key(public_key.read_bytes()).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def hint_of(public_key: Path) -> str:
+    """How a bundle names a public key: base64 of the SHA-256 of its DER."""
+    return base64.b64encode(hashlib.sha256(der_of(public_key)).digest()).decode()
+
+
+def with_one_byte_changed(file: Path, folder: Path) -> Path:
+    """A copy of `file` in `folder`, whose middle byte differs in one bit."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy = folder / file.name
+    copy.write_bytes(data)
+    return copy
+
+
+def with_one_payload_byte_changed(bundle: Path, folder: Path) -> Path:
+    """A copy of a DSSE bundle in `folder`, in whose payload one letter differs in its case.
+
+    It is the last letter of a digest, name or value, so that the statement still parses: only the
+    signature can tell.
+    """
+    value = json.loads(bundle.read_bytes())
+    payload = bytearray(base64.b64decode(value["dsseEnvelope"]["payload"]))
+    position = max(i for i, byte in enumerate(payload) if chr(byte).isalpha())
+    payload[position] ^= 0x20
+    value["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+    copy = folder / bundle.name
+    copy.write_text(json.dumps(value), "utf-8")
+    return copy
+
+
+def provenance(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `provenance` in `folder` as a user would."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("provenance"), *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which nobody reaches the network: every proxy is a closed port."""
+    closed = dict.fromkeys(
+        ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+        "http://127.0.0.1:9",
+    )
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COSIGN_", "SIGSTORE_", "PROVENANCE_")) and name != "NO_PROXY"
+    }
+    return kept | closed | dict(extra or {})
+
+
+def make_release(root: Path, *, production: bool) -> Release:
+    """Release a copy of `model/` below `root` with a fresh key.
+
+    With `production`, the ensemble is trained first, so that each seed has an attestation and
+    nothing is deferred.
+    """
+    model = root / "model"
+    shutil.copytree(REPOSITORY / "model", model, ignore=shutil.ignore_patterns("__pycache__"))
+    configuration = CONFIGURATION
+    if production:
+        exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
+        subprocess.run(exporter, check=True, capture_output=True)
+    else:
+        configuration += DEFERRAL
+    (root / "provenance.toml").write_text(configuration, "utf-8")
+    for arguments in (["keygen", "release"], ["release", "--signer", "file:release.key"]):
+        done = provenance(root, *arguments)
+        assert done.returncode == 0, f"provenance {arguments[0]}:\n{done.stdout}{done.stderr}"
+    return Release(root, root / "release.pub")
+
+
+def committed_release() -> Release:
+    """The reference registry of this repository, with the bundles that are committed."""
+    return Release(REPOSITORY, REPOSITORY / "bundles" / "release.pub")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue of rules, and the page of each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from provenance.gate.rules import BY_CODE, CATALOGUE
+from provenance.output import catalogue
+from provenance.output.text import Style
+
+HEADINGS = ["## What it does", "## Why it matters", "## Example", "## How to fix"]
+
+
+@pytest.mark.parametrize("rule", CATALOGUE, ids=lambda r: r.code)
+def test_every_rule_has_a_page_of_one_form(rule: Any) -> None:
+    page = catalogue.page(rule)
+    assert page.startswith(f"# {rule.code} {rule.slug}\n\n{catalogue.summary(rule)}\n")
+    assert re.findall(r"^## .*$", page, re.MULTILINE) == HEADINGS
+    assert catalogue.summary(rule).endswith(".")
+
+
+def test_codes_and_slugs_are_unique_and_well_formed() -> None:
+    assert len(BY_CODE) == len(CATALOGUE) == len({r.slug for r in CATALOGUE})
+    for rule in CATALOGUE:
+        assert re.fullmatch(r"(REG1|LIC2|ART3|SID4|SIG6|ATT7|DEF9)\d\d", rule.code)
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.slug)
+
+
+@pytest.mark.parametrize("family", ["SIG", "ATT", "DEF"])
+def test_rules_about_signatures_and_deferrals_cannot_be_deferred(family: str) -> None:
+    assert not any(r.deferrable for r in CATALOGUE if r.code.startswith(family))
+
+
+@pytest.mark.parametrize("code", ["ART302", "ART306", "LIC201", "LIC202", "LIC203", "SID404"])
+def test_rules_about_digests_and_lost_licenses_cannot_be_deferred(code: str) -> None:
+    assert not BY_CODE[code].deferrable
+
+
+def test_the_listing_marks_what_can_be_deferred() -> None:
+    listing = catalogue.listing(CATALOGUE, Style())
+    assert re.search(r"^SID402\* sidecar-stale", listing, re.MULTILINE)
+    assert re.search(r"^ART302  digest-mismatch", listing, re.MULTILINE)
+    assert re.search(r"^SID406 .*\(warning\)$", listing, re.MULTILINE)
+
+
+def test_a_page_says_which_commands_judge_the_rule() -> None:
+    assert "Judged by: `provenance verify`." in catalogue.page(BY_CODE["SIG603"])
+    assert "`provenance check` and" in catalogue.page(BY_CODE["LIC201"])
+    assert "It cannot be deferred" in catalogue.page(BY_CODE["LIC201"])
+
+
+def test_on_a_terminal_the_page_is_rendered() -> None:
+    rendered = catalogue.page_for_terminal(BY_CODE["SID402"], Style(colour=True, width=80))
+    assert "\x1b[" in rendered
+    assert "## What it does" not in rendered
+    assert catalogue.page_for_terminal(BY_CODE["SID402"], Style()) == catalogue.page(
+        BY_CODE["SID402"]
+    )
+
+
+def test_as_json_the_catalogue_is_whole() -> None:
+    rules = catalogue.as_json(CATALOGUE)["rules"]
+    assert [r["code"] for r in rules] == [r.code for r in CATALOGUE]
+    assert all(r["text"] and r["summary"] for r in rules)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a bundle says, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provenance.attestations import predicates
+from provenance.errors import InputError
+from provenance.journeys.inspect import Inspection, inspect
+from provenance.output import statement
+from provenance.output.text import Style
+from tests.artifacts.test_strict_json import values
+from tests.support.cases import dsse_bundle, message_bundle
+from tests.support.keys import KeyPair
+from tests.support.repository import Repository, sha256
+
+
+def text(result: Inspection) -> str:
+    return statement.render(result, Style())
+
+
+@pytest.fixture
+def released(repository: Repository) -> Path:
+    """The bundles of a released ensemble with a deferral."""
+    repository.add_ensemble()
+    repository.add_sidecar(repository.add("stale"), sha256="0" * 64)
+    repository.defer("SID402", ["stale"])
+    repository.released()
+    return repository.root / "bundles"
+
+
+def test_a_row_bundle_says_the_row_its_sidecar_and_its_deferrals(released: Path) -> None:
+    shown = text(inspect(released / "stale.onnx.sigstore.json"))
+    for part in (
+        "signed by the key with sha256 ",
+        "the signature is not judged here",
+        "a registry row, with all of its model files",
+        "of: 1 file",
+        "  license: MIT",
+        "sidecar: stale.json",
+        f"describes: {'0' * 64}",
+        "deferred SID402: a test (ADR-1105)",
+    ):
+        assert part in shown
+
+
+def test_a_seed_attestation_says_what_the_seed_was_made_from(released: Path) -> None:
+    shown = text(inspect(released / "ens_seed1.onnx.provenance.sigstore.json"))
+    for part in (
+        "seed: 1",
+        "  num_codecs: 6",
+        "made from: corpus/clips.jsonl",
+        "made from: ens.json",
+        "with: ens_seed1.json",
+        "with: ens_seed_flip_PROMOTE.json",
+    ):
+        assert part in shown
+
+
+def test_a_summary_says_what_passed_and_what_was_deferred(released: Path) -> None:
+    shown = text(inspect(released / "registry.json.vsa.sigstore.json"))
+    assert "result: PASSED" in shown
+    assert "deferred findings: 1" in shown
+    assert "from: 5 bundles" in shown
+
+
+def test_a_plain_signature_says_what_it_does_not_bind(tmp_path: Path, key: KeyPair) -> None:
+    path = tmp_path / "m.sigstore.json"
+    path.write_text(json.dumps(message_bundle(b"content", key)))
+    shown = text(inspect(path))
+    assert f"signs the bytes of a file (sha256 {sha256(b'content')})" in shown
+    assert "binds no name, license, external data or sidecar" in shown
+    path.write_text(json.dumps(message_bundle(b"content", key, digest=False)))
+    assert "not stated" in text(inspect(path))
+
+
+def test_a_certificate_and_an_odd_hint_are_said(tmp_path: Path, key: KeyPair) -> None:
+    path = tmp_path / "m.sigstore.json"
+    value = message_bundle(b"content", key)
+    value["verificationMaterial"] = {"certificate": {"rawBytes": "AAAA"}}
+    path.write_text(json.dumps(value))
+    assert "signed with a certificate" in text(inspect(path))
+    for hint in ("mine\x1b[2J", "AAAA", "%"):
+        value["verificationMaterial"] = {"publicKey": {"hint": hint}}
+        path.write_text(json.dumps(value))
+        shown = text(inspect(path))
+        assert "signed by a key named" in shown
+        assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "is empty"), ("{}", "mediaType is null"), ("[1]", "holds an array")],
+)
+def test_what_is_no_bundle_is_an_error(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "m.sigstore.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        inspect(path)
+
+
+def test_a_bundle_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        inspect(tmp_path / "none.sigstore.json")
+
+
+MEMBERS = [
+    *("row", "sidecars", "deferrals", "name", "policy", "inputAttestations"),
+    *("buildDefinition", "externalParameters", "trainingRecipe", "resolvedDependencies"),
+    *("runDetails", "byproducts"),
+]
+hostile_values = st.recursive(
+    st.none() | st.integers() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(MEMBERS),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    predicate_type=st.sampled_from([*predicates.SCHEMAS, "https://example.org/\x1b[2J"]),
+    predicate=st.dictionaries(st.text(max_size=4), values, max_size=2)
+    | hostile_values.filter(lambda v: isinstance(v, dict)),
+)
+def test_no_predicate_whatever_breaks_the_page_or_the_terminal(
+    tmp_path: Path, key: KeyPair, predicate_type: str, predicate: Any
+) -> None:
+    payload = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "m\n\x1b.onnx", "digest": {"sha256": "a" * 64}}],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    }
+    path = tmp_path / "m.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(payload).encode(), key)))
+    result = inspect(path)
+    assert all(c.isprintable() for c in text(result).replace("\n", ""))
+    assert json.dumps(statement.as_json(result))

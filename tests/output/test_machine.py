@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frozen JSON of a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from provenance.output import machine
+from tests.support.repository import Repository
+
+SCHEMA = json.loads(
+    resources.files("provenance.schemas").joinpath("report.schema.json").read_text()
+)
+
+
+def valid(report: Any) -> Any:
+    value = json.loads(machine.render(machine.report(report)))
+    Draft202012Validator(SCHEMA).validate(value)
+    return value
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def fails(repository: Repository) -> Any:
+    repository.add_sidecar(repository.add(license=5, opset=18), sha256="0" * 64)
+    repository.rows.append({"own": 1})
+    return repository.save().check()
+
+
+def defers(repository: Repository) -> Any:
+    repository.add_sidecar(repository.add(), sha256="0" * 64)
+    repository.defer("SID402", ["m"])
+    return repository.save().check()
+
+
+def verifies(repository: Repository) -> Any:
+    repository.add_ensemble()
+    return repository.released().verify()
+
+
+def releases(repository: Repository) -> Any:
+    repository.add()
+    return repository.save().release()
+
+
+def is_empty(repository: Repository) -> Any:
+    return repository.save().check()
+
+
+@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, is_empty])
+def test_every_report_fits_the_schema(
+    repository: Repository, journey: Callable[[Repository], Any]
+) -> None:
+    assert valid(journey(repository))["version"] == 1
+
+
+def test_a_finding_says_where_it_is_and_what_to_do(repository: Repository) -> None:
+    repository.add(opset=18)
+    (finding,) = valid(repository.save().check())["findings"]
+    assert finding == {
+        "code": "ART310",
+        "slug": "opset-mismatch",
+        "severity": "error",
+        "row": "m",
+        "path": "model/registry.json",
+        "line": 8,
+        "column": 16,
+        "about": "model/registry.json",
+        "message": "`opset` is 18; m.onnx imports opset 17",
+        "help": 'Write "opset": 17.',
+        "deferred": None,
+    }
+
+
+def test_the_schema_refuses_a_report_that_lacks_a_field(repository: Repository) -> None:
+    repository.add()
+    value = valid(repository.save().check())
+    for field in SCHEMA["required"]:
+        less = {k: v for k, v in value.items() if k != field}
+        assert not Draft202012Validator(SCHEMA).is_valid(less)
+
+
+def test_the_text_is_ascii_whatever_was_read(repository: Repository) -> None:
+    repository.add("é\u202e\x1b", onnx="m.onnx")
+    text = machine.render(machine.report(repository.save().check()))
+    assert text.isascii()
+    assert json.loads(text)["rows"][0]["id"] == "é\u202e\x1b"

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole small repositories with a registry, for tests that need more than a fixed case."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.keys import KeyPair
+from tests.support.models import CODECS, External, data, model
+
+SUFFIX = ".sigstore.json"
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of `content`, lower-case hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Repository:
+    """A repository with a configuration and a registry in `model/`.
+
+    Build it up, then `save()`. Rows are plain dicts that a test may change before saving.
+    """
+
+    root: Path
+    key: KeyPair | None = None
+    folder: str = "model"
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    deferrals: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def models(self) -> Path:
+        """The registry's folder."""
+        return self.root / self.folder
+
+    @property
+    def registry(self) -> Path:
+        """The registry."""
+        return self.models / "registry.json"
+
+    def path(self, name: str) -> Path:
+        """A file beside the registry."""
+        return self.models / name
+
+    def write(self, name: str, content: bytes | str | dict[str, Any]) -> Path:
+        """Write a file beside the registry; a dict as JSON."""
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, dict):
+            content = json.dumps(content, indent=2) + "\n"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def add(
+        self, id: str = "m", content: bytes | None = None, *, onnx: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """Add a model and its row: smoke and complete, unless `fields` say otherwise."""
+        name = onnx or f"{id}.onnx"
+        content = model(salt=len(self.rows)) if content is None else content
+        self.write(name, content)
+        row = {
+            "id": id,
+            "kind": "fr",
+            "onnx": name,
+            "opset": 17,
+            "sha256": sha256(content),
+            "license": "MIT",
+            "license_url": "https://example.org/LICENSE",
+            "sigstore_bundle": f"../bundles/{name}{SUFFIX}",
+            "smoke": True,
+        } | fields
+        self.rows.append(row)
+        return row
+
+    def add_external(self, id: str = "ext", **fields: Any) -> dict[str, Any]:
+        """Add a model whose weights are in `<id>.onnx.data`, covered by a digest."""
+        weights = data(24, salt=len(self.rows))
+        self.write(f"{id}.onnx.data", weights)
+        content = model(salt=len(self.rows), external=External(f"{id}.onnx.data"))
+        covered = {f"{id}.onnx.data": sha256(weights)}
+        return self.add(id, content, **({"external_data_sha256": covered} | fields))
+
+    def add_int8(self, id: str = "q", **fields: Any) -> dict[str, Any]:
+        """Add a model with an int8 variant."""
+        content = model(salt=200 + len(self.rows))
+        self.write(f"{id}.int8.onnx", content)
+        return self.add(id, **({"quant_mode": "dynamic", "int8_sha256": sha256(content)} | fields))
+
+    def add_sidecar(self, row: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """Write the sidecar of a row: fresh, and of the width of its model."""
+        stem = str(row["onnx"]).removesuffix(".onnx")
+        sidecar = {
+            "id": row["id"],
+            "kind": row["kind"],
+            "feature_order": [f"f{i}" for i in range(6)],
+            "input_names": ["features"],
+            "sha256": row["sha256"],
+        } | fields
+        self.write(f"{stem}.json", sidecar)
+        return sidecar
+
+    def add_ensemble(
+        self, id: str = "ens", seeds: int = 2, *, smoke: bool = True, **sidecar_fields: Any
+    ) -> list[dict[str, Any]]:
+        """Add an ensemble: seeds with fresh sidecars, the manifest, and the gate verdict."""
+        rows = []
+        for seed in range(seeds):
+            inputs = [("features", 6), ("codec_onehot", len(CODECS))]
+            row = self.add(f"{id}_seed{seed}", model(inputs=inputs, salt=50 + seed), smoke=smoke)
+            self.add_sidecar(
+                row,
+                **{
+                    "input_names": ["features", "codec_onehot"],
+                    "ensemble_id": id,
+                    "seed": seed,
+                    "encoder_vocab": list(CODECS),
+                    "codec_block_layout": [f"encoder_onehot[{c}]" for c in CODECS],
+                    "training_recipe": {"num_codecs": len(CODECS), "epochs": 1},
+                    "corpus": {"path": "corpus/clips.jsonl", "sha256": sha256(b"corpus")},
+                    "gate": {"verdict": "PROMOTE"},
+                }
+                | sidecar_fields,
+            )
+            rows.append(row)
+        members = [
+            {"id": r["id"], "onnx": r["onnx"], "seed": i, "sha256": r["sha256"]}
+            for i, r in enumerate(rows)
+        ]
+        self.write(f"{id}.json", {"id": id, "codec_vocab": list(CODECS), "members": members})
+        self.write(
+            f"{id}_seed_flip_PROMOTE.json",
+            {"ensemble_id": id, "gate": {"mean_plcc": 0.99}, "verdict": "PROMOTE"},
+        )
+        return rows
+
+    def defer(self, rule: str, rows: list[str], **fields: Any) -> None:
+        """Declare a deferral."""
+        explained = {"reason": "a test", "reference": "ADR-1105"}
+        self.deferrals.append({"rule": rule, "rows": rows} | explained | fields)
+
+    def save(self) -> Repository:
+        """Write the registry and the configuration."""
+        self.models.mkdir(parents=True, exist_ok=True)
+        (self.root / "bundles").mkdir(exist_ok=True)
+        text = json.dumps({"schema_version": 1, "models": self.rows}, indent=2) + "\n"
+        self.registry.write_text(text, "utf-8")
+        lines = [f'registry = "{self.folder}/registry.json"']
+        if self.key is not None:
+            (self.root / "release.pub").write_bytes(self.key.public.read_bytes())
+            lines += ["[[trust.key]]", 'path = "release.pub"']
+        for deferral in self.deferrals:
+            lines.append("[[deferral]]")
+            # JSON's strings and lists of strings are TOML's; dates are written as they print.
+            lines += [
+                f"{k} = {json.dumps(v) if isinstance(v, str | list) else v}"
+                for k, v in deferral.items()
+            ]
+        (self.root / "provenance.toml").write_text("\n".join(lines) + "\n", "utf-8")
+        return self
+
+    def edit_registry(self, old: str, new: str) -> None:
+        """Replace the one occurrence of `old` in the registry's text."""
+        replace_once(self.registry, old, new)
+
+    @property
+    def config(self) -> Any:
+        """The configuration as the package reads it."""
+        from provenance import load_config
+
+        return load_config(self.root)
+
+    def check(self, *rows: str) -> Any:
+        """The report of `check`."""
+        from provenance import check
+
+        return check(self.config, rows=rows)
+
+    def verify(self, *rows: str) -> Any:
+        """The report of `verify`."""
+        from provenance import verify
+
+        return verify(self.config, rows=rows)
+
+    def release(self) -> Any:
+        """The report of `release`, with the repository's key."""
+        from provenance import open_signer, release
+
+        assert self.key is not None, "a repository without a key cannot be released"
+        return release(self.config, open_signer(self.key.signer))
+
+    def released(self) -> Repository:
+        """The same repository, saved and released."""
+        self.save()
+        report = self.release()
+        assert report.exit_code == 0, [(f.code, f.message) for f in report.failing]
+        return self
+
+
+def full_repository(root: Path, key: KeyPair | None = None) -> Repository:
+    """A repository with one of everything: plain, external data, int8, sidecars, an ensemble."""
+    repository = Repository(root, key)
+    repository.add_sidecar(repository.add("plain", smoke=False))
+    repository.add_external("ext")
+    repository.add_int8("q")
+    repository.add_ensemble("ens", 2)
+    return repository
+
+
+def codes(report: Any) -> list[str]:
+    """The codes of the findings that fail, sorted."""
+    return sorted(f.code for f in report.failing)
+
+
+def replace_once(path: Path, old: str, new: str) -> None:
+    """Replace the one occurrence of `old` in a UTF-8 file."""
+    text = path.read_text("utf-8")
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path.name}"
+    path.write_text(text.replace(old, new), "utf-8")
