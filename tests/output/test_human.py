@@ -24,7 +24,7 @@ def test_one_defect_in_many_rows_is_shown_once_with_the_rows(repository: Reposit
         repository.add(f"seed{seed}").pop("license")
     text = shown(repository.save().check())
     assert text.count("no `license`") == 1
-    assert "seed0 … 4" in text
+    assert "seed0…4" in text
     assert text.count("next:") == 1
     assert "5 errors in 5 of 5 rows" in text
 
