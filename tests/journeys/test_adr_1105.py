@@ -51,6 +51,11 @@ def test_a_replaced_seed_with_its_new_digest_in_the_row_is_not_the_signed_one(
     (model / f"{SEED0}.onnx").write_bytes((model / f"{SEED1}.onnx").read_bytes())
     other = json.loads(candidate.registry.read_text())["models"][1]["sha256"]
     candidate.edit_row(SEED0, lambda row: row.update(sha256=other))
+    assert codes(candidate.check()) == {(SEED0, "ENS504")}
+    manifest = model / f"{SEED0.removesuffix('_seed0')}.json"
+    value = json.loads(manifest.read_text())
+    value["members"][0]["sha256"] = other
+    manifest.write_text(json.dumps(value, indent=2) + "\n")
     assert candidate.check().exit_code == 0  # nothing but the signature can tell
     assert codes(candidate.verify()) >= {(SEED0, "SIG605")}
 
@@ -88,7 +93,7 @@ def test_a_hand_flip_with_a_stale_sidecar_is_refused_though_the_stale_sidecar_is
 ) -> None:
     candidate.edit_row(SEED0, lambda row: row.update(smoke=False))
     report = candidate.check()
-    assert codes(report) == {(SEED0, "SID404")}
+    assert codes(report) == {(SEED0, "SID404"), (None, "ENS509")}
 
 
 def test_a_stale_sidecar_without_a_deferral_stops_the_release(candidate: Workspace) -> None:
