@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -112,6 +114,18 @@ def test_another_folder_is_worked_in(full: Repository, tmp_path: Path) -> None:
     assert "not a folder" in missing.err
 
 
+def test_another_folder_is_worked_in_by_a_command_that_is_named_after_it(
+    full: Repository, tmp_path: Path
+) -> None:
+    assert run_cli("-C", full.root, "check", cwd=tmp_path).code == 0
+
+
+def test_a_folder_before_the_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = run_cli("-C", tmp_path / "none", "check", cwd=tmp_path)
+    assert result.code == 2
+    assert "does not exist" in result.err
+
+
 def test_another_configuration_is_used(full: Repository, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('registry = "model/registry.json"\n')
@@ -181,6 +195,35 @@ def test_a_reader_that_goes_away_is_no_traceback(full: Repository) -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_output_that_nobody_takes_any_more_ends_without_a_word(tmp_path: Path) -> None:
+    import click
+
+    from provenance.cli.exits import run
+
+    @click.command()
+    def gone() -> None:
+        raise BrokenPipeError
+
+    with (tmp_path / "out").open("w") as out, contextlib.redirect_stdout(out):
+        with pytest.raises(SystemExit) as raised, mock.patch.object(sys, "argv", ["provenance"]):
+            run(gone)
+        print("what was still buffered", file=out)
+    assert raised.value.code == 2
+    assert (tmp_path / "out").read_text() == ""
+
+
+@pytest.mark.xfail(reason="click itself exits with 1, the code of findings", strict=True)
+def test_a_reader_that_has_gone_is_not_a_finding(full: Repository) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "provenance", "check"]
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.PIPE, cwd=full.root, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, b"")
 
 
 def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
