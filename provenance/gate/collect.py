@@ -336,11 +336,14 @@ class _Collector:
         path = self._path(named)
         # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
         # leads elsewhere than its text says, and they would read another file than this one.
-        seen = os.path.realpath(self._root.root / self._registry.folder / named)
-        if paths.unsafe_reason(named) is None and seen != os.path.realpath(self._root.root / path):
+        if paths.unsafe_reason(named) is None and self._leads_elsewhere(named, path):
             trouble = FileError(Trouble.UNSAFE, path, f"{named!r} climbs with '..' behind a link")
             return BundleEvidence(path, self._registry.name_of(path), trouble=trouble)
         return self.bundle(path)
+
+    def _leads_elsewhere(self, named: str, path: str) -> bool:
+        seen = os.path.realpath(self._root.root / self._registry.folder / named)
+        return seen != os.path.realpath(self._root.root / path)
 
     def _path(self, name: str) -> str:
         return self._registry.absolute(name)

@@ -178,7 +178,7 @@ def _outcome(report: Report, style: Style) -> str:
             lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")
         case Verdict.NOTHING:
             nothing = report.notes[-1] if report.notes else "the registry has no rows"
-            lines.append(f"{style.error('NOTHING')}: {printable(nothing)}")
+            lines.append(f"{style.error('NOTHING TO VERIFY')}: {printable(nothing)}")
         case Verdict.FAILED:
             rows = (
                 f" in {len(failed_rows)} of {count(len(report.rows), 'row')}" if failed_rows else ""

@@ -32,7 +32,7 @@ def test_one_defect_in_many_rows_is_shown_once_with_the_rows(repository: Reposit
 def test_names_are_joined_only_where_they_follow_each_other() -> None:
     names = ["a1", "a2", "a3", "b7", "b9", "c", "d1", "d2"]
     assert list(human._names(names)) == [
-        "a1 … 3",
+        "a1…3",
         "b7",
         "b9",
         "c",
@@ -63,7 +63,7 @@ def test_what_is_deferred_is_shown_with_its_reason(repository: Repository) -> No
     report = repository.save().check()
     text = shown(report)
     assert "deferred SID402" in text
-    assert "seed0 … 2" in text
+    assert "seed0…2" in text
     assert "because until the retrain (ADR-1105, until 9999-12-31)" in text
     assert "3 deferred (ADR-1105)" in text.splitlines()[-1]
     assert "describes other bytes" not in text
