@@ -39,8 +39,9 @@ from tests.support.repository import SUFFIX, Repository, codes, replace_once, sh
 
 SEED0 = SEEDS[0]
 MANIFEST = "fr_regressor_v2_ensemble_v1.json"
-PATIENCE = 20.0
-"""Seconds after which a hostile file has made the tool hang: a guard, not a measurement."""
+PATIENCE = 90.0
+"""Seconds after which a hostile file has made the tool hang: a guard that has to hold under the
+tracing of coverage on a busy machine, not a measurement."""
 
 
 def verified_row(repository: Repository, row: str = "m") -> list[tuple[str, str | None]]:
@@ -416,7 +417,6 @@ def test_a_document_whose_name_is_no_text_is_no_traceback(
             assert (result.out + result.err).encode("utf-8")
 
 
-@pytest.mark.xfail(reason="such a document is left out of the evidence", strict=True)
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_a_document_whose_name_is_no_text_is_not_passed_over(
     one_row: Repository, kind: str
@@ -589,13 +589,12 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("format", ["human", "json"])
 @pytest.mark.parametrize(("text", "code", "message"), ROWS.values(), ids=list(ROWS))
 def test_a_registry_that_is_made_to_keep_its_reader_busy_has_a_clear_result_soon(
-    repository: Repository, text: str, code: int, message: str, format: str
+    repository: Repository, text: str, code: int, message: str
 ) -> None:
     repository.save().registry.write_text(text)
-    result = run_cli("check", "--format", format, cwd=repository.root, deadline=PATIENCE)
+    result = run_cli("check", cwd=repository.root, deadline=PATIENCE)
     assert message in said(result, code)
 
 
@@ -746,7 +745,6 @@ def test_a_bundle_path_that_climbs_behind_a_link_is_not_verified(
     assert verified_row(behind_a_link) == [("SIG602", "m")]
 
 
-@pytest.mark.xfail(reason="it writes the bundle, which `verify` then refuses", strict=True)
 @pytest.mark.parametrize("command", ["sign", "release"])
 def test_a_bundle_path_that_climbs_behind_a_link_is_not_written(
     behind_a_link: Repository, key: KeyPair, command: str
@@ -859,7 +857,6 @@ def test_a_path_cannot_move_the_cursor_of_whoever_has_two_registries(tmp_path: P
     assert all(c.isprintable() for c in shown.replace("\n", ""))
 
 
-@pytest.mark.xfail(reason="the path cannot be written into the configuration", strict=True)
 def test_a_registry_whose_path_is_no_text_is_an_error_of_init(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"mod\xff")
     folder.mkdir()
