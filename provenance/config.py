@@ -121,6 +121,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     Raises:
         InputError: None is found, or it cannot be read or understood.
     """
+    start = Path(os.path.realpath(start))
     if explicit is not None:
         found = _read(explicit, start)
         if found is None:

@@ -34,7 +34,7 @@ ONNX = 2048 * MIB
 ONNX_STRUCTURE = 16 * MIB
 """What is parsed of an ONNX file: opsets, inputs, outputs, names and places of tensors."""
 
-ONNX_FIELDS = 2_000_000
+ONNX_FIELDS = 1_000_000
 """Fields of an ONNX file that are walked one by one: nodes and tensors, a few seconds."""
 
 EXTERNAL_FILES = 10_000

@@ -172,42 +172,46 @@ class SourceMap:
         open_values: list[_Open] = []
         key: str | None = None
         key_start: int | None = None
+        too_deep = 0
 
-        def place() -> tuple[JsonPath, int | None]:
-            if not open_values:
-                return (), None
-            parent = open_values[-1]
-            step = parent.next_index if key is None else key
-            return (*parent.member_path, step), key_start
-
-        def record(member: Member) -> None:
-            in_array = member.key_start is None and self.text[member.start] not in "{["
-            if len(member.path) > _DEPTH or in_array or len(members) >= _MEMBERS:
-                return
-            if member.path in members:
+        def record(path: JsonPath, key_at: int | None, start: int, end: int) -> None:
+            member = Member(path, key_at, start, end)
+            if path in members:
                 duplicates.append(member)
-            members[member.path] = member
+            members[path] = member
 
-        for token in _TOKEN.finditer(self.text):
+        for count, token in enumerate(_TOKEN.finditer(self.text)):
             kind = token.lastgroup
-            start, end = token.span(kind) if kind else token.span()
-            if kind == "open":
-                path, at = place()
-                open_values.append(_Open(path, at, start, self.text[start] == "["))
+            if too_deep:
+                too_deep += (kind == "open") - (kind == "close")
+            elif kind == "open":
+                if len(open_values) > _DEPTH:
+                    too_deep = 1
+                    continue
+                path: JsonPath = ()
+                if open_values:
+                    parent = open_values[-1]
+                    path = (*parent.path, parent.next_index if key is None else key)
+                is_array = token.group() == "["
+                open_values.append(_Open(path, key_start, token.start(), is_array))
                 key = key_start = None
             elif kind == "close":
                 done = open_values.pop()
-                record(Member(done.member_path, done.key_start, done.start, end))
+                record(done.path, done.key_start, done.start, token.end())
+            elif kind == "between":
+                if open_values and open_values[-1].is_array:
+                    open_values[-1].next_index += token.group().count(",")
+            elif kind == "string":
+                if key is not None and open_values:
+                    record((*open_values[-1].path, key), key_start, token.start(), token.end())
                 key = key_start = None
-            elif kind == "comma":
-                open_values[-1].next_index += 1
-                key = key_start = None
-            elif kind == "key":
-                raw = token.group("key")
-                key, key_start = json.loads(raw), start
-            else:
-                path, at = place()
-                record(Member(path, at, start, end))
+            else:  # a key, perhaps with its number, true, false or null
+                key, key_start = json.loads(token.group("key")), token.start("key")
+                if kind == "scalar":
+                    record((*open_values[-1].path, key), key_start, *token.span("scalar"))
+                    key = key_start = None
+            if count > _TOKENS:
+                break  # what stands beyond is reported without its place
         return members, _outermost(duplicates)
 
 
@@ -222,7 +226,7 @@ def _outermost(duplicates: list[Member]) -> tuple[Member, ...]:
 
 @dataclass(slots=True)
 class _Open:
-    member_path: JsonPath
+    path: JsonPath
     key_start: int | None
     start: int
     is_array: bool
@@ -232,12 +236,13 @@ class _Open:
 # Runs only over text that json.loads has accepted, so it needs to recognise, not to validate.
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _TOKEN = re.compile(
-    rf"(?P<open>[\[{{])|(?P<close>[\]}}])|(?P<comma>,)|(?P<key>{_STRING})(?=[ \t\r\n]*+:)"
-    rf"|(?P<string>{_STRING})|(?P<scalar>[^\s,:\[\]{{}}\"]++)"
+    rf"(?P<open>[\[{{])|(?P<close>[\]}}])"
+    rf'|(?P<key>{_STRING})[ \t\r\n]*+:[ \t\r\n]*+(?P<scalar>[^\s,\[\]{{}}"]++)?'
+    rf'|(?P<string>{_STRING})|(?P<between>[^\[\]{{}}"]++)'
 )
-_DIGITS_OF_DOUBLE = 308
 _DEPTH = 4  # "models", a row, "external_data_sha256", a name
-_MEMBERS = 2_000_000
+_TOKENS = 2_500_000  # 100,000 rows
+_DIGITS_OF_DOUBLE = 308
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 

@@ -70,7 +70,13 @@ class Session:
     def emit(self, text: str) -> None:
         """Write the result: to standard output, or to the file of --output."""
         if self.output is None:
-            click.echo(text, nl=False)
+            try:
+                click.echo(text, nl=False)
+                sys.stdout.flush()
+            except BrokenPipeError as e:
+                # Left to click, this would exit with 1, the code of findings.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise InputError("nobody reads standard output any more") from e
             return
         try:
             self.output.write_text(text, "utf-8")

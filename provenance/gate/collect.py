@@ -130,6 +130,7 @@ class _Collector:
         self._models: dict[str, ModelEvidence] = {}
         self.unreadable: dict[str, str] = {}
         self._sidecar_like: list[str] = []
+        self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row], progress: Progress) -> None:
         """Hash every model file of `rows` once, several at once: models, then their data."""
@@ -235,6 +236,8 @@ class _Collector:
                 data = self._root.read(path, limits.DOCUMENT)
                 value = parse_object(data)
             except (FileError, JsonError) as e:
+                if isinstance(e, FileError) and e.trouble in (Trouble.MISSING, Trouble.UNSAFE):
+                    self._nameless.append(path)  # it is listed, and no text may open it
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
                 continue
             text = decode(data)
@@ -270,7 +273,7 @@ class _Collector:
             return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
         strays = {p for p in beside if p not in known and claims(p)}
-        for path in sorted(strays | set(self._sidecar_like)):
+        for path in sorted(strays | {*self._sidecar_like, *self._nameless}):
             yield FileEvidence(path, self._registry.name_of(path))
 
     def stray_bundles(self, rows: tuple[RowEvidence, ...], summary: str) -> Iterator[str]:
@@ -336,11 +339,14 @@ class _Collector:
         path = self._path(named)
         # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
         # leads elsewhere than its text says, and they would read another file than this one.
-        seen = os.path.realpath(self._root.root / self._registry.folder / named)
-        if paths.unsafe_reason(named) is None and seen != os.path.realpath(self._root.root / path):
+        if paths.unsafe_reason(named) is None and self._leads_elsewhere(named, path):
             trouble = FileError(Trouble.UNSAFE, path, f"{named!r} climbs with '..' behind a link")
             return BundleEvidence(path, self._registry.name_of(path), trouble=trouble)
         return self.bundle(path)
+
+    def _leads_elsewhere(self, named: str, path: str) -> bool:
+        seen = os.path.realpath(self._root.root / self._registry.folder / named)
+        return seen != os.path.realpath(self._root.root / path)
 
     def _path(self, name: str) -> str:
         return self._registry.absolute(name)

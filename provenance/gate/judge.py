@@ -81,7 +81,12 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
         row = replace(row, int8=None, int8_sidecar=None)
         evidence = replace(evidence, rows=(row,))
     case = Case(evidence, trust, nowhere, today)
-    found = [f for rule in CATALOGUE if rule.of_one_file for f in rule.judge(case)]
+    found = [
+        replace(f, help=_consumer_help(f))
+        for rule in CATALOGUE
+        if rule.of_one_file
+        for f in rule.judge(case)
+    ]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += _unsigned_data(row)
@@ -90,7 +95,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
-    found = [replace(f, path=f.about, position=None, help=_consumer_help(f)) for f in found]
+    found = [replace(f, path=f.about, position=None) for f in found]
     result = replace(_row_result(case, row, found), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)

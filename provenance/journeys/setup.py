@@ -63,7 +63,9 @@ def init(folder: Path, registry: str | None = None) -> Initialised:
             help="Name one: provenance init --registry PATH",
         )
     path, rows = next(iter(found.items()))
-    keys = list(_public_keys(tree))
+    if not _is_text(path):
+        raise InputError(f"{path!r}: not UTF-8, so that no configuration can name it")
+    keys = [key for key in _public_keys(tree) if _is_text(key)]
     text = _template(path, keys, table="tool.provenance" if target.name == PYPROJECT else "")
     gap = "\n" if existing and not existing.endswith("\n\n") else ""
     writing.replace_file(tree, target.name, (existing + gap + text).encode("utf-8"))
@@ -109,6 +111,11 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 def _has_table(text: str, target: Path) -> bool:
     tool = parse_toml(text, str(target)).get("tool", {})
     return isinstance(tool, dict) and "provenance" in tool
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path that the file system gave can be written as UTF-8."""
+    return path.isascii() or not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def _registries(tree: Tree) -> Iterator[tuple[str, int]]:

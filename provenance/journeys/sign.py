@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from provenance.artifacts import digest, writing
-from provenance.artifacts.paths import Tree
+from provenance.artifacts.paths import Tree, Trouble
 from provenance.artifacts.strict_json import same
 from provenance.attestations import bundle as bundles
 from provenance.attestations.predicates import Described
@@ -97,6 +97,10 @@ def _make(
     report = judge(evidence, config, trust=None, today=today)
     if report.failing or not evidence.rows:
         return report
+    for row in evidence.rows:
+        trouble = row.bundle.trouble if row.bundle else None
+        if trouble is not None and trouble.trouble is Trouble.UNSAFE:
+            raise InputError(f"row {row.row.label}: cannot write the bundle: {trouble.message}")
     writing.clean(tree, _written_by(evidence))
     press = _Press(evidence, signer, {}, [])
     if Documents.ROWS in wanted:

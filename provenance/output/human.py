@@ -151,7 +151,7 @@ def _outcome(report: Report, style: Style) -> str:
     if report.trust is not None:
         lines.append(f"trust: {printable(report.trust.source)}")
         lines += [f"  key {printable(path)} (sha256 {sha})" for path, sha in report.trust.keys]
-    for note in report.notes:
+    for note in report.notes if report.verdict is not Verdict.NOTHING else ():
         lines.append(style.fill(f"note: {printable(note)}", 0, 6))
     if report.written or report.kept:
         lines.append(
@@ -177,8 +177,8 @@ def _outcome(report: Report, style: Style) -> str:
             head = style.good("OK")
             lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")
         case Verdict.NOTHING:
-            nothing = "the registry has no rows" if not report.notes else "see the note"
-            lines.append(f"{style.error('NOTHING TO VERIFY')}: {nothing}")
+            nothing = report.notes[-1] if report.notes else "the registry has no rows"
+            lines.append(f"{style.error('NOTHING TO VERIFY')}: {printable(nothing)}")
         case Verdict.FAILED:
             rows = (
                 f" in {len(failed_rows)} of {count(len(report.rows), 'row')}" if failed_rows else ""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import paths
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import FileError, Tree, Trouble, read_named_file
 from provenance.errors import InputError
 from tests.support.command import time_limit
 
@@ -275,3 +275,83 @@ def test_without_a_walk_by_descriptor_links_are_still_resolved_first(
     (tree.root / "link").symlink_to("../secret")
     assert tree.read("folder/file", 100) == b"inside"
     assert trouble(tree, "link").trouble is Trouble.UNSAFE
+
+
+@pytest.fixture
+def linked(tree: Tree) -> Tree:
+    """The same root, in which the links are the user's own and may lead out of it."""
+    return Tree.at(tree.root, confined=False)
+
+
+@pytest.mark.parametrize(
+    "leads_to", ["../secret", "{outside}/secret"], ids=["relative", "absolute"]
+)
+def test_a_link_that_the_user_made_may_leave_a_folder_that_is_not_confined(
+    linked: Tree, leads_to: str
+) -> None:
+    (linked.root / "link").symlink_to(leads_to.format(outside=linked.root.parent))
+    assert linked.read("link", 100) == b"outside"
+
+
+def test_a_folder_that_the_user_linked_is_entered_where_links_may_leave(linked: Tree) -> None:
+    (linked.root / "link").symlink_to("..")
+    assert linked.read("link/secret", 100) == b"outside"
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret", "folder/../../secret", "/etc/passwd", "a\0b", "..\\secret", ""]
+)
+def test_a_path_that_leaves_by_itself_is_refused_where_links_may_leave(
+    linked: Tree, path: str
+) -> None:
+    assert trouble(linked, path).trouble is Trouble.UNSAFE
+
+
+def test_a_fifo_behind_a_link_is_refused_where_links_may_leave(linked: Tree) -> None:
+    os.mkfifo(linked.root.parent / "fifo")
+    (linked.root / "link").symlink_to("../fifo")
+    with time_limit(5):
+        error = trouble(linked, "link")
+    assert error.trouble is Trouble.IRREGULAR
+
+
+def test_a_dangling_link_is_missing_where_links_may_leave(linked: Tree) -> None:
+    (linked.root / "link").symlink_to("../nowhere")
+    assert trouble(linked, "link").trouble is Trouble.MISSING
+
+
+def test_a_file_that_the_user_named_is_read_through_links(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("../secret")
+    assert read_named_file(tree.root / "link", 100) == b"outside"
+
+
+def named_trouble(path: Path, limit: int = 100) -> Trouble:
+    with pytest.raises(FileError) as raised:
+        read_named_file(path, limit)
+    return raised.value.trouble
+
+
+def test_a_named_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
+    assert read_named_file(tree.root / "folder" / "file", 6) == b"inside"
+
+
+def test_a_named_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
+    assert named_trouble(tree.root / "folder" / "file", 5) is Trouble.TOO_LARGE
+
+
+def test_a_named_file_that_is_not_there_is_missing(tree: Tree) -> None:
+    assert named_trouble(tree.root / "none") is Trouble.MISSING
+
+
+def test_a_named_folder_is_no_file(tree: Tree) -> None:
+    assert named_trouble(tree.root / "folder") is Trouble.IRREGULAR
+
+
+def test_a_named_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
+    os.mkfifo(tree.root / "fifo")
+    with time_limit(5):
+        assert named_trouble(tree.root / "fifo") is Trouble.IRREGULAR
+
+
+def test_a_named_file_with_a_nul_in_its_name_is_refused(tree: Tree) -> None:
+    assert named_trouble(tree.root / "a\0b") is Trouble.UNSAFE

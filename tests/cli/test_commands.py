@@ -112,6 +112,18 @@ def test_another_folder_is_worked_in(full: Repository, tmp_path: Path) -> None:
     assert "not a folder" in missing.err
 
 
+def test_another_folder_is_worked_in_by_a_command_that_is_named_after_it(
+    full: Repository, tmp_path: Path
+) -> None:
+    assert run_cli("-C", full.root, "check", cwd=tmp_path).code == 0
+
+
+def test_a_folder_before_the_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    result = run_cli("-C", tmp_path / "none", "check", cwd=tmp_path)
+    assert result.code == 2
+    assert "does not exist" in result.err
+
+
 def test_another_configuration_is_used(full: Repository, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('registry = "model/registry.json"\n')
@@ -181,6 +193,18 @@ def test_a_reader_that_goes_away_is_no_traceback(full: Repository) -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_reader_that_has_gone_is_not_a_finding(full: Repository) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "provenance", "check"]
+    with os.fdopen(writer, "w") as out:
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.PIPE, cwd=full.root, timeout=60, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"error: nobody reads standard output any more\n"
 
 
 def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

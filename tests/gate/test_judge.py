@@ -11,7 +11,7 @@ import pytest
 
 from provenance import check, verify
 from provenance.artifacts import digest
-from provenance.errors import InputError, UnavailableError
+from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.gate.collect import Progress, collect
 from provenance.gate.finding import Report, Severity, Verdict
 from provenance.gate.rules import CATALOGUE
@@ -255,3 +255,23 @@ def test_evidence_of_a_subset_is_not_whole(full: Repository) -> None:
     part = collect(tree, read, select=["ext"])
     assert [r.row.label for r in part.rows] == ["ext"]
     assert not part.whole
+
+
+def test_a_verified_report_is_what_a_caller_requires(full: Repository) -> None:
+    report = full.check()
+    assert report.require() is report
+
+
+def test_a_report_with_findings_is_not_what_a_caller_requires(full: Repository) -> None:
+    full.rows[0]["license"] = ""
+    report = full.save().check()
+    with pytest.raises(VerificationError, match=r"failed: .*`license`") as raised:
+        report.require()
+    assert raised.value.exit_code == 1
+    assert "findings" in (raised.value.help or "")
+
+
+def test_a_report_about_nothing_is_not_what_a_caller_requires(repository: Repository) -> None:
+    report = repository.save().check()
+    with pytest.raises(VerificationError, match=r"nothing to verify$"):
+        report.require()

@@ -49,6 +49,7 @@ class RowUnbound(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
+            fix = "Sign the row: provenance release --signer URI"
             if case.is_message_signature(row):
                 found = "it signs the file's bytes alone: no name, license, external data, sidecar"
             else:
@@ -56,15 +57,15 @@ class RowUnbound(_AttestationRule):
                 if statement is None or case.row_statement(row) is not None:
                     continue
                 other = predicates.signed_row(statement)
-                found = (
-                    f"its predicate is of type {statement.predicate_type[:100]}"
-                    if other is None
-                    else f"it is the bundle of row {str(other.get('id'))[:100]!r}"
-                )
+                if other is None:
+                    found = f"its predicate is of type {statement.predicate_type[:100]}"
+                else:
+                    found = f"it is the bundle of row {str(other.get('id'))[:100]!r}"
+                    fix = "Put each bundle back where it belongs, or sign again: provenance release"
             assert row.bundle is not None
             yield self.finding(
                 f"{row.bundle.path} does not bind the row: {found}",
-                "Sign the row: provenance release --signer URI",
+                fix,
                 path=row.bundle.path,
                 row=row.row.label,
             )
@@ -78,7 +79,8 @@ class FileUncovered(_AttestationRule):
     model, its external data, the int8 variant and its external data.
 
     ## Why it matters
-    One file that no signature covers is enough to replace the weights.
+    One file that no signature covers is enough to replace the weights. `verify FILE` with a plain
+    signature names the external data of the file here: no such signature covers it.
 
     ## Example
     An int8 variant was added after the row was signed.
@@ -210,7 +212,8 @@ class FileGone(_AttestationRule):
 
     ## Why it matters
     The signature was made over another set of files: weights that are now inside the model, or an
-    int8 variant that was removed, and with it what consumers were told to load.
+    int8 variant that was removed, and with it what consumers were told to load. For `verify FILE`
+    it is a warning: the consumer may not have fetched the file.
 
     ## Example
     The bundle signs `m.int8.onnx`; the row has no int8 variant.

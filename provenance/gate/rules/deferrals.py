@@ -31,7 +31,8 @@ class DeferralStale(_DeferralRule):
     """A deferral covers a row that no longer has its finding.
 
     ## What it does
-    Requires that every row a deferral matches still has the finding it defers.
+    Requires that every row a deferral matches still has the finding it defers. A row where a
+    sterner rule has taken over (SID404 for SID402) fails by that rule and is not named here.
 
     ## Why it matters
     An exception that outlives its cause covers the next incident. In ADR-1105 the exception was a
@@ -154,7 +155,8 @@ class NotDeferrable(_DeferralRule):
     """A deferral names a rule that cannot be deferred.
 
     ## What it does
-    Refuses deferrals of rules about signatures, digests, licenses that are missing, and paths.
+    Refuses deferrals of rules about signatures, digests, licenses that are missing, and paths that
+    lead out of the repository.
 
     ## Why it matters
     There is no honest reason to ship bytes that are not the declared ones. Whoever could defer that

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+
+import provenance
+from provenance.artifacts import limits
+from tests.docs.pages import fences, read
+
+
+def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", read("docs/threat-model.md"), re.MULTILINE))
+    mib = limits.MIB
+    assert rows["registry"] == f"{limits.REGISTRY // mib} MiB, {limits.ROWS:,} rows"
+    documents = rows["sidecars, manifests, verdicts, configuration"]
+    assert documents == f"{limits.DOCUMENT // mib} MiB each"
+    assert rows["bundles"] == f"{limits.BUNDLE // mib} MiB each"
+    assert rows["keys"] == f"{limits.KEY // limits.KIB} KiB each"
+    assert rows["JSON"] == f"{limits.NESTING} levels"
+    assert rows["an ONNX file"] == (
+        f"{limits.ONNX // (1024 * mib)} GiB; {limits.ONNX_STRUCTURE // mib} MiB of structure are "
+        f"kept, {limits.ONNX_FIELDS:,} fields are walked"
+    )
+    assert rows["external-data files of one model"].startswith(f"{limits.EXTERNAL_FILES:,}, ")
+    assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
+
+
+def test_the_python_example_uses_public_names_only() -> None:
+    (example,) = (block for kind, block in fences(read("docs/output.md")) if kind == "python")
+    compile(example, "docs/output.md", "exec")
+    used = set(re.findall(r"\bprovenance\.(\w+)", example))
+    assert used
+    assert used <= set(provenance.__all__)
