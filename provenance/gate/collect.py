@@ -236,8 +236,8 @@ class _Collector:
                 data = self._root.read(path, limits.DOCUMENT)
                 value = parse_object(data)
             except (FileError, JsonError) as e:
-                if isinstance(e, FileError) and e.trouble in (Trouble.MISSING, Trouble.UNSAFE):
-                    self._nameless.append(path)  # it is listed, and no text may open it
+                if "\\" in path:  # as _names_in shows a name that is no text
+                    self._nameless.append(path)
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
                 continue
             text = decode(data)

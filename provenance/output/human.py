@@ -180,8 +180,7 @@ def _outcome(report: Report, style: Style) -> str:
             nothing = report.notes[-1] if report.notes else "the registry has no rows"
             lines.append(f"{style.error('NOTHING TO VERIFY')}: {printable(nothing)}")
         case Verdict.FAILED:
-            rows = (
-                f" in {len(failed_rows)} of {count(len(report.rows), 'row')}" if failed_rows else ""
-            )
+            of_rows = f" in {len(failed_rows)} of {count(len(report.rows), 'row')}"
+            rows = of_rows if failed_rows and report.rows else ""
             lines.append(f"{style.error('FAILED')}: {count(errors, 'error')}{rows}{tail}")
     return "\n".join(lines)

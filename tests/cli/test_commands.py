@@ -364,6 +364,23 @@ def test_keygen_into_no_folder_is_an_error(tmp_path: Path) -> None:
     assert "cannot write" in result.err
 
 
+def test_a_private_key_without_its_public_one_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def no_room_for_two(path: str | Path, *args: int) -> int:
+        if str(path).endswith(".pub"):
+            raise OSError(28, "No space left on device")
+        return real(path, *args)
+
+    monkeypatch.setattr(os, "open", no_room_for_two)
+    result = run_cli("keygen", cwd=tmp_path)
+    assert result.code == 2
+    assert "cannot write release: No space left on device" in result.err
+    assert os.listdir(tmp_path) == []
+
+
 # hash
 
 

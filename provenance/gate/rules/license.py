@@ -206,11 +206,13 @@ class SignedLicenseDiffers(Rule):
                 now, then = row.row.fields.get(field), signed.get(field)
                 if (field in signed) != (field in row.row.fields) or not same(now, then):
                     shown, signed_as = differing(now, then)
+                    is_now = shown if field in row.row.fields else "missing"
+                    was = signed_as if field in signed else "missing"
                     yield self.in_row(
                         case,
                         row,
                         field,
-                        f"`{field}` is {shown}; signed is {signed_as}",
+                        f"`{field}` is {is_now}; signed is {was}",
                         "Put the signed value back, or sign again: provenance release",
                     )
 
