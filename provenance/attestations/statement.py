@@ -144,11 +144,6 @@ def _reference_accepts(payload: bytes) -> None:
         raise StatementError(f"in-toto-attestation does not accept the statement: {e}") from e
 
 
-def subjects_of(digests: Mapping[str, str]) -> tuple[Subject, ...]:
-    """Subjects by name, in the order of `digests`."""
-    return tuple(Subject(name, sha256) for name, sha256 in digests.items())
-
-
 def descriptors(digests: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     """ResourceDescriptors for (name, SHA-256) pairs."""
     return [Subject(name, sha256).as_json() for name, sha256 in digests]

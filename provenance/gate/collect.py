@@ -127,6 +127,7 @@ class _Collector:
         self._root = root
         self._registry = read
         self._row_models = {row.onnx for row in read.rows}
+        self._names: dict[int, list[str]] = {}
         self._models: dict[str, ModelEvidence] = {}
         self.unreadable: dict[str, str] = {}
         self._sidecar_like: list[str] = []
@@ -203,6 +204,12 @@ class _Collector:
 
     def _model_names(self, row: Row) -> list[str]:
         """The names of a row's model and, where it has one, of its int8 variant."""
+        known = self._names.get(row.index)
+        if known is None:
+            known = self._names[row.index] = self._look_for_models(row)
+        return known
+
+    def _look_for_models(self, row: Row) -> list[str]:
         name = row.onnx
         if name is None:
             return []

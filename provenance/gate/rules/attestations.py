@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provenance.artifacts.registry import DIGEST_FIELDS
@@ -94,10 +94,7 @@ class FileUncovered(_AttestationRule):
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
+        for row, statement in case.bound_rows():
             for file in row.model_files:
                 if file.sha256 is None or statement.digest_of(file.name) is not None:
                     continue
@@ -179,11 +176,8 @@ class SidecarChanged(_AttestationRule):
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
-            signed = _signed_sidecars(statement)
+        for row, statement in case.bound_rows():
+            signed = _digests(statement.predicate.get("sidecars"), "name")
             for evidence in (row.sidecar, row.int8_sidecar):
                 if evidence is None:
                     continue
@@ -226,10 +220,7 @@ class FileGone(_AttestationRule):
     slug = "file-gone"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
+        for row, statement in case.bound_rows():
             here = {f.name for f in row.model_files}
             present = {f.sha256 for f in row.model_files}
             for subject in statement.subjects:
@@ -266,10 +257,7 @@ class DeferralsDiffer(_AttestationRule):
     phase = Phase.OUTCOME
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
+        for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
             now = deferrals_in_force(case.findings, row.row.label)
             if not same(signed, now):
@@ -444,7 +432,7 @@ class SummaryStale(_AttestationRule):
             return
         told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
         signed = {s.name: s.sha256 for s in statement.subjects}
-        signed |= _attested(statement.predicate)
+        signed |= _digests(statement.predicate.get("inputAttestations"), "uri")
         now = documents.summary_subjects(evidence)
         now |= {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
         for name in sorted(signed.keys() | now.keys()):
@@ -509,25 +497,14 @@ class FileOnlySignature(_AttestationRule):
         return iter(())  # raised by `verify FILE`, where there is no registry row to bind
 
 
-def _signed_sidecars(statement: Statement) -> Mapping[str, str]:
+def _digests(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
     found: dict[str, str] = {}
-    sidecars = statement.predicate.get("sidecars")
-    for entry in sidecars if isinstance(sidecars, list) else ():
+    for entry in entries if isinstance(entries, list) else ():
         digests = entry.get("digest") if isinstance(entry, dict) else None
         sha256 = digests.get("sha256") if isinstance(digests, dict) else None
         if isinstance(sha256, str):
-            found[str(entry.get("name"))] = sha256
-    return found
-
-
-def _attested(predicate: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    inputs = predicate.get("inputAttestations")
-    for entry in inputs if isinstance(inputs, list) else ():
-        digests = entry.get("digest") if isinstance(entry, dict) else None
-        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
-        if isinstance(sha256, str):
-            found[str(entry.get("uri"))] = sha256
+            found[str(entry.get(name))] = sha256
     return found
 
 

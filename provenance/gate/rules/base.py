@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -101,6 +101,13 @@ class Case:
         statement = self.signed_statement(row.bundle)
         signed = predicates.signed_row(statement)
         return statement if signed is not None and signed.get("id") == row.row.text("id") else None
+
+    def bound_rows(self) -> Iterator[tuple[RowEvidence, Statement]]:
+        """The rows that a trusted signer has spoken of, each with what was said."""
+        for row in self.evidence.rows:
+            statement = self.row_statement(row)
+            if statement is not None:
+                yield row, statement
 
     def signed_row(self, row: RowEvidence) -> Mapping[str, Any] | None:
         """The row as a trusted signer signed it; None where nobody did."""

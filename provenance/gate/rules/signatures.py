@@ -224,10 +224,7 @@ class BytesNotSigned(_SignatureRule):
     slug = "bytes-not-signed"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
+        for row, statement in case.bound_rows():
             for file in changed_files(row, statement):
                 signed = statement.digest_of(file.name)
                 yield self.in_row(
@@ -261,10 +258,7 @@ class SignedUnderAnotherName(_SignatureRule):
     slug = "signed-under-another-name"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            statement = case.row_statement(row)
-            if statement is None:
-                continue
+        for row, statement in case.bound_rows():
             for file in row.model_files:
                 if file.sha256 is None or statement.digest_of(file.name) is not None:
                     continue
