@@ -17,7 +17,7 @@ READY := $(VENV)/.ready
 STAGE := $(BIN)/python scripts/stage.py
 LOCK := .build/lock
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-annotate --upgrade
+	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
 .PHONY: help demo test interop bench format-check lint types contracts unit format lock reference \
 	resign docs clean
