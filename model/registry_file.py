@@ -11,8 +11,10 @@ from documents import Document, seed_id, sha256, to_json
 from ensemble import ExportError
 from graphs import OPSET
 
+from provenance.artifacts import json_edit
 from provenance.artifacts import registry as registries
-from provenance.artifacts.registry import Edit, Registry, Row
+from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError
 
 REGISTRY_NAME: Final = "registry.json"
@@ -81,8 +83,9 @@ def read_rows(data: bytes, identifiers: Iterable[str]) -> tuple[Registry, dict[s
 
 def renew_digests(registry: Registry, rows: Mapping[str, Row], digests: Mapping[str, str]) -> bytes:
     """The registry with a new `sha256` in each of the rows, and every other byte as it was."""
-    edits = [
-        Edit((registries.ROWS, rows[identifier].index, "sha256"), digest, after="onnx")
-        for identifier, digest in digests.items()
-    ]
-    return registries.edit(registry, edits).encode("utf-8")
+    edits: list[Edit] = []
+    for identifier, digest in digests.items():
+        path = registry.path_of(rows[identifier], "sha256")
+        declared = "sha256" in rows[identifier].fields
+        edits.append(Set(path, digest) if declared else Insert(path, digest, after="onnx"))
+    return json_edit.edit(registry.source, edits, REGISTRY_NAME).encode("utf-8")

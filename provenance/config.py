@@ -14,12 +14,13 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
+from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
 from provenance.signing.keyed import read_key_file
@@ -67,6 +68,8 @@ class Config:
         root: The folder that all paths are relative to, and that none may leave.
         path: Where the configuration was read, for messages and findings.
         registry: The registry, relative to `root`.
+        fields: What the registry calls its rows and their fields.
+        baseline: What `check` compares the registry with, as `--baseline` takes it.
         trusted_keys: Paths of public keys, relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -81,6 +84,8 @@ class Config:
     policy_sha256: str
     text: str
     key_folder: Path
+    fields: FieldNames = field(default_factory=FieldNames)
+    baseline: str | None = None
 
     @property
     def in_tree(self) -> bool:
@@ -196,7 +201,7 @@ def _read(path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    _known(table, {"registry", "trust", "deferral"}, path, "")
+    _known(table, {"registry", "baseline", "fields", "trust", "deferral"}, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -220,7 +225,32 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         policy_sha256=_policy_sha256(table),
         text=text,
         key_folder=key_folder,
+        fields=_fields(table, path),
+        baseline=_text(table, "baseline", path) or None,
     )
+
+
+def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
+    fields = table.get("fields", {})
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: `fields` is not a table", help="Write it as [fields].")
+    _known(fields, {"rows", *FIELDS}, path, "fields.")
+    for key, name in fields.items():
+        if not isinstance(name, str) or not name:
+            raise InputError(
+                f"{path}: `fields.{key}` is not a name",
+                help=f'Write what the registry calls it: {key} = "…"',
+            )
+    renamed = {f: n for f, n in fields.items() if f != "rows" and f != n}
+    # A name may be that of another field only where that one is called something else itself.
+    taken = [renamed.get(f, f) for f in FIELDS]
+    for key, name in renamed.items():
+        if taken.count(name) > 1:
+            raise InputError(
+                f"{path}: `fields.{key}` is {name!r}, which is the name of another field too",
+                help="Each field has a name of its own.",
+            )
+    return FieldNames(fields.get("rows", FieldNames.rows), renamed)
 
 
 def _trusted_keys(table: Mapping[str, Any], path: str) -> tuple[str, ...]:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registry: the JSON index of a repository's models, its rows, and minimal-diff editing.
+"""The registry: the JSON index of a repository's models, and its rows.
 
-A registry is an object whose `models` is a list of rows. Wrong types inside a row do not stop the
-reading: a row keeps its fields verbatim, its typed properties are None where the value has another
-type, and rule REG101 names the field. Only what is no registry at all is an error here.
+A registry is an object whose `models` is a list of rows; `FieldNames` says what another one calls
+them. Wrong types inside a row do not stop the reading: a row keeps its fields verbatim, its typed
+properties are None where the value has another type, and rule REG101 names the field. Only what is
+no registry at all is an error here.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -26,7 +26,27 @@ from provenance.artifacts.strict_json import (
 )
 from provenance.errors import InputError
 
-ROWS: Final = "models"
+FIELDS: Final = (
+    "id",
+    "kind",
+    "onnx",
+    "sha256",
+    "int8_sha256",
+    "external_data_sha256",
+    "opset",
+    "smoke",
+    "quant_mode",
+    "license",
+    "license_url",
+    "sigstore_bundle",
+    "notes",
+    "description",
+)
+"""The fields that this project reads. Other fields are a registry's own, and signed verbatim."""
+
+ITSELF: Final = "."
+"""`FieldNames.rows` of a registry that is the list of rows itself."""
+
 INT8_MODES: Final = ("dynamic", "qat", "static")
 """Values of `quant_mode` for which the runtime opens `<stem>.int8.onnx` instead."""
 
@@ -34,11 +54,64 @@ DIGEST_FIELDS: Final = ("sha256", "int8_sha256", "external_data_sha256")
 
 
 @dataclass(frozen=True)
+class FieldNames:
+    """What a registry calls the list of its rows, and the fields of `FIELDS` in a row.
+
+    Rules, messages and documents speak of fields by this project's names; only where a registry is
+    read, edited or pointed at are its own names used.
+    """
+
+    rows: str = "models"
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, field: str) -> str:
+        """What the registry calls `field`."""
+        return self.renamed.get(field, field)
+
+    def known_as(self, key: str) -> str | None:
+        """The field that the registry's `key` is; None where a row's own key hides behind one."""
+        for known, name in self.renamed.items():
+            if name == key:
+                return known
+        return None if key in self.renamed else key
+
+    def canonical(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A row under this project's names, in its own order. What these hide is left out."""
+        if not self.renamed:
+            return row
+        known = ((self.known_as(key), value) for key, value in row.items())
+        return {key: value for key, value in known if key is not None}
+
+    @property
+    def path(self) -> JsonPath:
+        """Where the list of rows stands."""
+        return () if self.rows == ITSELF else (self.rows,)
+
+    @property
+    def stock(self) -> bool:
+        """Whether the stock C consumer, which scans for `"onnx"`, can read such a registry."""
+        return not {"onnx", "sigstore_bundle"} & self.renamed.keys()
+
+    def as_json(self) -> dict[str, str]:
+        """The names that differ from this project's, as they are signed."""
+        return dict(self.renamed)
+
+
+@dataclass(frozen=True)
 class Row:
-    """One model's entry. `fields` is the row verbatim; `index` its place in the registry."""
+    """One model's entry; `index` is its place in the registry.
+
+    `fields` are the row's under this project's names, `verbatim` is the row as it stands there.
+    """
 
     index: int
     fields: Mapping[str, Any]
+    verbatim: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, index: int, verbatim: Mapping[str, Any], names: FieldNames) -> Row:
+        """A row of a registry with these names."""
+        return cls(index, names.canonical(verbatim), verbatim)
 
     def text(self, field: str) -> str | None:
         """The value of `field` where it is a non-empty string."""
@@ -87,6 +160,7 @@ class Registry:
     rows: tuple[Row, ...]
     not_rows: tuple[tuple[int, str], ...] = ()
     repeated_keys: tuple[str, ...] = ()
+    names: FieldNames = FieldNames()
 
     @property
     def folder(self) -> str:
@@ -101,10 +175,16 @@ class Registry:
     def locate(self, row: Row | int, field: str | None = None) -> Position:
         """Where `field` of `row` stands, or the row where the field is absent."""
         index = row if isinstance(row, int) else row.index
-        member = None if field is None else self.source.find((ROWS, index, field))
+        member = None if field is None else self.source.find(self.path_of(index, field))
         if member is None:
-            member = self.source.find((ROWS, index))
+            member = self.source.find(self.path_of(index))
         return self.source.position(member.start) if member else Position(1, 1)
+
+    def path_of(self, row: Row | int, *fields: str) -> JsonPath:
+        """The path of a row, or of one of its fields and what is below that, in the JSON text."""
+        index = row if isinstance(row, int) else row.index
+        below = (self.names.of(fields[0]), *fields[1:]) if fields else ()
+        return (*self.names.path, index, *below)
 
     def absolute(self, name: str) -> str:
         """A name relative to the registry's folder, as a path relative to the root."""
@@ -115,7 +195,7 @@ class Registry:
         return paths.relative(self.folder, path)
 
 
-def read(tree: paths.Tree, path: str) -> Registry:
+def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Registry:
     """Read the registry at `path` (relative to the root).
 
     Raises:
@@ -129,29 +209,33 @@ def read(tree: paths.Tree, path: str) -> Registry:
             f"the registry {e.message}",
             help=e.help if e.trouble is paths.Trouble.TOO_LARGE else where,
         ) from e
-    return parse_bytes(data, path)
+    return parse_bytes(data, path, names)
 
 
-def parse_bytes(data: bytes, path: str) -> Registry:
+def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:
     """The registry that `data` holds; `path` is where it was read. Raises InputError."""
+    names = names or FieldNames()
     repeated: list[str] = []
     try:
         text = decode(data)
         value = parse(text, duplicate_keys=repeated)
     except JsonError as e:
-        raise InputError(
-            f"{path}: {e}", help="The registry is a JSON object with a list `models`."
-        ) from e
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path}: expected an object with a list `{ROWS}`, found {type_name(value)}"
-        )
-    rows = value.get(ROWS)
+        raise InputError(f"{path}: {e}", help=f"The registry is {_shape(names)}.") from e
+    rows = value
+    if names.rows != ITSELF:
+        if not isinstance(value, dict):
+            raise InputError(
+                f"{path}: expected {_shape(names)}, found {type_name(value)}", help=_OTHER_SHAPE
+            )
+        rows = value.get(names.rows)
     if not isinstance(rows, list):
-        found = type_name(rows) if ROWS in value else "no such field"
+        missing = isinstance(value, dict) and names.rows not in value
+        at = "" if names.rows == ITSELF else f"field `{names.rows}`: "
         raise InputError(
-            f"{path}: field `{ROWS}`: expected a list of rows, found {found}",
-            help=f'A registry looks like {{"schema_version": 1, "{ROWS}": [{{"id": …}}]}}.',
+            f"{path}: {at}expected a list of rows, found "
+            f"{'no such field' if missing and at else type_name(rows)}",
+            help=f'A registry looks like {{"schema_version": 1, "models": [{{"id": …}}]}}. '
+            f"{_OTHER_SHAPE}",
         )
     if len(rows) > limits.ROWS:
         raise InputError(f"{path}: {len(rows):,} rows; at most {limits.ROWS:,} are read")
@@ -159,63 +243,15 @@ def parse_bytes(data: bytes, path: str) -> Registry:
         path=path,
         text=text,
         digest=digest.of_bytes(data),
-        rows=tuple(Row(i, row) for i, row in enumerate(rows) if isinstance(row, dict)),
+        rows=tuple(Row.of(i, row, names) for i, row in enumerate(rows) if isinstance(row, dict)),
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),
+        names=names,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Set the value at `path`. A new member goes after the member `after` of the same object."""
-
-    path: JsonPath
-    value: Any
-    after: str | None = None
+_OTHER_SHAPE: Final = "Where yours has another shape, say so in [tool.provenance.fields]."
 
 
-def edit(registry: Registry, edits: Iterable[Edit]) -> str:
-    """The registry's text with `edits` done and every other character kept.
-
-    Raises:
-        InputError: An edit addresses an object that is not there.
-    """
-    changes: list[tuple[int, int, str]] = []
-    for change in edits:
-        member = registry.source.find(change.path)
-        encoded = json.dumps(change.value, ensure_ascii=registry.text.isascii())
-        if member is not None:
-            changes.append((member.start, member.end, encoded))
-        else:
-            changes.append(_insertion(registry, change))
-    text = registry.text
-    for start, end, new in sorted(changes, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text
-
-
-def _insertion(registry: Registry, change: Edit) -> tuple[int, int, str]:
-    source = registry.source
-    *parent, key = change.path
-    neighbour = source.find((*parent, change.after or ""))
-    if neighbour is None or neighbour.key_start is None:
-        raise InputError(
-            f"{registry.path}: cannot add `{key}`: there is no `{change.after}` to put it after"
-        )
-    # The white space before the neighbour is how this file sets off members of this object.
-    before = registry.text[: neighbour.key_start]
-    gap = before[len(before.rstrip(" \t\r\n")) :]
-    if isinstance(change.value, dict) and "\n" in gap:
-        step = _indent_step(gap, len(change.path))
-        lines = f",{gap}{step}".join(
-            f"{json.dumps(k)}: {json.dumps(v)}" for k, v in change.value.items()
-        )
-        encoded = f"{{{gap}{step}{lines}{gap}}}"
-    else:
-        encoded = json.dumps(change.value, ensure_ascii=registry.text.isascii())
-    return neighbour.end, neighbour.end, f",{gap}{json.dumps(key)}: {encoded}"
-
-
-def _indent_step(gap: str, depth: int) -> str:
-    indent = gap.rpartition("\n")[2]
-    return "\t" if "\t" in indent else " " * max(1, len(indent) // depth)
+def _shape(names: FieldNames) -> str:
+    return "a list of rows" if names.rows == ITSELF else f"an object with a list `{names.rows}`"

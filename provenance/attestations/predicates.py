@@ -53,6 +53,7 @@ def registry_row(
     sidecars: Sequence[tuple[Described, str | None]],
     models: Mapping[str, OnnxFacts],
     deferrals: Sequence[Mapping[str, Any]],
+    field_names: Mapping[str, str],
 ) -> dict[str, Any]:
     """The predicate of a row bundle.
 
@@ -61,9 +62,12 @@ def registry_row(
         sidecars: Each sidecar of the row, with the digest that it claims to describe.
         models: What each ONNX file of the row says, by name.
         deferrals: The deferrals in force for the row, as `Deferral.as_json` gives them.
+        field_names: What the row calls the fields that this project knows by another name.
     """
+    named = {"fieldNames": dict(field_names)} if field_names else {}
     return {
         "row": dict(row),
+        **named,
         "sidecars": [
             {"name": d.name, "digest": {"sha256": d.sha256}, "describes": claimed}
             for d, claimed in sidecars
@@ -177,6 +181,13 @@ def signed_row(statement: Statement | None) -> Mapping[str, Any] | None:
         return None
     row = statement.predicate.get("row")
     return row if isinstance(row, dict) else None
+
+
+def field_names(statement: Statement | None) -> Mapping[str, str]:
+    """What the signed row calls the fields that this project knows by another name."""
+    names = statement.predicate.get("fieldNames") if statement else None
+    valid = isinstance(names, dict) and all(isinstance(v, str) for v in names.values())
+    return names if isinstance(names, dict) and valid else {}
 
 
 def _facts(facts: OnnxFacts) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.artifacts.sidecar import Sidecar, is_sidecar
 from provenance.artifacts.strict_json import JsonError, decode, parse_object
 from provenance.attestations import bundle as bundles
@@ -81,12 +81,12 @@ def collect(
     )
 
 
-def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
+def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames) -> Evidence:
     """Evidence about one model file and what lies beside it, without a registry.
 
-    `row` names the file relative to `root`; `bundle` is what signs it.
+    `row` names the file relative to `root`; `bundle` is what signs it, in a row with `names`.
     """
-    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,))
+    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), names=names)
     collector = _Collector(root, nowhere)
     collector.read_models([row], Progress())
     evidence = collector.row(row, (), with_bundles=False)

@@ -38,7 +38,9 @@ def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
     return [(f.name, f.digest.sha256) for f in row.model_files if f.digest is not None]
 
 
-def row_statement(row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]) -> Statement:
+def row_statement(
+    evidence: Evidence, row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]
+) -> Statement:
     """What the row bundle says. The row has passed the gate: all of its files were read."""
     described = [
         (Described(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
@@ -49,7 +51,9 @@ def row_statement(row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]) -> S
     return predicates.statement(
         predicates.REGISTRY_ROW,
         row_subjects(row),
-        predicates.registry_row(row.row.fields, described, models, deferrals),
+        predicates.registry_row(
+            row.row.verbatim, described, models, deferrals, evidence.registry.names.as_json()
+        ),
     )
 
 

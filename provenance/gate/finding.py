@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
@@ -36,6 +37,14 @@ EXIT_CODES: Final[Mapping[Verdict, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """An edit of the JSON file at `path`, relative to the repository's root."""
+
+    path: str
+    edit: Edit
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a rule concluded.
 
@@ -48,6 +57,8 @@ class Finding:
         help: What to do next.
         about: The file that the finding speaks of, often a model that a row names.
         deferred: The deferral that covers it.
+        ensemble: The id of the ensemble that it is about, where it is about one as a whole.
+        fixes: Edits that make it go away, where there is one right way to: what `check --fix` does.
     """
 
     code: str
@@ -60,6 +71,13 @@ class Finding:
     help: str
     about: str
     deferred: Deferral | None = None
+    ensemble: str | None = None
+    fixes: tuple[Fix, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What a deferral's `rows` must match: the row, or the ensemble, or the file."""
+        return self.row or self.ensemble or self.path
 
     def defer(self, deferral: Deferral) -> Finding:
         """The same finding, covered by `deferral`."""
@@ -161,7 +179,13 @@ class Report:
         return tuple(f for f in self.findings if f.severity is Severity.WARNING and not f.deferred)
 
 
-def deferrals_in_force(findings: Iterable[Finding], row: str) -> list[dict[str, Any]]:
-    """The deferrals that cover findings about `row`, each once, as they are signed."""
-    used = {f.deferred.index: f.deferred for f in findings if f.deferred and f.row == row}
+def deferrals_in_force(
+    findings: Iterable[Finding], row: str, ensemble: str | None
+) -> list[dict[str, Any]]:
+    """The deferrals that cover findings about `row`, each once, as they are signed.
+
+    What is deferred for an ensemble as a whole is in force for each of its members.
+    """
+    about = [f for f in findings if f.row == row or (ensemble and f.ensemble == ensemble)]
+    used = {f.deferred.index: f.deferred for f in about if f.deferred}
     return [used[i].as_json() for i in sorted(used)]

@@ -47,7 +47,8 @@ def judge(
                 f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
-    phases = [p for p in Phase if trust is not None or p is not Phase.SIGNATURES]
+    unseen = {Phase.SIGNATURES} if trust is None else set()
+    phases = [p for p in Phase if p not in unseen]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     for phase in phases:
         found: list[Finding] = []
@@ -185,7 +186,7 @@ def _defer(finding: Finding, config: Config) -> Finding:
     if not BY_CODE[finding.code].deferrable:
         return finding
     for deferral in config.deferrals:
-        if deferral.rule == finding.code and deferral.matches(finding.row):
+        if deferral.rule == finding.code and deferral.matches(finding.subject):
             return finding.defer(deferral)
     return finding
 
@@ -222,5 +223,7 @@ def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> Ro
             for f in row.model_files
         ),
         signer=signer,
-        deferrals=tuple(deferrals_in_force(findings, row.row.label)),
+        deferrals=tuple(
+            deferrals_in_force(findings, row.row.label, row.manifest.id if row.manifest else None)
+        ),
     )

@@ -34,7 +34,7 @@ def examine(
             "a release was cut short after it was committed: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",
         )
-    registry = registries.read(tree, config.registry)
+    registry = registries.read(tree, config.registry, config.fields)
     known_rows(registry, rows)
     return collect(
         tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress

@@ -7,9 +7,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provenance.artifacts import registry as registries
-from provenance.artifacts import writing
-from provenance.artifacts.registry import ROWS, Edit
+from provenance.artifacts import json_edit, writing
+from provenance.artifacts.json_edit import Edit, Insert, Set
 from provenance.config import Config
 from provenance.gate.collect import Progress
 from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
@@ -74,7 +73,8 @@ def hash_models(
     """
     evidence = examine(config, rows=rows, progress=progress)
     before = evidence.registry.text
-    after = registries.edit(evidence.registry, _edits(evidence, add_external_data))
+    edits = _edits(evidence, add_external_data)
+    after = json_edit.edit(evidence.registry.source, edits, config.registry)
     if write and after != before:
         writing.replace_file(evidence.root, config.registry, after.encode("utf-8"))
     return Hashes(
@@ -86,32 +86,34 @@ def hash_models(
 
 
 def _edits(evidence: Evidence, add_external_data: bool) -> Iterator[Edit]:
+    registry = evidence.registry
     for row in evidence.rows:
-        fields, at = row.row.fields, (ROWS, row.row.index)
+        fields, names = row.row.fields, registry.names
         pairs = (("sha256", row.onnx), ("int8_sha256", row.int8))
         for name, model in pairs:
             if model is None or model.sha256 is None or model.not_onnx is not None:
                 continue
             if name in fields and fields[name] != model.sha256:
-                yield Edit((*at, name), model.sha256)
+                yield Set(registry.path_of(row.row, name), model.sha256)
         covered = {f.name: f.sha256 for m in row.models for f in m.external if f.sha256}
         declared = row.row.external_data_sha256
+        field = registry.path_of(row.row, "external_data_sha256")
         if "external_data_sha256" in fields:
             for name, sha256 in covered.items():
                 if name in declared and declared[name] != sha256:
-                    yield Edit((*at, "external_data_sha256", name), sha256)
+                    yield Set((*field, name), sha256)
             missing = {n: s for n, s in covered.items() if n not in declared}
             if not add_external_data or not missing:
                 continue
             if not declared:
-                yield Edit((*at, "external_data_sha256"), missing)
+                yield Set(field, missing)
                 continue
             # Members are added one by one: to replace the object would undo the edits above.
             last = list(declared)[-1]
             for name, sha256 in missing.items():
-                yield Edit((*at, "external_data_sha256", name), sha256, after=last)
+                yield Insert((*field, name), sha256, after=last)
         elif add_external_data and covered:
-            yield Edit((*at, "external_data_sha256"), covered, after="sha256")
+            yield Insert(field, covered, after=names.of("sha256"))
 
 
 def _files(row: RowEvidence) -> Iterator[HashedFile]:

@@ -156,7 +156,10 @@ class _Press:
         made: list[RowEvidence] = []
         for row in self.evidence.rows:
             assert row.bundle is not None  # a row without sigstore_bundle is LIC203
-            statement = documents.row_statement(row, deferrals_in_force(findings, row.row.label))
+            deferrals = deferrals_in_force(
+                findings, row.row.label, row.manifest.id if row.manifest else None
+            )
+            statement = documents.row_statement(self.evidence, row, deferrals)
             made.append(replace(row, bundle=self._bundle(row.bundle, statement)))
         self.evidence = replace(self.evidence, rows=tuple(made))
         return self.evidence

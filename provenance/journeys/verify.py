@@ -15,7 +15,7 @@ from typing import Any
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, Tree, read_named_file
-from provenance.artifacts.registry import DIGEST_FIELDS, Row
+from provenance.artifacts.registry import DIGEST_FIELDS, FieldNames, Row
 from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
 from provenance.attestations.statement import StatementError
@@ -83,25 +83,31 @@ def verify_file(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
     data = _read_bundle(found)
-    signed = _signed_row(data)
+    signed, names = _signed_row(data)
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
-    fields = {k: v for k, v in signed.items() if k not in DIGEST_FIELDS and k != "quant_mode"}
+    left_out = {*DIGEST_FIELDS, "quant_mode"}
+    fields = {k: v for k, v in names.canonical(signed).items() if k not in left_out}
     fields = {"id": path.name, **fields, "onnx": path.name}
     evidence = collect_file(
-        Tree.at(path.parent, confined=False), Row(0, fields), read_bundle(str(found), data)
+        Tree.at(path.parent, confined=False),
+        Row(0, fields, signed),
+        read_bundle(str(found), data),
+        names,
     )
     return judge_file(evidence, trust, str(path), today or today_utc())
 
 
-def _signed_row(data: bytes) -> Mapping[str, Any]:
+def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
     """The row that a bundle holds, for its id and license. Whether it counts is judged later."""
     try:
         content = bundles.decode(data).content
         if isinstance(content, bundles.Envelope):
-            return predicates.signed_row(decode_statement(content.payload)) or {}
+            statement = decode_statement(content.payload)
+            renamed = predicates.field_names(statement)
+            return predicates.signed_row(statement) or {}, FieldNames(renamed=renamed)
     except (bundles.BundleError, StatementError):
-        return {}  # SIG602 says why
-    return {}
+        pass  # SIG602 says why
+    return {}, FieldNames()
 
 
 def _read_bundle(path: Path) -> bytes:

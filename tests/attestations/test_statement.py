@@ -122,7 +122,7 @@ FACTS = OnnxFacts(10, {"": 17}, (TensorSpec("x", "float", ("n", 6, None)),), (),
 def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
     row = {"id": "m", "onnx": "m.onnx", "sha256": A}
     predicate = predicates.registry_row(
-        row, [(Described("m.json", B), None)], {"m.onnx": FACTS}, []
+        row, [(Described("m.json", B), None)], {"m.onnx": FACTS}, [], {}
     )
     made = predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
     assert predicates.signed_row(made) == row
@@ -134,8 +134,17 @@ def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
     ]
 
 
+def test_a_row_under_other_names_says_which() -> None:
+    row = {"name": "m", "file": "m.onnx"}
+    names = {"id": "name", "onnx": "file"}
+    predicate = predicates.registry_row(row, [], {"m.onnx": FACTS}, [], names)
+    made = predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
+    assert predicates.signed_row(made) == row
+    assert predicates.field_names(made) == names
+
+
 def test_a_predicate_that_does_not_fit_its_schema_is_not_signed() -> None:
-    predicate = predicates.registry_row({"id": "m", "onnx": "m.onnx"}, [], {}, [])
+    predicate = predicates.registry_row({"id": "m", "onnx": "m.onnx"}, [], {}, [], {})
     with pytest.raises(StatementError, match="does not fit its schema: row: 'sha256' is a req"):
         predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
 

@@ -25,7 +25,7 @@ from provenance import Report
 from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import Row
+from provenance.artifacts.registry import FieldNames, Row
 from provenance.artifacts.writing import JOURNAL_FOLDER
 from provenance.gate.collect import collect_file, read_bundle
 from provenance.gate.evidence import ModelEvidence
@@ -263,8 +263,9 @@ def test_what_was_not_hashed_is_not_verified(
     beside = path.with_name(f"m.onnx{SUFFIX}")
     evidence = collect_file(
         Tree.at(path.parent),
-        Row(0, {"id": "m", "onnx": "m.onnx"}),
+        Row(0, {"id": "m", "onnx": "m.onnx"}, {}),
         read_bundle(str(beside), beside.read_bytes()),
+        FieldNames(),
     )
     today = datetime.date(2026, 7, 1)
     assert judge_file(evidence, trust_in(key), str(path), today).exit_code == 0

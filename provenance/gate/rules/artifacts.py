@@ -88,8 +88,8 @@ class DigestMismatch(Rule):
                         case,
                         row,
                         field,
-                        f"`{field}` is {short(str(value))}; the bytes of {found.path} are "
-                        f"{short(found.sha256)}",
+                        f"`{case.name_of(field)}` is {short(str(value))}; "
+                        f"the bytes of {found.path} are {short(found.sha256)}",
                         f"If these bytes are meant: provenance hash {row.row.label} --write. "
                         "If not, restore the file.",
                         about=found.path,
@@ -325,13 +325,18 @@ class Int8Undeclared(Rule):
             if row.int8 is None or "int8_sha256" in row.row.fields:
                 continue
             mode = row.row.text("quant_mode")
-            why = f"`quant_mode` is {mode!r}" if mode not in (None, "fp32") else "it lies there"
+            why = (
+                f"`{case.name_of('quant_mode')}` is {mode!r}"
+                if mode not in (None, "fp32")
+                else "it lies there"
+            )
             yield self.in_row(
                 case,
                 row,
                 "quant_mode",
-                f"no `int8_sha256` for {row.int8.path} ({why})",
-                f'Add "int8_sha256": "" to the row, then: provenance hash {row.row.label} --write',
+                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})",
+                f'Add "{case.name_of("int8_sha256")}": "" to the row, then: provenance hash '
+                f"{row.row.label} --write",
             )
 
 
@@ -408,8 +413,9 @@ class OpsetMismatch(Rule):
                     case,
                     row,
                     "opset",
-                    f"`opset` is {declared}; {row.row.onnx} imports opset {actual}",
-                    f'Write "opset": {actual}.',
+                    f"`{case.name_of('opset')}` is {declared}; "
+                    f"{row.row.onnx} imports opset {actual}",
+                    f'Write "{case.name_of("opset")}": {actual}.',
                 )
 
 
@@ -436,6 +442,9 @@ class StrayFile(Rule):
 
     code = "ART311"
     slug = "stray-file"
+    deferrable = True
+    needs_whole = True
+    about_rows = False
 
     def judge(self, case: Case) -> Iterator[Finding]:
         # A data file that was renamed is told once, with the model that misses it.
@@ -490,7 +499,8 @@ class ExternalDataUnused(Rule):
                         case,
                         row,
                         "external_data_sha256",
-                        f"`external_data_sha256` names {name[:100]!r}, which no model uses",
+                        f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
+                        "which no model uses",
                         f"Remove the entry {name[:100]!r}.",
                     )
 

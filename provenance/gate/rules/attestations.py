@@ -56,7 +56,7 @@ class RowUnbound(_AttestationRule):
                 statement = case.signed_statement(row.bundle)
                 if statement is None or case.row_statement(row) is not None:
                     continue
-                other = predicates.signed_row(statement)
+                other = case.claimed_row(statement)
                 if other is None:
                     found = f"its predicate is of type {statement.predicate_type[:100]}"
                 else:
@@ -139,16 +139,17 @@ class RowChanged(_AttestationRule):
             told = {*LICENSE_FIELDS}
             if any(changed_files(row, statement)):
                 told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
-            for field in sorted((signed.keys() | row.row.fields.keys()) - told):
-                now, then = row.row.fields.get(field), signed.get(field)
-                if (field in signed) != (field in row.row.fields) or not same(now, then):
+            here, names = row.row.verbatim, case.evidence.registry.names
+            for key in sorted((signed.keys() | here.keys()) - {names.of(f) for f in told}):
+                now, then = here.get(key), signed.get(key)
+                if (key in signed) != (key in here) or not same(now, then):
                     shown, signed_as = differing(now, then)
                     yield self.in_row(
                         case,
                         row,
-                        field,
-                        f"`{field}` is {shown if field in row.row.fields else 'missing'}; signed "
-                        f"is {signed_as if field in signed else 'missing'}",
+                        names.known_as(key),
+                        f"`{key}` is {shown if key in here else 'missing'}; signed "
+                        f"is {signed_as if key in signed else 'missing'}",
                         "Put the signed value back, or sign again: provenance release",
                     )
 
@@ -259,7 +260,11 @@ class DeferralsDiffer(_AttestationRule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
-            now = deferrals_in_force(case.findings, row.row.label)
+            ensemble = row.manifest.id if row.manifest else None
+            now = deferrals_in_force(case.findings, row.row.label, ensemble)
+            if not case.evidence.whole and isinstance(signed, list):
+                # What some rows do not show is neither in force nor gone.
+                signed = [d for d in signed if not self._unseen(case, d)]
             if not same(signed, now):
                 assert row.bundle is not None
                 yield self.finding(
@@ -268,6 +273,11 @@ class DeferralsDiffer(_AttestationRule):
                     path=row.bundle.path,
                     row=row.row.label,
                 )
+
+    @staticmethod
+    def _unseen(case: Case, deferral: object) -> bool:
+        code = deferral.get("rule") if isinstance(deferral, dict) else None
+        return isinstance(code, str) and code in case.catalogue and not case.judged(code)
 
 
 class SeedUnattested(_AttestationRule):

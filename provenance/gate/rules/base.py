@@ -20,7 +20,7 @@ from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
-from provenance.gate.finding import Finding, Severity
+from provenance.gate.finding import Finding, Fix, Severity
 from provenance.signing import keyed
 from provenance.signing.keyed import Judgement
 from provenance.signing.trust import Trust
@@ -30,6 +30,7 @@ class Phase(enum.Enum):
     """When a rule is judged. Each phase sees what the earlier ones concluded."""
 
     ARTIFACTS = "what can be judged before anything is signed"
+    BASELINE = "what became of the rows since the baseline"
     SIGNATURES = "bundles, signers, and what they bind"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
 
@@ -53,16 +54,13 @@ class Case:
     _judgements: dict[tuple[str, str | None], Judgement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
-        """Whether the rule is judged in this run."""
-        return self.catalogue[code].phase in self.phases
+        """Whether the rule is judged in this run, for all that is selected."""
+        rule = self.catalogue[code]
+        return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
 
-    def deferrable(self, code: str) -> bool:
-        """Whether the rule can be deferred."""
-        return self.catalogue[code].deferrable
-
-    def escalated(self, code: str) -> str | None:
-        """The rule that the rule `code` takes the place of, if any."""
-        return self.catalogue[code].escalates
+    def name_of(self, field: str) -> str:
+        """What the registry calls a field, for messages."""
+        return self.evidence.registry.names.of(field)
 
     def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
         """The judgement on a well-formed bundle's signature. Each is computed once."""
@@ -99,7 +97,7 @@ class Case:
         A genuine bundle of another row, or of another kind, says nothing of this one.
         """
         statement = self.signed_statement(row.bundle)
-        signed = predicates.signed_row(statement)
+        signed = self.claimed_row(statement)
         return statement if signed is not None and signed.get("id") == row.row.text("id") else None
 
     def bound_rows(self) -> Iterator[tuple[RowEvidence, Statement]]:
@@ -110,8 +108,13 @@ class Case:
                 yield row, statement
 
     def signed_row(self, row: RowEvidence) -> Mapping[str, Any] | None:
-        """The row as a trusted signer signed it; None where nobody did."""
+        """The row as a trusted signer signed it, verbatim; None where nobody did."""
         return predicates.signed_row(self.row_statement(row))
+
+    def claimed_row(self, statement: Statement | None) -> Mapping[str, Any] | None:
+        """The row that a statement holds under this project's names, whoever made it."""
+        signed = predicates.signed_row(statement)
+        return None if signed is None else self.evidence.registry.names.canonical(signed)
 
     def is_message_signature(self, row: RowEvidence) -> bool:
         """Whether the row's bundle is a valid signature over the file's bytes alone."""
@@ -132,6 +135,11 @@ class Rule(ABC):
     phase: ClassVar[Phase] = Phase.ARTIFACTS
     needs_trust: ClassVar[bool] = False
     """Whether it judges what was signed, and so can say nothing where nobody is trusted."""
+    needs_whole: ClassVar[bool] = False
+    """Whether it is judged only where the whole registry is: some rows do not show it."""
+    about_rows: ClassVar[bool] = True
+    """Whether its findings are about rows. Others are about an ensemble, a file, or a row that is
+    gone: a deferral names that, and is stale where none of it is found."""
     of_one_file: ClassVar[bool] = False
     """Whether it says something about a single file, without the registry it came from."""
     escalates: ClassVar[str | None] = None
@@ -150,10 +158,22 @@ class Rule(ABC):
         row: str | None = None,
         position: Position | None = None,
         about: str | None = None,
+        ensemble: str | None = None,
+        fixes: tuple[Fix, ...] = (),
     ) -> Finding:
         """A finding of this rule, at `path`, the file that has to be edited."""
         return Finding(
-            self.code, self.slug, self.severity, row, path, position, message, help, about or path
+            code=self.code,
+            slug=self.slug,
+            severity=self.severity,
+            row=row,
+            path=path,
+            position=position,
+            message=message,
+            help=help,
+            about=about or path,
+            ensemble=ensemble,
+            fixes=fixes,
         )
 
     def in_row(
@@ -165,6 +185,7 @@ class Rule(ABC):
         help: str,
         *,
         about: str | None = None,
+        fixes: tuple[Fix, ...] = (),
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of."""
         registry = case.evidence.registry
@@ -175,6 +196,7 @@ class Rule(ABC):
             row=row.row.label,
             position=registry.locate(row.row, field),
             about=about,
+            fixes=fixes,
         )
 
 

@@ -32,7 +32,9 @@ class DeferralStale(_DeferralRule):
 
     ## What it does
     Requires that every row a deferral matches still has the finding it defers. A row where a
-    sterner rule has taken over (SID404 for SID402) fails by that rule and is not named here.
+    sterner rule has taken over (SID404 for SID402) fails by that rule and is not named here. Where
+    the rule is about an ensemble, a file or a row that is gone, each pattern in `rows` must still
+    match one that has the finding.
 
     ## Why it matters
     An exception that outlives its cause covers the next incident. In ADR-1105 the exception was a
@@ -49,12 +51,21 @@ class DeferralStale(_DeferralRule):
     slug = "deferral-stale"
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
-        if not case.deferrable(deferral.rule) or not case.judged(deferral.rule):
+        rule = case.catalogue[deferral.rule]
+        if not rule.deferrable or not case.judged(rule.code):
             return
-        matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
         # A row where a sterner rule took over has not been cured: that rule fails by itself.
-        live = {f.row for f in case.findings if deferral.rule in (f.code, case.escalated(f.code))}
-        stale = [label for label in matched if label not in live]
+        live = {
+            f.subject
+            for f in case.findings
+            if rule.code in (f.code, case.catalogue[f.code].escalates)
+        }
+        if rule.about_rows:
+            matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
+            stale = [label for label in matched if label not in live]
+        else:
+            matched = list(deferral.rows)
+            stale = [p for p in matched if not any(deferral.matches_pattern(s, p) for s in live)]
         if stale:
             shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
             every = len(stale) == len(matched)
@@ -62,7 +73,7 @@ class DeferralStale(_DeferralRule):
                 f"{deferral.rule} no longer occurs for {shown}: the cause of this deferral is gone",
                 "Remove the [[deferral]]."
                 if every
-                else "Narrow `rows` to the rows that still have the finding.",
+                else "Narrow `rows` to what still has the finding.",
             )
 
 
@@ -87,6 +98,8 @@ class DeferralMatchesNothing(_DeferralRule):
     slug = "deferral-matches-nothing"
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+        if not case.catalogue[deferral.rule].about_rows:
+            return  # DEF901 says it, where the rule is judged
         labels = [r.label for r in case.evidence.registry.rows]
         for pattern in deferral.rows:
             if not any(deferral.matches_pattern(label, pattern) for label in labels):
@@ -173,7 +186,7 @@ class NotDeferrable(_DeferralRule):
     slug = "not-deferrable"
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
-        if not case.deferrable(deferral.rule):
+        if not case.catalogue[deferral.rule].deferrable:
             yield (
                 f"{deferral.rule} cannot be deferred",
                 "Remove the deferral and correct what it was to cover.",

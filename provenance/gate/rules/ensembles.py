@@ -146,7 +146,10 @@ def _seats(manifest: Manifest, rows: Mapping[str, list[RowEvidence]]) -> Iterato
 
 
 class _EnsembleRule(Rule):
-    """A rule about an ensemble. Only what is said of a row can be deferred: deferrals name rows."""
+    """A rule about an ensemble as a whole, or (`about_rows`) about its members one by one."""
+
+    needs_whole = True
+    about_rows = False
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for ensemble in ensembles(case.evidence):
@@ -157,6 +160,7 @@ class _EnsembleRule(Rule):
 
     def at(
         self,
+        ensemble: Ensemble,
         document: Document,
         where: tuple[str | int, ...],
         message: str,
@@ -165,7 +169,14 @@ class _EnsembleRule(Rule):
     ) -> Finding:
         """A finding at a member of a document, or at what holds it where it is missing."""
         position = document.locate(*_existing(document, where))
-        return self.finding(message, help, path=document.path, row=row, position=position)
+        return self.finding(
+            message,
+            help,
+            path=document.path,
+            row=row,
+            position=position,
+            ensemble=ensemble.manifest.id,
+        )
 
 
 class MemberMissing(_EnsembleRule):
@@ -191,6 +202,7 @@ class MemberMissing(_EnsembleRule):
         for index, member in enumerate(ensemble.manifest.value["members"]):
             if not isinstance(member, dict):
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     ("members", index),
                     f"the member {_shown(member)} names no model: it is no object",
@@ -200,6 +212,7 @@ class MemberMissing(_EnsembleRule):
             where = ("members", seat.index)
             if seat.row is None:
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     where,
                     f"no row ships the member {seat.label!r}"
@@ -208,6 +221,7 @@ class MemberMissing(_EnsembleRule):
                 )
             elif seat.member.id and seat.row.row.text("id") not in (None, seat.member.id):
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     (*where, "id"),
                     f"{seat.member.onnx} is {seat.member.id!r} here and "
@@ -251,6 +265,7 @@ class MemberTwice(_EnsembleRule):
             if again:
                 field, other = again[0]
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     ("members", seat.index, field),
                     f"{seat.label!r} has the {', '.join(f for f, _ in again)} of {other.label!r}",
@@ -280,6 +295,7 @@ class MemberUnlisted(_EnsembleRule):
     code = "ENS503"
     slug = "member-unlisted"
     deferrable = True
+    about_rows = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         claims = _claims(case.evidence)
@@ -288,6 +304,7 @@ class MemberUnlisted(_EnsembleRule):
             for row in claims.get(ensemble.manifest.id or "", []):
                 if row.row.onnx not in listed:
                     yield self.at(
+                        ensemble,
                         ensemble.manifest,
                         ("members",),
                         f"{row.row.label!r} says that it belongs to this ensemble, which does not "
@@ -318,6 +335,7 @@ class MemberDigest(_EnsembleRule):
     code = "ENS504"
     slug = "member-digest"
     deferrable = True
+    about_rows = True
 
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for seat in ensemble.seats:
@@ -331,6 +349,7 @@ class MemberDigest(_EnsembleRule):
             shown = short(claimed) if is_sha256(claimed) else _shown(claimed)
             says = f"the manifest has {shown if claimed is not None else 'no digest'}"
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("members", seat.index, "sha256"),
                 f"{says} for {seat.member.onnx}; the file is {short(actual)}",
@@ -363,6 +382,7 @@ class EnsembleSize(_EnsembleRule):
         size = ensemble.manifest.value.get("ensemble_size")
         if size is not None and (isinstance(size, bool) or size != count):
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("ensemble_size",),
                 f"`ensemble_size` is {_shown(size)}; there are {count} members",
@@ -390,6 +410,7 @@ class SeedDiffers(_EnsembleRule):
     code = "ENS506"
     slug = "seed-differs"
     deferrable = True
+    about_rows = True
 
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         listed = any(s.member.seed is not None for s in ensemble.seats)
@@ -400,6 +421,7 @@ class SeedDiffers(_EnsembleRule):
             if sidecar.seed != seat.member.seed:
                 here = "missing" if seat.member.seed is None else str(seat.member.seed)
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     ("members", seat.index, "seed"),
                     f"the seed of {seat.label!r} is {here} here and {sidecar.seed} in "
@@ -429,6 +451,7 @@ class EnsembleWidth(_EnsembleRule):
 
     code = "ENS507"
     slug = "ensemble-width"
+    deferrable = True
 
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for at, field in ((0, "feature_order"), (1, "codec_vocab")):
@@ -441,6 +464,7 @@ class EnsembleWidth(_EnsembleRule):
             )
             if isinstance(declared, list) and wrong:
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     (field,),
                     f"`{field}` has {len(declared)} entries; {_spread(ensemble, widths)}",
@@ -448,6 +472,7 @@ class EnsembleWidth(_EnsembleRule):
                 )
             elif len(known) > 1:
                 yield self.at(
+                    ensemble,
                     ensemble.manifest,
                     ("members",),
                     f"the members differ in the width of input {at + 1}: "
@@ -457,6 +482,7 @@ class EnsembleWidth(_EnsembleRule):
         opsets = {s.index: _opset(s) for s in ensemble.seats}
         if len({o for o in opsets.values() if o is not None}) > 1:
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("members",),
                 f"the members differ in their opset: {_spread(ensemble, opsets)}",
@@ -486,6 +512,7 @@ class VocabularyDiffers(_EnsembleRule):
     code = "ENS508"
     slug = "vocabulary-differs"
     deferrable = True
+    about_rows = True
 
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
@@ -504,6 +531,7 @@ class VocabularyDiffers(_EnsembleRule):
             for label, sidecar, value in found:
                 if value != expected:
                     yield self.at(
+                        ensemble,
                         sidecar,
                         (field,),
                         f"`{field}` is not that of {source}{_first_difference(value, expected)}",
@@ -538,6 +566,7 @@ class SmokeMixed(_EnsembleRule):
         if len(set(rows.values())) > 1:
             smoke = ", ".join(label for label, value in rows.items() if value)
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("members",),
                 f"some members are smoke and others production; smoke are {smoke[:300]}",
@@ -546,6 +575,7 @@ class SmokeMixed(_EnsembleRule):
         elif rows and isinstance(claimed, bool) and claimed not in rows.values():
             says = "smoke" if claimed else "production"
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("smoke",),
                 f"the manifest says {says}, the rows of all its members say otherwise",
@@ -579,6 +609,7 @@ class VerdictMissing(_EnsembleRule):
             count = f"{len(ensemble.production)} production members"
             several = ", ".join(v.path for v in ensemble.verdicts)[:300]
             yield self.at(
+                ensemble,
                 ensemble.manifest,
                 ("id",),
                 f"{count}, and several gate verdicts: {several}"
@@ -617,10 +648,10 @@ class VerdictWrong(_EnsembleRule):
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for verdict in ensemble.verdicts:
             for where, message in wrong_verdict(verdict):
-                yield self.at(verdict, where, message, "Run the gate again.")
+                yield self.at(ensemble, verdict, where, message, "Run the gate again.")
         for document, _, row in ensemble.records:
             for where, message in wrong_sidecar_gate(document):
-                yield self.at(document, where, message, "Run the gate again.", row=row)
+                yield self.at(ensemble, document, where, message, "Run the gate again.", row=row)
 
 
 class VerdictDisagrees(_EnsembleRule):
@@ -659,6 +690,7 @@ class VerdictDisagrees(_EnsembleRule):
                 if found is None or expected is None or _same(found, expected):
                     continue
                 yield self.at(
+                    ensemble,
                     document,
                     ("gate", field),
                     f"`gate.{field}` is {_shown(found)}; {verdict.path} has {_shown(expected)}",
@@ -668,6 +700,7 @@ class VerdictDisagrees(_EnsembleRule):
         named = verdict.text_at("ensemble_id")
         if named is not None and named != ensemble.manifest.id:
             yield self.at(
+                ensemble,
                 verdict,
                 ("ensemble_id",),
                 f"the verdict is on {named[:80]!r}; by its name it is on {ensemble.manifest.id!r}",
@@ -685,6 +718,7 @@ class VerdictDisagrees(_EnsembleRule):
         ):
             if seeds_of_one:
                 yield self.at(
+                    ensemble,
                     verdict,
                     ("gate", "per_seed_plccs"),
                     f"{says} {', '.join(sorted(seeds_of_one))[:200]}",
@@ -715,6 +749,7 @@ class VerdictHold(_EnsembleRule):
         verdict = ensemble.verdict
         if verdict is not None and ensemble.production and verdict.verdict != "PROMOTE":
             yield self.at(
+                ensemble,
                 verdict,
                 ("verdict",),
                 f"the verdict is {verdict.verdict!r}, and {len(ensemble.production)} members are "
@@ -743,6 +778,7 @@ class CorpusDiffers(_EnsembleRule):
 
     code = "ENS514"
     slug = "corpus-differs"
+    deferrable = True
 
     def conclude(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         verdict = ensemble.verdict
@@ -753,6 +789,7 @@ class CorpusDiffers(_EnsembleRule):
         corpora.discard(None)
         if not is_sha256(recorded) and ensemble.production:
             yield self.at(
+                ensemble,
                 verdict,
                 ("corpus", "sha256"),
                 "the verdict names no corpus digest"
@@ -761,6 +798,7 @@ class CorpusDiffers(_EnsembleRule):
             )
         elif recorded is not None and corpora - {recorded}:
             yield self.at(
+                ensemble,
                 verdict,
                 ("corpus", "sha256"),
                 f"the verdict is about corpus {short(recorded)}; the sidecars have "

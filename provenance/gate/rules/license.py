@@ -26,7 +26,9 @@ class _Missing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             if row.row.fields.get(self.field, "") == "":
-                yield self.in_row(case, row, None, f"no `{self.field}`", self.advice)
+                called = case.name_of(self.field)
+                advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+                yield self.in_row(case, row, None, f"no `{called}`", advice)
 
 
 class LicenseMissing(_Missing):
@@ -143,7 +145,7 @@ class NotSpdx(Rule):
 
     def _judge_expression(self, expression: str) -> tuple[str, str] | None:
         if len(expression) > _MAX_EXPRESSION:
-            return f"`license` has {len(expression):,} characters", "Write an SPDX expression."
+            return f"it has {len(expression):,} characters", "Write an SPDX expression."
         if expression in _ids():
             return None  # a plain id, as nearly all are: building the parser costs 50 ms
         licensing = _spdx()
@@ -199,7 +201,7 @@ class SignedLicenseDiffers(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            signed = case.signed_row(row)
+            signed = case.claimed_row(case.row_statement(row))
             if signed is None:
                 continue
             for field in LICENSE_FIELDS:
@@ -212,7 +214,7 @@ class SignedLicenseDiffers(Rule):
                         case,
                         row,
                         field,
-                        f"`{field}` is {is_now}; signed is {was}",
+                        f"`{case.name_of(field)}` is {is_now}; signed is {was}",
                         "Put the signed value back, or sign again: provenance release",
                     )
 

@@ -53,7 +53,7 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "notes": ("a string", _is_text),
     "description": ("a string", _is_text),
 }
-"""The fields this project reads. Other fields are a registry's own, and are signed verbatim."""
+"""What each of `provenance.artifacts.registry.FIELDS` must be."""
 
 _SHOWN: Final = 20
 """Entries that are no rows are shown one by one up to this number."""
@@ -96,7 +96,7 @@ class RegistrySchema(Rule):
                 )
             if len(registry.not_rows) > _SHOWN:
                 yield self.finding(
-                    f"{len(registry.not_rows):,} entries of `models` are no rows",
+                    f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are no rows",
                     "Is this a registry? Remove what is no row.",
                     path=registry.path,
                 )
@@ -108,8 +108,8 @@ class RegistrySchema(Rule):
                         case,
                         row,
                         None,
-                        f"field `{name}` is missing; expected {_FIELDS[name][0]}",
-                        self._missing_help(name, fields),
+                        f"field `{case.name_of(name)}` is missing; expected {_FIELDS[name][0]}",
+                        self._missing_help(case.name_of(name), fields),
                     )
             for name, (expected, check) in _FIELDS.items():
                 if name in fields and not check(fields[name]):
@@ -118,8 +118,10 @@ class RegistrySchema(Rule):
                         case,
                         row,
                         name,
-                        f"field `{name}`: expected {expected}, found {found}",
-                        "provenance hash --write" if "sha256" in name else f"Correct `{name}`.",
+                        f"field `{case.name_of(name)}`: expected {expected}, found {found}",
+                        "provenance hash --write"
+                        if "sha256" in name
+                        else f"Correct `{case.name_of(name)}`.",
                     )
 
     @staticmethod
@@ -209,7 +211,8 @@ class DuplicateKey(Rule):
             )
         labels = {r.row.index: r.row.label for r in case.evidence.rows}
         for member in registry.source.duplicates:
-            index = member.path[1] if len(member.path) > 2 else None
+            below = member.path[len(registry.names.path) :]
+            index = below[0] if len(below) > 1 else None
             at = member.start if member.key_start is None else member.key_start
             yield self.finding(
                 f"the key `{str(member.path[-1])[:60]}` stands twice in one object",
@@ -245,6 +248,8 @@ class NotABareName(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        if not case.evidence.registry.names.stock:
+            return
         for row in case.evidence.rows:
             name = row.row.onnx
             if name is not None and "/" in name and outside(case, name) is None:
@@ -281,6 +286,8 @@ class KeyOrder(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        if not case.evidence.registry.names.stock:
+            return
         for row in case.evidence.rows:
             order = list(row.row.fields)
             if {"onnx", "sigstore_bundle"} <= row.row.fields.keys() and (
@@ -317,7 +324,7 @@ class TooLargeForConsumer(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if registry.digest.size >= limits.CONSUMER_REGISTRY:
+        if registry.names.stock and registry.digest.size >= limits.CONSUMER_REGISTRY:
             yield self.finding(
                 f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
@@ -359,7 +366,7 @@ class OutsideRepository(Rule):
                         case,
                         row,
                         field,
-                        f"`{field}` {str(value)[:100]!r} {reason}",
+                        f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}",
                         "Write a path relative to the registry's folder, inside the repository.",
                     )
 
