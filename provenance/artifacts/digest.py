@@ -15,6 +15,9 @@ from typing import BinaryIO
 CHUNK = 1 << 20
 """Bytes per read: large enough that the calls cost nothing, small enough to stay in cache."""
 
+MINIMUM = 1 << 12
+"""Bytes of the smallest buffer. To fill a large one takes longer than to hash a small file."""
+
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,9 +39,13 @@ def of_bytes(data: bytes) -> Digest:
     return Digest(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def of_stream(stream: BinaryIO) -> Digest:
-    """The digest of the rest of `stream`, an unbuffered binary file. Raises OSError."""
-    reader = HashingReader(stream)
+def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
+    """The digest of the rest of `stream`, an unbuffered binary file of about `size` bytes.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    reader = HashingReader(stream, size)
     reader.drain()
     return reader.digest()
 
@@ -50,10 +57,11 @@ class HashingReader:
     writes to the file meanwhile.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, size: int = CHUNK) -> None:
+        """A reader of `stream`, which has about `size` bytes: no more than that is buffered."""
         self._stream = stream
         self._hash = hashlib.sha256()
-        self._buffer = memoryview(bytearray(CHUNK))
+        self._buffer = memoryview(bytearray(max(MINIMUM, min(size + 1, CHUNK))))
         self._start = self._end = 0
         self.position = 0
 

@@ -25,7 +25,7 @@ class Member:
     sha256: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Manifest(Document):
     """An ensemble manifest."""
 
@@ -45,7 +45,7 @@ class Manifest(Document):
         return next((m for m in self.members if m.onnx == onnx), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class GateVerdict(Document):
     """A recorded evaluation: PROMOTE or HOLD, with its numbers and thresholds."""
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from provenance.artifacts.strict_json import JsonPath, Member, SourceMap
+from provenance.artifacts.source_map import Member, SourceMap
+from provenance.artifacts.strict_json import JsonPath
 from provenance.errors import InputError
 
 

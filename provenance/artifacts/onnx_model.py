@@ -78,7 +78,7 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
         NotOnnxError: The bytes are not an ONNX model.
         OSError: They cannot be read.
     """
-    reader = HashingReader(stream)
+    reader = HashingReader(stream, size)
     reason: str | None = None
     skeleton = b""
     if size > limits.ONNX:

@@ -43,6 +43,11 @@ class FileError(InputError):
         self.trouble = trouble
         self.path = path
 
+    def kept(self) -> FileError:
+        """The same error without where it was raised, which holds on to all that was at hand."""
+        self.__cause__ = self.__context__ = self.__traceback__ = None
+        return self
+
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -102,11 +107,13 @@ class Tree:
         Raises:
             FileError: It is missing, not below the root, not a regular file, or not readable.
         """
-        relative = self.resolve(path)
-        try:
-            descriptor = self._open_descriptor(relative)
-        except OSError as e:
-            raise _trouble_of(e, path) from e
+        descriptor = self._open_without_links(path)
+        if descriptor is None:
+            relative = self.resolve(path)
+            try:
+                descriptor = self._open_descriptor(relative)
+            except OSError as e:
+                raise _trouble_of(e, path) from e
         return _regular(descriptor, path)
 
     def read(self, path: str, limit: int) -> bytes:
@@ -140,6 +147,21 @@ class Tree:
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
         return unsafe_reason(path) is None and os.path.lexists(self.root / os.path.normpath(path))
+
+    def _open_without_links(self, path: str) -> int | None:
+        """The file at `path` where no link is on the way to it, as is usual; None elsewhere.
+
+        The walk follows no link, so that what it reaches needs no resolving: half the time of
+        opening a small file.
+        """
+        normal = os.path.normpath(path)
+        unsafe = unsafe_reason(path) is not None or normal == ".." or normal.startswith("../")
+        if unsafe or not self.confined or not _HAS_DIR_FD:
+            return None
+        try:
+            return self._open_descriptor(normal)
+        except OSError:
+            return None  # tried again by the path with its links resolved, which says why
 
     def _open_descriptor(self, relative: str) -> int:
         flags = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY

@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts import digest, limits, paths
+from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
     JsonError,
     JsonPath,
     Position,
-    SourceMap,
     decode,
     parse,
     type_name,
@@ -97,7 +97,7 @@ class FieldNames:
         return dict(self.renamed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One model's entry; `index` is its place in the registry.
 

@@ -10,28 +10,48 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.strict_json import JsonPath, Position, SourceMap
+from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
+from provenance.artifacts.source_map import SourceMap
+from provenance.artifacts.strict_json import JsonPath, Position
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Document:
     """A JSON object on disk. `path` is relative to the root; `text` is what was hashed."""
 
     path: str
     digest: Digest
-    text: str
-    value: Mapping[str, Any]
+    _text: bytes
+    _value: bytes
+
+    def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "_text", pack_text(text))
+        object.__setattr__(self, "_value", pack_value(value))
+
+    @property
+    def text(self) -> str:
+        """The text of the file."""
+        return unpack_text(self._text)
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """The object that it holds."""
+        value: Mapping[str, Any] = unpack_value(self._value)
+        return value
 
     def locate(self, *path: str | int) -> Position:
         """Where the value at `path` stands, or the start of the file."""
-        member = self._source.find(path)
-        return self._source.position(member.start) if member else Position(1, 1)
+        source = _source(self._text)
+        member = source.find(path)
+        return source.position(member.start) if member else Position(1, 1)
 
     def get(self, *path: str) -> Any:
         """The value at `path` through nested objects, None where there is none."""
@@ -45,9 +65,11 @@ class Document:
         value = self.get(*path)
         return value if isinstance(value, str) else None
 
-    @cached_property
-    def _source(self) -> SourceMap:
-        return SourceMap(self.text)
+
+@lru_cache(maxsize=4)
+def _source(packed: bytes) -> SourceMap:
+    """Where the values of a document stand. Several findings in a row are about one document."""
+    return SourceMap(unpack_text(packed))
 
 
 @dataclass(frozen=True)
@@ -63,7 +85,7 @@ class WidthClaim:
     input: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Sidecar(Document):
     """A sidecar. All widths are the size of an input's last dimension."""
 

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON, read strictly, and where each value stands in the text.
+"""JSON, read strictly.
 
-The standard library parses; this module refuses what it lets through (NaN, infinities, duplicate
-keys, lone surrogates, bottomless nesting) and, only where a position is asked for, walks the text
-once more for the line and column of every member. No library that is still kept does both
-(docs/adr/0004-strict-json.md).
+The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
+keys, lone surrogates, bottomless nesting (docs/adr/0004-strict-json.md). Where a value stands in
+the text is for `provenance.artifacts.source_map` to say.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from provenance.artifacts import limits
@@ -36,16 +32,6 @@ class Position:
 
     line: int
     column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """Where one value stands: character offsets of the key (None in an array) and the value."""
-
-    path: JsonPath
-    key_start: int | None
-    start: int
-    end: int
 
 
 def decode(data: bytes) -> str:
@@ -99,7 +85,12 @@ def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
 
 def parse_object(data: bytes) -> dict[str, Any]:
     """The object that strict JSON `data` holds. Raises JsonError, also for any other value."""
-    value = parse(decode(data))
+    return parse_object_text(decode(data))
+
+
+def parse_object_text(text: str) -> dict[str, Any]:
+    """As `parse_object`, for text that was decoded already."""
+    value = parse(text)
     if not isinstance(value, dict):
         raise JsonError(f"holds {type_name(value)}, not an object")
     return value
@@ -133,115 +124,6 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
-@dataclass(frozen=True)
-class SourceMap:
-    """Where the values of a JSON text stand. Only for text that `parse` has accepted.
-
-    Values deeper than any field that is ever reported, and numbers and strings in arrays, are not
-    recorded: a hostile file has many of them.
-    """
-
-    text: str
-
-    def position(self, offset: int) -> Position:
-        """The line and column of a character offset."""
-        line = bisect_right(self._line_starts, offset)
-        return Position(line, offset - self._line_starts[line - 1] + 1)
-
-    def find(self, path: JsonPath) -> Member | None:
-        """Where the value at `path` stands, None where there is none."""
-        return self._members.get(path)
-
-    @property
-    def duplicates(self) -> tuple[Member, ...]:
-        """The second and further members of equal key, in the order of the text."""
-        return self._walk[1]
-
-    @property
-    def _members(self) -> Mapping[JsonPath, Member]:
-        return self._walk[0]
-
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(m.end() for m in re.finditer("\n", self.text))]
-
-    @cached_property
-    def _walk(self) -> tuple[dict[JsonPath, Member], tuple[Member, ...]]:
-        members: dict[JsonPath, Member] = {}
-        duplicates: list[Member] = []
-        open_values: list[_Open] = []
-        key: str | None = None
-        key_start: int | None = None
-        too_deep = 0
-
-        def record(path: JsonPath, key_at: int | None, start: int, end: int) -> None:
-            member = Member(path, key_at, start, end)
-            if path in members:
-                duplicates.append(member)
-            members[path] = member
-
-        for count, token in enumerate(_TOKEN.finditer(self.text)):
-            kind = token.lastgroup
-            if too_deep:
-                too_deep += (kind == "open") - (kind == "close")
-            elif kind == "open":
-                if len(open_values) > _DEPTH:
-                    too_deep = 1
-                    continue
-                path: JsonPath = ()
-                if open_values:
-                    parent = open_values[-1]
-                    path = (*parent.path, parent.next_index if key is None else key)
-                is_array = token.group() == "["
-                open_values.append(_Open(path, key_start, token.start(), is_array))
-                key = key_start = None
-            elif kind == "close":
-                done = open_values.pop()
-                record(done.path, done.key_start, done.start, token.end())
-            elif kind == "between":
-                if open_values and open_values[-1].is_array:
-                    open_values[-1].next_index += token.group().count(",")
-            elif kind == "string":
-                if key is not None and open_values:
-                    record((*open_values[-1].path, key), key_start, token.start(), token.end())
-                key = key_start = None
-            else:  # a key, perhaps with its number, true, false or null
-                key, key_start = json.loads(token.group("key")), token.start("key")
-                if kind == "scalar":
-                    record((*open_values[-1].path, key), key_start, *token.span("scalar"))
-                    key = key_start = None
-            if count > _TOKENS:
-                break  # what stands beyond is reported without its place
-        return members, _outermost(duplicates)
-
-
-def _outermost(duplicates: list[Member]) -> tuple[Member, ...]:
-    """Without what stands inside another: a second object repeats all members of the first."""
-    found: list[Member] = []
-    for member in sorted(duplicates, key=lambda m: m.start):
-        if not found or member.start >= found[-1].end:
-            found.append(member)
-    return tuple(found)
-
-
-@dataclass(slots=True)
-class _Open:
-    path: JsonPath
-    key_start: int | None
-    start: int
-    is_array: bool
-    next_index: int = 0
-
-
-# Runs only over text that json.loads has accepted, so it needs to recognise, not to validate.
-_STRING = r'"(?:[^"\\]++|\\.)*+"'
-_TOKEN = re.compile(
-    rf"(?P<open>[\[{{])|(?P<close>[\]}}])"
-    rf'|(?P<key>{_STRING})[ \t\r\n]*+:[ \t\r\n]*+(?P<scalar>[^\s,\[\]{{}}"]++)?'
-    rf'|(?P<string>{_STRING})|(?P<between>[^\[\]{{}}"]++)'
-)
-_DEPTH = 4  # "models", a row, "external_data_sha256", a name
-_TOKENS = 2_500_000  # 100,000 rows
 _DIGITS_OF_DOUBLE = 308
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 

@@ -103,24 +103,14 @@ class Session:
 
     @contextmanager
     def progress(self) -> Iterator[Any]:
-        """A progress bar over rows, on a terminal only."""
-        from provenance.gate.collect import Progress
-
+        """A progress bar, on a terminal only."""
         if self.quiet or not sys.stderr.isatty():
-            yield Progress()
+            yield None
             return
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
+        from provenance.cli.progress_bar import Bar
 
-        columns = (TextColumn("hashing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        console = Console(stderr=True, no_color=self.no_color or None)
-        with Bar(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("hashing", total=None)
-            yield Progress(
-                total=lambda rows: bar.update(task, total=rows),
-                advance=lambda: bar.advance(task),
-            )
+        with Bar(colour=not self.no_color).shown() as bar:
+            yield bar
 
 
 def common(function: F) -> F:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO, Final, TypeVar
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.artifacts.sidecar import Sidecar, is_sidecar
-from provenance.artifacts.strict_json import JsonError, decode, parse_object
+from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
@@ -32,17 +32,11 @@ from provenance.gate.evidence import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.gate.progress import Progress
+from provenance.gate.workers import map_in_threads
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Told which files are read, for a progress bar. Called from several threads."""
-
-    total: Callable[[int], None] = field(default=lambda _files: None)
-    advance: Callable[[], None] = field(default=lambda: None)
 
 
 def collect(
@@ -60,10 +54,10 @@ def collect(
     """
     wanted = None if select is None else set(select)
     rows = [r for r in read.rows if wanted is None or r.label in wanted]
-    collector = _Collector(root, read)
-    collector.read_models(rows, progress or Progress())
+    collector = _Collector(root, read, progress)
+    collector.read_models(rows)
     documents = tuple(collector.documents())
-    collected = tuple(collector.row(r, documents, with_bundles=with_bundles) for r in rows)
+    collected = tuple(collector.rows(rows, documents, with_bundles=with_bundles))
     whole = wanted is None
     summary_at = collector.summary_path()
     return Evidence(
@@ -87,9 +81,9 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
     `row` names the file relative to `root`; `bundle` is what signs it, in a row with `names`.
     """
     nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), names=names)
-    collector = _Collector(root, nowhere)
-    collector.read_models([row], Progress())
-    evidence = collector.row(row, (), with_bundles=False)
+    collector = _Collector(root, nowhere, None)
+    collector.read_models([row])
+    (evidence,) = collector.rows([row], (), with_bundles=False)
     # A consumer need not have the sidecar; where it is here, it is compared.
     evidence = replace(
         evidence,
@@ -123,7 +117,8 @@ _ABOUT_MODELS: Final = (".md", ".txt", ".rst", ".png", ".svg", ".py", ".license"
 
 
 class _Collector:
-    def __init__(self, root: Tree, read: Registry) -> None:
+    def __init__(self, root: Tree, read: Registry, progress: Progress | None) -> None:
+        self._progress = progress or Progress()
         self._root = root
         self._registry = read
         self._row_models = {row.onnx for row in read.rows}
@@ -133,26 +128,14 @@ class _Collector:
         self._sidecar_like: list[str] = []
         self._nameless: list[str] = []
 
-    def read_models(self, rows: Sequence[Row], progress: Progress) -> None:
+    def read_models(self, rows: Sequence[Row]) -> None:
         """Hash every model file of `rows` once, several at once: models, then their data."""
         names = list(dict.fromkeys(name for row in rows for name in self._model_names(row)))
-        progress.total(len(names))
-
-        # One thread a core: hashing saturates a core, and more would only compete.
-        with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
-
-            def each(read: Callable[[str], _Read], paths: Sequence[str]) -> dict[str, _Read]:
-                def step(path: str) -> _Read:
-                    found = read(path)
-                    progress.advance()
-                    return found
-
-                return dict(zip(paths, pool.map(step, paths), strict=True))
-
-            models = each(self._model, names)
-            needed = dict.fromkeys(n for m in models.values() for n, _ in _references(m))
-            progress.total(len(names) + len(needed))
-            data = each(self._external, list(needed))
+        self._progress.begin("hashing", len(names))
+        models = dict(zip(names, self._each(self._model, names), strict=True))
+        needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
+        self._progress.begin("hashing", len(names) + len(needed))
+        data = dict(zip(needed, self._each(self._external, needed), strict=True))
         for name, model in models.items():
             external = tuple(
                 ExternalFile(
@@ -167,14 +150,32 @@ class _Collector:
             )
             self._models[name] = replace(model, external=external)
 
-    def row(
+    def rows(
+        self,
+        rows: Sequence[Row],
+        documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
+        *,
+        with_bundles: bool,
+    ) -> list[RowEvidence]:
+        """The evidence about `rows`, whose models were read."""
+        self._progress.begin("reading", len(rows))
+        return self._each(lambda row: self._row(row, documents, with_bundles=with_bundles), rows)
+
+    def _each(self, read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_Read]:
+        def step(item: _Item) -> _Read:
+            found = read(item)
+            self._progress.advance()
+            return found
+
+        return map_in_threads(step, items)
+
+    def _row(
         self,
         row: Row,
         documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
         *,
         with_bundles: bool,
     ) -> RowEvidence:
-        """The evidence about one row, whose models were read."""
         bundle = self._row_bundle(row) if with_bundles else None
         names = self._model_names(row)
         if not names:
@@ -222,7 +223,7 @@ class _Collector:
         try:
             data = self._root.read(path, limits.BUNDLE)
         except FileError as e:
-            return BundleEvidence(path, name, trouble=e)
+            return BundleEvidence(path, name, trouble=e.kept())
         return read_bundle(path, data, name)
 
     def summary_path(self) -> str:
@@ -241,13 +242,13 @@ class _Collector:
                 continue
             try:
                 data = self._root.read(path, limits.DOCUMENT)
-                value = parse_object(data)
+                text = decode(data)
+                value = parse_object_text(text)
             except (FileError, JsonError) as e:
                 if "\\" in path:  # as _names_in shows a name that is no text
                     self._nameless.append(path)
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
                 continue
-            text = decode(data)
             if ensemble.is_manifest(value):
                 yield ensemble.Manifest(path, digest.of_bytes(data), text, value)
             elif ensemble.is_gate_verdict(value):
@@ -298,10 +299,10 @@ class _Collector:
             trouble = FileError(Trouble.UNSAFE, path, f"{name!r} climbs with '..'")
             return ModelEvidence(path, name, trouble=trouble)
         try:
-            with self._root.open(path) as stream:
-                found, facts = read_onnx(stream, os.fstat(stream.fileno()).st_size)
+            with self._open(path) as (stream, size):
+                found, facts = read_onnx(stream, size)
         except FileError as e:
-            return ModelEvidence(path, name, trouble=e)
+            return ModelEvidence(path, name, trouble=e.kept())
         except NotOnnxError as e:
             return ModelEvidence(path, name, e.digest, not_onnx=str(e))
         except OSError as e:
@@ -319,22 +320,31 @@ class _Collector:
             trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, trouble=trouble)
         try:
-            with self._root.open(path) as stream:
-                return FileEvidence(path, name, digest.of_stream(stream))
+            with self._open(path) as (stream, size):
+                return FileEvidence(path, name, digest.of_stream(stream, size))
         except FileError as e:
-            return FileEvidence(path, name, trouble=e)
+            return FileEvidence(path, name, trouble=e.kept())
         except OSError as e:
             return FileEvidence(path, name, trouble=_unreadable(path, e))
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:
+        """The file at `path`, with its size."""
+        with self._root.open(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            with self._progress.reading(stream, path, size) as watched:
+                yield watched, size
 
     def _sidecar(self, name: str) -> SidecarEvidence:
         path = self._path(name)
         try:
             data = self._root.read(path, limits.DOCUMENT)
         except FileError as e:
-            return SidecarEvidence(path, name, trouble=e)
+            return SidecarEvidence(path, name, trouble=e.kept())
         found = digest.of_bytes(data)
         try:
-            sidecar = Sidecar(path, found, decode(data), parse_object(data))
+            text = decode(data)
+            sidecar = Sidecar(path, found, text, parse_object_text(text))
         except JsonError as e:
             return SidecarEvidence(path, name, found, malformed=str(e))
         return SidecarEvidence(path, name, found, sidecar=sidecar)
@@ -376,6 +386,7 @@ class _Collector:
         return [paths.join(folder, n) for n in readable if n]
 
 
+_Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
 
 

@@ -19,7 +19,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileEvidence:
     """One file that was looked for. Either `digest` or `trouble` is set.
 
@@ -44,7 +44,7 @@ class FileEvidence:
         return self.trouble is not None and self.trouble.trouble is Trouble.MISSING
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
     """An external-data file of a model, and how many bytes of it the model needs."""
 
@@ -52,7 +52,7 @@ class ExternalFile(FileEvidence):
     tensor: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ModelEvidence(FileEvidence):
     """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data."""
 
@@ -66,7 +66,7 @@ class ModelEvidence(FileEvidence):
         return (self, *self.external)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SidecarEvidence(FileEvidence):
     """A sidecar: its content, or why it has none."""
 
@@ -74,7 +74,7 @@ class SidecarEvidence(FileEvidence):
     malformed: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BundleEvidence(FileEvidence):
     """A bundle: its content and, of a DSSE envelope, its statement; or why it has none."""
 
@@ -83,7 +83,7 @@ class BundleEvidence(FileEvidence):
     malformed: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowEvidence:
     """Everything about one row. A part is None where the row does not name it."""
 

@@ -27,13 +27,19 @@ from provenance.gate.finding import (
     Verdict,
     deferrals_in_force,
 )
+from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
 from provenance.signing import keyed
 from provenance.signing.trust import Trust
 
 
 def judge(
-    evidence: Evidence, config: Config, *, trust: Trust | None, today: datetime.date
+    evidence: Evidence,
+    config: Config,
+    *,
+    trust: Trust | None,
+    today: datetime.date,
+    progress: Progress | None = None,
 ) -> Report:
     """Everything the rules conclude. Without `trust` no signature is judged.
 
@@ -50,11 +56,14 @@ def judge(
     unseen = {Phase.SIGNATURES} if trust is None else set()
     phases = [p for p in Phase if p not in unseen]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
+    progress = progress or Progress()
+    progress.begin("judging", len(CATALOGUE))
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:
             if rule.phase is phase and (trust is not None or not rule.needs_trust):
                 found += (_defer(f, config) for f in rule.judge(case))
+                progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
     by_row: dict[str | None, list[Finding]] = {}

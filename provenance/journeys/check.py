@@ -7,9 +7,9 @@ import datetime
 from collections.abc import Sequence
 
 from provenance.config import Config
-from provenance.gate.collect import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
+from provenance.gate.progress import Progress
 from provenance.journeys.examine import examine
 
 
@@ -31,4 +31,4 @@ def check(
         InputError: The registry or the configuration cannot be read.
     """
     evidence = examine(config, rows=rows, progress=progress)
-    return judge(evidence, config, trust=None, today=today or today_utc())
+    return judge(evidence, config, trust=None, today=today or today_utc(), progress=progress)

@@ -12,8 +12,9 @@ from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate.collect import Progress, collect
+from provenance.gate.collect import collect
 from provenance.gate.evidence import Evidence
+from provenance.gate.progress import Progress
 
 
 def examine(
@@ -43,7 +44,7 @@ def examine(
 
 def known_rows(registry: Registry, rows: Iterable[str]) -> None:
     """Raises InputError where an id is not in the registry, with the nearest that is."""
-    labels = [r.label for r in registry.rows]
+    labels = dict.fromkeys(r.label for r in registry.rows)
     for wanted in rows:
         if wanted not in labels:
             near = difflib.get_close_matches(wanted, labels, 1)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from provenance.artifacts import json_edit, writing
 from provenance.artifacts.json_edit import Edit, Insert, Set
 from provenance.config import Config
-from provenance.gate.collect import Progress
 from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Verdict
+from provenance.gate.progress import Progress
 from provenance.journeys.examine import examine
 
 

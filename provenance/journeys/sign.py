@@ -21,10 +21,10 @@ from provenance.attestations.statement import Statement, StatementError, decode,
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import documents
-from provenance.gate.collect import Progress
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Report, deferrals_in_force
 from provenance.gate.judge import judge
+from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import keyed
@@ -94,7 +94,7 @@ def _make(
     writing.recover(tree)
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
     today = today_utc()
-    report = judge(evidence, config, trust=None, today=today)
+    report = judge(evidence, config, trust=None, today=today, progress=progress)
     if report.failing or not evidence.rows:
         return report
     for row in evidence.rows:
@@ -102,7 +102,7 @@ def _make(
         if trouble is not None and trouble.trouble is Trouble.UNSAFE:
             raise InputError(f"row {row.row.label}: cannot write the bundle: {trouble.message}")
     writing.clean(tree, _written_by(evidence))
-    press = _Press(evidence, signer, {}, [])
+    press = _Press(evidence, signer, progress or Progress(), {}, [])
     if Documents.ROWS in wanted:
         evidence = press.rows(report.findings)
     notes: list[str] = []
@@ -110,7 +110,7 @@ def _make(
         evidence, notes = press.seeds()
     if Documents.SUMMARY in wanted:
         evidence = press.summary(config, len(report.deferred))
-        report = judge(evidence, config, trust=trust, today=today)
+        report = judge(evidence, config, trust=trust, today=today, progress=progress)
         if report.failing:
             return report
     writing.write_all(tree, press.written)
@@ -149,11 +149,13 @@ class _Press:
 
     evidence: Evidence
     signer: KeySigner
+    progress: Progress
     written: dict[str, bytes]
     kept: list[str]
 
     def rows(self, findings: Sequence[Finding]) -> Evidence:
         made: list[RowEvidence] = []
+        self.progress.begin("signing", len(self.evidence.rows))
         for row in self.evidence.rows:
             assert row.bundle is not None  # a row without sigstore_bundle is LIC203
             deferrals = deferrals_in_force(
@@ -161,12 +163,14 @@ class _Press:
             )
             statement = documents.row_statement(self.evidence, row, deferrals)
             made.append(replace(row, bundle=self._bundle(row.bundle, statement)))
+            self.progress.advance()
         self.evidence = replace(self.evidence, rows=tuple(made))
         return self.evidence
 
     def seeds(self) -> tuple[Evidence, list[str]]:
         made: list[RowEvidence] = []
         stale = 0
+        self.progress.begin("attesting", len(self.evidence.rows))
         for row in self.evidence.rows:
             if row.attestation is not None and documents.attestable(row):
                 statement = documents.seed_statement(self.evidence, row)
@@ -174,6 +178,7 @@ class _Press:
             elif row.is_seed:
                 stale += 1
             made.append(row)
+            self.progress.advance()
         self.evidence = replace(self.evidence, rows=tuple(made))
         if not stale:
             return self.evidence, []

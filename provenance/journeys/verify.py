@@ -22,9 +22,10 @@ from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
-from provenance.gate.collect import Progress, collect_file, read_bundle
+from provenance.gate.collect import collect_file, read_bundle
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
+from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing.trust import Trust
@@ -55,7 +56,7 @@ def verify(
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
-    return judge(evidence, config, trust=trust, today=today or today_utc())
+    return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 
 
 def verify_file(

@@ -12,7 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from provenance.artifacts.json_edit import Edit, Insert, InsertItem, Raw, Remove, Set, edit
-from provenance.artifacts.strict_json import SourceMap, parse
+from provenance.artifacts.source_map import SourceMap
+from provenance.artifacts.strict_json import parse
 from provenance.errors import InputError
 from tests.artifacts.test_strict_json import values
 

@@ -142,6 +142,7 @@ def test_a_folder_swapped_for_a_link_between_check_and_open_does_not_escape(
     outside = tree.root.parent / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"outside")
+    (tree.root / "way").symlink_to("folder")  # only what a link leads to is resolved
     resolve = Tree.resolve
 
     def resolve_then_swap(self: Tree, path: str) -> str:
@@ -152,13 +153,14 @@ def test_a_folder_swapped_for_a_link_between_check_and_open_does_not_escape(
 
     monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
     with pytest.raises(FileError) as raised:
-        tree.read("folder/file", 100)
+        tree.read("way/file", 100)
     assert raised.value.trouble in (Trouble.UNSAFE, Trouble.MISSING)
 
 
 def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tree.root / "way").symlink_to("folder")
     resolve = Tree.resolve
 
     def resolve_then_swap(self: Tree, path: str) -> str:
@@ -168,7 +170,17 @@ def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
         return result
 
     monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
-    assert trouble(tree, "folder/file").trouble is Trouble.UNSAFE
+    assert trouble(tree, "way/file").trouble is Trouble.UNSAFE
+
+
+def test_a_path_without_links_is_opened_without_resolving_it(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: Tree, path: str) -> str:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(Tree, "resolve", fail)
+    assert tree.read("folder/../folder//file", 100) == b"inside"
 
 
 def test_no_descriptor_is_left_open_by_a_refusal(tree: Tree) -> None:

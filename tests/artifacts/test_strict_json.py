@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import limits
+from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
     DuplicateKeyError,
     JsonError,
     Position,
-    SourceMap,
     decode,
     parse,
     parse_object,

@@ -12,8 +12,9 @@ import pytest
 from provenance import check, verify
 from provenance.artifacts import digest
 from provenance.errors import InputError, UnavailableError, VerificationError
-from provenance.gate.collect import Progress, collect
+from provenance.gate.collect import collect
 from provenance.gate.finding import Report, Severity, Verdict
+from provenance.gate.progress import Progress
 from provenance.gate.rules import CATALOGUE
 from provenance.journeys.examine import examine
 from provenance.signing.trust import Trust
@@ -206,11 +207,21 @@ def test_an_unknown_rule_in_a_deferral_names_the_nearest(stale: Repository) -> N
 
 
 def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
-    totals: list[int] = []
-    steps: list[None] = []
-    progress = Progress(total=totals.append, advance=lambda: steps.append(None))
-    examine(full.config, progress=progress)
-    assert totals[-1] == len(steps) > 0
+    class Told(Progress):
+        def __init__(self) -> None:
+            self.stages: dict[str, list[int]] = {}
+
+        def begin(self, what: str, steps: int) -> None:
+            self.now = self.stages.setdefault(what, [0, 0])
+            self.now[1] = steps
+
+        def advance(self) -> None:
+            self.now[0] += 1
+
+    told = Told()
+    evidence = examine(full.config, progress=told)
+    files, rows = len(evidence.model_files), len(evidence.rows)
+    assert told.stages == {"hashing": [files, files], "reading": [rows, rows]}
 
 
 def test_a_folder_with_more_files_than_are_searched_is_refused(

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The progress bar: a line for what is being done, and one for each large file meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import Progress as Lines
+from rich.text import Text
+
+from provenance.gate.progress import Progress
+from provenance.output.text import printable, size
+
+
+class _Done(ProgressColumn):
+    """How much is done of how much: steps, or bytes of a file."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields.get("in_bytes"):
+            return Text(f"{size(int(task.completed))} of {size(int(task.total or 0))}")
+        return Text(f"{int(task.completed):,} of {int(task.total or 0):,}")
+
+
+class Bar(Progress):
+    """A progress bar on standard error."""
+
+    def __init__(self, *, colour: bool) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            _Done(),
+            TimeElapsedColumn(),
+        )
+        console = Console(stderr=True, no_color=not colour or None)
+        self._lines = Lines(*columns, console=console, transient=True)
+        self._stage: TaskID | None = None
+        self._what = ""
+
+    @contextmanager
+    def shown(self) -> Iterator[Bar]:
+        """Show the bar for as long as the block runs, and leave nothing behind."""
+        with self._lines:
+            yield self
+
+    def begin(self, what: str, steps: int) -> None:
+        """Show a new stage in place of the last one, or give the present one another length."""
+        if self._stage is not None and what == self._what:
+            self._lines.update(self._stage, total=steps)
+            return
+        if self._stage is not None:
+            self._lines.remove_task(self._stage)
+        self._stage, self._what = self._lines.add_task(what, total=steps), what
+
+    def advance(self) -> None:
+        """Move the bar of the stage by a step."""
+        if self._stage is not None:
+            self._lines.advance(self._stage)
+
+    @contextmanager
+    def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
+        """Show a line for the file, which moves with its bytes."""
+        name = printable(path.rpartition("/")[2])
+        task = self._lines.add_task(f"  {name[:40]}", total=size, in_bytes=True)
+        try:
+            yield lambda count: self._lines.advance(task, count)
+        finally:
+            self._lines.remove_task(task)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work on many things, several at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
+
+
+def map_in_threads(work: Callable[[_Item], _Done], items: Sequence[_Item]) -> list[_Done]:
+    """What `work` gives for each item, in their order.
+
+    Each thread takes the next item when it is done with one. `Executor.map` would hold a future for
+    every item that is to come, 2 KB each. An exception ends the work and is raised here.
+    """
+    done: list[Any] = [None] * len(items)
+    left = iter(range(len(items)))
+    lock = Lock()
+    ended = False
+
+    def run() -> None:
+        nonlocal ended
+        try:
+            while not ended:
+                with lock:
+                    at = next(left, None)
+                if at is None:
+                    return
+                done[at] = work(items[at])
+        finally:
+            ended = True  # all are taken, or something is wrong
+
+    # One thread a core: hashing saturates a core, and more would only compete.
+    threads = min(len(items), max(2, os.cpu_count() or 1))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        try:
+            for running in [pool.submit(run) for _ in range(threads)]:
+                running.result()
+        finally:
+            ended = True  # also where the user interrupts
+    return done
