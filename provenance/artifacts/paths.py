@@ -146,7 +146,9 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
-        return unsafe_reason(path) is None and os.path.lexists(self.root / os.path.normpath(path))
+        if unsafe_reason(path) is not None:
+            return False
+        return os.path.lexists(os.path.join(self.root, os.path.normpath(path)))
 
     def _open_without_links(self, path: str) -> int | None:
         """The file at `path` where no link is on the way to it, as is usual; None elsewhere.

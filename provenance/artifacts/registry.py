@@ -9,14 +9,16 @@ no registry at all is an error here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts import digest, limits, paths
+from provenance.artifacts.packed import pack_text, unpack_text
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
+    START,
     JsonError,
     JsonPath,
     Position,
@@ -99,7 +101,7 @@ class FieldNames:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model's entry; `index` is its place in the registry.
+    """One model's entry; `index` is its place in the registry, `position` that in its text.
 
     `fields` are the row's under this project's names, `verbatim` is the row as it stands there.
     """
@@ -107,11 +109,14 @@ class Row:
     index: int
     fields: Mapping[str, Any]
     verbatim: Mapping[str, Any]
+    position: Position = START
 
     @classmethod
-    def of(cls, index: int, verbatim: Mapping[str, Any], names: FieldNames) -> Row:
+    def of(
+        cls, index: int, verbatim: Mapping[str, Any], names: FieldNames, position: Position = START
+    ) -> Row:
         """A row of a registry with these names."""
-        return cls(index, names.canonical(verbatim), verbatim)
+        return cls(index, names.canonical(verbatim), verbatim, position)
 
     def text(self, field: str) -> str | None:
         """The value of `field` where it is a non-empty string."""
@@ -152,10 +157,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry as read. `path` and `folder` are relative to the repository's root."""
+    """A registry as read. `path` and `folder` are relative to the repository's root.
+
+    Its text is kept packed: only to point at a field, or to edit one, it is needed again.
+    """
 
     path: str
-    text: str
+    packed: bytes
     digest: digest.Digest
     rows: tuple[Row, ...]
     not_rows: tuple[tuple[int, str], ...] = ()
@@ -167,18 +175,25 @@ class Registry:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."
 
+    @property
+    def text(self) -> str:
+        """The text of the file."""
+        return self.source.text
+
     @cached_property
     def source(self) -> SourceMap:
         """Where each value stands; the text is walked when it is first asked for."""
-        return SourceMap(self.text)
+        return SourceMap(unpack_text(self.packed))
 
     def locate(self, row: Row | int, field: str | None = None) -> Position:
         """Where `field` of `row` stands, or the row where the field is absent."""
-        index = row if isinstance(row, int) else row.index
-        member = None if field is None else self.source.find(self.path_of(index, field))
+        is_there = field is not None and (isinstance(row, int) or field in row.fields)
+        if not is_there and isinstance(row, Row):
+            return row.position
+        member = self.source.find(self.path_of(row, field)) if is_there and field else None
         if member is None:
-            member = self.source.find(self.path_of(index))
-        return self.source.position(member.start) if member else Position(1, 1)
+            member = self.source.find(self.path_of(row))
+        return self.source.position(member.start) if member else START
 
     def path_of(self, row: Row | int, *fields: str) -> JsonPath:
         """The path of a row, or of one of its fields and what is below that, in the JSON text."""
@@ -241,13 +256,22 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         raise InputError(f"{path}: {len(rows):,} rows; at most {limits.ROWS:,} are read")
     return Registry(
         path=path,
-        text=text,
+        packed=pack_text(text),
         digest=digest.of_bytes(data),
-        rows=tuple(Row.of(i, row, names) for i, row in enumerate(rows) if isinstance(row, dict)),
+        rows=tuple(_rows(text, rows, names)),
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),
         names=names,
     )
+
+
+def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
+    source = SourceMap(text)
+    for index, row in enumerate(rows):
+        if isinstance(row, dict):
+            member = source.find((*names.path, index))
+            position = source.position(member.start) if member else START
+            yield Row.of(index, row, names, position)
 
 
 _OTHER_SHAPE: Final = "Where yours has another shape, say so in [tool.provenance.fields]."

@@ -16,7 +16,7 @@ from typing import Any
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
 from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import JsonPath, Position
+from provenance.artifacts.strict_json import START, JsonPath, Position
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
@@ -51,7 +51,7 @@ class Document:
         """Where the value at `path` stands, or the start of the file."""
         source = _source(self._text)
         member = source.find(path)
-        return source.position(member.start) if member else Position(1, 1)
+        return source.position(member.start) if member else START
 
     def get(self, *path: str) -> Any:
         """The value at `path` through nested objects, None where there is none."""

@@ -49,8 +49,10 @@ class SourceMap:
     def find(self, path: JsonPath) -> Member | None:
         """Where the value at `path` stands, None where there is none."""
         if not path:
-            start = _after(_SPACE, self.text, 0)
-            return Member((), None, start, len(self.text.rstrip(" \t\r\n")))
+            end = len(self.text)
+            while self.text[end - 1] in " \t\r\n":  # rstrip would copy the whole text
+                end -= 1
+            return Member((), None, _after(_SPACE, self.text, 0), end)
         places = self._places(path[:-1])
         return None if places is None else places.find(path)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import limits
 
@@ -32,6 +32,10 @@ class Position:
 
     line: int
     column: int
+
+
+START: Final = Position(1, 1)
+"""Where a text begins: what is pointed at where a value has no place of its own."""
 
 
 def decode(data: bytes) -> str:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
+from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.artifacts.sidecar import Sidecar, is_sidecar
@@ -80,7 +81,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
 
     `row` names the file relative to `root`; `bundle` is what signs it, in a row with `names`.
     """
-    nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), names=names)
+    nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,), names=names)
     collector = _Collector(root, nowhere, None)
     collector.read_models([row])
     (evidence,) = collector.rows([row], (), with_bundles=False)

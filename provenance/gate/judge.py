@@ -223,7 +223,7 @@ def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> Ro
     return RowResult(
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
-        line=case.evidence.registry.locate(row.row).line,
+        line=row.row.position.line,
         smoke=row.row.smoke,
         license=row.row.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,

@@ -20,9 +20,10 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a command: seconds, peak resident bytes, standard output."""
+    """One run of a command: seconds on the wall and of its CPUs, peak resident bytes, output."""
 
     seconds: float
+    cpu: float
     peak: int
     output: str
 
@@ -57,7 +58,7 @@ class Command:
         if process.returncode != 0:
             shown = " ".join(map(str, self.arguments))
             raise BenchmarkError(f"exit {process.returncode} from: {shown}\n{output}{errors}")
-        return Run(seconds, usage.ru_maxrss * KIB, output)
+        return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB, output)
 
     def seconds(self) -> float:
         """The wall time of one run."""

@@ -388,6 +388,7 @@ def test_a_document_of_anything_is_judged_without_a_traceback(
 
 
 def test_the_time_grows_with_the_number_of_ensembles() -> None:
+    from provenance.artifacts.packed import pack_text
     from provenance.artifacts.paths import Tree
     from provenance.artifacts.registry import Registry
     from provenance.gate.evidence import Evidence
@@ -399,7 +400,7 @@ def test_the_time_grows_with_the_number_of_ensembles() -> None:
             value = {"id": f"e{i}", "members": [{"onnx": f"e{i}.onnx"}]}
             documents.append(Manifest(f"e{i}.json", digest.of_bytes(b""), "{}", value))
             documents.append(GateVerdict(f"e{i}_PROMOTE.json", digest.of_bytes(b""), "{}", {}))
-        registry = Registry("registry.json", "{}", digest.of_bytes(b""), ())
+        registry = Registry("registry.json", pack_text("{}"), digest.of_bytes(b""), ())
         evidence = Evidence(Tree(Path()), registry, (), whole=True, documents=tuple(documents))
         start = time.process_time()
         found = list(ensembles(evidence))

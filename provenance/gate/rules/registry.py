@@ -203,7 +203,9 @@ class DuplicateKey(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         # Also where only some rows are judged: which rows these are depends on the reader.
         registry = case.evidence.registry
-        if registry.repeated_keys and not registry.source.duplicates:
+        if not registry.repeated_keys:
+            return
+        if not registry.source.duplicates:
             yield self.finding(
                 f"the key `{registry.repeated_keys[0][:60]}` stands twice in one object",
                 "Keep one of the two; readers disagree about which one counts.",
