@@ -63,7 +63,8 @@ def collect(
     collector = _Collector(root, read)
     collector.read_models(rows, progress or Progress())
     documents = tuple(collector.documents())
-    collected = tuple(collector.row(r, documents, with_bundles=with_bundles) for r in rows)
+    known = ensemble.Documents(documents)
+    collected = tuple(collector.row(r, known, with_bundles=with_bundles) for r in rows)
     whole = wanted is None
     summary_at = collector.summary_path()
     return Evidence(
@@ -89,7 +90,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
     nowhere = Registry(row.onnx or "", "{}", digest.of_bytes(b""), (row,), names=names)
     collector = _Collector(root, nowhere)
     collector.read_models([row], Progress())
-    evidence = collector.row(row, (), with_bundles=False)
+    evidence = collector.row(row, ensemble.Documents(), with_bundles=False)
     # A consumer need not have the sidecar; where it is here, it is compared.
     evidence = replace(
         evidence,
@@ -167,31 +168,25 @@ class _Collector:
             )
             self._models[name] = replace(model, external=external)
 
-    def row(
-        self,
-        row: Row,
-        documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
-        *,
-        with_bundles: bool,
-    ) -> RowEvidence:
+    def row(self, row: Row, documents: ensemble.Documents, *, with_bundles: bool) -> RowEvidence:
         """The evidence about one row, whose models were read."""
         bundle = self._row_bundle(row) if with_bundles else None
         names = self._model_names(row)
         if not names:
             return RowEvidence(row, bundle=bundle)
         onnx, *int8 = names
-        manifests = (d for d in documents if isinstance(d, ensemble.Manifest))
-        manifest = next((m for m in manifests if m.member_of(onnx)), None)
-        verdicts = tuple(d for d in documents if isinstance(d, ensemble.GateVerdict))
+        sidecar = self._sidecar(_sidecar_of(onnx))
+        named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
+        manifest = documents.manifest_of(onnx, named)
         evidence = RowEvidence(
             row=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
-            sidecar=self._sidecar(_sidecar_of(onnx)),
+            sidecar=sidecar,
             int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
             manifest=manifest,
-            verdict=ensemble.verdict_for(manifest, verdicts) if manifest else None,
+            verdict=documents.verdict_on(manifest.id) if manifest else None,
         )
         if not with_bundles or row.sigstore_bundle is None:
             return evidence
