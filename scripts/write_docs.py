@@ -179,10 +179,14 @@ def _rules_index() -> str:
 
 
 def _families() -> Iterator[tuple[str, list[Rule]]]:
-    """Families in the order of the catalogue, by the first line of their module's docstring."""
+    """Families in the order of the catalogue, by the first line of their docstring.
+
+    A family is a module of `provenance.gate.rules`, or a package there.
+    """
     families: dict[str, list[Rule]] = {}
     for rule in CATALOGUE:
-        families.setdefault(type(rule).__module__, []).append(rule)
+        module = ".".join(type(rule).__module__.split(".")[:4])
+        families.setdefault(module, []).append(rule)
     for module, rules in families.items():
         yield (sys.modules[module].__doc__ or module).partition("\n")[0].rstrip("."), rules
 

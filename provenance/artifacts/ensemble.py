@@ -8,11 +8,15 @@ Both are JSON objects beside the registry and are known by what they hold: a man
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from provenance.artifacts.sidecar import Document
+
+_WORD = re.compile("[A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +38,11 @@ class Manifest(Document):
         """The ensemble's id, which its seeds' sidecars repeat as `ensemble_id`."""
         return self.text_at("id")
 
-    @property
+    @cached_property
     def members(self) -> tuple[Member, ...]:
         """The members that are objects; others are for the rules to report."""
         members = self.value.get("members")
         return tuple(_member(m) for m in members if isinstance(m, dict)) if members else ()
-
-    def member_of(self, onnx: str) -> Member | None:
-        """The member whose model file is `onnx`, a name relative to the registry's folder."""
-        return next((m for m in self.members if m.onnx == onnx), None)
 
 
 @dataclass(frozen=True, init=False)
@@ -55,6 +55,81 @@ class GateVerdict(Document):
         return self.text_at("verdict")
 
 
+@dataclass(frozen=True)
+class Documents:
+    """The manifests and verdicts of a registry, by what they are about: looked up, not searched."""
+
+    found: tuple[Manifest | GateVerdict, ...] = ()
+    _known: dict[str, tuple[GateVerdict, ...]] = field(default_factory=dict, compare=False)
+
+    def manifest_of(self, onnx: str, ensemble_id: str | None) -> Manifest | None:
+        """The manifest that lists a model; where several do, or none, the one its sidecar names.
+
+        Args:
+            onnx: The model's file, relative to the registry's folder.
+            ensemble_id: The ensemble that its sidecar names.
+        """
+        listed = self._listing.get((onnx, ensemble_id)) or self._listing.get((onnx, None))
+        return listed or (self._by_id.get(ensemble_id) if ensemble_id else None)
+
+    def verdicts_on(self, id: str | None) -> tuple[GateVerdict, ...]:
+        """The verdicts on an ensemble: those whose file name starts with its id."""
+        if not id:
+            return ()
+        if id not in self._known:
+            self._known[id] = tuple(self._named_after(id))
+        return self._known[id]
+
+    def verdict_on(self, id: str | None) -> GateVerdict | None:
+        """The one verdict on an ensemble, None where there is none or more than one."""
+        found = self.verdicts_on(id)
+        return found[0] if len(found) == 1 else None
+
+    def _named_after(self, id: str) -> Iterator[GateVerdict]:
+        # All names that start with the id stand together.
+        first = bisect_left(self._verdicts, id, key=file_name)
+        for at in range(first, len(self._verdicts)):
+            verdict = self._verdicts[at]
+            if not file_name(verdict).startswith(id):
+                return
+            if is_named_after(file_name(verdict), id):
+                yield verdict
+
+    @cached_property
+    def _verdicts(self) -> list[GateVerdict]:
+        return sorted((d for d in self.found if isinstance(d, GateVerdict)), key=file_name)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Manifest]:
+        manifests = [d for d in self.found if isinstance(d, Manifest)]
+        return {m.id: m for m in reversed(manifests) if m.id}
+
+    @cached_property
+    def _listing(self) -> Mapping[tuple[str, str | None], Manifest]:
+        """The first manifest that lists a file, and the first of each id."""
+        found: dict[tuple[str, str | None], Manifest] = {}
+        for manifest in self.found:
+            if isinstance(manifest, Manifest):
+                for member in manifest.members:
+                    if member.onnx is not None:
+                        found.setdefault((member.onnx, None), manifest)
+                        found.setdefault((member.onnx, manifest.id), manifest)
+        return found
+
+
+def file_name(document: Document) -> str:
+    """A document's name in its folder."""
+    return document.path.rpartition("/")[2]
+
+
+def is_named_after(name: str, id: str) -> bool:
+    """Whether a file's name says that it is about `id`.
+
+    `e_v1_PROMOTE.json` is about `e_v1`, `e_v10_PROMOTE.json` is not.
+    """
+    return name.startswith(id) and _WORD.match(name, len(id)) is None
+
+
 def is_manifest(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is an ensemble manifest."""
     return isinstance(value.get("members"), list)
@@ -63,17 +138,6 @@ def is_manifest(value: Mapping[str, Any]) -> bool:
 def is_gate_verdict(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a gate verdict."""
     return isinstance(value.get("verdict"), str) and isinstance(value.get("gate"), dict)
-
-
-def verdict_for(manifest: Manifest, verdicts: tuple[GateVerdict, ...]) -> GateVerdict | None:
-    """The verdict on an ensemble: the one whose file name starts with the manifest's id."""
-    stem = manifest.id
-    if not stem:
-        return None
-    # `e_v1_PROMOTE.json` is on `e_v1`, `e_v10_PROMOTE.json` is not.
-    name = re.compile(re.escape(stem) + r"(?![A-Za-z0-9])")
-    named = [v for v in verdicts if name.match(v.path.rpartition("/")[2])]
-    return named[0] if len(named) == 1 else None
 
 
 def _member(value: Mapping[str, Any]) -> Member:

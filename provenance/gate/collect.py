@@ -58,7 +58,8 @@ def collect(
     collector = _Collector(root, read, progress)
     collector.read_models(rows)
     documents = tuple(collector.documents())
-    collected = tuple(collector.rows(rows, documents, with_bundles=with_bundles))
+    known = ensemble.Documents(documents)
+    collected = tuple(collector.rows(rows, known, with_bundles=with_bundles))
     whole = wanted is None
     summary_at = collector.summary_path()
     return Evidence(
@@ -84,7 +85,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
     nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,), names=names)
     collector = _Collector(root, nowhere, None)
     collector.read_models([row])
-    (evidence,) = collector.rows([row], (), with_bundles=False)
+    (evidence,) = collector.rows([row], ensemble.Documents(), with_bundles=False)
     # A consumer need not have the sidecar; where it is here, it is compared.
     evidence = replace(
         evidence,
@@ -154,7 +155,7 @@ class _Collector:
     def rows(
         self,
         rows: Sequence[Row],
-        documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
+        documents: ensemble.Documents,
         *,
         with_bundles: bool,
     ) -> list[RowEvidence]:
@@ -173,7 +174,7 @@ class _Collector:
     def _row(
         self,
         row: Row,
-        documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...],
+        documents: ensemble.Documents,
         *,
         with_bundles: bool,
     ) -> RowEvidence:
@@ -182,18 +183,18 @@ class _Collector:
         if not names:
             return RowEvidence(row, bundle=bundle)
         onnx, *int8 = names
-        manifests = (d for d in documents if isinstance(d, ensemble.Manifest))
-        manifest = next((m for m in manifests if m.member_of(onnx)), None)
-        verdicts = tuple(d for d in documents if isinstance(d, ensemble.GateVerdict))
+        sidecar = self._sidecar(_sidecar_of(onnx))
+        named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
+        manifest = documents.manifest_of(onnx, named)
         evidence = RowEvidence(
             row=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
-            sidecar=self._sidecar(_sidecar_of(onnx)),
+            sidecar=sidecar,
             int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
             manifest=manifest,
-            verdict=ensemble.verdict_for(manifest, verdicts) if manifest else None,
+            verdict=documents.verdict_on(manifest.id) if manifest else None,
         )
         if not with_bundles or row.sigstore_bundle is None:
             return evidence

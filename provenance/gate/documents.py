@@ -63,7 +63,10 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
     assert sidecar is not None
     if manifest is None:
-        raise StatementError(f"{sidecar.path}: no ensemble manifest lists this seed")
+        named = evidence.registry.absolute(f"{sidecar.text_at('ensemble_id')}.json")
+        reason = evidence.unreadable.get(named)
+        broken = f"; {named} cannot be read: {reason}" if reason else ""
+        raise StatementError(f"{sidecar.path}: no ensemble manifest lists this seed{broken}")
     registry = evidence.registry
     return predicates.seed_provenance(
         sidecar,

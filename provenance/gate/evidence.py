@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest
@@ -17,6 +18,7 @@ from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
+from provenance.gate.ensemble import Ensemble, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,11 @@ class Evidence:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
+
+    @cached_property
+    def ensembles(self) -> tuple[Ensemble, ...]:
+        """All ensembles; none where some rows were selected, which do not show who is missing."""
+        return tuple(join(self.rows, self.documents)) if self.whole else ()
 
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:

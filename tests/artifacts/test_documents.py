@@ -96,11 +96,8 @@ def test_a_manifest_lists_its_members() -> None:
         id="ens",
         members=[{"id": "s0", "onnx": "s0.onnx", "seed": 0, "sha256": "x"}, 5, {"seed": True}],
     )
-    member = found.member_of("s0.onnx")
-    assert member is not None
-    assert (member.id, member.seed, member.sha256) == ("s0", 0, "x")
+    assert found.members[0] == ensemble.Member("s0", "s0.onnx", 0, "x")
     assert found.members[1] == ensemble.Member(None, None, None, None)
-    assert found.member_of("s1.onnx") is None
 
 
 @pytest.mark.parametrize(
@@ -120,16 +117,38 @@ def test_documents_are_known_by_what_they_hold(
     assert ensemble.is_gate_verdict(value) is is_verdict
 
 
+def lists(id: str | None, *names: str) -> ensemble.Manifest:
+    return manifest(id=id, members=[{"onnx": name} for name in names])
+
+
+@pytest.mark.parametrize(
+    ("onnx", "named", "expected"),
+    [
+        ("only_b.onnx", None, "b"),
+        ("only_b.onnx", "a", "b"),  # it is listed there and not here
+        ("both.onnx", None, "a"),  # the first
+        ("both.onnx", "b", "b"),
+        ("both.onnx", "c", "a"),
+        ("none.onnx", "b", "b"),  # that it is not listed is for a rule to say
+        ("none.onnx", "c", None),
+        ("none.onnx", None, None),
+    ],
+)
+def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | None) -> None:
+    found = ensemble.Documents(
+        (lists(None, "x.onnx"), lists("a", "both.onnx"), lists("b", "only_b.onnx", "both.onnx"))
+    )
+    listing = found.manifest_of(onnx, named)
+    assert (listing.id if listing else None) == expected
+
+
 def test_the_verdict_on_an_ensemble_starts_with_its_id() -> None:
-    mine, other = verdict("model/ens_flip_PROMOTE.json"), verdict("model/x.json")
-    assert ensemble.verdict_for(manifest(id="ens"), (other, mine)) is mine
-    assert mine.verdict == "PROMOTE"
-
-
-def test_two_verdicts_on_one_ensemble_are_none() -> None:
-    found = (verdict("ens_a.json"), verdict("ens_b.json"))
-    assert ensemble.verdict_for(manifest(id="ens"), found) is None
-
-
-def test_a_manifest_without_id_has_no_verdict() -> None:
-    assert ensemble.verdict_for(manifest(members=[]), (verdict("x.json"),)) is None
+    names = ("ens_flip_PROMOTE", "ens", "ens1_PROMOTE", "en", "x", "ensemble_PROMOTE", "ens-2")
+    found = ensemble.Documents(tuple(verdict(f"model/{name}.json") for name in names))
+    paths = [v.path for v in found.verdicts_on("ens")]
+    assert paths == ["model/ens-2.json", "model/ens.json", "model/ens_flip_PROMOTE.json"]
+    assert found.verdict_on("ens") is None
+    assert found.verdict_on("ens1") is found.found[2]
+    assert found.verdict_on("ens2") is None
+    assert found.verdict_on("") is found.verdict_on(None) is None
+    assert found.found[0] == verdict("model/ens_flip_PROMOTE.json")

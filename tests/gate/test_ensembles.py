@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from the numbers of a gate, and which records of it are named as wrong."""
+"""Ensembles: who is judged, what is concluded, and how long that takes."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,291 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import digest
-from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
+from provenance.artifacts.packed import pack_text
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import FieldNames, Registry, Row
+from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
-from provenance.gate.rules.ensembles import TOLERANCE, wrong_sidecar_gate, wrong_verdict
-from tests.support.repository import Repository, codes, seed_gate, verdict_gate
-
-MEAN, SEED, SPREAD = "mean_plcc_threshold", "per_seed_min", "plcc_spread_max"
-GOOD = {"0": 0.9975056856587572, "1": 0.9971592269106849, "2": 0.9978134265425399}
-
-
-def verdict(gate: Any, word: str = "PROMOTE", **more: Any) -> GateVerdict:
-    value = {"gate": gate, "verdict": word} | more
-    return GateVerdict("e_PROMOTE.json", digest.of_bytes(b""), json.dumps(value), value)
-
-
-def named(gate: Any, word: str = "PROMOTE", **more: Any) -> set[str]:
-    """The last steps of the members that are named."""
-    return {where[-1] for where, _ in wrong_verdict(verdict(gate, word, **more))}
-
-
-def judged(per_seed: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], str]:
-    """The gate of an honest evaluation and its verdict, as an exporter computes them."""
-    values = list(per_seed.values())
-    gate = verdict_gate(per_seed) | changes
-    gate["failing_seeds"] = [s for s, v in sorted(per_seed.items()) if not v >= gate[SEED]]
-    gate["mean_plcc"] = math.fsum(values) / len(values)
-    gate["mean_plcc_pass"] = gate["mean_plcc"] >= gate[MEAN]
-    gate["per_seed_pass"] = not gate["failing_seeds"]
-    gate["plcc_spread_pass"] = gate["plcc_spread"] <= gate[SPREAD]
-    gate["passed"] = all(gate[f"{n}_pass"] for n in ("mean_plcc", "per_seed", "plcc_spread"))
-    return gate, "PROMOTE" if gate["passed"] else "HOLD"
-
-
-def without(gate: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {k: v for k, v in gate.items() if k not in names}
-
-
-plccs = st.floats(-1, 1) | st.floats(0.94, 1)
-seeds = st.dictionaries(st.integers(0, 9).map(str), plccs, min_size=1, max_size=6)
-limits = st.fixed_dictionaries(
-    {MEAN: st.floats(0, 1), SEED: st.floats(0, 1), SPREAD: st.floats(0, 0.1)}
-)
-
-
-@given(seeds, limits)
-def test_what_an_exporter_computes_is_right(
-    per_seed: dict[str, float], limit: dict[str, float]
-) -> None:
-    gate, word = judged(per_seed, **limit)
-    assert named(gate, word, seeds=[int(s) for s in per_seed]) == set()
-
-
-@given(seeds, limits)
-def test_the_other_verdict_is_wrong(per_seed: dict[str, float], limit: dict[str, float]) -> None:
-    gate, word = judged(per_seed, **limit)
-    other = "HOLD" if word == "PROMOTE" else "PROMOTE"
-    assert {"verdict", "passed"} & named(gate, other)
-
-
-@given(seeds, limits, st.data())
-def test_a_number_that_flips_a_condition_is_named(
-    per_seed: dict[str, float], limit: dict[str, float], data: st.DataObject
-) -> None:
-    gate, word = judged(per_seed, **limit)
-    flags = ("mean_plcc_pass", "per_seed_pass", "plcc_spread_pass")
-    changed = deepcopy(gate)
-    if data.draw(st.booleans()):
-        changed["per_seed_plccs"][data.draw(st.sampled_from(sorted(per_seed)))] = data.draw(plccs)
-    else:
-        changed[data.draw(st.sampled_from([MEAN, SEED, SPREAD]))] = data.draw(st.floats(0, 1))
-    honest, _ = judged(changed["per_seed_plccs"], **{n: changed[n] for n in (MEAN, SEED, SPREAD)})
-    spread = max(changed["per_seed_plccs"].values()) - min(changed["per_seed_plccs"].values())
-    honest["plcc_spread_pass"] = spread <= changed[SPREAD]
-    # Closer to its limit than the order of a sum can move it, a record may say either.
-    unclear = {
-        "mean_plcc_pass": abs(honest["mean_plcc"] - changed[MEAN]) <= TOLERANCE,
-        "plcc_spread_pass": abs(spread - changed[SPREAD]) <= TOLERANCE,
-    }
-    for flag in flags:
-        if honest[flag] is not gate[flag] and not unclear.get(flag):
-            assert flag in named(changed, word)
-
-
-@given(st.lists(st.floats(0.9951, 0.9999), min_size=2, max_size=6), st.integers(4, 9))
-def test_records_that_were_rounded_are_right(values: list[float], decimals: int) -> None:
-    gate, word = judged({str(i): v for i, v in enumerate(values)})
-    for name in ("mean_plcc", "plcc_spread"):
-        gate[name] = round(gate[name], decimals)
-    gate["per_seed_plccs"] = {s: round(v, decimals) for s, v in gate["per_seed_plccs"].items()}
-    assert named(gate, word) == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"), [("mean_plcc", 1.0), ("mean_plcc", 0.998), ("plcc_spread", 0.0)]
-)
-def test_a_short_number_is_not_taken_for_a_rounded_one(name: str, value: float) -> None:
-    assert named(verdict_gate(dict(GOOD)) | {name: value}) == {name}
-
-
-@pytest.mark.parametrize("name", ["mean_plcc", "plcc_spread"])
-@pytest.mark.parametrize("value", [True, "0.99", [], {}, math.inf, -math.inf, math.nan, 10**400])
-def test_a_record_that_is_no_number_is_named(name: str, value: Any) -> None:
-    assert name in named(verdict_gate(dict(GOOD)) | {name: value})
-
-
-@pytest.mark.parametrize(
-    ("per_seed", "word"),
-    [
-        ({"0": 0.95, "1": 0.95}, "PROMOTE"),  # each limit is one that passes
-        ({"0": 0.95, "1": math.nextafter(0.95, 0)}, "HOLD"),
-        ({"0": 0.96, "1": 0.9550001}, "PROMOTE"),
-        ({"0": 0.96, "1": 0.9549}, "HOLD"),
-        ({"0": 1.0000000000000002, "1": 0.999}, "PROMOTE"),  # what a correlation rounds to
-    ],
-)
-def test_at_the_thresholds(per_seed: dict[str, float], word: str) -> None:
-    other = {"PROMOTE": "HOLD", "HOLD": "PROMOTE"}[word]
-    bare = {"per_seed_plccs": per_seed, MEAN: 0.95, SEED: 0.95, SPREAD: 0.005}
-    assert named(bare, word) == set()
-    assert named(bare, other) == {"verdict"}
-
-
-def test_a_spread_on_its_limit_is_what_the_record_says() -> None:
-    # 0.998 - 0.993 is a little more than 0.005, though nobody who reads it would say so.
-    gate = verdict_gate({"0": 0.998, "1": 0.993})
-    assert named(gate) == set()
-    held = gate | {"plcc_spread_pass": False, "passed": False}
-    assert named(held, "HOLD") == set()
-    assert named(without(gate, "plcc_spread_pass", "passed")) == set()
-    assert named(without(gate, "plcc_spread_pass", "passed"), "HOLD") == set()
-    assert named(held, "PROMOTE") == {"passed", "verdict"}
-
-
-@pytest.mark.parametrize(
-    "value", [None, "0.99", True, math.nan, math.inf, [], 10**400, 1.5, -2, 99.7]
-)
-def test_a_seed_without_a_correlation_never_passes(value: Any) -> None:
-    gate = verdict_gate(dict(GOOD)) | {"per_seed_plccs": GOOD | {"1": value}}
-    assert {"verdict", "per_seed_pass", "failing_seeds"} <= named(gate)
-    held = gate | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
-    assert named(held | {"mean_plcc": None, "mean_plcc_pass": False}, "HOLD") == set()
-
-
-@pytest.mark.parametrize("limit", [MEAN, SEED, SPREAD])
-@pytest.mark.parametrize("value", ["absent", None, "0.95", True, math.nan, math.inf, 10**400])
-def test_a_condition_without_a_threshold_never_passes(limit: str, value: Any) -> None:
-    gate = verdict_gate(dict(GOOD)) | {limit: value}
-    gate = without(gate, limit) if value == "absent" else gate
-    assert named(gate) == {"verdict"}
-    messages = [message for _, message in wrong_verdict(verdict(gate))]
-    assert limit in messages[0]
-    assert named(without(gate, "passed"), "HOLD") == set()
-
-
-@pytest.mark.parametrize("numbers", [None, {}, [], "x", 0.99])
-def test_nothing_is_promoted_without_numbers(numbers: Any) -> None:
-    gate = verdict_gate(dict(GOOD)) | {"per_seed_plccs": numbers}
-    assert named(gate) == {"verdict"}
-    assert named(gate | {"passed": False}, "HOLD") == set()
-
-
-def test_only_the_numbers_and_the_thresholds_have_to_be_there() -> None:
-    bare = {k: v for k, v in verdict_gate(dict(GOOD)).items() if k in (MEAN, SEED, SPREAD)}
-    assert named(bare | {"per_seed_plccs": GOOD}) == set()
-
-
-@pytest.mark.parametrize("word", ["promote", "PASS", "", "PROMOTED"])
-def test_a_verdict_is_one_of_two_words(word: str) -> None:
-    assert "verdict" in named(without(verdict_gate(dict(GOOD)), "passed"), word)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        *((f, v) for f in ("mean_plcc_pass", "per_seed_pass") for v in (False, 1, "true")),
-        *(("plcc_spread_pass", v) for v in (False, 1, "true")),
-        *(("passed", v) for v in (False, 1, "true")),
-        *(("failing_seeds", v) for v in ([1], ["x"], [None])),
-    ],
-)
-def test_a_flag_that_does_not_follow_is_named(field: str, value: Any) -> None:
-    assert named(verdict_gate(dict(GOOD)) | {field: value}) == {field}
-
-
-@pytest.mark.parametrize("listed", [[1], ["1"]])
-def test_failing_seeds_are_numbers_or_text(listed: list[Any]) -> None:
-    gate, word = judged({"0": 0.99, "1": 0.9})
-    assert named(gate | {"failing_seeds": listed}, word) == set()
-    assert named(gate | {"failing_seeds": []}, word) == {"failing_seeds"}
-
-
-@pytest.mark.parametrize(
-    ("listed", "right"),
-    [
-        ([0, 1, 2], True),
-        (["2", "1", "0"], True),
-        (None, True),
-        ([0, 1], False),
-        ([0, 1, 2, 3], False),
-        ([0, 0, 1], False),
-        ([[], {}, None], False),
-    ],
-)
-def test_the_seeds_are_those_with_numbers(listed: Any, right: bool) -> None:
-    found = named(verdict_gate(dict(GOOD)), seeds=listed)
-    assert found == (set() if right else {"seeds"})
-
-
-def test_messages_are_short_whatever_the_document_holds() -> None:
-    gate = verdict_gate({str(i): 0.99 for i in range(2)}) | {"mean_plcc": ["x" * 10_000] * 100}
-    for _, message in wrong_verdict(verdict(gate, "y" * 10_000)):
-        assert len(message) <= 400
-
-
-def sidecar(gate: Any) -> Sidecar:
-    value = {"gate": gate}
-    return Sidecar("e_seed0.json", digest.of_bytes(b""), json.dumps(value), value)
-
-
-def wrong(gate: Any) -> list[str]:
-    return [message for _, message in wrong_sidecar_gate(sidecar(gate))]
-
-
-@pytest.mark.parametrize(
-    "gate",
-    [
-        None,
-        "PROMOTE",
-        {},
-        {"verdict": "PROMOTE"},  # a reference to the verdict file
-        {"passed": True},
-        {"verdict": "PROMOTE", "passed": True, "mean_plcc": 0.99},  # the thresholds are there
-        {"verdict": "HOLD", "passed": False, "mean_plcc": 0.5, MEAN: 0.95},
-        seed_gate(0.99),
-        seed_gate(0.95),  # each limit is one that passes
-        seed_gate(0.99) | {"plcc_spread": 0.005},
-        seed_gate(0.99) | {"plcc_spread": 0.998 - 0.993},
-        seed_gate(0.99) | {"verdict": "HOLD", "passed": False},  # another seed may have failed
-    ],
-)
-def test_a_gate_in_a_sidecar_that_nothing_refutes(gate: Any) -> None:
-    assert wrong(gate) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("mean_plcc", 0.9499),
-        ("this_seed_loso_plcc", 0.9499),
-        ("plcc_spread", 0.0051),
-        ("mean_plcc_threshold", 0.995),
-        ("per_seed_min_threshold", 0.995),
-        ("plcc_spread_max", -0.1),
-        ("mean_plcc", 99.7),
-        ("this_seed_loso_plcc", 1.5),
-    ],
-)
-def test_a_pass_that_its_numbers_refute(name: str, value: float) -> None:
-    gate = seed_gate(0.99) | {name: value}
-    assert len(wrong(gate)) == 1
-    assert len(wrong(without(gate, "verdict"))) == 1
-    assert len(wrong(without(gate, "passed"))) == 1
-    assert wrong(gate | {"verdict": "HOLD", "passed": False}) == []
-
-
-@pytest.mark.parametrize("name", sorted(without(seed_gate(0.99), "verdict", "passed")))
-@pytest.mark.parametrize("value", [None, "0.99", True, math.nan, math.inf, [], 10**400])
-def test_a_pass_on_what_is_no_number(name: str, value: Any) -> None:
-    assert len(wrong(seed_gate(0.99) | {name: value})) == 1
-
-
-@pytest.mark.parametrize("name", ["mean_plcc", "this_seed_loso_plcc", "plcc_spread"])
-def test_a_pass_on_a_threshold_without_its_number(name: str) -> None:
-    assert len(wrong(without(seed_gate(0.99), name))) == 1
-
-
-def test_a_manifest_has_no_number_of_its_own_seed() -> None:
-    value = {"members": [], "gate": without(seed_gate(0.99), "this_seed_loso_plcc")}
-    document = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
-    assert list(wrong_sidecar_gate(document)) == []
-
-
-@pytest.mark.parametrize(("word", "passed"), [("HOLD", True), ("PROMOTE", False)])
-def test_verdict_and_passed_are_one(word: str, passed: bool) -> None:
-    assert len(wrong(seed_gate(0.99) | {"verdict": word, "passed": passed})) == 1
+from tests.support.mutations import Change, content, cut, drop, put, remove, swap
+from tests.support.production import PLCC, production
+from tests.support.repository import Repository, codes, verdict_gate
 
 
 def test_a_complete_ensemble_in_production_is_clean(repository: Repository) -> None:
@@ -355,7 +78,253 @@ def test_a_seed_deferral_covers_its_stale_member(repository: Repository) -> None
     assert (report.exit_code, len(report.deferred)) == (0, 2)
 
 
-@pytest.mark.parametrize("code", ["ENS510", "ENS511", "ENS513"])
+def slipped(
+    repository: Repository, *slips: tuple[str, Change], expected: list[str]
+) -> list[Finding]:
+    """The findings about a clean ensemble in which several changes were made."""
+    for name, change in slips:
+        change(repository.path(name))
+    found: list[Finding] = list(repository.check().findings)
+    assert [f"{f.code} {f.row}" if f.row else f.code for f in found] == expected, found
+    return found
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> Repository:
+    """Three production seeds with every claim."""
+    return production(tmp_path / "tree")
+
+
+def consistent(numbers: dict[str, float]) -> Change:
+    """A verdict on other numbers that follows from them."""
+
+    def change(path: Path) -> None:
+        value = json.loads(path.read_text()) | {"gate": verdict_gate(numbers)}
+        path.write_text(json.dumps(value | {"seeds": [int(s) for s in numbers]}))
+
+    return change
+
+
+def test_a_verdict_of_another_run_is_named_once(ensemble: Repository) -> None:
+    other = {seed: plcc - 0.001 for seed, plcc in PLCC.items()}
+    (found,) = slipped(ensemble, ("ens_PROMOTE.json", consistent(other)), expected=["ENS512"])
+    assert found.path == "model/ens_PROMOTE.json"
+    assert found.message.count("`gate.mean_plcc` is 0.996") == 1
+    assert "its numbers are not those of the sidecars: seed 0 has 0.996" in found.message
+
+
+def test_one_sidecar_against_the_verdict_is_the_one_that_is_named(repository: Repository) -> None:
+    repository.add_ensemble("ens", 1)
+    put("gate", "this_seed_loso_plcc", to=0.98)(repository.path("ens_seed0.json"))
+    slipped(repository.save(), expected=["ENS512 ens_seed0"])
+
+
+def test_a_verdict_that_counts_a_seed_more(ensemble: Repository) -> None:
+    more = consistent(PLCC | {"3": 0.9972})
+    found = slipped(
+        ensemble,
+        ("ens_PROMOTE.json", more),
+        *((f"s{i}.json", drop("gate")) for i in range(3)),
+        *((f"s{i}.json", drop("loso_mean_plcc")) for i in range(3)),
+        ("ens.json", drop("gate")),
+        expected=["ENS512"],
+    )
+    assert "seeds of which there is no member: 3" in found[0].message
+
+
+def test_a_verdict_that_counts_a_seed_less(ensemble: Repository) -> None:
+    less = consistent({seed: PLCC[seed] for seed in ("0", "2")})
+    found = slipped(
+        ensemble,
+        ("ens_PROMOTE.json", less),
+        *((f"s{i}.json", drop("gate")) for i in range(3)),
+        *((f"s{i}.json", drop("loso_mean_plcc")) for i in range(3)),
+        ("ens.json", drop("gate")),
+        expected=["ENS512"],
+    )
+    assert "no number for the members with seed 1" in found[0].message
+
+
+def test_records_are_compared_where_there_is_no_verdict(ensemble: Repository) -> None:
+    smoke = [("registry.json", put("models", f"s{i}", "smoke", to=True)) for i in range(3)]
+    slipped(
+        ensemble,
+        *smoke,
+        ("ens.json", put("smoke", to=True)),
+        ("ens_PROMOTE.json", remove()),
+        ("s2.json", put("gate", "plcc_spread", to=0.0001)),
+        expected=["ENS512 s2"],
+    )
+
+
+def test_a_hold_that_its_numbers_give_is_no_verdict_for_production(ensemble: Repository) -> None:
+    failed = PLCC | {"1": 0.91}
+    gate = verdict_gate(failed) | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
+    gate |= {"plcc_spread_pass": False}
+    slipped(
+        ensemble,
+        ("ens_PROMOTE.json", put("gate", to=gate)),
+        ("ens_PROMOTE.json", put("verdict", to="HOLD")),
+        *((f"s{i}.json", drop("gate")) for i in range(3)),
+        *((f"s{i}.json", drop("loso_mean_plcc")) for i in range(3)),
+        ("ens.json", drop("gate")),
+        expected=["ENS513"],
+    )
+
+
+def test_a_production_seed_whose_record_says_hold_and_that_has_no_verdict(
+    ensemble: Repository,
+) -> None:
+    hold = ("s1.json", put("gate", to={"verdict": "HOLD", "passed": False}))
+    slipped(
+        ensemble,
+        ("ens_PROMOTE.json", remove()),
+        hold,
+        expected=["ENS512 s1", "ENS517 s1", "ENS510"],
+    )
+
+
+def test_of_a_subset_the_own_record_of_a_seed_is_judged(ensemble: Repository) -> None:
+    put("gate", to={"verdict": "HOLD"})(ensemble.path("s1.json"))
+    assert codes(ensemble.check("s1")) == ["ENS517"]
+    assert codes(ensemble.check("s0")) == []
+    assert codes(ensemble.check()) == ["ENS512"]
+
+
+def test_a_digest_is_compared_with_the_row_where_there_is_no_file(ensemble: Repository) -> None:
+    slips = [("s1.onnx", remove()), ("ens.json", put("members", "s1", "sha256", to="0" * 64))]
+    found = slipped(ensemble, *slips, expected=["ART301 s1", "ENS504 s1"])
+    assert "the row has" in found[1].message
+
+
+@pytest.mark.parametrize(
+    "seeds", [("0", "1", "2"), (None, "1", "1"), (0.5, 1, 2), (True, 1, 2), (0, 1, [])]
+)
+def test_seeds_that_are_no_whole_numbers(ensemble: Repository, seeds: tuple[Any, ...]) -> None:
+    wrong = [i for i, seed in enumerate(seeds) if type(seed) is not int]
+    slipped(
+        ensemble,
+        *(("ens.json", put("members", i, "seed", to=seeds[i])) for i in wrong),
+        expected=[f"ENS506 s{i}" for i in wrong],
+    )
+
+
+def test_a_manifest_need_not_have_seeds(ensemble: Repository) -> None:
+    slipped(ensemble, *(("ens.json", drop("members", i, "seed")) for i in range(3)), expected=[])
+
+
+def test_the_first_of_two_with_one_seed_is_named_where_its_sidecar_has_another(
+    ensemble: Repository,
+) -> None:
+    (found,) = slipped(
+        ensemble, ("ens.json", put("members", "s0", "seed", to=1)), expected=["ENS502"]
+    )
+    assert found.message == "'s0' has the seed of 's1'"
+
+
+def test_two_records_of_one_seed_with_one_sidecar_each(ensemble: Repository) -> None:
+    """Manifest and sidecars agree that two members are one seed."""
+    slipped(
+        ensemble,
+        ("ens.json", put("members", "s2", "seed", to=1)),
+        ("s2.json", put("seed", to=1)),
+        ("s2.json", put("gate", "this_seed_loso_plcc", to=PLCC["1"])),
+        expected=["ENS502", "ENS512"],
+    )
+
+
+def test_an_unlisted_seed_is_said_once(ensemble: Repository) -> None:
+    slipped(
+        ensemble,
+        ("ens.json", drop("members", "s1")),
+        ("ens.json", put("ensemble_size", to=2)),
+        expected=["ENS503 s1"],
+    )
+
+
+def test_a_sidecar_that_names_an_ensemble_of_which_there_is_nothing(
+    repository: Repository,
+) -> None:
+    row = repository.add("m")
+    repository.add_sidecar(row, ensemble_id="gone", sha256=None)
+    (found,) = slipped(repository.save(), expected=["ENS518 m"])
+    assert "'gone'; no manifest is" in found.message
+
+
+def test_a_stale_sidecar_names_no_ensemble(repository: Repository) -> None:
+    repository.add_sidecar(repository.add("m"), ensemble_id="gone", sha256="0" * 64)
+    slipped(repository.save(), expected=["SID402 m"])
+
+
+def test_a_member_of_two_ensembles_names_one(ensemble: Repository) -> None:
+    small = json.loads(ensemble.path("ens.json").read_text())
+    small |= {"id": "small", "ensemble_size": 2, "members": small["members"][:2]}
+    ensemble.write("small.json", small)
+    ensemble.write(
+        "small_PROMOTE.json",
+        {
+            "verdict": "PROMOTE",
+            "corpus": small["corpus"],
+            "gate": verdict_gate({seed: PLCC[seed] for seed in ("0", "1")}),
+        },
+    )
+    # The gate that the members repeat is that of the larger one.
+    slipped(ensemble, expected=["ENS512"])
+    put("gate", to={})(ensemble.path("small.json"))
+    for seed in range(3):
+        drop("gate")(ensemble.path(f"s{seed}.json"))
+        drop("loso_mean_plcc")(ensemble.path(f"s{seed}.json"))
+    slipped(ensemble, expected=[])
+
+
+def test_a_manifest_that_cannot_be_read_is_named_in_the_findings_of_its_seeds(
+    ensemble: Repository,
+) -> None:
+    found = slipped(ensemble, ("ens.json", cut(0.5)), expected=[f"SID407 s{i}" for i in range(3)])
+    assert all("model/ens.json cannot be read: is not JSON" in f.message for f in found)
+
+
+def test_a_document_of_a_longer_name_is_not_about_the_shorter_ensemble(
+    ensemble: Repository,
+) -> None:
+    slips = [("ens_notes.json", content(b"{")), ("ensemble.json", content(b"{"))]
+    (found,) = slipped(ensemble, *slips, expected=["ENS519"])
+    assert found.path == "model/ens_notes.json"
+
+
+def test_statistics_of_members_that_have_nothing_in_common(ensemble: Repository) -> None:
+    slips = [(f"s{i}.json", put("feature_mean", 0, to=i / 10)) for i in range(3)]
+    (found,) = slipped(ensemble, *slips, expected=["ENS515"])
+    assert found.path == "model/ens.json"
+    slipped(ensemble, ("ens.json", drop("feature_mean")), expected=[])
+
+
+def test_corpora_of_members_that_have_nothing_in_common(ensemble: Repository) -> None:
+    slips = [(f"s{i}.json", put("corpus", "sha256", to=f"{i}" * 64)) for i in range(3)]
+    # Manifest and verdict are two of five that agree.
+    slipped(ensemble, *slips, expected=[f"ENS514 s{i}" for i in range(3)])
+
+
+@pytest.mark.parametrize("wrong", ["s0", "s1", "s2"])
+def test_the_one_that_differs_is_named_wherever_it_stands(ensemble: Repository, wrong: str) -> None:
+    slipped(
+        ensemble,
+        ("ens.json", drop("feature_order")),
+        ("ens.json", drop("codec_vocab")),
+        ("ens.json", drop("codec_vocab_version")),
+        ("ens.json", drop("feature_std")),
+        ("ens.json", drop("corpus")),
+        ("ens.json", drop("gate")),
+        (f"{wrong}.json", swap("feature_order", 0, other=1)),
+        (f"{wrong}.json", put("encoder_vocab_version", to=2)),
+        (f"{wrong}.json", put("feature_std", 0, to=0.5)),
+        (f"{wrong}.json", put("corpus", "sha256", to="0" * 64)),
+        (f"{wrong}.json", put("gate", "plcc_spread", to=0.0001)),
+        expected=[f"ENS508 {wrong}"] * 2 + [f"{c} {wrong}" for c in ("ENS512", "ENS514", "ENS515")],
+    )
+
+
+@pytest.mark.parametrize("code", ["ENS510", "ENS511", "ENS513", "ENS516", "ENS517"])
 def test_what_makes_an_ensemble_production_cannot_be_deferred(code: str) -> None:
     assert not BY_CODE[code].deferrable
 
@@ -388,24 +357,26 @@ def test_a_document_of_anything_is_judged_without_a_traceback(
 
 
 def test_the_time_grows_with_the_number_of_ensembles() -> None:
-    from provenance.artifacts.packed import pack_text
-    from provenance.artifacts.paths import Tree
-    from provenance.artifacts.registry import Registry
-    from provenance.gate.evidence import Evidence
-    from provenance.gate.rules.ensembles import ensembles
+    """Looked up, not searched: each row its manifest, each manifest its rows and its verdict."""
 
     def seconds(count: int) -> float:
-        documents: list[Manifest | GateVerdict] = []
+        made: list[Manifest | GateVerdict] = []
+        rows = []
         for i in range(count):
-            value = {"id": f"e{i}", "members": [{"onnx": f"e{i}.onnx"}]}
-            documents.append(Manifest(f"e{i}.json", digest.of_bytes(b""), "{}", value))
-            documents.append(GateVerdict(f"e{i}_PROMOTE.json", digest.of_bytes(b""), "{}", {}))
+            members = [{"onnx": f"e{i}_{s}.onnx"} for s in range(5)]
+            value = {"id": f"e{i}", "members": members}
+            made.append(Manifest(f"e{i}.json", digest.of_bytes(b""), "{}", value))
+            made.append(GateVerdict(f"e{i}_PROMOTE.json", digest.of_bytes(b""), "{}", {}))
+            rows += [RowEvidence(Row.of(5 * i + s, m, FieldNames())) for s, m in enumerate(members)]
         registry = Registry("registry.json", pack_text("{}"), digest.of_bytes(b""), ())
-        evidence = Evidence(Tree(Path()), registry, (), whole=True, documents=tuple(documents))
+        evidence = Evidence(Tree(Path()), registry, tuple(rows), whole=True, documents=tuple(made))
         start = time.process_time()
-        found = list(ensembles(evidence))
-        assert all(e.verdict is not None for e in found)
+        known = Documents(tuple(made))
+        assert all(known.manifest_of(row.row.onnx or "", None) for row in rows)
+        assert all(known.verdict_on(f"e{i}") for i in range(count))
+        assert len(evidence.ensembles) == count
+        assert all(e.verdict and all(s.row for s in e.seats) for e in evidence.ensembles)
         return time.process_time() - start
 
     seconds(100)
-    assert seconds(4000) < 40 * max(seconds(400), 0.005)
+    assert seconds(2000) < 40 * max(seconds(200), 0.005)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the rules about ensembles share: one finding at a member of a document, one comparison.
+
+An ensemble is described in several documents. Where they must agree, the value that most of them
+have is taken for right, and the finding is at those that have another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from provenance.artifacts.sidecar import Document
+from provenance.gate.ensemble import Ensemble
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+
+Place = tuple[str, ...]
+"""The path of a member through the objects of a document."""
+
+T = TypeVar("T")
+
+
+class EnsembleRule(Rule):
+    """A rule about an ensemble as a whole, or (`about_rows`) about its members one by one."""
+
+    needs_whole = True
+    about_rows = False
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for ensemble in case.evidence.ensembles:
+            yield from self.conclude(ensemble)
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        """The findings about one ensemble."""
+        raise NotImplementedError
+
+    def at(
+        self,
+        document: Document,
+        where: tuple[str | int, ...],
+        message: str,
+        help: str,
+        *,
+        row: str | None = None,
+        ensemble: Ensemble | None = None,
+    ) -> Finding:
+        """A finding at a member of a document, or at what holds it where it is missing."""
+        return self.finding(
+            message,
+            help,
+            path=document.path,
+            row=row,
+            position=document.locate(*_existing(document, where)),
+            ensemble=ensemble.manifest.id if ensemble else None,
+        )
+
+
+@dataclass(frozen=True)
+class Said(Generic[T]):
+    """What one document says; `row` is the label of the row whose sidecar it is, if it is one."""
+
+    document: Document
+    row: str | None
+    where: Place
+    value: T
+
+
+def dissent(
+    said: Sequence[Said[T]], same: Callable[[T, T], bool], key: Callable[[T], object] = repr
+) -> tuple[list[Said[T]], list[Said[T]]]:
+    """Those who say what most say, and the others. Of two that are as frequent, the first counts.
+
+    Args:
+        said: What is compared.
+        same: Whether two values are one.
+        key: Equal for values that are certainly one: what is compared first.
+    """
+    if not said:
+        return [], []
+    first: dict[object, T] = {}
+    for one in said:
+        first.setdefault(key(one.value), one.value)
+    # Values that differ by rounding only are each their own key: several are tried.
+    frequent = Counter(key(one.value) for one in said).most_common(_TRIED)
+    camps = [[one for one in said if same(one.value, first[k])] for k, _ in frequent]
+    most = max(camps, key=len)
+    place = {id(one) for one in most}
+    return most, [one for one in said if id(one) not in place]
+
+
+_TRIED = 8
+
+
+def whose(most: Sequence[Said[Any]]) -> str:
+    """Who says what most say, for a message."""
+    more = len(most) - 1
+    return most[0].document.path + (f" and {more} more" if more else "")
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value of a document in a message: short, whatever it is."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _existing(document: Document, where: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """As much of a path as there is in the document, and has a position of its own."""
+    here: Any = document.value
+    for n, step in enumerate(where):
+        in_object = isinstance(here, dict) and step in here
+        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        # Where a text or a number stands in a list is not kept: the list is near enough.
+        if not in_object and not (in_list and isinstance(here[step], dict | list)):
+            return where[:n]
+        here = here[step]
+    return where

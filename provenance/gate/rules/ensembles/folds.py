@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The flat record of an evaluation: `loso_folds`, what is computed of them, and `gate_passed`.
+
+A model that is no member of an ensemble keeps its gate like this, at the top of its sidecar, under
+`training`, or in both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from provenance.artifacts.sidecar import Document
+from provenance.gate.rules.ensembles.base import Place, shown
+from provenance.gate.rules.ensembles.recorded import close, correlation, number, same, unit
+
+RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
+"""Where a sidecar keeps such a record."""
+
+_STATISTIC: Final = re.compile(r"loso_(mean|min|max|std)_([a-z0-9_]{1,20})")
+_CORRELATIONS: Final = ("plcc", "srocc", "krocc")
+
+
+def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
+    """Means, extremes and deviations that the folds do not give, or that two places have twice."""
+    named: set[Place] = set()
+    for where, message in _not_of_the_folds(document):
+        named.add(where)
+        yield where, message
+    top, below = RECORDS
+    for name in _record(document, top):
+        other = (*below, name)
+        if not (_STATISTIC.fullmatch(name) or name == "ship_gate_mean_plcc"):
+            continue
+        mine, theirs = document.get(name), document.get(*other)
+        if theirs is None or named & {(name,), other} or same(mine, theirs):
+            continue
+        yield (name,), f"`{name}` is {shown(mine)}, and `{'.'.join(other)}` is {shown(theirs)}"
+
+
+def mean_of_folds(document: Document, record: Place) -> float | None:
+    """The mean of the folds' correlations; None where there are none, or one has no number."""
+    at, folds = _folds(document, record)
+    values = _measures(folds).get("plcc", []) if at else []
+    known = [v for v in values if v is not None]
+    complete = known and len(known) == len(values) == len(folds)
+    return math.fsum(known) / len(known) if complete else None
+
+
+def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:
+    """Whether `name` is in a record, or else in another one, and its value there."""
+    for holder in (_record(document, r) for r in (record, *RECORDS)):
+        if name in holder:
+            return True, holder[name]
+    return False, None
+
+
+def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
+    for record in RECORDS:
+        at, folds = _folds(document, record)
+        if at is None:
+            continue
+        if not folds:
+            if at[:-1] == record:
+                found = shown(document.get(*at))
+                yield at, f"`{'.'.join(at)}` is {found}, which is no list of folds"
+            continue
+        measures = _measures(folds)
+        for name, found in _record(document, record).items():
+            statistic = _STATISTIC.fullmatch(name)
+            values = measures.get(statistic[2]) if statistic else None
+            if statistic is None or values is None or found is None:
+                continue
+            where, says = (*record, name), f"`{'.'.join((*record, name))}` is {shown(found)}"
+            known = [v for v in values if v is not None]
+            if len(known) < len(folds):
+                yield where, f"{says}; a fold has no number `{statistic[2]}`"
+                continue
+            slack = max(map(unit, known)) * (2 if statistic[1] == "std" else 1)
+            given = _compute(statistic[1], known)
+            if not any(close(found, value, slack) for value in given):
+                yield where, f"{says}; its folds give {given[-1]!r}"
+
+
+def _compute(statistic: str, values: Sequence[float]) -> tuple[float, ...]:
+    """What a statistic may be. Exporters differ in which deviation they mean by "std"."""
+    match statistic:
+        case "mean":
+            return (math.fsum(values) / len(values),)
+        case "min":
+            return (min(values),)
+        case "max":
+            return (max(values),)
+    whole = statistics.pstdev(values)
+    return (whole, statistics.stdev(values)) if len(values) > 1 else (whole,)
+
+
+def _folds(document: Document, record: Place) -> tuple[Place | None, Sequence[Any]]:
+    """Where the folds of a record are, or else those of another one, and what is listed there."""
+    for place in (record, *RECORDS):
+        at = (*place, "loso_folds")
+        found = document.get(*at)
+        if found is not None:
+            return at, found if isinstance(found, list) else []
+    return None, []
+
+
+def _measures(folds: Sequence[Any]) -> Mapping[str, Sequence[float | None]]:
+    """The values of each measure, in the order of the folds that have it."""
+    found: dict[str, list[float | None]] = {}
+    for fold in folds:
+        for name, value in fold.items() if isinstance(fold, dict) else ():
+            as_number = correlation if name in _CORRELATIONS else number
+            found.setdefault(name, []).append(as_number(value))
+    return found
+
+
+def _record(document: Document, record: Place) -> Mapping[str, Any]:
+    found = document.get(*record)
+    return found if isinstance(found, dict) else {}

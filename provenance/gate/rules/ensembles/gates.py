@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gate recorded: verdicts that their numbers give, records that agree, one corpus."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.ensemble import GateVerdict
+from provenance.artifacts.sidecar import Document
+from provenance.gate.ensemble import Ensemble, current_sidecar
+from provenance.gate.evidence import Evidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.ensembles.base import EnsembleRule, Place, Said, dissent, shown, whose
+from provenance.gate.rules.ensembles.folds import wrong_statistics
+from provenance.gate.rules.ensembles.records import disagreements, seeds_of_another
+from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict
+from provenance.gate.rules.sidecars import pairs
+
+
+class VerdictWrong(EnsembleRule):
+    """A gate verdict does not follow from its own numbers.
+
+    ## What it does
+    Computes mean, lowest seed and spread again from `per_seed_plccs`, compares them with the
+    recorded ones and with the recorded thresholds, and derives the verdict. A condition fails
+    where its number is missing, not finite, or no correlation. This for every verdict file beside
+    the registry, and, as far as they have numbers, for the `gate` of every manifest and sidecar,
+    and for `gate_passed` with `ship_gate_mean_plcc` and the mean of `loso_folds`. A sidecar that is
+    known to describe other bytes does not count.
+
+    ## Why it matters
+    A verdict is PROMOTE or HOLD by its numbers, never by hand.
+
+    ## Example
+    One seed at 0.91, a threshold of 0.95, and the verdict PROMOTE.
+
+    ## How to fix
+    Run the gate again. Do not edit its result.
+    """
+
+    code = "ENS511"
+    slug = "verdict-wrong"
+    needs_whole = False
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        evidence = case.evidence
+        ensembles = {v.path: e for e in evidence.ensembles for v in e.verdicts}
+        manifests = {e.manifest.path: e for e in evidence.ensembles}
+        for document in evidence.documents if evidence.whole else ():
+            path = document.path
+            if isinstance(document, GateVerdict):
+                yield from self._named(document, wrong_verdict(document), ensembles.get(path))
+            elif path in ensembles:  # it is its own verdict
+                own = GateVerdict(path, document.digest, document.text, document.value)
+                yield from self._named(own, wrong_verdict(own), ensembles[path])
+            elif path in manifests:
+                yield from self._named(document, wrong_gate(document), manifests[path])
+        for row, sidecar in _sidecars(evidence):
+            yield from self._named(sidecar, wrong_gate(sidecar), row=row)
+
+    def _named(
+        self,
+        document: Document,
+        wrong: Iterable[tuple[Place, str]],
+        ensemble: Ensemble | None = None,
+        row: str | None = None,
+    ) -> Iterator[Finding]:
+        # The outcome is what counts; numbers and flags are the reasons.
+        found = sorted(wrong, key=lambda named: named[0] not in OUTCOMES)
+        if found:
+            says = "; ".join(message for _, message in found)[:400]
+            yield self.at(
+                document, found[0][0], says, "Run the gate again.", row=row, ensemble=ensemble
+            )
+
+
+class VerdictDisagrees(EnsembleRule):
+    """The records of one gate are not about one ensemble.
+
+    ## What it does
+    Compares verdict, numbers and thresholds of the gate in the verdict file, the manifest and the
+    sidecars with each other: what most of them have counts, and each that differs is named once.
+    Compares the verdict file's `ensemble_id` and seeds with the manifest, unless all sidecars
+    describe other bytes. A number that was rounded to four decimals or more is the same number; a
+    record that contradicts itself is reported as that (ENS511).
+
+    ## Why it matters
+    Two records of one evaluation differ: one of them is of another run. A mean over a seed that is
+    not shipped is the mean of another ensemble.
+
+    ## Example
+    The verdict file has 0.9975 for seed 0, its sidecar 0.9972.
+
+    ## How to fix
+    Export verdict, manifest and sidecars together.
+    """
+
+    code = "ENS512"
+    slug = "verdict-disagrees"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        help = "Export verdict, manifest and sidecars together."
+        for found in disagreements(ensemble):
+            yield self.at(
+                found.document, found.where, found.message, help, row=found.row, ensemble=ensemble
+            )
+        verdict = ensemble.verdict
+        if verdict is None:
+            return
+        named = verdict.value.get("ensemble_id")
+        if named is not None and named != ensemble.name:
+            says = f"the verdict is on {shown(named)}; by its name it is on {ensemble.name!r}"
+            yield self.at(verdict, ("ensemble_id",), says, help, ensemble=ensemble)
+        for says in seeds_of_another(ensemble, verdict):
+            yield self.at(verdict, ("gate", "per_seed_plccs"), says, help, ensemble=ensemble)
+
+
+class CorpusDiffers(EnsembleRule):
+    """Verdict, manifest and sidecars were not made from one corpus.
+
+    ## What it does
+    Compares the corpus digests of the members' sidecars, the manifest and the verdict: what most of
+    them have counts. For production members the verdict must have one, and where one sidecar has
+    one, each must. A sidecar that is known to describe other bytes does not count.
+
+    ## Why it matters
+    A verdict about one corpus says nothing about weights that were fitted on another.
+
+    ## Example
+    `"corpus": {"sha256": null}` in the verdict.
+
+    ## How to fix
+    Run the gate with the corpus at hand, so that it records the digest.
+    """
+
+    code = "ENS514"
+    slug = "corpus-differs"
+    deferrable = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        members = [_corpus(sidecar, seat.row_label) for seat, sidecar in ensemble.described]
+        verdict = _corpus(ensemble.verdict) if ensemble.verdict else None
+        told = [*members, _corpus(ensemble.manifest), *([verdict] if verdict else [])]
+        most, others = dissent([c for c in told if is_sha256(c.value)], operator.eq)
+        there = f"; it is {short(most[0].value)} in {whose(most)}" if most else ""
+        run_again = "Run the gate on the corpus that the members were fitted on."
+        for one in others:
+            yield self._at(one, f"the corpus is {short(one.value)}{there}", run_again, ensemble)
+        for one in members if any(is_sha256(c.value) for c in members) else ():
+            if one.value is None:
+                says = f"the sidecar names no corpus digest{there}"
+                yield self._at(one, says, "Export all members in one run.", ensemble)
+        if verdict is None or is_sha256(verdict.value):
+            return
+        if verdict.value is not None:
+            says = f"the corpus digest of the verdict is {shown(verdict.value)}, which is none"
+            yield self._at(verdict, says + there, run_again, ensemble)
+        elif ensemble.production:
+            says = f"the verdict names no corpus digest{there}"
+            at_hand = "Run the gate with the corpus at hand, so that it records the digest."
+            yield self._at(verdict, says, at_hand, ensemble)
+
+    def _at(self, one: Said[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
+        return self.at(one.document, one.where, message, help, row=one.row, ensemble=ensemble)
+
+
+class RecordWrong(Rule):
+    """What a sidecar says of its evaluation does not follow from its folds.
+
+    ## What it does
+    Computes `loso_mean_…`, `loso_min_…`, `loso_max_…` and `loso_std_…` again from `loso_folds`, and
+    compares them, and `ship_gate_mean_plcc`, at the top of the sidecar with those under `training`.
+    A deviation may be that of a sample or of the whole; a number may be rounded to four decimals or
+    more. A sidecar that is known to describe other bytes does not count.
+
+    ## Why it matters
+    The mean decides whether the model ships. If the folds do not give it, it is of another run, or
+    was typed in.
+
+    ## Example
+    `"loso_mean_plcc": 0.9975` beside nine folds whose mean is 0.9474.
+
+    ## How to fix
+    Evaluate again, and let the exporter write the record. Do not edit it.
+    """
+
+    code = "ENS516"
+    slug = "record-wrong"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row, sidecar in _sidecars(case.evidence):
+            found = list(wrong_statistics(sidecar))
+            if found:
+                yield self.finding(
+                    "; ".join(message for _, message in found)[:400],
+                    "Evaluate again, and let the exporter write the record.",
+                    path=sidecar.path,
+                    row=row,
+                    position=sidecar.locate(*found[0][0]),
+                )
+
+
+def _sidecars(evidence: Evidence) -> Iterator[tuple[str, Document]]:
+    """All sidecars that are not known to describe other bytes, with their rows."""
+    for row in evidence.rows:
+        for model, read in pairs(row):
+            sidecar = current_sidecar(model, read)
+            if sidecar is not None:
+                yield row.row.label, sidecar
+
+
+def _corpus(document: Document, row: str | None = None) -> Said[Any]:
+    """What a document says is the digest of its corpus, and where."""
+    for where in (("corpus", "sha256"), ("corpus_sha256",)):
+        if document.get(*where) is not None:
+            return Said(document, row, where, document.get(*where))
+    return Said(document, row, ("corpus", "sha256"), None)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all members take and give: one width, one opset, one interface."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.gate.ensemble import Ensemble, Seat
+from provenance.gate.finding import Finding
+from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, shown
+from provenance.gate.rules.sidecars import input_width
+
+
+class EnsembleWidth(EnsembleRule):
+    """The members of an ensemble do not take the input that its manifest describes.
+
+    ## What it does
+    Compares what the manifest says of the two inputs (`feature_order` or `features`; `codec_vocab`,
+    `encoder_vocab`, `codec_block_layout`, `num_codecs`) and its `opset` with the members' graphs,
+    and the graphs with each other. Where the sidecars' `codec_block_layout` says that more than the
+    one-hot is in the codec block, a vocabulary may be the one-hot alone. What is said of one member
+    already does not count: a file that is not the one its row names (ART302), a width that its own
+    sidecar disputes (SID403), an opset that is not its row's (ART310).
+
+    ## Why it matters
+    The consumer builds one input for all members. A member of another width does not run.
+
+    ## Example
+    `codec_vocab` has 6 entries; the members take `codec_onehot [batch, 14]`.
+
+    ## How to fix
+    Export the manifest with the weights, at one vocabulary.
+    """
+
+    code = "ENS507"
+    slug = "ensemble-width"
+    deferrable = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        manifest = ensemble.manifest
+        names, onehots = input_names(ensemble), _onehots(ensemble)
+        for at, fields in enumerate(_WIDTH_FIELDS):
+            widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.seats}
+            wrong = False
+            for field in fields:
+                declared = _size(manifest.value.get(field))
+                fits = onehots if field in _VOCABULARIES else {}
+                if declared is not None and any(
+                    declared not in (width, fits.get(width, width)) for width in _distinct(widths)
+                ):
+                    wrong = True
+                    says = f"`{field}` {_says(manifest.value[field])}; {_spread(ensemble, widths)}"
+                    of_these = [str(fits[w]) for w in _distinct(widths) if w in fits]
+                    onehot = f", {' and '.join(of_these)} of them the one-hot" if of_these else ""
+                    yield self.at(
+                        manifest,
+                        (field,),
+                        says + onehot,
+                        "Export the manifest with the weights, at one vocabulary.",
+                        ensemble=ensemble,
+                    )
+            if not wrong and len(_distinct(widths)) > 1:
+                yield self.at(
+                    manifest,
+                    ("members",),
+                    f"the members differ in the width of input {at + 1}: "
+                    f"{_spread(ensemble, widths)}",
+                    "Export all members in one run.",
+                    ensemble=ensemble,
+                )
+        opsets = {s.index: _opset(s) for s in ensemble.seats}
+        declared = manifest.value.get("opset")
+        if len(_distinct(opsets)) > 1:
+            yield self.at(
+                manifest,
+                ("members",),
+                f"the members differ in their opset: {_spread(ensemble, opsets)}",
+                "Export all members in one run.",
+                ensemble=ensemble,
+            )
+        elif declared is not None and _distinct(opsets) - {declared}:
+            yield self.at(
+                manifest,
+                ("opset",),
+                f"`opset` is {shown(declared)}; {_spread(ensemble, opsets)}",
+                "Export the manifest with the weights.",
+                ensemble=ensemble,
+            )
+
+
+class InterfaceDiffers(EnsembleRule):
+    """The members of an ensemble cannot be run in the same way.
+
+    ## What it does
+    Compares the graphs of the members: number, element type and shape of inputs and outputs, inputs
+    by their names where all members have the same. Widths of the first two inputs are for ENS507. A
+    file that is not the one its row names does not count.
+
+    ## Why it matters
+    The consumer builds one input, runs each member on it and takes the mean of what comes out. A
+    member that takes another type or gives another shape stops it, or spoils the mean.
+
+    ## Example
+    Four members give `score: float [batch, 1]`, one gives `score: float [batch, 2]`.
+
+    ## How to fix
+    Export all members in one run.
+    """
+
+    code = "ENS520"
+    slug = "interface-differs"
+    deferrable = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        graphs = [(s, s.facts) for s in ensemble.seats if s.facts is not None]
+        named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
+        names = input_names(ensemble) if named else ()
+        said = [
+            Said(
+                ensemble.manifest, s.row_label, ("members",), _interface(facts, names, named=named)
+            )
+            for s, facts in graphs
+        ]
+        shown_as = {seat.row_label: facts for seat, facts in graphs}
+        most, others = dissent(said, operator.eq)
+        for one in others:
+            yield self.at(
+                ensemble.manifest,
+                ("members",),
+                f"{one.row!r} {_signature(shown_as[one.row])}; {most[0].row!r} "
+                f"{_signature(shown_as[most[0].row])}",
+                "Export all members in one run.",
+                row=one.row,
+                ensemble=ensemble,
+            )
+
+
+_WIDTH_FIELDS = (
+    ("feature_order", "features"),
+    ("codec_vocab", "encoder_vocab", "codec_block_layout", "num_codecs"),
+)
+"""What a manifest says of the width of the first and of the second input."""
+
+
+_VOCABULARIES = ("codec_vocab", "encoder_vocab", "num_codecs")
+
+
+def _size(declared: object) -> int | None:
+    """The width that a list or a number declares."""
+    size = len(declared) if isinstance(declared, list) else declared
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+
+def _says(declared: Any) -> str:
+    return f"has {len(declared)} entries" if isinstance(declared, list) else f"is {declared}"
+
+
+def input_names(ensemble: Ensemble) -> Sequence[str]:
+    """What most sidecars call the inputs, in order; nothing where none says."""
+    said = [
+        Said(sidecar, seat.row_label, ("input_names",), tuple(sidecar.input_names))
+        for seat, sidecar in ensemble.described
+        if sidecar.input_names
+    ]
+    most, _ = dissent(said, operator.eq)
+    return most[0].value if most else ()
+
+
+def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | None:
+    """The width of the input that holds the features (0) or the codec block (1)."""
+    if facts is None:
+        return None
+    if at < len(names):
+        return input_width(next((spec for spec in facts.inputs if spec.name == names[at]), None))
+    return input_width(facts.inputs[at]) if at < len(facts.inputs) else None
+
+
+def _undisputed_width(seat: Seat, at: int, names: Sequence[str]) -> int | None:
+    """The width at a place, where the member's own sidecar does not say another (SID403)."""
+    width = width_at(seat.facts, at, names)
+    claims = seat.sidecar.width_claims if seat.sidecar else ()
+    disputed = any(claim.at == at and claim.width != width for claim in claims)
+    return None if disputed else width
+
+
+def _onehots(ensemble: Ensemble) -> Mapping[int, int]:
+    """How many columns of a codec block are the one-hot, by its width, as the layouts say."""
+    found: dict[int, int] = {}
+    for _, sidecar in ensemble.described:
+        layout, encoders = sidecar.get("codec_block_layout"), sidecar.layout_encoders
+        if isinstance(layout, list) and encoders:
+            found.setdefault(len(layout), len(encoders))
+    return found
+
+
+def _opset(seat: Seat) -> int | None:
+    """The opset of a member, where its row does not say another (ART310)."""
+    if seat.facts is None or seat.row is None:
+        return None
+    found = seat.facts.opsets.get("", seat.facts.opsets.get("ai.onnx"))
+    return found if seat.row.row.fields.get("opset") in (None, found) else None
+
+
+def _distinct(values: Mapping[int, int | None]) -> set[int]:
+    return {value for value in values.values() if value is not None}
+
+
+def _spread(ensemble: Ensemble, values: Mapping[int, int | None]) -> str:
+    """Which members have which value."""
+    by_value: dict[int, list[str]] = {}
+    for seat in ensemble.seats:
+        value = values[seat.index]
+        if value is not None:
+            by_value.setdefault(value, []).append(seat.label)
+    if len(by_value) == 1:
+        return f"all members have {next(iter(by_value))}"
+    return "; ".join(f"{value}: {', '.join(labels)}" for value, labels in by_value.items())[:300]
+
+
+def _interface(facts: OnnxFacts, names: Sequence[str], *, named: bool) -> tuple[Any, ...]:
+    """What must be the same for all members. Symbols are names that each export chooses."""
+    for_widths = names[: len(_WIDTH_FIELDS)] or [t.name for t in facts.inputs[: len(_WIDTH_FIELDS)]]
+    inputs = sorted(facts.inputs, key=lambda spec: spec.name) if named else facts.inputs
+    return (
+        tuple(_form(t, width=t.name not in for_widths) for t in inputs),
+        tuple(_form(t, width=True) for t in facts.outputs),
+    )
+
+
+def _form(spec: TensorSpec, *, width: bool) -> tuple[Any, ...]:
+    shape = spec.shape
+    if shape is None:
+        return (spec.dtype, None)
+    fixed = [d if isinstance(d, int) else None for d in shape]
+    return (spec.dtype, *(fixed if width else [*fixed[:-1], "width"]))
+
+
+def _signature(facts: OnnxFacts) -> str:
+    takes, gives = (", ".join(map(str, specs)) for specs in (facts.inputs, facts.outputs))
+    return f"takes {takes[:150]} and gives {gives[:150]}"

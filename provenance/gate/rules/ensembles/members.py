@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who the members of an ensemble are: listed, shipped, of one id, one seed and one digest."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.ensemble import Manifest
+from provenance.gate import documents
+from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, short
+from provenance.gate.rules.ensembles.base import EnsembleRule, shown
+
+
+class MemberMissing(EnsembleRule):
+    """A member of an ensemble is not in the registry.
+
+    ## What it does
+    Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
+    compares the two names.
+
+    ## Why it matters
+    An ensemble of five that ships four members gives other scores and other intervals.
+
+    ## Example
+    The manifest lists seed 4; no row has `"onnx": "…_seed4.onnx"`.
+
+    ## How to fix
+    Add the row, or export the manifest for the members that are shipped.
+    """
+
+    code = "ENS501"
+    slug = "member-missing"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        manifest = ensemble.manifest
+        for index, member in enumerate(manifest.value["members"]):
+            if not isinstance(member, dict):
+                yield self.at(
+                    manifest,
+                    ("members", index),
+                    f"the member {shown(member)} names no model: it is no object",
+                    'Write it as {"id": …, "onnx": …, "seed": …, "sha256": …}.',
+                    ensemble=ensemble,
+                )
+        for seat in ensemble.seats:
+            where, member = ("members", seat.index), seat.member
+            if seat.row is None:
+                names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
+                yield self.at(
+                    manifest,
+                    where,
+                    f"no row ships the member {seat.label!r}{names}",
+                    "Add the row, or export the manifest for the members that are shipped.",
+                    ensemble=ensemble,
+                )
+                continue
+            row = seat.row.row
+            for field, mine, theirs in (
+                ("onnx", member.onnx, _file(seat.row)),
+                ("id", member.id, row.text("id")),
+            ):
+                if mine != theirs and (mine or field == "onnx") and theirs:
+                    yield self.at(
+                        manifest,
+                        (*where, field),
+                        f"the `{field}` of {row.label!r} is {shown(mine) if mine else 'missing'} "
+                        f"here and {theirs!r} in the registry",
+                        "Write one name in both.",
+                        row=row.label,
+                        ensemble=ensemble,
+                    )
+
+
+class MemberTwice(EnsembleRule):
+    """An ensemble lists a member, a file or a seed twice.
+
+    ## What it does
+    Compares the ids, files and seeds of a manifest's members with each other, and the bytes of its
+    production members. Of two with one seed, the one whose sidecar has another is named.
+
+    ## Why it matters
+    A seed that counts twice makes the ensemble look more certain than it is.
+
+    ## Example
+    Two members with `"seed": 3`.
+
+    ## How to fix
+    Export the manifest again.
+    """
+
+    code = "ENS502"
+    slug = "member-twice"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        first: dict[tuple[str, str | int], Seat] = {}
+        for seat in ensemble.seats:
+            marks: dict[str, str | int | None] = {
+                field: getattr(seat.member, field) for field in ("id", "onnx", "seed")
+            }
+            # A name that its row does not have is reported as that (ENS501).
+            fields = seat.row.row.fields if seat.row else marks
+            wrong_name = {f for f in ("id", "onnx") if fields.get(f) != marks[f]}
+            if "onnx" not in wrong_name:
+                marks["sha256"] = _bytes(seat)
+            known = [(f, v) for f, v in marks.items() if v is not None and f not in wrong_name]
+            again = [(f, first[f, v]) for f, v in known if (f, v) in first]
+            if again:
+                field, other = again[0]
+                wrong, right = _blamed(seat, other)
+                yield self.at(
+                    ensemble.manifest,
+                    ("members", wrong.index, field),
+                    f"{wrong.label!r} has the {', '.join(f for f, _ in again)} of {right.label!r}",
+                    "Export the manifest again: each member is one seed.",
+                    ensemble=ensemble,
+                )
+            for mark in known:
+                first.setdefault(mark, seat)
+
+
+class MemberUnlisted(EnsembleRule):
+    """A model says that it belongs to an ensemble which does not list it.
+
+    ## What it does
+    Compares `ensemble_id` of every sidecar with the members of that ensemble's manifest. A sidecar
+    that is known to describe other bytes does not count.
+
+    ## Why it matters
+    The consumer loads what the manifest lists. A seed that is left out was trained, signed and
+    shipped for nothing, or the manifest is that of a former run.
+
+    ## Example
+    Six seeds with `"ensemble_id": "e"`, and five members in the manifest.
+
+    ## How to fix
+    Export the manifest again, or remove the row.
+    """
+
+    code = "ENS503"
+    slug = "member-unlisted"
+    deferrable = True
+    about_rows = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        for row in ensemble.unlisted:
+            yield self.at(
+                ensemble.manifest,
+                ("members",),
+                f"{row.row.label!r} says that it belongs to this ensemble, which does not list it",
+                "Export the manifest again, or remove the row.",
+                row=row.row.label,
+                ensemble=ensemble,
+            )
+
+
+class MemberDigest(EnsembleRule):
+    """A member's digest is not that of its file.
+
+    ## What it does
+    Compares `sha256` of each member with the bytes of its file, or, where that cannot be read, with
+    its row. Where manifest and row agree on another digest, the file was replaced: ART302 says so.
+
+    ## Why it matters
+    The manifest was written for other weights. Its vocabulary, its evaluation and its intervals
+    are theirs.
+
+    ## Example
+    The manifest was exported with a smoke run, and production weights were put in place later.
+
+    ## How to fix
+    Export the manifest with the weights.
+    """
+
+    code = "ENS504"
+    slug = "member-digest"
+    deferrable = True
+    about_rows = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        for seat in ensemble.seats:
+            if seat.row is None:
+                continue
+            in_row = seat.row.row.text("sha256")
+            in_file = seat.row.onnx.sha256 if seat.row.onnx else None
+            expected, of = (in_file, "file") if in_file else (in_row, "row")
+            claimed = _written(ensemble.manifest, seat, "sha256")
+            # Where row and manifest agree, the file is another than both of them name (ART302).
+            if not is_sha256(expected) or claimed in (expected, in_row or expected):
+                continue
+            if claimed is None:
+                says = "the manifest has no digest"
+            else:
+                says = f"the manifest has {_digest(claimed)}"
+            yield self.at(
+                ensemble.manifest,
+                ("members", seat.index, "sha256"),
+                f"{says} for {seat.row.row.onnx}; the {of} has {short(expected)}",
+                "Export the manifest with the weights.",
+                row=seat.row.row.label,
+                ensemble=ensemble,
+            )
+
+
+class EnsembleSize(EnsembleRule):
+    """An ensemble's size is not the number of its members.
+
+    ## What it does
+    Compares `ensemble_size` with the length of `members`. It is also right where it counts the rows
+    that belong to the ensemble: what ENS501, ENS502 and ENS503 say of the list is said once.
+
+    ## Why it matters
+    Consumers divide by it.
+
+    ## Example
+    `"ensemble_size": 5` and four members.
+
+    ## How to fix
+    Export the manifest again.
+    """
+
+    code = "ENS505"
+    slug = "ensemble-size"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        count = len(ensemble.manifest.value["members"])
+        size = ensemble.manifest.value.get("ensemble_size")
+        belong = {s.row.row.index for s in ensemble.seats if s.row is not None}
+        belong |= {r.row.index for r in ensemble.unlisted}
+        right = not isinstance(size, bool) and size in (count, len(belong))
+        if size is not None and not right:
+            yield self.at(
+                ensemble.manifest,
+                ("ensemble_size",),
+                f"`ensemble_size` is {shown(size)}; there are {count} members",
+                "Export the manifest again.",
+                ensemble=ensemble,
+            )
+
+
+class SeedDiffers(EnsembleRule):
+    """A member's seed is not the one in its sidecar.
+
+    ## What it does
+    Compares `seed` in the manifest with `seed` in the sidecar of the same model, unless that
+    describes other bytes. Where one member has a seed, each must have a whole number.
+
+    ## Why it matters
+    The seed is how a run is repeated. With two, one of them repeats something else.
+
+    ## Example
+    Seed 3 in the manifest, seed 4 in the sidecar.
+
+    ## How to fix
+    Export manifest and sidecars together.
+    """
+
+    code = "ENS506"
+    slug = "seed-differs"
+    deferrable = True
+    about_rows = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        listed = Counter(s.member.seed for s in ensemble.seats)
+        written = {s.index: _written(ensemble.manifest, s, "seed") for s in ensemble.seats}
+        if all(seed is None for seed in written.values()):
+            return  # a manifest need not have seeds
+        for seat in ensemble.seats:
+            claimed = seat.member.seed
+            if seat.row is None or (claimed is not None and listed[claimed] > 1):
+                continue  # ENS501 or ENS502 says so
+            recorded = seat.sidecar.seed if seat.sidecar else None
+            if claimed is not None and recorded in (None, claimed):
+                continue
+            here = "missing" if written[seat.index] is None else shown(written[seat.index])
+            there = "a whole number is expected"
+            if recorded is not None and seat.sidecar is not None:
+                there = f"it is {recorded} in {seat.sidecar.path}"
+            yield self.at(
+                ensemble.manifest,
+                ("members", seat.index, "seed"),
+                f"the seed of {seat.label!r} is {here} here; {there}",
+                "Export manifest and sidecars together.",
+                row=seat.row.row.label,
+                ensemble=ensemble,
+            )
+
+
+class EnsembleIdDiffers(EnsembleRule):
+    """An ensemble is not known by one id, or an id is not that of one ensemble.
+
+    ## What it does
+    Compares `ensemble_id` of the members' sidecars with the `id` of the manifest. Requires that
+    each ensemble which a sidecar names has a manifest, and that no two manifests have one id. A
+    sidecar that is known to describe other bytes does not count. Where the named ensemble does not
+    list the model, ENS503 says so; where the seed cannot be attested for want of a manifest, SID407
+    does.
+
+    ## Why it matters
+    The id is what binds manifest, verdict and sidecars. With two, nobody can tell which verdict is
+    on these weights.
+
+    ## Example
+    `"id": "regressor_v2"` in the manifest, `"ensemble_id": "regressor_v1"` in a sidecar.
+
+    ## How to fix
+    Export manifest and sidecars together.
+    """
+
+    code = "ENS518"
+    slug = "ensemble-id-differs"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        evidence = case.evidence
+        ids: dict[str | None, str] = {}
+        for ensemble in evidence.ensembles:
+            yield from self.conclude(ensemble)
+            manifest = ensemble.manifest
+            first = ids.setdefault(manifest.id, manifest.path)
+            if manifest.id is not None and first != manifest.path:
+                yield self.at(
+                    manifest,
+                    ("id",),
+                    f"{first} has the id {shown(manifest.id)} too",
+                    "Keep the manifest of the members that are shipped.",
+                    ensemble=ensemble,
+                )
+        names = {s.row.row.index: e.name for e in evidence.ensembles for s in e.seats if s.row}
+        for row in evidence.rows if evidence.whole else ():
+            sidecar = current_sidecar(row.onnx, row.sidecar)
+            named = sidecar.get("ensemble_id") if sidecar else None
+            listed = row.row.index in names
+            if sidecar is None or named is None or named == names.get(row.row.index):
+                continue
+            if (isinstance(named, str) and named in ids) or (
+                not listed and documents.attestable(row)
+            ):
+                continue  # ENS503 or SID407 says so, where anything is wrong
+            there = (
+                f"by its manifest it is {names[row.row.index]!r}" if listed else "no manifest is"
+            )
+            yield self.at(
+                sidecar,
+                ("ensemble_id",),
+                f"the sidecar says that the ensemble is {shown(named)}; {there}",
+                _ONE_ID,
+                row=row.row.label,
+            )
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        manifest = ensemble.manifest
+        if ensemble.name != manifest.id:
+            written = manifest.value.get("id")
+            here = "the manifest has none" if written is None else f"here it is {shown(written)}"
+            yield self.at(
+                manifest,
+                ("id",),
+                f"the id of the ensemble is {shown(ensemble.name)} for the sidecars of its "
+                f"members; {here}",
+                _ONE_ID,
+                ensemble=ensemble,
+            )
+
+
+def _file(row: RowEvidence) -> str | None:
+    """The name of a row's file, plainly; None where there is no such file, which is said of it."""
+    if row.onnx is None or row.row.onnx is None or row.onnx.trouble is not None:
+        return None
+    return posixpath.normpath(row.row.onnx)
+
+
+def _bytes(seat: Seat) -> str | None:
+    """The digest of a production member. Placeholders may be one file under several names."""
+    model = seat.row.onnx if seat.row and not seat.row.row.smoke else None
+    # Bytes that the row does not name are reported as that (ART302).
+    declared = seat.row.row.text("sha256") if seat.row else None
+    return model.sha256 if model and declared in (None, model.sha256) else None
+
+
+_ONE_ID = "Export manifest and sidecars together, under one id."
+
+
+def _blamed(seat: Seat, other: Seat) -> tuple[Seat, Seat]:
+    """Which of two members with one mark has it wrongly: the later, unless its sidecar agrees."""
+    mine, theirs = (s.sidecar.seed if s.sidecar else None for s in (seat, other))
+    other_is_wrong = theirs not in (None, other.member.seed) and mine == seat.member.seed
+    return (other, seat) if other_is_wrong else (seat, other)
+
+
+def _written(manifest: Manifest, seat: Seat, field: str) -> Any:
+    """The field of a member as it stands there, whatever its type."""
+    return manifest.value["members"][seat.index].get(field)
+
+
+def _digest(value: object) -> str:
+    return short(value) if isinstance(value, str) and is_sha256(value) else shown(value)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a production ensemble must have: one flag, and a gate that it passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from provenance.artifacts.ensemble import Manifest, is_named_after
+from provenance.gate import documents
+from provenance.gate.ensemble import Ensemble, current_sidecar
+from provenance.gate.evidence import Evidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.ensembles.base import EnsembleRule, shown
+from provenance.gate.rules.ensembles.verdicts import (
+    PROMOTE,
+    stated_outcomes,
+    wrong_gate,
+    wrong_verdict,
+)
+
+
+class SmokeMixed(EnsembleRule):
+    """An ensemble is partly smoke and partly production.
+
+    ## What it does
+    Compares `smoke` of the members' rows with each other and with that of the manifest.
+
+    ## Why it matters
+    One placeholder among five trained seeds is enough to spoil the mean and the interval.
+
+    ## Example
+    The rows say `"smoke": false`, the manifest still says `"smoke": true`.
+
+    ## How to fix
+    Promote or hold the ensemble as a whole: one flag for its rows and its manifest, on the
+    evidence.
+    """
+
+    code = "ENS509"
+    slug = "smoke-mixed"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        rows = {s.row.row.label: s.row.row.smoke for s in ensemble.seats if s.row is not None}
+        claimed = ensemble.manifest.value.get("smoke")
+        where = "smoke"
+        if len(set(rows.values())) > 1:
+            smoke = ", ".join(label for label, value in rows.items() if value)
+            where = "members"
+            says = f"some members are smoke and others production; smoke are {smoke[:300]}"
+        elif not rows or claimed is None:
+            return
+        elif not isinstance(claimed, bool):
+            says = f"`smoke` is {shown(claimed)}, which is not true or false"
+        elif claimed not in rows.values():
+            says = f"the manifest says {'smoke' if claimed else 'production'}, the rows of all "
+            says += "its members say otherwise"
+        else:
+            return
+        yield self.at(
+            ensemble.manifest,
+            (where,),
+            says,
+            "Promote or hold the ensemble as a whole.",
+            ensemble=ensemble,
+        )
+
+
+class VerdictMissing(EnsembleRule):
+    """A production ensemble has no gate verdict.
+
+    ## What it does
+    Looks for the verdict file of an ensemble that has production members: a JSON file beside the
+    registry whose name starts with the ensemble's id, with a `verdict` and its `gate`; or the
+    manifest itself, where it has both. A file of such a name that cannot be read is reported as
+    that (ENS519).
+
+    ## Why it matters
+    Production means that the gate was passed. Without the numbers that is hearsay.
+
+    ## Example
+    Five rows with `"smoke": false`, and no `…_PROMOTE.json`.
+
+    ## How to fix
+    Run the gate and commit its verdict, or say `"smoke": true`.
+    """
+
+    code = "ENS510"
+    slug = "verdict-missing"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        broken = broken_documents(case.evidence)
+        for ensemble in case.evidence.ensembles:
+            if not ensemble.production or ensemble.verdict is not None:
+                continue
+            count = f"{len(ensemble.production)} production members"
+            several = ", ".join(v.path for v in ensemble.verdicts)[:300]
+            if several:
+                says = f"{count}, and several gate verdicts: {several}"
+                help = "Keep the verdict on these members, and move the others elsewhere."
+            elif ensemble.name not in broken:
+                says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+                help = "Run the gate and commit its verdict, or hold the members as smoke."
+            else:
+                continue
+            yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
+
+
+class VerdictHold(EnsembleRule):
+    """A production ensemble was not promoted by its gate.
+
+    ## What it does
+    Requires the verdict PROMOTE for an ensemble with production members. Where the verdict is not
+    even what its numbers give, ENS511 says so.
+
+    ## Why it matters
+    HOLD means that the numbers did not reach their thresholds. Somebody flipped the rows anyway.
+
+    ## Example
+    `"smoke": false`, and a verdict file with HOLD.
+
+    ## How to fix
+    Put `"smoke": true` back, and train again.
+    """
+
+    code = "ENS513"
+    slug = "verdict-hold"
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        verdict = ensemble.verdict
+        if verdict is None or not ensemble.production or verdict.verdict == PROMOTE:
+            return
+        if ("verdict",) not in {where for where, _ in wrong_verdict(verdict)}:
+            yield self.at(
+                verdict,
+                ("verdict",),
+                f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.production)} members "
+                "are production",
+                'Put "smoke": true back until the gate says PROMOTE.',
+                ensemble=ensemble,
+            )
+
+
+class GateNotPassed(Rule):
+    """The sidecar of a production row says that its gate was not passed.
+
+    ## What it does
+    For each row that is not `smoke: true`: looks for a HOLD, and for `passed` or `gate_passed` that
+    are false. Of the members of an ensemble with a verdict, ENS512 and ENS513 judge that. A record
+    that contradicts itself is reported as that (ENS511), and a sidecar that is known to describe
+    other bytes does not count.
+
+    ## Why it matters
+    Production is a promise that these bytes passed the gate. Here the record says that they did
+    not.
+
+    ## Example
+    `"smoke": false` in the row, `"gate_passed": false` in the sidecar.
+
+    ## How to fix
+    Put `"smoke": true` back, and train again.
+    """
+
+    code = "ENS517"
+    slug = "gate-not-passed"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        judged = {
+            s.row.row.index
+            for e in case.evidence.ensembles
+            if e.verdict is not None
+            for s in e.seats
+            if s.row is not None
+        }
+        for row in case.evidence.rows:
+            sidecar = current_sidecar(row.onnx, row.sidecar)
+            if sidecar is None or row.row.smoke or row.row.index in judged:
+                continue
+            failed = next((w for w, passed in stated_outcomes(sidecar) if not passed), None)
+            if failed is not None and not any(wrong_gate(sidecar)):
+                yield self.finding(
+                    f"production row, and `{'.'.join(failed)}` of the sidecar is "
+                    f"{shown(sidecar.get(*failed))}",
+                    'Put "smoke": true back until the gate is passed.',
+                    path=sidecar.path,
+                    row=row.row.label,
+                    position=sidecar.locate(*failed),
+                )
+
+
+class DocumentUnreadable(EnsembleRule):
+    """A manifest or a verdict cannot be read.
+
+    ## What it does
+    Reads the JSON files beside the registry that are named after an ensemble: one that a manifest
+    has, or that a sidecar names. Where a seed cannot be attested for want of its manifest, SID407
+    says so.
+
+    ## Why it matters
+    What cannot be read cannot be judged: the members, or the numbers, are as good as not there.
+
+    ## Example
+    `regressor_v2_PROMOTE.json` ends in the middle of a number.
+
+    ## How to fix
+    Export it again, or correct it at the place in the message.
+    """
+
+    code = "ENS519"
+    slug = "document-unreadable"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        evidence = case.evidence
+        said = {
+            row.sidecar.sidecar.text_at("ensemble_id")
+            for row in evidence.rows
+            if documents.attestable(row) and row.manifest is None
+            if row.sidecar is not None and row.sidecar.sidecar is not None
+        }
+        for id, paths in broken_documents(evidence).items() if evidence.whole else ():
+            for path in paths:
+                if id in said and path == evidence.registry.absolute(f"{id}.json"):
+                    continue
+                yield self.finding(
+                    f"{path}, by its name about the ensemble {id!r}, cannot be read: "
+                    f"it {evidence.unreadable[path]}",
+                    "Export it again, or correct it at this place.",
+                    path=path,
+                )
+
+
+def broken_documents(evidence: Evidence) -> Mapping[str, list[str]]:
+    """JSON files that cannot be read and are named after an ensemble, by its id."""
+    ids = {e.name for e in evidence.ensembles}
+    ids |= {d.id for d in evidence.documents if isinstance(d, Manifest)}
+    for row in evidence.rows:
+        sidecar = row.sidecar.sidecar if row.sidecar else None
+        ids.add(sidecar.text_at("ensemble_id") if sidecar else None)
+    found: dict[str, list[str]] = {}
+    for path in sorted(evidence.unreadable):
+        name = path.rpartition("/")[2]
+        # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
+        about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
+        id = next((stem for stem in about if stem in ids), None)
+        if id is not None:
+            found.setdefault(id, []).append(path)
+    return found

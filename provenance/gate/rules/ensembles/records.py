@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of one gate: the verdict file, and what manifest and sidecars repeat of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from provenance.artifacts.ensemble import GateVerdict
+from provenance.artifacts.sidecar import Document, Sidecar
+from provenance.gate.ensemble import Ensemble
+from provenance.gate.rules.ensembles.base import Place, Said, dissent, shown, whose
+from provenance.gate.rules.ensembles.recorded import same
+from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
+
+_REPEATED: Final[tuple[tuple[Place, Place], ...]] = (
+    (("gate", "verdict"), ("verdict",)),
+    (("verdict",), ("verdict",)),
+    (("gate", "passed"), ("gate", "passed")),
+    (("gate_passed",), ("gate", "passed")),
+    (("gate", "mean_plcc"), ("gate", "mean_plcc")),
+    (("loso_mean_plcc",), ("gate", "mean_plcc")),
+    (("gate", "mean_plcc_threshold"), ("gate", "mean_plcc_threshold")),
+    (("gate", "per_seed_min_threshold"), ("gate", "per_seed_min")),
+    (("gate", "plcc_spread"), ("gate", "plcc_spread")),
+    (("gate", "plcc_spread_max"), ("gate", "plcc_spread_max")),
+)
+"""What a sidecar or a manifest repeats, and where it stands in the verdict file."""
+
+_OWN_MEAN: Final = ("loso_mean_plcc",)
+_OWN_NUMBER: Final = ("gate", "this_seed_loso_plcc")
+_NUMBERS: Final = ("gate", "per_seed_plccs")
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A member of a document in which it differs from the other records of the gate."""
+
+    document: Document
+    row: str | None
+    where: Place
+    message: str
+
+
+def disagreements(ensemble: Ensemble) -> Iterator[Disagreement]:
+    """The documents that differ from the other records of the gate, each once.
+
+    A record that contradicts itself is no measure of others: ENS511 names it.
+    """
+    found: dict[str, dict[Place, Disagreement]] = {}
+    for difference in (*_repeated(ensemble), *_of_each_seed(ensemble)):
+        found.setdefault(difference.document.path, {}).setdefault(difference.where, difference)
+    for differences in found.values():
+        first = next(iter(differences.values()))
+        message = "; ".join(each.message for each in differences.values())
+        yield replace(first, message=message[:400])
+
+
+def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
+    """How the seeds of a verdict are not those of the members that are shipped."""
+    judged = verdict.get(*_NUMBERS)
+    current = ensemble.production or any(True for _ in ensemble.described)
+    if not current or not isinstance(judged, dict) or _sound(verdict) is None:
+        return
+    # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that
+    # only one of registry and manifest has, or that is no object.
+    shipped = [s.seeds for s in ensemble.seats if s.row is not None and s.seeds]
+    unlisted = [
+        r.sidecar.sidecar.seed for r in ensemble.unlisted if r.sidecar and r.sidecar.sidecar
+    ]
+    known = {str(seed) for s in ensemble.seats for seed in s.seeds} | set(map(str, unlisted))
+    missing = [min(seeds) for seeds in shipped if not any(str(s) in judged for s in seeds)]
+    if missing:
+        yield f"the verdict has no number for the members with seed {_joined(map(str, missing))}"
+    members = ensemble.manifest.value["members"]
+    extra = sorted(judged.keys() - known) if known and len(ensemble.seats) == len(members) else []
+    if extra:
+        yield f"the verdict counts seeds of which there is no member: {_joined(extra)}"
+
+
+def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
+    verdict = _sound(ensemble.verdict)
+    records = list(_records(ensemble))
+    for where, in_verdict in _REPEATED:
+        said = [
+            Said(document, row, where, value)
+            for document, row in records
+            if (value := document.get(*where)) is not None
+            # Some exporters keep the mean of this seed there, and not that of all.
+            and not (where == _OWN_MEAN and same(value, document.get(*_OWN_NUMBER)))
+        ]
+        value = verdict.get(*in_verdict) if verdict else None
+        if verdict is not None and value is not None:
+            said.insert(0, Said(verdict, None, in_verdict, value))
+        most, others = dissent(said, same)
+        for one in others:
+            name = ".".join(one.where)
+            says = f"`{name}` is {shown(one.value)}, and {shown(most[0].value)} in {whose(most)}"
+            yield Disagreement(one.document, one.row, one.where, says)
+
+
+def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
+    """The numbers of single seeds. Where all of them differ, the verdict is of another run."""
+    verdict = _sound(ensemble.verdict)
+    if verdict is None:
+        return
+    told: list[tuple[str | None, Sidecar, Any, Any]] = []
+    for seat, sidecar in ensemble.described:
+        expected = verdict.get(*_NUMBERS, str(sidecar.seed))
+        found = sidecar.get(*_OWN_NUMBER)
+        # With two seeds for one member (ENS506), it is not known whose number this is.
+        if expected is None or found is None or len(seat.seeds) != 1 or any(wrong_gate(sidecar)):
+            continue
+        told.append((seat.row_label, sidecar, found, expected))
+    wrong = [(r, s, found, expected) for r, s, found, expected in told if not same(found, expected)]
+    if len(wrong) == len(told) > 1:
+        _, sidecar, found, expected = wrong[0]
+        seed = (
+            f"seed {sidecar.seed} has {shown(expected)} here and {shown(found)} in {sidecar.path}"
+        )
+        says = f"its numbers are not those of the sidecars: {seed}"
+        yield Disagreement(verdict, None, _NUMBERS, says)
+        return
+    for row, sidecar, found, expected in wrong:
+        name = ".".join(_OWN_NUMBER)
+        says = f"`{name}` is {shown(found)}, and {shown(expected)} in {verdict.path}"
+        yield Disagreement(sidecar, row, _OWN_NUMBER, says)
+
+
+def _sound(verdict: GateVerdict | None) -> GateVerdict | None:
+    return None if verdict is None or any(wrong_verdict(verdict)) else verdict
+
+
+def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
+    """What repeats the gate beside the verdict file, and does not contradict itself."""
+    verdict, manifest = ensemble.verdict, ensemble.manifest
+    if (verdict is None or verdict.path != manifest.path) and not any(wrong_gate(manifest)):
+        yield manifest, None
+    for seat, sidecar in ensemble.described:
+        if not any(wrong_gate(sidecar)):
+            yield sidecar, seat.row_label
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(texts)[:200]

@@ -1,0 +1,686 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gate says of one slip in a registry that is as it should be: exactly this, and no more.
+
+Each line is one change of a file of `tests/support/production.py`, and the findings that follow:
+the codes, with `+` between those of one row, the row where there is one, and how often where it is
+not once. What is not there must not appear.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from provenance import check, load_config, verify
+from provenance.errors import InputError
+from tests.support.cases import dsse_bundle
+from tests.support.keys import KeyPair
+from tests.support.models import External
+from tests.support.mutations import (
+    Change,
+    append,
+    content,
+    copy,
+    cut,
+    describe,
+    drop,
+    exchange,
+    flip,
+    lengthen,
+    link,
+    move,
+    of,
+    put,
+    reexport,
+    remove,
+    rename,
+    reverse,
+    shorten,
+    swap,
+    text,
+    together,
+)
+from tests.support.production import INPUTS, PLCC, late, production
+from tests.support.repository import sha256
+
+Line = tuple[str, Change, str]
+
+ZERO: Final = "0" * 64
+ROW: Final = ("models", "s1")
+MEMBER: Final = ("members", "s1")
+
+MUTATIONS: Final[dict[str, list[Line]]] = {
+    "registry.json": [
+        ("the id is gone", drop(*ROW, "id"), "REG101 #1"),
+        ("the id is another", put(*ROW, "id", to="s_one"), "ENS501 s_one"),
+        ("the id is that of another row", put(*ROW, "id", to="s0"), "ENS501+REG102 s0"),
+        ("the id is a number", put(*ROW, "id", to=1), "REG101 #1"),
+        ("the file is gone", drop(*ROW, "onnx"), "REG101 s1, ART311 x2"),
+        (
+            "the file is of another row",
+            put(*ROW, "onnx", to="s0.onnx"),
+            "ART302+ART306+ART312+ENS501+REG108 s1, ART311 x2",
+        ),
+        (
+            "the file is misspelt",
+            put(*ROW, "onnx", to="s_1.onnx"),
+            "ART301+SID401 s1, ART311 x2",
+        ),
+        ("the file is in a folder", put(*ROW, "onnx", to="./s1.onnx"), "REG104 s1"),
+        ("the file is outside", put(*ROW, "onnx", to="../../s1.onnx"), "REG107 s1, ART311 x2"),
+        ("the digest is gone", drop(*ROW, "sha256"), "REG101 s1"),
+        ("the digest is another", put(*ROW, "sha256", to=ZERO), "ART302 s1"),
+        ("the digest is cut off", shorten(*ROW, "sha256"), "REG101 s1"),
+        ("the digest is null", put(*ROW, "sha256", to=None), "REG101 s1"),
+        ("the digest has another name", rename(*ROW, "sha256", to="sha"), "REG101 s1"),
+        ("two digests are swapped", swap(*ROW, other="s2", field="sha256"), "ART302 s1, ART302 s2"),
+        ("the data has no digest", drop(*ROW, "external_data_sha256"), "ART306 s1"),
+        (
+            "the data has another digest",
+            put(*ROW, "external_data_sha256", "s1.onnx.data", to=ZERO),
+            "ART302 s1",
+        ),
+        (
+            "the data has another name",
+            rename(*ROW, "external_data_sha256", "s1.onnx.data", to="s1.data"),
+            "ART306+ART312 s1",
+        ),
+        (
+            "the digest of the data is a text",
+            put(*ROW, "external_data_sha256", to="s1.onnx.data"),
+            "ART306+REG101 s1",
+        ),
+        ("the opset is another", put(*ROW, "opset", to=18), "ART310 s1"),
+        ("the opset is a text", put(*ROW, "opset", to="17"), "REG101 s1"),
+        ("the kind is gone", drop(*ROW, "kind"), ""),
+        ("the license is gone", drop(*ROW, "license"), "LIC201 s1"),
+        ("the license is empty", put(*ROW, "license", to=""), "LIC201 s1"),
+        ("the license is misspelt", put(*ROW, "license", to="MITT"), "LIC204 s1"),
+        ("the license is null", put(*ROW, "license", to=None), "REG101 s1"),
+        ("the license URL is gone", drop(*ROW, "license_url"), "LIC202 s1"),
+        ("the bundle is gone", drop(*ROW, "sigstore_bundle"), "LIC203 s1"),
+        (
+            "the bundle is outside",
+            put(*ROW, "sigstore_bundle", to="../../s1.sigstore.json"),
+            "REG107 s1",
+        ),
+        ("two bundles are swapped", swap(*ROW, other="s2", field="sigstore_bundle"), ""),
+        (
+            "two rows have one bundle",
+            put(*ROW, "sigstore_bundle", to="../bundles/s0.onnx.sigstore.json"),
+            "REG108 s1",
+        ),
+        ("the bundle is before the file", reverse(*ROW), "REG105 s1"),
+        ("one of the seeds is smoke", put(*ROW, "smoke", to=True), "ENS509"),
+        ("smoke is gone: production", drop(*ROW, "smoke"), ""),
+        ("smoke is a text", put(*ROW, "smoke", to="false"), "REG101 s1"),
+        (
+            "the placeholder is production",
+            put("models", "probe", "smoke", to=False),
+            "SID401 probe",
+        ),
+        ("the int8 digest is gone", drop("models", "quant", "int8_sha256"), "ART308 quant"),
+        (
+            "the int8 digest is another",
+            put("models", "quant", "int8_sha256", to=ZERO),
+            "ART302 quant",
+        ),
+        ("quant_mode is gone", drop("models", "quant", "quant_mode"), ""),
+        (
+            "quant_mode on a row without variant",
+            put("models", "plain", "quant_mode", to="static"),
+            "ART301+ART308 plain",
+        ),
+        ("a row is gone", drop(*ROW), "ART311 x3, ENS501"),
+        ("a row is there twice", lengthen("models"), "REG102 probe"),
+        ("a row is a text", put("models", 1, to="s1"), "ART311 x3, ENS501, REG101 #1"),
+        ("the rows are in another order", reverse("models"), ""),
+        ("two rows are swapped", swap(*ROW, other="quant"), ""),
+        ("a key is there twice", text('"id": "s1",', '"id": "s1", "id": "s1",'), "REG103 s1"),
+        ("no row is left", put("models", to=[]), "ART311 x17, ENS501 x3"),
+    ],
+    "ens.json": [
+        ("the manifest is gone", remove(), "SID407 s0, SID407 s1, SID407 s2"),
+        ("the manifest is cut off", cut(0.5), "SID407 s0, SID407 s1, SID407 s2"),
+        ("the manifest is empty", content(b"{}\n"), "SID407 s0, SID407 s1, SID407 s2"),
+        ("the manifest has another name", move("ensemble.json"), ""),
+        ("the manifest is there twice", copy("ens_copy.json"), "ENS518"),
+        ("the id is gone", drop("id"), "ENS518"),
+        ("the id is another", put("id", to="ens_v2"), "ENS518"),
+        ("the members are gone", drop("members"), "SID407 s0, SID407 s1, SID407 s2"),
+        (
+            "the members are an object",
+            put("members", to={"s0": {}}),
+            "SID407 s0, SID407 s1, SID407 s2",
+        ),
+        ("no member is left", put("members", to=[]), "ENS503 s0, ENS503 s1, ENS503 s2"),
+        ("a member is gone", drop(*MEMBER), "ENS503 s1"),
+        ("a member is there twice", lengthen("members"), "ENS502"),
+        ("a member is a text", put("members", 1, to="s1.onnx"), "ENS501"),
+        (
+            "a member has no row",
+            put("members", 3, to={"id": "s3", "onnx": "s3.onnx", "seed": 3, "sha256": ZERO}),
+            "ENS501",
+        ),
+        ("the members are in another order", reverse("members"), ""),
+        ("the id of a member is gone", drop(*MEMBER, "id"), ""),
+        ("the id of a member is another", put(*MEMBER, "id", to="s_one"), "ENS501 s1"),
+        ("the id of a member is another's", put(*MEMBER, "id", to="s0"), "ENS501 s1"),
+        ("two ids are swapped", swap(*MEMBER, other="s2", field="id"), "ENS501 s1, ENS501 s2"),
+        ("the file of a member is gone", drop(*MEMBER, "onnx"), "ENS501 s1"),
+        ("the file of a member is misspelt", put(*MEMBER, "onnx", to="s_1.onnx"), "ENS501 s1"),
+        ("the file of a member is another's", put(*MEMBER, "onnx", to="s0.onnx"), "ENS501 s1"),
+        ("two files are swapped", swap(*MEMBER, other="s2", field="onnx"), "ENS501 s1, ENS501 s2"),
+        ("the seed of a member is gone", drop(*MEMBER, "seed"), "ENS506 s1"),
+        ("the seed of a member is another", put(*MEMBER, "seed", to=7), "ENS506 s1"),
+        ("the seed of a member is the next one's", put(*MEMBER, "seed", to=2), "ENS502"),
+        ("the seed of a member is a text", put(*MEMBER, "seed", to="1"), "ENS506 s1"),
+        ("two seeds are swapped", swap(*MEMBER, other="s2", field="seed"), "ENS506 s1, ENS506 s2"),
+        ("the digest of a member is gone", drop(*MEMBER, "sha256"), "ENS504 s1"),
+        ("the digest of a member is another", put(*MEMBER, "sha256", to=ZERO), "ENS504 s1"),
+        ("the digest of a member is a list", put(*MEMBER, "sha256", to=[]), "ENS504 s1"),
+        (
+            "two digests are swapped",
+            swap(*MEMBER, other="s2", field="sha256"),
+            "ENS504 s1, ENS504 s2",
+        ),
+        ("the size is gone", drop("ensemble_size"), ""),
+        ("the size is another", put("ensemble_size", to=5), "ENS505"),
+        ("the size is a text", put("ensemble_size", to="3"), "ENS505"),
+        ("the size is true", put("ensemble_size", to=True), "ENS505"),
+        ("a codec is gone", shorten("codec_vocab"), "ENS507"),
+        ("a codec is another", put("codec_vocab", 0, to="libx264"), "ENS508"),
+        ("the codecs are in another order", reverse("codec_vocab"), "ENS508"),
+        ("the vocabulary is of another version", put("codec_vocab_version", to=2), "ENS508"),
+        ("a feature is gone", shorten("feature_order"), "ENS507"),
+        ("two features are swapped", swap("feature_order", 0, other=1), "ENS508"),
+        ("a mean is another", put("feature_mean", 0, to=0.7), "ENS515"),
+        ("a mean is gone", shorten("feature_mean"), "ENS515"),
+        ("two means are swapped", swap("feature_mean", 0, other=5), "ENS515"),
+        ("a mean is a text", put("feature_mean", 0, to="0.9488"), "ENS515"),
+        ("a deviation is another", put("feature_std", 5, to=6.3), "ENS515"),
+        ("a deviation is 0", put("feature_std", 0, to=0), "ENS515"),
+        ("a deviation is negative", put("feature_std", 0, to=-0.0483), "ENS515"),
+        ("the opset is another", put("opset", to=18), "ENS507"),
+        ("the opset is a text", put("opset", to="17"), "ENS507"),
+        ("the manifest says smoke", put("smoke", to=True), "ENS509"),
+        ("smoke is a text", put("smoke", to="false"), "ENS509"),
+        ("the corpus is another", put("corpus", "sha256", to=ZERO), "ENS514"),
+        ("the gate says HOLD", put("gate", "verdict", to="HOLD"), "ENS511"),
+        ("the gate was not passed", put("gate", "passed", to=False), "ENS511"),
+        ("the mean of the gate is another", put("gate", "mean_plcc", to=0.99), "ENS512"),
+        ("the mean of the gate fails", put("gate", "mean_plcc", to=0.94), "ENS511"),
+        ("a threshold is another", put("gate", "mean_plcc_threshold", to=0.9), "ENS512"),
+        ("a threshold is not reached", put("gate", "mean_plcc_threshold", to=0.999), "ENS511"),
+    ],
+    "ens_PROMOTE.json": [
+        ("the verdict is gone", remove(), "ENS510"),
+        ("the verdict is cut off", cut(0.5), "ENS519"),
+        ("the verdict is of another ensemble", move("other_PROMOTE.json"), "ENS510"),
+        ("there are two verdicts", copy("ens_PROMOTE_2.json"), "ENS510"),
+        ("the word is gone", drop("verdict"), "ENS510"),
+        ("the word is HOLD", put("verdict", to="HOLD"), "ENS511"),
+        ("the word is misspelt", put("verdict", to="PROMOTED"), "ENS511"),
+        ("the word is in lower case", put("verdict", to="promote"), "ENS511"),
+        ("the word is a flag", put("verdict", to=True), "ENS510"),
+        ("the gate is gone", drop("gate"), "ENS510"),
+        ("the gate is a list", put("gate", to=[]), "ENS510"),
+        ("the ensemble is another", put("ensemble_id", to="other"), "ENS512"),
+        ("the ensemble is a number", put("ensemble_id", to=1), "ENS512"),
+        ("the ensemble is not named", drop("ensemble_id"), ""),
+        ("a seed is gone", shorten("seeds"), "ENS511"),
+        ("a seed is another", put("seeds", 0, to=7), "ENS511"),
+        ("the seeds are a text", put("seeds", to="0, 1, 2"), "ENS511"),
+        ("the seeds are in another order", reverse("seeds"), ""),
+        ("the numbers are gone", drop("gate", "per_seed_plccs"), "ENS511"),
+        ("the number of a seed is gone", drop("gate", "per_seed_plccs", "1"), "ENS511"),
+        (
+            "the number of a seed is another",
+            put("gate", "per_seed_plccs", "1", to=0.9981),
+            "ENS511",
+        ),
+        ("the number of a seed fails", put("gate", "per_seed_plccs", "1", to=0.91), "ENS511"),
+        (
+            "the number of a seed is a text",
+            put("gate", "per_seed_plccs", "1", to="0.9971"),
+            "ENS511",
+        ),
+        ("the number of a seed is null", put("gate", "per_seed_plccs", "1", to=None), "ENS511"),
+        (
+            "two numbers are swapped",
+            swap("gate", "per_seed_plccs", "1", other="2"),
+            "ENS512 s1, ENS512 s2",
+        ),
+        ("a number is under another seed", rename("gate", "per_seed_plccs", "1", to="7"), "ENS511"),
+        ("the mean is another", put("gate", "mean_plcc", to=0.9985), "ENS511"),
+        ("the mean is gone", drop("gate", "mean_plcc"), ""),
+        ("the spread is another", put("gate", "plcc_spread", to=0.0002), "ENS511"),
+        ("the mean threshold is lower", put("gate", "mean_plcc_threshold", to=0.9), "ENS512"),
+        ("the mean threshold is higher", put("gate", "mean_plcc_threshold", to=0.999), "ENS511"),
+        ("the mean threshold is gone", drop("gate", "mean_plcc_threshold"), "ENS511"),
+        ("the seed threshold is lower", put("gate", "per_seed_min", to=0.5), "ENS512"),
+        ("the seed threshold is higher", put("gate", "per_seed_min", to=0.9975), "ENS511"),
+        ("the seed threshold is a text", put("gate", "per_seed_min", to="0"), "ENS511"),
+        ("the spread limit is wider", put("gate", "plcc_spread_max", to=0.5), "ENS512"),
+        ("the spread limit is passed", put("gate", "plcc_spread_max", to=0.0001), "ENS511"),
+        ("it was not passed", put("gate", "passed", to=False), "ENS511"),
+        ("it was passed, in words", put("gate", "passed", to="true"), "ENS511"),
+        ("a seed failed", put("gate", "failing_seeds", to=[1]), "ENS511"),
+        ("the failing seeds are a number", put("gate", "failing_seeds", to=0), "ENS511"),
+        ("a condition failed", put("gate", "per_seed_pass", to=False), "ENS511"),
+        ("a condition is a number", put("gate", "mean_plcc_pass", to=1), "ENS511"),
+        ("the corpus is null", put("corpus", "sha256", to=None), "ENS514"),
+        ("the corpus is gone", drop("corpus"), "ENS514"),
+        ("the corpus is another", put("corpus", "sha256", to=ZERO), "ENS514"),
+        ("the corpus is no digest", shorten("corpus", "sha256"), "ENS514"),
+    ],
+    "s1.json": [
+        ("the sidecar is gone", remove(), "SID401 s1"),
+        ("the sidecar is cut off", cut(0.5), "SID405 s1"),
+        ("the sidecar is another's", of("s2.json"), "SID404 s1"),
+        ("two sidecars are swapped", exchange("s2.json"), "SID404 s1, SID404 s2"),
+        ("the sidecar has another name", move("s1_old.json"), "SID401 s1, ART311"),
+        ("the sidecar is a list", content(b"[]\n"), "SID405 s1"),
+        ("a key is there twice", text('"seed": 1', '"seed": 1,\n "seed": 1'), "SID405 s1"),
+        ("a number is none", text('"seed": 1', '"seed": NaN'), "SID405 s1"),
+        ("the digest is gone", drop("sha256"), "SID404 s1"),
+        ("the digest is another", put("sha256", to=ZERO), "SID404 s1"),
+        ("the digest is a list", put("sha256", to=[]), "SID404 s1"),
+        ("the ensemble is another", put("ensemble_id", to="ens_v0"), "ENS518 s1"),
+        ("the ensemble is a number", put("ensemble_id", to=1), "ENS518 s1"),
+        ("the ensemble is not named", drop("ensemble_id"), ""),
+        ("the seed is another", put("seed", to=7), "ENS506 s1"),
+        ("the seed is another member's", put("seed", to=2), "ENS506 s1"),
+        ("the seed is gone", drop("seed"), "SID407 s1"),
+        ("the seed is a text", put("seed", to="1"), "SID407 s1"),
+        ("the recipe is gone", drop("training_recipe"), "SID407 s1"),
+        ("the recipe is of another width", put("training_recipe", "num_codecs", to=6), "SID403 s1"),
+        ("an encoder is gone", shorten("encoder_vocab"), "SID403 s1"),
+        ("the encoders are gone", drop("encoder_vocab"), "ENS508 s1"),
+        ("two encoders are swapped", swap("encoder_vocab", 0, other=1), "SID403 s1"),
+        ("an entry of the layout is gone", shorten("codec_block_layout"), "SID403 s1"),
+        (
+            "two entries of the layout are swapped",
+            swap("codec_block_layout", 0, other=1),
+            "SID403 s1",
+        ),
+        (
+            "vocabulary and layout are in another order",
+            together(
+                ("s1.json", swap("encoder_vocab", 0, other=1)),
+                ("s1.json", swap("codec_block_layout", 0, other=1)),
+            ),
+            "ENS508 s1",
+        ),
+        ("the vocabulary is of another version", put("encoder_vocab_version", to=2), "ENS508 s1"),
+        ("a feature is gone", shorten("feature_order"), "SID403 s1"),
+        ("the features are gone", drop("feature_order"), "ENS508 s1"),
+        ("two features are swapped", swap("feature_order", 0, other=1), "ENS508 s1"),
+        ("the inputs are in another order", reverse("input_names"), "SID403 s1 x3"),
+        ("an input has another name", put("input_names", 0, to="x"), "SID403 s1"),
+        ("a mean is another", put("feature_mean", 0, to=0.7), "ENS515 s1"),
+        ("two means are swapped", swap("feature_mean", 0, other=5), "ENS515 s1"),
+        ("a deviation is another", put("feature_std", 0, to=0.05), "ENS515 s1"),
+        ("the corpus is another", put("corpus", "sha256", to=ZERO), "ENS514 s1"),
+        ("the corpus is null", put("corpus", "sha256", to=None), "ENS514 s1"),
+        ("the corpus is gone", drop("corpus"), "ENS514 s1"),
+        ("the corpus is no digest", shorten("corpus", "sha256"), "SID407 s1"),
+        ("the gate says HOLD", put("gate", "verdict", to="HOLD"), "ENS511 s1"),
+        ("the gate was not passed", put("gate", "passed", to=False), "ENS511 s1"),
+        ("the gate was passed, in words", put("gate", "passed", to="true"), "ENS512 s1"),
+        ("the gate was passed, in numbers", put("gate", "passed", to=1), "ENS512 s1"),
+        ("the mean is another", put("gate", "mean_plcc", to=0.9985), "ENS512 s1"),
+        ("the mean fails", put("gate", "mean_plcc", to=0.94), "ENS511 s1"),
+        ("the mean is a text", put("gate", "mean_plcc", to="0.9975"), "ENS511 s1"),
+        ("its own number is another", put("gate", "this_seed_loso_plcc", to=0.9985), "ENS512 s1"),
+        ("its own number fails", put("gate", "this_seed_loso_plcc", to=0.91), "ENS511 s1"),
+        (
+            "its own number is another member's",
+            put("gate", "this_seed_loso_plcc", to=PLCC["2"]),
+            "ENS512 s1",
+        ),
+        ("its own number is gone", drop("gate", "this_seed_loso_plcc"), "ENS511 s1"),
+        ("the mean is another, at its top", put("loso_mean_plcc", to=0.9985), "ENS512 s1"),
+        ("the mean at its top is its own", put("loso_mean_plcc", to=PLCC["1"]), ""),
+        ("the spread is another", put("gate", "plcc_spread", to=0.0002), "ENS512 s1"),
+        ("the spread fails", put("gate", "plcc_spread", to=0.006), "ENS511 s1"),
+        ("a threshold is lower", put("gate", "per_seed_min_threshold", to=0.5), "ENS512 s1"),
+        ("a threshold is a text", put("gate", "per_seed_min_threshold", to="0.5"), "ENS511 s1"),
+        ("the gate is gone", drop("gate"), ""),
+    ],
+    "plain.json": [
+        ("the gate was not passed, above", put("gate_passed", to=False), "ENS511 plain"),
+        (
+            "the gate was not passed, below",
+            put("training", "gate_passed", to=False),
+            "ENS511 plain",
+        ),
+        (
+            "the gate was not passed, and the row says production",
+            together(
+                ("plain.json", put("gate_passed", to=False)),
+                ("plain.json", put("training", "gate_passed", to=False)),
+            ),
+            "ENS517 plain",
+        ),
+        ("the gate was passed, in words", put("gate_passed", to="yes"), "ENS511 plain"),
+        ("the mean is another, above", put("loso_mean_plcc", to=0.9985), "ENS516 plain"),
+        (
+            "the mean is another, below",
+            put("training", "loso_mean_plcc", to=0.9985),
+            "ENS516 plain",
+        ),
+        ("a fold is gone", drop("training", "loso_folds", 1), "ENS516 plain"),
+        ("a fold is another", put("training", "loso_folds", 1, "plcc", to=0.9975), "ENS516 plain"),
+        ("a fold is null", put("training", "loso_folds", 1, "plcc", to=None), "ENS516 plain"),
+        ("the folds are in another order", reverse("training", "loso_folds"), ""),
+        ("the folds are an object", put("training", "loso_folds", to={}), "ENS516 plain"),
+        ("the least is another", put("training", "loso_min_plcc", to=0.9973), "ENS516 plain"),
+        ("the deviation is another", put("training", "loso_std_plcc", to=0.01), "ENS516 plain"),
+        ("the limit is lower", put("training", "ship_gate_mean_plcc", to=0.5), ""),
+        (
+            "the limit is not reached",
+            put("training", "ship_gate_mean_plcc", to=0.999),
+            "ENS511 plain",
+        ),
+        ("the limit is null", put("training", "ship_gate_mean_plcc", to=None), "ENS511 plain"),
+        ("the digest is gone", drop("sha256"), "SID406 plain"),
+    ],
+    "quant.int8.json": [
+        ("the variant's digest is another", put("sha256", to=ZERO), "SID404 quant"),
+    ],
+    "s1.onnx": [
+        ("the model is gone", remove(), "ART301 s1"),
+        ("the model is cut off", cut(0.5), "ART302+ART303+SID404 s1"),
+        ("the model is empty", content(b""), "ART302+ART303+SID404 s1"),
+        ("a bit of the model is another", flip(0.5), "ART302+SID404 s1"),
+        ("there is more behind the model", append(b"\0"), "ART302+ART303+SID404 s1"),
+        ("the model is another's", of("s2.onnx"), "ART302+ART306+ART312+SID404 s1"),
+        (
+            "two models are swapped",
+            exchange("s2.onnx"),
+            "ART302+ART306+ART312+SID404 s1, ART302+ART306+ART312+SID404 s2",
+        ),
+        ("the model is a page", content(b"<html>404</html>"), "ART302+ART303+SID404 s1"),
+        ("the model has another name", move("s1_v2.onnx"), "ART301 s1, ART311"),
+        ("a model that no row names", copy("s3.onnx"), "ART311"),
+        ("the model is a link", link("s2.onnx"), "ART302+ART306+ART312+SID404 s1"),
+        (
+            "a seed of another width",
+            reexport(1, inputs=[INPUTS[0], ("codec_block", 6)]),
+            "SID403 s1 x2",
+        ),
+        (
+            "a seed with other features",
+            reexport(1, inputs=[("features", 5), INPUTS[1]]),
+            "SID403 s1",
+        ),
+        ("a seed of another opset", reexport(1, opset=18), "ART310 s1"),
+        (
+            "a seed with another input",
+            reexport(1, inputs=[INPUTS[0], ("block", INPUTS[1][1])]),
+            "SID403 s1",
+        ),
+        ("a seed with one input more", reexport(1, inputs=[*INPUTS, ("mask", 1)]), "ENS520 s1"),
+        ("a seed with its inputs in another order", reexport(1, inputs=INPUTS[::-1]), ""),
+        (
+            "a seed whose data has another name",
+            reexport(1, external=External("seed1.onnx.data")),
+            "ART304+ART306+ART312 s1",
+        ),
+        (
+            "a seed whose data is that of another",
+            reexport(1, external=External("s2.onnx.data")),
+            "ART306+ART312 s1",
+        ),
+        (
+            "a seed whose data is outside",
+            reexport(1, external=External("../s1.onnx.data")),
+            "ART305+ART312 s1",
+        ),
+        (
+            "a seed whose data is longer than there is",
+            reexport(1, external=External("s1.onnx.data", length=48)),
+            "ART307 s1",
+        ),
+        ("a seed with its weights inside", reexport(1, external=()), "ART312 s1"),
+    ],
+    "quant.int8.onnx": [
+        ("the int8 variant is gone", remove(), "ART301 quant"),
+        ("the int8 variant is another", flip(0.5), "ART302+SID404 quant"),
+        ("the int8 variant is the model", of("quant.onnx"), "ART302+SID404 quant"),
+    ],
+    "quant.onnx": [
+        ("the row is the int8 variant", of("quant.int8.onnx"), "ART302+SID404 quant"),
+    ],
+    "s1.onnx.data": [
+        ("the data is gone", remove(), "ART304 s1"),
+        ("the data is cut off", cut(0.5), "ART302+ART307 s1"),
+        ("the data is empty", content(b""), "ART302+ART307 s1"),
+        ("a bit of the data is another", flip(), "ART302 s1"),
+        ("there is more behind the data", append(b"\0"), "ART302 s1"),
+        ("the data is another's", of("s2.onnx.data"), "ART302 s1"),
+        ("two data files are swapped", exchange("s2.onnx.data"), "ART302 s1, ART302 s2"),
+        ("the data has another name", move("seed1.onnx.data"), "ART304 s1, ART311"),
+        ("data that no model names", copy("s3.onnx.data"), "ART311"),
+        ("the data is a link out", link("/dev/null"), "ART305 s1"),
+    ],
+}
+
+DEFERRED: Final = """[[deferral]]
+rule = "SID402"
+rows = ["late"]
+reason = "the retrain"
+reference = "ADR-1105"
+expires = 2999-12-31
+"""
+
+DEFERRALS: Final[dict[str, list[Line]]] = {
+    "../provenance.toml": [
+        ("the deferral is gone", text(DEFERRED, ""), "SID402 late"),
+        ("the deferral is there twice", append(DEFERRED.encode()), ""),
+        ("the reason is gone", text('reason = "the retrain"\n', ""), "DEF904"),
+        ("the reason is empty", text('reason = "the retrain"', 'reason = ""'), "DEF904"),
+        ("the reference is gone", text('reference = "ADR-1105"\n', ""), "DEF904"),
+        ("the date has passed", text("2999-12-31", "2020-12-31"), "DEF903"),
+        ("the date is gone", text("expires = 2999-12-31\n", ""), ""),
+        ("the rule is another", text('"SID402"', '"SID403"'), "DEF901, SID402 late"),
+        ("the rule cannot be deferred", text('"SID402"', '"ART302"'), "DEF905, SID402 late"),
+        ("the pattern is misspelt", text('"late"', '"lat"'), "DEF902, SID402 late"),
+        ("the pattern is in upper case", text('"late"', '"LATE"'), "DEF902, SID402 late"),
+        ("the pattern has a star", text('"late"', '"l*"'), ""),
+        ("the pattern is too wide", text('"late"', '"*"'), "DEF901"),
+        ("one pattern of two matches nothing", text('"late"]', '"late", "later"]'), "DEF902"),
+        ("one row of two has no finding", text('"late"]', '"late", "probe"]'), "DEF901"),
+    ],
+    "late.json": [
+        ("the sidecar is fresh again", describe("late.onnx"), "DEF901"),
+        ("the sidecar is gone", remove(), "DEF901"),
+        ("the sidecar is stale in another way", put("sha256", to=ZERO), ""),
+    ],
+    "registry.json": [
+        ("the row is production", put("models", "late", "smoke", to=False), "SID404 late"),
+        ("the row has another id", put("models", "late", "id", to="new"), "DEF902, SID402 new"),
+        ("the row is gone", drop("models", "late"), "ART311 x2, DEF902"),
+    ],
+}
+"""Changes of a configuration with one deferral, and of what it covers."""
+
+SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
+    "without white space": lambda t: json.dumps(json.loads(t), separators=(",", ":")),
+    "indented with tabs": lambda t: json.dumps(json.loads(t), indent="\t"),
+    "with empty lines around it": lambda t: f"\n\n{t}\n\n",
+    "with CRLF line ends": lambda t: t.replace("\n", "\r\n"),
+    "without the last line end": lambda t: t.rstrip("\n"),
+    "with its texts escaped": lambda t: re.sub('"[^"]*"', lambda m: _escaped(m[0]), t),
+    "with its keys in another order": lambda t: json.dumps(json.loads(t), sort_keys=True),
+    "with a field that nobody knows": lambda t: json.dumps(json.loads(t) | {"x": [{"y": None}]}),
+}
+"""Other texts that say the same."""
+
+DOCUMENTS: Final = (
+    *("registry.json", "ens.json", "ens_PROMOTE.json", "s1.json", "plain.json", "quant.int8.json"),
+)
+
+BYSTANDERS: Final = {
+    "README.md": b"# Models\n",
+    "registry.schema.json": b'{"type": "object"}\n',
+    "s1_card.md": b"A seed.\n",
+    "s1.png": b"\x89PNG",
+    "notes.json": b"not JSON",
+    "team.json": b'{"id": "team", "members": ["a", {"name": "b"}]}\n',
+    "settings.json": b'{"verdict": "fine", "gate": "open"}\n',
+}
+"""Files beside the registry that are none of its business."""
+
+
+def _escaped(quoted: str) -> str:
+    return '"' + "".join(f"\\u{ord(c):04x}" for c in quoted[1:-1]) + '"'
+
+
+def _counted(expected: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for part in filter(None, expected.split(", ")):
+        about, _, times = part.partition(" x")
+        codes, space, row = about.partition(" ")
+        found.update({f"{code}{space}{row}": int(times or 1) for code in codes.split("+")})
+    return found
+
+
+def _found(report: Any) -> Counter[str]:
+    """What is not deferred: code, and row where there is one."""
+    shown = [f for f in report.findings if f.deferred is None]
+    return Counter(f"{f.code} {f.row}" if f.row else f.code for f in shown)
+
+
+def _said(report: Any) -> str:
+    return "\n".join(f"{f.code} {f.row} {f.path}: {f.message}" for f in report.findings)
+
+
+@pytest.fixture(scope="session")
+def clean_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return production(tmp_path_factory.mktemp("clean") / "tree").root
+
+
+@pytest.fixture(scope="session")
+def deferred_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return late(tmp_path_factory.mktemp("deferred") / "tree").root
+
+
+@pytest.fixture(scope="session")
+def released_tree(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Path:
+    return production(tmp_path_factory.mktemp("released") / "tree", key).released().root
+
+
+def _assert_exactly(source: Path, tree: Path, name: str, change: Change, expected: str) -> None:
+    shutil.copytree(source, tree)
+    change(tree / "model" / name)
+    report = check(load_config(tree))
+    assert _found(report) == _counted(expected), _said(report)
+    assert report.exit_code == (1 if report.failing else 0)
+
+
+def _lines(table: dict[str, list[Line]]) -> list[Any]:
+    return [
+        pytest.param(file, change, expected, id=f"{Path(file).name}: {name}")
+        for file, lines in table.items()
+        for name, change, expected in lines
+    ]
+
+
+def test_the_registry_is_as_it_should_be(clean_tree: Path, deferred_tree: Path) -> None:
+    assert check(load_config(clean_tree)).findings == ()
+    assert [f.code for f in check(load_config(deferred_tree)).deferred] == ["SID402"]
+    assert _found(check(load_config(deferred_tree))) == Counter()
+
+
+def test_the_table_is_long_and_no_line_is_there_twice() -> None:
+    names = [line.id for line in (*_lines(MUTATIONS), *_lines(DEFERRALS))]
+    assert len(names) == len(set(names)) >= 250
+
+
+@pytest.mark.parametrize(("file", "change", "expected"), _lines(MUTATIONS))
+def test_one_slip(
+    clean_tree: Path, tmp_path: Path, file: str, change: Change, expected: str
+) -> None:
+    _assert_exactly(clean_tree, tmp_path / "tree", file, change, expected)
+
+
+@pytest.mark.parametrize(("file", "change", "expected"), _lines(DEFERRALS))
+def test_one_slip_beside_a_deferral(
+    deferred_tree: Path, tmp_path: Path, file: str, change: Change, expected: str
+) -> None:
+    _assert_exactly(deferred_tree, tmp_path / "tree", file, change, expected)
+
+
+@pytest.mark.parametrize("rule", ["SID4O2", "sid402", "", "*"])
+def test_a_deferral_of_a_rule_that_there_is_not(
+    deferred_tree: Path, tmp_path: Path, rule: str
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(deferred_tree, tree)
+    text('"SID402"', f'"{rule}"')(tree / "provenance.toml")
+    with pytest.raises(InputError):
+        check(load_config(tree))
+
+
+@pytest.mark.parametrize("file", DOCUMENTS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_another_spelling_is_no_slip(
+    clean_tree: Path, tmp_path: Path, file: str, spelling: str
+) -> None:
+    respell = content(lambda old: SPELLINGS[spelling](old.decode()).encode())
+    _assert_exactly(clean_tree, tmp_path / "tree", file, respell, "")
+
+
+@pytest.mark.parametrize("file", DOCUMENTS[1:])
+def test_another_spelling_of_numbers_is_no_slip(
+    clean_tree: Path, tmp_path: Path, file: str
+) -> None:
+    respell = content(lambda old: re.sub(rb"(\d\.\d+)", rb"\1E+0", old))
+    _assert_exactly(clean_tree, tmp_path / "tree", file, respell, "")
+
+
+@pytest.mark.parametrize("file", BYSTANDERS)
+def test_another_file_is_no_slip(clean_tree: Path, tmp_path: Path, file: str) -> None:
+    _assert_exactly(clean_tree, tmp_path / "tree", file, content(BYSTANDERS[file]), "")
+
+
+def test_the_order_of_keys_in_a_predicate_is_no_slip(
+    released_tree: Path, tmp_path: Path, key: KeyPair
+) -> None:
+    """Every statement, spelt otherwise and signed again by the same key."""
+    tree = tmp_path / "tree"
+    shutil.copytree(released_tree, tree)
+    bundles = sorted((tree / "bundles").iterdir(), key=lambda path: ".vsa." in path.name)
+    renewed: dict[str, str] = {}
+    for path in bundles:
+        old = path.read_bytes()
+        payload = json.loads(_payload(old))
+        text_ = json.dumps(_reversed(payload), indent=1)
+        for before, after in renewed.items():  # the summary holds the digests of the others
+            text_ = text_.replace(before, after)
+        new = json.dumps(_reversed(dsse_bundle(text_.encode(), key))).encode()
+        path.write_bytes(new)
+        renewed[sha256(old)] = sha256(new)
+    report = verify(load_config(tree))
+    assert report.findings == (), _said(report)
+    assert report.exit_code == 0
+
+
+def _payload(bundle: bytes) -> bytes:
+    return base64.b64decode(json.loads(bundle)["dsseEnvelope"]["payload"])
+
+
+def _reversed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _reversed(v) for k, v in reversed(value.items())}
+    return [_reversed(v) for v in value] if isinstance(value, list) else value
