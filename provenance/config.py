@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,13 +109,17 @@ class Config:
 
     def deferral_position(self, deferral: Deferral) -> Position:
         """Where a `[[deferral]]` header stands: TOML readers give no positions."""
+        lines = self._deferral_lines
+        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
+
+    @cached_property
+    def _deferral_lines(self) -> list[int]:
         headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
-        lines = [
+        return [
             number
             for number, line in enumerate(self.text.splitlines(), 1)
             if line.strip().replace(" ", "").startswith(headers)
         ]
-        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:

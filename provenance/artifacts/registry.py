@@ -170,6 +170,11 @@ class Registry:
     repeated_keys: tuple[str, ...] = ()
     names: FieldNames = FieldNames()
 
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """The labels of all rows."""
+        return frozenset(row.label for row in self.rows)
+
     @property
     def folder(self) -> str:
         """The registry's folder; "." for the root."""

@@ -126,7 +126,7 @@ class Evidence:
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
-        strays: Files beside the registry or the bundles that nothing names.
+        strays: Files beside the models that nothing names, by path.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
     """

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -177,15 +177,3 @@ class Report:
     def warnings(self) -> tuple[Finding, ...]:
         """The findings that are only shown."""
         return tuple(f for f in self.findings if f.severity is Severity.WARNING and not f.deferred)
-
-
-def deferrals_in_force(
-    findings: Iterable[Finding], row: str, ensemble: str | None
-) -> list[dict[str, Any]]:
-    """The deferrals that cover findings about `row`, each once, as they are signed.
-
-    What is deferred for an ensemble as a whole is in force for each of its members.
-    """
-    about = [f for f in findings if f.row == row or (ensemble and f.ensemble == ensemble)]
-    used = {f.deferred.index: f.deferred for f in about if f.deferred}
-    return [used[i].as_json() for i in sorted(used)]

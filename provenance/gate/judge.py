@@ -16,6 +16,7 @@ from typing import Any
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
     Finding,
@@ -25,7 +26,6 @@ from provenance.gate.finding import (
     Severity,
     TrustResult,
     Verdict,
-    deferrals_in_force,
 )
 from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
@@ -56,22 +56,26 @@ def judge(
     unseen = {Phase.SIGNATURES} if trust is None else set()
     phases = [p for p in Phase if p not in unseen]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
+    declared = Deferrals(config.deferrals)
     progress = progress or Progress()
     progress.begin("judging", len(CATALOGUE))
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:
             if rule.phase is phase and (trust is not None or not rule.needs_trust):
-                found += (_defer(f, config) for f in rule.judge(case))
+                found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    in_force = InForce(findings)
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
         by_row.setdefault(finding.row, []).append(finding)
     return Report(
         registry=evidence.registry.path,
-        rows=tuple(_row_result(case, r, by_row.get(r.row.label, [])) for r in evidence.rows),
+        rows=tuple(
+            _row_result(case, r, by_row.get(r.row.label, []), in_force) for r in evidence.rows
+        ),
         findings=findings,
         trust=trust_result(trust),
     )
@@ -106,7 +110,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
     found = [replace(f, path=f.about, position=None) for f in found]
-    result = replace(_row_result(case, row, found), deferrals=deferrals)
+    result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
     return Report(
@@ -191,13 +195,11 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     return TrustResult(trust.source, tuple((k.path, k.fingerprint) for k in trust.keys))
 
 
-def _defer(finding: Finding, config: Config) -> Finding:
+def _defer(finding: Finding, declared: Deferrals) -> Finding:
     if not BY_CODE[finding.code].deferrable:
         return finding
-    for deferral in config.deferrals:
-        if deferral.rule == finding.code and deferral.matches(finding.subject):
-            return finding.defer(deferral)
-    return finding
+    deferral = declared.covering(finding.code, finding.subject)
+    return finding if deferral is None else finding.defer(deferral)
 
 
 def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:
@@ -212,7 +214,9 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
     return key
 
 
-def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> RowResult:
+def _row_result(
+    case: Case, row: RowEvidence, findings: Sequence[Finding], in_force: InForce
+) -> RowResult:
     """The result of one row from the findings about it."""
     failed = any(f.fails for f in findings)
     signer = None
@@ -232,7 +236,5 @@ def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> Ro
             for f in row.model_files
         ),
         signer=signer,
-        deferrals=tuple(
-            deferrals_in_force(findings, row.row.label, row.manifest.id if row.manifest else None)
-        ),
+        deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
     )

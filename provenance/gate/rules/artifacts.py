@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.digest import is_sha256
@@ -450,10 +451,12 @@ class StrayFile(Rule):
         # A data file that was renamed is told once, with the model that misses it.
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
+        unread = {path for path, model in models.items() if model.facts is None}
         for stray in case.evidence.strays:
             if stray.name in renamed:
                 continue
-            if any(m.facts is None and stray.path.startswith(f"{p}.") for p, m in models.items()):
+            dots = (at for at, character in enumerate(stray.path) if character == ".")
+            if any(stray.path[:at] in unread for at in dots):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
             yield self.finding(
@@ -507,13 +510,13 @@ class ExternalDataUnused(Rule):
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:
     """The stray that is, by its name, the missing external data of a row's model."""
+    strays = case.evidence.strays
     for model in row.models:
         if any(f.missing for f in model.external):
-            for stray in case.evidence.strays:
-                if stray.name.startswith(f"{model.name}.") or stray.name.startswith(
-                    f"{model.name}_"
-                ):
-                    return stray.name
+            for start in (f"{model.path}.", f"{model.path}_"):
+                at = bisect_left(strays, start, key=lambda stray: stray.path)
+                if at < len(strays) and strays[at].path.startswith(start):
+                    return strays[at].name
     return None
 
 

@@ -12,6 +12,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from provenance.artifacts.strict_json import Position
@@ -57,6 +58,24 @@ class Case:
         """Whether the rule is judged in this run, for all that is selected."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
+
+    @cached_property
+    def subjects(self) -> Mapping[str, set[str]]:
+        """What the findings so far are about, by their rules and by the rules that these escalate.
+
+        A row where a sterner rule took over has not been cured: that rule fails by itself.
+        """
+        found: dict[str, set[str]] = {}
+        for finding in self.findings:
+            for code in (finding.code, self.catalogue[finding.code].escalates):
+                if code is not None:
+                    found.setdefault(code, set()).add(finding.subject)
+        return found
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place in the registry of each selected row, by its label."""
+        return {row.row.label: row.row.index for row in self.evidence.rows}
 
     def name_of(self, field: str) -> str:
         """What the registry calls a field, for messages."""

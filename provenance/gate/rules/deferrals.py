@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provenance.config import Deferral
+from provenance.gate import deferring
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule
 
@@ -54,21 +55,16 @@ class DeferralStale(_DeferralRule):
         rule = case.catalogue[deferral.rule]
         if not rule.deferrable or not case.judged(rule.code):
             return
-        # A row where a sterner rule took over has not been cured: that rule fails by itself.
-        live = {
-            f.subject
-            for f in case.findings
-            if rule.code in (f.code, case.catalogue[f.code].escalates)
-        }
+        live = case.subjects.get(rule.code, set())
         if rule.about_rows:
-            matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
-            stale = [label for label in matched if label not in live]
+            found = deferring.matched(deferral, case.places)
+            stale = [label for label in found if label not in live]
         else:
-            matched = list(deferral.rows)
-            stale = [p for p in matched if not any(deferral.matches_pattern(s, p) for s in live)]
+            found = list(deferral.rows)
+            stale = deferring.unmatched(deferral, live)
         if stale:
             shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
-            every = len(stale) == len(matched)
+            every = len(stale) == len(found)
             yield (
                 f"{deferral.rule} no longer occurs for {shown}: the cause of this deferral is gone",
                 "Remove the [[deferral]]."
@@ -100,10 +96,8 @@ class DeferralMatchesNothing(_DeferralRule):
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
         if not case.catalogue[deferral.rule].about_rows:
             return  # DEF901 says it, where the rule is judged
-        labels = [r.label for r in case.evidence.registry.rows]
-        for pattern in deferral.rows:
-            if not any(deferral.matches_pattern(label, pattern) for label in labels):
-                yield f"`rows` {pattern!r} matches no row", "Correct the pattern, or remove it."
+        for pattern in deferring.unmatched(deferral, case.evidence.registry.labels):
+            yield f"`rows` {pattern!r} matches no row", "Correct the pattern, or remove it."
 
 
 class DeferralExpired(_DeferralRule):
