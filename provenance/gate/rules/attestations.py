@@ -261,7 +261,8 @@ class DeferralsDiffer(_AttestationRule):
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
             ensemble = row.manifest.id if row.manifest else None
-            now = deferrals_in_force(case.findings, row.row.label, ensemble)
+            released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
+            now = deferrals_in_force(released, row.row.label, ensemble)
             if not case.evidence.whole and isinstance(signed, list):
                 # What some rows do not show is neither in force nor gone.
                 signed = [d for d in signed if not self._unseen(case, d)]
