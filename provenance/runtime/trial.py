@@ -110,14 +110,14 @@ class Runtime:
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         """A worker at its job, and the descriptor on which it answers. Ends with its group."""
         reading, writing = os.pipe()
-        limits = (2 * settings.timeout + START, settings.memory * MIB)
-        command = [sys.executable, "-I", "-X", "utf8", str(WORKER), str(writing)]
+        numbers = (os.getpid(), writing, settings.timeout + START, settings.memory * MIB)
+        command = [sys.executable, "-I", "-X", "utf8", str(WORKER), *map(str, numbers)]
         with open(reading, "rb", buffering=0):
             with open(writing, "wb"), tempfile.TemporaryFile() as told:
                 told.write(json.dumps(job.as_json()).encode("ascii"))
                 told.seek(0)
                 process = subprocess.Popen(
-                    [*command, *map(str, limits), *self.folders],
+                    [*command, *self.folders],
                     stdin=told,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that loads and runs one model: `python -I worker.py ANSWER CPU MEMORY FOLDER...`.
+"""The process that loads and runs one model, for the process GATE.
 
-The only file that imports onnxruntime, and never in the gate's own process. It imports nothing of
-this package: it runs in Python's isolated mode, with the FOLDERs in which the gate has found
-onnxruntime and numpy.
+Run as `python -I worker.py GATE ANSWER CPU MEMORY FOLDER...`. It is the only file that imports
+onnxruntime, and never in the gate's own process. It imports nothing of this package: it runs in
+Python's isolated mode, with the FOLDERs in which the gate has found onnxruntime and numpy.
 
 It reads its job from standard input, one JSON object: `model`, a file in the current folder, and
 `inputs`, null where the model is only to be loaded. It answers on the descriptor ANSWER, as
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -36,12 +37,16 @@ FLOATS: Final = ("float", "double", "float16")
 BFLOAT16: Final = 16
 """`TensorProto.BFLOAT16` (onnx.proto)."""
 
+SET_PARENT_DEATH_SIGNAL: Final = 1
+"""`PR_SET_PDEATHSIG` (linux/prctl.h)."""
+
 Say = Callable[..., None]
 
 
 def main(arguments: Sequence[str]) -> None:
     """Do the one job."""
-    answer, cpu, memory, *folders = arguments
+    gate, answer, cpu, memory, *folders = arguments
+    end_with(int(gate))
     job = json.load(sys.stdin)
     sys.path += folders
     import onnxruntime
@@ -57,11 +62,21 @@ def main(arguments: Sequence[str]) -> None:
         attempt(job, say)
 
 
+def end_with(gate: int) -> None:
+    """Let the kernel end this process when the gate, the process that waits for it, is gone."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != gate:  # it went before that was set
+        sys.exit("the gate is gone")
+
+
 def limit(*, cpu: int, memory: int) -> None:
     """Set the limits of this process: seconds of CPU time, bytes of address space.
 
-    Nothing can be written into a file, and no core is dumped. The gate watches the wall clock.
-    CPU time is limited too, so that a model which hangs ends even if the gate has died.
+    Nothing can be written into a file, and no core is dumped. The gate watches the wall clock; CPU
+    time is limited for the case that it cannot.
     """
     import resource
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -175,6 +178,40 @@ def test_whoever_interrupts_does_not_wait_for_models_that_hang(repository: Repos
     with pytest.raises(TimeoutError), time_limit(1):
         ran(repository, timeout=600)
     assert time.monotonic() - began < 30
+
+
+def test_a_gate_that_is_killed_takes_its_workers_with_it(repository: Repository) -> None:
+    repository.add("m", runnable.loop("Add"))
+    repository.save()
+    command = [sys.executable, "-m", "provenance", "check", "--run"]
+    with subprocess.Popen(command, cwd=repository.root) as gate:
+        worker = _wait_for(lambda: _children(gate.pid))
+        time.sleep(1)  # until it is at the model
+        assert _children(gate.pid) == worker
+        gate.kill()
+    _wait_for(lambda: [] if any(map(_is_there, worker)) else worker)
+
+
+def _wait_for(look: Callable[[], list[int]]) -> list[int]:
+    """What is seen as soon as anything is."""
+    deadline = time.monotonic() + 20
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+    return seen
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def _is_there(pid: int) -> bool:
+    """Whether a process runs: one that nobody has waited for yet does not."""
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from provenance.runtime.run import Outcome, Output, Run
 
 CONFIG = Config(Path("/"), "c.toml", "r.json", (), (), "", "", Path("/"))
 CASE = Case(
-    Evidence(Tree(Path("/")), Registry("r.json", "{}", digest.of_bytes(b""), ()), (), whole=True),
+    Evidence(Tree(Path("/")), Registry("r.json", b"{}", digest.of_bytes(b""), ()), (), whole=True),
     None,
     CONFIG,
     datetime.date(2026, 6, 30),

@@ -33,7 +33,7 @@ PATIENT = RunSettings(timeout=30, memory=512)
 QUICK = RunSettings(timeout=1, memory=512)
 HEAD = """
 import os, signal, subprocess, sys, time
-answer = int(sys.argv[1])
+answer = int(sys.argv[2])
 def say(text): os.write(answer, text.encode())
 """
 READY = 'say(\'{"stage": "ready", "version": "1.2"}\\n\')\n'
@@ -252,7 +252,7 @@ main.__globals__["attempt"] = attempt
 main(sys.argv[1:])
 """
     )
-    expected = [2 * PATIENT.timeout + trial.START, PATIENT.memory << 20, 0, 0]
+    expected = [PATIENT.timeout + trial.START, PATIENT.memory << 20, 0, 0]
     assert attempt().reason == repr([(limit, limit) for limit in expected])
 
 

@@ -145,16 +145,26 @@ def test_the_job_comes_from_standard_input_and_the_answer_goes_to_its_pipe(
     (tmp_path / "m.onnx").write_bytes(runnable.identity())
     job = {"model": str(tmp_path / "m.onnx"), "inputs": [given()]}
     limits: list[dict[str, int]] = []
+    gates: list[int] = []
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(job)))
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(worker, "limit", lambda **given: limits.append(given))
+    monkeypatch.setattr(worker, "end_with", lambda gate: gates.append(gate))
     reading, writing = os.pipe()
     with open(reading, "rb") as answers:
-        worker.main([str(writing), "60", "1024", "/nowhere"])
+        worker.main(["1105", str(writing), "60", "1024", "/nowhere"])
         said = [json.loads(line) for line in answers]
     assert [s["stage"] for s in said] == ["ready", "loaded", "done"]
+    assert gates == [1105]
     assert limits == [{"cpu": 60, "memory": 1024}]
     assert sys.path[-1] == "/nowhere"
+
+
+def test_a_worker_whose_gate_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    worker.end_with(os.getppid())
+    with pytest.raises(SystemExit, match="the gate is gone"):
+        worker.end_with(os.getppid() + 1)
 
 
 def test_limits_are_lowered_and_never_raised(monkeypatch: pytest.MonkeyPatch) -> None:
