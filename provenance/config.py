@@ -13,22 +13,25 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
+from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
 from provenance.signing.keyed import read_key_file
 from provenance.signing.trust import Trust, TrustedKey
 
 FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Config:
         registry: The registry, relative to `root`.
         fields: What the registry calls its rows and their fields.
         baseline: What `check` compares the registry with, as `--baseline` takes it.
+        run: How models are run, where they are.
         trusted_keys: Paths of public keys, relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -87,6 +91,7 @@ class Config:
     key_folder: Path
     fields: FieldNames = field(default_factory=FieldNames)
     baseline: str | None = None
+    run: RunSettings = field(default_factory=RunSettings)
 
     @property
     def in_tree(self) -> bool:
@@ -206,7 +211,7 @@ def _read(path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    _known(table, {"registry", "baseline", "fields", "trust", "deferral"}, path, "")
+    _known(table, {"registry", "baseline", "fields", "run", "trust", "deferral"}, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -232,6 +237,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         key_folder=key_folder,
         fields=_fields(table, path),
         baseline=_text(table, "baseline", path) or None,
+        run=_run(table, path),
     )
 
 
@@ -256,6 +262,49 @@ def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
                 help="Each field has a name of its own.",
             )
     return FieldNames(fields.get("rows", FieldNames.rows), renamed)
+
+
+def _run(table: Mapping[str, Any], path: str) -> RunSettings:
+    run = table.get("run", {})
+    if not isinstance(run, dict):
+        raise InputError(f"{path}: `run` is not a table", help="Write it as [run].")
+    _known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
+    default = RunSettings()
+    return RunSettings(
+        timeout=_whole(run.get("timeout", default.timeout), TIMEOUTS, f"{path}: `run.timeout`"),
+        memory=_whole(run.get("memory", default.memory), MEMORIES, f"{path}: `run.memory`"),
+        dimensions=_numbers(run, "dimensions", path, _size),
+        inputs=_numbers(run, "inputs", path, _number),
+    )
+
+
+def _numbers(
+    run: Mapping[str, Any], key: str, path: str, read: Callable[[object, str], _Number]
+) -> Mapping[str, _Number]:
+    values = run.get(key, {})
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: `run.{key}` is not a table", help=f"{key} = {{ name = 1 }}")
+    return {name: read(value, f"{path}: `run.{key}.{name}`") for name, value in values.items()}
+
+
+def _size(value: object, where: str) -> int:
+    return _whole(value, SIZES, where)
+
+
+def _whole(value: object, allowed: range, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        raise InputError(
+            f"{where} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, "
+            f"not {str(value)[:40]}"
+        )
+    return value
+
+
+def _number(value: object, where: str) -> float:
+    # What a float holds: comparing refuses NaN, infinity, and a number of 400 digits.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
+        return value
+    raise InputError(f"{where} must be a number, not {str(value)[:40]}")
 
 
 def _trusted_keys(table: Mapping[str, Any], path: str) -> tuple[str, ...]:

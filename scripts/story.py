@@ -20,6 +20,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 _FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
+_RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
 _WIDTH: Final = 100
 _NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
 """Prefixes of environment variables that would change what is printed."""
@@ -58,6 +59,11 @@ STORY: Final[Mapping[str, Scene]] = {
     ),
     "check": Scene(
         "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
+    ),
+    "run": Scene(
+        "key",
+        ('provenance check --run; echo "exit $?"',),
+        ("8 of 8 models were loaded and run", "exit 0"),
     ),
     "release": Scene(
         "key",
@@ -235,7 +241,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
-        return _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text)
+        return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
 
 def _set_up(here: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import ROWS, Session, common
+from provenance.cli.options import ROWS, RUN, Session, common
 
 
 @click.command(
@@ -14,8 +14,9 @@ from provenance.cli.options import ROWS, Session, common
     "  provenance check --format json --output report.json",
 )
 @ROWS
+@RUN
 @common
-def command(session: Session, rows: tuple[str, ...]) -> int:
+def command(session: Session, rows: tuple[str, ...], run: bool) -> int:
     """Judge everything that can be judged before signing.
 
     Every row, or the given ones: registry, license, bytes, external data, sidecars, deferrals.
@@ -25,5 +26,5 @@ def command(session: Session, rows: tuple[str, ...]) -> int:
 
     config = session.load()
     with session.progress() as progress:
-        report = check(config, rows=rows, progress=progress)
+        report = check(config, rows=rows, run=run, progress=progress)
     return session.emit_report(report)

@@ -20,6 +20,9 @@ from provenance.output.text import Style
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
+RUN = click.option(
+    "--run", is_flag=True, help="Also load and run every model, each in a process with limits."
+)
 SIGNER = click.option(
     "--signer",
     envvar="PROVENANCE_SIGNER",

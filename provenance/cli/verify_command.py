@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provenance.cli.options import Session, common
+from provenance.cli.options import RUN, Session, common
 
 
 @click.command(
@@ -23,6 +23,7 @@ from provenance.cli.options import Session, common
 )
 @click.option("--trust", "trust_file", metavar="FILE", help="Trust what this TOML file says.")
 @click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
+@RUN
 @common
 def command(
     session: Session,
@@ -30,6 +31,7 @@ def command(
     keys: tuple[str, ...],
     trust_file: str | None,
     bundle: str | None,
+    run: bool,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
 
@@ -42,6 +44,8 @@ def command(
     rows = [t for t in targets if not t.endswith(".onnx")]
     if files and rows:
         raise click.UsageError("give rows or files, not both")
+    if files and run:
+        raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle goes with exactly one FILE.onnx")
     trust = _trust(session, keys, trust_file)
@@ -56,7 +60,7 @@ def command(
 
     config = session.load()
     with session.progress() as progress:
-        report = verify(config, rows=rows, trust=trust, progress=progress)
+        report = verify(config, rows=rows, trust=trust, run=run, progress=progress)
     return session.emit_report(report)
 
 

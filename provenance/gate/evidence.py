@@ -19,6 +19,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.gate.ensemble import Ensemble, join
+from provenance.runtime.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,27 @@ class ExternalFile(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class ModelEvidence(FileEvidence):
-    """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data."""
+    """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data.
+
+    `run` is what came of running it, None where it was not run.
+    """
 
     facts: OnnxFacts | None = None
     not_onnx: str | None = None
     external: tuple[ExternalFile, ...] = ()
+    run: Run | None = None
 
     @property
     def files(self) -> tuple[FileEvidence, ...]:
         """The model and its external data: all that the runtime opens for it."""
         return (self, *self.external)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file of it was read, and holds what the model needs of it."""
+        return self.facts is not None and all(
+            f.digest is not None and f.digest.size >= f.needs for f in self.external
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,7 @@ class Evidence:
         strays: Files beside the models that nothing names, by path.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
+        ran: Whether the models were run, where they could be.
     """
 
     root: Tree
@@ -140,6 +153,7 @@ class Evidence:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
+    ran: bool = False
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:

@@ -53,8 +53,8 @@ def judge(
                 f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
-    unseen = {Phase.SIGNATURES} if trust is None else set()
-    phases = [p for p in Phase if p not in unseen]
+    unseen = {Phase.SIGNATURES: trust is None, Phase.RUNTIME: not evidence.ran}
+    phases = [p for p in Phase if not unseen.get(p, False)]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     declared = Deferrals(config.deferrals)
     progress = progress or Progress()
@@ -78,7 +78,19 @@ def judge(
         ),
         findings=findings,
         trust=trust_result(trust),
+        notes=_notes(evidence),
     )
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """How many models were run, where they were to be: those that cannot be read are not."""
+    if not evidence.ran:
+        return ()
+    models = {m.name: m.run for r in evidence.rows for m in r.models}
+    runs = [run for run in models.values() if run is not None]
+    versions = {run.version for run in runs}
+    runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
+    return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
 
 
 def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:

@@ -22,13 +22,17 @@ def check(
     config: Config,
     *,
     rows: Sequence[str] = (),
+    run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, without signatures.
 
+    With `run`, the models are also loaded and run.
+
     Raises:
         InputError: The registry or the configuration cannot be read.
+        UnavailableError: The models are to be run, and there is no runtime.
     """
-    evidence = examine(config, rows=rows, progress=progress)
+    evidence = examine(config, rows=rows, run=run, progress=progress)
     return judge(evidence, config, trust=None, today=today or today_utc(), progress=progress)

@@ -22,13 +22,22 @@ def examine(
     *,
     rows: Sequence[str] = (),
     with_bundles: bool = False,
+    run: bool = False,
     progress: Progress | None = None,
 ) -> Evidence:
     """Read everything about the registry of `config`, or about the rows with the given ids.
 
+    With `run`, the models are also loaded and run, as the configuration says.
+
     Raises:
         InputError: The registry cannot be read, an id is unknown, or a release was cut short.
+        UnavailableError: The models are to be run, and there is no runtime.
     """
+    if run:
+        from provenance.gate.running import run_models
+        from provenance.runtime.trial import Runtime
+
+        runtime = Runtime.find()  # before anything is hashed in vain
     tree = Tree.at(config.root)
     if writing.interrupted(tree):
         raise InputError(
@@ -37,9 +46,10 @@ def examine(
         )
     registry = registries.read(tree, config.registry, config.fields)
     known_rows(registry, rows)
-    return collect(
+    evidence = collect(
         tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress
     )
+    return run_models(evidence, runtime, config.run, progress) if run else evidence
 
 
 def known_rows(registry: Registry, rows: Iterable[str]) -> None:

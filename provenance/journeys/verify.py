@@ -41,21 +41,24 @@ def verify(
     *,
     rows: Sequence[str] = (),
     trust: Trust | None = None,
+    run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    `trust` says whose signatures count; by default those whom the configuration trusts.
+    `trust` says whose signatures count; by default those whom the configuration trusts. With `run`,
+    the models are also loaded and run.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
-        UnavailableError: Nobody is trusted, so nothing can be verified.
+        UnavailableError: Nobody is trusted, so nothing can be verified; or the models are to be
+            run, and there is no runtime.
     """
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
-    evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
+    evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 
 

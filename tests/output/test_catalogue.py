@@ -26,7 +26,7 @@ def test_every_rule_has_a_page_of_one_form(rule: Any) -> None:
 def test_codes_and_slugs_are_unique_and_well_formed() -> None:
     assert len(BY_CODE) == len(CATALOGUE) == len({r.slug for r in CATALOGUE})
     for rule in CATALOGUE:
-        assert re.fullmatch(r"(REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|DEF9)\d\d", rule.code)
+        assert re.fullmatch(r"(RUN0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|DEF9)\d\d", rule.code)
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.slug)
 
 

@@ -41,7 +41,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import keys, models
+from tests.support import keys, models, runnable
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.repository import replace_once, sha256
@@ -163,6 +163,11 @@ def _model(w: Workshop, path: Path, **options: Any) -> None:
     found = [external] if isinstance(external, dict) else external
     options["external"] = [models.External(**e) for e in found]
     path.write_bytes(models.model(**options))
+
+
+def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
+    """A model for `--run`, by its name in `runnable.RECIPES`."""
+    path.write_bytes(runnable.RECIPES[recipe]())
 
 
 def _without(w: Workshop, path: Path, field: str) -> None:
@@ -309,6 +314,7 @@ def _set(value: Any, at: Sequence[str | int], to: Mapping[str, Any]) -> None:
 
 STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "model": _model,
+    "runnable": _runnable,
     "model-without": _without,
     "text": _text,
     "bytes": _bytes,

@@ -12,6 +12,7 @@ from provenance.gate.rules import (
     ensembles,
     license,
     registry,
+    runtime,
     sidecars,
     signatures,
 )
@@ -25,6 +26,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
         artifacts,
         sidecars,
         ensembles,
+        runtime,
         signatures,
         attestations,
         deferrals,

@@ -259,7 +259,8 @@ class DeferralsDiffer(_AttestationRule):
     phase = Phase.OUTCOME
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        in_force = InForce(case.findings)
+        released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
+        in_force = InForce(released)
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
             now = in_force.of(row.row.label, row.manifest.id if row.manifest else None)

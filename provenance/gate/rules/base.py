@@ -31,9 +31,15 @@ class Phase(enum.Enum):
     """When a rule is judged. Each phase sees what the earlier ones concluded."""
 
     ARTIFACTS = "what can be judged before anything is signed"
+    RUNTIME = "what a runtime does with the models"
     BASELINE = "what became of the rows since the baseline"
     SIGNATURES = "bundles, signers, and what they bind"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
+
+    @property
+    def is_released(self) -> bool:
+        """Whether a release judges it: only then can what it finds have been signed as deferred."""
+        return self is not Phase.RUNTIME
 
 
 @dataclass(frozen=True)

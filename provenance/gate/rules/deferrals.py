@@ -162,8 +162,8 @@ class NotDeferrable(_DeferralRule):
     """A deferral names a rule that cannot be deferred.
 
     ## What it does
-    Refuses deferrals of rules about signatures, digests, licenses that are missing, and paths that
-    lead out of the repository.
+    Refuses deferrals of rules about signatures, digests, licenses that are missing, paths that lead
+    out of the repository, and models that crash a runtime or take more than they may.
 
     ## Why it matters
     There is no honest reason to ship bytes that are not the declared ones. Whoever could defer that
