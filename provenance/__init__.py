@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign, attest and verify the models of an ONNX registry.
 
-The public API: the journeys (`check`, `verify`, `verify_file`, `sign`, `attest`, `release`,
+The public API: the journeys (`check`, `fix`, `verify`, `verify_file`, `sign`, `attest`, `release`,
 `hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
 `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
 imported when it is first used: importing `provenance` costs nothing.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.journeys.check import check
+    from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "check": ("provenance.journeys.check", "check"),
+    "fix": ("provenance.journeys.fix", "fix"),
     "verify": ("provenance.journeys.verify", "verify"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
     "sign": ("provenance.journeys.sign", "sign"),
@@ -73,6 +75,7 @@ __all__ = [
     "__version__",
     "attest",
     "check",
+    "fix",
     "hash_models",
     "load_config",
     "open_signer",

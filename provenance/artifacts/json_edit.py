@@ -70,6 +70,14 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Move the member `path`, as it is written, to behind the member `after` of its object."""
+
+    path: JsonPath
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class InsertItem:
     """Add an object to the array at `path`, after the item `after`; first where it is None."""
 
@@ -78,7 +86,7 @@ class InsertItem:
     after: int | None
 
 
-Edit: TypeAlias = Set | Insert | Remove | InsertItem
+Edit: TypeAlias = Set | Insert | Remove | Move | InsertItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +106,62 @@ def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
     Raises:
         InputError: An edit addresses something that is not there.
     """
-    text = source.text
     edits = list(edits)
-    changes = [_change(source, e, where) for e in edits if not isinstance(e, Remove)]
-    # Stable: what is added at one place keeps its order.
-    changes.sort(key=lambda c: (c.start, c.end))
-    parts, done = [], 0
-    for i, change in enumerate(changes):
-        more = change.alone and i + 1 < len(changes) and changes[i + 1].start == change.start
-        parts += [text[done : change.start], change.new, "," if more else ""]
-        done = change.end
-    text = "".join((*parts, text[done:]))
-    for removal in edits:  # one by one: neighbours share a comma
-        if isinstance(removal, Remove):
-            start, end = _removed(SourceMap(text), removal.path, where)
-            text = text[:start] + text[end:]
+    removals = list(dict.fromkeys(e.path for e in edits if isinstance(e, Remove)))
+    others = (e for e in edits if not isinstance(e, Remove))
+    text = _applied(source.text, [c for e in others for c in _changes(source, e, where)], where)
+    while removals:  # of one object one by one: neighbours share a comma
+        now = {path[:-1]: path for path in reversed(removals)}
+        here = SourceMap(text)
+        text = _applied(text, [_removed(here, p, where) for p in now.values()], where)
+        removals = [path for path in removals if now[path[:-1]] != path]
     return text
 
 
-def _change(source: SourceMap, edit: Set | Insert | InsertItem, where: str) -> _Change:
+def reaches(source: SourceMap, edit: Edit) -> bool:
+    """Whether all that `edit` speaks of is there, and where it stands is known."""
+    match edit:
+        case Set() | Remove():
+            needed = [edit.path]
+        case Move():
+            needed = [edit.path, (*edit.path[:-1], edit.after)]
+        case Insert():
+            parent = edit.path[:-1]
+            needed = [parent if edit.after is None else (*parent, edit.after)]
+        case InsertItem():
+            needed = [edit.path if edit.after is None else (*edit.path, edit.after)]
+    return all(source.find(path) is not None for path in needed)
+
+
+def _applied(text: str, changes: list[_Change], where: str) -> str:
+    # Stable: what is added at one place keeps its order.
+    changes.sort(key=lambda c: (c.start, c.end))
+    parts: list[str] = []
+    done = 0
+    for i, change in enumerate(changes):
+        if change.start < done:
+            raise InputError(f"{where}: two edits of one place", help="Make them one by one.")
+        more = change.alone and i + 1 < len(changes) and changes[i + 1].start == change.start
+        parts += [text[done : change.start], change.new, "," if more else ""]
+        done = change.end
+    return "".join((*parts, text[done:]))
+
+
+def _changes(
+    source: SourceMap, edit: Set | Insert | Move | InsertItem, where: str
+) -> tuple[_Change, ...]:
     match edit:
         case Set():
             member = _find(source, edit.path, where)
-            return _Change(member.start, member.end, _encoded(edit.value, source))
+            return (_Change(member.start, member.end, _encoded(edit.value, source)),)
         case Insert():
-            return _insert(source, edit, where)
+            return (_insert(source, edit, where),)
+        case Move():
+            written = Raw.of(source, edit.path, where)
+            added = _insert(source, Insert(edit.path, written, edit.after), where)
+            return (_removed(source, edit.path, where), added)
         case InsertItem():
-            return _insert_item(source, edit, where)
+            return (_insert_item(source, edit, where),)
 
 
 def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
@@ -184,18 +221,20 @@ def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _C
     return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
-def _removed(source: SourceMap, path: JsonPath, where: str) -> tuple[int, int]:
-    """From where to where a member reaches, with the comma that sets it off."""
+def _removed(source: SourceMap, path: JsonPath, where: str) -> _Change:
+    """Nothing where a member stands, with the comma that sets it off."""
     member = _find(source, path, where)
     text = source.text
     assert member.key_start is not None  # a member of an object
-    before = text[: member.key_start].rstrip(_SPACE)
-    if before.endswith(","):
-        return len(before) - 1, member.end
-    behind = text[member.end :].lstrip(_SPACE)
-    if behind.startswith(","):
-        return member.key_start, len(text) - len(behind[1:].lstrip(_SPACE))
-    return len(before), member.end  # the only one
+    before = member.key_start
+    while text[before - 1] in _SPACE:
+        before -= 1
+    if text[before - 1] == ",":
+        return _Change(before - 1, member.end, "")
+    behind = member.end + len(_space_at(text, member.end))
+    if text[behind] == ",":
+        return _Change(member.key_start, behind + 1 + len(_space_at(text, behind + 1)), "")
+    return _Change(before, member.end, "")  # the only one
 
 
 def _find(source: SourceMap, path: JsonPath, where: str, purpose: str = "") -> Member:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts.json_edit import Edit, Insert, InsertItem, Raw, Remove, Set, edit
+from provenance.artifacts.json_edit import (
+    Edit,
+    Insert,
+    InsertItem,
+    Move,
+    Raw,
+    Remove,
+    Set,
+    edit,
+    reaches,
+)
 from provenance.artifacts.strict_json import SourceMap, parse
 from provenance.errors import InputError
 from tests.artifacts.test_strict_json import values
@@ -243,3 +253,63 @@ def test_a_removed_member_is_gone_and_the_rest_stays(
     assert parse(result) == {"models": [kept]}
     if layout is not None and kept:
         assert result == json.dumps({"models": [kept]}, indent=layout)
+
+
+@given(st.dictionaries(names, values, min_size=2, max_size=5), st.data(), layouts)
+def test_a_moved_member_is_written_as_it_was_and_the_rest_stays(
+    row: dict[str, Any], data: st.DataObject, layout: Any
+) -> None:
+    text = json.dumps({"models": [row]}, indent=layout)
+    moved, after = data.draw(st.permutations(sorted(row)))[:2]
+
+    result = edited(text, Move(("models", 0, moved), after=after))
+
+    keys = [key for key in row if key != moved]
+    keys.insert(keys.index(after) + 1, moved)
+    (found,) = parse(result)["models"]
+    assert (found, list(found)) == (row, keys)
+    if layout is not None:
+        assert result == json.dumps({"models": [{k: row[k] for k in keys}]}, indent=layout)
+
+
+def test_a_moved_value_keeps_its_escapes() -> None:
+    text = '{"b": "\\u00e9 1.50", "a": 1, "c": 2}'
+    assert edited(text, Move(("b",), after="a")) == '{"a": 1, "b": "\\u00e9 1.50", "c": 2}'
+
+
+def test_two_edits_of_one_place_are_refused() -> None:
+    with pytest.raises(InputError, match="two edits of one place"):
+        edited('{"b": 0, "a": 1}', Move(("b",), after="a"), Set(("b",), 5))
+
+
+def test_many_members_of_many_objects_are_removed_in_few_rounds() -> None:
+    rows = [{"a": i, "b": i, "c": i} for i in range(2_000)]
+    gone = [Remove(("models", i, key)) for i in range(2_000) for key in "ab"]
+    result = edited(json.dumps({"models": rows}, indent=2), *gone, *gone)
+    assert result == json.dumps({"models": [{"c": i} for i in range(2_000)]}, indent=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        (Set(("m", "a"), 5), True),
+        (Set(("m", "z"), 5), False),
+        (Remove(("m", "a")), True),
+        (Move(("m", "a"), after="b"), True),
+        (Move(("m", "a"), after="z"), False),
+        (Insert(("m", "z"), 5, after="b"), True),
+        (Insert(("m", "z"), 5, after=None), True),
+        (Insert(("n", "z"), 5, after=None), False),
+        (InsertItem(("rows",), {}, after=0), True),
+        (InsertItem(("rows",), {}, after=None), True),
+        (InsertItem(("rows",), {}, after=7), False),
+    ],
+)
+def test_an_edit_reaches_what_is_there(asked: Edit, there: bool) -> None:
+    text = '{"m": {"a": 1, "b": 2}, "rows": [{}]}'
+    assert reaches(SourceMap(text), asked) is there
+    if there:
+        parse(edited(text, asked))
+    else:
+        with pytest.raises(InputError):
+            edited(text, asked)
