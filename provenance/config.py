@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, toml_text
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
@@ -106,15 +106,11 @@ class Config:
             f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
         )
 
-    def deferral_position(self, deferral: Deferral) -> Position:
-        """Where a `[[deferral]]` header stands: TOML readers give no positions."""
-        headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
-        lines = [
-            number
-            for number, line in enumerate(self.text.splitlines(), 1)
-            if line.strip().replace(" ", "").startswith(headers)
-        ]
-        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
+    def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
+        """Where a `[[deferral]]` stands, or one of its keys where it has that."""
+        prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
+        table, count = f"{prefix}deferral", len(self.deferrals)
+        return toml_text.locate(self.text, table, deferral.index, count, key)
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:
