@@ -180,7 +180,14 @@ def _key(tree: paths.Tree, path: str, where: str) -> TrustedKey:
 
 def _read(path: Path, root: Path) -> Config | None:
     """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    text = read_text(path)
+    return of_text(read_text(path), path, root)
+
+
+def of_text(text: str, path: Path, root: Path) -> Config | None:
+    """The configuration that `text` is, at `path`, where it may be yet to be written.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
     table = parse_toml(text, shown)

@@ -24,7 +24,7 @@ def locate(text: str, table: str, index: int, count: int, key: str | None = None
     """
     name = r"\s*\.\s*".join(map(re.escape, table.split(".")))
     header = re.compile(rf"\s*\[\[\s*{name}\s*\]\]\s*(#.*)?")
-    lines = text.splitlines()
+    lines = text.split("\n")
     headers = [number for number, line in enumerate(lines) if header.fullmatch(line)]
     if len(headers) != count:
         return _START

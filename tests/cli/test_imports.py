@@ -21,6 +21,7 @@ HEAVY = {
     "sigstore_models",
     "pydantic",
     "in_toto_attestation",
+    "yaml",
 }
 
 LOADED = """
