@@ -131,6 +131,24 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("7 rows passed", "5 of them smoke", "exit 0"),
     ),
+    "promote-refused": Scene(
+        "release",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ("SID404", "REFUSED: fr_regressor_v2_ensemble_v1, 5 rows", "exit 1"),
+    ),
+    "promoted": Scene(
+        "production",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ('+      "smoke": false', "pyproject.toml:7: SID402", "PROMOTED", "exit 0"),
+    ),
+    "promoted-undeferred": Scene(
+        "promoted",
+        (
+            "sed -i '/^\\[\\[tool.provenance.deferral/,$d' pyproject.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("7 rows passed, signatures not judged\n", "exit 0"),
+    ),
     "released-again": Scene(
         "undeferred",
         ('provenance release --signer file:release.key; echo "exit $?"', "ls bundles"),
