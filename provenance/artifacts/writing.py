@@ -72,7 +72,7 @@ def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None
             for target in olds:
                 os.replace(_staging_of(target), target)
                 renamed.append(target)
-        except OSError:
+        except BaseException:  # an interrupt too
             for target in renamed:
                 _replace(target, olds[target])
             raise

@@ -61,9 +61,10 @@ def advice(done: Initialised) -> Iterator[str]:
 def question(recorded: Sequence[Recorded]) -> str:
     """What is asked before findings are recorded."""
     findings = count(sum(r.findings for r in recorded), "finding")
+    which = ", ".join(f"{r.rule} {r.slug} ({r.findings})" for r in recorded)
     return (
-        f"{findings} of {count(len(recorded), 'rule')} can be recorded as deferrals, each with a "
-        "TODO that fails until you have explained it. Record them?"
+        f"{findings} can be recorded as deferrals: {which}.\n"
+        "Each gets a TODO that fails until you have explained it. Record them?"
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -18,7 +19,7 @@ from provenance.journeys.adoption.recording import Recorded, record
 from provenance.journeys.adoption.workflows import FOLDER
 from tests.support.command import Result, run_cli
 from tests.support.models import model
-from tests.support.repository import Repository
+from tests.support.repository import Repository, sha256
 
 WORKFLOW = """
 on: {push: {tags: ["v*"]}, release: {types: [published]}}
@@ -171,7 +172,8 @@ def test_on_a_terminal_it_asks(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     result = run_cli("init", cwd=bare.root, terminal=True, env={"NO_COLOR": "1"})
     assert result.code == 0
-    assert asked[0].startswith("5 findings of 2 rules can be recorded as deferrals")
+    expected = "5 findings can be recorded as deferrals: LIC204 license-not-spdx (1), SID402"
+    assert asked[0].startswith(expected)
     assert len(written(bare).get("deferral", [])) == recorded
     assert "To be corrected: " in result.err
 
@@ -197,12 +199,10 @@ def test_where_nothing_is_found_nothing_is_recorded(repository: Repository) -> N
 def test_a_registry_of_another_shape_is_mapped(tmp_path: Path) -> None:
     content = model()
     (tmp_path / "m.onnx").write_bytes(content)
-    import hashlib
-
     row = {
         "name": "m",
         "file": "m.onnx",
-        "digest": hashlib.sha256(content).hexdigest(),
+        "digest": sha256(content),
         "licence": "MIT",
         "licence_url": "https://example.org/LICENSE",
         "bundle": "m.onnx.sigstore.json",
@@ -323,3 +323,23 @@ def test_what_can_be_fixed_or_not_be_deferred_is_not_recorded() -> None:
     fix = Fix("r.json", Remove(("a",)))
     found = [finding("ART302", "m"), finding("SID402", "m", fixes=(fix,)), finding("SID406", "m")]
     assert rows(found, ["m"]) == []
+
+
+def test_a_long_list_of_rows_has_a_line_for_each(repository: Repository) -> None:
+    names = [f"model_of_{city}" for city in ("oslo", "bergen", "tromso", "bodo", "molde", "narvik")]
+    for name in names:
+        repository.add(name, license="My-Own")
+    assert init(save(repository), "--defer").code == 0
+    lines = (repository.root / "provenance.toml").read_text().splitlines()
+    at = lines.index("rows = [")
+    assert lines[at + 1 : at + 8] == [*(f'    "{name}",' for name in names), "]"]
+    assert written(repository)["deferral"][0]["rows"] == names
+
+
+def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
+    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
+    (tmp_path / os.fsdecode(b"r\xff.json")).write_text(json.dumps(rows))
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 2
+    assert "not UTF-8, so that no configuration can name it" in result.err
+    assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]
