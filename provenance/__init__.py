@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign, attest and verify the models of an ONNX registry.
 
-The public API: the journeys (`check`, `verify`, `verify_file`, `sign`, `attest`, `release`,
-`hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
+The public API: the journeys (`check`, `fix`, `promote`, `verify`, `verify_file`, `sign`, `attest`,
+`release`, `hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
 `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
 imported when it is first used: importing `provenance` costs nothing.
 """
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.journeys.check import check
+    from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
+    from provenance.journeys.promote import Promotion, promote
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
     from provenance.signing.keyed import open_signer
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "check": ("provenance.journeys.check", "check"),
+    "fix": ("provenance.journeys.fix", "fix"),
+    "promote": ("provenance.journeys.promote", "promote"),
+    "Promotion": ("provenance.journeys.promote", "Promotion"),
     "verify": ("provenance.journeys.verify", "verify"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
     "sign": ("provenance.journeys.sign", "sign"),
@@ -62,6 +67,7 @@ __all__ = [
     "Finding",
     "Hashes",
     "InputError",
+    "Promotion",
     "ProvenanceError",
     "Report",
     "Severity",
@@ -73,9 +79,11 @@ __all__ = [
     "__version__",
     "attest",
     "check",
+    "fix",
     "hash_models",
     "load_config",
     "open_signer",
+    "promote",
     "release",
     "sign",
     "trust_from_file",

@@ -16,11 +16,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, toml_text
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
@@ -112,19 +111,11 @@ class Config:
             f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
         )
 
-    def deferral_position(self, deferral: Deferral) -> Position:
-        """Where a `[[deferral]]` header stands: TOML readers give no positions."""
-        lines = self._deferral_lines
-        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
-
-    @cached_property
-    def _deferral_lines(self) -> list[int]:
-        headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
-        return [
-            number
-            for number, line in enumerate(self.text.splitlines(), 1)
-            if line.strip().replace(" ", "").startswith(headers)
-        ]
+    def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
+        """Where a `[[deferral]]` stands, or one of its keys where it has that."""
+        prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
+        table, count = f"{prefix}deferral", len(self.deferrals)
+        return toml_text.locate(self.text, table, deferral.index, count, key)
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:
@@ -194,7 +185,14 @@ def _key(tree: paths.Tree, path: str, where: str) -> TrustedKey:
 
 def _read(path: Path, root: Path) -> Config | None:
     """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    text = read_text(path)
+    return of_text(read_text(path), path, root)
+
+
+def of_text(text: str, path: Path, root: Path) -> Config | None:
+    """The configuration that `text` is, at `path`, where it may be yet to be written.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
     table = parse_toml(text, shown)

@@ -7,12 +7,13 @@ a reader would type them, on a copy of `model/` under its own configuration and 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,12 +40,15 @@ class Scene:
         shows: What its output must hold. A scene that no longer tells its part is an error here,
             not a wrong page.
         inside: The folder that the commands are run in.
+        tree: What lies there in the beginning, where it starts from no other scene: a key of
+            `TREES`.
     """
 
     after: str | None
     commands: tuple[str, ...]
     shows: tuple[str, ...]
     inside: str = "."
+    tree: str = "reference"
 
 
 SEED: Final = "fr_regressor_v2_ensemble_v1_seed"
@@ -56,6 +60,16 @@ STORY: Final[Mapping[str, Scene]] = {
         None,
         ("provenance keygen release -q", "cp release.pub bundles/"),
         ("release.key", "release.pub"),
+    ),
+    "init": Scene(
+        None,
+        (
+            "rm pyproject.toml",
+            "provenance init --defer",
+            "cat provenance.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("deferral SID402", "2 TODOs to be written", 'reason = "TODO', "DEF906", "exit 1"),
     ),
     "check": Scene(
         "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
@@ -123,6 +137,24 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("7 rows passed", "5 of them smoke", "exit 0"),
     ),
+    "promote-refused": Scene(
+        "release",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ("SID404", "REFUSED: fr_regressor_v2_ensemble_v1, 5 rows", "exit 1"),
+    ),
+    "promoted": Scene(
+        "production",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ('+      "smoke": false', "pyproject.toml:7: SID402", "PROMOTED", "exit 0"),
+    ),
+    "promoted-undeferred": Scene(
+        "promoted",
+        (
+            "sed -i '/^\\[\\[tool.provenance.deferral/,$d' pyproject.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("7 rows passed, signatures not judged\n", "exit 0"),
+    ),
     "released-again": Scene(
         "undeferred",
         ('provenance release --signer file:release.key; echo "exit $?"', "ls bundles"),
@@ -152,6 +184,15 @@ STORY: Final[Mapping[str, Scene]] = {
         ("SIG605", "exit 1"),
         "downloads",
     ),
+    "fix": Scene(
+        "release",
+        (
+            'sed -i \'/q_v1.onnx.sigstore.json/d; s/"opset": 17/"opset": 18/\' model/registry.json',
+            'provenance check quality_regressor_q_v1; echo "exit $?"',
+            'provenance check quality_regressor_q_v1 --fix; echo "exit $?"',
+        ),
+        ("provenance check --fix", "FIXED: 2 findings (ART310, LIC203)", "exit 0"),
+    ),
     "hash": Scene(
         "release", (f'provenance hash {EXTERNAL}; echo "exit $?"',), ("as declared", "exit 0")
     ),
@@ -175,6 +216,48 @@ STORY: Final[Mapping[str, Scene]] = {
         "release",
         (f"provenance inspect {_BUNDLE_0}",),
         ("says: a registry row", "deferred SID402"),
+    ),
+    "other": Scene(
+        None,
+        (
+            "cat model/catalogue.json",
+            "provenance init",
+            "sed -n '/^\\[fields/,/^$/p' provenance.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("its `sha256` is called `digest`", 'onnx = "file"', "2 rows passed", "exit 0"),
+        tree="catalogue",
+    ),
+    "other-broken": Scene(
+        "other",
+        (
+            'sed -i \'/"licence"/d; s/"opset_version": 17/"opset_version": 18/\' '
+            "model/catalogue.json",
+            'provenance check --fix; echo "exit $?"',
+        ),
+        ("no `licence`", "FIXED: 2 findings (ART310)", "exit 1"),
+    ),
+    "other-hash": Scene(
+        "other",
+        (
+            f"cp model/quality_regressor_q_v1.onnx model/{EXTERNAL}.onnx",
+            f"provenance hash {EXTERNAL} --write",
+        ),
+        ('+    "digest": ', "WRITTEN: model/catalogue.json"),
+    ),
+    "other-released": Scene(
+        "other",
+        (
+            "provenance keygen release -q",
+            "printf '\\n[[trust.key]]\\npath = \"release.pub\"\\n' >> provenance.toml",
+            'provenance release --signer file:release.key; echo "exit $?"',
+            'provenance verify; echo "exit $?"',
+            f"cp bundles/{EXTERNAL}.onnx.sigstore.json model/",
+            f'provenance verify model/{EXTERNAL}.onnx --key release.pub; echo "exit $?"',
+            f"provenance inspect bundles/{EXTERNAL}.onnx.sigstore.json --format json "
+            "| grep -A 12 fieldNames",
+        ),
+        ("3 bundles written", "2 rows verified", "1 row verified", '"onnx": "file"'),
     ),
     "no-trust": Scene(
         "download",
@@ -204,7 +287,7 @@ class Stage:
         scene = STORY[name]
         here = self.end_of(name)
         if scene.after is None:
-            _set_up(here)
+            TREES[scene.tree](here)
         else:
             shutil.copytree(self.end_of(scene.after), here)
         transcript = "".join(f"$ {c}\n{self.run(c, here / scene.inside)}" for c in scene.commands)
@@ -258,3 +341,39 @@ def _set_up(here: Path) -> None:
         if inside:
             kept.append(line)
     (here / "pyproject.toml").write_text("".join(kept).strip() + "\n", "utf-8")
+
+
+_CALLED: Final = {
+    "id": "name",
+    "kind": "task",
+    "onnx": "file",
+    "opset": "opset_version",
+    "sha256": "digest",
+    "int8_sha256": "int8_digest",
+    "external_data_sha256": "weights",
+    "quant_mode": "quantised",
+    "license": "licence",
+    "license_url": "licence_url",
+    "sigstore_bundle": "signature",
+    "smoke": "placeholder",
+}
+
+
+def _catalogue(here: Path) -> None:
+    """Two models of the reference registry, as another project could list them: other names."""
+    rows = json.loads((ROOT / "model" / "registry.json").read_text("utf-8"))["models"]
+    rows = [row for row in rows if row["id"].startswith("quality_regressor_")]
+    (here / "model").mkdir(parents=True)
+    for row in rows:
+        for path in (ROOT / "model").glob(f"{row['id']}.*"):
+            shutil.copy(path, here / "model")
+    listed = [{name: row[field] for field, name in _CALLED.items() if field in row} for row in rows]
+    text = json.dumps(listed, indent=2) + "\n"
+    (here / "model" / "catalogue.json").write_text(text, "utf-8")
+
+
+TREES: Final[Mapping[str, Callable[[Path], None]]] = {
+    "reference": _set_up,
+    "catalogue": _catalogue,
+}
+"""What can lie there in the beginning."""

@@ -43,5 +43,11 @@ EXTERNAL_FILES = 10_000
 FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
 
+WORKFLOW = 256 * KIB
+"""One workflow. Hostile YAML of this size takes seconds to parse."""
+
+WORKFLOWS = 2 * MIB
+"""All workflows of a repository that are looked into."""
+
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""

@@ -127,7 +127,10 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded. `trust` is None where no signature was judged."""
+    """Everything a run concluded. `trust` is None where no signature was judged.
+
+    `fixed` are the findings that `check --fix` made go away, `diff` is how.
+    """
 
     registry: str
     rows: tuple[RowResult, ...]
@@ -136,6 +139,8 @@ class Report:
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fixed: tuple[Finding, ...] = ()
+    diff: str = ""
 
     @property
     def verdict(self) -> Verdict:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from provenance.gate.finding import Finding, Report, Severity, Verdict
+from provenance.output import difference
 from provenance.output.text import Style, count, printable
 
 _FEW = 3
@@ -20,6 +21,8 @@ _FEW = 3
 def render(report: Report, style: Style, *, verbose: bool = False) -> str:
     """The whole report, ending in a newline."""
     parts = [_heading(report, style)]
+    if report.diff:
+        parts.append("\n".join(difference.lines(report.diff, style)) + "\n")
     shown = (
         (report.failing, style.error, "error"),
         (report.warnings, style.warning, "warning"),
@@ -158,6 +161,9 @@ def _outcome(report: Report, style: Style) -> str:
             f"{count(len(report.written), 'bundle')} written, "
             f"{len(report.kept)} already signed over the same statement"
         )
+    if report.fixed:
+        codes = ", ".join(sorted({f.code for f in report.fixed}))
+        lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
     failed_rows = {f.row for f in report.failing if f.row is not None}
     errors = sum(1 for f in report.failing if f.severity is Severity.ERROR)
     extras = []

@@ -33,6 +33,8 @@ def report(result: Report) -> dict[str, Any]:
         "written": list(result.written),
         "kept": list(result.kept),
         "notes": list(result.notes),
+        "fixed": [_finding(f) for f in result.fixed],
+        "diff": result.diff,
     }
 
 

@@ -265,12 +265,11 @@ def test_init_adds_a_table_to_pyproject(full: Repository) -> None:
     pyproject = full.root / "pyproject.toml"
     pyproject.write_text('[project]\nname = "x"')
     result = run_cli("init", "--format", "json", "-q", cwd=full.root)
-    assert result.json == {
-        "version": 1,
-        "path": "pyproject.toml",
-        "registry": "model/registry.json",
-        "rows": 5,
-    }
+    assert (result.json["path"], result.json["registry"]) == (
+        "pyproject.toml",
+        "model/registry.json",
+    )
+    assert (result.json["rows"], result.json["fields"]) == (5, {})
     assert pyproject.read_text().startswith('[project]\nname = "x"\n')
     assert run_cli("check", cwd=full.root).code == 0
 
@@ -293,7 +292,7 @@ def test_init_asks_which_of_several_registries(full: Repository) -> None:
     assert result.code == 2
     assert "model/registry.json, other.json" in result.err
     assert run_cli("init", "--registry", "./other.json", cwd=full.root).code == 0
-    assert (full.root / "provenance.toml").read_text().startswith('registry = "other.json"')
+    assert 'registry = "other.json"\n' in (full.root / "provenance.toml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -330,10 +329,10 @@ def test_init_writes_a_configuration_that_is_read_again(
 def test_init_looks_at_a_bounded_number_of_files(
     full: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.journeys import setup
+    from provenance.journeys.adoption import shape
 
     (full.root / "provenance.toml").unlink()
-    monkeypatch.setattr(setup, "_MAX_FILES", 0)
+    monkeypatch.setattr(shape, "_MAX_FILES", 0)
     assert run_cli("init", cwd=full.root).code == 2
 
 

@@ -23,6 +23,7 @@ HEAVY = {
     "sigstore_models",
     "pydantic",
     "in_toto_attestation",
+    "yaml",
 }
 
 LOADED = """

@@ -23,6 +23,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     )
     assert rows["external-data files of one model"].startswith(f"{limits.EXTERNAL_FILES:,}, ")
     assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
+    workflows = f"{limits.WORKFLOW // limits.KIB} KiB each, {limits.WORKFLOWS // mib} MiB together"
+    assert rows["workflows that `init` looks into"] == workflows
 
 
 def test_the_python_example_uses_public_names_only() -> None:

@@ -51,11 +51,18 @@ def releases(repository: Repository) -> Any:
     return repository.save().release()
 
 
+def fixes(repository: Repository) -> Any:
+    from provenance import fix
+
+    repository.add(opset=18)
+    return fix(repository.save().config)
+
+
 def is_empty(repository: Repository) -> Any:
     return repository.save().check()
 
 
-@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, is_empty])
+@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, fixes, is_empty])
 def test_every_report_fits_the_schema(
     repository: Repository, journey: Callable[[Repository], Any]
 ) -> None:
@@ -75,7 +82,7 @@ def test_a_finding_says_where_it_is_and_what_to_do(repository: Repository) -> No
         "column": 16,
         "about": "model/registry.json",
         "message": "`opset` is 18; m.onnx imports opset 17",
-        "help": 'Write "opset": 17.',
+        "help": 'Write "opset": 17: provenance check --fix',
         "deferred": None,
     }
 

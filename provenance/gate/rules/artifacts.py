@@ -7,9 +7,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule, short
 from provenance.gate.rules.registry import outside
 
@@ -395,7 +396,8 @@ class OpsetMismatch(Rule):
     `"opset": 17`, and the file imports opset 18.
 
     ## How to fix
-    Write the file's opset into the row, and into its sidecar.
+    Write the file's opset into the row, and into its sidecar. `provenance check --fix` writes it
+    into the row, where the file is the one whose digest the row declares.
     """
 
     code = "ART310"
@@ -403,12 +405,14 @@ class OpsetMismatch(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
         for row in case.evidence.rows:
             declared = row.row.fields.get("opset")
             facts = row.onnx.facts if row.onnx else None
             if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
                 continue
             actual = facts.opsets.get("", facts.opsets.get("ai.onnx"))
+            place = registry.path_of(row.row, "opset")
             if actual is not None and actual != declared:
                 yield self.in_row(
                     case,
@@ -417,6 +421,7 @@ class OpsetMismatch(Rule):
                     f"`{case.name_of('opset')}` is {declared}; "
                     f"{row.row.onnx} imports opset {actual}",
                     f'Write "{case.name_of("opset")}": {actual}.',
+                    fixes=(Fix(registry.path, Set(place, actual)),) if _as_declared(row) else (),
                 )
 
 
@@ -485,27 +490,42 @@ class ExternalDataUnused(Rule):
     `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
 
     ## How to fix
-    Remove the entry.
+    Remove the entry, as `provenance check --fix` does.
     """
 
     code = "ART312"
     slug = "external-data-unused"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
         for row in case.evidence.rows:
             if not row.models or any(m.facts is None for m in row.models):
                 continue
             used = {f.name for m in row.models for f in m.external}
-            for name in row.row.external_data_sha256:
-                if name not in used:
-                    yield self.in_row(
-                        case,
-                        row,
-                        "external_data_sha256",
-                        f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
-                        "which no model uses",
-                        f"Remove the entry {name[:100]!r}.",
-                    )
+            unused = [name for name in row.row.external_data_sha256 if name not in used]
+            field = registry.path_of(row.row, "external_data_sha256")
+            every = len(unused) == len(row.row.external_data_sha256)
+            # Of data that was renamed, the entry is all that is known.
+            known = _as_declared(row) and not any(f.missing for m in row.models for f in m.external)
+            for name in unused:
+                yield self.in_row(
+                    case,
+                    row,
+                    "external_data_sha256",
+                    f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
+                    "which no model uses",
+                    f"Remove the entry {name[:100]!r}.",
+                    fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
+                    if known
+                    else (),
+                )
+
+
+def _as_declared(row: RowEvidence) -> bool:
+    """Whether the models are those that the row means: what they say can be written into it."""
+    declared = (row.row.text("sha256"), row.row.text("int8_sha256"))
+    found = (row.onnx, row.int8)
+    return all(m is None or m.sha256 == d for m, d in zip(found, declared, strict=True))
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:

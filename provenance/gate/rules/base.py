@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from provenance.artifacts.strict_json import Position
 from provenance.attestations import predicates
@@ -25,6 +25,8 @@ from provenance.gate.finding import Finding, Fix, Severity
 from provenance.signing import keyed
 from provenance.signing.keyed import Judgement
 from provenance.signing.trust import Trust
+
+FIX_COMMAND: Final = "provenance check --fix"
 
 
 class Phase(enum.Enum):
@@ -186,7 +188,12 @@ class Rule(ABC):
         ensemble: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding of this rule, at `path`, the file that has to be edited."""
+        """A finding of this rule, at `path`, the file that has to be edited.
+
+        Where there are `fixes`, the help ends with the command that makes them.
+        """
+        if fixes:
+            help = f"{help.removesuffix('.')}: {FIX_COMMAND}"
         return Finding(
             code=self.code,
             slug=self.slug,

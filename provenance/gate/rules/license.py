@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.strict_json import same
-from provenance.gate.finding import Finding
+from provenance.gate.bundle_names import BundleNames
+from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Phase, Rule, differing
 
 if TYPE_CHECKING:
@@ -24,11 +26,16 @@ class _Missing(Rule):
     advice: str
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.row.fields.get(self.field, "") == "":
-                called = case.name_of(self.field)
-                advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
-                yield self.in_row(case, row, None, f"no `{called}`", advice)
+        missing = [r for r in case.evidence.rows if r.row.fields.get(self.field, "") == ""]
+        called = case.name_of(self.field)
+        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
+        for row, fix in zip(missing, fixes, strict=True):
+            yield self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
+
+    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
+        """For each row that lacks the field what adds it, where there is one way to."""
+        return [()] * len(rows)
 
 
 class LicenseMissing(_Missing):
@@ -98,13 +105,19 @@ class BundleFieldMissing(_Missing):
     ```
 
     ## How to fix
-    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`.
+    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`. Where all other rows, and at
+    least two, name their bundles by one pattern, `provenance check --fix` adds it by that pattern.
     """
 
     code = "LIC203"
     slug = "bundle-field-missing"
     field = "sigstore_bundle"
     advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
+
+    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
+        names = BundleNames.of(registry) if rows else None
+        edits = [names.edit(registry, row) if names else None for row in rows]
+        return [(Fix(registry.path, e),) if e else () for e in edits]
 
 
 class NotSpdx(Rule):
