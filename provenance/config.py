@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
@@ -70,6 +70,7 @@ class Config:
         registry: The registry, relative to `root`.
         fields: What the registry calls its rows and their fields.
         baseline: What `check` compares the registry with, as `--baseline` takes it.
+        repository: OWNER/REPO of the repository that this is, None where git says it.
         trusted_keys: Paths of public keys, relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -86,6 +87,7 @@ class Config:
     key_folder: Path
     fields: FieldNames = field(default_factory=FieldNames)
     baseline: str | None = None
+    repository: str | None = None
 
     @property
     def in_tree(self) -> bool:
@@ -201,7 +203,7 @@ def _read(path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    _known(table, {"registry", "baseline", "fields", "trust", "deferral"}, path, "")
+    _known(table, {"registry", "repository", "baseline", "fields", "trust", "deferral"}, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -227,7 +229,18 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         key_folder=key_folder,
         fields=_fields(table, path),
         baseline=_text(table, "baseline", path) or None,
+        repository=_repository(table, path),
     )
+
+
+def _repository(table: Mapping[str, Any], path: str) -> str | None:
+    name = _text(table, "repository", path)
+    if name and repository.NAME.fullmatch(name) is None:
+        raise InputError(
+            f"{path}: `repository` {name!r} is not OWNER/REPO",
+            help='For example: repository = "lusoris/vmaf"',
+        )
+    return name or None
 
 
 def _fields(table: Mapping[str, Any], path: str) -> FieldNames:

@@ -37,7 +37,12 @@ def examine(
     registry = registries.read(tree, config.registry, config.fields)
     known_rows(registry, rows)
     return collect(
-        tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress
+        tree,
+        registry,
+        select=rows or None,
+        with_bundles=with_bundles,
+        progress=progress,
+        repository=config.repository,
     )
 
 
