@@ -16,6 +16,7 @@ HEAVY = {
     "jsonschema",
     "google.protobuf",
     "license_expression",
+    "identify",
     "securesystemslib",
     "sigstore",
     "sigstore_models",

@@ -12,7 +12,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
-from provenance.gate.rules.sidecars.current import ClaimRule, shown
+from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
 
 _SIDES: Final = ("input", "output")
 
@@ -211,7 +211,7 @@ def _wrong_claims(
             claims = [(f"{field}.{n[:60]}", (field, n), [by_name.get(n)], c) for n, c in each]
         elif isinstance(claim, list) and claim and all(map(is_one, claim)):
             if len(claim) != len(in_order):
-                says = f"`{field}` has {len(claim)} entries"
+                says = f"`{field}` has {entries(claim)}"
                 yield (field,), f"{says}; {name} has {_listed(specs) or 'none'}"
                 continue
             places = enumerate(zip(in_order, claim, strict=True))

@@ -12,7 +12,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
-from provenance.gate.rules.sidecars.current import ClaimRule, shown
+from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
 from provenance.gate.rules.sidecars.widths import can_be
 
 _KINDS: Final = ("feature", "input")
@@ -52,11 +52,14 @@ class SidecarStatistics(ClaimRule):
         spec = _first_input(model, sidecar)
         for kind in _KINDS:
             mean, std = f"{kind}_mean", f"{kind}_std"
-            for field in (mean, std):
-                message = self._wrong_entry(sidecar, field, positive=field == std)
-                message = message or self._wrong_length(sidecar, field, spec)
-                if message is None and field == std:
-                    message = self._other_length(sidecar, mean, std)
+            wrong = {
+                field: self._wrong_entry(sidecar, field, positive=field == std)
+                or self._wrong_length(sidecar, field, spec)
+                for field in (mean, std)
+            }
+            if not any(wrong.values()):
+                wrong[std] = self._other_length(sidecar, mean, std)
+            for field, message in wrong.items():
                 if message is not None:
                     yield self._at(row, sidecar, field, message)
             centred = sidecar.value.get(mean) is not None and sidecar.value.get(std) is None
@@ -94,17 +97,17 @@ class SidecarStatistics(ClaimRule):
             if isinstance(features, list):
                 if len(features) == len(value):
                     return None
-                return f"`{field}` has {len(value)} entries, `{order}` {len(features)}"
+                return f"`{field}` has {entries(value)}, `{order}` {len(features)}"
         if spec is None or can_be(len(value), spec):
             return None
-        return f"`{field}` has {len(value)} entries; the model has {spec}"
+        return f"`{field}` has {entries(value)}; the model has {spec}"
 
     @staticmethod
     def _other_length(sidecar: Sidecar, mean: str, std: str) -> str | None:
         means, stds = sidecar.value.get(mean), sidecar.value.get(std)
         if not isinstance(means, list) or not isinstance(stds, list) or len(means) == len(stds):
             return None
-        return f"`{std}` has {len(stds)} entries, `{mean}` {len(means)}"
+        return f"`{std}` has {entries(stds)}, `{mean}` {len(means)}"
 
 
 class SidecarEntryTwice(ClaimRule):
