@@ -44,7 +44,7 @@ def image(*shape: int | str) -> bytes:
         ({"input_names": ["features"]}, ["SID410"]),
         ({"input_names": ["codec", "features"]}, ["SID410"]),
         ({"input_names": ["features", "codec", "x"]}, ["SID410"]),
-        ({"input_names": ["features", "features"]}, ["SID410", "SID416"]),
+        ({"input_names": ["features", "features"]}, ["SID410"]),
         ({"input_names": []}, []),
         ({"input_names": {"features": "f"}}, []),
         ({"output_name": "score"}, []),
@@ -119,7 +119,11 @@ def image(*shape: int | str) -> bytes:
         ({"input_mean": [[0.5]], "input_std": [[0.5]]}, []),
         ({"feature_order": list("abcdef"), "input_mean": SIX, "input_std": SIX}, []),
         ({"features": list("abcdef"), "input_mean": SIX, "input_std": SIX[1:]}, ["SID414"]),
+        ({"feature_order": list("abcdefg"), "input_mean": SIX, "input_std": SIX}, ["SID403"]),
+        ({"feature_order": list("ab"), "input_mean": [0, 0], "input_std": [1, 1]}, ["SID403"]),
+        ({"feature_order": list("ab"), "input_mean": [0], "input_std": SIX}, ["SID403", "SID414"]),
         # names that stand twice
+        ({"feature_order": list("abcdefa")}, ["SID403"]),
         ({"feature_order": list("abcdea")}, ["SID416"]),
         ({"encoder_vocab": ["a", "b", "a", 7]}, ["SID416"]),
         # of no model

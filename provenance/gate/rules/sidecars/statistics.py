@@ -13,13 +13,10 @@ from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
-from provenance.gate.rules.sidecars.widths import can_be
+from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
 
 _KINDS: Final = ("feature", "input")
-_LISTS: Final = (
-    *("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout"),
-    *("input_names", "output_names"),
-)
+_LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
 
 
 class SidecarStatistics(ClaimRule):
@@ -75,16 +72,18 @@ class SidecarStatistics(ClaimRule):
     def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
         """What is wrong with the first entry that is no number, or no deviation."""
         value = sidecar.value.get(field)
-        one = not isinstance(value, list)
-        entries: list[Any] = value if isinstance(value, list) else [value]
-        for index, entry in enumerate(entries):
-            where = f"`{field}`" if one else f"`{field}[{index}]`{_feature(sidecar, index)}"
-            if isinstance(entry, list | dict) or (one and entry is None):
+        found: list[Any] = value if isinstance(value, list) else [value]
+        for index, entry in enumerate(found):
+            if isinstance(entry, list | dict) or (entry is None and found is not value):
                 return None  # of another form than a list of numbers
-            if isinstance(entry, bool) or not isinstance(entry, int | float):
-                return f"{where} is {shown(entry)}, not a number"
-            if positive and entry <= 0:
+            is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
+            if is_number and (entry > 0 or not positive):
+                continue
+            at = f"[{index}]" if found is value else ""
+            where = f"`{field}{at}`{_feature(sidecar, index) if at else ''}"
+            if is_number:
                 return f"{where} is {entry}; a standard deviation is above 0"
+            return f"{where} is {shown(entry)}, not a number"
         return None
 
     @staticmethod
@@ -92,15 +91,17 @@ class SidecarStatistics(ClaimRule):
         value = sidecar.value.get(field)
         if not isinstance(value, list) or any(isinstance(e, list) for e in value):
             return None
+        # What fits the model or the order of features is right: SID403 compares these two.
+        decides = spec is not None and not can_be(NO_WIDTH, spec)
+        if spec is not None and decides and can_be(len(value), spec):
+            return None
         for order in ("feature_order", "features"):
             features = sidecar.value.get(order)
             if isinstance(features, list):
                 if len(features) == len(value):
                     return None
                 return f"`{field}` has {entries(value)}, `{order}` {len(features)}"
-        if spec is None or can_be(len(value), spec):
-            return None
-        return f"`{field}` has {entries(value)}; the model has {spec}"
+        return f"`{field}` has {entries(value)}; the model has {spec}" if decides else None
 
     @staticmethod
     def _other_length(sidecar: Sidecar, mean: str, std: str) -> str | None:
@@ -114,8 +115,8 @@ class SidecarEntryTwice(ClaimRule):
     """A list of names in the sidecar holds a name twice.
 
     ## What it does
-    Looks for repeated names in `feature_order`, `features`, `encoder_vocab`, `codec_vocab`,
-    `codec_block_layout`, `input_names` and `output_names`.
+    Looks for repeated names in `feature_order`, `features`, `encoder_vocab`, `codec_vocab` and
+    `codec_block_layout`. Where the list has another length than the model's input, SID403 says so.
 
     ## Why it matters
     Each name has one place in the model's input. With two, the consumer fills one of them, and the
@@ -135,11 +136,12 @@ class SidecarEntryTwice(ClaimRule):
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
+        told = {member[0] for member, _ in refuted_widths(model, sidecar)}
         for field in _LISTS:
             value = sidecar.value.get(field)
             names = [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
-            again = [name for name, count in Counter(names).items() if count > 1]
-            if again:
+            if field not in told and len(set(names)) < len(names):
+                again = [name for name, count in Counter(names).items() if count > 1]
                 yield self.at(
                     row,
                     sidecar,

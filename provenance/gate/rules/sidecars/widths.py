@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.sidecars.current import ClaimRule
+
+NO_WIDTH: Final = 0
+"""What only an input whose size is not fixed can be."""
 
 
 class SidecarWidth(ClaimRule):
@@ -42,38 +47,37 @@ class SidecarWidth(ClaimRule):
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        for claim, spec in wrong_widths(model.facts, sidecar):
-            member = ".".join(map(str, claim.member))
-            yield self.at(
-                row,
-                sidecar,
-                claim.member,
-                f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
-                f"{model.name} has {spec}",
-                "Export model and sidecar together, at one vocabulary.",
-            )
-        yield from self._layout(row, sidecar)
+        for member, message in refuted_widths(model, sidecar):
+            help = "Export model and sidecar together, at one vocabulary."
+            yield self.at(row, sidecar, member, message, help)
 
-    def _layout(self, row: RowEvidence, sidecar: Sidecar) -> Iterator[Finding]:
-        encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
-        if encoders is None:
-            return
-        for field in ("encoder_vocab", "codec_vocab"):
-            vocabulary = sidecar.get(field)
-            if not isinstance(vocabulary, list):
-                continue
-            # The layout names encoders; a codec may be called otherwise, or be with its norms.
-            as_long = len(vocabulary) in (len(encoders), len(layout))
-            if list(encoders) == vocabulary or (field == "codec_vocab" and as_long):
-                continue
-            yield self.at(
-                row,
-                sidecar,
-                (field,),
-                f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
-                f"{len(vocabulary)}" + (", in another order" if as_long else ""),
-                "Export the sidecar again: both come from one vocabulary.",
-            )
+
+def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
+    """The members that declare another width than the model or the layout has, each with why."""
+    for claim, spec in wrong_widths(model.facts, sidecar):
+        member = ".".join(map(str, claim.member))
+        yield (
+            claim.member,
+            f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
+            f"{model.name} has {spec}",
+        )
+    encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
+    if encoders is None:
+        return
+    for field in ("encoder_vocab", "codec_vocab"):
+        vocabulary = sidecar.get(field)
+        if not isinstance(vocabulary, list):
+            continue
+        # The layout names encoders; a codec may be called otherwise, or be with its norms.
+        as_long = len(vocabulary) in (len(encoders), len(layout))
+        if list(encoders) == vocabulary or (field == "codec_vocab" and as_long):
+            continue
+        order = ", in another order" if len(vocabulary) == len(encoders) else ""
+        yield (
+            (field,),
+            f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
+            f"{len(vocabulary)}{order}",
+        )
 
 
 def input_width(spec: TensorSpec | None) -> int | None:
