@@ -65,6 +65,15 @@ def test_what_cannot_be_read_is_compared_with_nothing(repository: Repository) ->
     assert {f.code for f in repository.save().check().failing} == {"ART303", "REG101"}
 
 
+def test_a_production_variant_is_another_file(repository: Repository) -> None:
+    row = repository.add_int8("q", smoke=False)
+    repository.add_sidecar(row)
+    assert codes(repository.save().check()) == []
+    repository.write("q.int8.onnx", repository.path("q.onnx").read_bytes())
+    row["int8_sha256"] = row["sha256"]
+    assert codes(repository.save().check()) == ["ART315"]
+
+
 def test_each_further_row_of_a_file_is_told(repository: Repository) -> None:
     row = repository.add("m")
     for id in ("n", "o"):

@@ -167,6 +167,13 @@ def test_an_input_of_any_size_refutes_no_width(repository: Repository) -> None:
     assert found(repository, image("batch", "any"), **claims, input_std=[1] * 4) == []
 
 
+def test_as_many_means_as_deviations_where_nothing_else_says_how_many(
+    repository: Repository,
+) -> None:
+    content = image("batch", "any")
+    assert found(repository, content, input_mean=[1] * 3, input_std=[1] * 2) == ["SID414"]
+
+
 def test_a_graph_without_shapes_refutes_none(repository: Repository) -> None:
     message = proto()
     for tensor in (*message.graph.input, *message.graph.output):
