@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from provenance.artifacts import limits, paths, toml_text
+from provenance.artifacts import limits, paths, repository, toml_text
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
@@ -74,6 +74,7 @@ class Config:
         fields: What the registry calls its rows and their fields.
         baseline: What `check` compares the registry with, as `--baseline` takes it.
         run: How models are run, where they are.
+        repository: OWNER/REPO of the repository that this is, None where git says it.
         trusted_keys: Paths of public keys, relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -91,6 +92,7 @@ class Config:
     fields: FieldNames = field(default_factory=FieldNames)
     baseline: str | None = None
     run: RunSettings = field(default_factory=RunSettings)
+    repository: str | None = None
 
     @property
     def in_tree(self) -> bool:
@@ -209,7 +211,8 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    _known(table, {"registry", "baseline", "fields", "run", "trust", "deferral"}, path, "")
+    tables = {"registry", "repository", "baseline", "fields", "run", "trust", "deferral"}
+    _known(table, tables, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -236,7 +239,18 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         fields=_fields(table, path),
         baseline=_text(table, "baseline", path) or None,
         run=_run(table, path),
+        repository=_repository(table, path),
     )
+
+
+def _repository(table: Mapping[str, Any], path: str) -> str | None:
+    name = _text(table, "repository", path)
+    if name and repository.NAME.fullmatch(name) is None:
+        raise InputError(
+            f"{path}: `repository` {name!r} is not OWNER/REPO",
+            help='For example: repository = "lusoris/vmaf"',
+        )
+    return name or None
 
 
 def _fields(table: Mapping[str, Any], path: str) -> FieldNames:

@@ -28,6 +28,12 @@ BUNDLE = 16 * MIB
 KEY = 64 * KIB
 """A PEM file with one key."""
 
+LICENSE = 256 * KIB
+"""A license file. The longest license on the SPDX list has 40 KiB."""
+
+GIT_CONFIG = 1 * MIB
+"""`.git/config`: a section a branch."""
+
 ONNX = 2048 * MIB
 """protobuf cannot encode a larger message; larger models keep weights in external data."""
 

@@ -24,6 +24,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
+from provenance.gate.collect_licenses import license_files
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
@@ -47,8 +48,11 @@ def collect(
     select: Iterable[str] | None = None,
     with_bundles: bool = False,
     progress: Progress | None = None,
+    repository: str | None = None,
 ) -> Evidence:
     """Read and hash everything that `read` names, or the rows with the labels in `select`.
+
+    `repository` is the name of the repository that `root` is in, where that is known.
 
     Raises:
         InputError: The registry's folder cannot be listed.
@@ -69,6 +73,8 @@ def collect(
         whole=whole,
         documents=documents,
         strays=tuple(collector.strays(collected)) if whole else (),
+        stray_sidecars=tuple(collector.stray_sidecars) if whole else (),
+        license_files=license_files(root, read, rows, repository),
         unreadable=collector.unreadable,
         stray_bundles=tuple(collector.stray_bundles(collected, summary_at))
         if whole and with_bundles
@@ -127,7 +133,7 @@ class _Collector:
         self._names: dict[int, list[str]] = {}
         self._models: dict[str, ModelEvidence] = {}
         self.unreadable: dict[str, str] = {}
-        self._sidecar_like: list[str] = []
+        self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row]) -> None:
@@ -256,10 +262,10 @@ class _Collector:
             elif ensemble.is_gate_verdict(value):
                 yield ensemble.GateVerdict(path, digest.of_bytes(data), text, value)
             elif is_sidecar(value):
-                self._sidecar_like.append(path)
+                self.stray_sidecars.append(Sidecar(path, digest.of_bytes(data), text, value))
 
     def strays(self, rows: tuple[RowEvidence, ...]) -> Iterator[FileEvidence]:
-        """Model files and sidecars, in the folders of the model files, that nothing names.
+        """Model files, in the folders of the model files, that nothing names.
 
         Only these folders: what else a repository holds is none of the registry's business.
         """
@@ -283,7 +289,7 @@ class _Collector:
             return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
         strays = {p for p in beside if p not in known and claims(p)}
-        for path in sorted(strays | {*self._sidecar_like, *self._nameless}):
+        for path in sorted(strays | {*self._nameless}):
             yield FileEvidence(path, self._registry.name_of(path))
 
     def stray_bundles(self, rows: tuple[RowEvidence, ...], summary: str) -> Iterator[str]:

@@ -89,6 +89,19 @@ class SidecarEvidence(FileEvidence):
 
 
 @dataclass(frozen=True, slots=True)
+class LicenseFile(FileEvidence):
+    """A license file of this repository.
+
+    Attributes:
+        licenses: SPDX expressions of the licenses that it holds; none where that is not known.
+        says_so: Whether the file names them itself. Else they are known by their text.
+    """
+
+    licenses: tuple[str, ...] = ()
+    says_so: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BundleEvidence(FileEvidence):
     """A bundle: its content and, of a DSSE envelope, its statement; or why it has none."""
 
@@ -139,6 +152,8 @@ class Evidence:
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
         strays: Files beside the models that nothing names, by path.
+        stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
+        license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
         ran: Whether the models were run, where they could be.
@@ -150,6 +165,8 @@ class Evidence:
     whole: bool
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
     strays: tuple[FileEvidence, ...] = ()
+    stray_sidecars: tuple[Sidecar, ...] = ()
+    license_files: Mapping[str, LicenseFile] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None

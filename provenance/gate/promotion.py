@@ -18,7 +18,7 @@ from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import short
 from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
-from provenance.gate.rules.sidecars import describes_its_model, pairs
+from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 
 WIDTHS: Final = ("SID403", "ENS507")
 """The rules that compare widths. They judge smoke rows too, and a deferral may cover them."""

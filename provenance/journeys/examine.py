@@ -47,7 +47,12 @@ def examine(
     registry = registries.read(tree, config.registry, config.fields)
     known_rows(registry, rows)
     evidence = collect(
-        tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress
+        tree,
+        registry,
+        select=rows or None,
+        with_bundles=with_bundles,
+        progress=progress,
+        repository=config.repository,
     )
     return run_models(evidence, runtime, config.run, progress) if run else evidence
 

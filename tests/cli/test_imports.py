@@ -18,6 +18,7 @@ HEAVY = {
     "jsonschema",
     "google.protobuf",
     "license_expression",
+    "identify",
     "securesystemslib",
     "sigstore",
     "sigstore_models",

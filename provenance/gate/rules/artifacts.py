@@ -11,6 +11,7 @@ from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules import shared_files
 from provenance.gate.rules.base import Case, Rule, short
 from provenance.gate.rules.registry import outside
 
@@ -248,19 +249,21 @@ class ExternalDataUncovered(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            names = [
-                f.name
+            files = [
+                f
                 for m in row.models
                 for f in m.external
                 if f.name not in row.row.external_data_sha256 and not _unsafe(f)
             ]
-            if names:
+            if files:
+                missing = [f.name for f in files if f.missing]
+                first = f"Put {_names(missing)} back, then: " if missing else ""
                 yield self.in_row(
                     case,
                     row,
                     "sha256",
-                    f"no digest covers the weights in {_names(names)}",
-                    "provenance hash --write --add-external-data",
+                    f"no digest covers the weights in {_names([f.name for f in files])}",
+                    f"{first}provenance hash --write --add-external-data",
                 )
 
 
@@ -411,7 +414,7 @@ class OpsetMismatch(Rule):
             facts = row.onnx.facts if row.onnx else None
             if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
                 continue
-            actual = facts.opsets.get("", facts.opsets.get("ai.onnx"))
+            actual = facts.opset
             place = registry.path_of(row.row, "opset")
             if actual is not None and actual != declared:
                 yield self.in_row(
@@ -430,14 +433,13 @@ class StrayFile(Rule):
 
     ## What it does
     Lists the folders that the models are in (not those below), and takes away what the rows name.
-    What is left counts if it is an `.onnx` or `.ort` file or its data, if it has the name of a
-    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone), or if it
-    is a JSON file that names an `.onnx` file, or an id and a `sha256`. Other files are none of the
-    registry's business.
+    What is left counts if it is an `.onnx` or `.ort` file or its data, or if it has the name of a
+    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone). Sidecars
+    that no row has are for SID415. Other files are none of the registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
-    somebody thought the model uses: weights that were renamed, a sidecar of a former model.
+    somebody thought the model uses: weights that were renamed.
 
     ## Example
     `fr_regressor_v2.onnx.data`, while `fr_regressor_v2.onnx` holds its weights itself.
@@ -561,4 +563,5 @@ RULES: Iterable[type[Rule]] = (
     OpsetMismatch,
     StrayFile,
     ExternalDataUnused,
+    *shared_files.RULES,
 )

@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import Final
 
+from provenance.artifacts import spdx
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
+from provenance.gate.evidence import LicenseFile
 from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules import license_files
 from provenance.gate.rules.base import Case, Phase, Rule, differing
-
-if TYPE_CHECKING:
-    from license_expression import Licensing
-
-_MAX_EXPRESSION: Final = 1000
-"""Characters of a license expression that are parsed."""
 
 
 class _Missing(Rule):
@@ -136,8 +133,10 @@ class NotSpdx(Rule):
     ```
 
     ## How to fix
-    Use the id that the message names if it is the license you mean. If the license is on no list,
-    write `LicenseRef-` before a name of your own and let `license_url` point at its text.
+    Use the id that the message names if it is the license you mean: that of the license file,
+    where `license_url` points at one in this repository, else the one that is spelled most like it.
+    If the license is on no list, write `LicenseRef-` before a name of your own and let
+    `license_url` point at its text.
     """
 
     code = "LIC204"
@@ -145,34 +144,22 @@ class NotSpdx(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        known: dict[str, tuple[str, str] | None] = {}
         for row in case.evidence.rows:
             expression = row.row.text("license")
             if expression is None:
                 continue
-            if expression not in known:
-                known[expression] = self._judge_expression(expression)
-            problem = known[expression]
+            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            problem = self._judge_expression(expression, file)
             if problem is not None:
                 yield self.in_row(case, row, "license", *problem)
 
-    def _judge_expression(self, expression: str) -> tuple[str, str] | None:
-        if len(expression) > _MAX_EXPRESSION:
+    @staticmethod
+    def _judge_expression(expression: str, file: LicenseFile | None) -> tuple[str, str] | None:
+        if len(expression) > spdx.MAX_EXPRESSION:
             return f"it has {len(expression):,} characters", "Write an SPDX expression."
-        if expression in _ids():
-            return None  # a plain id, as nearly all are: building the parser costs 50 ms
-        licensing = _spdx()
         try:
-            unknown: list[str] | None = [
-                key
-                for key in licensing.unknown_license_keys(expression)
-                if not key.startswith(("LicenseRef-", "DocumentRef-", "AdditionRef-"))
-            ]
-        # The parser below license-expression also lets IndexError and AssertionError escape on
-        # nonsense: whatever it cannot parse is not an expression.
-        except Exception:
-            unknown = None
-        if unknown is None or not expression.strip():
+            unknown = spdx.unknown_ids(expression)
+        except spdx.NotAnExpressionError:
             return (
                 f"{expression[:80]!r} is not an SPDX license expression",
                 "Join ids with AND, OR and WITH: https://spdx.org/licenses/",
@@ -180,13 +167,15 @@ class NotSpdx(Rule):
         if not unknown:
             return None
         name = unknown[0]
-        ids = [k for k in licensing.known_symbols if not k.startswith("LicenseRef-")]
-        near = difflib.get_close_matches(name, ids, 1, 0.6)
-        hint = f"the nearest is {near[0]!r}" if near else "none is near"
-        fix = f"Write {near[0]} if that is the license, or" if near else "Write"
+        found = f"{name[:80]!r} is not on the SPDX license list"
+        own = f"LicenseRef-{name[:80]} for a license of your own."
+        if file is not None and len(file.licenses) == 1:
+            (here,) = file.licenses
+            return f"{found}; {license_files.says(file)}", f"Write {here}, or {own}"
+        near = _nearest(name)
         return (
-            f"{name[:80]!r} is not on the SPDX license list; {hint}",
-            f"{fix} LicenseRef-{name[:80]} for a license of your own.",
+            f"{found}; {f'the nearest is {near!r}' if near else 'none is near'}",
+            f"Write {near} if that is the license, or {own}" if near else f"Write {own}",
         )
 
 
@@ -232,21 +221,11 @@ class SignedLicenseDiffers(Rule):
                     )
 
 
-@cache
-def _ids() -> frozenset[str]:
-    """The ids on the SPDX license list; exceptions are no licenses."""
-    from license_expression import get_license_index
-
-    licenses = (entry for entry in get_license_index() if not entry.get("is_exception"))
-    return frozenset(e["spdx_license_key"] for e in licenses if e.get("spdx_license_key"))
-
-
-@cache
-def _spdx() -> Licensing:
-    """A parser of expressions of the ids on the SPDX license list."""
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
+@lru_cache(maxsize=4096)
+def _nearest(name: str) -> str | None:
+    """The id on the list that is spelled most like `name`."""
+    ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
+    return next(iter(difflib.get_close_matches(name, ids, 1, 0.6)), None)
 
 
 LICENSE_FIELDS: Final = ("license", "license_url")
@@ -258,4 +237,5 @@ RULES: Iterable[type[Rule]] = (
     BundleFieldMissing,
     NotSpdx,
     SignedLicenseDiffers,
+    *license_files.RULES,
 )

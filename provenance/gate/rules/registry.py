@@ -56,6 +56,12 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
 }
 """What each of `provenance.artifacts.registry.FIELDS` must be."""
 
+
+def is_malformed(field: str, value: Any) -> bool:
+    """Whether a field of a row has not the type or form that REG101 requires of it."""
+    return field in _FIELDS and not _FIELDS[field][1](value)
+
+
 _SHOWN: Final = 20
 """Entries that are no rows are shown one by one up to this number."""
 
