@@ -19,9 +19,31 @@ from provenance.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A value as it stood in another JSON text: its escapes and number forms are kept."""
+    """A value as it stood in another JSON text: its escapes and number forms are kept.
+
+    `indent` is the white space that its line began with, where it has several lines.
+    """
 
     text: str
+    indent: str = ""
+
+    @classmethod
+    def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
+        """The value at `path` of another text. Raises InputError where there is none."""
+        member = _find(source, path, where)
+        start = member.start if member.key_start is None else member.key_start
+        line = source.text.rfind("\n", 0, start) + 1
+        return cls(source.text[member.start : member.end], _space_at(source.text, line))
+
+    def placed(self, gap: str) -> str:
+        """The text where `gap` sets it off: what follows its first line is indented anew."""
+        newline, found, indent = gap.rpartition("\n")
+        first, *lines = self.text.replace("\r\n", "\n").split("\n")  # no string has a line end
+        if not found:
+            return " ".join((first, *(line.strip(_SPACE) for line in lines)))
+        kept = (line.removeprefix(self.indent) for line in lines)
+        start = ("\r\n" if newline.endswith("\r") else "\n") + indent
+        return start.join((first, *kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +81,15 @@ class InsertItem:
 
 Edit: TypeAlias = Set | Insert | Remove | InsertItem
 
-_Change: TypeAlias = tuple[int, int, str]
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    start: int
+    end: int
+    new: str
+    alone: bool = False  # the first in something empty: no comma, unless another follows
+
+
 _SPACE = " \t\r\n"
 
 
@@ -72,9 +102,14 @@ def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
     text = source.text
     edits = list(edits)
     changes = [_change(source, e, where) for e in edits if not isinstance(e, Remove)]
-    changes.sort(key=lambda c: c[:2])  # stable: what is added at one place keeps its order
-    for start, end, new in reversed(changes):
-        text = text[:start] + new + text[end:]
+    # Stable: what is added at one place keeps its order.
+    changes.sort(key=lambda c: (c.start, c.end))
+    parts, done = [], 0
+    for i, change in enumerate(changes):
+        more = change.alone and i + 1 < len(changes) and changes[i + 1].start == change.start
+        parts += [text[done : change.start], change.new, "," if more else ""]
+        done = change.end
+    text = "".join((*parts, text[done:]))
     for removal in edits:  # one by one: neighbours share a comma
         if isinstance(removal, Remove):
             start, end = _removed(SourceMap(text), removal.path, where)
@@ -86,7 +121,7 @@ def _change(source: SourceMap, edit: Set | Insert | InsertItem, where: str) -> _
     match edit:
         case Set():
             member = _find(source, edit.path, where)
-            return member.start, member.end, _encoded(edit.value, source)
+            return _Change(member.start, member.end, _encoded(edit.value, source))
         case Insert():
             return _insert(source, edit, where)
         case InsertItem():
@@ -99,8 +134,9 @@ def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
     if edit.after is not None:
         neighbour = _find(source, (*parent, edit.after), where, f"to put `{key}` after")
     at, gap = _place(source, tuple(parent), neighbour, where)
-    member = f"{json.dumps(key)}: {_indented(edit.value, gap, len(edit.path), source)}"
-    return at, at, _joined(source, at, gap, member, first=neighbour is None)
+    value = _indented(edit.value, gap, len(edit.path), source)
+    member = f"{_encoded(key, source)}{_colon(source, neighbour)}{value}"
+    return _added(source, at, gap, member, first=neighbour is None)
 
 
 def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
@@ -109,7 +145,7 @@ def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
         neighbour = _find(source, (*edit.path, edit.after), where)
     at, gap = _place(source, edit.path, neighbour, where)
     item = _indented(edit.value, gap, len(edit.path) + 1, source)
-    return at, at, _joined(source, at, gap, item, first=neighbour is None)
+    return _added(source, at, gap, item, first=neighbour is None)
 
 
 def _place(
@@ -118,19 +154,35 @@ def _place(
     """The offset at which something is added, and the white space that sets it off there."""
     if neighbour is not None:
         start = neighbour.start if neighbour.key_start is None else neighbour.key_start
-        before = source.text[:start]
-        return neighbour.end, before[len(before.rstrip(_SPACE)) :]
-    outer = _find(source, parent, where)
-    inside = source.text[outer.start + 1 : outer.end - 1]
-    return outer.start + 1, inside[: len(inside) - len(inside.lstrip(_SPACE))]
+        before = start
+        while source.text[before - 1] in _SPACE:  # an outer bracket stands before it
+            before -= 1
+        return neighbour.end, source.text[before:start]
+    inside = _find(source, parent, where).start + 1
+    return inside, _space_at(source.text, inside)
 
 
-def _joined(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> str:
+def _space_at(text: str, at: int) -> str:
+    """The white space that begins at an offset."""
+    end = at
+    while text[end] in _SPACE:  # a bracket ends every text that is edited
+        end += 1
+    return text[at:end]
+
+
+def _colon(source: SourceMap, neighbour: Member | None) -> str:
+    """What stands between a key and its value, as the neighbour has it."""
+    if neighbour is None or neighbour.key_start is None:
+        return ": "
+    return source.text[neighbour.key_start : neighbour.start].rpartition('"')[2]
+
+
+def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _Change:
     """What is added, with its comma."""
     if not first:
-        return f",{gap}{new}"
-    alone = source.text[at:].lstrip(_SPACE)[:1] in ("}", "]")
-    return f"{gap}{new}" if alone else f"{gap}{new},"
+        return _Change(at, at, f",{gap}{new}")
+    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
+    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
 def _removed(source: SourceMap, path: JsonPath, where: str) -> tuple[int, int]:
@@ -163,6 +215,8 @@ def _encoded(value: Any, source: SourceMap) -> str:
 
 def _indented(value: Any, gap: str, depth: int, source: SourceMap) -> str:
     """A value with a line for each of its members, where the file is written so."""
+    if isinstance(value, Raw):
+        return value.placed(gap)
     if not isinstance(value, dict) or not value or "\n" not in gap:
         return _encoded(value, source)
     indent = gap.rpartition("\n")[2]

@@ -157,6 +157,70 @@ def test_an_item_is_added_as_the_others_are_laid_out(
         assert result == json.dumps({"models": expected}, indent=indent)
 
 
+def test_several_items_are_added_to_an_empty_list_in_their_order() -> None:
+    items = [InsertItem(("models",), {"id": id}, after=None) for id in "abc"]
+    assert json.loads(edited('{"models": [ ]}', *items)) == {
+        "models": [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+    }
+
+
+def test_several_members_become_the_first_in_their_order() -> None:
+    members = [Insert(("m", key), 0, after=None) for key in "ab"]
+    assert edited('{"m": {\n  "z": 1\n}}', *members) == (
+        '{"m": {\n  "a": 0,\n  "b": 0,\n  "z": 1\n}}'
+    )
+
+
+def raw(value: object, indent: Any, *path: str | int) -> Raw:
+    return Raw.of(SourceMap(json.dumps(value, indent=indent)), path, "old.json")
+
+
+@given(st.dictionaries(names, values, max_size=3), layouts, st.sampled_from(["\n", "\r\n"]))
+def test_a_value_of_another_text_is_laid_out_as_it_was(
+    row: dict[str, Any], layout: Any, newline: str
+) -> None:
+    assume("id" not in row)
+    before = {"models": [{"id": "m"}]}
+    whole = {"models": [{"id": "m"}, row], "x": row}
+    text = json.dumps(before, indent=layout).replace("\n", newline)
+    result = edited(
+        text,
+        InsertItem(("models",), raw(whole, layout, "models", 1), after=0),
+        Insert(("x",), raw(whole, layout, "x"), after="models"),
+    )
+    assert parse(result) == whole
+    if layout is not None:
+        assert result == json.dumps(whole, indent=layout).replace("\n", newline)
+
+
+def test_a_value_of_another_text_is_indented_as_its_new_neighbours_are() -> None:
+    value = raw({"deep": {"models": {"x": {"a": 1}}}}, 2, "deep", "models", "x")
+    assert edited('{\n\t"id": 1\n}', Insert(("x",), value, after="id")) == (
+        '{\n\t"id": 1,\n\t"x": {\n\t  "a": 1\n\t}\n}'
+    )
+    assert edited('{"z": 0, "id": 1}', Insert(("x",), value, after="id")) == (
+        '{"z": 0, "id": 1, "x": { "a": 1 }}'
+    )
+
+
+def test_a_value_of_another_text_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"old\.json: there is no `x`"):
+        raw({}, 2, "x")
+
+
+@pytest.mark.parametrize("colon", [":", " : ", ":\t"])
+def test_a_member_is_set_off_from_its_key_as_its_neighbour_is(colon: str) -> None:
+    text = f'{{"k": {{"a"{colon}"x"}}}}'
+    assert edited(text, Insert(("k", "b"), "y", after="a")) == (
+        f'{{"k": {{"a"{colon}"x","b"{colon}"y"}}}}'
+    )
+
+
+def test_a_key_is_written_with_the_escapes_of_the_file() -> None:
+    assert edited('{"é": 1}', Insert(("ü",), 2, after="é")) == '{"é": 1,"ü": 2}'
+    assert edited('{"e": 1}', Insert(("ü",), 2, after="e")) == '{"e": 1,"\\u00fc": 2}'
+
+
 def test_an_item_is_added_to_an_empty_list() -> None:
     assert edited('{"models": []}', InsertItem(("models",), {"id": "a"}, after=None)) == (
         '{"models": [{"id": "a"}]}'
