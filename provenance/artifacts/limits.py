@@ -43,5 +43,8 @@ EXTERNAL_FILES = 10_000
 FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
 
+GIT_TREE = 32 * MIB
+"""One folder of a commit, as git lists it: about 500,000 files."""
+
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""
