@@ -2,7 +2,7 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `verify`, `verify_file`, `sign`, `attest`, `release`,
-`hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
+`hash_models`, `restore`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
 `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
 imported when it is first used: importing `provenance` costs nothing.
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.journeys.check import check
     from provenance.journeys.hashing import Hashes, hash_models
+    from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
     from provenance.signing.keyed import open_signer
@@ -38,6 +39,9 @@ _WHERE = {
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
     "hash_models": ("provenance.journeys.hashing", "hash_models"),
+    "restore": ("provenance.journeys.restore", "restore"),
+    "Restoration": ("provenance.journeys.restore", "Restoration"),
+    "Restored": ("provenance.journeys.restore", "Restored"),
     "Hashes": ("provenance.journeys.hashing", "Hashes"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
@@ -64,6 +68,8 @@ __all__ = [
     "InputError",
     "ProvenanceError",
     "Report",
+    "Restoration",
+    "Restored",
     "Severity",
     "Trust",
     "TrustedKey",
@@ -77,6 +83,7 @@ __all__ = [
     "load_config",
     "open_signer",
     "release",
+    "restore",
     "sign",
     "trust_from_file",
     "trust_from_keys",

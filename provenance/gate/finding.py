@@ -127,7 +127,10 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded. `trust` is None where no signature was judged."""
+    """Everything a run concluded.
+
+    `trust` is None where no signature was judged, `baseline` where nothing was compared with.
+    """
 
     registry: str
     rows: tuple[RowResult, ...]
@@ -136,6 +139,7 @@ class Report:
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    baseline: str | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provenance.artifacts import json_edit, writing
+from provenance.artifacts import json_edit, text_diff, writing
 from provenance.artifacts.json_edit import Edit, Insert, Set
 from provenance.config import Config
 from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
@@ -80,7 +79,7 @@ def hash_models(
     return Hashes(
         registry=config.registry,
         files=tuple(f for row in evidence.rows for f in _files(row)),
-        diff=_diff(config.registry, before, after),
+        diff=text_diff.unified(config.registry, before, after),
         written=write and after != before,
     )
 
@@ -137,13 +136,3 @@ def _file(
         declared=declared if isinstance(declared, str) else None,
         problem=reason,
     )
-
-
-def _diff(path: str, before: str, after: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        f"a/{path}",
-        f"b/{path}",
-    )
-    return "".join(lines)

@@ -47,6 +47,12 @@ class Style:
             break_on_hyphens=False,
         )
 
+    def diff(self, text: str) -> list[str]:
+        """The lines of a difference, what is added apart from what is removed."""
+        paint = {"+": self.good, "-": self.error}
+        lines = (line.expandtabs(4) for line in text.splitlines())
+        return [paint.get(line[:1], self.quiet)(printable(line)) for line in lines]
+
     def _paint(self, text: str, **how: object) -> str:
         return click.style(text, **how) if self.colour else text  # type: ignore[arg-type]
 

@@ -9,8 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts.strict_json import same
-from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, differing
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules.base import Case, Phase, Rule, command, differing, shown
 
 if TYPE_CHECKING:
     from license_expression import Licensing
@@ -26,9 +27,28 @@ class _Missing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             if row.row.fields.get(self.field, "") == "":
-                called = case.name_of(self.field)
-                advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
-                yield self.in_row(case, row, None, f"no `{called}`", advice)
+                yield self._lost(case, row) or self._missing(case, row)
+
+    def _missing(self, case: Case, row: RowEvidence) -> Finding:
+        called = case.name_of(self.field)
+        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        return self.in_row(case, row, None, f"no `{called}`", advice)
+
+    def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
+        """The same where the baseline had it: then it is known what was there."""
+        baseline = case.evidence.baseline
+        former = baseline.former(row) if baseline else None
+        if baseline is None or former is None or not former.row.text(self.field):
+            return None
+        lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
+        return self.in_row(
+            case,
+            row,
+            None,
+            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
+            f"Put it back: {command('restore', row.row.label, '--baseline', baseline.name)}",
+            fixes=(Fix(case.evidence.registry.path, baseline.comparison.field_edit(lost)),),
+        )
 
 
 class LicenseMissing(_Missing):
@@ -47,8 +67,8 @@ class LicenseMissing(_Missing):
     ```
 
     ## How to fix
-    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before, take it from the
-    last release: `git log -p -S'"license"' -- REGISTRY`.
+    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before,
+    `provenance restore ROW --baseline git:origin/main` puts it back.
     """
 
     code = "LIC201"
@@ -217,6 +237,21 @@ class SignedLicenseDiffers(Rule):
                         f"`{case.name_of(field)}` is {is_now}; signed is {was}",
                         "Put the signed value back, or sign again: provenance release",
                     )
+
+
+def same_license(a: str, b: str) -> bool:
+    """Whether two expressions name the same license: in other words, or newly as `LicenseRef-`."""
+    plain = [expression.removeprefix("LicenseRef-").lower() for expression in (a, b)]
+    if plain[0] == plain[1]:
+        return True
+    if max(len(a), len(b)) > _MAX_EXPRESSION:
+        return False
+    licensing = _spdx()
+    try:
+        parsed = [licensing.parse(expression, validate=True) for expression in (a, b)]
+        return bool(licensing.is_equivalent(*parsed))
+    except Exception:  # as above: an expression that cannot be parsed is none
+        return False
 
 
 @cache
