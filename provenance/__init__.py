@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign, attest and verify the models of an ONNX registry.
 
-The public API: the journeys (`check`, `fix`, `promote`, `verify`, `verify_file`, `sign`, `attest`,
-`release`, `hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
-`trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
-imported when it is first used: importing `provenance` costs nothing.
+The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
+`sign`, `attest`, `release`, `hash_models`), what they take (`load_config`, `open_signer`,
+`trust_from_keys`, `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors.
+Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
     from provenance.journeys.promote import Promotion, promote
+    from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
     from provenance.signing.keyed import open_signer
@@ -43,6 +44,9 @@ _WHERE = {
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
     "hash_models": ("provenance.journeys.hashing", "hash_models"),
+    "restore": ("provenance.journeys.restore", "restore"),
+    "Restoration": ("provenance.journeys.restore", "Restoration"),
+    "Restored": ("provenance.journeys.restore", "Restored"),
     "Hashes": ("provenance.journeys.hashing", "Hashes"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
@@ -70,6 +74,8 @@ __all__ = [
     "Promotion",
     "ProvenanceError",
     "Report",
+    "Restoration",
+    "Restored",
     "Severity",
     "Trust",
     "TrustedKey",
@@ -85,6 +91,7 @@ __all__ = [
     "open_signer",
     "promote",
     "release",
+    "restore",
     "sign",
     "trust_from_file",
     "trust_from_keys",

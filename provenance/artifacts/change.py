@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from provenance.artifacts import digest, writing
+from provenance.artifacts import digest, text_diff, writing
 from provenance.artifacts.paths import Tree
-
-_NO_NEWLINE = "\\ No newline at end of file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +21,7 @@ class Change:
     @property
     def diff(self) -> str:
         """The difference as `git diff` and `patch` read it; empty where there is none."""
-        return "".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        before, after = _lines(self.before), _lines(self.after)
-        for line in difflib.unified_diff(before, after, f"a/{self.path}", f"b/{self.path}"):
-            yield line if line.endswith("\n") else f"{line}\n{_NO_NEWLINE}\n"
+        return text_diff.unified(self.path, self.before, self.after)
 
 
 def write(tree: Tree, changes: Iterable[Change]) -> None:
@@ -46,9 +38,3 @@ def write(tree: Tree, changes: Iterable[Change]) -> None:
             for c in real
         },
     )
-
-
-def _lines(text: str) -> list[str]:
-    """Lines with their ends. JSON may hold other line separators; editors and `patch` know none."""
-    lines = text.split("\n")
-    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -21,11 +21,13 @@ from provenance.errors import InputError
 class Raw:
     """A value as it stood in another JSON text: its escapes and number forms are kept.
 
-    `indent` is the white space that its line began with, where it has several lines.
+    `indent` is the white space that its line began with, where it has several lines; `key` is the
+    key of a member, as it was written.
     """
 
     text: str
     indent: str = ""
+    key: str | None = None
 
     @classmethod
     def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
@@ -33,7 +35,11 @@ class Raw:
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
         line = source.text.rfind("\n", 0, start) + 1
-        return cls(source.text[member.start : member.end], _space_at(source.text, line))
+        key = None
+        if member.key_start is not None:
+            end = source.text.rindex('"', start, member.start) + 1
+            key = source.text[start:end]
+        return cls(source.text[member.start : member.end], _space_at(source.text, line), key)
 
     def placed(self, gap: str) -> str:
         """The text where `gap` sets it off: what follows its first line is indented anew."""
@@ -172,7 +178,8 @@ def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
         neighbour = _find(source, (*parent, edit.after), where, f"to put `{key}` after")
     at, gap = _place(source, tuple(parent), neighbour, where)
     value = _indented(edit.value, gap, len(edit.path), source)
-    member = f"{_encoded(key, source)}{_colon(source, neighbour)}{value}"
+    written = edit.value.key if isinstance(edit.value, Raw) else None
+    member = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{value}"
     return _added(source, at, gap, member, first=neighbour is None)
 
 

@@ -55,5 +55,8 @@ WORKFLOW = 256 * KIB
 WORKFLOWS = 2 * MIB
 """All workflows of a repository that are looked into."""
 
+GIT_TREE = 32 * MIB
+"""One folder of a commit, as git lists it: about 500,000 files."""
+
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""

@@ -153,6 +153,11 @@ class Sidecar(Document):
         return tuple(m.group(1) for m in matches if m is not None)
 
 
+def sidecar_of(model: str) -> str:
+    """The name of the sidecar of the model with this name."""
+    return f"{model.removesuffix('.onnx')}.json"
+
+
 def is_sidecar(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object speaks of a model, whatever its name: of its file, digest or inputs."""
     onnx = value.get("onnx")

@@ -90,6 +90,17 @@ def ids_in(expression: str) -> frozenset[str]:
     return frozenset().union(*(alternatives(expression) or ()))
 
 
+def equivalent(a: str, b: str) -> bool:
+    """Whether two expressions say the same in other words: order, brackets, case."""
+    if max(len(a), len(b)) > MAX_EXPRESSION:
+        return False
+    try:
+        parsed = [licensing().parse(expression, validate=True) for expression in (a, b)]
+        return bool(licensing().is_equivalent(*parsed))
+    except Exception:  # as above: what cannot be parsed is no expression
+        return False
+
+
 def _alternatives(node: Any) -> Alternatives | None:
     operator = getattr(node, "operator", "").strip()
     if not operator:

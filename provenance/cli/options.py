@@ -20,6 +20,11 @@ from provenance.output.text import Style
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
+BASELINE = click.option(
+    "--baseline",
+    metavar="SPEC",
+    help="Compare with the registry as it was: git:REF, a folder, a registry file, or none.",
+)
 RUN = click.option(
     "--run", is_flag=True, help="Also load and run every model, each in a process with limits."
 )
@@ -54,6 +59,12 @@ class Session:
         if uri is None or not uri.startswith("file:"):
             return uri
         return f"file:{self.path(uri.removeprefix('file:'))}"
+
+    def baseline(self, given: str | None) -> str | None:
+        """A baseline as the user gave it, a path in it relative to DIR as all paths are."""
+        if given is None or given == "none" or given.startswith("git:"):
+            return given
+        return str(self.path(given))
 
     def load(self) -> Any:
         """The configuration. Raises InputError."""

@@ -18,7 +18,7 @@ from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, rea
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
-from provenance.artifacts.sidecar import Sidecar, is_sidecar
+from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
@@ -189,7 +189,7 @@ class _Collector:
         if not names:
             return RowEvidence(row, bundle=bundle)
         onnx, *int8 = names
-        sidecar = self._sidecar(_sidecar_of(onnx))
+        sidecar = self._sidecar(sidecar_of(onnx))
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
         manifest = documents.manifest_of(onnx, named)
         evidence = RowEvidence(
@@ -197,7 +197,7 @@ class _Collector:
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=sidecar,
-            int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
+            int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
             manifest=manifest,
             verdict=documents.verdict_on(manifest.id) if manifest else None,
@@ -243,7 +243,7 @@ class _Collector:
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""
         named = {
-            self._path(_sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
+            self._path(sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
         }
         for path in self._names_in(self._registry.folder):
             if not path.endswith(".json") or path in named or path == self._registry.path:
@@ -257,10 +257,9 @@ class _Collector:
                     self._nameless.append(path)
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
                 continue
-            if ensemble.is_manifest(value):
-                yield ensemble.Manifest(path, digest.of_bytes(data), text, value)
-            elif ensemble.is_gate_verdict(value):
-                yield ensemble.GateVerdict(path, digest.of_bytes(data), text, value)
+            document = ensemble.document(path, digest.of_bytes(data), text, value)
+            if document is not None:
+                yield document
             elif is_sidecar(value):
                 self.stray_sidecars.append(Sidecar(path, digest.of_bytes(data), text, value))
 
@@ -409,10 +408,6 @@ def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
         return paths.join(folder, location) if plain else location
 
     return [(name(r.location), r) for r in model.facts.external]
-
-
-def _sidecar_of(model: str) -> str:
-    return f"{model.removesuffix('.onnx')}.json"
 
 
 def _unreadable(path: str, e: OSError) -> FileError:

@@ -18,6 +18,7 @@ from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
+from provenance.gate.comparison import Comparison
 from provenance.gate.ensemble import Ensemble, join
 from provenance.runtime.run import Run
 
@@ -142,6 +143,49 @@ class RowEvidence:
         return self.manifest is not None or says_so
 
 
+@dataclass(frozen=True, slots=True)
+class FormerRow:
+    """A row as it was at the baseline, and what is known of the files that lay beside it then.
+
+    Digests are SHA-256, and None where there was no such file, where it is not known, or where no
+    rule asks: a sidecar is looked at where its model has changed or it is gone, a bundle where a
+    model has changed.
+
+    Attributes:
+        sidecar, int8_sidecar, bundle: What they were at the baseline.
+        bundle_now: What lies at the bundle's present path.
+    """
+
+    row: Row
+    sidecar: str | None = None
+    int8_sidecar: str | None = None
+    bundle: str | None = None
+    bundle_now: str | None = None
+
+
+@dataclass(frozen=True)
+class BaselineEvidence:
+    """The registry as it was, which the present one is compared with.
+
+    Attributes:
+        name: The baseline as the user named it.
+        label: The same, with the commit that it was.
+        comparison: What the two registries differ in.
+        rows: By its place in the registry, what each selected row was at the baseline.
+        documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
+    """
+
+    name: str
+    label: str
+    comparison: Comparison
+    rows: Mapping[int, FormerRow]
+    documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+
+    def former(self, row: RowEvidence) -> FormerRow | None:
+        """What a row was at the baseline; None where it is new."""
+        return self.rows.get(row.row.index)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything about a registry.
@@ -157,6 +201,7 @@ class Evidence:
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
         ran: Whether the models were run, where they could be.
+        baseline: The registry as it was, None where the run compares with nothing.
     """
 
     root: Tree
@@ -171,6 +216,7 @@ class Evidence:
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
     ran: bool = False
+    baseline: BaselineEvidence | None = None
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:

@@ -127,8 +127,9 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded. `trust` is None where no signature was judged.
+    """Everything a run concluded.
 
+    `trust` is None where no signature was judged, `baseline` where nothing was compared with.
     `fixed` are the findings that `check --fix` made go away, `diff` is how.
     """
 
@@ -141,6 +142,7 @@ class Report:
     notes: tuple[str, ...] = ()
     fixed: tuple[Finding, ...] = ()
     diff: str = ""
+    baseline: str | None = None
 
     @property
     def verdict(self) -> Verdict:

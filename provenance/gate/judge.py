@@ -41,7 +41,9 @@ def judge(
     today: datetime.date,
     progress: Progress | None = None,
 ) -> Report:
-    """Everything the rules conclude. Without `trust` no signature is judged.
+    """Everything the rules conclude.
+
+    Without `trust` no signature is judged, without a baseline not what became of the rows since.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -53,7 +55,11 @@ def judge(
                 f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
-    unseen = {Phase.SIGNATURES: trust is None, Phase.RUNTIME: not evidence.ran}
+    unseen = {
+        Phase.SIGNATURES: trust is None,
+        Phase.RUNTIME: not evidence.ran,
+        Phase.BASELINE: evidence.baseline is None,
+    }
     phases = [p for p in Phase if not unseen.get(p, False)]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     declared = Deferrals(config.deferrals)
@@ -79,6 +85,7 @@ def judge(
         findings=findings,
         trust=trust_result(trust),
         notes=_notes(evidence),
+        baseline=evidence.baseline.label if evidence.baseline else None,
     )
 
 

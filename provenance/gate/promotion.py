@@ -16,7 +16,7 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import short
+from provenance.gate.rules.base import short, shown
 from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 
@@ -186,7 +186,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
         return
     if verdict.verdict != "PROMOTE":
         yield Obstacle(
-            f"the verdict in {verdict.path} is {_shown(verdict.verdict)}, not PROMOTE",
+            f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
             "Train again until the gate says PROMOTE.",
             verdict.path,
             ("ENS513",),
@@ -209,7 +209,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     word = gate.get("verdict", "PROMOTE" if gate.get("passed") is True else None)
     if word != "PROMOTE":
         yield Obstacle(
-            f"the gate in its sidecar {sidecar.path} says {_shown(word)}, not PROMOTE",
+            f"the gate in its sidecar {sidecar.path} says {shown(word)}, not PROMOTE",
             "Train again until the gate says PROMOTE.",
             sidecar.path,
         )
@@ -229,8 +229,3 @@ _WRONG: Final = ("ENS511",)
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"

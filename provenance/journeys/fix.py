@@ -20,7 +20,7 @@ from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
 from provenance.gate.progress import Progress
-from provenance.journeys.check import today_utc
+from provenance.journeys.check import baseline_of, today_utc
 from provenance.journeys.examine import examine
 
 
@@ -28,6 +28,7 @@ def fix(
     config: Config,
     *,
     rows: Sequence[str] = (),
+    baseline: str | None = None,
     run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
@@ -41,13 +42,14 @@ def fix(
         InputError: The registry or the configuration cannot be read, or a file not be written.
     """
     today = today or today_utc()
-    evidence = examine(config, rows=rows, run=run, progress=progress)
+    name = baseline_of(config, baseline)
+    evidence = examine(config, rows=rows, baseline=name, run=run, progress=progress)
     report = judge(evidence, config, trust=None, today=today, progress=progress)
     repair = plan(evidence, report.findings)
     if not repair.changes:
         return replace(report, notes=(*report.notes, *repair.notes))
     change.write(evidence.root, repair.changes)
-    evidence = examine(config, rows=rows, run=run, progress=progress)
+    evidence = examine(config, rows=rows, baseline=name, run=run, progress=progress)
     left = judge(evidence, config, trust=None, today=today, progress=progress)
     return replace(
         left,

@@ -12,7 +12,7 @@ def lines(diff: str, style: Style) -> list[str]:
 
 
 def _line(line: str, style: Style) -> str:
-    text = printable(line.removesuffix("\r"))
+    text = printable(line.removesuffix("\r").expandtabs(4))
     if line.startswith("+"):
         return style.good(text)
     return style.error(text) if line.startswith("-") else style.quiet(text)

@@ -41,7 +41,8 @@ def render(report: Report, style: Style, *, verbose: bool = False) -> str:
 def _heading(report: Report, style: Style) -> str:
     files = sum(len(r.model_files) for r in report.rows)
     line = f"{report.registry}: {count(len(report.rows), 'row')}, {count(files, 'model file')}"
-    return style.strong(printable(line)) + "\n"
+    against = "" if report.baseline is None else f", compared with {report.baseline}"
+    return style.strong(printable(line)) + style.quiet(printable(against)) + "\n"
 
 
 def _by_rule(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
@@ -164,7 +165,8 @@ def _outcome(report: Report, style: Style) -> str:
     if report.fixed:
         codes = ", ".join(sorted({f.code for f in report.fixed}))
         lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
-    failed_rows = {f.row for f in report.failing if f.row is not None}
+    # A row that is gone since the baseline is none of those that are here.
+    failed_rows = {f.row for f in report.failing} & {r.id for r in report.rows}
     errors = sum(1 for f in report.failing if f.severity is Severity.ERROR)
     extras = []
     if report.warnings:

@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.gate.finding import Finding, Report, RowResult
 from provenance.journeys.hashing import Hashes
+from provenance.journeys.restore import Restoration
 
 
 def render(value: dict[str, Any]) -> str:
@@ -22,6 +23,7 @@ def report(result: Report) -> dict[str, Any]:
         "version": 1,
         "verdict": result.verdict.value,
         "registry": result.registry,
+        "baseline": result.baseline,
         "rows": [_row(r) for r in result.rows],
         "findings": [_finding(f) for f in result.findings],
         "trust": None
@@ -58,6 +60,20 @@ def hashes(result: Hashes) -> dict[str, Any]:
             }
             for f in result.files
         ],
+    }
+
+
+def restoration(result: Restoration) -> dict[str, Any]:
+    """What was lost since a baseline and put back, version 1."""
+    return {
+        "version": 1,
+        "verdict": result.verdict.value,
+        "registry": result.registry,
+        "baseline": result.baseline,
+        "written": result.written,
+        "diff": result.diff,
+        "lost": [{"row": r.row, "field": r.field, "refused": r.refused} for r in result.lost],
+        "declared": list(result.declared),
     }
 
 

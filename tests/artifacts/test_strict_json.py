@@ -80,6 +80,13 @@ def test_every_position_is_that_of_the_values_own_text(
     assert source.duplicates == ()
 
 
+def test_what_follows_a_value_that_is_too_deep_keeps_its_place() -> None:
+    encoded = '{"models": [{"id": 0, "own": {"a": {"b": {}}}}, {"id": 1}]}'
+    member = SourceMap(encoded).find(("models", 1, "id"))
+    assert member is not None
+    assert encoded[member.start : member.end] == "1"
+
+
 @given(st.text(max_size=60))
 def test_what_is_not_json_is_a_json_error_and_nothing_else(hostile: str) -> None:
     try:

@@ -26,7 +26,7 @@ def test_every_rule_has_a_page_of_one_form(rule: Any) -> None:
 def test_codes_and_slugs_are_unique_and_well_formed() -> None:
     assert len(BY_CODE) == len(CATALOGUE) == len({r.slug for r in CATALOGUE})
     for rule in CATALOGUE:
-        assert re.fullmatch(r"(RUN0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|DEF9)\d\d", rule.code)
+        assert re.fullmatch(r"(RUN0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|BAS8|DEF9)\d\d", rule.code)
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.slug)
 
 
@@ -35,8 +35,10 @@ def test_rules_about_signatures_and_deferrals_cannot_be_deferred(family: str) ->
     assert not any(r.deferrable for r in CATALOGUE if r.code.startswith(family))
 
 
-@pytest.mark.parametrize("code", ["ART302", "ART306", "LIC201", "LIC202", "LIC203", "SID404"])
-def test_rules_about_digests_and_lost_licenses_cannot_be_deferred(code: str) -> None:
+@pytest.mark.parametrize(
+    "code", ["ART302", "ART306", "LIC201", "LIC202", "LIC203", "SID404", "BAS803", "BAS804"]
+)
+def test_rules_about_digests_lost_licenses_and_promotions_cannot_be_deferred(code: str) -> None:
     assert not BY_CODE[code].deferrable
 
 

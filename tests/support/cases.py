@@ -7,6 +7,7 @@ new one. `case.toml`:
     about = "what it shows, and why that matters"
     command = ["check"]           # {key}, {pub}, {tree}, {outside} stand for paths
     release = false               # release the tree with the key of the run before `then`
+    baseline = false              # keep the tree as it is before `then` in {outside}/baseline
     exit = 1
     [[make]]                      # files that no commit can hold, made before a release
     [[then]]                      # the same, after it
@@ -49,7 +50,8 @@ from tests.support.repository import replace_once, sha256
 FOLDER: Final = Path(__file__).parent.parent / "cases"
 _DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
 _KEYS: Final = {
-    "about", "command", "release", "exit", "make", "then", "finding", "error", "stdout", "env",
+    "about", "command", "release", "baseline", "exit", "make", "then", "finding", "error", "stdout",
+    "env",
 }  # fmt: skip
 
 
@@ -129,6 +131,8 @@ class Workshop:
             assert done.code == 0, (
                 f"{case.name}: the tree cannot be released:\n{done.out}{done.err}"
             )
+        if case.spec.get("baseline", False):
+            shutil.copytree(self.tree, self.outside / "baseline")
         for step in case.spec.get("then", []):
             self.do(step)
 
@@ -282,6 +286,11 @@ def _json(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
 
 
+def _redigest(w: Workshop, path: Path, *, at: list[str | int], of: str) -> None:
+    """A value of a JSON file set to the digest of a file beside it."""
+    _json(w, path, at=at, value=sha256((path.parent / of).read_bytes()))
+
+
 def _statement(
     w: Workshop, path: Path, *, at: Sequence[str | int] = (), by: str = "release", **to: Any
 ) -> None:
@@ -335,6 +344,7 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "key": _key,
     "private-key": _private,
     "json": _json,
+    "redigest": _redigest,
     "statement": _statement,
     "sign-blob": _blob,
 }

@@ -8,6 +8,7 @@ from typing import Final
 from provenance.gate.rules import (
     artifacts,
     attestations,
+    baseline,
     deferrals,
     ensembles,
     license,
@@ -27,6 +28,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
         sidecars,
         ensembles,
         runtime,
+        baseline,
         signatures,
         attestations,
         deferrals,

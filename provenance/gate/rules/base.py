@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Phase(enum.Enum):
     @property
     def is_released(self) -> bool:
         """Whether a release judges it: only then can what it finds have been signed as deferred."""
-        return self is not Phase.RUNTIME
+        return self not in (Phase.RUNTIME, Phase.BASELINE)
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,17 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value of a document in a message: short, whatever it is."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def command(*words: str) -> str:
+    """A command of ours as it can be pasted into a shell, whatever ids and names are in it."""
+    return shlex.join(("provenance", *words))
 
 
 def short(sha256: str | None) -> str:

@@ -12,10 +12,10 @@ from provenance.artifacts import spdx
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
-from provenance.gate.evidence import LicenseFile
+from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
-from provenance.gate.rules.base import Case, Phase, Rule, differing
+from provenance.gate.rules.base import Case, Phase, Rule, command, differing, shown
 
 
 class _Missing(Rule):
@@ -24,15 +24,34 @@ class _Missing(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         missing = [r for r in case.evidence.rows if r.row.fields.get(self.field, "") == ""]
-        called = case.name_of(self.field)
-        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
         fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
         for row, fix in zip(missing, fixes, strict=True):
-            yield self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
+            yield self._lost(case, row) or self._missing(case, row, fix)
 
     def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
         """For each row that lacks the field what adds it, where there is one way to."""
         return [()] * len(rows)
+
+    def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
+        called = case.name_of(self.field)
+        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
+
+    def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
+        """The same where the baseline had it: then it is known what was there."""
+        baseline = case.evidence.baseline
+        former = baseline.former(row) if baseline else None
+        if baseline is None or former is None or not former.row.text(self.field):
+            return None
+        lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
+        return self.in_row(
+            case,
+            row,
+            None,
+            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
+            f"Put it back: {command('restore', row.row.label, '--baseline', baseline.name)}",
+            fixes=(Fix(case.evidence.registry.path, baseline.comparison.field_edit(lost)),),
+        )
 
 
 class LicenseMissing(_Missing):
@@ -51,8 +70,8 @@ class LicenseMissing(_Missing):
     ```
 
     ## How to fix
-    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before, take it from the
-    last release: `git log -p -S'"license"' -- REGISTRY`.
+    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before,
+    `provenance restore ROW --baseline git:origin/main` puts it back.
     """
 
     code = "LIC201"
@@ -226,6 +245,12 @@ def _nearest(name: str) -> str | None:
     """The id on the list that is spelled most like `name`."""
     ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
     return next(iter(difflib.get_close_matches(name, ids, 1, 0.6)), None)
+
+
+def same_license(a: str, b: str) -> bool:
+    """Whether two expressions name the same license: in other words, or newly as `LicenseRef-`."""
+    plain = [expression.removeprefix("LicenseRef-").lower() for expression in (a, b)]
+    return plain[0] == plain[1] or spdx.equivalent(a, b)
 
 
 LICENSE_FIELDS: Final = ("license", "license_url")
