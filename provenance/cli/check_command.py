@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import ROWS, RUN, Session, common
+from provenance.cli.options import ROWS, RUN, Session, reporting
 
 
 @click.command(
@@ -16,7 +16,7 @@ from provenance.cli.options import ROWS, RUN, Session, common
 @ROWS
 @RUN
 @click.option("--fix", is_flag=True, help="Make the edits that are safe, and show them.")
-@common
+@reporting
 def command(session: Session, rows: tuple[str, ...], run: bool, fix: bool) -> int:
     """Judge everything that can be judged before signing.
 

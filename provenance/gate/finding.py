@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.json_edit import Edit
@@ -127,9 +128,14 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded. `trust` is None where no signature was judged.
+    """Everything a run concluded.
 
-    `fixed` are the findings that `check --fix` made go away, `diff` is how.
+    Attributes:
+        trust: Whose signatures counted, None where no signature was judged.
+        fixed: The findings that `check --fix` made go away; `diff` is how.
+        not_judged: What a reader might take for judged and was not, in words.
+        root: The folder that paths of findings are relative to; None where they are relative to
+            the files that were given.
     """
 
     registry: str
@@ -141,6 +147,8 @@ class Report:
     notes: tuple[str, ...] = ()
     fixed: tuple[Finding, ...] = ()
     diff: str = ""
+    not_judged: tuple[str, ...] = ()
+    root: Path | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -79,6 +79,8 @@ def judge(
         findings=findings,
         trust=trust_result(trust),
         notes=_notes(evidence),
+        not_judged=_not_judged(evidence, phases),
+        root=evidence.root.root,
     )
 
 
@@ -91,6 +93,15 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     versions = {run.version for run in runs}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
     return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
+
+
+def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """What this run leaves open: nobody may take it for passed."""
+    found = [phase.value for phase in Phase if phase not in phases]
+    if not evidence.whole:
+        others = len(evidence.registry.rows) - len(evidence.rows)
+        found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    return tuple(found)
 
 
 def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:
