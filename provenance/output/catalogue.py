@@ -21,6 +21,16 @@ def summary(rule: Rule) -> str:
     return text_of(rule).partition("\n")[0]
 
 
+def section(rule: Rule, heading: str) -> str:
+    """The text of a rule's documentation below `heading`."""
+    return text_of(rule).partition(f"## {heading}\n")[2].partition("\n## ")[0].strip()
+
+
+def family(rule: Rule) -> str:
+    """The family of a rule, in a word: the name of the room that it stands in."""
+    return type(rule).__module__.partition(".rules.")[2].partition(".")[0]
+
+
 def listing(rules: Iterable[Rule], style: Style) -> str:
     """A line a rule; `*` marks those that a deferral can cover."""
     lines = []

@@ -44,9 +44,16 @@ def _json(report: Report, view: View) -> str:
     return machine.render(machine.report(report))
 
 
+def _sarif(report: Report, view: View) -> str:
+    from provenance.output import sarif
+
+    return sarif.render(report, view.folder)
+
+
 REPORT_FORMATS: Final[Mapping[str, Callable[[Report, View], str]]] = {
     "human": _human,
     "json": _json,
+    "sarif": _sarif,
 }
 """Of commands that end in a report: `check`, `verify`, `sign`, `attest`, `release`."""
 

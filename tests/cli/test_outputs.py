@@ -71,6 +71,15 @@ def test_files_are_relative_to_the_folder_that_is_worked_in(
     assert not (tmp_path / "a.txt").exists()
 
 
+@pytest.mark.parametrize("command", ["hash", "rules", "init", "keygen", "inspect x"])
+def test_a_command_without_a_report_says_which_formats_it_has(command: str) -> None:
+    for option in (["--format", "sarif"], ["--output", "sarif=a"]):
+        result = run_cli(*command.split(), *option)
+        assert result.code == 2
+        said = " ".join(result.err.split())
+        assert "human or json" in said or "formats are human, json" in said
+
+
 def test_a_command_without_a_report_writes_both_formats(full: Repository) -> None:
     result = run_cli("hash", "--output", "json=a.json", cwd=full.root)
     assert "OK: every digest" in result.out
