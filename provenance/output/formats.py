@@ -50,10 +50,17 @@ def _sarif(report: Report, view: View) -> str:
     return sarif.render(report, view.folder)
 
 
+def _junit(report: Report, view: View) -> str:
+    from provenance.output import junit
+
+    return junit.render(report)
+
+
 REPORT_FORMATS: Final[Mapping[str, Callable[[Report, View], str]]] = {
     "human": _human,
     "json": _json,
     "sarif": _sarif,
+    "junit": _junit,
 }
 """Of commands that end in a report: `check`, `verify`, `sign`, `attest`, `release`."""
 

@@ -11,7 +11,7 @@ from provenance.gate.finding import Finding, Report, RowResult, Verdict
 from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, printable, until
 
 _FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
@@ -237,8 +237,7 @@ def _by_deferral(findings: Iterable[Finding]) -> Iterator[tuple[Deferral, list[F
 
 
 def _reason(deferral: Deferral) -> str:
-    until = f", until {deferral.expires}" if deferral.expires else ""
-    return printable(f"{deferral.reason} ({deferral.reference}{until})")
+    return printable(f"{deferral.reason} ({until(deferral)})")
 
 
 def _detail(row: RowResult) -> str:

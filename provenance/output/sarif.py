@@ -16,7 +16,7 @@ from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.rules import CATALOGUE, Rule
 from provenance.output import catalogue, machine
 from provenance.output.fingerprint import fingerprints
-from provenance.output.text import printable
+from provenance.output.text import printable, until
 from provenance.version import __version__
 
 SCHEMA: Final = (
@@ -147,11 +147,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _suppression(finding: Finding) -> dict[str, Any]:
     deferral = finding.deferred
     assert deferral is not None
-    until = f", until {deferral.expires}" if deferral.expires else ""
     return {
         "kind": "external",
         "status": "accepted",
-        "justification": printable(f"{deferral.reason} ({deferral.reference}{until})"),
+        "justification": printable(f"{deferral.reason} ({until(deferral)})"),
     }
 
 

@@ -6,9 +6,13 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from provenance.config import Deferral
+    from provenance.gate.finding import Finding
 
 _TO_A_RUNNER: Final = re.compile(r"(?<!\S):(?=:)|#(?=#)")
 
@@ -78,6 +82,19 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return f"\\u{ord(character):04x}"
+
+
+def place(finding: Finding) -> str:
+    """A finding's place as terminals and editors link it: `path:line:column`."""
+    position = finding.position
+    where = f":{position.line}:{position.column}" if position else ""
+    return f"{printable(finding.path)}{where}"
+
+
+def until(deferral: Deferral) -> str:
+    """The decision that a deferral refers to, and its last day."""
+    last = f", until {deferral.expires}" if deferral.expires else ""
+    return f"{deferral.reference}{last}"
 
 
 def count(number: int, noun: str) -> str:
