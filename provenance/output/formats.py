@@ -56,11 +56,25 @@ def _junit(report: Report, view: View) -> str:
     return junit.render(report)
 
 
+def _github(report: Report, view: View) -> str:
+    from provenance.output import github
+
+    return github.render(report, view.folder)
+
+
+def _markdown(report: Report, view: View) -> str:
+    from provenance.output import markdown
+
+    return markdown.render(report)
+
+
 REPORT_FORMATS: Final[Mapping[str, Callable[[Report, View], str]]] = {
     "human": _human,
     "json": _json,
     "sarif": _sarif,
     "junit": _junit,
+    "github": _github,
+    "markdown": _markdown,
 }
 """Of commands that end in a report: `check`, `verify`, `sign`, `attest`, `release`."""
 

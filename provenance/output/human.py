@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from provenance.config import Deferral
@@ -11,6 +11,7 @@ from provenance.gate.finding import Finding, Report, RowResult, Verdict
 from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
+from provenance.output.summary import by_deferral, summary
 from provenance.output.text import Style, count, printable, until
 
 _FEW: Final = 3
@@ -74,7 +75,7 @@ class _Page:
             return ""
         style = self._style
         text = f"{style.strong(f'{len(findings):,} deferred')}\n"
-        for deferral, covered in _by_deferral(findings):
+        for deferral, covered in by_deferral(findings):
             subjects = joined(dict.fromkeys(printable(f.subject) for f in covered))
             text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
             text += self._quiet(_reason(deferral), _CODE + 4)
@@ -197,43 +198,6 @@ class _Page:
             f"{' ' * indent}{self._style.quiet(line[indent:])}\n"
             for line in self._style.wrapped(text, indent)
         )
-
-
-def summary(report: Report) -> str:
-    """The verdict in a sentence, with everything that was found and did not decide it."""
-    extras = []
-    if report.warnings:
-        extras.append(count(len(report.warnings), "warning"))
-    if report.deferred:
-        references = sorted({f.deferred.reference for f in report.deferred if f.deferred})
-        extras.append(f"{len(report.deferred):,} deferred ({', '.join(references)})")
-    tail = "".join(f"; {extra}" for extra in extras)
-    rows = count(len(report.rows), "row")
-    match report.verdict:
-        case Verdict.VERIFIED:
-            smoke = sum(1 for r in report.rows if r.smoke)
-            kinds = f", {smoke:,} of them smoke" if smoke else ""
-            if smoke and len(report.rows) == 1:
-                kinds = ", smoke"
-            what = "verified" if report.trust is not None else "passed"
-            return f"OK: {rows} {what}{kinds}{tail}"
-        case Verdict.NOTHING:
-            nothing = report.notes[-1] if report.notes else "the registry has no rows"
-            return f"NOTHING TO VERIFY: {nothing}"
-        case Verdict.FAILED:
-            failed = {f.row for f in report.failing if f.row is not None}
-            where = f" in {len(failed):,} of {rows}" if failed and report.rows else ""
-            elsewhere = where and any(f.row is None for f in report.failing)
-            where += " and elsewhere" if elsewhere else ""
-            return f"FAILED: {count(len(report.failing), 'error')}{where}{tail}"
-
-
-def _by_deferral(findings: Iterable[Finding]) -> Iterator[tuple[Deferral, list[Finding]]]:
-    covered: dict[Deferral, list[Finding]] = {}
-    for finding in findings:
-        if finding.deferred is not None:
-            covered.setdefault(finding.deferred, []).append(finding)
-    yield from covered.items()
 
 
 def _reason(deferral: Deferral) -> str:

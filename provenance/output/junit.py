@@ -3,8 +3,8 @@
 
 A rule that found something is a test that failed, or that was skipped where a deferral covers it,
 with the reason. A row without either is one test that passed. Warnings fail nothing: they are what
-the first test of the suite wrote. Elements and attributes are those that all readers know, and there
-are no times.
+the first test of the suite wrote. Elements and attributes are those that all readers know; no test
+has a time.
 """
 
 from __future__ import annotations
