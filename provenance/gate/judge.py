@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
@@ -66,7 +67,7 @@ def judge(
                 found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
-    findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    findings = tuple(sorted(_placed(case.findings, evidence), key=_reading_order(evidence)))
     in_force = InForce(findings)
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -133,6 +134,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
     found = [replace(f, path=f.about, position=None) for f in found]
+    found = list(_placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
@@ -223,6 +225,14 @@ def _defer(finding: Finding, declared: Deferrals) -> Finding:
         return finding
     deferral = declared.covering(finding.code, finding.subject)
     return finding if deferral is None else finding.defer(deferral)
+
+
+def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
+    """What is said of a text file as a whole has its start for a place."""
+    texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
+    for finding in findings:
+        whole = finding.position is None and finding.path in texts
+        yield replace(finding, position=START) if whole else finding
 
 
 def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:
