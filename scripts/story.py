@@ -37,8 +37,8 @@ class Scene:
 
     Attributes:
         after: The scene whose end it starts from.
-        shows: What its output must hold, white space aside. A scene that no longer tells its part is an error here,
-            not a wrong page.
+        shows: What its output must hold, white space aside. A scene that no longer tells its part
+            is an error here, not a wrong page.
         inside: The folder that the commands are run in.
         tree: What lies there in the beginning, where it starts from no other scene: a key of
             `TREES`.

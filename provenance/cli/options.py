@@ -163,9 +163,10 @@ def _options(formats: Collection[str]) -> tuple[Callable[[F], F], ...]:
         click.option(
             "--format",
             type=_Format(list(formats)),
+            metavar="FORMAT",
             default="human",
             show_default=True,
-            help="How the result is written.",
+            help=f"How the result is written: {', '.join(formats)}.",
         ),
         click.option(
             "--output",

@@ -93,7 +93,8 @@ class _Page:
         if not steps:
             return ""
         times = max(len(found) for found in steps.values())
-        text = f"{self._style.strong('next steps')}\n"
+        aside = self._style.quiet("provenance rules CODE explains a rule")
+        text = f"{self._style.strong('next steps')}  {aside}\n"
         for (code, _), found in sorted(steps.items(), key=lambda step: step[0][0]):
             number = f"{len(found):>{len(f'{times:,}')},} ×  " if times > 1 else ""
             others = dict.fromkeys(f.subject for f in found if f.help != found[0].help)

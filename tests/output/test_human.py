@@ -40,7 +40,7 @@ def test_neighbours_with_the_same_defects_share_a_block(repository: Repository) 
 
 
 def test_a_next_step_is_told_once_with_the_number_of_findings(repository: Repository) -> None:
-    steps = shown(lose(repository, "license")).partition("next steps\n")[2]
+    steps = shown(lose(repository, "license")).partition("explains a rule\n")[2]
     assert steps.startswith("  LIC201  5 ×  Add the SPDX expression")
     assert steps.count("LIC201") == 1
 
@@ -50,7 +50,7 @@ def test_a_next_step_that_names_a_row_is_told_for_the_first_and_names_the_others
 ) -> None:
     for seed in range(4):
         repository.add(f"seed{seed}", sha256="0" * 64)
-    steps = shown(repository.save().check()).partition("next steps\n")[2]
+    steps = shown(repository.save().check()).partition("explains a rule\n")[2]
     assert steps.count("ART302") == 1
     assert "provenance hash seed0 --write" in steps
     assert "Likewise for seed1…3." in steps
