@@ -113,6 +113,13 @@ class Config:
             f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
         )
 
+    @property
+    def position(self) -> Position:
+        """Where the configuration starts in its file."""
+        lines = self.text.splitlines()
+        tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
+        return Position(next(tables, 1), 1)
+
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Where a `[[deferral]]` stands, or one of its keys where it has that."""
         prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""

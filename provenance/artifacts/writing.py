@@ -31,6 +31,9 @@ from provenance.errors import InputError
 STAGING: Final = ".provenance-new"
 """Suffix of what is being prepared, and of what an exchange has put out of use."""
 
+_SPECIAL: Final = ("/dev/", "/proc/")
+"""Where names stand for open files and devices, whatever they lead to."""
+
 JOURNAL_FOLDER: Final = ".provenance-journal"
 _JOURNAL: Final = "journal.json"
 
@@ -103,6 +106,22 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
             _exchange_folder(folder, {t.name: data for t, data in targets.items()})
         else:
             _move_by_journal(tree, targets)
+
+
+def write_named_file(path: Path, data: bytes) -> None:
+    """Write the file that the user named, through links. A regular file is replaced as a whole.
+
+    Raises:
+        InputError: It cannot be written. A regular file is then untouched.
+    """
+    try:
+        # Devices and pipes are written to: a rename would put a file in their place.
+        if os.path.abspath(path).startswith(_SPECIAL) or (path.exists() and not path.is_file()):
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as e:
+        raise InputError(f"cannot write {path}: {e.strerror or e}") from e
 
 
 def recover(tree: Tree) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import BASELINE, ROWS, RUN, Session, common
+from provenance.cli.options import BASELINE, ROWS, RUN, Session, reporting
 
 
 @click.command(
@@ -18,7 +18,7 @@ from provenance.cli.options import BASELINE, ROWS, RUN, Session, common
 @BASELINE
 @RUN
 @click.option("--fix", is_flag=True, help="Make the edits that are safe, and show them.")
-@common
+@reporting
 def command(
     session: Session, rows: tuple[str, ...], baseline: str | None, run: bool, fix: bool
 ) -> int:

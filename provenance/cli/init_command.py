@@ -33,16 +33,15 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
     existing configuration is never touched.
     """
     from provenance.journeys.init import init
-    from provenance.output import adoption, machine
+    from provenance.output import adoption
 
     with ExitStack() as bar:
         progress = bar.enter_context(session.progress())
         consent = _consent(defer, before_asking=bar.close)
         done = init(session.folder, registry, defer=consent, progress=progress)
-    if session.format == "json":
-        session.emit(machine.render(adoption.as_json(done)))
-    else:
-        session.emit(adoption.render(done, session.style))
+    session.emit(
+        human=lambda style: adoption.render(done, style), json=lambda: adoption.as_json(done)
+    )
     for line in adoption.advice(done):
         session.say(line)
     return 0

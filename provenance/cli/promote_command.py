@@ -28,13 +28,12 @@ def command(session: Session, rows: tuple[str, ...], ensemble: str | None, dry_r
     if bool(rows) == (ensemble is not None):
         raise click.UsageError("give the rows, or --ensemble ID for all of its members")
     from provenance.journeys.promote import promote
-    from provenance.output import machine, promotion
+    from provenance.output import promotion
 
     config = session.load()
     with session.progress() as progress:
         done = promote(config, rows=rows, ensemble=ensemble, dry_run=dry_run, progress=progress)
-    if session.format == "json":
-        session.emit(machine.render(promotion.as_json(done)))
-    else:
-        session.emit(promotion.render(done, session.style))
+    session.emit(
+        human=lambda style: promotion.render(done, style), json=lambda: promotion.as_json(done)
+    )
     return done.exit_code

@@ -33,6 +33,7 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
     declares.
     """
     from provenance.journeys.restore import restore
+    from provenance.output import machine, restoring
 
     config = session.load()
     with session.progress() as progress:
@@ -43,12 +44,8 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
             write=not dry_run,
             progress=progress,
         )
-    if session.format == "json":
-        from provenance.output import machine
-
-        session.emit(machine.render(machine.restoration(result)))
-    else:
-        from provenance.output import restoring
-
-        session.emit(restoring.restoration(result, session.style))
+    session.emit(
+        human=lambda style: restoring.restoration(result, style),
+        json=lambda: machine.restoration(result),
+    )
     return EXIT_CODES[result.verdict]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from provenance.cli.options import RUN, Session, common
+from provenance.cli.options import RUN, Session, reporting
 
 
 @click.command(
@@ -24,7 +24,7 @@ from provenance.cli.options import RUN, Session, common
 @click.option("--trust", "trust_file", metavar="FILE", help="Trust what this TOML file says.")
 @click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
 @RUN
-@common
+@reporting
 def command(
     session: Session,
     targets: tuple[str, ...],

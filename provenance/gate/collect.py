@@ -353,7 +353,7 @@ class _Collector:
             text = decode(data)
             sidecar = Sidecar(path, found, text, parse_object_text(text))
         except JsonError as e:
-            return SidecarEvidence(path, name, found, malformed=str(e))
+            return SidecarEvidence(path, name, found, malformed=str(e), malformed_at=e.position)
         return SidecarEvidence(path, name, found, sidecar=sidecar)
 
     def _row_bundle(self, row: Row) -> BundleEvidence | None:

@@ -78,7 +78,7 @@ class InForce:
                 continue
             if finding.row is not None:
                 self._by_row.setdefault(finding.row, {})[deferral.index] = deferral
-            if finding.ensemble:
+            elif finding.ensemble:
                 self._by_ensemble.setdefault(finding.ensemble, {})[deferral.index] = deferral
 
     def of(self, row: str, ensemble: str | None) -> list[dict[str, Any]]:

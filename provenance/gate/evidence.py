@@ -16,6 +16,7 @@ from provenance.artifacts.onnx_model import OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import Position
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.gate.comparison import Comparison
@@ -83,10 +84,11 @@ class ModelEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class SidecarEvidence(FileEvidence):
-    """A sidecar: its content, or why it has none."""
+    """A sidecar: its content, or why it has none and, where known, at which place."""
 
     sidecar: Sidecar | None = None
     malformed: str | None = None
+    malformed_at: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,15 @@ class Evidence:
         """All sidecars that exist."""
         found = (s for r in self.rows for s in (r.sidecar, r.int8_sidecar))
         return tuple({s.name: s for s in found if s is not None and not s.missing}.values())
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The paths of all JSON files that are there."""
+        files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
+        there = {f.path for f in files if not f.missing}
+        there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
+        there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
+        return frozenset(there)
 
     @property
     def bundles(self) -> tuple[BundleEvidence, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.json_edit import Edit
@@ -129,8 +130,13 @@ class TrustResult:
 class Report:
     """Everything a run concluded.
 
-    `trust` is None where no signature was judged, `baseline` where nothing was compared with.
-    `fixed` are the findings that `check --fix` made go away, `diff` is how.
+    Attributes:
+        trust: Whose signatures counted, None where no signature was judged.
+        baseline: What was compared with, None where nothing was.
+        fixed: The findings that `check --fix` made go away; `diff` is how.
+        not_judged: What a reader might take for judged and was not, in words.
+        root: The folder that paths of findings are relative to; None where they are relative to
+            the files that were given.
     """
 
     registry: str
@@ -143,6 +149,8 @@ class Report:
     fixed: tuple[Finding, ...] = ()
     diff: str = ""
     baseline: str | None = None
+    not_judged: tuple[str, ...] = ()
+    root: Path | None = None
 
     @property
     def verdict(self) -> Verdict:

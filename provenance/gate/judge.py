@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
@@ -72,7 +73,7 @@ def judge(
                 found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
-    findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    findings = tuple(sorted(_placed(case.findings, evidence), key=_reading_order(evidence)))
     in_force = InForce(findings)
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -86,6 +87,8 @@ def judge(
         trust=trust_result(trust),
         notes=_notes(evidence),
         baseline=evidence.baseline.label if evidence.baseline else None,
+        not_judged=_not_judged(evidence, phases),
+        root=evidence.root.root,
     )
 
 
@@ -98,6 +101,15 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     versions = {run.version for run in runs}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
     return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
+
+
+def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """What this run leaves open: nobody may take it for passed."""
+    found = [phase.value for phase in Phase if phase not in phases]
+    if not evidence.whole:
+        others = len(evidence.registry.rows) - len(evidence.rows)
+        found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    return tuple(found)
 
 
 def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:
@@ -129,6 +141,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
     found = [replace(f, path=f.about, position=None) for f in found]
+    found = list(_placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
@@ -219,6 +232,14 @@ def _defer(finding: Finding, declared: Deferrals) -> Finding:
         return finding
     deferral = declared.covering(finding.code, finding.subject)
     return finding if deferral is None else finding.defer(deferral)
+
+
+def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
+    """What is said of a text file as a whole has its start for a place."""
+    texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
+    for finding in findings:
+        whole = finding.position is None and finding.path in texts
+        yield replace(finding, position=START) if whole else finding
 
 
 def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:

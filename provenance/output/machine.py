@@ -12,8 +12,11 @@ from provenance.journeys.restore import Restoration
 
 
 def render(value: dict[str, Any]) -> str:
-    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it."""
-    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it.
+
+    `##` would be a command to the runner whose log it is written to; an escape is the same text.
+    """
+    return json.dumps(value, indent=2, ensure_ascii=True).replace("##", "#\\u0023") + "\n"
 
 
 def report(result: Report) -> dict[str, Any]:
@@ -37,6 +40,7 @@ def report(result: Report) -> dict[str, Any]:
         "notes": list(result.notes),
         "fixed": [_finding(f) for f in result.fixed],
         "diff": result.diff,
+        "not_judged": list(result.not_judged),
     }
 
 
@@ -99,6 +103,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "slug": finding.slug,
         "severity": finding.severity.value,
         "row": finding.row,
+        "ensemble": finding.ensemble,
         "path": finding.path,
         "line": finding.position.line if finding.position else None,
         "column": finding.position.column if finding.position else None,

@@ -130,6 +130,15 @@ def test_what_other_readers_read_differently_is_refused(hostile: str, message: s
         parse(hostile)
 
 
+def test_an_error_has_its_place_where_that_is_known() -> None:
+    with pytest.raises(JsonError) as e:
+        parse('{"a": 1,\n "b": }')
+    assert e.value.position == Position(2, 7)
+    with pytest.raises(JsonError) as e:
+        parse("NaN")
+    assert e.value.position is None
+
+
 def test_nesting_up_to_the_limit_is_read() -> None:
     levels = limits.NESTING
     value = parse("[" * levels + "1" + "]" * levels)

@@ -194,6 +194,17 @@ def test_a_deferral_written_inline_is_at_the_start_of_the_file(tmp_path: Path) -
     assert found.deferral_position(found.deferrals[0]) == Position(1, 1)
 
 
+@pytest.mark.parametrize(("before", "line"), [("", 1), ('[project]\nname = "x"\n', 3)])
+def test_a_configuration_starts_where_its_table_does(
+    tmp_path: Path, before: str, line: int
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(f'{before}[tool.provenance]\nregistry = "r.json"\n')
+    assert load(tmp_path).position == Position(line, 1)
+    path.unlink()
+    assert config(tmp_path, MINIMAL).position == Position(1, 1)
+
+
 def test_the_policys_digest_is_of_its_values(tmp_path: Path) -> None:
     plain = config(tmp_path, MINIMAL).policy_sha256
     assert config(tmp_path, f"# a comment\n\n{MINIMAL}").policy_sha256 == plain

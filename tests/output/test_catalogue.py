@@ -57,11 +57,32 @@ def test_a_page_says_which_commands_judge_the_rule() -> None:
 
 def test_on_a_terminal_the_page_is_rendered() -> None:
     rendered = catalogue.page_for_terminal(BY_CODE["SID402"], Style(colour=True, width=80))
-    assert "\x1b[" in rendered
+    assert rendered.startswith("\x1b[1mSID402 sidecar-stale\x1b[0m\n\nThe sidecar of a smoke row")
     assert "## What it does" not in rendered
     assert catalogue.page_for_terminal(BY_CODE["SID402"], Style()) == catalogue.page(
         BY_CODE["SID402"]
     )
+
+
+def test_a_page_on_a_terminal_has_no_ground_of_its_own() -> None:
+    for rule in CATALOGUE:
+        page = catalogue.page_for_terminal(rule, Style(colour=True, width=80))
+        codes = {c for found in re.findall(r"\x1b\[([\d;]*)m", page) for c in found.split(";")}
+        assert codes <= {"0", "1"}, rule.code
+        assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in page.splitlines()) <= 80
+
+
+def test_the_listing_fits_a_narrow_terminal_and_is_a_line_a_rule_for_a_pipe() -> None:
+    narrow = catalogue.listing(CATALOGUE, Style(colour=True, width=80))
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in narrow.splitlines()) <= 80
+    assert len(catalogue.listing(CATALOGUE, Style()).splitlines()) == len(CATALOGUE) + 2
+
+
+def test_a_section_and_the_family_of_a_rule_are_found() -> None:
+    rule = BY_CODE["DEF904"]
+    assert catalogue.section(rule, "Example").startswith("```toml\n[[deferral]]")
+    assert catalogue.section(rule, "How to fix").startswith("Write why")
+    assert catalogue.family(rule) == "deferrals"
 
 
 def test_as_json_the_catalogue_is_whole() -> None:

@@ -476,6 +476,7 @@ class SummaryStale(_AttestationRule):
                 f"the configuration {case.config.path} has changed since the release",
                 "Release again under this policy: provenance release",
                 path=case.config.path,
+                position=case.config.position,
             )
         if statement.predicate.get("verificationResult") != "PASSED":
             yield self.finding(

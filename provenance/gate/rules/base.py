@@ -36,7 +36,7 @@ class Phase(enum.Enum):
     ARTIFACTS = "what can be judged before anything is signed"
     RUNTIME = "what a runtime does with the models"
     BASELINE = "what became of the rows since the baseline"
-    SIGNATURES = "bundles, signers, and what they bind"
+    SIGNATURES = "signatures (who signed the bundles, and what they bind)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
 
     @property

@@ -106,6 +106,7 @@ class RegistrySchema(Rule):
                     f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are no rows",
                     "Is this a registry? Remove what is no row.",
                     path=registry.path,
+                    position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
         for row in case.evidence.rows:
             fields = row.row.fields

@@ -181,6 +181,7 @@ class SidecarMalformed(Rule):
                         "Export it again, or correct it at this place.",
                         path=evidence.path,
                         row=row.row.label,
+                        position=evidence.malformed_at,
                     )
 
 
