@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.packed import PackedObject
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -102,7 +103,7 @@ def decode(payload: bytes) -> Statement:
     predicate = value.get("predicate")
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    return Statement(_subjects(value.get("subject")), predicate_type, predicate)
+    return Statement(_subjects(value.get("subject")), predicate_type, PackedObject(predicate))
 
 
 def _subjects(value: object) -> tuple[Subject, ...]:
