@@ -278,10 +278,15 @@ class PromotedByHand(_BaselineRule):
                     "smoke",
                     f"`{called}` is true at {baseline.name} and not here, and the evidence for "
                     "production is not complete: " + "; ".join(o.message for o in missing),
-                    f'Say "{called}": true until the evidence is complete. Then: '
-                    + command("promote", row.row.label),
+                    f'Say "{called}": true until the evidence is complete. Then: ' + _promote(row),
                     about=missing[0].path,
                 )
+
+
+def _promote(row: RowEvidence) -> str:
+    """The command that flips a row on evidence: with its ensemble, where it is a member."""
+    whole = row.manifest.id if row.manifest is not None else None
+    return command("promote", *(["--ensemble", whole] if whole is not None else [row.row.label]))
 
 
 class KindChanged(_BaselineRule):
