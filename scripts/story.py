@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 _FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
 _RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
+_COMMIT = re.compile(r"(?<=\bgit:main \()[0-9a-f]{12}\b")
 _WIDTH: Final = 100
 _NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
 """Prefixes of environment variables that would change what is printed."""
@@ -345,6 +346,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
+        text = _COMMIT.sub("<commit>", text)
         return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
 
