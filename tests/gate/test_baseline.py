@@ -387,7 +387,9 @@ def test_a_manifest_without_an_id_is_missed_by_its_path(repository: Repository) 
     repository.write("ens.json", manifest)
     keep(repository)
     repository.path("ens.json").unlink()
-    assert only(judged(repository), "BAS809").subject == "model/ens.json"
+    found = only(judged(repository), "BAS809")
+    assert (found.subject, found.about) == ("model/ens.json", "model/ens.json")
+    assert place(found, repository) == '"onnx": "ens_seed0.onnx",'
 
 
 def test_a_lost_document_that_is_no_record_is_not_missed(three: Repository) -> None:
@@ -429,6 +431,10 @@ def test_the_files_beside_a_registry_in_a_commit_are_compared(repository: Reposi
     repository.path("ens_seed_flip_PROMOTE.json").unlink()
     report = judged(repository, baseline="git:HEAD")
     assert rows[1]["smoke"]
+    helps = {f.code: f.help.partition(". ")[0] for f in report.failing}
+    restore = "Put it back: git restore --source=HEAD -- model"
+    assert helps["BAS808"] == f"{restore}/ens_seed1.json"
+    assert helps["BAS809"] == f"{restore}/ens_seed_flip_PROMOTE.json"
     assert [(f.code, f.subject) for f in report.failing] == [
         ("BAS803", "m"), ("BAS803", "m"), ("BAS808", "ens_seed1"), ("BAS809", "ens"),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -427,7 +428,7 @@ class SidecarGone(_BaselineRule):
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"Put it back. {self.declare(row.row.label, 'it was removed')}",
+                    f"{_file(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
                     about=path,
                 )
 
@@ -463,25 +464,41 @@ class RecordGone(_BaselineRule):
         said = {(f.code, f.row or f.ensemble) for f in case.findings}
         manifests = [d for d in case.evidence.documents if isinstance(d, Manifest)]
         then = replace(case.evidence, documents=(*manifests, *baseline.documents))
-        gone: dict[str, tuple[str, str]] = {}
+        found: dict[str, Finding] = {}
         for ensemble in then.ensembles:
             id = _called(ensemble.manifest)
-            if not any(seat.row for seat in ensemble.seats):
-                continue
-            rows = [seat.row.row.label for seat in ensemble.seats if seat.row]
-            if id not in here and not all(("SID407", row) in said for row in rows):
-                gone[ensemble.manifest.path] = id, "ensemble manifest"
+            rows = [seat.row for seat in ensemble.seats if seat.row]
+            if not rows:
+                continue  # BAS801 tells of them
+            if id not in here and not all(("SID407", r.row.label) in said for r in rows):
+                path = ensemble.manifest.path
+                found[path] = self._gone(case, baseline, "ensemble manifest", path, id, rows[0])
             present = here[id].verdicts if id in here else ()
             if not present and ("ENS510", id) not in said:
                 for verdict in ensemble.verdicts:
-                    gone.setdefault(verdict.path, (id, "gate verdict"))
-        for path, (id, what) in gone.items():
-            yield self.finding(
-                f"the {what} of {id!r} is gone; {baseline.name} has {path}",
-                f"Put it back. {self.declare(id, 'it was removed')}",
-                path=path,
-                ensemble=id,
-            )
+                    gone = self._gone(case, baseline, "gate verdict", verdict.path, id, rows[0])
+                    found.setdefault(verdict.path, gone)
+        yield from found.values()
+
+    def _gone(
+        self,
+        case: Case,
+        baseline: BaselineEvidence,
+        what: str,
+        path: str,
+        id: str,
+        row: RowEvidence,
+    ) -> Finding:
+        """The finding at a row of the ensemble, since the file itself is not there."""
+        registry = case.evidence.registry
+        return self.finding(
+            f"the {what} of {id!r} is gone; {baseline.name} has {path}",
+            f"{_file(baseline, path)}. {self.declare(id, 'it was removed')}",
+            path=registry.path,
+            position=registry.locate(row.row, "onnx"),
+            about=path,
+            ensemble=id,
+        )
 
 
 _MISSED_BY: Final[Mapping[str, str]] = {
@@ -503,6 +520,14 @@ def _called(manifest: Manifest) -> str:
 
 def _restore(baseline: BaselineEvidence, *rows: str) -> str:
     return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
+
+
+def _file(baseline: BaselineEvidence, path: str) -> str:
+    """How a file is put back that `restore`, which edits the registry alone, does not."""
+    if not baseline.name.startswith("git:"):
+        return f"Copy it back from {baseline.name}"
+    ref = baseline.name.removeprefix("git:")
+    return f"Put it back: {shlex.join(('git', 'restore', f'--source={ref}', '--', path))}"
 
 
 def _was(changed: Mapping[str, tuple[str, str]]) -> str:
