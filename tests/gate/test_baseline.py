@@ -219,6 +219,23 @@ def test_a_sidecar_may_name_the_weights_beside_its_model(repository: Repository)
     assert codes(judged(repository)) == []
 
 
+def test_a_sidecar_that_is_reported_already_is_not_reported_again(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    old = row["external_data_sha256"]
+    repository.add_sidecar(row, external_data_sha256=dict(old))
+    other = repository.add("wide")
+    repository.write("wide.json", {"id": "wide", "feature_order": [f"f{i}" for i in range(6)]})
+    keep(repository)
+    repository.write("ext.onnx.data", data(24, salt=72))
+    row["external_data_sha256"] = {"ext.onnx.data": sha256(data(24, salt=72))}
+    content = model(inputs=[("features", 7)], salt=75)
+    repository.write("wide.onnx", content)
+    other["sha256"] = sha256(content)
+    assert codes(judged(repository)) == ["SID403", "SID409"]
+    repository.defer("SID403", ["wide"])
+    assert codes(judged(repository)) == ["BAS803", "SID409"]
+
+
 def test_several_files_that_changed_are_counted(repository: Repository) -> None:
     row = repository.add_external("ext")
     repository.write("ext.json", {"id": "ext"})
@@ -354,6 +371,31 @@ def test_a_license_has_changed_where_it_means_another(
     keep(repository)
     row["license"] = now
     assert ("BAS806" in codes(judged(repository))) is changed
+
+
+def test_a_license_that_its_file_refutes_is_reported_once(repository: Repository) -> None:
+    repository.add("m", license_url="LICENSE")
+    repository.write("LICENSE", "SPDX-License-Identifier: MIT\n")
+    keep(repository)
+    repository.rows[0]["license"] = "ISC"
+    assert codes(judged(repository)) == ["LIC206"]
+    repository.defer("LIC206", ["m"])
+    assert codes(judged(repository)) == ["BAS806"]
+
+
+def test_a_kind_that_the_sidecar_refutes_is_reported_once(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.add_sidecar(row)
+    keep(repository)
+    row["kind"] = "filter"
+    assert codes(judged(repository)) == ["SID408"]
+    repository.defer("SID408", ["m"])
+    assert codes(judged(repository)) == ["BAS805"]
+    repository.deferrals.clear()
+    repository.add_sidecar(row)
+    assert codes(judged(repository)) == ["BAS805"]
+    repository.add_sidecar(row, onnx="other.onnx")  # SID408 says something else
+    assert codes(judged(repository)) == ["BAS805", "SID408"]
 
 
 # --- records --------------------------------------------------------------------------------------

@@ -153,8 +153,9 @@ class EvidenceUnchanged(_BaselineRule):
 
     ## What it does
     Where a digest of a row changed: requires that the sidecar changed too, or names the new bytes,
-    and that the bundle is not the one of the former bytes. Silent where SID402 or SID404 says that
-    the sidecar describes other bytes, and about bundles where signatures are judged.
+    and that the bundle is not the one of the former bytes. Silent where another rule already fails
+    for the sidecar, or says that it describes other bytes, and about bundles where signatures are
+    judged.
 
     ## Why it matters
     A sidecar without a digest, or one beside weights in external data, looks right whatever lies
@@ -174,14 +175,14 @@ class EvidenceUnchanged(_BaselineRule):
     slug = "evidence-unchanged"
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        stale = {f.path for f in case.findings if f.code in ("SID402", "SID404", "SID405")}
+        known = {f.path for f in case.findings if f.fails or f.code in _STALE}
         for row in case.evidence.rows:
             former = baseline.former(row)
             changed = changed_digests(row.row, former.row) if former else {}
             if former is None or not changed:
                 continue
             for finding in self._sidecars(baseline, row, former, changed):
-                if finding.path not in stale:
+                if finding.path not in known:
                     yield finding
             unsigned = former.bundle is not None and former.bundle == former.bundle_now
             if unsigned and Phase.SIGNATURES not in case.phases:
@@ -291,7 +292,8 @@ class KindChanged(_BaselineRule):
     """A row is of another kind than at the baseline.
 
     ## What it does
-    Compares `kind` of the rows with the same id.
+    Compares `kind` of the rows with the same id. Silent where the sidecar still says the former
+    kind: SID408 says so.
 
     ## Why it matters
     The id names a model to its consumers. A filter under the id of a quality metric is another
@@ -309,7 +311,11 @@ class KindChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "kind"):
+            claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
+            if claims and ("SID408", row.row.label) in failing:
+                continue
             yield self.in_row(
                 case,
                 row,
@@ -325,7 +331,8 @@ class LicenseChanged(_BaselineRule):
 
     ## What it does
     Compares `license` of the rows with the same id. Another way to write the same expression, or
-    the same name as a `LicenseRef-`, is no change.
+    the same name as a `LicenseRef-`, is no change. Silent where LIC206 says that the license is not
+    that of its file.
 
     ## Why it matters
     The holder of the rights decides the license, not a commit. Whoever took the model under the
@@ -344,8 +351,9 @@ class LicenseChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "license"):
-            if not same_license(now, then):
+            if not same_license(now, then) and ("LIC206", row.row.label) not in failing:
                 yield self.in_row(
                     case,
                     row,
@@ -500,6 +508,9 @@ class RecordGone(_BaselineRule):
             ensemble=id,
         )
 
+
+_STALE: Final = ("SID402", "SID404", "SID405", "SID409")
+"""The rules that say that a sidecar is not about these bytes, also where that is deferred."""
 
 _MISSED_BY: Final[Mapping[str, str]] = {
     "id": "REG101",
