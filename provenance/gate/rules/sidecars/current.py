@@ -67,12 +67,6 @@ class ClaimRule(Rule):
         )
 
 
-def shown(value: object) -> str:
-    """A value of a sidecar in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
-
-
 def entries(values: Sized) -> str:
     """How many entries a list of a sidecar has, in words."""
     return f"{len(values)} {'entry' if len(values) == 1 else 'entries'}"

@@ -14,9 +14,9 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, differing, short
+from provenance.gate.rules.base import Case, differing, short, shown
 from provenance.gate.rules.registry import is_malformed
-from provenance.gate.rules.sidecars.current import ClaimRule, shown
+from provenance.gate.rules.sidecars.current import ClaimRule
 
 
 class SidecarIdentity(ClaimRule):

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, shown
 from provenance.gate.rules.lost_rows import files_of_lost_rows
-from provenance.gate.rules.sidecars.current import shown
 
 
 class StraySidecar(Rule):
