@@ -146,7 +146,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "promoted": Scene(
         "production",
         ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
-        ('+      "smoke": false', "pyproject.toml:7: SID402", "PROMOTED", "exit 0"),
+        ('+ "smoke": false', "pyproject.toml:7: SID402", "PROMOTED", "exit 0"),
     ),
     "promoted-undeferred": Scene(
         "promoted",
@@ -154,7 +154,7 @@ STORY: Final[Mapping[str, Scene]] = {
             "sed -i '/^\\[\\[tool.provenance.deferral/,$d' pyproject.toml",
             'provenance check; echo "exit $?"',
         ),
-        ("OK: 7 rows passed", "exit 0"),
+        ("OK: 7 rows passed exit 0", "exit 0"),
     ),
     "released-again": Scene(
         "undeferred",
@@ -262,7 +262,7 @@ STORY: Final[Mapping[str, Scene]] = {
             f"cp model/quality_regressor_q_v1.onnx model/{EXTERNAL}.onnx",
             f"provenance hash {EXTERNAL} --write",
         ),
-        ('+    "digest": ', "WRITTEN: model/catalogue.json"),
+        ('+ "digest": ', "WRITTEN: model/catalogue.json"),
     ),
     "other-released": Scene(
         "other",
