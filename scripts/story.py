@@ -228,7 +228,7 @@ STORY: Final[Mapping[str, Scene]] = {
             'provenance restore --baseline git:main; echo "exit $?"',
             'git diff --exit-code && echo "as it was"',
         ),
-        ("+ \"license\"", "as it was"),
+        ('+ "license"', "as it was"),
     ),
     "inspect": Scene(
         "release",
