@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from provenance.artifacts import limits
 from provenance.artifacts.strict_json import JsonPath, Position
@@ -62,7 +63,8 @@ class SourceMap:
 
         What stands inside one of them is none: a second object repeats all members of the first.
         """
-        return tuple(self._duplicates((), _after(_SPACE, self.text, 0)))
+        found = self._duplicates((), _after(_SPACE, self.text, 0))
+        return tuple(islice(found, limits.ROWS))
 
     @cached_property
     def _line_starts(self) -> array[int]:
@@ -110,7 +112,7 @@ class _Places:
                 self._index[key] = number  # the last of equal keys counts
                 self._offsets.append(key_start)
             self._offsets.extend((at, end))
-            if number == limits.ROWS:
+            if number + 1 == limits.ROWS:
                 break  # what stands beyond is reported without its place
 
     def find(self, path: JsonPath) -> Member | None:

@@ -25,7 +25,7 @@ from provenance.artifacts.json_edit import (
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import parse
 from provenance.errors import InputError
-from tests.artifacts.test_strict_json import values
+from tests.support.json_values import values
 
 layouts = st.sampled_from([None, 1, 2, 4, "\t"])
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strict JSON, and where each value stands."""
+"""Strict JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import limits
-from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
     DuplicateKeyError,
     JsonError,
@@ -23,25 +22,7 @@ from provenance.artifacts.strict_json import (
     same,
     type_name,
 )
-
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(10**30), 10**30)
-    | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: x + 0.0)  # no -0.0
-    | text
-)
-values = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
-    max_leaves=20,
-)
-layouts = st.sampled_from([None, 0, 2, "\t", " \r"])
-
-
-def written(value: object, layout: Any, ascii_only: bool) -> str:
-    return json.dumps(value, indent=layout, ensure_ascii=ascii_only)
+from tests.support.json_values import layouts, values, written
 
 
 @given(values, layouts, st.booleans())
@@ -50,41 +31,6 @@ def test_strict_json_is_read_as_the_standard_library_reads_it(
 ) -> None:
     encoded = written(value, layout, ascii_only)
     assert same(parse(encoded), json.loads(encoded))
-
-
-@given(values, layouts, st.booleans())
-def test_every_position_is_that_of_the_values_own_text(
-    value: Any, layout: Any, ascii_only: bool
-) -> None:
-    encoded = written(value, layout, ascii_only)
-    source = SourceMap(encoded)
-
-    def walk(value: Any, path: tuple[str | int, ...]) -> None:
-        member = source.find(path)
-        assert member is not None, path
-        assert same(json.loads(encoded[member.start : member.end]), value)
-        if member.key_start is not None and ascii_only:
-            assert encoded[member.key_start :].startswith(json.dumps(path[-1]))
-        if len(path) == 4:
-            return  # deeper than any field that is reported
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(inner, (*path, key))
-        elif isinstance(value, list):
-            for index, inner in enumerate(value):
-                if isinstance(inner, dict | list):
-                    walk(inner, (*path, index))
-
-    if isinstance(value, dict | list):
-        walk(value, ())
-    assert source.duplicates == ()
-
-
-def test_what_follows_a_value_that_is_too_deep_keeps_its_place() -> None:
-    encoded = '{"models": [{"id": 0, "own": {"a": {"b": {}}}}, {"id": 1}]}'
-    member = SourceMap(encoded).find(("models", 1, "id"))
-    assert member is not None
-    assert encoded[member.start : member.end] == "1"
 
 
 @given(st.text(max_size=60))
@@ -165,35 +111,10 @@ def test_keys_are_compared_as_read_not_as_written() -> None:
         parse('{"a": 1, "\\u0061": 2}')
 
 
-def test_where_duplicates_are_allowed_the_last_one_counts_and_the_second_is_pointed_at() -> None:
-    hostile = '{"a": 1,\n "a": 2}'
+def test_where_duplicates_are_allowed_the_last_one_counts_and_each_is_told() -> None:
     repeated: list[str] = []
-    assert parse(hostile, duplicate_keys=repeated) == {"a": 2}
+    assert parse('{"a": 1, "a": 2}', duplicate_keys=repeated) == {"a": 2}
     assert repeated == ["a"]
-    (member,) = SourceMap(hostile).duplicates
-    assert member.path == ("a",)
-    assert SourceMap(hostile).position(member.start) == Position(2, 7)
-
-
-def test_what_stands_inside_a_second_value_is_no_duplicate_of_its_own() -> None:
-    hostile = '{"a": {"x": [1], "y": 1}, "a": {"x": [2], "y": 2}, "b": {"z": 1, "z": 2}}'
-    assert [m.path for m in SourceMap(hostile).duplicates] == [("a",), ("b", "z")]
-
-
-def test_lines_and_columns_start_at_one() -> None:
-    source = SourceMap('{\n  "a": [{"b": true}]\n}')
-    member = source.find(("a", 0, "b"))
-    assert member is not None
-    assert source.position(member.start) == Position(2, 15)
-    assert source.find(("a", 1)) is None
-
-
-def test_strings_that_look_like_structure_are_strings() -> None:
-    tricky = '{"a\\"}:[": "x\\\\", "b": "]},{\\"b\\": 1"}'
-    source = SourceMap(tricky)
-    member = source.find(("b",))
-    assert member is not None
-    assert json.loads(tricky[member.start : member.end]) == ']},{"b": 1'
 
 
 @pytest.mark.parametrize(

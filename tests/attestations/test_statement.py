@@ -14,7 +14,7 @@ from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.attestations import predicates, statement
 from provenance.attestations.predicates import Described
 from provenance.attestations.statement import Statement, StatementError, Subject, decode, encode
-from tests.artifacts.test_strict_json import values
+from tests.support.json_values import values
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 A, B = "a" * 64, "b" * 64

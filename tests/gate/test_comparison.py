@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set, edit
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
 from provenance.gate.comparison import Comparison, LostField, LostRow, changed_digests
-from tests.artifacts.test_strict_json import values
+from tests.support.json_values import values
 
 OTHER_NAMES = FieldNames(ITSELF, {"id": "name", "license": "spdx", "onnx": "file"})
 

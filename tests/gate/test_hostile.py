@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.artifacts.test_strict_json import values
 from tests.support.cases import dsse_bundle
 from tests.support.command import Result, run_cli
+from tests.support.json_values import values
 from tests.support.keys import KeyPair
 from tests.support.models import External, model
 from tests.support.repository import Repository

@@ -16,8 +16,8 @@ from provenance.errors import InputError
 from provenance.journeys.inspect import Inspection, inspect
 from provenance.output import statement
 from provenance.output.text import Style
-from tests.artifacts.test_strict_json import values
 from tests.support.cases import dsse_bundle, message_bundle
+from tests.support.json_values import values
 from tests.support.keys import KeyPair
 from tests.support.repository import Repository, sha256
 
