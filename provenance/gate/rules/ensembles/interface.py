@@ -12,7 +12,8 @@ from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent
-from provenance.gate.rules.sidecars import input_width
+from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
+from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
 
 class EnsembleWidth(EnsembleRule):
@@ -97,8 +98,9 @@ class InterfaceDiffers(EnsembleRule):
 
     ## What it does
     Compares the graphs of the members: number, element type and shape of inputs and outputs, inputs
-    by their names where all members have the same. Widths of the first two inputs are for ENS507. A
-    file that is not the one its row names does not count.
+    by their names where all members have the same. Widths of the first two inputs are for ENS507.
+    What is said of one member already does not count: a file that is not the one its row names
+    (ART302), a graph that its own sidecar disputes (SID410, SID411, SID412).
 
     ## Why it matters
     The consumer builds one input, runs each member on it and takes the mean of what comes out. A
@@ -116,7 +118,8 @@ class InterfaceDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        graphs = [(s, s.facts) for s in ensemble.seats if s.facts is not None]
+        known = [(seat, _undisputed_graph(seat)) for seat in ensemble.seats]
+        graphs = [(seat, facts) for seat, facts in known if facts is not None]
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
         names = input_names(ensemble) if named else ()
         said = [
@@ -181,10 +184,21 @@ def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | No
 
 def _undisputed_width(seat: Seat, at: int, names: Sequence[str]) -> int | None:
     """The width at a place, where the member's own sidecar does not say another (SID403)."""
-    width = width_at(seat.facts, at, names)
-    claims = seat.sidecar.width_claims if seat.sidecar else ()
-    disputed = any(claim.at == at and claim.width != width for claim in claims)
-    return None if disputed else width
+    wrong = wrong_widths(seat.facts, seat.sidecar) if seat.sidecar else ()
+    disputed = any(claim.at == at for claim, _ in wrong)
+    return None if disputed else width_at(seat.facts, at, names)
+
+
+def _undisputed_graph(seat: Seat) -> OnnxFacts | None:
+    """What a member's graph says, where its own sidecar does not say otherwise (SID410 to 412)."""
+    facts, sidecar = seat.facts, seat.sidecar
+    if facts is None or sidecar is None:
+        return facts
+    refuted = (rule().refuted(facts, seat.label, sidecar) for rule in _OF_GRAPHS)
+    return None if any(member for members in refuted for member in members) else facts
+
+
+_OF_GRAPHS = (SidecarNames, SidecarShape, SidecarDtype)
 
 
 def _onehots(ensemble: Ensemble) -> Mapping[int, int]:

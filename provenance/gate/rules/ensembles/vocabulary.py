@@ -12,8 +12,8 @@ from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
-from provenance.gate.rules.ensembles.interface import input_names, width_at
 from provenance.gate.rules.ensembles.recorded import number, same, same_statistic
+from provenance.gate.rules.sidecars.widths import refuted_widths
 
 
 class VocabularyDiffers(EnsembleRule):
@@ -23,8 +23,8 @@ class VocabularyDiffers(EnsembleRule):
     Compares `encoder_vocab`, its version, and `feature_order` over the members' sidecars and the
     manifest (`codec_vocab`, `codec_vocab_version`, `feature_order`), where this is as long (ENS507
     compares lengths). What most of them have counts. A sidecar that lacks what others have is named
-    too; one that its own model refutes is reported as that (SID403), and one that is known to
-    describe other bytes does not count.
+    too; one that its own model refutes (SID403) or that has a name twice (SID416) is reported as
+    that, and one that is known to describe other bytes does not count.
 
     ## Why it matters
     Column 3 of the one-hot is one encoder for seed 0 and another for seed 1, and the mean of their
@@ -42,13 +42,13 @@ class VocabularyDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        manifest, names = ensemble.manifest, input_names(ensemble)
+        manifest = ensemble.manifest
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
             said = [
                 Said(sidecar, seat.row_label, (field,), value)
                 for seat, sidecar in ensemble.described
                 if isinstance(value := sidecar.get(field), list)
-                and not _refuted_by_its_model(seat, sidecar, field, names)
+                and not _named_already(seat, sidecar, field)
             ]
             if not said:
                 continue
@@ -110,9 +110,9 @@ class StatisticsDiffer(EnsembleRule):
     ## What it does
     Compares `feature_mean` and `feature_std` over the members' sidecars and the manifest. What most
     of them have counts. The manifest's must be numbers, one for each feature, and each deviation
-    above 0. Where the manifest has none, members that each have their own are left alone. A sidecar
-    that is known to describe other bytes does not count; numbers that differ by rounding are the
-    same.
+    above 0. A sidecar that lacks what others have is named too. Where the manifest has none,
+    members that each have their own are left alone. A sidecar that is known to describe other bytes
+    does not count; numbers that differ by rounding are the same.
 
     ## Why it matters
     The consumer normalises its features once, by the manifest. A member that was trained with other
@@ -154,6 +154,12 @@ class StatisticsDiffer(EnsembleRule):
                 there = _first_difference(one.value, most[0].value, same_statistic)
                 reason = f"is not that of {whose(most)}{there}"
                 yield self._at(ensemble, one.document, field, reason, one.row)
+            # A mean without its deviation is reported as that (SID414).
+            if field == "feature_mean" and any(one.row is not None for one in said):
+                for seat, sidecar in ensemble.described:
+                    if field not in sidecar.value:
+                        reason = f"is missing; there is one in {whose(most)}"
+                        yield self._at(ensemble, sidecar, field, reason, seat.row_label)
 
     def _at(
         self,
@@ -168,13 +174,13 @@ class StatisticsDiffer(EnsembleRule):
         return self.at(document, (field,), says, help, row=row, ensemble=ensemble)
 
 
-def _refuted_by_its_model(seat: Seat, sidecar: Sidecar, field: str, names: Sequence[str]) -> bool:
-    """Whether SID403 names this member of the sidecar."""
-    value = sidecar.get(field)
-    if field == "encoder_vocab" and sidecar.layout_encoders is not None:
-        return bool(list(sidecar.layout_encoders) != value)
-    width = width_at(seat.facts, 0 if field == "feature_order" else 1, names)
-    return width is not None and len(value) != width
+def _named_already(seat: Seat, sidecar: Sidecar, field: str) -> bool:
+    """Whether the list is named already: of another width (SID403), with a name twice (SID416)."""
+    model, value = seat.row.onnx if seat.row else None, sidecar.get(field)
+    twice = len({repr(entry) for entry in value}) < len(value)
+    return twice or (
+        model is not None and (field,) in {m for m, _ in refuted_widths(model, sidecar)}
+    )
 
 
 def _no_statistics(field: str, value: object, features: object) -> str | None:
