@@ -28,6 +28,9 @@ BUNDLE = 16 * MIB
 KEY = 64 * KIB
 """A PEM file with one key."""
 
+TRUSTED_ROOT = 4 * MIB
+"""The trusted root of a Sigstore instance, or its client trust configuration."""
+
 ONNX = 2048 * MIB
 """protobuf cannot encode a larger message; larger models keep weights in external data."""
 

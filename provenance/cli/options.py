@@ -39,6 +39,7 @@ class Session:
     quiet: bool
     verbose: bool
     no_color: bool
+    offline: bool = False
 
     def path(self, given: str) -> Path:
         """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
@@ -130,8 +131,8 @@ def common(function: F) -> F:
             quiet=options.pop("quiet"),
             verbose=options.pop("verbose"),
             no_color=options.pop("no_color"),
+            offline=options.pop("offline"),
         )
-        options.pop("offline")
         return function(session, **options)
 
     open_session.__name__ = function.__name__
@@ -161,7 +162,11 @@ _COMMON = (
         help="How the result is written.",
     ),
     click.option("--output", metavar="FILE", help="Write the result to FILE."),
-    click.option("--offline", is_flag=True, help="Never use the network. Key signatures never do."),
+    click.option(
+        "--offline",
+        is_flag=True,
+        help="Never use the network: take the trusted root that is cached.",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="No narration, no progress bar."),
     click.option("-v", "--verbose", is_flag=True, help="Show every row."),
     click.option("--no-color", is_flag=True, help="No colour; NO_COLOR does the same."),

@@ -78,11 +78,20 @@ class SidecarEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class BundleEvidence(FileEvidence):
-    """A bundle: its content and, of a DSSE envelope, its statement; or why it has none."""
+    """A bundle: its content and, of a DSSE envelope, its statement; or why it has none.
+
+    `countersigned` are the bundles beside it in which others signed the same.
+    """
 
     bundle: bundles.Bundle | None = None
     statement: Statement | None = None
     malformed: str | None = None
+    countersigned: tuple[BundleEvidence, ...] = ()
+
+    @property
+    def files(self) -> tuple[BundleEvidence, ...]:
+        """The bundle and its countersignatures."""
+        return (self, *self.countersigned)
 
 
 @dataclass(frozen=True, slots=True)

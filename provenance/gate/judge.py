@@ -16,6 +16,7 @@ from typing import Any
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
     Finding,
@@ -23,14 +24,15 @@ from provenance.gate.finding import (
     Report,
     RowResult,
     Severity,
+    SignatureResult,
     TrustResult,
     Verdict,
     deferrals_in_force,
 )
 from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
-from provenance.signing import keyed
 from provenance.signing.trust import Trust
+from provenance.signing.trust_table import TrustTable
 
 
 def judge(
@@ -84,7 +86,7 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     passed is an error here too.
     """
     root = evidence.root.root
-    nowhere = Config(root, path, path, (), (), "", "", root)
+    nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
     if row.bundle is not None and row.bundle.statement is None:
         # A signature over one file knows of no row: an int8 variant beside it is another file.
@@ -188,7 +190,14 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     """The trust that was used, for the report."""
     if trust is None:
         return None
-    return TrustResult(trust.source, tuple((k.path, k.fingerprint) for k in trust.keys))
+    return TrustResult(
+        source=trust.source,
+        keys=tuple((k.path, k.fingerprint) for k in trust.keys),
+        identities=trust.identities,
+        workflows=trust.workflows,
+        signatures=trust.signatures,
+        root=(trust.root.source, trust.root.sha256) if trust.root else None,
+    )
 
 
 def _defer(finding: Finding, config: Config) -> Finding:
@@ -215,11 +224,7 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
 def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> RowResult:
     """The result of one row from the findings about it."""
     failed = any(f.fails for f in findings)
-    signer = None
-    if case.trust is not None:
-        judgement = case.row_signature(row)
-        if judgement is not None and judgement.verdict is keyed.Verdict.VALID and judgement.key:
-            signer = judgement.key.path
+    endorsement = case.row_endorsement(row) if case.trust is not None else None
     return RowResult(
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
@@ -231,8 +236,23 @@ def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> Ro
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
-        signer=signer,
+        signatures=_signatures(endorsement),
         deferrals=tuple(
             deferrals_in_force(findings, row.row.label, row.manifest.id if row.manifest else None)
         ),
+    )
+
+
+def _signatures(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
+    """Those that counted; none where they were too few."""
+    if endorsement is None or not endorsement.counts:
+        return ()
+    return tuple(
+        SignatureResult(
+            signer=signer.name,
+            issuer=signer.issuer,
+            entry=str(entry),
+            times=tuple((m.time, m.clock.value) for m in signer.moments),
+        )
+        for signer, entry in endorsement.counted
     )

@@ -9,7 +9,8 @@ being verified has a say in that.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,18 @@ from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
 from provenance.gate.collect import collect_file, read_bundle
+from provenance.gate.evidence import BundleEvidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
+from provenance.signing import roots
 from provenance.signing.trust import Trust
 
 TRUST_HELP = (
-    "Say whose signatures count: [[trust.key]] in the configuration, or --key release.pub, "
-    "or --trust FILE."
+    "Say whose signatures count: [[trust.key]], [[trust.github]] or [[trust.identity]] in the "
+    "configuration, or --key release.pub, or --identity SUBJECT --issuer URL, or --trust FILE."
 )
 
 
@@ -43,18 +46,23 @@ def verify(
     trust: Trust | None = None,
     progress: Progress | None = None,
     today: datetime.date | None = None,
+    offline: bool = False,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    `trust` says whose signatures count; by default those whom the configuration trusts.
+    `trust` says whose signatures count; by default those whom the configuration trusts. Where it
+    needs a trusted root and names none, that of the public Sigstore instance is used: refreshed,
+    or with `offline` as it is cached.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
-        UnavailableError: Nobody is trusted, so nothing can be verified.
+        UnavailableError: Nobody is trusted, or no trusted root can be had, so nothing can be
+            verified.
     """
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
+    trust = roots.complete(trust, offline=offline)
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
     return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 
@@ -65,6 +73,7 @@ def verify_file(
     *,
     bundle: Path | None = None,
     today: datetime.date | None = None,
+    offline: bool = False,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
@@ -74,7 +83,9 @@ def verify_file(
 
     Raises:
         InputError: The file or its bundle does not exist, or cannot be read.
+        UnavailableError: No trusted root can be had.
     """
+    trust = roots.complete(trust, offline=offline)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     reason = paths.unsafe_reason(path.name)
@@ -92,7 +103,7 @@ def verify_file(
     evidence = collect_file(
         Tree.at(path.parent, confined=False),
         Row(0, fields, signed),
-        read_bundle(str(found), data),
+        replace(read_bundle(str(found), data), countersigned=tuple(_countersignatures(found))),
         names,
     )
     return judge_file(evidence, trust, str(path), today or today_utc())
@@ -109,6 +120,15 @@ def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
     except (bundles.BundleError, StatementError):
         pass  # SIG602 says why
     return {}, FieldNames()
+
+
+def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
+    """The bundles beside `bundle` in which others signed the same."""
+    for number in range(2, bundles.MAX_SIGNERS + 1):
+        path = Path(bundles.countersignature_path(str(bundle), number))
+        if not path.exists():
+            return
+        yield read_bundle(str(path), _read_bundle(path))
 
 
 def _read_bundle(path: Path) -> bytes:

@@ -10,7 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from provenance.gate.finding import Finding, Report, Severity, Verdict
+from provenance.gate.finding import (
+    Finding,
+    Report,
+    Severity,
+    SignatureResult,
+    TrustResult,
+    Verdict,
+)
 from provenance.output.text import Style, count, printable
 
 _FEW = 3
@@ -135,9 +142,13 @@ def _rows(report: Report, style: Style) -> str:
         ok = row.verdict is Verdict.VERIFIED
         mark = style.good("ok  ") if ok else style.error("fail")
         kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
-        signer = f" · signed by {row.signer}" if row.signer else ""
+        by_keys = [s.signer for s in row.signatures if s.issuer is None and not s.times]
+        signer = f" · signed by {' and '.join(by_keys)}" if by_keys else ""
         detail = f"{kind} · {row.license or 'license not known'}{signer}"
         lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(printable(detail))}")
+        for signature in row.signatures:
+            if signature.issuer is not None or signature.times:
+                lines.append(style.fill(printable(_signed(signature)), 7, 9))
         for deferral in row.deferrals:
             until = f", until {deferral['expires']}" if deferral.get("expires") else ""
             reason, reference = deferral.get("reason"), deferral.get("reference")
@@ -146,11 +157,30 @@ def _rows(report: Report, style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _signed(signature: SignatureResult) -> str:
+    """Who signed and when, as somebody else than the signer says, and why that counts."""
+    times = ", ".join(
+        f"{time:%Y-%m-%d %H:%M:%S} UTC ({source})" for time, source in signature.times
+    )
+    return f"signed by {signature.signer} at {times}; trusted as {signature.entry}"
+
+
+def _trust(trust: TrustResult) -> Iterator[str]:
+    yield f"trust: {printable(trust.source)}"
+    for entry in (*trust.workflows, *trust.identities):
+        yield f"  {printable(str(entry))}"
+    for path, sha256 in trust.keys:
+        yield f"  key {printable(path)} (sha256 {sha256})"
+    if trust.signatures > 1:
+        yield f"  {trust.signatures} signers have to sign"
+    if trust.root is not None:
+        yield f"  trusted root {printable(trust.root[0])} (sha256 {trust.root[1]})"
+
+
 def _outcome(report: Report, style: Style) -> str:
-    lines = []
+    lines: list[str] = []
     if report.trust is not None:
-        lines.append(f"trust: {printable(report.trust.source)}")
-        lines += [f"  key {printable(path)} (sha256 {sha})" for path, sha in report.trust.keys]
+        lines += _trust(report.trust)
     for note in report.notes if report.verdict is not Verdict.NOTHING else ():
         lines.append(style.fill(f"note: {printable(note)}", 0, 6))
     if report.written or report.kept:

@@ -81,12 +81,9 @@ def test_a_plain_signature_says_what_it_does_not_bind(tmp_path: Path, key: KeyPa
     assert "not stated" in text(inspect(path))
 
 
-def test_a_certificate_and_an_odd_hint_are_said(tmp_path: Path, key: KeyPair) -> None:
+def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
     path = tmp_path / "m.sigstore.json"
     value = message_bundle(b"content", key)
-    value["verificationMaterial"] = {"certificate": {"rawBytes": "AAAA"}}
-    path.write_text(json.dumps(value))
-    assert "signed with a certificate" in text(inspect(path))
     for hint in ("mine\x1b[2J", "AAAA", "%"):
         value["verificationMaterial"] = {"publicKey": {"hint": hint}}
         path.write_text(json.dumps(value))
