@@ -41,6 +41,13 @@ from provenance.cli.options import Session, common
 )
 @click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev.")
 @click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
+@click.option(
+    "--predicate-type",
+    "predicate_types",
+    multiple=True,
+    metavar="URI",
+    help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
+)
 @common
 def command(
     session: Session,
@@ -52,6 +59,7 @@ def command(
     root: str | None,
     staging: bool,
     bundle: str | None,
+    predicate_types: tuple[str, ...],
 ) -> int:
     """Check, and judge signatures, signers and attestations.
 
@@ -69,6 +77,8 @@ def command(
         raise click.UsageError("give rows or files, not both")
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle goes with exactly one FILE.onnx")
+    if predicate_types and not files:
+        raise click.UsageError("--predicate-type goes with FILE.onnx")
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
     trust = _trust(session, keys, trust_file, identity, issuer)
@@ -79,7 +89,7 @@ def command(
                 "trust never comes from the files that are verified"
             )
         trust = _rooted(session, trust, root, staging)
-        return session.emit_report(_verify_files(session, files, bundle, trust))
+        return session.emit_report(_verify_files(session, files, bundle, trust, predicate_types))
     from provenance.journeys.verify import verify
 
     config = session.load()
@@ -128,12 +138,24 @@ def _rooted(session: Session, trust: Any, root: str | None, staging: bool) -> An
     return roots.complete(trust, offline=session.offline)
 
 
-def _verify_files(session: Session, files: list[str], bundle: str | None, trust: Any) -> Any:
+def _verify_files(
+    session: Session,
+    files: list[str],
+    bundle: str | None,
+    trust: Any,
+    predicate_types: tuple[str, ...],
+) -> Any:
+    from provenance.gate import foreign
     from provenance.gate.finding import Report
     from provenance.journeys.verify import verify_file
 
     reports = [
-        verify_file(session.path(f), trust, bundle=session.path(bundle) if bundle else None)
+        verify_file(
+            session.path(f),
+            trust,
+            bundle=session.path(bundle) if bundle else None,
+            predicate_types=predicate_types or foreign.EXPECTED,
+        )
         for f in files
     ]
     if len(reports) == 1:

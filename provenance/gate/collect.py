@@ -99,15 +99,17 @@ def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
     return None if sidecar is None or sidecar.missing else sidecar
 
 
-def read_bundle(path: str, data: bytes, name: str | None = None) -> BundleEvidence:
-    """The evidence that a bundle's bytes are."""
+def read_bundle(
+    path: str, data: bytes, name: str | None = None, *, older: bool = False
+) -> BundleEvidence:
+    """The evidence that a bundle's bytes are; statements of v0.1 are read where they may be."""
     found = digest.of_bytes(data)
     name = name or path
     try:
         bundle = bundles.decode(data)
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode_statement(bundle.content.payload)
+            statement = decode_statement(bundle.content.payload, older=older)
     except (bundles.BundleError, StatementError) as e:
         return BundleEvidence(path, name, found, malformed=str(e))
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate import foreign
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
@@ -79,8 +80,16 @@ def judge(
     )
 
 
-def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:
+def judge_file(
+    evidence: Evidence,
+    trust: Trust,
+    path: str,
+    today: datetime.date,
+    predicate_types: Collection[str] = foreign.EXPECTED,
+) -> Report:
     """What a consumer can conclude about one model file from its bundle.
+
+    A statement that is no row bundle has to be of one of the `predicate_types`.
 
     The deferrals that were in force when it was signed are part of the result; one whose date has
     passed is an error here too.
@@ -88,11 +97,11 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     root = evidence.root.root
     nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
-    if row.bundle is not None and row.bundle.statement is None:
+    case = Case(evidence, trust, nowhere, today)
+    if row.bundle is not None and case.claimed_row(row.bundle.statement) is None:
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
-        evidence = replace(evidence, rows=(row,))
-    case = Case(evidence, trust, nowhere, today)
+        case = replace(case, evidence=replace(evidence, rows=(row,)))
     found = [
         replace(f, help=_consumer_help(f))
         for rule in CATALOGUE
@@ -102,6 +111,10 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += _unsigned_data(row)
+    signed_by_others = case.signed_statement(row.bundle)
+    if signed_by_others is not None and case.claimed_row(signed_by_others) is None:
+        found = [f for f in found if f.code != "ATT701"]
+        found += foreign.judge(row, signed_by_others, predicate_types)
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()

@@ -43,7 +43,7 @@ def inspect(path: Path) -> Inspection:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode(bundle.content.payload)
+            statement = decode(bundle.content.payload, older=True)
     except FileError as e:
         raise InputError(f"bundle {path}: {e.message}") from e
     except (bundles.BundleError, StatementError) as e:

@@ -9,7 +9,7 @@ being verified has a say in that.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
+from provenance.gate import foreign
 from provenance.gate.collect import collect_file, read_bundle
 from provenance.gate.evidence import BundleEvidence
 from provenance.gate.finding import Report
@@ -72,6 +73,7 @@ def verify_file(
     trust: Trust,
     *,
     bundle: Path | None = None,
+    predicate_types: Collection[str] = foreign.EXPECTED,
     today: datetime.date | None = None,
     offline: bool = False,
 ) -> Report:
@@ -80,6 +82,9 @@ def verify_file(
     The row that the bundle signs takes the place of the registry: the file and its external data
     must have the signed bytes under the signed names. An int8 variant and a sidecar are compared
     where they are here.
+
+    A plain signature over the file counts too, and a statement about its digest of one of the
+    `predicate_types`. They bind less, and a warning says so.
 
     Raises:
         InputError: The file or its bundle does not exist, or cannot be read.
@@ -103,10 +108,13 @@ def verify_file(
     evidence = collect_file(
         Tree.at(path.parent, confined=False),
         Row(0, fields, signed),
-        replace(read_bundle(str(found), data), countersigned=tuple(_countersignatures(found))),
+        replace(
+            read_bundle(str(found), data, older=True),
+            countersigned=tuple(_countersignatures(found)),
+        ),
         names,
     )
-    return judge_file(evidence, trust, str(path), today or today_utc())
+    return judge_file(evidence, trust, str(path), today or today_utc(), predicate_types)
 
 
 def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
@@ -128,7 +136,7 @@ def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
         path = Path(bundles.countersignature_path(str(bundle), number))
         if not path.exists():
             return
-        yield read_bundle(str(path), _read_bundle(path))
+        yield read_bundle(str(path), _read_bundle(path), older=True)
 
 
 def _read_bundle(path: Path) -> bytes:

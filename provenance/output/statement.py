@@ -8,7 +8,7 @@ from typing import Any
 
 from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
-from provenance.attestations.statement import STATEMENT_TYPE, Statement
+from provenance.attestations.statement import Statement
 from provenance.journeys.inspect import Inspection
 from provenance.output.text import Style, count, printable
 
@@ -45,7 +45,7 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "statement": None
         if statement is None
         else {
-            "_type": STATEMENT_TYPE,
+            "_type": statement.type,
             "subject": [s.as_json() for s in statement.subjects],
             "predicateType": statement.predicate_type,
             "predicate": dict(statement.predicate),

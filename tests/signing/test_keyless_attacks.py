@@ -332,6 +332,7 @@ def asked(**changes: Any) -> Request:
     return request
 
 
+CA: tuple[x509.ExtensionType, bool] = (x509.BasicConstraints(ca=True, path_length=None), True)
 CRITICAL = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
 
 CERTIFICATES: dict[str, tuple[Callable[[], Request], str]] = {
@@ -400,7 +401,6 @@ CERTIFICATES: dict[str, tuple[Callable[[], Request], str]] = {
         "not ECDSA P-256",
     ),
 }
-CA = (x509.BasicConstraints(ca=True, path_length=None), True)
 
 
 @pytest.mark.parametrize("kind", CERTIFICATES)

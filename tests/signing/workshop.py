@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
@@ -36,8 +37,8 @@ def trust(root: dict[str, Any] | None = None, **changes: Any) -> Trust:
     """Trust in the release identity, by the root of the instance or by another one."""
     value = root if root is not None else instance().trusted_root()
     read = trusted_root.decode(json.dumps(value).encode(), "root.json")
-    fields = {"identities": (TrustedIdentity(ISSUER, SUBJECT),), "root": read} | changes
-    return Trust("tests", **fields)
+    known = Trust("tests", identities=(TrustedIdentity(ISSUER, SUBJECT),), root=read)
+    return replace(known, **changes)
 
 
 def judge(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> Judgement:
