@@ -88,17 +88,18 @@ def command(
                 "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
                 "trust never comes from the files that are verified"
             )
-        trust = _rooted(session, trust, root, staging)
-        return session.emit_report(_verify_files(session, files, bundle, trust, predicate_types))
+        judged_by = _judged_by(session, trust, root, staging)
+        return session.emit_report(
+            _verify_files(session, files, bundle, predicate_types, judged_by)
+        )
     from provenance.journeys.verify import verify
 
     config = session.load()
     if trust is None and (root or staging):
         trust = config.trust()
-    if trust is not None:
-        trust = _rooted(session, trust, root, staging)
+    judged_by = _judged_by(session, trust, root, staging)
     with session.progress() as progress:
-        report = verify(config, rows=rows, trust=trust, progress=progress, offline=session.offline)
+        report = verify(config, rows=rows, progress=progress, **judged_by)
     return session.emit_report(report)
 
 
@@ -126,24 +127,27 @@ def _trust(
     return trust_from_options([session.path(k) for k in keys], found)
 
 
-def _rooted(session: Session, trust: Any, root: str | None, staging: bool) -> Any:
-    """The trust with the trusted root that was asked for; the trust's own one gives way to it."""
+def _judged_by(session: Session, trust: Any, root: str | None, staging: bool) -> dict[str, Any]:
+    """Whose signatures count and what they are judged by, as the journeys take it.
+
+    A trusted root that was asked for takes the place of the trust's own one.
+    """
     from provenance.signing import roots
 
-    if root:
-        return replace(trust, root=roots.of_file(session.path(root)))
-    if staging:
-        bare = replace(trust, root=None)
-        return roots.complete(bare, instance=roots.Instance.STAGING, offline=session.offline)
-    return roots.complete(trust, offline=session.offline)
+    if trust is not None and root:
+        trust = replace(trust, root=roots.of_file(session.path(root)))
+    elif trust is not None and staging:
+        trust = replace(trust, root=None)
+    instance = roots.Instance.STAGING if staging else roots.Instance.PRODUCTION
+    return {"trust": trust, "instance": instance, "offline": session.offline}
 
 
 def _verify_files(
     session: Session,
     files: list[str],
     bundle: str | None,
-    trust: Any,
     predicate_types: tuple[str, ...],
+    judged_by: dict[str, Any],
 ) -> Any:
     from provenance.gate import foreign
     from provenance.gate.finding import Report
@@ -152,9 +156,9 @@ def _verify_files(
     reports = [
         verify_file(
             session.path(f),
-            trust,
             bundle=session.path(bundle) if bundle else None,
             predicate_types=predicate_types or foreign.EXPECTED,
+            **judged_by,
         )
         for f in files
     ]

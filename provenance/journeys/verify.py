@@ -25,13 +25,14 @@ from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
 from provenance.gate import foreign
 from provenance.gate.collect import collect_file, read_bundle
-from provenance.gate.evidence import BundleEvidence
+from provenance.gate.evidence import BundleEvidence, Evidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import roots
+from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
 
 TRUST_HELP = (
@@ -47,13 +48,14 @@ def verify(
     trust: Trust | None = None,
     progress: Progress | None = None,
     today: datetime.date | None = None,
+    instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
     `trust` says whose signatures count; by default those whom the configuration trusts. Where it
-    needs a trusted root and names none, that of the public Sigstore instance is used: refreshed,
-    or with `offline` as it is cached.
+    needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
+    with `offline` as it is cached.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
@@ -63,8 +65,8 @@ def verify(
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
-    trust = roots.complete(trust, offline=offline)
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
+    trust = _rooted(trust, evidence, instance, offline)
     return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 
 
@@ -75,6 +77,7 @@ def verify_file(
     bundle: Path | None = None,
     predicate_types: Collection[str] = foreign.EXPECTED,
     today: datetime.date | None = None,
+    instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
@@ -90,7 +93,6 @@ def verify_file(
         InputError: The file or its bundle does not exist, or cannot be read.
         UnavailableError: No trusted root can be had.
     """
-    trust = roots.complete(trust, offline=offline)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     reason = paths.unsafe_reason(path.name)
@@ -114,7 +116,17 @@ def verify_file(
         ),
         names,
     )
+    trust = _rooted(trust, evidence, instance, offline)
     return judge_file(evidence, trust, str(path), today or today_utc(), predicate_types)
+
+
+def _rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
+    """The trust with a trusted root, where anything that was signed is judged by one."""
+    documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
+    signed = (file.bundle for document in documents for file in document.files)
+    if any(b is not None and (b.certificate is not None or b.timestamps) for b in signed):
+        return roots.complete(trust, instance=instance, offline=offline)
+    return trust
 
 
 def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:

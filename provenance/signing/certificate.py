@@ -100,8 +100,10 @@ def load(der: bytes) -> Certificate:
 
     try:
         certificate = x509.load_der_x509_certificate(der)
-        version = certificate.version
-    except ValueError as e:
+        # Read lazily, so that a name or a time which is none is found here.
+        version, _, _ = certificate.version, certificate.issuer, certificate.subject
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, x509.InvalidVersion) as e:
         raise CertificateError("it is not an X.509 certificate") from e
     if version is not x509.Version.v3:
         raise CertificateError("it is not an X.509 v3 certificate")
@@ -116,7 +118,7 @@ def read(der: bytes) -> Identity:
             one, has a key of another kind, or demands what is not understood here.
     """
     certificate = load(der)
-    extensions = _extensions(certificate)
+    extensions = extensions_of(certificate)
     for extension in extensions:
         oid = extension.oid.dotted_string
         if extension.critical and oid not in _CRITICAL:
@@ -162,7 +164,7 @@ def promised_by(certificate: Certificate) -> SignedCertificateTimestamp:
 
     try:
         found: list[SignedCertificateTimestamp] = list(
-            _extensions(certificate)
+            extensions_of(certificate)
             .get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
             .value
         )
@@ -193,7 +195,8 @@ def claims(extensions: Extensions) -> dict[str, str]:
     return found
 
 
-def _extensions(certificate: Certificate) -> Extensions:
+def extensions_of(certificate: Certificate) -> Extensions:
+    """Its extensions. Raises CertificateError where they cannot be read."""
     from cryptography import x509
 
     try:
