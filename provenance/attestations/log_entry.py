@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.attestations.proto_json import Message, ProtoJsonError
 
 FIELDS: Final = (
@@ -120,7 +121,7 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
         integrated_time=time,
         promise=promise,
         proof=proof,
-        body=entry.octets("canonicalizedBody"),
+        body=_body(entry, named),
     )
     # In Rekor v1 the two differ: a log has several trees, and numbers entries over all of them.
     if found.version == REKOR_V2 and proof and proof.log_index != found.log_index:
@@ -128,6 +129,18 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
             f"{entry.where} is entry {found.log_index} and its proof is for {proof.log_index}"
         )
     return found
+
+
+def _body(entry: Message, named: tuple[str, str]) -> bytes:
+    """What was logged is strict JSON, and of the kind that the entry states."""
+    body = entry.octets("canonicalizedBody")
+    try:
+        value = parse_object(body)
+    except JsonError as e:
+        raise ProtoJsonError(f"{entry.at('canonicalizedBody')} {e}") from e
+    if (value.get("kind"), value.get("apiVersion")) != named:
+        raise ProtoJsonError(f"{entry.where} is of another kind than what was logged")
+    return body
 
 
 def _proof(entry: Message, *, required: bool) -> InclusionProof | None:

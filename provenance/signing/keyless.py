@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
 
 _SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
 _V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
+
+
+# Its warnings are for its own command line; what it refuses is raised.
+logging.getLogger("sigstore").addHandler(logging.NullHandler())
 
 
 class _RefusedError(ValueError):
@@ -109,6 +114,7 @@ def _hold(
 ) -> Iterator[Moment]:
     """When it was signed, by each source of time. Raises _RefusedError where one does not hold."""
     certificate = certificates.load(bundle.certificate or b"")
+    _promised(bundle.entry, root)
     sources = list(_sources(bundle))
     if not sources:
         raise _RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
@@ -121,6 +127,15 @@ def _hold(
             )
         _verify(source, certificate, root, artifact_sha256)
         yield source.moment
+
+
+def _promised(entry: LogEntry | None, root: TrustedRoot) -> None:
+    """Raises _RefusedError where an entry has no proof, and no valid promise in its place."""
+    if entry is None or entry.proof is not None:
+        return
+    log = root.log(entry.log_id)
+    if log is not None and not relog.is_promised(entry, log):
+        raise _RefusedError(f"the promise of its log {log.url} is not valid")
 
 
 def _sources(bundle: Bundle) -> Iterator[_Source]:
@@ -145,7 +160,7 @@ def _verify(
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, time)
     if log is None or bundle.entry is None or bundle.entry.proof is None:
-        bundle, log = _relogged(bundle, log, certificate, artifact_sha256)
+        bundle, log = _relogged(bundle, certificate, artifact_sha256)
     narrowed = trusted_root.as_json(
         log,
         _ct_log(certificate, root),
@@ -218,18 +233,14 @@ def _log(entry: LogEntry | None, root: TrustedRoot, time: datetime.datetime) -> 
 
 
 def _relogged(
-    bundle: Bundle, log: Log | None, certificate: Certificate, artifact_sha256: str | None
+    bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
 
-    What the bundle has in place of a proof is judged before: the promise of its log, or, where the
-    instance has no log at all, its timestamp.
+    What the bundle has in place of a proof is judged elsewhere: the promise of its log, or, where
+    the instance has no log at all, its timestamp.
     """
-    entry = bundle.entry
-    if entry is not None and log is not None and not relog.is_promised(entry, log):
-        raise _RefusedError(f"the promise of its log {log.url} is not valid")
-    if entry is None:
-        entry = relog.entry_of(bundle, certificate, artifact_sha256)
+    entry = bundle.entry or relog.entry_of(bundle, certificate, artifact_sha256)
     entry, own = relog.log(entry)
     return replace(bundle, entry=entry), own
 

@@ -6,17 +6,22 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provenance.attestations.bundle import BundleError, decode
 from provenance.errors import UnavailableError
+from provenance.signing import judging
 from provenance.signing.judgement import Clock, Verdict
 from provenance.signing.trust import Trust, TrustedIdentity
 from tests.signing.workshop import (
     CONTENT,
     PAYLOAD,
+    SHA256,
     accepted,
     entry,
     flipped,
@@ -71,6 +76,11 @@ def test_a_promise_is_enough_in_the_first_version_of_bundles() -> None:
         accepted(without_checkpoint)
         del entry(bundle)["inclusionProof"]
         accepted(bundle)
+    stamped = instance().attest(PAYLOAD, log="v1", version="0.1", timestamps=1)
+    del entry(stamped)["inclusionProof"]
+    found = accepted(stamped)
+    assert found.signer is not None
+    assert [m.clock for m in found.signer.moments] == [Clock.LOG, Clock.TIMESTAMP]
 
 
 def test_a_promise_that_is_not_the_logs_is_not_enough() -> None:
@@ -231,3 +241,42 @@ def _leaves(value: Any, way: tuple[str | int, ...] = ()) -> Any:
             yield from _leaves(inner, (*way, step))
     elif way[-1] in (*names, *more) or "hashes" in way:
         yield way
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200)
+@given(data=st.data(), replacement=json_values, form=st.sampled_from(sorted(FORMS)))
+def test_any_part_replaced_by_anything_is_not_accepted(
+    data: st.DataObject, replacement: Any, form: str
+) -> None:
+    good = json.dumps(_form(form))
+    value = json.loads(good)
+    place = value
+    while True:
+        steps = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not steps:
+            return
+        step = data.draw(st.sampled_from(steps))
+        if not isinstance(place[step], dict | list) or data.draw(st.booleans()):
+            place[step] = replacement
+            break
+        place = place[step]
+    try:
+        read = decode(json.dumps(value).encode())
+    except BundleError:
+        return
+    if judging.judge(read, trust(), SHA256).verdict is Verdict.VALID:
+        # Where it counts, what was replaced had no meaning: an empty list for none, a key id.
+        assert read.content == decode(good.encode()).content
+        assert read.certificate == decode(good.encode()).certificate
+
+
+@cache
+def _form(form: str) -> Bundle:
+    return FORMS[form]()

@@ -72,7 +72,14 @@ def test_a_log_entry_of_a_message_for_an_envelope() -> None:
 def test_a_log_entry_whose_body_is_of_another_kind_than_it_says() -> None:
     bundle = instance().attest(PAYLOAD, log="v1")
     entry(bundle)["kindVersion"] = {"kind": "hashedrekord", "version": "0.0.1"}
-    assert "sigstore refuses it" in refusal(bundle)
+    assert "of another kind than what was logged" in malformed(bundle)
+
+
+@pytest.mark.parametrize("body", [b"not json", b"[]", b'{"kind": 1, "kind": 2}'])
+def test_a_log_entry_whose_body_two_readers_read_differently(body: bytes) -> None:
+    bundle = instance().attest(PAYLOAD, log="v1")
+    entry(bundle)["canonicalizedBody"] = b64(body)
+    assert "canonicalizedBody" in malformed(bundle)
 
 
 def test_a_log_entry_by_another_log_under_the_name_of_a_trusted_one() -> None:
