@@ -11,7 +11,7 @@
 - It is satisfied by one source of time where there are several. So each promise and each timestamp
   is judged by itself, and each has to hold.
 
-docs/adr/0011-keyless-verification.md has what was measured.
+docs/adr/0014-keyless-verification.md has what was measured.
 """
 
 from __future__ import annotations
