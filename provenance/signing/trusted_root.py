@@ -206,7 +206,7 @@ def _log(value: Message) -> Log:
         log_id=value.message("logId", ("keyId",)).octets("keyId"),
         public_key=key.octets("rawBytes"),
         key_details=key.text("keyDetails"),
-        period=_period(key),
+        period=_period(key) if key.has("validFor") else Period(),
     )
 
 
@@ -231,7 +231,9 @@ def _authority(value: Message) -> Authority:
 
 
 def _period(holder: Message) -> Period:
-    if not holder.has("validFor"):
-        return Period()
+    """A period has to begin: without that it would be one that nobody has stated."""
     period = holder.message("validFor", ("start", "end"))
-    return Period(period.time("start"), period.time("end"))
+    start = period.time("start")
+    if start is None:
+        raise ProtoJsonError(f"{period.where} has no start")
+    return Period(start, period.time("end"))

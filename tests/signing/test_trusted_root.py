@@ -75,7 +75,7 @@ def test_both_ends_of_a_period_count(period: Period, moments: tuple[bool, ...]) 
 
 def test_an_authority_is_not_in_service_with_a_certificate_that_has_expired() -> None:
     root = instance().trusted_root()
-    del root["certificateAuthorities"][0]["validFor"]
+    del root["certificateAuthorities"][0]["validFor"]["end"]
     (authority,) = read(root).authorities
     assert authority.in_service(NOON)
     assert not authority.in_service(NOON + datetime.timedelta(days=365))
@@ -96,6 +96,8 @@ def test_an_authority_is_not_in_service_with_a_certificate_that_has_expired() ->
         (("tlogs", 0, "publicKey", "validFor", "start"), "yesterday", "is not a time"),
         (("tlogs", 0, "publicKey", "validFor", "start"), "2026-13-01T00:00:00Z", "is not a time"),
         (("tlogs", 0, "publicKey", "validFor", "end"), 5, "is not a time"),
+        (("tlogs", 0, "publicKey", "validFor", "start"), None, "has no start"),
+        (("timestampAuthorities", 0, "validFor"), None, "validFor is null"),
         (("certificateAuthorities", 0, "certChain", "certificates"), [], "holds no certificate"),
         (
             ("certificateAuthorities", 0, "certChain", "certificates"),
