@@ -191,6 +191,13 @@ def signed_row(statement: Statement | None) -> Mapping[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
+def is_seed(statement: Statement) -> bool:
+    """Whether a statement is a seed attestation of this project, not another build's provenance."""
+    definition = statement.predicate.get("buildDefinition")
+    kind = definition.get("buildType") if isinstance(definition, dict) else None
+    return statement.predicate_type == SLSA_PROVENANCE and kind == SEED_BUILD_TYPE
+
+
 def field_names(statement: Statement | None) -> Mapping[str, str]:
     """What the signed row calls the fields that this project knows by another name."""
     names = statement.predicate.get("fieldNames") if statement else None

@@ -28,6 +28,16 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
     assert row.onnx is not None
     path = row.bundle.path
     kind = statement.predicate_type[:100]
+    if predicates.is_seed(statement):
+        # The publisher has a row bundle: whoever puts this in its place leaves out what it binds.
+        yield BY_CODE["ATT701"].finding(
+            f"{path} is the attestation of an ensemble seed, of type {kind}; it does not stand in "
+            "for the bundle of the row",
+            "Do not use it. Fetch the model and its bundle again from the publisher.",
+            path=path,
+            row=row.row.label,
+        )
+        return
     if statement.predicate_type not in expected:
         yield BY_CODE["ATT701"].finding(
             f"{path} is a statement of type {kind}; expected is {', '.join(sorted(expected))}",
