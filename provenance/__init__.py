@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign, attest and verify the models of an ONNX registry.
 
-The public API: the journeys (`check`, `verify`, `verify_file`, `sign`, `attest`, `release`,
-`hash_models`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
-`trust_from_file`), what they return (`Report`, `Finding`, …) and the errors. Each name is
-imported when it is first used: importing `provenance` costs nothing.
+The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
+`sign`, `attest`, `release`, `hash_models`), what they take (`load_config`, `open_signer`,
+`trust_from_keys`, `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors.
+Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.journeys.check import check
+    from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
+    from provenance.journeys.promote import Promotion, promote
+    from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
     from provenance.signing.keyed import open_signer
@@ -33,12 +36,18 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "check": ("provenance.journeys.check", "check"),
+    "fix": ("provenance.journeys.fix", "fix"),
+    "promote": ("provenance.journeys.promote", "promote"),
+    "Promotion": ("provenance.journeys.promote", "Promotion"),
     "verify": ("provenance.journeys.verify", "verify"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
     "sign": ("provenance.journeys.sign", "sign"),
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
     "hash_models": ("provenance.journeys.hashing", "hash_models"),
+    "restore": ("provenance.journeys.restore", "restore"),
+    "Restoration": ("provenance.journeys.restore", "Restoration"),
+    "Restored": ("provenance.journeys.restore", "Restored"),
     "Hashes": ("provenance.journeys.hashing", "Hashes"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
@@ -67,8 +76,11 @@ __all__ = [
     "Finding",
     "Hashes",
     "InputError",
+    "Promotion",
     "ProvenanceError",
     "Report",
+    "Restoration",
+    "Restored",
     "Severity",
     "Trust",
     "TrustedIdentity",
@@ -80,10 +92,13 @@ __all__ = [
     "__version__",
     "attest",
     "check",
+    "fix",
     "hash_models",
     "load_config",
     "open_signer",
+    "promote",
     "release",
+    "restore",
     "sign",
     "trust_from_file",
     "trust_from_keys",

@@ -12,17 +12,18 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, repository, toml_text
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, string, tables
 from provenance.errors import InputError
+from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
 from provenance.signing import roots, trust_table
 from provenance.signing.keyed import read_key_file
 from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
@@ -30,6 +31,8 @@ from provenance.signing.trust_table import TrustTable
 
 FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Config:
         registry: The registry, relative to `root`.
         fields: What the registry calls its rows and their fields.
         baseline: What `check` compares the registry with, as `--baseline` takes it.
+        run: How models are run, where they are.
+        repository: OWNER/REPO of the repository that this is, None where git says it.
         trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -88,6 +93,8 @@ class Config:
     key_folder: Path
     fields: FieldNames = field(default_factory=FieldNames)
     baseline: str | None = None
+    run: RunSettings = field(default_factory=RunSettings)
+    repository: str | None = None
 
     @property
     def in_tree(self) -> bool:
@@ -118,15 +125,18 @@ class Config:
             lambda p: roots.of_bytes(read(p, limits.TRUSTED_ROOT, "trusted_root"), p),
         )
 
-    def deferral_position(self, deferral: Deferral) -> Position:
-        """Where a `[[deferral]]` header stands: TOML readers give no positions."""
-        headers = ("[[deferral]]", "[[tool.provenance.deferral]]")
-        lines = [
-            number
-            for number, line in enumerate(self.text.splitlines(), 1)
-            if line.strip().replace(" ", "").startswith(headers)
-        ]
-        return Position(lines[deferral.index] if deferral.index < len(lines) else 1, 1)
+    @property
+    def position(self) -> Position:
+        """Where the configuration starts in its file."""
+        lines = self.text.splitlines()
+        tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
+        return Position(next(tables, 1), 1)
+
+    def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
+        """Where a `[[deferral]]` stands, or one of its keys where it has that."""
+        prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
+        table, count = f"{prefix}deferral", len(self.deferrals)
+        return toml_text.locate(self.text, table, deferral.index, count, key)
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:
@@ -194,7 +204,14 @@ def trust_from_keys(keys: Iterable[Path]) -> Trust:
 
 def _read(path: Path, root: Path) -> Config | None:
     """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    text = read_text(path)
+    return of_text(read_text(path), path, root)
+
+
+def of_text(text: str, path: Path, root: Path) -> Config | None:
+    """The configuration that `text` is, at `path`, where it may be yet to be written.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
     table = parse_toml(text, shown)
@@ -211,7 +228,8 @@ def _read(path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    known(table, {"registry", "baseline", "fields", "trust", "deferral"}, path, "")
+    names = {"registry", "repository", "baseline", "fields", "run", "trust", "deferral"}
+    known(table, names, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -237,7 +255,19 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         key_folder=key_folder,
         fields=_fields(table, path),
         baseline=string(table, "baseline", path) or None,
+        run=_run(table, path),
+        repository=_repository(table, path),
     )
+
+
+def _repository(table: Mapping[str, Any], path: str) -> str | None:
+    name = string(table, "repository", path)
+    if name and repository.NAME.fullmatch(name) is None:
+        raise InputError(
+            f"{path}: `repository` {name!r} is not OWNER/REPO",
+            help='For example: repository = "lusoris/vmaf"',
+        )
+    return name or None
 
 
 def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
@@ -261,6 +291,49 @@ def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
                 help="Each field has a name of its own.",
             )
     return FieldNames(fields.get("rows", FieldNames.rows), renamed)
+
+
+def _run(table: Mapping[str, Any], path: str) -> RunSettings:
+    run = table.get("run", {})
+    if not isinstance(run, dict):
+        raise InputError(f"{path}: `run` is not a table", help="Write it as [run].")
+    known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
+    default = RunSettings()
+    return RunSettings(
+        timeout=_whole(run.get("timeout", default.timeout), TIMEOUTS, f"{path}: `run.timeout`"),
+        memory=_whole(run.get("memory", default.memory), MEMORIES, f"{path}: `run.memory`"),
+        dimensions=_numbers(run, "dimensions", path, _size),
+        inputs=_numbers(run, "inputs", path, _number),
+    )
+
+
+def _numbers(
+    run: Mapping[str, Any], key: str, path: str, read: Callable[[object, str], _Number]
+) -> Mapping[str, _Number]:
+    values = run.get(key, {})
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: `run.{key}` is not a table", help=f"{key} = {{ name = 1 }}")
+    return {name: read(value, f"{path}: `run.{key}.{name}`") for name, value in values.items()}
+
+
+def _size(value: object, where: str) -> int:
+    return _whole(value, SIZES, where)
+
+
+def _whole(value: object, allowed: range, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        raise InputError(
+            f"{where} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, "
+            f"not {str(value)[:40]}"
+        )
+    return value
+
+
+def _number(value: object, where: str) -> float:
+    # What a float holds: comparing refuses NaN, infinity, and a number of 400 digits.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
+        return value
+    raise InputError(f"{where} must be a number, not {str(value)[:40]}")
 
 
 def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:

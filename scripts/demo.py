@@ -58,7 +58,7 @@ def _story(folder: Path) -> None:
     _say("A copy of model/: seven ONNX models, five of them seeds with a known, deferred defect.")
     _run(folder, "keygen release --quiet", 0, "release.pub")
     _say("What can be judged before signing. The known defect is shown, never hidden:")
-    _run(folder, "check", 0, "deferred SID402")
+    _run(folder, "check", 0, "5 deferred (ADR-1105)")
     _say("Sign every row (bytes, name, license, sidecar) and the summary, all or nothing:")
     _run(folder, "release --signer file:release.key", 0, "8 bundles written")
     _say("What CI runs, without the private key:")
@@ -68,7 +68,7 @@ def _story(folder: Path) -> None:
     _run(folder, f"{consumer} --key release.pub", 0, "OK: 1 row verified")
     _say(f"Now the incident: an edit drops `license` from the row {ROW}.")
     _drop_license(folder / "model" / "registry.json")
-    _run(folder, "verify", 1, f"{ROW}: no `license`")
+    _run(folder, "verify", 1, "LIC201  no `license`")
     _say("It is named, with its line, and the release stops. Exit codes: 0 verified, 1 findings.")
 
 

@@ -7,12 +7,13 @@ a reader would type them, on a copy of `model/` under its own configuration and 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 _FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
+_RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
 _WIDTH: Final = 100
 _NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
 """Prefixes of environment variables that would change what is printed."""
@@ -35,15 +37,18 @@ class Scene:
 
     Attributes:
         after: The scene whose end it starts from.
-        shows: What its output must hold. A scene that no longer tells its part is an error here,
-            not a wrong page.
+        shows: What its output must hold, white space aside. A scene that no longer tells its part
+            is an error here, not a wrong page.
         inside: The folder that the commands are run in.
+        tree: What lies there in the beginning, where it starts from no other scene: a key of
+            `TREES`.
     """
 
     after: str | None
     commands: tuple[str, ...]
     shows: tuple[str, ...]
     inside: str = "."
+    tree: str = "reference"
 
 
 SEED: Final = "fr_regressor_v2_ensemble_v1_seed"
@@ -56,8 +61,23 @@ STORY: Final[Mapping[str, Scene]] = {
         ("provenance keygen release -q", "cp release.pub bundles/"),
         ("release.key", "release.pub"),
     ),
+    "init": Scene(
+        None,
+        (
+            "rm pyproject.toml",
+            "provenance init --defer",
+            "cat provenance.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("deferral SID402", "2 TODOs to be written", 'reason = "TODO', "DEF906", "exit 1"),
+    ),
     "check": Scene(
         "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
+    ),
+    "run": Scene(
+        "key",
+        ('provenance check --run; echo "exit $?"',),
+        ("8 of 8 models were loaded and run", "exit 0"),
     ),
     "release": Scene(
         "key",
@@ -73,7 +93,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "license": Scene(
         "release",
         ("sed -i 7d model/registry.json", 'provenance check; echo "exit $?"'),
-        ("LIC201", f"{SEED}0: no `license`", "exit 1"),
+        (f"{SEED}0", "LIC201 no `license`", "exit 1"),
     ),
     "replace": Scene(
         "release",
@@ -117,6 +137,24 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("7 rows passed", "5 of them smoke", "exit 0"),
     ),
+    "promote-refused": Scene(
+        "release",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ("SID404", "REFUSED: fr_regressor_v2_ensemble_v1, 5 rows", "exit 1"),
+    ),
+    "promoted": Scene(
+        "production",
+        ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
+        ('+      "smoke": false', "pyproject.toml:7: SID402", "PROMOTED", "exit 0"),
+    ),
+    "promoted-undeferred": Scene(
+        "promoted",
+        (
+            "sed -i '/^\\[\\[tool.provenance.deferral/,$d' pyproject.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("7 rows passed, signatures not judged\n", "exit 0"),
+    ),
     "released-again": Scene(
         "undeferred",
         ('provenance release --signer file:release.key; echo "exit $?"', "ls bundles"),
@@ -146,6 +184,15 @@ STORY: Final[Mapping[str, Scene]] = {
         ("SIG605", "exit 1"),
         "downloads",
     ),
+    "fix": Scene(
+        "release",
+        (
+            'sed -i \'/q_v1.onnx.sigstore.json/d; s/"opset": 17/"opset": 18/\' model/registry.json',
+            'provenance check quality_regressor_q_v1; echo "exit $?"',
+            'provenance check quality_regressor_q_v1 --fix; echo "exit $?"',
+        ),
+        ("provenance check --fix", "FIXED: 2 findings (ART310, LIC203)", "exit 0"),
+    ),
     "hash": Scene(
         "release", (f'provenance hash {EXTERNAL}; echo "exit $?"',), ("as declared", "exit 0")
     ),
@@ -155,7 +202,7 @@ STORY: Final[Mapping[str, Scene]] = {
             f"cp model/{SEED}1.onnx model/{SEED}0.onnx",
             f'provenance hash {SEED}0; echo "exit $?"',
         ),
-        ("not as declared", "would change", '+      "sha256"'),
+        ("not as declared", "would change", '+ "sha256"'),
     ),
     "hash-external": Scene(
         "release",
@@ -163,12 +210,54 @@ STORY: Final[Mapping[str, Scene]] = {
             "sed -i '/\"external_data_sha256\"/,/}/d' model/registry.json",
             f'provenance hash {EXTERNAL} --write --add-external-data; echo "exit $?"',
         ),
-        ("no digest in the row", "WRITTEN", '+      "external_data_sha256"'),
+        ("no digest in the row", "WRITTEN", '+ "external_data_sha256"'),
     ),
     "inspect": Scene(
         "release",
         (f"provenance inspect {_BUNDLE_0}",),
         ("says: a registry row", "deferred SID402"),
+    ),
+    "other": Scene(
+        None,
+        (
+            "cat model/catalogue.json",
+            "provenance init",
+            "sed -n '/^\\[fields/,/^$/p' provenance.toml",
+            'provenance check; echo "exit $?"',
+        ),
+        ("its `sha256` is called `digest`", 'onnx = "file"', "2 rows passed", "exit 0"),
+        tree="catalogue",
+    ),
+    "other-broken": Scene(
+        "other",
+        (
+            'sed -i \'/"licence"/d; s/"opset_version": 17/"opset_version": 18/\' '
+            "model/catalogue.json",
+            'provenance check --fix; echo "exit $?"',
+        ),
+        ("no `licence`", "FIXED: 2 findings (ART310)", "exit 1"),
+    ),
+    "other-hash": Scene(
+        "other",
+        (
+            f"cp model/quality_regressor_q_v1.onnx model/{EXTERNAL}.onnx",
+            f"provenance hash {EXTERNAL} --write",
+        ),
+        ('+    "digest": ', "WRITTEN: model/catalogue.json"),
+    ),
+    "other-released": Scene(
+        "other",
+        (
+            "provenance keygen release -q",
+            "printf '\\n[[trust.key]]\\npath = \"release.pub\"\\n' >> provenance.toml",
+            'provenance release --signer file:release.key; echo "exit $?"',
+            'provenance verify; echo "exit $?"',
+            f"cp bundles/{EXTERNAL}.onnx.sigstore.json model/",
+            f'provenance verify model/{EXTERNAL}.onnx --key release.pub; echo "exit $?"',
+            f"provenance inspect bundles/{EXTERNAL}.onnx.sigstore.json --format json "
+            "| grep -A 12 fieldNames",
+        ),
+        ("3 bundles written", "2 rows verified", "1 row verified", '"onnx": "file"'),
     ),
     "no-trust": Scene(
         "download",
@@ -198,11 +287,12 @@ class Stage:
         scene = STORY[name]
         here = self.end_of(name)
         if scene.after is None:
-            _set_up(here)
+            TREES[scene.tree](here)
         else:
             shutil.copytree(self.end_of(scene.after), here)
         transcript = "".join(f"$ {c}\n{self.run(c, here / scene.inside)}" for c in scene.commands)
-        missing = [text for text in scene.shows if text not in transcript]
+        words = " ".join(transcript.split())
+        missing = [text for text in scene.shows if text not in words]
         if missing:
             raise StoryError(
                 f"scene {name!r} does not show {missing}: correct STORY in scripts/story.py, "
@@ -214,17 +304,19 @@ class Stage:
         """The folder of a scene, after it was played."""
         return self._folder / name
 
-    def run(self, command: str, here: Path) -> str:
-        """What a command prints, with what differs from run to run replaced by a word."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
-        environment |= {
-            "COLUMNS": str(_WIDTH),
+    def environment(self) -> dict[str, str]:
+        """What a command is run with, so that `provenance` and `python` are those of this tree."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
+        return kept | {
             "LC_ALL": "C.UTF-8",
-            "NO_COLOR": "1",
             "PATH": f"{self._tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+
+    def run(self, command: str, here: Path) -> str:
+        """What a command prints, with what differs from run to run replaced by a word."""
+        environment = self.environment() | {"COLUMNS": str(_WIDTH), "NO_COLOR": "1"}
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=here,
@@ -235,7 +327,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
-        return _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text)
+        return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
 
 def _set_up(here: Path) -> None:
@@ -252,3 +344,39 @@ def _set_up(here: Path) -> None:
         if inside:
             kept.append(line)
     (here / "pyproject.toml").write_text("".join(kept).strip() + "\n", "utf-8")
+
+
+_CALLED: Final = {
+    "id": "name",
+    "kind": "task",
+    "onnx": "file",
+    "opset": "opset_version",
+    "sha256": "digest",
+    "int8_sha256": "int8_digest",
+    "external_data_sha256": "weights",
+    "quant_mode": "quantised",
+    "license": "licence",
+    "license_url": "licence_url",
+    "sigstore_bundle": "signature",
+    "smoke": "placeholder",
+}
+
+
+def _catalogue(here: Path) -> None:
+    """Two models of the reference registry, as another project could list them: other names."""
+    rows = json.loads((ROOT / "model" / "registry.json").read_text("utf-8"))["models"]
+    rows = [row for row in rows if row["id"].startswith("quality_regressor_")]
+    (here / "model").mkdir(parents=True)
+    for row in rows:
+        for path in (ROOT / "model").glob(f"{row['id']}.*"):
+            shutil.copy(path, here / "model")
+    listed = [{name: row[field] for field, name in _CALLED.items() if field in row} for row in rows]
+    text = json.dumps(listed, indent=2) + "\n"
+    (here / "model" / "catalogue.json").write_text(text, "utf-8")
+
+
+TREES: Final[Mapping[str, Callable[[Path], None]]] = {
+    "reference": _set_up,
+    "catalogue": _catalogue,
+}
+"""What can lie there in the beginning."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def test_case(case: Case, tmp_path: Path, key: KeyPair, other_key: KeyPair) -> N
     assert "error" not in case.spec, "an `error` is expected of exits 2 and 4 only"
     if case.judges:
         _assert_report(result.json, case)
+        _assert_positions(result.json, shop.tree)
     for part in case.spec.get("stdout", []):
         assert part in result.out
     if case.command[0] in ("check", "verify"):
@@ -76,6 +78,18 @@ def _assert_report(report: dict[str, Any], case: Case) -> None:
         assert any(_fits(f, expected) for f in report["findings"]), (
             f"no finding fits {expected}: {json.dumps(report['findings'], indent=1)}"
         )
+
+
+def _assert_positions(report: dict[str, Any], tree: Path) -> None:
+    """Every finding has a place in the file that has to be edited, where that is text."""
+    for finding in report["findings"]:
+        path = tree / finding["path"]
+        if path.suffix not in (".json", ".toml") or not os.path.isfile(path):
+            continue
+        assert finding["line"] is not None, finding
+        lines = path.read_bytes().decode("utf-8", "replace").split("\n")
+        assert finding["line"] <= len(lines), finding
+        assert finding["column"] <= len(lines[finding["line"] - 1]) + 1, finding
 
 
 def _fits(found: dict[str, Any], expected: Any) -> bool:
@@ -115,6 +129,10 @@ def test_every_rule_has_a_case_in_which_it_fires(rule: Any) -> None:
 def test_every_rule_has_a_case_in_which_it_is_judged_and_silent(rule: Any) -> None:
     command = "verify" if rule.phase.name == "SIGNATURES" else "check"
     judged = [c for c in CASES if c.command[0] in (command, "verify") and c.spec["exit"] in (0, 1)]
+    if rule.phase.name == "RUNTIME":
+        judged = [c for c in judged if "--run" in c.command]
+    if rule.phase.name == "BASELINE":
+        judged = [c for c in judged if c.spec.get("baseline", False)]
     silent = [c for c in judged if rule.code not in {f["code"] for f in c.findings}]
     assert silent
 

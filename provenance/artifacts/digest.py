@@ -50,6 +50,19 @@ def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
     return reader.digest()
 
 
+def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
+    """The digest of the rest of `stream`, and of nothing but what is written to `target`.
+
+    Raises OSError.
+    """
+    found, size = hashlib.sha256(), 0
+    while chunk := stream.read(CHUNK):
+        found.update(chunk)
+        target.write(chunk)
+        size += len(chunk)
+    return Digest(found.hexdigest(), size)
+
+
 class HashingReader:
     """Reads a stream once, front to back, and hashes every byte that passes.
 

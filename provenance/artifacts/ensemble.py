@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.sidecar import Document
 
 _WORD = re.compile("[A-Za-z0-9]")
@@ -138,6 +139,15 @@ def is_manifest(value: Mapping[str, Any]) -> bool:
 def is_gate_verdict(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a gate verdict."""
     return isinstance(value.get("verdict"), str) and isinstance(value.get("gate"), dict)
+
+
+def document(
+    path: str, digest: Digest, text: str, value: Mapping[str, Any]
+) -> Manifest | GateVerdict | None:
+    """The document that a JSON object is; None where it is neither."""
+    if is_manifest(value):
+        return Manifest(path, digest, text, value)
+    return GateVerdict(path, digest, text, value) if is_gate_verdict(value) else None
 
 
 def _member(value: Mapping[str, Any]) -> Member:

@@ -19,9 +19,37 @@ from provenance.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A value as it stood in another JSON text: its escapes and number forms are kept."""
+    """A value as it stood in another JSON text: its escapes and number forms are kept.
+
+    `indent` is the white space that its line began with, where it has several lines; `key` is the
+    key of a member, as it was written.
+    """
 
     text: str
+    indent: str = ""
+    key: str | None = None
+
+    @classmethod
+    def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
+        """The value at `path` of another text. Raises InputError where there is none."""
+        member = _find(source, path, where)
+        start = member.start if member.key_start is None else member.key_start
+        line = source.text.rfind("\n", 0, start) + 1
+        key = None
+        if member.key_start is not None:
+            end = source.text.rindex('"', start, member.start) + 1
+            key = source.text[start:end]
+        return cls(source.text[member.start : member.end], _space_at(source.text, line), key)
+
+    def placed(self, gap: str) -> str:
+        """The text where `gap` sets it off: what follows its first line is indented anew."""
+        newline, found, indent = gap.rpartition("\n")
+        first, *lines = self.text.replace("\r\n", "\n").split("\n")  # no string has a line end
+        if not found:
+            return " ".join((first, *(line.strip(_SPACE) for line in lines)))
+        kept = (line.removeprefix(self.indent) for line in lines)
+        start = ("\r\n" if newline.endswith("\r") else "\n") + indent
+        return start.join((first, *kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +77,14 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Move the member `path`, as it is written, to behind the member `after` of its object."""
+
+    path: JsonPath
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class InsertItem:
     """Add an object to the array at `path`, after the item `after`; first where it is None."""
 
@@ -57,9 +93,17 @@ class InsertItem:
     after: int | None
 
 
-Edit: TypeAlias = Set | Insert | Remove | InsertItem
+Edit: TypeAlias = Set | Insert | Remove | Move | InsertItem
 
-_Change: TypeAlias = tuple[int, int, str]
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    start: int
+    end: int
+    new: str
+    alone: bool = False  # the first in something empty: no comma, unless another follows
+
+
 _SPACE = " \t\r\n"
 
 
@@ -69,28 +113,62 @@ def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
     Raises:
         InputError: An edit addresses something that is not there.
     """
-    text = source.text
     edits = list(edits)
-    changes = [_change(source, e, where) for e in edits if not isinstance(e, Remove)]
-    changes.sort(key=lambda c: c[:2])  # stable: what is added at one place keeps its order
-    for start, end, new in reversed(changes):
-        text = text[:start] + new + text[end:]
-    for removal in edits:  # one by one: neighbours share a comma
-        if isinstance(removal, Remove):
-            start, end = _removed(SourceMap(text), removal.path, where)
-            text = text[:start] + text[end:]
+    removals = list(dict.fromkeys(e.path for e in edits if isinstance(e, Remove)))
+    others = (e for e in edits if not isinstance(e, Remove))
+    text = _applied(source.text, [c for e in others for c in _changes(source, e, where)], where)
+    while removals:  # of one object one by one: neighbours share a comma
+        now = {path[:-1]: path for path in reversed(removals)}
+        here = SourceMap(text)
+        text = _applied(text, [_removed(here, p, where) for p in now.values()], where)
+        removals = [path for path in removals if now[path[:-1]] != path]
     return text
 
 
-def _change(source: SourceMap, edit: Set | Insert | InsertItem, where: str) -> _Change:
+def reaches(source: SourceMap, edit: Edit) -> bool:
+    """Whether all that `edit` speaks of is there, and where it stands is known."""
+    match edit:
+        case Set() | Remove():
+            needed = [edit.path]
+        case Move():
+            needed = [edit.path, (*edit.path[:-1], edit.after)]
+        case Insert():
+            parent = edit.path[:-1]
+            needed = [parent if edit.after is None else (*parent, edit.after)]
+        case InsertItem():
+            needed = [edit.path if edit.after is None else (*edit.path, edit.after)]
+    return all(source.find(path) is not None for path in needed)
+
+
+def _applied(text: str, changes: list[_Change], where: str) -> str:
+    # Stable: what is added at one place keeps its order.
+    changes.sort(key=lambda c: (c.start, c.end))
+    parts: list[str] = []
+    done = 0
+    for i, change in enumerate(changes):
+        if change.start < done:
+            raise InputError(f"{where}: two edits of one place", help="Make them one by one.")
+        more = change.alone and i + 1 < len(changes) and changes[i + 1].start == change.start
+        parts += [text[done : change.start], change.new, "," if more else ""]
+        done = change.end
+    return "".join((*parts, text[done:]))
+
+
+def _changes(
+    source: SourceMap, edit: Set | Insert | Move | InsertItem, where: str
+) -> tuple[_Change, ...]:
     match edit:
         case Set():
             member = _find(source, edit.path, where)
-            return member.start, member.end, _encoded(edit.value, source)
+            return (_Change(member.start, member.end, _encoded(edit.value, source)),)
         case Insert():
-            return _insert(source, edit, where)
+            return (_insert(source, edit, where),)
+        case Move():
+            written = Raw.of(source, edit.path, where)
+            added = _insert(source, Insert(edit.path, written, edit.after), where)
+            return (_removed(source, edit.path, where), added)
         case InsertItem():
-            return _insert_item(source, edit, where)
+            return (_insert_item(source, edit, where),)
 
 
 def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
@@ -99,8 +177,10 @@ def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
     if edit.after is not None:
         neighbour = _find(source, (*parent, edit.after), where, f"to put `{key}` after")
     at, gap = _place(source, tuple(parent), neighbour, where)
-    member = f"{json.dumps(key)}: {_indented(edit.value, gap, len(edit.path), source)}"
-    return at, at, _joined(source, at, gap, member, first=neighbour is None)
+    value = _indented(edit.value, gap, len(edit.path), source)
+    written = edit.value.key if isinstance(edit.value, Raw) else None
+    member = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{value}"
+    return _added(source, at, gap, member, first=neighbour is None)
 
 
 def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
@@ -109,7 +189,7 @@ def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
         neighbour = _find(source, (*edit.path, edit.after), where)
     at, gap = _place(source, edit.path, neighbour, where)
     item = _indented(edit.value, gap, len(edit.path) + 1, source)
-    return at, at, _joined(source, at, gap, item, first=neighbour is None)
+    return _added(source, at, gap, item, first=neighbour is None)
 
 
 def _place(
@@ -118,33 +198,51 @@ def _place(
     """The offset at which something is added, and the white space that sets it off there."""
     if neighbour is not None:
         start = neighbour.start if neighbour.key_start is None else neighbour.key_start
-        before = source.text[:start]
-        return neighbour.end, before[len(before.rstrip(_SPACE)) :]
-    outer = _find(source, parent, where)
-    inside = source.text[outer.start + 1 : outer.end - 1]
-    return outer.start + 1, inside[: len(inside) - len(inside.lstrip(_SPACE))]
+        before = start
+        while source.text[before - 1] in _SPACE:  # an outer bracket stands before it
+            before -= 1
+        return neighbour.end, source.text[before:start]
+    inside = _find(source, parent, where).start + 1
+    return inside, _space_at(source.text, inside)
 
 
-def _joined(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> str:
+def _space_at(text: str, at: int) -> str:
+    """The white space that begins at an offset."""
+    end = at
+    while text[end] in _SPACE:  # a bracket ends every text that is edited
+        end += 1
+    return text[at:end]
+
+
+def _colon(source: SourceMap, neighbour: Member | None) -> str:
+    """What stands between a key and its value, as the neighbour has it."""
+    if neighbour is None or neighbour.key_start is None:
+        return ": "
+    return source.text[neighbour.key_start : neighbour.start].rpartition('"')[2]
+
+
+def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _Change:
     """What is added, with its comma."""
     if not first:
-        return f",{gap}{new}"
-    alone = source.text[at:].lstrip(_SPACE)[:1] in ("}", "]")
-    return f"{gap}{new}" if alone else f"{gap}{new},"
+        return _Change(at, at, f",{gap}{new}")
+    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
+    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
-def _removed(source: SourceMap, path: JsonPath, where: str) -> tuple[int, int]:
-    """From where to where a member reaches, with the comma that sets it off."""
+def _removed(source: SourceMap, path: JsonPath, where: str) -> _Change:
+    """Nothing where a member stands, with the comma that sets it off."""
     member = _find(source, path, where)
     text = source.text
     assert member.key_start is not None  # a member of an object
-    before = text[: member.key_start].rstrip(_SPACE)
-    if before.endswith(","):
-        return len(before) - 1, member.end
-    behind = text[member.end :].lstrip(_SPACE)
-    if behind.startswith(","):
-        return member.key_start, len(text) - len(behind[1:].lstrip(_SPACE))
-    return len(before), member.end  # the only one
+    before = member.key_start
+    while text[before - 1] in _SPACE:
+        before -= 1
+    if text[before - 1] == ",":
+        return _Change(before - 1, member.end, "")
+    behind = member.end + len(_space_at(text, member.end))
+    if text[behind] == ",":
+        return _Change(member.key_start, behind + 1 + len(_space_at(text, behind + 1)), "")
+    return _Change(before, member.end, "")  # the only one
 
 
 def _find(source: SourceMap, path: JsonPath, where: str, purpose: str = "") -> Member:
@@ -163,6 +261,8 @@ def _encoded(value: Any, source: SourceMap) -> str:
 
 def _indented(value: Any, gap: str, depth: int, source: SourceMap) -> str:
     """A value with a line for each of its members, where the file is written so."""
+    if isinstance(value, Raw):
+        return value.placed(gap)
     if not isinstance(value, dict) or not value or "\n" not in gap:
         return _encoded(value, source)
     indent = gap.rpartition("\n")[2]

@@ -28,6 +28,12 @@ BUNDLE = 16 * MIB
 KEY = 64 * KIB
 """A PEM file with one key."""
 
+LICENSE = 256 * KIB
+"""A license file. The longest license on the SPDX list has 40 KiB."""
+
+GIT_CONFIG = 1 * MIB
+"""`.git/config`: a section a branch."""
+
 TRUSTED_ROOT = 4 * MIB
 """The trusted root of a Sigstore instance, or its client trust configuration."""
 
@@ -45,6 +51,15 @@ EXTERNAL_FILES = 10_000
 
 FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
+
+WORKFLOW = 256 * KIB
+"""One workflow. Hostile YAML of this size takes seconds to parse."""
+
+WORKFLOWS = 2 * MIB
+"""All workflows of a repository that are looked into."""
+
+GIT_TREE = 32 * MIB
+"""One folder of a commit, as git lists it: about 500,000 files."""
 
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""

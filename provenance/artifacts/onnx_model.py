@@ -9,13 +9,14 @@ definitions. Memory does not grow with the model, and the facts are those of the
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, HashingReader
@@ -62,13 +63,22 @@ class ExternalReference:
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """What the gate needs to know of a model. Opsets are by domain, "" being ONNX's own."""
+    """What the gate needs to know of a model. Opsets are by domain, "" being ONNX's own.
+
+    `weight_dtypes` are the element types of its initializers, each once, sorted.
+    """
 
     ir_version: int
     opsets: Mapping[str, int]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     external: tuple[ExternalReference, ...]
+    weight_dtypes: tuple[str, ...] = ()
+
+    @property
+    def opset(self) -> int | None:
+        """The version of ONNX's own operators, None where none are imported."""
+        return self.opsets.get("", self.opsets.get("ai.onnx"))
 
 
 def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
@@ -121,12 +131,14 @@ def _model(skeleton: bytes) -> Any:
 
 def _facts(model: Any) -> OnnxFacts:
     weights = {t.name for t in model.graph.initializer}
+    dtypes = {t.data_type for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
         opsets=_opsets(tuple((_text(o.domain), int(o.version)) for o in model.opset_import)),
         inputs=_shared(tuple(_spec(v) for v in model.graph.input if v.name not in weights)),
         outputs=_shared(tuple(_spec(v) for v in model.graph.output)),
         external=tuple(_external(model)),
+        weight_dtypes=tuple(sorted(map(_dtype, dtypes))),
     )
 
 
@@ -135,10 +147,14 @@ def _spec(value: Any) -> TensorSpec:
     if kind != "tensor_type":
         return TensorSpec(_text(value.name), kind or "unknown", None)
     tensor = value.type.tensor_type
-    dtype = _dtypes().get(tensor.elem_type) or f"type {tensor.elem_type}"
+    dtype = _dtype(tensor.elem_type)
     if not tensor.HasField("shape"):
         return TensorSpec(_text(value.name), dtype, None)
     return TensorSpec(_text(value.name), dtype, tuple(_dim(d) for d in tensor.shape.dim))
+
+
+def _dtype(number: int) -> str:
+    return _dtypes().get(number) or f"type {number}"
 
 
 @cache
@@ -158,6 +174,37 @@ def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Versions by domain, shared by all models that import the same ones."""
     return _unique(pairs)
+
+
+def plain_dtype(name: str) -> str | None:
+    """The name of an element type as `TensorSpec.dtype` has it, None where it is no name of one.
+
+    ONNX, ONNX Runtime, NumPy and PyTorch spell them in different ways: FLOAT, tensor(float),
+    float32, torch.float32.
+    """
+    inner = _TENSOR_OF.fullmatch(name.casefold().strip())
+    plain = (inner[1] if inner else name.casefold().strip()).rpartition(".")[2]
+    plain = _DTYPE_ALIASES.get(plain, plain)
+    return plain if plain in _DTYPES else None
+
+
+_TENSOR_OF: Final = re.compile(r"tensor\((.+)\)")
+_DTYPES: Final = frozenset(
+    (
+        *("float", "double", "float16", "bfloat16", "complex64", "complex128"),
+        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)),
+        *("bool", "string", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"),
+    )
+)
+_DTYPE_ALIASES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("float32", "fp32", "f32", "single"), "float"),
+    **dict.fromkeys(("float64", "fp64", "f64"), "double"),
+    **dict.fromkeys(("fp16", "f16", "half"), "float16"),
+    **dict.fromkeys(("bf16",), "bfloat16"),
+    **dict.fromkeys(("boolean", "bool_"), "bool"),
+    **dict.fromkeys(("long",), "int64"),
+    **dict.fromkeys(("str",), "string"),
+}
 
 
 def _unique(pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:

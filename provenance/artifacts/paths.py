@@ -235,7 +235,12 @@ def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:
             return b"".join(parts)
         parts.append(part)
         left -= len(part)
-    raise FileError(
+    raise too_large(path, limit)
+
+
+def too_large(path: str, limit: int) -> FileError:
+    """The error for a file of more than `limit` bytes."""
+    return FileError(
         Trouble.TOO_LARGE, path, f"{path!r} is larger than {limit:,} bytes, the most that is read"
     )
 

@@ -160,6 +160,7 @@ class Registry:
     """A registry as read. `path` and `folder` are relative to the repository's root.
 
     Its text is kept packed: only to point at a field, or to edit one, it is needed again.
+    `keys` are the members of the object that the registry is, the list of rows among them.
     """
 
     path: str
@@ -169,6 +170,12 @@ class Registry:
     not_rows: tuple[tuple[int, str], ...] = ()
     repeated_keys: tuple[str, ...] = ()
     names: FieldNames = FieldNames()
+    keys: tuple[str, ...] = ()
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """The labels of all rows."""
+        return frozenset(row.label for row in self.rows)
 
     @property
     def folder(self) -> str:
@@ -262,6 +269,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),
         names=names,
+        keys=tuple(value) if isinstance(value, dict) else (),
     )
 
 

@@ -76,13 +76,15 @@ def _source(packed: bytes) -> SourceMap:
 class WidthClaim:
     """A width that a sidecar declares for one model input, and the member that declares it.
 
-    `at` is the input's place, `input` its name where the sidecar declares names.
+    `at` is the input's place, `input` its name where the sidecar declares names. `of_all` says that
+    it may also be the width of all inputs together.
     """
 
     member: JsonPath
     width: int
     at: int
     input: str | None
+    of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -113,25 +115,30 @@ class Sidecar(Document):
     def width_claims(self) -> tuple[WidthClaim, ...]:
         """Every width that the sidecar declares.
 
-        `feature_order` (or `features`) declares that of the first input. The codec block, the
-        second input, is declared by `codec_block_layout`, by `num_codecs` of the training recipe
-        and, where no layout says that more than the one-hot is in it, by `codec_vocab` or
-        `encoder_vocab`.
+        `feature_order` (or `features`) declares that of the first input, as does `in_features`. The
+        codec block, the second input, is declared by `codec_block_layout`, by `num_codecs` unless
+        that counts the encoders of the layout alone, and, where no layout says that more than the
+        one-hot is in it, by `codec_vocab` or `encoder_vocab`.
         """
         names = self.input_names
+        encoders = self.layout_encoders
         claims: list[WidthClaim] = []
 
-        def claim(at: int, *member: str) -> None:
+        def claim(at: int, *member: str, of_all: bool = False) -> None:
             value = self.get(*member)
             width = len(value) if isinstance(value, list) else value
             if isinstance(width, int) and not isinstance(width, bool):
-                claims.append(WidthClaim(member, width, at, names[at] if at < len(names) else None))
+                name = names[at] if at < len(names) else None
+                claims.append(WidthClaim(member, width, at, name, of_all))
 
         claim(0, "feature_order")
         claim(0, "features")
         claim(1, "codec_block_layout")
-        claim(1, "training_recipe", "num_codecs")
-        if self.layout_encoders is None:
+        for recipe in ((), ("training_recipe",)):
+            claim(0, *recipe, "in_features", of_all=True)
+            if not encoders or self.get(*recipe, "num_codecs") != len(encoders):
+                claim(1, *recipe, "num_codecs")
+        if encoders is None:
             claim(1, "codec_vocab")
             claim(1, "encoder_vocab")
         return tuple(claims)
@@ -146,8 +153,14 @@ class Sidecar(Document):
         return tuple(m.group(1) for m in matches if m is not None)
 
 
+def sidecar_of(model: str) -> str:
+    """The name of the sidecar of the model with this name."""
+    return f"{model.removesuffix('.onnx')}.json"
+
+
 def is_sidecar(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object speaks of a model, whatever its name: it names a file or a digest."""
+    """Whether a JSON object speaks of a model, whatever its name: of its file, digest or inputs."""
     onnx = value.get("onnx")
     names_file = isinstance(onnx, str) and onnx.endswith(".onnx")
-    return names_file or ("sha256" in value and ("id" in value or "name" in value))
+    is_contract = "onnx_opset" in value and ("input_name" in value or "input_names" in value)
+    return names_file or is_contract or ("sha256" in value and ("id" in value or "name" in value))

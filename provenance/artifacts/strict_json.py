@@ -18,14 +18,6 @@ from provenance.artifacts import limits
 JsonPath: TypeAlias = tuple[str | int, ...]
 
 
-class JsonError(ValueError):
-    """Text that is not strict JSON. The message says what and, where known, at which line."""
-
-
-class DuplicateKeyError(JsonError):
-    """An object names the same key twice; readers disagree about which value counts."""
-
-
 @dataclass(frozen=True, slots=True)
 class Position:
     """A place in a text file: 1-based line and column, in characters."""
@@ -36,6 +28,21 @@ class Position:
 
 START: Final = Position(1, 1)
 """Where a text begins: what is pointed at where a value has no place of its own."""
+
+
+class JsonError(ValueError):
+    """Text that is not strict JSON. The message says what and, where known, at which line.
+
+    `position` is that place, None where only the text as a whole is known to be wrong.
+    """
+
+    def __init__(self, message: str, *, position: Position | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class DuplicateKeyError(JsonError):
+    """An object names the same key twice; readers disagree about which value counts."""
 
 
 def decode(data: bytes) -> str:
@@ -73,7 +80,10 @@ def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
     except json.JSONDecodeError as e:
         if not text.strip():
             raise JsonError("is empty") from e
-        raise JsonError(f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}") from e
+        raise JsonError(
+            f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}",
+            position=Position(e.lineno, e.colno),
+        ) from e
     except RecursionError as e:
         raise JsonError("is nested too deeply") from e
     if text.count("[") + text.count("{") > limits.NESTING and _is_deeper(value, limits.NESTING):

@@ -22,13 +22,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits
+from provenance.artifacts import digest, limits
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.errors import InputError
 
 STAGING: Final = ".provenance-new"
 """Suffix of what is being prepared, and of what an exchange has put out of use."""
+
+_SPECIAL: Final = ("/dev/", "/proc/")
+"""Where names stand for open files and devices, whatever they lead to."""
 
 JOURNAL_FOLDER: Final = ".provenance-journal"
 _JOURNAL: Final = "journal.json"
@@ -42,6 +46,44 @@ def replace_file(tree: Tree, path: str, data: bytes) -> None:
     """
     with _as_input_error(path), _locked(tree):
         _replace(tree.target(path), data)
+
+
+def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None:
+    """Replace files (by path relative to the root) that still have the given digest, or none.
+
+    For texts that are edited in place, where the journal of a release has no say: what it may move
+    are bundles. All are prepared beside their targets before the first is renamed, so that what
+    can go wrong goes wrong before. A kill between two renames leaves each file whole, the first
+    ones new; whoever calls this gives them in an order that the next run can go on from.
+
+    Raises:
+        InputError: One is another file by now, or cannot be written. Nothing has changed.
+    """
+    olds: dict[Path, bytes] = {}
+    renamed: list[Path] = []
+    with _as_input_error(", ".join(files)), _locked(tree):
+        try:
+            for path, (before, data) in files.items():
+                target = tree.target(path)
+                olds[target] = tree.read(path, limits.REGISTRY)
+                if digest.of_bytes(olds[target]) != before:
+                    raise InputError(
+                        f"{path} was changed while it was judged: nothing was written",
+                        help="Run it again.",
+                    )
+                _write(_staging_of(target), data, stat.S_IMODE(target.stat().st_mode))
+            for target in olds:
+                os.replace(_staging_of(target), target)
+                renamed.append(target)
+        except BaseException:  # an interrupt too
+            for target in renamed:
+                _replace(target, olds[target])
+            raise
+        finally:
+            for target in olds:
+                _staging_of(target).unlink(missing_ok=True)
+        for folder in {t.parent for t in renamed}:
+            _sync_folder(folder)
 
 
 def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
@@ -64,6 +106,22 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
             _exchange_folder(folder, {t.name: data for t, data in targets.items()})
         else:
             _move_by_journal(tree, targets)
+
+
+def write_named_file(path: Path, data: bytes) -> None:
+    """Write the file that the user named, through links. A regular file is replaced as a whole.
+
+    Raises:
+        InputError: It cannot be written. A regular file is then untouched.
+    """
+    try:
+        # Devices and pipes are written to: a rename would put a file in their place.
+        if os.path.abspath(path).startswith(_SPECIAL) or (path.exists() and not path.is_file()):
+            path.write_bytes(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as e:
+        raise InputError(f"cannot write {path}: {e.strerror or e}") from e
 
 
 def recover(tree: Tree) -> None:

@@ -17,6 +17,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "Write the configuration for the registry in this repository.",
     "hash": "Print every model file's digest; with --write, update the rows.",
     "check": "Judge everything that can be judged before signing.",
+    "promote": "Flip smoke to false, and only on complete evidence.",
+    "restore": "Put back rows and fields that were lost since the baseline.",
     "keygen": "Make a key pair for signing.",
     "sign": "Sign each row: bytes, name, license and sidecar in one bundle.",
     "attest": "Attest ensemble seeds: how these bytes came to be.",

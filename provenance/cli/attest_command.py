@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import ROWS, SIGNER, Session, common
+from provenance.cli.options import ROWS, SIGNER, Session, reporting
 
 
 @click.command("attest", epilog="\b\nExample:\n  provenance attest --signer file:release.key")
 @ROWS
 @SIGNER
-@common
+@reporting
 def command(session: Session, rows: tuple[str, ...], signer: str | None) -> int:
     """Attest ensemble seeds: how these bytes came to be.
 

@@ -5,25 +5,39 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import ROWS, Session, common
+from provenance.cli.options import BASELINE, ROWS, RUN, Session, reporting
 
 
 @click.command(
     "check",
     epilog="\b\nExamples:\n  provenance check\n  provenance check vmaf_tiny_v2\n"
+    "  provenance check --baseline git:origin/main\n  provenance check --fix\n"
     "  provenance check --format json --output report.json",
 )
 @ROWS
-@common
-def command(session: Session, rows: tuple[str, ...]) -> int:
+@BASELINE
+@RUN
+@click.option("--fix", is_flag=True, help="Make the edits that are safe, and show them.")
+@reporting
+def command(
+    session: Session, rows: tuple[str, ...], baseline: str | None, run: bool, fix: bool
+) -> int:
     """Judge everything that can be judged before signing.
 
-    Every row, or the given ones: registry, license, bytes, external data, sidecars, deferrals.
-    `provenance rules` lists what is judged. Signatures are not: see `provenance verify`.
+    Every row, or the given ones: registry, license, bytes, external data, sidecars, deferrals; with
+    a baseline, also what was lost since. `provenance rules` lists what is judged. Signatures are
+    not: see `provenance verify`.
+
+    With --fix, what has one right answer is edited, and what remains is reported.
     """
-    from provenance.journeys.check import check
+    if fix:
+        from provenance.journeys.fix import fix as judge
+    else:
+        from provenance.journeys.check import check as judge
 
     config = session.load()
     with session.progress() as progress:
-        report = check(config, rows=rows, progress=progress)
+        report = judge(
+            config, rows=rows, baseline=session.baseline(baseline), run=run, progress=progress
+        )
     return session.emit_report(report)

@@ -29,6 +29,7 @@ def command(session: Session, rows: tuple[str, ...], write: bool, add_external_d
     they are. Without --write the difference is only shown.
     """
     from provenance.journeys.hashing import hash_models
+    from provenance.output import listing, machine
 
     config = session.load()
     with session.progress() as progress:
@@ -39,12 +40,7 @@ def command(session: Session, rows: tuple[str, ...], write: bool, add_external_d
             add_external_data=add_external_data,
             progress=progress,
         )
-    if session.format == "json":
-        from provenance.output import machine
-
-        session.emit(machine.render(machine.hashes(result)))
-    else:
-        from provenance.output import listing
-
-        session.emit(listing.hashes(result, session.style))
+    session.emit(
+        human=lambda style: listing.hashes(result, style), json=lambda: machine.hashes(result)
+    )
     return EXIT_CODES[result.verdict]

@@ -3,39 +3,59 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
 import click
 
 from provenance.cli.options import Session, common
-from provenance.output.text import printable
 
 
 @click.command(
     "init",
     epilog="\b\nExamples:\n  provenance init\n"
-    "  provenance init --registry model/tiny/registry.json",
+    "  provenance init --registry model/tiny/registry.json\n  provenance init --defer",
 )
 @click.option("--registry", metavar="PATH", help="The registry, where there are several.")
+@click.option(
+    "--defer/--no-defer",
+    default=None,
+    help="Record today's findings as deferrals, each still to be explained. Asked on a terminal.",
+)
 @common
-def command(session: Session, registry: str | None) -> int:
+def command(session: Session, registry: str | None, defer: bool | None) -> int:
     """Write the configuration for the registry in this repository.
 
-    Looks for a JSON file whose `models` lists rows, and writes [tool.provenance] into
-    pyproject.toml, or provenance.toml where there is none. An existing configuration is never
-    touched.
+    Looks for a JSON file that lists models, under whatever names, and for the workflows that sign,
+    and writes [tool.provenance] into pyproject.toml, or provenance.toml where there is none. An
+    existing configuration is never touched.
     """
-    from provenance.journeys.setup import init
-    from provenance.output import machine
+    from provenance.journeys.init import init
+    from provenance.output import adoption
 
-    done = init(session.folder, registry)
-    if session.format == "json":
-        session.emit(
-            machine.render(
-                {"version": 1, "path": done.path, "registry": done.registry, "rows": done.rows}
-            )
-        )
-    else:
-        session.emit(printable(f"{done.path}: registry {done.registry}, {done.rows} rows") + "\n")
-    for key in done.keys:
-        session.say(printable(f"It trusts {key}: look whether that is the release key."))
-    session.say("Next: provenance check")
+    with ExitStack() as bar:
+        progress = bar.enter_context(session.progress())
+        consent = _consent(defer, before_asking=bar.close)
+        done = init(session.folder, registry, defer=consent, progress=progress)
+    session.emit(
+        human=lambda style: adoption.render(done, style), json=lambda: adoption.as_json(done)
+    )
+    for line in adoption.advice(done):
+        session.say(line)
     return 0
+
+
+def _consent(defer: bool | None, before_asking: Callable[[], None]) -> Callable[[Any], bool] | None:
+    """Who decides whether findings are recorded: the option, or the user where there is one."""
+
+    def ask(recorded: Any) -> bool:
+        from provenance.output import adoption
+
+        before_asking()  # a progress bar would be drawn over the question
+        return click.confirm(adoption.question(recorded), default=False, err=True)
+
+    if defer is None and sys.stdin.isatty() and sys.stderr.isatty():
+        return ask
+    return (lambda _recorded: True) if defer else None

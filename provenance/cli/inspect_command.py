@@ -20,11 +20,11 @@ def command(session: Session, bundle: str) -> int:
     whether it counts, `provenance verify`.
     """
     from provenance.journeys.inspect import inspect
-    from provenance.output import machine, statement
+    from provenance.output import statement
 
     result = inspect(session.path(bundle))
-    if session.format == "json":
-        session.emit(machine.render(statement.as_json(result)))
-    else:
-        session.emit(statement.render(result, session.style))
+    session.emit(
+        human=lambda style: statement.render(result, style),
+        json=lambda: statement.as_json(result),
+    )
     return 0

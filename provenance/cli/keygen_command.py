@@ -18,13 +18,12 @@ def command(session: Session, name: str) -> int:
     repository. NAME.pub is what others trust.
     """
     from provenance.journeys.setup import keygen
-    from provenance.output import machine
 
     private, public = keygen(session.path(name))
-    if session.format == "json":
-        session.emit(machine.render({"version": 1, "private": str(private), "public": str(public)}))
-    else:
-        session.emit(f"{private}\n{public}\n")
+    session.emit(
+        human=lambda style: f"{private}\n{public}\n",
+        json=lambda: {"version": 1, "private": str(private), "public": str(public)},
+    )
     session.say(f"Keep {private.name} secret and out of the repository. Trust {public.name} with:")
     session.say(f'  [[trust.key]]\n  path = "{public.name}"')
     return 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,22 @@ from typing import Any, TypeVar
 
 import click
 
+from provenance.cli.outputs import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
+from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, View
 from provenance.output.text import Style
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
+BASELINE = click.option(
+    "--baseline",
+    metavar="SPEC",
+    help="Compare with the registry as it was: git:REF, a folder, a registry file, or none.",
+)
+RUN = click.option(
+    "--run", is_flag=True, help="Also load and run every model, each in a process with limits."
+)
 SIGNER = click.option(
     "--signer",
     envvar="PROVENANCE_SIGNER",
@@ -34,8 +44,7 @@ class Session:
 
     folder: Path
     config: Path | None
-    format: str
-    output: Path | None
+    outputs: tuple[Output, ...]
     quiet: bool
     verbose: bool
     no_color: bool
@@ -43,9 +52,7 @@ class Session:
 
     def path(self, given: str) -> Path:
         """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
-        return (
-            Path(given) if self.folder == Path(os.path.realpath(os.curdir)) else self.folder / given
-        )
+        return path_in(self.folder, given)
 
     def signer(self, uri: str | None) -> str | None:
         """A signer's URI, a relative file in it relative to DIR as all paths are."""
@@ -53,49 +60,44 @@ class Session:
             return uri
         return f"file:{self.path(uri.removeprefix('file:'))}"
 
+    def baseline(self, given: str | None) -> str | None:
+        """A baseline as the user gave it, a path in it relative to DIR as all paths are."""
+        if given is None or given == "none" or given.startswith("git:"):
+            return given
+        return str(self.path(given))
+
     def load(self) -> Any:
         """The configuration. Raises InputError."""
         from provenance.config import load
 
         return load(self.folder, self.config)
 
-    @property
-    def style(self) -> Style:
-        """How text for people is shown on standard output."""
-        terminal = sys.stdout.isatty() and self.output is None
+    def emit(self, *, human: Callable[[Style], str], json: Callable[[], dict[str, Any]]) -> None:
+        """Write a result that is no report wherever it goes: for people, or as JSON."""
+        for output in self.outputs:
+            if output.format == "json":
+                from provenance.output import machine
+
+                output.write(machine.render(json()))
+            else:
+                output.write(human(self._style(output)))
+
+    def emit_report(self, report: Any) -> int:
+        """Write a report wherever it goes, in the format that is wanted there; its exit code."""
+        folder = repository_folder(report.root)
+        for output in self.outputs:
+            view = View(self._style(output), self.verbose, folder)
+            output.write(REPORT_FORMATS[output.format](report, view))
+        code: int = report.exit_code
+        return code
+
+    def _style(self, output: Output) -> Style:
+        """How text for people is shown there."""
+        terminal = output.path is None and sys.stdout.isatty()
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
         width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
         return Style(colour and not dumb, min(width, 140))
-
-    def emit(self, text: str) -> None:
-        """Write the result: to standard output, or to the file of --output."""
-        if self.output is None:
-            try:
-                click.echo(text, nl=False)
-                sys.stdout.flush()
-            except BrokenPipeError as e:
-                # Left to click, this would exit with 1, the code of findings.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise InputError("nobody reads standard output any more") from e
-            return
-        try:
-            self.output.write_text(text, "utf-8")
-        except OSError as e:
-            raise InputError(f"cannot write {self.output}: {e.strerror}") from e
-
-    def emit_report(self, report: Any) -> int:
-        """Write a report in the chosen format; its exit code."""
-        if self.format == "json":
-            from provenance.output import machine
-
-            self.emit(machine.render(machine.report(report)))
-        else:
-            from provenance.output import human
-
-            self.emit(human.render(report, self.style, verbose=self.verbose))
-        code: int = report.exit_code
-        return code
 
     def say(self, text: str) -> None:
         """Narrate on standard error."""
@@ -116,18 +118,24 @@ class Session:
 
 def common(function: F) -> F:
     """The options of every command; the command receives a `Session` as its first argument."""
+    return _with_options(function, RESULT_FORMATS)
 
+
+def reporting(function: F) -> F:
+    """The same for a command that ends in a report, which has more formats."""
+    return _with_options(function, tuple(REPORT_FORMATS))
+
+
+def _with_options(function: F, formats: Collection[str]) -> F:
     def open_session(**options: Any) -> Any:
         folder = Path(os.path.realpath(options.pop("folder") or os.curdir))
         if not folder.is_dir():
             raise InputError(f"-C {folder}: not a folder")
         explicit = options.pop("config")
-        output = options.pop("output")
         session = Session(
             folder=folder,
             config=folder / explicit if explicit else None,
-            format=options.pop("format"),
-            output=Path(output) if output else None,
+            outputs=outputs(options.pop("format"), options.pop("output"), formats, folder),
             quiet=options.pop("quiet"),
             verbose=options.pop("verbose"),
             no_color=options.pop("no_color"),
@@ -138,7 +146,7 @@ def common(function: F) -> F:
     open_session.__name__ = function.__name__
     open_session.__doc__ = function.__doc__
     decorated: Any = open_session
-    for option in reversed(_COMMON):
+    for option in reversed(_options(formats)):
         decorated = option(decorated)
     decorated.__click_params__ = getattr(function, "__click_params__", []) + getattr(
         decorated, "__click_params__", []
@@ -147,27 +155,44 @@ def common(function: F) -> F:
     return result
 
 
-_COMMON = (
-    click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
-    click.option(
-        "--config",
-        metavar="FILE",
-        help="This configuration; its registry is then relative to DIR, or the current folder.",
-    ),
-    click.option(
-        "--format",
-        type=click.Choice(["human", "json"]),
-        default="human",
-        show_default=True,
-        help="How the result is written.",
-    ),
-    click.option("--output", metavar="FILE", help="Write the result to FILE."),
-    click.option(
-        "--offline",
-        is_flag=True,
-        help="Never use the network: take the trusted root that is cached.",
-    ),
-    click.option("-q", "--quiet", is_flag=True, help="No narration, no progress bar."),
-    click.option("-v", "--verbose", is_flag=True, help="Show every row."),
-    click.option("--no-color", is_flag=True, help="No colour; NO_COLOR does the same."),
-)
+class _Format(click.Choice[str]):
+    """The formats of a command; of one that makes no report, these are few."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        if value in REPORT_FORMATS:
+            return f"{value!r} is for reports; this command prints {' or '.join(self.choices)}."
+        return super().get_invalid_choice_message(value, ctx)
+
+
+def _options(formats: Collection[str]) -> tuple[Callable[[F], F], ...]:
+    return (
+        click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
+        click.option(
+            "--config",
+            metavar="FILE",
+            help="This configuration; its registry is then relative to DIR, or the current folder.",
+        ),
+        click.option(
+            "--format",
+            type=_Format(list(formats)),
+            metavar="FORMAT",
+            default="human",
+            show_default=True,
+            help=f"How the result is written: {', '.join(formats)}.",
+        ),
+        click.option(
+            "--output",
+            metavar="[FORMAT=]FILE",
+            multiple=True,
+            help="Write the result to FILE; with FORMAT=, in that format, and besides. "
+            "May be repeated.",
+        ),
+        click.option(
+            "--offline",
+            is_flag=True,
+            help="Never use the network: take the trusted root that is cached.",
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No narration, no progress bar."),
+        click.option("-v", "--verbose", is_flag=True, help="Show every row."),
+        click.option("--no-color", is_flag=True, help="No colour; NO_COLOR does the same."),
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import SIGNER, Session, common
+from provenance.cli.options import SIGNER, Session, reporting
 
 
 @click.command("release", epilog="\b\nExample:\n  provenance release --signer file:release.key")
 @SIGNER
-@common
+@reporting
 def command(session: Session, signer: str | None) -> int:
     """Check, sign, attest, verify and summarise. All or nothing.
 

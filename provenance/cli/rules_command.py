@@ -17,7 +17,7 @@ from provenance.errors import InputError
 def command(session: Session, code: str | None) -> int:
     """List the rules, or explain one."""
     from provenance.gate.rules import BY_CODE, CATALOGUE
-    from provenance.output import catalogue, machine
+    from provenance.output import catalogue
 
     if code is None:
         chosen = CATALOGUE
@@ -32,10 +32,12 @@ def command(session: Session, code: str | None) -> int:
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
         chosen = (slugs[code],)
-    if session.format == "json":
-        session.emit(machine.render(catalogue.as_json(chosen)))
-    elif code is None:
-        session.emit(catalogue.listing(chosen, session.style))
-    else:
-        session.emit(catalogue.page_for_terminal(chosen[0], session.style))
+    session.emit(
+        human=lambda style: (
+            catalogue.listing(chosen, style)
+            if code is None
+            else catalogue.page_for_terminal(chosen[0], style)
+        ),
+        json=lambda: catalogue.as_json(chosen),
+    )
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from provenance.cli.options import ROWS, SIGNER, Session, common
+from provenance.cli.options import ROWS, SIGNER, Session, reporting
 
 
 @click.command(
@@ -15,7 +15,7 @@ from provenance.cli.options import ROWS, SIGNER, Session, common
 )
 @ROWS
 @SIGNER
-@common
+@reporting
 def command(session: Session, rows: tuple[str, ...], signer: str | None) -> int:
     """Sign each row: bytes, name, license and sidecar in one bundle.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from provenance.cli.options import Session, common
+from provenance.cli.options import RUN, Session, reporting
 
 
 @click.command(
@@ -48,7 +48,8 @@ from provenance.cli.options import Session, common
     metavar="URI",
     help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
 )
-@common
+@RUN
+@reporting
 def command(
     session: Session,
     targets: tuple[str, ...],
@@ -60,6 +61,7 @@ def command(
     staging: bool,
     bundle: str | None,
     predicate_types: tuple[str, ...],
+    run: bool,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
 
@@ -75,6 +77,8 @@ def command(
     rows = [t for t in targets if not t.endswith(".onnx")]
     if files and rows:
         raise click.UsageError("give rows or files, not both")
+    if files and run:
+        raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle goes with exactly one FILE.onnx")
     if predicate_types and not files:
@@ -99,7 +103,7 @@ def command(
         trust = config.trust()
     judged_by = _judged_by(session, trust, root, staging)
     with session.progress() as progress:
-        report = verify(config, rows=rows, progress=progress, **judged_by)
+        report = verify(config, rows=rows, run=run, progress=progress, **judged_by)
     return session.emit_report(report)
 
 

@@ -18,12 +18,13 @@ from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, rea
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
-from provenance.artifacts.sidecar import Sidecar, is_sidecar
+from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
+from provenance.gate.collect_licenses import license_files
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
@@ -47,8 +48,11 @@ def collect(
     select: Iterable[str] | None = None,
     with_bundles: bool = False,
     progress: Progress | None = None,
+    repository: str | None = None,
 ) -> Evidence:
     """Read and hash everything that `read` names, or the rows with the labels in `select`.
+
+    `repository` is the name of the repository that `root` is in, where that is known.
 
     Raises:
         InputError: The registry's folder cannot be listed.
@@ -70,6 +74,8 @@ def collect(
         whole=whole,
         documents=documents,
         strays=tuple(collector.strays(collected)) if whole else (),
+        stray_sidecars=tuple(collector.stray_sidecars) if whole else (),
+        license_files=license_files(root, read, rows, repository),
         unreadable=collector.unreadable,
         stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
         summary=summary,
@@ -128,7 +134,7 @@ class _Collector:
         self._names: dict[int, list[str]] = {}
         self._models: dict[str, ModelEvidence] = {}
         self.unreadable: dict[str, str] = {}
-        self._sidecar_like: list[str] = []
+        self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row]) -> None:
@@ -184,7 +190,7 @@ class _Collector:
         if not names:
             return RowEvidence(row, bundle=bundle)
         onnx, *int8 = names
-        sidecar = self._sidecar(_sidecar_of(onnx))
+        sidecar = self._sidecar(sidecar_of(onnx))
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
         manifest = documents.manifest_of(onnx, named)
         evidence = RowEvidence(
@@ -192,7 +198,7 @@ class _Collector:
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=sidecar,
-            int8_sidecar=self._sidecar(_sidecar_of(int8[0])) if int8 else None,
+            int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
             manifest=manifest,
             verdict=documents.verdict_on(manifest.id) if manifest else None,
@@ -253,7 +259,7 @@ class _Collector:
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""
         named = {
-            self._path(_sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
+            self._path(sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
         }
         for path in self._names_in(self._registry.folder):
             if not path.endswith(".json") or path in named or path == self._registry.path:
@@ -267,15 +273,14 @@ class _Collector:
                     self._nameless.append(path)
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
                 continue
-            if ensemble.is_manifest(value):
-                yield ensemble.Manifest(path, digest.of_bytes(data), text, value)
-            elif ensemble.is_gate_verdict(value):
-                yield ensemble.GateVerdict(path, digest.of_bytes(data), text, value)
+            document = ensemble.document(path, digest.of_bytes(data), text, value)
+            if document is not None:
+                yield document
             elif is_sidecar(value):
-                self._sidecar_like.append(path)
+                self.stray_sidecars.append(Sidecar(path, digest.of_bytes(data), text, value))
 
     def strays(self, rows: tuple[RowEvidence, ...]) -> Iterator[FileEvidence]:
-        """Model files and sidecars, in the folders of the model files, that nothing names.
+        """Model files, in the folders of the model files, that nothing names.
 
         Only these folders: what else a repository holds is none of the registry's business.
         """
@@ -299,7 +304,7 @@ class _Collector:
             return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
         strays = {p for p in beside if p not in known and claims(p)}
-        for path in sorted(strays | {*self._sidecar_like, *self._nameless}):
+        for path in sorted(strays | {*self._nameless}):
             yield FileEvidence(path, self._registry.name_of(path))
 
     def stray_bundles(
@@ -367,7 +372,7 @@ class _Collector:
             text = decode(data)
             sidecar = Sidecar(path, found, text, parse_object_text(text))
         except JsonError as e:
-            return SidecarEvidence(path, name, found, malformed=str(e))
+            return SidecarEvidence(path, name, found, malformed=str(e), malformed_at=e.position)
         return SidecarEvidence(path, name, found, sidecar=sidecar)
 
     def _row_bundle(self, row: Row) -> BundleEvidence | None:
@@ -422,10 +427,6 @@ def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
         return paths.join(folder, location) if plain else location
 
     return [(name(r.location), r) for r in model.facts.external]
-
-
-def _sidecar_of(model: str) -> str:
-    return f"{model.removesuffix('.onnx')}.json"
 
 
 def _unreadable(path: str, e: OSError) -> FileError:

@@ -16,9 +16,12 @@ from provenance.artifacts.onnx_model import OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import Position
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
+from provenance.gate.comparison import Comparison
 from provenance.gate.ensemble import Ensemble, join
+from provenance.runtime.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +59,49 @@ class ExternalFile(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class ModelEvidence(FileEvidence):
-    """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data."""
+    """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data.
+
+    `run` is what came of running it, None where it was not run.
+    """
 
     facts: OnnxFacts | None = None
     not_onnx: str | None = None
     external: tuple[ExternalFile, ...] = ()
+    run: Run | None = None
 
     @property
     def files(self) -> tuple[FileEvidence, ...]:
         """The model and its external data: all that the runtime opens for it."""
         return (self, *self.external)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file of it was read, and holds what the model needs of it."""
+        return self.facts is not None and all(
+            f.digest is not None and f.digest.size >= f.needs for f in self.external
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SidecarEvidence(FileEvidence):
-    """A sidecar: its content, or why it has none."""
+    """A sidecar: its content, or why it has none and, where known, at which place."""
 
     sidecar: Sidecar | None = None
     malformed: str | None = None
+    malformed_at: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LicenseFile(FileEvidence):
+    """A license file of this repository.
+
+    Attributes:
+        licenses: SPDX expressions of the licenses that it holds; none where that is not known.
+        says_so: Whether the file names them itself. Else they are known by their text.
+    """
+
+    licenses: tuple[str, ...] = ()
+    says_so: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +154,49 @@ class RowEvidence:
         return self.manifest is not None or says_so
 
 
+@dataclass(frozen=True, slots=True)
+class FormerRow:
+    """A row as it was at the baseline, and what is known of the files that lay beside it then.
+
+    Digests are SHA-256, and None where there was no such file, where it is not known, or where no
+    rule asks: a sidecar is looked at where its model has changed or it is gone, a bundle where a
+    model has changed.
+
+    Attributes:
+        sidecar, int8_sidecar, bundle: What they were at the baseline.
+        bundle_now: What lies at the bundle's present path.
+    """
+
+    row: Row
+    sidecar: str | None = None
+    int8_sidecar: str | None = None
+    bundle: str | None = None
+    bundle_now: str | None = None
+
+
+@dataclass(frozen=True)
+class BaselineEvidence:
+    """The registry as it was, which the present one is compared with.
+
+    Attributes:
+        name: The baseline as the user named it.
+        label: The same, with the commit that it was.
+        comparison: What the two registries differ in.
+        rows: By its place in the registry, what each selected row was at the baseline.
+        documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
+    """
+
+    name: str
+    label: str
+    comparison: Comparison
+    rows: Mapping[int, FormerRow]
+    documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+
+    def former(self, row: RowEvidence) -> FormerRow | None:
+        """What a row was at the baseline; None where it is new."""
+        return self.rows.get(row.row.index)
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything about a registry.
@@ -135,9 +206,13 @@ class Evidence:
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
-        strays: Files beside the registry or the bundles that nothing names.
+        strays: Files beside the models that nothing names, by path.
+        stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
+        license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
+        ran: Whether the models were run, where they could be.
+        baseline: The registry as it was, None where the run compares with nothing.
     """
 
     root: Tree
@@ -146,9 +221,13 @@ class Evidence:
     whole: bool
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
     strays: tuple[FileEvidence, ...] = ()
+    stray_sidecars: tuple[Sidecar, ...] = ()
+    license_files: Mapping[str, LicenseFile] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
+    ran: bool = False
+    baseline: BaselineEvidence | None = None
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:
@@ -165,6 +244,15 @@ class Evidence:
         """All sidecars that exist."""
         found = (s for r in self.rows for s in (r.sidecar, r.int8_sidecar))
         return tuple({s.name: s for s in found if s is not None and not s.missing}.values())
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The paths of all JSON files that are there."""
+        files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
+        there = {f.path for f in files if not f.missing}
+        there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
+        there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
+        return frozenset(there)
 
     @property
     def bundles(self) -> tuple[BundleEvidence, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import datetime
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.json_edit import Edit
@@ -162,7 +163,16 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded. `trust` is None where no signature was judged."""
+    """Everything a run concluded.
+
+    Attributes:
+        trust: Whose signatures counted, None where no signature was judged.
+        baseline: What was compared with, None where nothing was.
+        fixed: The findings that `check --fix` made go away; `diff` is how.
+        not_judged: What a reader might take for judged and was not, in words.
+        root: The folder that paths of findings are relative to; None where they are relative to
+            the files that were given.
+    """
 
     registry: str
     rows: tuple[RowResult, ...]
@@ -171,6 +181,11 @@ class Report:
     written: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fixed: tuple[Finding, ...] = ()
+    diff: str = ""
+    baseline: str | None = None
+    not_judged: tuple[str, ...] = ()
+    root: Path | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -212,15 +227,3 @@ class Report:
     def warnings(self) -> tuple[Finding, ...]:
         """The findings that are only shown."""
         return tuple(f for f in self.findings if f.severity is Severity.WARNING and not f.deferred)
-
-
-def deferrals_in_force(
-    findings: Iterable[Finding], row: str, ensemble: str | None
-) -> list[dict[str, Any]]:
-    """The deferrals that cover findings about `row`, each once, as they are signed.
-
-    What is deferred for an ensemble as a whole is in force for each of its members.
-    """
-    about = [f for f in findings if f.row == row or (ensemble and f.ensemble == ensemble)]
-    used = {f.deferred.index: f.deferred for f in about if f.deferred}
-    return [used[i].as_json() for i in sorted(used)]

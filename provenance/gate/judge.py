@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import foreign
+from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
@@ -28,7 +30,6 @@ from provenance.gate.finding import (
     SignatureResult,
     TrustResult,
     Verdict,
-    deferrals_in_force,
 )
 from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
@@ -44,7 +45,9 @@ def judge(
     today: datetime.date,
     progress: Progress | None = None,
 ) -> Report:
-    """Everything the rules conclude. Without `trust` no signature is judged.
+    """Everything the rules conclude.
+
+    Without `trust` no signature is judged, without a baseline not what became of the rows since.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -56,28 +59,60 @@ def judge(
                 f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
-    unseen = {Phase.SIGNATURES} if trust is None else set()
-    phases = [p for p in Phase if p not in unseen]
+    unseen = {
+        Phase.SIGNATURES: trust is None,
+        Phase.RUNTIME: not evidence.ran,
+        Phase.BASELINE: evidence.baseline is None,
+    }
+    phases = [p for p in Phase if not unseen.get(p, False)]
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
+    declared = Deferrals(config.deferrals)
     progress = progress or Progress()
     progress.begin("judging", len(CATALOGUE))
     for phase in phases:
         found: list[Finding] = []
         for rule in CATALOGUE:
             if rule.phase is phase and (trust is not None or not rule.needs_trust):
-                found += (_defer(f, config) for f in rule.judge(case))
+                found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
-    findings = tuple(sorted(case.findings, key=_reading_order(evidence)))
+    findings = tuple(sorted(_placed(case.findings, evidence), key=_reading_order(evidence)))
+    in_force = InForce(findings)
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
         by_row.setdefault(finding.row, []).append(finding)
     return Report(
         registry=evidence.registry.path,
-        rows=tuple(_row_result(case, r, by_row.get(r.row.label, [])) for r in evidence.rows),
+        rows=tuple(
+            _row_result(case, r, by_row.get(r.row.label, []), in_force) for r in evidence.rows
+        ),
         findings=findings,
         trust=trust_result(trust),
+        notes=_notes(evidence),
+        baseline=evidence.baseline.label if evidence.baseline else None,
+        not_judged=_not_judged(evidence, phases),
+        root=evidence.root.root,
     )
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """How many models were run, where they were to be: those that cannot be read are not."""
+    if not evidence.ran:
+        return ()
+    models = {m.name: m.run for r in evidence.rows for m in r.models}
+    runs = [run for run in models.values() if run is not None]
+    versions = {run.version for run in runs}
+    runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
+    return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
+
+
+def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """What this run leaves open: nobody may take it for passed."""
+    found = [phase.value for phase in Phase if phase not in phases]
+    if not evidence.whole:
+        others = len(evidence.registry.rows) - len(evidence.rows)
+        found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    return tuple(found)
 
 
 def judge_file(
@@ -121,7 +156,8 @@ def judge_file(
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
     found = [replace(f, path=f.about, position=None) for f in found]
-    result = replace(_row_result(case, row, found), deferrals=deferrals)
+    found = list(_placed(found, evidence))
+    result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
     return Report(
@@ -213,13 +249,19 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     )
 
 
-def _defer(finding: Finding, config: Config) -> Finding:
+def _defer(finding: Finding, declared: Deferrals) -> Finding:
     if not BY_CODE[finding.code].deferrable:
         return finding
-    for deferral in config.deferrals:
-        if deferral.rule == finding.code and deferral.matches(finding.subject):
-            return finding.defer(deferral)
-    return finding
+    deferral = declared.covering(finding.code, finding.subject)
+    return finding if deferral is None else finding.defer(deferral)
+
+
+def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
+    """What is said of a text file as a whole has its start for a place."""
+    texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
+    for finding in findings:
+        whole = finding.position is None and finding.path in texts
+        yield replace(finding, position=START) if whole else finding
 
 
 def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:
@@ -234,7 +276,9 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
     return key
 
 
-def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> RowResult:
+def _row_result(
+    case: Case, row: RowEvidence, findings: Sequence[Finding], in_force: InForce
+) -> RowResult:
     """The result of one row from the findings about it."""
     failed = any(f.fails for f in findings)
     endorsement = case.row_endorsement(row) if case.trust is not None else None
@@ -250,9 +294,7 @@ def _row_result(case: Case, row: RowEvidence, findings: Sequence[Finding]) -> Ro
             for f in row.model_files
         ),
         signatures=_signatures(endorsement),
-        deferrals=tuple(
-            deferrals_in_force(findings, row.row.label, row.manifest.id if row.manifest else None)
-        ),
+        deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
     )
 
 

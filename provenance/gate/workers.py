@@ -6,18 +6,30 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
 
 
-def map_in_threads(work: Callable[[_Item], _Done], items: Sequence[_Item]) -> list[_Done]:
+def map_in_threads(
+    work: Callable[[_Item], _Done],
+    items: Sequence[_Item],
+    *,
+    most: int | None = None,
+    stop: Event | None = None,
+) -> list[_Done]:
     """What `work` gives for each item, in their order.
 
     Each thread takes the next item when it is done with one. `Executor.map` would hold a future for
     every item that is to come, 2 KB each. An exception ends the work and is raised here.
+
+    Args:
+        work: Called from several threads.
+        items: What it is called with.
+        most: Threads, at most.
+        stop: Set where the user interrupts, for work that takes so long that it should look.
     """
     done: list[Any] = [None] * len(items)
     left = iter(range(len(items)))
@@ -37,11 +49,15 @@ def map_in_threads(work: Callable[[_Item], _Done], items: Sequence[_Item]) -> li
             ended = True  # all are taken, or something is wrong
 
     # One thread a core: hashing saturates a core, and more would only compete.
-    threads = min(len(items), max(2, os.cpu_count() or 1))
+    threads = min(len(items), max(2, os.cpu_count() or 1), most or len(items))
     with ThreadPoolExecutor(max(1, threads)) as pool:
         try:
             for running in [pool.submit(run) for _ in range(threads)]:
                 running.result()
+        except BaseException:
+            if stop is not None:
+                stop.set()
+            raise
         finally:
             ended = True  # also where the user interrupts
     return done

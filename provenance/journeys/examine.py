@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
+from provenance.artifacts.baseline import BaselineName, open_baseline
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate.collect import collect
+from provenance.gate.collect_baseline import collect_baseline
 from provenance.gate.evidence import Evidence
 from provenance.gate.progress import Progress
 
@@ -22,12 +25,48 @@ def examine(
     *,
     rows: Sequence[str] = (),
     with_bundles: bool = False,
+    baseline: BaselineName | None = None,
+    run: bool = False,
     progress: Progress | None = None,
 ) -> Evidence:
     """Read everything about the registry of `config`, or about the rows with the given ids.
 
+    With `baseline`, also what they were there; with `run`, the models are also loaded and run, as
+    the configuration says.
+
     Raises:
-        InputError: The registry cannot be read, an id is unknown, or a release was cut short.
+        InputError: The registry cannot be read, there or here, an id is unknown, or a release was
+            cut short.
+        UnavailableError: The baseline is not at hand, or there is no runtime to run models with.
+    """
+    if run:
+        from provenance.gate.running import run_models
+        from provenance.runtime.trial import Runtime
+
+        runtime = Runtime.find()  # before anything is hashed in vain
+    tree, registry = read_registry(config)
+    known_rows(registry, rows)
+    former = None
+    if baseline is not None:  # before the models, for the same reason
+        with open_baseline(baseline, config.root, config.registry, config.fields) as opened:
+            former = collect_baseline(tree, registry, opened, rows or None)
+    evidence = collect(
+        tree,
+        registry,
+        select=rows or None,
+        with_bundles=with_bundles,
+        progress=progress,
+        repository=config.repository,
+    )
+    evidence = replace(evidence, baseline=former)
+    return run_models(evidence, runtime, config.run, progress) if run else evidence
+
+
+def read_registry(config: Config) -> tuple[Tree, Registry]:
+    """The repository of `config` and its registry.
+
+    Raises:
+        InputError: It cannot be read, or a release was cut short.
     """
     tree = Tree.at(config.root)
     if writing.interrupted(tree):
@@ -35,16 +74,12 @@ def examine(
             "a release was cut short after it was committed: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",
         )
-    registry = registries.read(tree, config.registry, config.fields)
-    known_rows(registry, rows)
-    return collect(
-        tree, registry, select=rows or None, with_bundles=with_bundles, progress=progress
-    )
+    return tree, registries.read(tree, config.registry, config.fields)
 
 
-def known_rows(registry: Registry, rows: Iterable[str]) -> None:
-    """Raises InputError where an id is not in the registry, with the nearest that is."""
-    labels = dict.fromkeys(r.label for r in registry.rows)
+def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Raises InputError where an id is in neither the registry nor `also`; it names the nearest."""
+    labels = dict.fromkeys((*(r.label for r in registry.rows), *also))
     for wanted in rows:
         if wanted not in labels:
             near = difflib.get_close_matches(wanted, labels, 1)

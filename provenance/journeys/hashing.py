@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provenance.artifacts import json_edit, writing
+from provenance.artifacts import change, json_edit
+from provenance.artifacts.change import Change
 from provenance.artifacts.json_edit import Edit, Insert, Set
 from provenance.config import Config
 from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
@@ -72,16 +72,16 @@ def hash_models(
         InputError: The registry cannot be read or written.
     """
     evidence = examine(config, rows=rows, progress=progress)
-    before = evidence.registry.text
-    edits = _edits(evidence, add_external_data)
-    after = json_edit.edit(evidence.registry.source, edits, config.registry)
-    if write and after != before:
-        writing.replace_file(evidence.root, config.registry, after.encode("utf-8"))
+    registry = evidence.registry
+    after = json_edit.edit(registry.source, _edits(evidence, add_external_data), registry.path)
+    edited = Change(registry.path, registry.text, after)
+    if write:
+        change.write(evidence.root, [edited])
     return Hashes(
-        registry=config.registry,
+        registry=registry.path,
         files=tuple(f for row in evidence.rows for f in _files(row)),
-        diff=_diff(config.registry, before, after),
-        written=write and after != before,
+        diff=edited.diff,
+        written=write and bool(edited.diff),
     )
 
 
@@ -137,13 +137,3 @@ def _file(
         declared=declared if isinstance(declared, str) else None,
         problem=reason,
     )
-
-
-def _diff(path: str, before: str, after: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True),
-        after.splitlines(keepends=True),
-        f"a/{path}",
-        f"b/{path}",
-    )
-    return "".join(lines)

@@ -21,8 +21,9 @@ from provenance.attestations.statement import Statement, StatementError, decode,
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import documents
+from provenance.gate.deferring import InForce
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
-from provenance.gate.finding import Finding, Report, deferrals_in_force
+from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
 from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
@@ -163,12 +164,11 @@ class _Press:
 
     def rows(self, findings: Sequence[Finding]) -> Evidence:
         made: list[RowEvidence] = []
+        in_force = InForce(findings)
         self.progress.begin("signing", len(self.evidence.rows))
         for row in self.evidence.rows:
             assert row.bundle is not None  # a row without sigstore_bundle is LIC203
-            deferrals = deferrals_in_force(
-                findings, row.row.label, row.manifest.id if row.manifest else None
-            )
+            deferrals = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
             statement = documents.row_statement(self.evidence, row, deferrals)
             made.append(replace(row, bundle=self._bundle(row.bundle, statement)))
             self.progress.advance()

@@ -46,6 +46,7 @@ def verify(
     *,
     rows: Sequence[str] = (),
     trust: Trust | None = None,
+    run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
@@ -55,17 +56,17 @@ def verify(
 
     `trust` says whose signatures count; by default those whom the configuration trusts. Where it
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
-    with `offline` as it is cached.
+    with `offline` as it is cached. With `run`, the models are also loaded and run.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
         UnavailableError: Nobody is trusted, or no trusted root can be had, so nothing can be
-            verified.
+            verified; or the models are to be run, and there is no runtime.
     """
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
-    evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
+    evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     trust = _rooted(trust, evidence, instance, offline)
     return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 

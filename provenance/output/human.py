@@ -1,160 +1,224 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report for people: findings by rule, each with its place and the next step, and a summary.
-
-One defect in twenty rows is shown once, with the twenty rows: what has to be done is one thing.
-"""
+"""A report for people: findings by row, what to do next, and a summary that leaves nothing out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
+from provenance.config import Deferral
 from provenance.gate.finding import (
     Finding,
     Report,
-    Severity,
+    RowResult,
     SignatureResult,
     TrustResult,
     Verdict,
 )
-from provenance.output.text import Style, count, printable
+from provenance.output import difference
+from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
+from provenance.output.names import joined, some
+from provenance.output.summary import by_deferral, summary
+from provenance.output.text import Style, count, printable, until
 
-_FEW = 3
+_FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
+
+_CODE: Final = 6
+"""Columns of a rule's code."""
 
 
 def render(report: Report, style: Style, *, verbose: bool = False) -> str:
     """The whole report, ending in a newline."""
-    parts = [_heading(report, style)]
-    shown = (
-        (report.failing, style.error, "error"),
-        (report.warnings, style.warning, "warning"),
-        (report.deferred, style.quiet, "deferred"),
-    )
-    for findings, paint, label in shown:
-        for code, group in _by_rule(findings):
-            brief = label == "deferred" and not verbose
-            parts.append(_rule(code, group, paint(label), style, brief=brief))
-    if verbose or (report.trust is not None and len(report.rows) <= _FEW):
-        parts.append(_rows(report, style))
-    parts.append(_outcome(report, style))
-    return "\n".join(p for p in parts if p) + "\n"
+    page = _Page(report, style, verbose)
+    parts = [
+        page.heading(),
+        page.difference(),
+        page.section(report.failing, "error", style.error),
+        page.section(report.warnings, "warning", style.warning),
+        page.deferred(),
+        page.next_steps(),
+        page.rows(),
+        page.outcome(),
+    ]
+    return "\n".join(part for part in parts if part)
 
 
-def _heading(report: Report, style: Style) -> str:
-    files = sum(len(r.model_files) for r in report.rows)
-    line = f"{report.registry}: {count(len(report.rows), 'row')}, {count(files, 'model file')}"
-    return style.strong(printable(line)) + "\n"
+class _Page:
+    """The parts of a report; each is "" or ends in a newline."""
+
+    def __init__(self, report: Report, style: Style, verbose: bool) -> None:
+        self._report = report
+        self._style = style
+        self._verbose = verbose
+        self._files = {row.id: row.path for row in report.rows}
+        shown = report.findings if verbose else (*report.failing, *report.warnings)
+        self._column = max((len(_position(f)) for f in shown), default=0)
+
+    def heading(self) -> str:
+        """Which registry, and how much of it."""
+        report = self._report
+        files = sum(len(r.model_files) for r in report.rows)
+        size = f"{count(len(report.rows), 'row')}, {count(files, 'model file')}"
+        against = "" if report.baseline is None else f", compared with {report.baseline}"
+        title = self._style.strong(printable(f"{report.registry}: {size}"))
+        return title + self._style.quiet(printable(against)) + "\n"
+
+    def difference(self) -> str:
+        """What `check --fix` changed."""
+        lines = difference.lines(self._report.diff, self._style)
+        return "\n".join(lines) + "\n" if lines else ""
+
+    def section(self, findings: Sequence[Finding], noun: str, paint: Callable[[str], str]) -> str:
+        """Findings of one weight, in blocks."""
+        if not findings:
+            return ""
+        found = blocks(findings, self._report.rows, fold=not self._verbose)
+        title = f"{paint(count(len(findings), noun))}\n"
+        return title + "\n".join(self._block(block, paint) for block in found)
+
+    def deferred(self) -> str:
+        """What a deferral covers: the rows and the reason; with `verbose` each finding too."""
+        findings = self._report.deferred
+        if not findings:
+            return ""
+        style = self._style
+        text = f"{style.strong(f'{len(findings):,} deferred')}\n"
+        for deferral, covered in by_deferral(findings):
+            subjects = joined(dict.fromkeys(printable(f.subject) for f in covered))
+            text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
+            text += self._quiet(_reason(deferral), _CODE + 4)
+        if self._verbose:
+            found = blocks(findings, self._report.rows, fold=False)
+            text += "\n" + "\n".join(self._block(block, style.strong) for block in found)
+        return text
+
+    def next_steps(self) -> str:
+        """What to do, once for all findings that it is to be done for."""
+        likeness = likeness_in(self._report.rows)
+        steps: dict[tuple[str, str], list[Finding]] = {}
+        for finding in (*self._report.failing, *self._report.warnings):
+            steps.setdefault(likeness(finding).step, []).append(finding)
+        if not steps:
+            return ""
+        times = max(len(found) for found in steps.values())
+        aside = self._style.quiet("provenance rules CODE explains a rule")
+        text = f"{self._style.strong('next steps')}  {aside}\n"
+        for (code, _), found in sorted(steps.items(), key=lambda step: step[0][0]):
+            number = f"{len(found):>{len(f'{times:,}')},} ×  " if times > 1 else ""
+            others = dict.fromkeys(f.subject for f in found if f.help != found[0].help)
+            words = [printable(found[0].help)]
+            if others:
+                words.append(f"Likewise for {joined(map(printable, others))}.")
+            lead = f"  {self._style.strong(code)}  {self._style.quiet(number)}"
+            text += self._hang(lead, _CODE + 4 + len(number), words)
+        return text
+
+    def rows(self) -> str:
+        """Every row, where that is wanted."""
+        report, style = self._report, self._style
+        if not self._verbose and (report.trust is None or len(report.rows) > _FEW):
+            return ""
+        width = max((len(printable(r.id)) for r in report.rows), default=0)
+        lines = [style.strong("rows")]
+        for row in report.rows:
+            ok = row.verdict is Verdict.VERIFIED
+            mark = style.good("ok  ") if ok else style.error("fail")
+            detail = printable(_detail(row))
+            lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(detail)}")
+            for signature in row.signatures:
+                if signature.issuer is not None or signature.times:
+                    lines += style.wrapped(printable(_signed(signature)), 8)
+            for deferral in row.deferrals:
+                until = f", until {deferral['expires']}" if deferral.get("expires") else ""
+                reason, reference = deferral.get("reason"), deferral.get("reference")
+                told = f"deferred {deferral.get('rule')}: {reason} ({reference}{until})"
+                lines += style.wrapped(printable(told), 8)
+        return "\n".join(lines) + "\n"
+
+    def outcome(self) -> str:
+        """Whose signatures counted, what was written, what is left open, and the verdict."""
+        report, style = self._report, self._style
+        lines = [] if report.trust is None else list(_trust(report.trust))
+        for note in report.notes if report.verdict is not Verdict.NOTHING else ():
+            lines += style.wrapped(f"note: {printable(note)}", 0, 6)
+        if report.not_judged:
+            lines += style.wrapped(f"not judged: {printable('; '.join(report.not_judged))}", 0, 12)
+        if report.written or report.kept:
+            lines.append(
+                f"{count(len(report.written), 'bundle')} written, "
+                f"{len(report.kept)} already signed over the same statement"
+            )
+        if report.fixed:
+            codes = joined(sorted({f.code for f in report.fixed}))
+            lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
+        paint = style.good if report.verdict is Verdict.VERIFIED else style.error
+        word, _, rest = summary(report).partition(":")
+        return "\n".join([*lines, f"{paint(word)}:{printable(rest)}"]) + "\n"
+
+    def _block(self, block: Block, paint: Callable[[str], str]) -> str:
+        text = self._title(block)
+        path = self._report.registry if block.kind is Kind.ROWS else ""
+        for entry in sorted(block.entries, key=lambda e: self._reading_order(e)):
+            paths = joined(dict.fromkeys(printable(f.path) for f in entry.findings))
+            if paths != path and not (
+                block.kind is Kind.FILES and entry.first.path in block.subjects
+            ):
+                text += self._quiet(paths, 4)
+            path = paths
+            text += self._entry(entry, paint)
+        return text
+
+    def _reading_order(self, entry: Entry) -> tuple[bool, str, str]:
+        first = entry.first
+        return first.path != self._report.registry, first.path, first.code
+
+    def _title(self, block: Block) -> str:
+        style, many = self._style, len(block.subjects) > 1
+        shown = [printable(s) for s in block.subjects]
+        if not many:
+            file = self._files.get(block.subjects[0], "") if block.kind is Kind.ROWS else ""
+            plain = file.rpartition("/")[2] == f"{block.subjects[0]}.onnx"
+            aside = "" if plain else printable(file)
+            kind = f"{block.kind.value} " if block.kind is Kind.ENSEMBLES else ""
+            return f"  {kind}{style.strong(shown[0])}  {style.quiet(aside)}".rstrip() + "\n"
+        names = joined(shown)
+        total = count(len(shown), block.kind.value)
+        if len(names) + len(total) + 6 <= style.width and ", " not in names:
+            return f"  {style.strong(names)}  {style.quiet(total)}\n"
+        return self._hang(f"  {style.strong(total)}  ", len(total) + 4, [names])
+
+    def _entry(self, entry: Entry, paint: Callable[[str], str]) -> str:
+        first = entry.first
+        lead = f"  {_position(first):>{self._column + 2}}  {paint(first.code)}  "
+        indent = self._column + _CODE + 8
+        text = self._hang(lead, indent, [printable(first.message)])
+        others = [p for f in entry.findings[1:] if (p := _position(f))]
+        if len(entry.findings) > 1 and (set(others) - {_position(first)} or not entry.same):
+            text += self._quiet(f"{'also' if entry.same else 'likewise'} {_places(entry)}", indent)
+        return text
+
+    def _hang(self, lead: str, indent: int, paragraphs: Iterable[str]) -> str:
+        """Plain text right of `lead`, which takes `indent` columns."""
+        lines = [line for text in paragraphs for line in self._style.wrapped(text, indent)]
+        return "\n".join([lead + lines[0][indent:], *lines[1:]]) + "\n"
+
+    def _quiet(self, text: str, indent: int) -> str:
+        return "".join(
+            f"{' ' * indent}{self._style.quiet(line[indent:])}\n"
+            for line in self._style.wrapped(text, indent)
+        )
 
 
-def _by_rule(findings: Iterable[Finding]) -> Iterator[tuple[str, list[Finding]]]:
-    order = sorted(findings, key=lambda f: f.code)  # stable: rows stay in the registry's order
-    for code, group in groupby(order, key=lambda f: f.code):
-        yield code, list(group)
+def _reason(deferral: Deferral) -> str:
+    return printable(f"{deferral.reason} ({until(deferral)})")
 
 
-def _rule(code: str, findings: Sequence[Finding], label: str, style: Style, *, brief: bool) -> str:
-    rows = {f.row for f in findings if f.row is not None}
-    where = f" · {count(len(rows), 'row')}" if rows else ""
-    lines = [f"{label} {style.strong(code)} {findings[0].slug}{style.quiet(where)}"]
-    if brief:
-        names = _names([printable(f.row) for f in findings if f.row])
-        lines.append(style.fill(", ".join(names), 4))
-        findings_shown: Sequence[Finding] = ()
-    else:
-        findings_shown = findings
-    by_message: dict[str, list[Finding]] = {}
-    for finding in findings_shown:
-        by_message.setdefault(finding.message, []).append(finding)
-    path = ""
-    for message, group in by_message.items():
-        paths = {f.path for f in group}
-        if len(paths) > 1:
-            lines.append(style.fill(printable(message), 2, 4))
-            lines += [style.quiet(f"    {printable(_place(f))}") for f in group]
-            path = ""
-            continue
-        if group[0].path != path:
-            path = group[0].path
-            lines.append(style.quiet(f"  {printable(path)}"))
-        lines += _message(message, group, style)
-    for help in dict.fromkeys(f.help for f in findings if f.deferred is None):
-        lines.append(style.quiet("  next: ") + printable(help))
-    for deferral in dict.fromkeys(f.deferred for f in findings if f.deferred is not None):
-        until = f", until {deferral.expires}" if deferral.expires else ""
-        text = f"{deferral.reason} ({deferral.reference}{until})"
-        lines.append(style.fill(f"because {printable(text)}", 4, 6))
-    return "\n".join(lines) + "\n"
-
-
-def _message(message: str, group: Sequence[Finding], style: Style) -> Iterator[str]:
-    if len(group) == 1:
-        finding = group[0]
-        row = f"{finding.row}: " if finding.row else ""
-        yield style.fill(f"{_position(finding)}{printable(row + message)}", 4, 6)
-        return
-    yield style.fill(printable(message), 4, 6)
-    lines = ", ".join(str(f.position.line) for f in group if f.position is not None)
-    if lines:
-        yield style.fill(f"lines {lines}", 6)
-    yield style.fill(", ".join(_names([printable(f.row) for f in group if f.row])), 6)
-
-
-def _place(finding: Finding) -> str:
-    position = finding.position
-    return f"{finding.path}:{position.line}:{position.column}" if position else finding.path
-
-
-def _position(finding: Finding) -> str:
-    if finding.position is None:
-        return ""
-    return f"{finding.position.line}:{finding.position.column}  "
-
-
-def _names(names: Sequence[str]) -> Iterator[str]:
-    """Names, with runs that differ only in a last number joined: seed0…4."""
-    pending: list[tuple[str, int]] = []
-
-    def flush() -> Iterator[str]:
-        if len(pending) > 2:
-            yield f"{pending[0][0]}{pending[0][1]}…{pending[-1][1]}"
-        else:
-            yield from (f"{stem}{number}" for stem, number in pending)
-        pending.clear()
-
-    for name in names:
-        match = re.fullmatch(r"(.*?)(0|[1-9]\d{0,8})", name)
-        follows = match and pending and pending[-1] == (match[1], int(match[2]) - 1)
-        if pending and not follows:
-            yield from flush()
-        if match is None:
-            yield name
-        else:
-            pending.append((match[1], int(match[2])))
-    yield from flush()
-
-
-def _rows(report: Report, style: Style) -> str:
-    lines = [style.strong("rows")]
-    width = max((len(r.id) for r in report.rows), default=0)
-    for row in report.rows:
-        ok = row.verdict is Verdict.VERIFIED
-        mark = style.good("ok  ") if ok else style.error("fail")
-        kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
-        by_keys = [s.signer for s in row.signatures if s.issuer is None and not s.times]
-        signer = f" · signed by {' and '.join(by_keys)}" if by_keys else ""
-        detail = f"{kind} · {row.license or 'license not known'}{signer}"
-        lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(printable(detail))}")
-        for signature in row.signatures:
-            if signature.issuer is not None or signature.times:
-                lines.append(style.fill(printable(_signed(signature)), 7, 9))
-        for deferral in row.deferrals:
-            until = f", until {deferral['expires']}" if deferral.get("expires") else ""
-            reason, reference = deferral.get("reason"), deferral.get("reference")
-            text = f"{deferral.get('rule')}: {reason} ({reference}{until})"
-            lines.append(style.fill(f"deferred {printable(text)}", 7, 9))
-    return "\n".join(lines) + "\n"
+def _detail(row: RowResult) -> str:
+    kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
+    by_keys = [s.signer for s in row.signatures if s.issuer is None and not s.times]
+    signer = f" · signed by {' and '.join(by_keys)}" if by_keys else ""
+    return f"{kind} · {row.license or 'license not known'}{signer}"
 
 
 def _signed(signature: SignatureResult) -> str:
@@ -177,40 +241,16 @@ def _trust(trust: TrustResult) -> Iterator[str]:
         yield f"  trusted root {printable(trust.root[0])} (sha256 {trust.root[1]})"
 
 
-def _outcome(report: Report, style: Style) -> str:
-    lines: list[str] = []
-    if report.trust is not None:
-        lines += _trust(report.trust)
-    for note in report.notes if report.verdict is not Verdict.NOTHING else ():
-        lines.append(style.fill(f"note: {printable(note)}", 0, 6))
-    if report.written or report.kept:
-        lines.append(
-            f"{count(len(report.written), 'bundle')} written, "
-            f"{len(report.kept)} already signed over the same statement"
-        )
-    failed_rows = {f.row for f in report.failing if f.row is not None}
-    errors = sum(1 for f in report.failing if f.severity is Severity.ERROR)
-    extras = []
-    if report.warnings:
-        extras.append(count(len(report.warnings), "warning"))
-    if report.deferred:
-        references = sorted({f.deferred.reference for f in report.deferred if f.deferred})
-        extras.append(f"{len(report.deferred)} deferred ({', '.join(map(printable, references))})")
-    tail = f"; {'; '.join(extras)}" if extras else ""
-    match report.verdict:
-        case Verdict.VERIFIED:
-            smoke = sum(1 for r in report.rows if r.smoke)
-            kinds = f", {smoke} of them smoke" if smoke else ""
-            if smoke and len(report.rows) == 1:
-                kinds = ", smoke"
-            what = "verified" if report.trust is not None else "passed, signatures not judged"
-            head = style.good("OK")
-            lines.append(f"{head}: {count(len(report.rows), 'row')} {what}{kinds}{tail}")
-        case Verdict.NOTHING:
-            nothing = report.notes[-1] if report.notes else "the registry has no rows"
-            lines.append(f"{style.error('NOTHING TO VERIFY')}: {printable(nothing)}")
-        case Verdict.FAILED:
-            of_rows = f" in {len(failed_rows)} of {count(len(report.rows), 'row')}"
-            rows = of_rows if failed_rows and report.rows else ""
-            lines.append(f"{style.error('FAILED')}: {count(errors, 'error')}{rows}{tail}")
-    return "\n".join(lines)
+def _places(entry: Entry) -> str:
+    """Where the findings of an entry stand, but for the first."""
+    found = [f.position for f in entry.findings[1:] if f.position is not None]
+    if not found or entry.first.position is None:
+        return "of the others"
+    if {p.column for p in found} == {entry.first.position.column}:
+        return f"at {'line' if len(found) == 1 else 'lines'} {some(str(p.line) for p in found)}"
+    return f"at {some(f'{p.line}:{p.column}' for p in found)}"
+
+
+def _position(finding: Finding) -> str:
+    position = finding.position
+    return f"{position.line}:{position.column}" if position else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from provenance.gate.finding import Verdict
 from provenance.journeys.hashing import HashedFile, Hashes
+from provenance.output import difference
 from provenance.output.text import Style, count, printable, size
 
 
@@ -12,7 +13,7 @@ def hashes(result: Hashes, style: Style) -> str:
     """A line a file, as `sha256sum` prints it, with what the row says; then the difference."""
     lines = [_line(f, style) for f in result.files]
     if result.diff:
-        lines += ["", *(_coloured(line, style) for line in result.diff.splitlines())]
+        lines += ["", *difference.lines(result.diff, style)]
     lines.append("")
     unhashed = sum(1 for f in result.files if f.problem)
     if result.verdict is Verdict.NOTHING:
@@ -45,10 +46,3 @@ def _line(file: HashedFile, style: Style) -> str:
     else:
         state = style.error("not as declared")
     return f"{file.sha256}  {path}  {style.quiet(size(file.size))}  {state}"
-
-
-def _coloured(line: str, style: Style) -> str:
-    text = printable(line)
-    if line.startswith("+"):
-        return style.good(text)
-    return style.error(text) if line.startswith("-") else style.quiet(text)

@@ -9,11 +9,15 @@ from typing import Any
 
 from provenance.gate.finding import Finding, Report, RowResult, SignatureResult, TrustResult
 from provenance.journeys.hashing import Hashes
+from provenance.journeys.restore import Restoration
 
 
 def render(value: dict[str, Any]) -> str:
-    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it."""
-    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it.
+
+    `##` would be a command to the runner whose log it is written to; an escape is the same text.
+    """
+    return json.dumps(value, indent=2, ensure_ascii=True).replace("##", "#\\u0023") + "\n"
 
 
 def report(result: Report) -> dict[str, Any]:
@@ -23,12 +27,16 @@ def report(result: Report) -> dict[str, Any]:
         "version": 1,
         "verdict": result.verdict.value,
         "registry": result.registry,
+        "baseline": result.baseline,
         "rows": [_row(r) for r in result.rows],
         "findings": [_finding(f) for f in result.findings],
         "trust": None if trust is None else _trust(trust),
         "written": list(result.written),
         "kept": list(result.kept),
         "notes": list(result.notes),
+        "fixed": [_finding(f) for f in result.fixed],
+        "diff": result.diff,
+        "not_judged": list(result.not_judged),
     }
 
 
@@ -52,6 +60,20 @@ def hashes(result: Hashes) -> dict[str, Any]:
             }
             for f in result.files
         ],
+    }
+
+
+def restoration(result: Restoration) -> dict[str, Any]:
+    """What was lost since a baseline and put back, version 1."""
+    return {
+        "version": 1,
+        "verdict": result.verdict.value,
+        "registry": result.registry,
+        "baseline": result.baseline,
+        "written": result.written,
+        "diff": result.diff,
+        "lost": [{"row": r.row, "field": r.field, "refused": r.refused} for r in result.lost],
+        "declared": list(result.declared),
     }
 
 
@@ -103,6 +125,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "slug": finding.slug,
         "severity": finding.severity.value,
         "row": finding.row,
+        "ensemble": finding.ensemble,
         "path": finding.path,
         "line": finding.position.line if finding.position else None,
         "column": finding.position.column if finding.position else None,

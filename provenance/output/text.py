@@ -3,10 +3,23 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from provenance.config import Deferral
+    from provenance.gate.finding import Finding
+
+_TO_A_RUNNER: Final = re.compile(r"(?<!\S):(?=:)|#(?=#)")
+
+
+_RED, _ORANGE, _GREEN, _GREY = 196, 166, 64, 244
+"""Of the 256 colours: each has a contrast of 3.8 or more on white and on black alike. The first 16
+are the terminal's own, and their yellow and green cannot be read on white in most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +31,19 @@ class Style:
 
     def error(self, text: str) -> str:
         """What fails."""
-        return self._paint(text, fg="red", bold=True)
+        return self._paint(text, fg=_RED, bold=True)
 
     def warning(self, text: str) -> str:
         """What is only shown."""
-        return self._paint(text, fg="yellow", bold=True)
+        return self._paint(text, fg=_ORANGE, bold=True)
 
     def good(self, text: str) -> str:
         """What is verified."""
-        return self._paint(text, fg="green", bold=True)
+        return self._paint(text, fg=_GREEN, bold=True)
 
     def quiet(self, text: str) -> str:
         """What is less important."""
-        return self._paint(text, dim=True)
+        return self._paint(text, fg=_GREY)
 
     def strong(self, text: str) -> str:
         """A heading or name."""
@@ -47,17 +60,41 @@ class Style:
             break_on_hyphens=False,
         )
 
-    def _paint(self, text: str, **how: object) -> str:
-        return click.style(text, **how) if self.colour else text  # type: ignore[arg-type]
+    def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
+        """The lines of `fill`; there is always one."""
+        return self.fill(text, indent, hang).split("\n") if text else [" " * indent]
+
+    def _paint(self, text: str, fg: int | None = None, bold: bool | None = None) -> str:
+        return click.style(text, fg=fg, bold=bold) if self.colour else text
 
 
 def printable(text: str) -> str:
     """`text` on one line, with control and bidirectional characters written as escapes.
 
     Row ids, paths and notes come from files that are hostile until shown otherwise: none may move
-    the cursor, colour the verdict, or start a line of its own.
+    the cursor, colour the verdict, start a line of its own, or speak to the runner whose log it is
+    written to. Runners obey `::command::` where a line starts with it, and `##[command]` anywhere.
     """
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return _TO_A_RUNNER.sub(lambda match: _escaped(match[0]), text)
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
+def place(finding: Finding) -> str:
+    """A finding's place as terminals and editors link it: `path:line:column`."""
+    position = finding.position
+    where = f":{position.line}:{position.column}" if position else ""
+    return f"{printable(finding.path)}{where}"
+
+
+def until(deferral: Deferral) -> str:
+    """The decision that a deferral refers to, and its last day."""
+    last = f", until {deferral.expires}" if deferral.expires else ""
+    return f"{deferral.reference}{last}"
 
 
 def count(number: int, noun: str) -> str:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts.json_edit import Edit, Insert, InsertItem, Raw, Remove, Set, edit
+from provenance.artifacts.json_edit import (
+    Edit,
+    Insert,
+    InsertItem,
+    Move,
+    Raw,
+    Remove,
+    Set,
+    edit,
+    reaches,
+)
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import parse
 from provenance.errors import InputError
@@ -157,6 +167,70 @@ def test_an_item_is_added_as_the_others_are_laid_out(
         assert result == json.dumps({"models": expected}, indent=indent)
 
 
+def test_several_items_are_added_to_an_empty_list_in_their_order() -> None:
+    items = [InsertItem(("models",), {"id": id}, after=None) for id in "abc"]
+    assert json.loads(edited('{"models": [ ]}', *items)) == {
+        "models": [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+    }
+
+
+def test_several_members_become_the_first_in_their_order() -> None:
+    members = [Insert(("m", key), 0, after=None) for key in "ab"]
+    assert edited('{"m": {\n  "z": 1\n}}', *members) == (
+        '{"m": {\n  "a": 0,\n  "b": 0,\n  "z": 1\n}}'
+    )
+
+
+def raw(value: object, indent: Any, *path: str | int) -> Raw:
+    return Raw.of(SourceMap(json.dumps(value, indent=indent)), path, "old.json")
+
+
+@given(st.dictionaries(names, values, max_size=3), layouts, st.sampled_from(["\n", "\r\n"]))
+def test_a_value_of_another_text_is_laid_out_as_it_was(
+    row: dict[str, Any], layout: Any, newline: str
+) -> None:
+    assume("id" not in row)
+    before = {"models": [{"id": "m"}]}
+    whole = {"models": [{"id": "m"}, row], "x": row}
+    text = json.dumps(before, indent=layout).replace("\n", newline)
+    result = edited(
+        text,
+        InsertItem(("models",), raw(whole, layout, "models", 1), after=0),
+        Insert(("x",), raw(whole, layout, "x"), after="models"),
+    )
+    assert parse(result) == whole
+    if layout is not None:
+        assert result == json.dumps(whole, indent=layout).replace("\n", newline)
+
+
+def test_a_value_of_another_text_is_indented_as_its_new_neighbours_are() -> None:
+    value = raw({"deep": {"models": {"x": {"a": 1}}}}, 2, "deep", "models", "x")
+    assert edited('{\n\t"id": 1\n}', Insert(("x",), value, after="id")) == (
+        '{\n\t"id": 1,\n\t"x": {\n\t  "a": 1\n\t}\n}'
+    )
+    assert edited('{"z": 0, "id": 1}', Insert(("x",), value, after="id")) == (
+        '{"z": 0, "id": 1, "x": { "a": 1 }}'
+    )
+
+
+def test_a_value_of_another_text_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"old\.json: there is no `x`"):
+        raw({}, 2, "x")
+
+
+@pytest.mark.parametrize("colon", [":", " : ", ":\t"])
+def test_a_member_is_set_off_from_its_key_as_its_neighbour_is(colon: str) -> None:
+    text = f'{{"k": {{"a"{colon}"x"}}}}'
+    assert edited(text, Insert(("k", "b"), "y", after="a")) == (
+        f'{{"k": {{"a"{colon}"x","b"{colon}"y"}}}}'
+    )
+
+
+def test_a_key_is_written_with_the_escapes_of_the_file() -> None:
+    assert edited('{"é": 1}', Insert(("ü",), 2, after="é")) == '{"é": 1,"ü": 2}'
+    assert edited('{"e": 1}', Insert(("ü",), 2, after="e")) == '{"e": 1,"\\u00fc": 2}'
+
+
 def test_an_item_is_added_to_an_empty_list() -> None:
     assert edited('{"models": []}', InsertItem(("models",), {"id": "a"}, after=None)) == (
         '{"models": [{"id": "a"}]}'
@@ -180,3 +254,63 @@ def test_a_removed_member_is_gone_and_the_rest_stays(
     assert parse(result) == {"models": [kept]}
     if layout is not None and kept:
         assert result == json.dumps({"models": [kept]}, indent=layout)
+
+
+@given(st.dictionaries(names, values, min_size=2, max_size=5), st.data(), layouts)
+def test_a_moved_member_is_written_as_it_was_and_the_rest_stays(
+    row: dict[str, Any], data: st.DataObject, layout: Any
+) -> None:
+    text = json.dumps({"models": [row]}, indent=layout)
+    moved, after = data.draw(st.permutations(sorted(row)))[:2]
+
+    result = edited(text, Move(("models", 0, moved), after=after))
+
+    keys = [key for key in row if key != moved]
+    keys.insert(keys.index(after) + 1, moved)
+    (found,) = parse(result)["models"]
+    assert (found, list(found)) == (row, keys)
+    if layout is not None:
+        assert result == json.dumps({"models": [{k: row[k] for k in keys}]}, indent=layout)
+
+
+def test_a_moved_value_keeps_its_escapes() -> None:
+    text = '{"b": "\\u00e9 1.50", "a": 1, "c": 2}'
+    assert edited(text, Move(("b",), after="a")) == '{"a": 1, "b": "\\u00e9 1.50", "c": 2}'
+
+
+def test_two_edits_of_one_place_are_refused() -> None:
+    with pytest.raises(InputError, match="two edits of one place"):
+        edited('{"b": 0, "a": 1}', Move(("b",), after="a"), Set(("b",), 5))
+
+
+def test_many_members_of_many_objects_are_removed_in_few_rounds() -> None:
+    rows = [{"a": i, "b": i, "c": i} for i in range(2_000)]
+    gone = [Remove(("models", i, key)) for i in range(2_000) for key in "ab"]
+    result = edited(json.dumps({"models": rows}, indent=2), *gone, *gone)
+    assert result == json.dumps({"models": [{"c": i} for i in range(2_000)]}, indent=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        (Set(("m", "a"), 5), True),
+        (Set(("m", "z"), 5), False),
+        (Remove(("m", "a")), True),
+        (Move(("m", "a"), after="b"), True),
+        (Move(("m", "a"), after="z"), False),
+        (Insert(("m", "z"), 5, after="b"), True),
+        (Insert(("m", "z"), 5, after=None), True),
+        (Insert(("n", "z"), 5, after=None), False),
+        (InsertItem(("rows",), {}, after=0), True),
+        (InsertItem(("rows",), {}, after=None), True),
+        (InsertItem(("rows",), {}, after=7), False),
+    ],
+)
+def test_an_edit_reaches_what_is_there(asked: Edit, there: bool) -> None:
+    text = '{"m": {"a": 1, "b": 2}, "rows": [{}]}'
+    assert reaches(SourceMap(text), asked) is there
+    if there:
+        parse(edited(text, asked))
+    else:
+        with pytest.raises(InputError):
+            edited(text, asked)

@@ -80,6 +80,13 @@ def test_every_position_is_that_of_the_values_own_text(
     assert source.duplicates == ()
 
 
+def test_what_follows_a_value_that_is_too_deep_keeps_its_place() -> None:
+    encoded = '{"models": [{"id": 0, "own": {"a": {"b": {}}}}, {"id": 1}]}'
+    member = SourceMap(encoded).find(("models", 1, "id"))
+    assert member is not None
+    assert encoded[member.start : member.end] == "1"
+
+
 @given(st.text(max_size=60))
 def test_what_is_not_json_is_a_json_error_and_nothing_else(hostile: str) -> None:
     try:
@@ -121,6 +128,15 @@ def test_bytes_are_an_object_or_a_json_error(hostile: bytes) -> None:
 def test_what_other_readers_read_differently_is_refused(hostile: str, message: str) -> None:
     with pytest.raises(JsonError, match=message):
         parse(hostile)
+
+
+def test_an_error_has_its_place_where_that_is_known() -> None:
+    with pytest.raises(JsonError) as e:
+        parse('{"a": 1,\n "b": }')
+    assert e.value.position == Position(2, 7)
+    with pytest.raises(JsonError) as e:
+        parse("NaN")
+    assert e.value.position is None
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:

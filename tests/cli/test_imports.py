@@ -11,16 +11,20 @@ from tests.support.repository import Repository
 HEAVY = {
     "onnx",
     "numpy",
+    "onnxruntime",
+    "subprocess",
     "cryptography",
     "rich",
     "jsonschema",
     "google.protobuf",
     "license_expression",
+    "identify",
     "securesystemslib",
     "sigstore",
     "sigstore_models",
     "pydantic",
     "in_toto_attestation",
+    "yaml",
 }
 
 LOADED = """
@@ -49,6 +53,11 @@ def test_help_loads_no_heavy_library(full: Repository, args: list[str]) -> None:
 
 def test_check_loads_what_reads_models_and_licenses(full: Repository) -> None:
     assert loaded(full, "check") <= {"google.protobuf", "license_expression"}
+
+
+def test_a_run_loads_the_runtime_in_other_processes_only(full: Repository) -> None:
+    allowed = {"google.protobuf", "license_expression", "subprocess"}
+    assert loaded(full, "check", "--run") <= allowed
 
 
 def test_check_loads_no_cryptography_even_where_keys_are_trusted(full: Repository) -> None:

@@ -11,6 +11,7 @@ import pytest
 from provenance.artifacts.strict_json import Position
 from provenance.config import Config, load, trust_from_file, trust_from_keys
 from provenance.errors import InputError
+from provenance.runtime.settings import RunSettings
 from tests.support.keys import PUBLIC, KeyPair
 
 MINIMAL = 'registry = "model/registry.json"\n'
@@ -133,6 +134,44 @@ def test_a_deferral_is_read_whole(tmp_path: Path) -> None:
     assert deferral.expires == datetime.date(2026, 12, 31)
 
 
+def test_how_models_are_run_has_defaults(tmp_path: Path) -> None:
+    assert config(tmp_path, MINIMAL).run == RunSettings(timeout=60, memory=2048)
+
+
+def test_how_models_are_run_is_read_whole(tmp_path: Path) -> None:
+    text = "[run]\ntimeout = 5\nmemory = 4096\n"
+    tables = "dimensions = { H = 224, 'x.2' = 7 }\ninputs = { steps = 1, scale = -0.5 }\n"
+    assert config(tmp_path, MINIMAL + text + tables).run == RunSettings(
+        5, 4096, {"H": 224, "x.2": 7}, {"steps": 1, "scale": -0.5}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("run = 5", "`run` is not a table"),
+        ("[run]\ntimeouts = 5", "unknown key `run.timeouts`"),
+        ("[run]\ntimeout = 0", "`run.timeout` must be a whole number from 1 to 86,400, not 0"),
+        ("[run]\ntimeout = 1.5", "`run.timeout` must be a whole number"),
+        ("[run]\ntimeout = true", "`run.timeout` must be a whole number"),
+        ("[run]\nmemory = 255", "`run.memory` must be a whole number from 256 to 1,048,576"),
+        ("[run]\nmemory = 1048577", "`run.memory` must be a whole number"),
+        ("[run]\nmemory = '2 GiB'", "`run.memory` must be a whole number"),
+        ("[run]\ndimensions = 224", "`run.dimensions` is not a table"),
+        ("[run.dimensions]\nH = 0", "`run.dimensions.H` must be a whole number from 1 to"),
+        ("[run.dimensions]\nH = 2147483648", "`run.dimensions.H` must be a whole number"),
+        ("[run.dimensions]\nH = 2.0", "`run.dimensions.H` must be a whole number"),
+        ("[run.inputs]\nx = 'one'", "`run.inputs.x` must be a number, not one"),
+        ("[run.inputs]\nx = true", "`run.inputs.x` must be a number, not True"),
+        ("[run.inputs]\nx = nan", "`run.inputs.x` must be a number, not nan"),
+        ("[run.inputs]\nx = -inf", "`run.inputs.x` must be a number"),
+        (f"[run.inputs]\nx = 1{'0' * 400}", "`run.inputs.x` must be a number"),
+    ],
+)
+def test_how_models_are_run_is_strict(tmp_path: Path, text: str, message: str) -> None:
+    assert f"provenance.toml: {message}" in refusal(tmp_path, MINIMAL + text).message
+
+
 def test_patterns_match_as_in_a_shell_and_case_counts(tmp_path: Path) -> None:
     text = MINIMAL + '[[deferral]]\nrule = "X"\nrows = ["seed?", "a*[xy]"]\n'
     (deferral,) = config(tmp_path, text).deferrals
@@ -153,6 +192,17 @@ def test_a_deferral_is_found_in_the_text(tmp_path: Path) -> None:
 def test_a_deferral_written_inline_is_at_the_start_of_the_file(tmp_path: Path) -> None:
     found = config(tmp_path, MINIMAL + 'deferral = [{ rule = "X", rows = ["a"] }]\n')
     assert found.deferral_position(found.deferrals[0]) == Position(1, 1)
+
+
+@pytest.mark.parametrize(("before", "line"), [("", 1), ('[project]\nname = "x"\n', 3)])
+def test_a_configuration_starts_where_its_table_does(
+    tmp_path: Path, before: str, line: int
+) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(f'{before}[tool.provenance]\nregistry = "r.json"\n')
+    assert load(tmp_path).position == Position(line, 1)
+    path.unlink()
+    assert config(tmp_path, MINIMAL).position == Position(1, 1)
 
 
 def test_the_policys_digest_is_of_its_values(tmp_path: Path) -> None:

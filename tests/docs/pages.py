@@ -13,7 +13,7 @@ PAGES: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"
 NAMES: Final = tuple(page.relative_to(ROOT).as_posix() for page in PAGES)
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
@@ -35,7 +35,7 @@ def fences(text: str) -> Iterator[tuple[str, str]]:
 
 
 def links(text: str) -> list[str]:
-    """The targets of all links in prose."""
+    """The targets of all links and images in prose."""
     return _LINK.findall(prose(text))
 
 

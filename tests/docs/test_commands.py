@@ -50,7 +50,9 @@ def problem(words: list[str]) -> str | None:
     except click.UsageError as e:
         return e.format_message()
     chosen = options.get("format")
-    return None if chosen in (None, "human", "json") else f"no format {chosen!r}"
+    types = [p.type for p in command.params if p.name == "format"]
+    known = {c for t in types if isinstance(t, click.Choice) for c in t.choices}
+    return None if chosen is None or chosen in known else f"no format {chosen!r}"
 
 
 @pytest.mark.parametrize("page", NAMES)
@@ -82,6 +84,7 @@ def test_the_readme_has_every_command_and_every_exit_code() -> None:
         ("provenance chekc", "no command 'chekc'"),
         ("cd x && provenance check --fast; echo $?", "No such option '--fast'."),
         ("provenance check --format xml > out", "no format 'xml'"),
+        ("provenance hash --format sarif", "no format 'sarif'"),
     ],
 )
 def test_a_wrong_command_is_noticed(line: str, expected: str) -> None:

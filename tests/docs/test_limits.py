@@ -17,6 +17,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["bundles"] == f"{limits.BUNDLE // mib} MiB each"
     assert rows["keys"] == f"{limits.KEY // limits.KIB} KiB each"
     assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
+    assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
+    assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"
     assert rows["JSON"] == f"{limits.NESTING} levels"
     assert rows["an ONNX file"] == (
         f"{limits.ONNX // (1024 * mib)} GiB; {limits.ONNX_STRUCTURE // mib} MiB of structure are "
@@ -24,6 +26,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     )
     assert rows["external-data files of one model"].startswith(f"{limits.EXTERNAL_FILES:,}, ")
     assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
+    workflows = f"{limits.WORKFLOW // limits.KIB} KiB each, {limits.WORKFLOWS // mib} MiB together"
+    assert rows["workflows that `init` looks into"] == workflows
 
 
 def test_the_python_example_uses_public_names_only() -> None:

@@ -356,7 +356,7 @@ def test_without_input_names_a_width_is_that_of_the_input_at_its_place(seed: Rep
 def test_a_declared_input_that_the_graph_lacks_is_found(seed: Repository) -> None:
     edit_sidecar(seed, lambda s: s.update(input_names=["features", "codec_1hot"]))
     report = seed.check()
-    assert codes(report) == ["SID403"]
+    assert codes(report) == ["SID410"]
     assert "declares an input 'codec_1hot'" in report.failing[0].message
 
 
@@ -606,9 +606,9 @@ def test_a_document_that_is_made_to_keep_its_reader_busy_is_read_soon(
     repository.add_sidecar(repository.add("m"))
     repository.save()
     array = "[" * 45 + "0," * 2_000_000 + "0" + "]" * 45
-    repository.write(name, f'{{"id": "x", "sha256": {array}}}')
+    repository.write(name, f'{{"id": "m", "sha256": {array}}}')
     result = run_cli("check", cwd=repository.root, deadline=PATIENCE)
-    assert ("ART311" if name == "beside.json" else "OK") in result.out
+    assert ("SID415" if name == "beside.json" else "OK") in result.out
 
 
 # --- what a release may write, and what it may not ----------------------------------------------

@@ -26,7 +26,7 @@ def test_every_rule_has_a_page_of_one_form(rule: Any) -> None:
 def test_codes_and_slugs_are_unique_and_well_formed() -> None:
     assert len(BY_CODE) == len(CATALOGUE) == len({r.slug for r in CATALOGUE})
     for rule in CATALOGUE:
-        assert re.fullmatch(r"(REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|DEF9)\d\d", rule.code)
+        assert re.fullmatch(r"(RUN0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|BAS8|DEF9)\d\d", rule.code)
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.slug)
 
 
@@ -35,8 +35,10 @@ def test_rules_about_signatures_and_deferrals_cannot_be_deferred(family: str) ->
     assert not any(r.deferrable for r in CATALOGUE if r.code.startswith(family))
 
 
-@pytest.mark.parametrize("code", ["ART302", "ART306", "LIC201", "LIC202", "LIC203", "SID404"])
-def test_rules_about_digests_and_lost_licenses_cannot_be_deferred(code: str) -> None:
+@pytest.mark.parametrize(
+    "code", ["ART302", "ART306", "LIC201", "LIC202", "LIC203", "SID404", "BAS803", "BAS804"]
+)
+def test_rules_about_digests_lost_licenses_and_promotions_cannot_be_deferred(code: str) -> None:
     assert not BY_CODE[code].deferrable
 
 
@@ -55,11 +57,32 @@ def test_a_page_says_which_commands_judge_the_rule() -> None:
 
 def test_on_a_terminal_the_page_is_rendered() -> None:
     rendered = catalogue.page_for_terminal(BY_CODE["SID402"], Style(colour=True, width=80))
-    assert "\x1b[" in rendered
+    assert rendered.startswith("\x1b[1mSID402 sidecar-stale\x1b[0m\n\nThe sidecar of a smoke row")
     assert "## What it does" not in rendered
     assert catalogue.page_for_terminal(BY_CODE["SID402"], Style()) == catalogue.page(
         BY_CODE["SID402"]
     )
+
+
+def test_a_page_on_a_terminal_has_no_ground_of_its_own() -> None:
+    for rule in CATALOGUE:
+        page = catalogue.page_for_terminal(rule, Style(colour=True, width=80))
+        codes = {c for found in re.findall(r"\x1b\[([\d;]*)m", page) for c in found.split(";")}
+        assert codes <= {"0", "1"}, rule.code
+        assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in page.splitlines()) <= 80
+
+
+def test_the_listing_fits_a_narrow_terminal_and_is_a_line_a_rule_for_a_pipe() -> None:
+    narrow = catalogue.listing(CATALOGUE, Style(colour=True, width=80))
+    assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in narrow.splitlines()) <= 80
+    assert len(catalogue.listing(CATALOGUE, Style()).splitlines()) == len(CATALOGUE) + 2
+
+
+def test_a_section_and_the_family_of_a_rule_are_found() -> None:
+    rule = BY_CODE["DEF904"]
+    assert catalogue.section(rule, "Example").startswith("```toml\n[[deferral]]")
+    assert catalogue.section(rule, "How to fix").startswith("Write why")
+    assert catalogue.family(rule) == "deferrals"
 
 
 def test_as_json_the_catalogue_is_whole() -> None:

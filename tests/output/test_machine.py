@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from provenance.output import machine
-from tests.support.repository import Repository
+from tests.support.repository import Repository, replace_once
 
 SCHEMA = json.loads(
     resources.files("provenance.schemas").joinpath("report.schema.json").read_text()
@@ -51,11 +51,18 @@ def releases(repository: Repository) -> Any:
     return repository.save().release()
 
 
+def fixes(repository: Repository) -> Any:
+    from provenance import fix
+
+    repository.add(opset=18)
+    return fix(repository.save().config)
+
+
 def is_empty(repository: Repository) -> Any:
     return repository.save().check()
 
 
-@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, is_empty])
+@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, fixes, is_empty])
 def test_every_report_fits_the_schema(
     repository: Repository, journey: Callable[[Repository], Any]
 ) -> None:
@@ -70,12 +77,13 @@ def test_a_finding_says_where_it_is_and_what_to_do(repository: Repository) -> No
         "slug": "opset-mismatch",
         "severity": "error",
         "row": "m",
+        "ensemble": None,
         "path": "model/registry.json",
         "line": 8,
         "column": 16,
         "about": "model/registry.json",
         "message": "`opset` is 18; m.onnx imports opset 17",
-        "help": 'Write "opset": 17.',
+        "help": 'Write "opset": 17: provenance check --fix',
         "deferred": None,
     }
 
@@ -93,3 +101,23 @@ def test_the_text_is_ascii_whatever_was_read(repository: Repository) -> None:
     text = machine.render(machine.report(repository.save().check()))
     assert text.isascii()
     assert json.loads(text)["rows"][0]["id"] == "é\u202e\x1b"
+
+
+def test_no_text_that_was_read_speaks_to_the_runner(repository: Repository) -> None:
+    repository.add("###[stop-commands]x", onnx="m.onnx")
+    text = machine.render(machine.report(repository.save().check()))
+    assert "##" not in text
+    assert json.loads(text)["rows"][0]["id"] == "###[stop-commands]x"
+
+
+def test_a_finding_about_an_ensemble_names_it(repository: Repository) -> None:
+    repository.add_ensemble()
+    replace_once(repository.path("ens.json"), '"id": "ens",', '"id": "ens", "ensemble_size": 9,')
+    value = valid(repository.save().check())
+    assert [(f["row"], f["ensemble"]) for f in value["findings"]] == [(None, "ens")]
+
+
+def test_what_was_not_judged_is_said(full: Repository) -> None:
+    (said,) = valid(full.check())["not_judged"]
+    assert said.startswith("signatures")
+    assert valid(full.released().verify())["not_judged"] == []

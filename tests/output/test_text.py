@@ -32,6 +32,21 @@ def test_control_and_bidirectional_characters_are_written_as_escapes(
     assert printable(hostile) == shown
 
 
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("::error::x", "\\u003a:error::x"),
+        ("a ::error::x", "a \\u003a:error::x"),
+        ("##[add-mask]x", "\\u0023#[add-mask]x"),
+        ("x ##vso[task]", "x \\u0023#vso[task]"),
+        ("###[x", "\\u0023\\u0023#[x"),
+        ("std::vector a:b #7", "std::vector a:b #7"),
+    ],
+)
+def test_commands_to_a_runner_are_written_as_escapes(hostile: str, shown: str) -> None:
+    assert printable(hostile) == shown
+
+
 def test_without_colour_text_is_left_alone() -> None:
     style = Style()
     for paint in (style.error, style.warning, style.good, style.quiet, style.strong):

@@ -7,6 +7,7 @@ new one. `case.toml`:
     about = "what it shows, and why that matters"
     command = ["check"]           # {key}, {pub}, {tree}, {outside} stand for paths
     release = false               # release the tree with the key of the run before `then`
+    baseline = false              # keep the tree as it is before `then` in {outside}/baseline
     exit = 1
     [[make]]                      # files that no commit can hold, made before a release
     [[then]]                      # the same, after it
@@ -41,7 +42,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import keys, models
+from tests.support import keys, models, runnable
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.repository import replace_once, sha256
@@ -49,7 +50,8 @@ from tests.support.repository import replace_once, sha256
 FOLDER: Final = Path(__file__).parent.parent / "cases"
 _DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
 _KEYS: Final = {
-    "about", "command", "release", "exit", "make", "then", "finding", "error", "stdout", "env",
+    "about", "command", "release", "baseline", "exit", "make", "then", "finding", "error", "stdout",
+    "env",
 }  # fmt: skip
 
 
@@ -129,6 +131,8 @@ class Workshop:
             assert done.code == 0, (
                 f"{case.name}: the tree cannot be released:\n{done.out}{done.err}"
             )
+        if case.spec.get("baseline", False):
+            shutil.copytree(self.tree, self.outside / "baseline")
         for step in case.spec.get("then", []):
             self.do(step)
 
@@ -163,6 +167,11 @@ def _model(w: Workshop, path: Path, **options: Any) -> None:
     found = [external] if isinstance(external, dict) else external
     options["external"] = [models.External(**e) for e in found]
     path.write_bytes(models.model(**options))
+
+
+def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
+    """A model for `--run`, by its name in `runnable.RECIPES`."""
+    path.write_bytes(runnable.RECIPES[recipe]())
 
 
 def _without(w: Workshop, path: Path, field: str) -> None:
@@ -278,6 +287,11 @@ def _json(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
 
 
+def _redigest(w: Workshop, path: Path, *, at: list[str | int], of: str) -> None:
+    """A value of a JSON file set to the digest of a file beside it."""
+    _json(w, path, at=at, value=sha256((path.parent / of).read_bytes()))
+
+
 def _statement(
     w: Workshop, path: Path, *, at: Sequence[str | int] = (), by: str = "release", **to: Any
 ) -> None:
@@ -318,6 +332,7 @@ def _set(value: Any, at: Sequence[str | int], to: Mapping[str, Any]) -> None:
 
 STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "model": _model,
+    "runnable": _runnable,
     "model-without": _without,
     "text": _text,
     "bytes": _bytes,
@@ -338,6 +353,7 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "key": _key,
     "private-key": _private,
     "json": _json,
+    "redigest": _redigest,
     "statement": _statement,
     "countersign": _countersign,
     "sign-blob": _blob,

@@ -162,7 +162,7 @@ class Repository:
         if self.key is not None:
             (self.root / "release.pub").write_bytes(self.key.public.read_bytes())
             lines += ["[[trust.key]]", 'path = "release.pub"']
-        lines.append(self.trust)
+        lines += [self.trust] if self.trust else []
         for deferral in self.deferrals:
             lines.append("[[deferral]]")
             # JSON's strings and lists of strings are TOML's; dates are written as they print.

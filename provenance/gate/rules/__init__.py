@@ -8,10 +8,12 @@ from typing import Final
 from provenance.gate.rules import (
     artifacts,
     attestations,
+    baseline,
     deferrals,
     ensembles,
     license,
     registry,
+    runtime,
     sidecars,
     signatures,
 )
@@ -25,6 +27,8 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
         artifacts,
         sidecars,
         ensembles,
+        runtime,
+        baseline,
         signatures,
         attestations,
         deferrals,

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules import shared_files
 from provenance.gate.rules.base import Case, Rule, short
 from provenance.gate.rules.registry import outside
 
@@ -246,19 +249,21 @@ class ExternalDataUncovered(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            names = [
-                f.name
+            files = [
+                f
                 for m in row.models
                 for f in m.external
                 if f.name not in row.row.external_data_sha256 and not _unsafe(f)
             ]
-            if names:
+            if files:
+                missing = [f.name for f in files if f.missing]
+                first = f"Put {_names(missing)} back, then: " if missing else ""
                 yield self.in_row(
                     case,
                     row,
                     "sha256",
-                    f"no digest covers the weights in {_names(names)}",
-                    "provenance hash --write --add-external-data",
+                    f"no digest covers the weights in {_names([f.name for f in files])}",
+                    f"{first}provenance hash --write --add-external-data",
                 )
 
 
@@ -394,7 +399,8 @@ class OpsetMismatch(Rule):
     `"opset": 17`, and the file imports opset 18.
 
     ## How to fix
-    Write the file's opset into the row, and into its sidecar.
+    Write the file's opset into the row, and into its sidecar. `provenance check --fix` writes it
+    into the row, where the file is the one whose digest the row declares.
     """
 
     code = "ART310"
@@ -402,12 +408,14 @@ class OpsetMismatch(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
         for row in case.evidence.rows:
             declared = row.row.fields.get("opset")
             facts = row.onnx.facts if row.onnx else None
             if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
                 continue
-            actual = facts.opsets.get("", facts.opsets.get("ai.onnx"))
+            actual = facts.opset
+            place = registry.path_of(row.row, "opset")
             if actual is not None and actual != declared:
                 yield self.in_row(
                     case,
@@ -416,6 +424,7 @@ class OpsetMismatch(Rule):
                     f"`{case.name_of('opset')}` is {declared}; "
                     f"{row.row.onnx} imports opset {actual}",
                     f'Write "{case.name_of("opset")}": {actual}.',
+                    fixes=(Fix(registry.path, Set(place, actual)),) if _as_declared(row) else (),
                 )
 
 
@@ -424,14 +433,13 @@ class StrayFile(Rule):
 
     ## What it does
     Lists the folders that the models are in (not those below), and takes away what the rows name.
-    What is left counts if it is an `.onnx` or `.ort` file or its data, if it has the name of a
-    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone), or if it
-    is a JSON file that names an `.onnx` file, or an id and a `sha256`. Other files are none of the
-    registry's business.
+    What is left counts if it is an `.onnx` or `.ort` file or its data, or if it has the name of a
+    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone). Sidecars
+    that no row has are for SID415. Other files are none of the registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
-    somebody thought the model uses: weights that were renamed, a sidecar of a former model.
+    somebody thought the model uses: weights that were renamed.
 
     ## Example
     `fr_regressor_v2.onnx.data`, while `fr_regressor_v2.onnx` holds its weights itself.
@@ -450,10 +458,12 @@ class StrayFile(Rule):
         # A data file that was renamed is told once, with the model that misses it.
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
+        unread = {path for path, model in models.items() if model.facts is None}
+        orphans = _stems_of_lost_rows(case)
         for stray in case.evidence.strays:
-            if stray.name in renamed:
+            if stray.name in renamed or not orphans.isdisjoint(_stems(stray.name)):
                 continue
-            if any(m.facts is None and stray.path.startswith(f"{p}.") for p, m in models.items()):
+            if not unread.isdisjoint(_stems(stray.path)):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
             yield self.finding(
@@ -482,39 +492,78 @@ class ExternalDataUnused(Rule):
     `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
 
     ## How to fix
-    Remove the entry.
+    Remove the entry, as `provenance check --fix` does.
     """
 
     code = "ART312"
     slug = "external-data-unused"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
         for row in case.evidence.rows:
             if not row.models or any(m.facts is None for m in row.models):
                 continue
             used = {f.name for m in row.models for f in m.external}
-            for name in row.row.external_data_sha256:
-                if name not in used:
-                    yield self.in_row(
-                        case,
-                        row,
-                        "external_data_sha256",
-                        f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
-                        "which no model uses",
-                        f"Remove the entry {name[:100]!r}.",
-                    )
+            unused = [name for name in row.row.external_data_sha256 if name not in used]
+            field = registry.path_of(row.row, "external_data_sha256")
+            every = len(unused) == len(row.row.external_data_sha256)
+            # Of data that was renamed, the entry is all that is known.
+            known = _as_declared(row) and not any(f.missing for m in row.models for f in m.external)
+            for name in unused:
+                yield self.in_row(
+                    case,
+                    row,
+                    "external_data_sha256",
+                    f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
+                    "which no model uses",
+                    f"Remove the entry {name[:100]!r}.",
+                    fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
+                    if known
+                    else (),
+                )
+
+
+def _as_declared(row: RowEvidence) -> bool:
+    """Whether the models are those that the row means: what they say can be written into it."""
+    declared = (row.row.text("sha256"), row.row.text("int8_sha256"))
+    found = (row.onnx, row.int8)
+    return all(m is None or m.sha256 == d for m, d in zip(found, declared, strict=True))
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:
     """The stray that is, by its name, the missing external data of a row's model."""
+    strays = case.evidence.strays
     for model in row.models:
         if any(f.missing for f in model.external):
-            for stray in case.evidence.strays:
-                if stray.name.startswith(f"{model.name}.") or stray.name.startswith(
-                    f"{model.name}_"
-                ):
-                    return stray.name
+            for start in (f"{model.path}.", f"{model.path}_"):
+                at = bisect_left(strays, start, key=lambda stray: stray.path)
+                if at < len(strays) and strays[at].path.startswith(start):
+                    return strays[at].name
     return None
+
+
+def _stems_of_lost_rows(case: Case) -> frozenset[str]:
+    """Names, before their suffix, of the models whose row is gone: BAS801 tells of their files.
+
+    Where a deferral says that the row was removed on purpose, what it left behind is a stray.
+    """
+    if case.evidence.baseline is None:
+        return frozenset()
+    meant = [d for d in case.config.deferrals if d.rule == "BAS801"]
+    lost = (r.row for r in case.evidence.baseline.comparison.lost_rows())
+    return frozenset(
+        row.onnx.removesuffix(".onnx")
+        for row in lost
+        if row.onnx and not any(d.matches(row.label) for d in meant)
+    )
+
+
+def _stems(name: str) -> Iterator[str]:
+    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
+    at = name.find(".")
+    while at != -1:
+        yield name[:at]
+        at = name.find(".", at + 1)
 
 
 def _unsafe(file: ExternalFile) -> bool:
@@ -538,4 +587,5 @@ RULES: Iterable[type[Rule]] = (
     OpsetMismatch,
     StrayFile,
     ExternalDataUnused,
+    *shared_files.RULES,
 )

@@ -11,8 +11,9 @@ from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement, StatementError
 from provenance.gate import documents
+from provenance.gate.deferring import InForce
 from provenance.gate.evidence import RowEvidence
-from provenance.gate.finding import Finding, Severity, deferrals_in_force
+from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
@@ -258,10 +259,11 @@ class DeferralsDiffer(_AttestationRule):
     phase = Phase.OUTCOME
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
+        in_force = InForce(released)
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
-            ensemble = row.manifest.id if row.manifest else None
-            now = deferrals_in_force(case.findings, row.row.label, ensemble)
+            now = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
             if not case.evidence.whole and isinstance(signed, list):
                 # What some rows do not show is neither in force nor gone.
                 signed = [d for d in signed if not self._unseen(case, d)]
@@ -474,6 +476,7 @@ class SummaryStale(_AttestationRule):
                 f"the configuration {case.config.path} has changed since the release",
                 "Release again under this policy: provenance release",
                 path=case.config.path,
+                position=case.config.position,
             )
         if statement.predicate.get("verificationResult") != "PASSED":
             yield self.finding(

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import datetime
 import enum
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 from provenance.artifacts.strict_json import Position
 from provenance.attestations import predicates
@@ -25,14 +27,22 @@ from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.signing.trust import Trust
 
+FIX_COMMAND: Final = "provenance check --fix"
+
 
 class Phase(enum.Enum):
     """When a rule is judged. Each phase sees what the earlier ones concluded."""
 
     ARTIFACTS = "what can be judged before anything is signed"
+    RUNTIME = "what a runtime does with the models"
     BASELINE = "what became of the rows since the baseline"
-    SIGNATURES = "bundles, signers, and what they bind"
+    SIGNATURES = "signatures (who signed the bundles, and what they bind)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
+
+    @property
+    def is_released(self) -> bool:
+        """Whether a release judges it: only then can what it finds have been signed as deferred."""
+        return self not in (Phase.RUNTIME, Phase.BASELINE)
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,24 @@ class Case:
         """Whether the rule is judged in this run, for all that is selected."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
+
+    @cached_property
+    def subjects(self) -> Mapping[str, set[str]]:
+        """What the findings so far are about, by their rules and by the rules that these escalate.
+
+        A row where a sterner rule took over has not been cured: that rule fails by itself.
+        """
+        found: dict[str, set[str]] = {}
+        for finding in self.findings:
+            for code in (finding.code, self.catalogue[finding.code].escalates):
+                if code is not None:
+                    found.setdefault(code, set()).add(finding.subject)
+        return found
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place in the registry of each selected row, by its label."""
+        return {row.row.label: row.row.index for row in self.evidence.rows}
 
     def name_of(self, field: str) -> str:
         """What the registry calls a field, for messages."""
@@ -160,7 +188,12 @@ class Rule(ABC):
         ensemble: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding of this rule, at `path`, the file that has to be edited."""
+        """A finding of this rule, at `path`, the file that has to be edited.
+
+        Where there are `fixes`, the help ends with the command that makes them.
+        """
+        if fixes:
+            help = f"{help.removesuffix('.')}: {FIX_COMMAND}"
         return Finding(
             code=self.code,
             slug=self.slug,
@@ -214,6 +247,17 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value of a document in a message: short, whatever it is."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def command(*words: str) -> str:
+    """A command of ours as it can be pasted into a shell, whatever ids and names are in it."""
+    return shlex.join(("provenance", *words))
 
 
 def short(sha256: str | None) -> str:

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
 from provenance.config import Deferral
+from provenance.gate import deferring
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule
+
+EXPLANATIONS: Final = ("reason", "reference")
+"""What every deferral has to say, in words."""
+
+_Conclusion: TypeAlias = tuple[str | None, str, str]
+"""The key that it is about, None for the deferral as a whole; message and help."""
 
 
 class _DeferralRule(Rule):
@@ -15,15 +24,15 @@ class _DeferralRule(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for deferral in case.config.deferrals:
-            for message, help in self.conclude(case, deferral):
+            for key, message, help in self.conclude(case, deferral):
                 yield self.finding(
                     message,
                     help,
                     path=case.config.path,
-                    position=case.config.deferral_position(deferral),
+                    position=case.config.deferral_position(deferral, key),
                 )
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         raise NotImplementedError
 
 
@@ -50,26 +59,22 @@ class DeferralStale(_DeferralRule):
     code = "DEF901"
     slug = "deferral-stale"
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         rule = case.catalogue[deferral.rule]
         if not rule.deferrable or not case.judged(rule.code):
             return
-        # A row where a sterner rule took over has not been cured: that rule fails by itself.
-        live = {
-            f.subject
-            for f in case.findings
-            if rule.code in (f.code, case.catalogue[f.code].escalates)
-        }
+        live = case.subjects.get(rule.code, set())
         if rule.about_rows:
-            matched = [r.row.label for r in case.evidence.rows if deferral.matches(r.row.label)]
-            stale = [label for label in matched if label not in live]
+            found = deferring.matched(deferral, case.places)
+            stale = [label for label in found if label not in live]
         else:
-            matched = list(deferral.rows)
-            stale = [p for p in matched if not any(deferral.matches_pattern(s, p) for s in live)]
+            found = list(deferral.rows)
+            stale = deferring.unmatched(deferral, live)
         if stale:
             shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
-            every = len(stale) == len(matched)
+            every = len(stale) == len(found)
             yield (
+                None if every else "rows",
                 f"{deferral.rule} no longer occurs for {shown}: the cause of this deferral is gone",
                 "Remove the [[deferral]]."
                 if every
@@ -97,13 +102,15 @@ class DeferralMatchesNothing(_DeferralRule):
     code = "DEF902"
     slug = "deferral-matches-nothing"
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if not case.catalogue[deferral.rule].about_rows:
             return  # DEF901 says it, where the rule is judged
-        labels = [r.label for r in case.evidence.registry.rows]
-        for pattern in deferral.rows:
-            if not any(deferral.matches_pattern(label, pattern) for label in labels):
-                yield f"`rows` {pattern!r} matches no row", "Correct the pattern, or remove it."
+        for pattern in deferring.unmatched(deferral, case.evidence.registry.labels):
+            yield (
+                "rows",
+                f"`rows` {pattern!r} matches no row",
+                "Correct the pattern, or remove it.",
+            )
 
 
 class DeferralExpired(_DeferralRule):
@@ -126,9 +133,10 @@ class DeferralExpired(_DeferralRule):
     code = "DEF903"
     slug = "deferral-expired"
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if deferral.expires is not None and deferral.expires < case.today:
             yield (
+                "expires",
                 f"it expired on {deferral.expires.isoformat()}",
                 "Remove its cause, or decide on a new date and refer to that decision.",
             )
@@ -158,18 +166,18 @@ class DeferralUnexplained(_DeferralRule):
     code = "DEF904"
     slug = "deferral-unexplained"
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
-        for field in ("reason", "reference"):
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
+        for field in EXPLANATIONS:
             if not getattr(deferral, field):
-                yield f"it has no `{field}`", f'Write it: {field} = "…"'
+                yield field, f"it has no `{field}`", f'Write it: {field} = "…"'
 
 
 class NotDeferrable(_DeferralRule):
     """A deferral names a rule that cannot be deferred.
 
     ## What it does
-    Refuses deferrals of rules about signatures, digests, licenses that are missing, and paths that
-    lead out of the repository.
+    Refuses deferrals of rules about signatures, digests, licenses that are missing, paths that lead
+    out of the repository, and models that crash a runtime or take more than they may.
 
     ## Why it matters
     There is no honest reason to ship bytes that are not the declared ones. Whoever could defer that
@@ -185,12 +193,55 @@ class NotDeferrable(_DeferralRule):
     code = "DEF905"
     slug = "not-deferrable"
 
-    def conclude(self, case: Case, deferral: Deferral) -> Iterator[tuple[str, str]]:
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if not case.catalogue[deferral.rule].deferrable:
             yield (
+                "rule",
                 f"{deferral.rule} cannot be deferred",
                 "Remove the deferral and correct what it was to cover.",
             )
+
+
+_TODO: Final = re.compile(r"todo\b", re.IGNORECASE)
+
+
+class DeferralTodo(_DeferralRule):
+    """A deferral still has to be explained.
+
+    ## What it does
+    Looks for a `reason` or `reference` that begins with TODO, in any case of letters.
+
+    ## Why it matters
+    `provenance init` can record today's findings as deferrals, so that only new ones fail from
+    then on. Why each is shipped all the same it cannot know. Until somebody has written that, there
+    is nothing that could be signed and shown to a consumer.
+
+    ## Example
+    ```toml
+    [[deferral]]
+    rule = "SID402"
+    rows = ["seed*"]
+    reason = "TODO: why is this shipped all the same?"
+    reference = "TODO"
+    ```
+
+    ## How to fix
+    Write why, and where it was decided. What should not be shipped is not deferred: correct it, and
+    remove the `[[deferral]]`.
+    """
+
+    code = "DEF906"
+    slug = "deferral-todo"
+
+    def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
+        for field in EXPLANATIONS:
+            if _TODO.match(getattr(deferral, field)):
+                yield (
+                    field,
+                    f"the deferral of {deferral.rule} has a `{field}` that is still to be written",
+                    'Write why it is shipped all the same (reason = "…") and where that was '
+                    'decided (reference = "…").',
+                )
 
 
 RULES: Iterable[type[Rule]] = (
@@ -199,4 +250,5 @@ RULES: Iterable[type[Rule]] = (
     DeferralExpired,
     DeferralUnexplained,
     NotDeferrable,
+    DeferralTodo,
 )

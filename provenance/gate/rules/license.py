@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Final
 
+from provenance.artifacts import spdx
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.strict_json import same
-from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, differing
-
-if TYPE_CHECKING:
-    from license_expression import Licensing
-
-_MAX_EXPRESSION: Final = 1000
-"""Characters of a license expression that are parsed."""
+from provenance.gate.bundle_names import BundleNames
+from provenance.gate.evidence import LicenseFile, RowEvidence
+from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules import license_files
+from provenance.gate.rules.base import Case, Phase, Rule, command, differing, shown
 
 
 class _Missing(Rule):
@@ -24,11 +23,35 @@ class _Missing(Rule):
     advice: str
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.row.fields.get(self.field, "") == "":
-                called = case.name_of(self.field)
-                advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
-                yield self.in_row(case, row, None, f"no `{called}`", advice)
+        missing = [r for r in case.evidence.rows if r.row.fields.get(self.field, "") == ""]
+        fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
+        for row, fix in zip(missing, fixes, strict=True):
+            yield self._lost(case, row) or self._missing(case, row, fix)
+
+    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
+        """For each row that lacks the field what adds it, where there is one way to."""
+        return [()] * len(rows)
+
+    def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
+        called = case.name_of(self.field)
+        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
+
+    def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
+        """The same where the baseline had it: then it is known what was there."""
+        baseline = case.evidence.baseline
+        former = baseline.former(row) if baseline else None
+        if baseline is None or former is None or not former.row.text(self.field):
+            return None
+        lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
+        return self.in_row(
+            case,
+            row,
+            None,
+            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
+            f"Put it back: {command('restore', row.row.label, '--baseline', baseline.name)}",
+            fixes=(Fix(case.evidence.registry.path, baseline.comparison.field_edit(lost)),),
+        )
 
 
 class LicenseMissing(_Missing):
@@ -47,8 +70,8 @@ class LicenseMissing(_Missing):
     ```
 
     ## How to fix
-    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before, take it from the
-    last release: `git log -p -S'"license"' -- REGISTRY`.
+    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before,
+    `provenance restore ROW --baseline git:origin/main` puts it back.
     """
 
     code = "LIC201"
@@ -98,13 +121,19 @@ class BundleFieldMissing(_Missing):
     ```
 
     ## How to fix
-    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`.
+    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`. Where all other rows, and at
+    least two, name their bundles by one pattern, `provenance check --fix` adds it by that pattern.
     """
 
     code = "LIC203"
     slug = "bundle-field-missing"
     field = "sigstore_bundle"
     advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
+
+    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
+        names = BundleNames.of(registry) if rows else None
+        edits = [names.edit(registry, row) if names else None for row in rows]
+        return [(Fix(registry.path, e),) if e else () for e in edits]
 
 
 class NotSpdx(Rule):
@@ -123,8 +152,10 @@ class NotSpdx(Rule):
     ```
 
     ## How to fix
-    Use the id that the message names if it is the license you mean. If the license is on no list,
-    write `LicenseRef-` before a name of your own and let `license_url` point at its text.
+    Use the id that the message names if it is the license you mean: that of the license file,
+    where `license_url` points at one in this repository, else the one that is spelled most like it.
+    If the license is on no list, write `LicenseRef-` before a name of your own and let
+    `license_url` point at its text.
     """
 
     code = "LIC204"
@@ -132,34 +163,22 @@ class NotSpdx(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        known: dict[str, tuple[str, str] | None] = {}
         for row in case.evidence.rows:
             expression = row.row.text("license")
             if expression is None:
                 continue
-            if expression not in known:
-                known[expression] = self._judge_expression(expression)
-            problem = known[expression]
+            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            problem = self._judge_expression(expression, file)
             if problem is not None:
                 yield self.in_row(case, row, "license", *problem)
 
-    def _judge_expression(self, expression: str) -> tuple[str, str] | None:
-        if len(expression) > _MAX_EXPRESSION:
+    @staticmethod
+    def _judge_expression(expression: str, file: LicenseFile | None) -> tuple[str, str] | None:
+        if len(expression) > spdx.MAX_EXPRESSION:
             return f"it has {len(expression):,} characters", "Write an SPDX expression."
-        if expression in _ids():
-            return None  # a plain id, as nearly all are: building the parser costs 50 ms
-        licensing = _spdx()
         try:
-            unknown: list[str] | None = [
-                key
-                for key in licensing.unknown_license_keys(expression)
-                if not key.startswith(("LicenseRef-", "DocumentRef-", "AdditionRef-"))
-            ]
-        # The parser below license-expression also lets IndexError and AssertionError escape on
-        # nonsense: whatever it cannot parse is not an expression.
-        except Exception:
-            unknown = None
-        if unknown is None or not expression.strip():
+            unknown = spdx.unknown_ids(expression)
+        except spdx.NotAnExpressionError:
             return (
                 f"{expression[:80]!r} is not an SPDX license expression",
                 "Join ids with AND, OR and WITH: https://spdx.org/licenses/",
@@ -167,13 +186,15 @@ class NotSpdx(Rule):
         if not unknown:
             return None
         name = unknown[0]
-        ids = [k for k in licensing.known_symbols if not k.startswith("LicenseRef-")]
-        near = difflib.get_close_matches(name, ids, 1, 0.6)
-        hint = f"the nearest is {near[0]!r}" if near else "none is near"
-        fix = f"Write {near[0]} if that is the license, or" if near else "Write"
+        found = f"{name[:80]!r} is not on the SPDX license list"
+        own = f"LicenseRef-{name[:80]} for a license of your own."
+        if file is not None and len(file.licenses) == 1:
+            (here,) = file.licenses
+            return f"{found}; {license_files.says(file)}", f"Write {here}, or {own}"
+        near = _nearest(name)
         return (
-            f"{name[:80]!r} is not on the SPDX license list; {hint}",
-            f"{fix} LicenseRef-{name[:80]} for a license of your own.",
+            f"{found}; {f'the nearest is {near!r}' if near else 'none is near'}",
+            f"Write {near} if that is the license, or {own}" if near else f"Write {own}",
         )
 
 
@@ -219,21 +240,17 @@ class SignedLicenseDiffers(Rule):
                     )
 
 
-@cache
-def _ids() -> frozenset[str]:
-    """The ids on the SPDX license list; exceptions are no licenses."""
-    from license_expression import get_license_index
-
-    licenses = (entry for entry in get_license_index() if not entry.get("is_exception"))
-    return frozenset(e["spdx_license_key"] for e in licenses if e.get("spdx_license_key"))
+@lru_cache(maxsize=4096)
+def _nearest(name: str) -> str | None:
+    """The id on the list that is spelled most like `name`."""
+    ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
+    return next(iter(difflib.get_close_matches(name, ids, 1, 0.6)), None)
 
 
-@cache
-def _spdx() -> Licensing:
-    """A parser of expressions of the ids on the SPDX license list."""
-    from license_expression import get_spdx_licensing
-
-    return get_spdx_licensing()
+def same_license(a: str, b: str) -> bool:
+    """Whether two expressions name the same license: in other words, or newly as `LicenseRef-`."""
+    plain = [expression.removeprefix("LicenseRef-").lower() for expression in (a, b)]
+    return plain[0] == plain[1] or spdx.equivalent(a, b)
 
 
 LICENSE_FIELDS: Final = ("license", "license_url")
@@ -245,4 +262,5 @@ RULES: Iterable[type[Rule]] = (
     BundleFieldMissing,
     NotSpdx,
     SignedLicenseDiffers,
+    *license_files.RULES,
 )

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.json_edit import Move
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
-from provenance.gate.finding import Finding, Severity
+from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
 
 _Check = Callable[[Any], bool]
@@ -54,6 +55,12 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "description": ("a string", _is_text),
 }
 """What each of `provenance.artifacts.registry.FIELDS` must be."""
+
+
+def is_malformed(field: str, value: Any) -> bool:
+    """Whether a field of a row has not the type or form that REG101 requires of it."""
+    return field in _FIELDS and not _FIELDS[field][1](value)
+
 
 _SHOWN: Final = 20
 """Entries that are no rows are shown one by one up to this number."""
@@ -99,6 +106,7 @@ class RegistrySchema(Rule):
                     f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are no rows",
                     "Is this a registry? Remove what is no row.",
                     path=registry.path,
+                    position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
         for row in case.evidence.rows:
             fields = row.row.fields
@@ -280,7 +288,7 @@ class KeyOrder(Rule):
     ```
 
     ## How to fix
-    Move `sigstore_bundle` below `onnx`.
+    Move `sigstore_bundle` below `onnx`, as `provenance check --fix` does.
     """
 
     code = "REG105"
@@ -288,7 +296,8 @@ class KeyOrder(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        if not case.evidence.registry.names.stock:
+        registry = case.evidence.registry
+        if not registry.names.stock:
             return
         for row in case.evidence.rows:
             order = list(row.row.fields)
@@ -300,7 +309,13 @@ class KeyOrder(Rule):
                     row,
                     "sigstore_bundle",
                     "`sigstore_bundle` stands before `onnx`",
-                    "Move it below `onnx`: the C consumer scans the text in this order.",
+                    "Move it below `onnx`, where the C consumer scans the text for it.",
+                    fixes=(
+                        Fix(
+                            registry.path,
+                            Move(registry.path_of(row.row, "sigstore_bundle"), after="onnx"),
+                        ),
+                    ),
                 )
 
 

@@ -18,7 +18,7 @@ from provenance.gate.rules.ensembles.base import EnsembleRule, Place, Said, diss
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import disagreements, seeds_of_another
 from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict
-from provenance.gate.rules.sidecars import pairs
+from provenance.gate.rules.sidecars.current import pairs
 
 
 class VerdictWrong(EnsembleRule):

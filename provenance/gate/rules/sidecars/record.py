@@ -1,31 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID4xx: what the sidecar says of the model, and whether it is this model that it describes."""
+"""SID401 to SID407: whether there is a sidecar, and whether it is of this very model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
-from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.gate.evidence import ModelEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short
 from provenance.gate.rules.registry import outside
-
-
-def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
-    """The models of a row, each with its sidecar: `x.onnx` has `x.json`, `x.int8.onnx` its own."""
-    if row.onnx is not None and row.sidecar is not None:
-        yield row.onnx, row.sidecar
-    if row.int8 is not None and row.int8_sidecar is not None:
-        yield row.int8, row.int8_sidecar
-
-
-def describes_its_model(model: ModelEvidence, sidecar: Sidecar) -> bool:
-    """Whether the sidecar's digest is that of the model's bytes, as computed."""
-    return sidecar.claimed_sha256 is not None and sidecar.claimed_sha256 == model.sha256
+from provenance.gate.rules.sidecars.current import describes_its_model, pairs
+from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
 
 class SidecarMissing(Rule):
@@ -90,7 +78,7 @@ class _Stale(Rule):
         widths = sorted(
             {
                 f"{spec.name} [{claim.width}], not [{input_width(spec)}]"
-                for claim, spec in _wrong_widths(model.facts, sidecar)
+                for claim, spec in wrong_widths(model.facts, sidecar)
             }
         )
         verdict = sidecar.text_at("gate", "verdict")
@@ -128,80 +116,6 @@ class SidecarStale(_Stale):
 
     def _help(self) -> str:
         return "Export model and sidecar together, or declare a [[deferral]] with its reason."
-
-
-class SidecarWidth(Rule):
-    """A width that the sidecar declares is not the model's.
-
-    ## What it does
-    Compares `feature_order`, `codec_block_layout`, `num_codecs`, `codec_vocab` and `encoder_vocab`
-    with the last dimension of the model input they speak of, the declared input names with the
-    model's, and the encoders of the layout with `encoder_vocab`. A sidecar that is known to
-    describe another file is reported as that only.
-
-    ## Why it matters
-    A consumer builds its input by the sidecar. With another width the model does not run, or worse,
-    a feature lands in the wrong column.
-
-    ## Example
-    A `codec_block_layout` of 14 entries for an input `codec_onehot [batch, 6]`.
-
-    ## How to fix
-    Export model and sidecar together, at one vocabulary.
-    """
-
-    code = "SID403"
-    slug = "sidecar-width"
-    deferrable = True
-
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            for model, evidence in pairs(row):
-                sidecar = evidence.sidecar
-                if sidecar is None or model.facts is None:
-                    continue
-                if sidecar.claimed_sha256 is not None and not describes_its_model(model, sidecar):
-                    continue
-                yield from self._widths(row, model, model.facts, sidecar)
-                yield from self._layout(row, sidecar)
-
-    def _widths(
-        self, row: RowEvidence, model: ModelEvidence, facts: OnnxFacts, sidecar: Sidecar
-    ) -> Iterator[Finding]:
-        named = {spec.name for spec in facts.inputs}
-        for name in sidecar.input_names:
-            if name not in named:
-                yield self.finding(
-                    f"the sidecar declares an input {name!r}; {model.name} has "
-                    f"{', '.join(sorted(named)) or 'none'}",
-                    "Export model and sidecar together.",
-                    path=sidecar.path,
-                    row=row.row.label,
-                    position=sidecar.locate("input_names"),
-                )
-        for claim, spec in _wrong_widths(facts, sidecar):
-            member = ".".join(map(str, claim.member))
-            yield self.finding(
-                f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
-                f"{model.name} has {spec}",
-                "Export model and sidecar together, at one vocabulary.",
-                path=sidecar.path,
-                row=row.row.label,
-                position=sidecar.locate(*claim.member),
-            )
-
-    def _layout(self, row: RowEvidence, sidecar: Sidecar) -> Iterator[Finding]:
-        layout, vocabulary = sidecar.layout_encoders, sidecar.get("encoder_vocab")
-        if layout is None or not isinstance(vocabulary, list) or list(layout) == vocabulary:
-            return
-        yield self.finding(
-            f"`codec_block_layout` holds {len(layout)} encoders, `encoder_vocab` "
-            f"{len(vocabulary)}, or in another order",
-            "Export the sidecar again: both come from one vocabulary.",
-            path=sidecar.path,
-            row=row.row.label,
-            position=sidecar.locate("encoder_vocab"),
-        )
 
 
 class ProductionSidecarStale(_Stale):
@@ -267,6 +181,7 @@ class SidecarMalformed(Rule):
                         "Export it again, or correct it at this place.",
                         path=evidence.path,
                         row=row.row.label,
+                        position=evidence.malformed_at,
                     )
 
 
@@ -347,43 +262,6 @@ class SeedRecordIncomplete(Rule):
                 )
 
 
-def input_width(spec: TensorSpec | None) -> int | None:
-    """The size of an input's last dimension, None where it is not fixed."""
-    last = spec.shape[-1] if spec is not None and spec.shape else None
-    return last if isinstance(last, int) else None
-
-
 def _is_record(sidecar: Sidecar) -> bool:
     """Whether a sidecar claims that these weights passed a gate, or are a seed of an ensemble."""
     return any(key in sidecar.value for key in ("gate", "seed", "ensemble_id"))
-
-
-def _input(facts: OnnxFacts, sidecar: Sidecar, claim: WidthClaim) -> TensorSpec | None:
-    """The input that a width is declared for: by its name, or without names by its place."""
-    if sidecar.input_names:
-        return next((s for s in facts.inputs if s.name == claim.input), None)
-    return facts.inputs[claim.at] if claim.at < len(facts.inputs) else None
-
-
-def _wrong_widths(
-    facts: OnnxFacts | None, sidecar: Sidecar
-) -> Iterator[tuple[WidthClaim, TensorSpec]]:
-    """The widths that are not those of the inputs they are declared for."""
-    if facts is None:
-        return
-    for claim in sidecar.width_claims:
-        spec = _input(facts, sidecar, claim)
-        actual = input_width(spec)
-        if spec is not None and actual is not None and actual != claim.width:
-            yield claim, spec
-
-
-RULES: Iterable[type[Rule]] = (
-    SidecarMissing,
-    SidecarStale,
-    SidecarWidth,
-    ProductionSidecarStale,
-    SidecarMalformed,
-    SidecarUnlinked,
-    SeedRecordIncomplete,
-)

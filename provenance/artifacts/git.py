@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A commit as git has it: files are read from git's objects, never from the work tree.
+
+Paths are walked through the tree objects, folder by folder, so that a link in a commit is seen as
+one and not followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.git_command import Git, Objects, damaged
+from provenance.artifacts.paths import FileError, Trouble
+from provenance.errors import InputError, UnavailableError
+
+_Entries: TypeAlias = Mapping[bytes, tuple[bytes, str]]  # name to mode and object
+
+_NAME: Final = re.compile(r"(?!-)[^\s:\\\x00-\x1f\x7f]{1,250}")
+_FOLDER: Final = b"40000"
+_FILES: Final = (b"100644", b"100755", b"100664")  # the last was written by early versions
+_KINDS: Final = {_FOLDER: "a folder", b"120000": "a link"}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit, read below one folder of its tree. `oid` is its full object name."""
+
+    oid: str
+    _objects: Objects
+    _root: str
+    _prefix: str
+    _folders: dict[str, _Entries] = field(default_factory=dict)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """All bytes of the file at `path`, at most `limit`.
+
+        Raises:
+            FileError: It is not in the commit, no regular file, outside the folder, or too large.
+            UnavailableError: This clone does not have it.
+        """
+        reason = paths.unsafe_reason(path)
+        normal = os.path.normpath(path)
+        if reason is None and (normal == ".." or normal.startswith("../")):
+            reason = "leaves the repository"
+        if reason is not None:
+            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason}")
+        folder, _, name = normal.rpartition("/")
+        mode, oid = self._listing(folder).get(os.fsencode(name), (b"", ""))
+        if not mode:
+            raise FileError(Trouble.MISSING, path, f"{path!r} does not exist")
+        if mode not in _FILES:
+            kind = _KINDS.get(mode, "a submodule")
+            raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
+        return self._objects.read(oid, "blob", limit, path)
+
+    def names_in(self, folder: str) -> tuple[str, ...]:
+        """The names of the files in a folder, sorted; nothing where there is no such folder."""
+        entries = self._listing("" if folder == "." else folder)
+        return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode in _FILES))
+
+    def _listing(self, folder: str) -> _Entries:
+        """What a folder holds; nothing where there is none, or it is behind a link."""
+        known = self._folders.get(folder)
+        if known is None:
+            known = self._tree(self._root)
+            for step in f"{self._prefix}/{folder}".split("/"):
+                if step:
+                    mode, oid = known.get(os.fsencode(step), (b"", ""))
+                    known = self._tree(oid) if mode == _FOLDER else {}
+            self._folders[folder] = known
+        return known
+
+    def _tree(self, oid: str) -> _Entries:
+        called = f"folder {oid} of the commit"
+        data = self._objects.read(oid, "tree", limits.GIT_TREE, called)
+        width = len(oid) // 2
+        entries = {}
+        at = 0
+        while at < len(data):  # mode, a space, name, a NUL, the object in binary
+            space, end = data.find(b" ", at), data.find(b"\0", at)
+            if not at < space < end or len(data) < end + 1 + width:
+                raise damaged(called)
+            entries[data[space + 1 : end]] = data[at:space], data[end + 1 : end + 1 + width].hex()
+            at = end + 1 + width
+        return entries
+
+
+@contextmanager
+def open_commit(folder: Path, ref: str) -> Iterator[Commit]:
+    """The commit that `ref` names in the repository that `folder` is in, read below `folder`.
+
+    Raises:
+        InputError: `ref` is no name of a commit, or `folder` is in no repository.
+        UnavailableError: There is no git, or the commit is not in this clone.
+    """
+    if _NAME.fullmatch(ref) is None:
+        raise InputError(
+            f"git:{ref}: no name of a commit", help="For example: git:origin/main, git:v3.0.0"
+        )
+    git = Git.at(folder)
+    prefix = git.prefix()
+    with git.objects() as objects:
+        commit = objects.resolve(ref, "commit")
+        root = None if commit is None else objects.resolve(commit, "tree")
+        if commit is None or root is None:
+            raise UnavailableError(
+                f"git:{ref}: there is no such commit in this clone", help=git.how_to_fetch(ref)
+            )
+        yield Commit(commit, objects, root, prefix)

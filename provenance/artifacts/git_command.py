@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `git` command, run so that nothing in a repository runs with it.
+
+It is run without the caller's `GIT_*` variables, hooks, file system monitor, pager, replaced
+objects and prompts, and without the network: a partial clone does not fetch what it lacks. Names
+of objects are written to its standard input, where none can be an option.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from provenance.artifacts import paths
+from provenance.errors import InputError, UnavailableError
+
+SECONDS: Final = 120.0
+"""How long git may take for one commit; a dead network file system would hang the gate."""
+
+_SAFE: Final = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--no-replace-objects",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "protocol.allow=never"),
+    *("-c", "safe.bareRepository=explicit"),  # no folder of the tree poses as a repository
+)
+_ENVIRONMENT: Final = {
+    "GIT_ALLOW_PROTOCOL": "",  # stronger than any configuration
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+_LINE: Final = 4096
+"""Bytes of the longest answer about one object: a name that was asked for, and a word."""
+
+
+@dataclass(frozen=True)
+class Git:
+    """The command, and the folder that it runs in."""
+
+    path: str
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> Git:
+        """The command that the user has. Raises UnavailableError where there is none."""
+        path = shutil.which("git")
+        if path is None or not os.path.isabs(path):  # one in the current folder is not the user's
+            raise UnavailableError(
+                "no `git` on PATH",
+                help="Install git, or name a folder or a registry file: --baseline PATH",
+            )
+        return cls(path, folder)
+
+    def prefix(self) -> str:
+        """The way from the top of the repository to the folder; empty at the top.
+
+        Raises:
+            InputError: The folder is in no repository that git would read.
+        """
+        done = self._run("rev-parse", "--show-prefix")
+        if done.returncode == 0:
+            return os.fsdecode(done.stdout.removesuffix(b"\n"))
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = said[0].removeprefix("fatal: ")[:300] if said else "git says nothing"
+        raise InputError(
+            f"{self.folder}: git reads no repository here: {reason}",
+            help="If the checkout is yours to trust: git config --global --add safe.directory "
+            "FOLDER"
+            if "ownership" in reason
+            else "Name a folder or a registry file: --baseline PATH; or --baseline none",
+        )
+
+    @contextmanager
+    def objects(self) -> Iterator[Objects]:
+        """The objects of the repository, for so long as `SECONDS`."""
+        with self._batch("--batch-check") as check, self._batch("--batch") as contents:
+            late = threading.Event()
+
+            def stop() -> None:
+                late.set()
+                check.kill()
+                contents.kill()
+
+            timer = threading.Timer(SECONDS, stop)
+            timer.daemon = True
+            timer.start()
+            try:
+                yield Objects(check, contents, late)
+            finally:
+                timer.cancel()
+
+    def how_to_fetch(self, ref: str) -> str:
+        """The command that brings a missing commit into this clone."""
+        shallow = self._answer("rev-parse", "--is-shallow-repository") == "true"
+        remotes = self._answer("remote").split()
+        if not remotes:
+            return "This repository has no remote. What it has: git branch --all; git tag"
+        name = re.split(r"[~^@]", ref)[0]
+        if name != ref and self._has(name):
+            unshallow = "This clone is shallow and lacks the history: git fetch --unshallow"
+            return unshallow if shallow else f"Look how far its history goes: git log {name}"
+        remote, _, branch = name.partition("/")
+        if remote not in remotes or not branch:
+            remote, branch = remotes[0], name
+            if self._has(f"refs/remotes/{remote}/{branch}"):
+                return f"It is here as the remote's: git:{remote}/{branch}"
+            if re.fullmatch(r"[0-9a-f]{40,64}", name):
+                return _fetch(shallow, remote, name)
+            if re.search(r"\d", name):
+                return _fetch(shallow, remote, f"refs/tags/{name}:refs/tags/{name}")
+        return _fetch(shallow, remote, f"{branch}:refs/remotes/{remote}/{branch}")
+
+    def _has(self, name: str) -> bool:
+        return self._answer("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") != ""
+
+    def _answer(self, *arguments: str) -> str:
+        """The output of a short command, empty where it fails."""
+        done = self._run(*arguments)
+        return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                [self.path, *_SAFE, *arguments],
+                cwd=self.folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as e:
+            raise _late() from e
+
+    @contextmanager
+    def _batch(self, option: str) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(
+            [self.path, *_SAFE, "cat-file", option],
+            cwd=self.folder,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()  # it only reads, and nobody asks any more
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):  # what was not written yet has no reader
+                    _pipe(stream).close()
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Two processes of `git cat-file`: one tells type and size, the other gives what is wanted.
+
+    So nothing is read whose size was not looked at before.
+    """
+
+    _check: subprocess.Popen[bytes]
+    _contents: subprocess.Popen[bytes]
+    _late: threading.Event = field(default_factory=threading.Event)
+
+    def resolve(self, name: str, kind: str) -> str | None:
+        """The object of a kind that a name stands for, None where there is none."""
+        found = self._ask(self._check, f"{name}^{{{kind}}}", name)
+        return None if found is None or found[1] != kind else found[0]
+
+    def read(self, oid: str, kind: str, limit: int, path: str) -> bytes:
+        """The content of an object, at most `limit` bytes. `path` is what it is called.
+
+        Raises:
+            FileError: It is larger.
+            UnavailableError: This clone does not have it, or not as a `kind`.
+        """
+        found = self._ask(self._check, oid, path)
+        if found is None or found[1] != kind:
+            raise damaged(path)
+        size = found[2]
+        if size > limit:
+            raise paths.too_large(path, limit)
+        if self._ask(self._contents, oid, path) != found:
+            raise damaged(path)
+        data = _pipe(self._contents.stdout).read(size + 1)
+        if len(data) != size + 1:
+            raise self._silent(path)
+        return data[:-1]
+
+    def _ask(
+        self, process: subprocess.Popen[bytes], name: str, called: str
+    ) -> tuple[str, str, int] | None:
+        """Object, type and size of what a name stands for. `called` is for messages."""
+        try:
+            stdin = _pipe(process.stdin)
+            stdin.write(os.fsencode(name) + b"\n")
+            stdin.flush()
+            line = _pipe(process.stdout).readline(_LINE)
+        except OSError as e:
+            raise self._silent(called) from e
+        if not line.endswith(b"\n"):
+            raise self._silent(called)
+        words = line.decode("utf-8", "replace").split()
+        if len(words) != 3 or not words[2].isdigit():
+            return None  # "… missing", "… ambiguous"
+        return words[0], words[1], int(words[2])
+
+    def _silent(self, what: str) -> UnavailableError:
+        """Why git no longer answers: in a partial clone it ends where it may not fetch."""
+        return _late() if self._late.is_set() else damaged(what)
+
+
+def damaged(what: str) -> UnavailableError:
+    """The error for an object that should be here."""
+    return UnavailableError(
+        f"{what}: git cannot read it: this clone is a partial one, or damaged",
+        help="Fetch all of it: git fetch --refetch --no-filter origin",
+    )
+
+
+def _late() -> UnavailableError:
+    return UnavailableError(
+        f"git did not answer within {SECONDS:.0f} seconds", help="Is its folder on a slow disk?"
+    )
+
+
+def _environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    return kept | _ENVIRONMENT
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # the process was started with it
+    return stream
+
+
+def _fetch(shallow: bool, remote: str, refspec: str) -> str:
+    depth = ("--depth=1",) if shallow else ()  # elsewhere it would cut the history off
+    return f"Fetch it: {shlex.join(('git', 'fetch', *depth, remote, refspec))}"

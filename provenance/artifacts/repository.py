@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which repository a work tree is of, and which of its files a URL means.
+
+Forges write the address of a file as `OWNER/REPO/blob/REF/PATH`. Only where that repository is this
+one, and the address is of no fixed revision, is it about the file that lies here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.paths import FileError
+
+NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)+", re.ASCII)
+"""`OWNER/REPO`, with more levels where the forge has groups."""
+
+_RAW_GITHUB: Final = "raw.githubusercontent.com"
+# GitHub and Hugging Face; GitLab puts `-` before; Gitea says which kind of revision it is.
+_FILE: Final = re.compile(
+    rf"/(?P<name>{NAME.pattern}?)(?:/-)?/(?:blob|raw|resolve|(?:raw|src)/branch)/(?P<rest>.+)",
+    re.ASCII,
+)
+_RAW: Final = re.compile(r"/(?P<name>[\w.-]+/[\w.-]+)/(?P<rest>.+)", re.ASCII)
+_REST: Final = re.compile(r"(?:refs/heads/)?(?P<ref>[^/]+)/(?P<path>.+)")
+_FIXED: Final = re.compile(r"[0-9a-f]{7,64}|v?\d[\w.+-]*|refs", re.IGNORECASE)
+_ORIGIN: Final = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
+_SCP: Final = re.compile(r"[^/\s:]+:(?P<path>\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class FileUrl:
+    """The address of a file at a forge. `repository` is OWNER/REPO, `ref` a branch or revision."""
+
+    repository: str
+    ref: str
+    path: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether it follows a branch; not where it is of a commit, a tag or a version."""
+        return _FIXED.fullmatch(self.ref) is None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTree:
+    """The repository that a folder is in.
+
+    Attributes:
+        name: OWNER/REPO, None where it is not known.
+        prefix: The way from the top of the repository to the folder; empty at the top.
+    """
+
+    name: str | None
+    prefix: str = ""
+
+    def path_of(self, url: FileUrl) -> str | None:
+        """The path below the folder of the file that `url` means; None for files elsewhere."""
+        if self.name is None or url.repository.casefold() != self.name.casefold():
+            return None
+        inside = f"{self.prefix}/" if self.prefix else ""
+        below = url.moves and url.path.startswith(inside)
+        return url.path[len(inside) :] if below else None
+
+
+def file_url(url: str) -> FileUrl | None:
+    """The file at a forge that a URL is the address of, None for any other URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https"):
+        return None
+    pattern = _RAW if parts.netloc.casefold() == _RAW_GITHUB else _FILE
+    match = pattern.fullmatch(parts.path)
+    rest = _REST.fullmatch(match["rest"]) if match else None
+    if match is None or rest is None:
+        return None
+    return FileUrl(match["name"], unquote(rest["ref"]), unquote(rest["path"]))
+
+
+def work_tree(folder: Path, name: str | None = None) -> WorkTree:
+    """The repository that `folder` is in, from the files of its `.git`; `name` if that is known.
+
+    No `git` is run: where there is none, or it refuses a checkout of another user, the answer is
+    the same.
+    """
+    top = next((f for f in (folder, *folder.parents) if os.path.lexists(f / ".git")), None)
+    if top is None:
+        return WorkTree(name)
+    prefix = "" if top == folder else folder.relative_to(top).as_posix()
+    return WorkTree(name or _origin(top / ".git"), prefix)
+
+
+def _origin(git: Path) -> str | None:
+    """OWNER/REPO of the remote `origin`."""
+    common = _common_folder(git)
+    config = None if common is None else _text(common / "config")
+    url = _url_of_origin(config or "")
+    if "://" in url:
+        path = "" if url.startswith("file:") else url.partition("://")[2].partition("/")[2]
+    else:  # git@host:OWNER/REPO.git; a folder of this machine has no owner
+        match = _SCP.fullmatch(url)
+        path = match["path"] if match else ""
+    name = path.strip("/").removesuffix(".git")
+    return name if NAME.fullmatch(name) else None
+
+
+def _common_folder(git: Path) -> Path | None:
+    """Where the repository's configuration is: of a worktree or submodule, not in its `.git`."""
+    if git.is_dir():
+        return git
+    link = _text(git) or ""
+    if not link.startswith("gitdir:"):
+        return None
+    own = git.parent / link.removeprefix("gitdir:").strip()
+    shared = _text(own / "commondir")
+    return own / shared.strip() if shared else own
+
+
+def _url_of_origin(config: str) -> str:
+    inside = False
+    for line in config.splitlines():
+        plain = line.strip()
+        if plain.startswith("["):
+            inside = _ORIGIN.fullmatch(plain) is not None
+        elif inside:
+            key, _, value = plain.partition("=")
+            if key.strip().casefold() == "url":
+                return value.strip().strip('"')
+    return ""
+
+
+def _text(path: Path) -> str | None:
+    """The text of a file of git's; None where there is none that can be read."""
+    try:
+        return paths.read_named_file(path, limits.GIT_CONFIG).decode("utf-8", "replace")
+    except FileError:
+        return None

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SPDX license expressions: which ids are on the list, and what an expression offers.
+
+The library's index is read when a license is first looked up, and its parser, which takes 50 ms to
+build, only for what is not a plain id.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from license_expression import Licensing
+
+MAX_EXPRESSION: Final = 1000
+"""Characters of a license expression that are parsed."""
+
+OWN: Final = ("LicenseRef-", "DocumentRef-", "AdditionRef-")
+"""What an id starts with that says itself that it is not on the list."""
+
+Alternatives: TypeAlias = frozenset[frozenset[str]]
+"""What an expression leaves to choose from; each choice is the licenses that then apply."""
+
+_MAX_ALTERNATIVES: Final = 64  # (A OR B) AND (C OR D) AND … doubles with each pair
+
+
+class NotAnExpressionError(ValueError):
+    """Text that is not an SPDX license expression."""
+
+
+@cache
+def known_ids() -> frozenset[str]:
+    """The ids on the SPDX license list; exceptions are no licenses."""
+    from license_expression import get_license_index
+
+    licenses = (entry for entry in get_license_index() if not entry.get("is_exception"))
+    return frozenset(e["spdx_license_key"] for e in licenses if e.get("spdx_license_key"))
+
+
+@cache
+def licensing() -> Licensing:
+    """A parser of expressions of the ids on the SPDX license list."""
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
+
+
+@lru_cache(maxsize=4096)
+def unknown_ids(expression: str) -> tuple[str, ...]:
+    """The ids of an expression that are on no list and do not say so themselves.
+
+    Raises:
+        NotAnExpressionError: It cannot be parsed.
+    """
+    if expression in known_ids():
+        return ()
+    if not expression.strip() or len(expression) > MAX_EXPRESSION:
+        raise NotAnExpressionError(expression)
+    # The parser below license-expression also lets IndexError and AssertionError escape on
+    # nonsense: whatever it cannot parse is not an expression.
+    try:
+        unknown = licensing().unknown_license_keys(expression)
+    except Exception as e:
+        raise NotAnExpressionError(expression) from e
+    known = known_ids()
+    # "+" after any id means "or later"; the library knows it of the GNU licenses only.
+    return tuple(k for k in unknown if not k.startswith(OWN) and k.removesuffix("+") not in known)
+
+
+@lru_cache(maxsize=4096)
+def alternatives(expression: str) -> Alternatives | None:
+    """What an expression offers; None where it is not a plain combination of listed licenses.
+
+    Ids of one license text are one license here: GPL-2.0, GPL-2.0-only, GPL-2.0-or-later. An
+    exception (WITH) adds to a license and is no other license.
+    """
+    if expression in known_ids():
+        return frozenset({frozenset({_text_of(expression)})})
+    try:
+        if unknown_ids(expression):
+            return None
+        return _alternatives(licensing().parse(expression))
+    except NotAnExpressionError:
+        return None
+
+
+def ids_in(expression: str) -> frozenset[str]:
+    """All licenses of an expression; none where `alternatives` gives none."""
+    return frozenset().union(*(alternatives(expression) or ()))
+
+
+def equivalent(a: str, b: str) -> bool:
+    """Whether two expressions say the same in other words: order, brackets, case."""
+    if max(len(a), len(b)) > MAX_EXPRESSION:
+        return False
+    try:
+        parsed = [licensing().parse(expression, validate=True) for expression in (a, b)]
+        return bool(licensing().is_equivalent(*parsed))
+    except Exception:  # as above: what cannot be parsed is no expression
+        return False
+
+
+def _alternatives(node: Any) -> Alternatives | None:
+    operator = getattr(node, "operator", "").strip()
+    if not operator:
+        license = getattr(node, "license_symbol", node)
+        key = str(license.key)
+        return None if key.startswith(OWN) else frozenset({frozenset({_text_of(key)})})
+    parts = [_alternatives(arg) for arg in node.args]
+    found: frozenset[frozenset[str]] = frozenset() if operator == "OR" else _NOTHING
+    for part in parts:
+        if part is None:
+            return None
+        found = found | part if operator == "OR" else frozenset(a | b for a in found for b in part)
+        if len(found) > _MAX_ALTERNATIVES:
+            return None
+    return found
+
+
+_NOTHING: Final[Alternatives] = frozenset({frozenset()})
+
+
+def _text_of(id: str) -> str:
+    """A name for the license text that an id stands for; case does not count in SPDX ids."""
+    plain = id.casefold().removesuffix("+")
+    return plain.removesuffix("-only").removesuffix("-or-later")

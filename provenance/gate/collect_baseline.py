@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collecting the baseline: the registry as it was, and of what lay beside it what rules compare.
+
+Most rows do not change between two commits. Of the others only the digests of their former sidecars
+and bundles are needed, so a baseline of many rows costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provenance.artifacts import digest, ensemble, limits, paths
+from provenance.artifacts.baseline import Baseline, Source
+from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.sidecar import sidecar_of
+from provenance.artifacts.strict_json import JsonError, decode, parse_object
+from provenance.gate.comparison import Comparison, changed_digests
+from provenance.gate.evidence import BaselineEvidence, FormerRow
+
+
+def collect_baseline(
+    root: Tree, registry: Registry, baseline: Baseline, select: Iterable[str] | None = None
+) -> BaselineEvidence:
+    """Read what the rows of `registry`, or those with the labels in `select`, were at a baseline.
+
+    Raises:
+        InputError: The folder of the registry cannot be listed there.
+        UnavailableError: A file of the baseline is not in this clone.
+    """
+    wanted = None if select is None else set(select)
+    comparison = Comparison(baseline.registry, registry)
+    rows: dict[int, FormerRow] = {}
+    for row in registry.rows:
+        was = comparison.was(row)
+        if was is not None and (wanted is None or row.label in wanted):
+            rows[row.index] = _former(root, registry, baseline.source, row, was)
+    return BaselineEvidence(
+        name=baseline.name,
+        label=baseline.label,
+        comparison=comparison,
+        rows=rows,
+        documents=tuple(_lost_documents(root, baseline)) if wanted is None else (),
+    )
+
+
+def _former(root: Tree, registry: Registry, source: Source, row: Row, was: Row) -> FormerRow:
+    model = was.onnx
+    here = row.onnx
+    if model is None or here is None:
+        return FormerRow(was)
+    changed = bool(changed_digests(row, was))
+    if not changed and root.exists(registry.absolute(sidecar_of(here))):
+        return FormerRow(was)
+
+    def sha256(of: Tree | Source, name: str | None, limit: int) -> str | None:
+        if name is None:
+            return None
+        try:
+            return digest.of_bytes(of.read(registry.absolute(name), limit)).sha256
+        except FileError:
+            return None  # what cannot be compared is not said to be unchanged
+
+    sidecar = sha256(source, sidecar_of(model), limits.DOCUMENT)
+    if not changed:
+        return FormerRow(was, sidecar)
+    int8 = sidecar_of(f"{model.removesuffix('.onnx')}.int8.onnx")
+    bundle = sha256(source, was.sigstore_bundle, limits.BUNDLE)
+    return FormerRow(
+        was,
+        sidecar,
+        sha256(source, int8, limits.DOCUMENT),
+        bundle,
+        sha256(root, row.sigstore_bundle, limits.BUNDLE) if bundle else None,
+    )
+
+
+def _lost_documents(
+    root: Tree, baseline: Baseline
+) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
+    registry = baseline.registry
+    sidecars = {registry.absolute(sidecar_of(r.onnx)) for r in registry.rows if r.onnx}
+    for name in baseline.source.names_in(registry.folder):
+        path = paths.join(registry.folder, name)
+        is_text = name.encode("utf-8", "replace").decode() == name  # else no rule could name it
+        if not name.endswith(".json") or not is_text or path in sidecars or root.exists(path):
+            continue
+        try:
+            data = baseline.source.read(path, limits.DOCUMENT)
+            value = parse_object(data)
+        except (FileError, JsonError):
+            continue  # no document that a rule would have read
+        found = ensemble.document(path, digest.of_bytes(data), decode(data), value)
+        if found is not None:
+            yield found

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What two states of a registry differ in: rows and fields that were lost, digests that changed.
+
+Rows are matched by `id`; a row that has lost its id, by its file. Rules report what is found here,
+`restore` puts it back: both speak of the same fields, by the names that the registry gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.strict_json import JsonPath
+
+OF_BYTES: Final = (
+    "onnx",
+    "sha256",
+    "int8_sha256",
+    "external_data_sha256",
+    "opset",
+    "quant_mode",
+    "smoke",
+)
+"""Fields that say something of the model's bytes: of other bytes, an old value would be a lie."""
+
+EMPTY_IS_LOST: Final = ("license", "license_url", "sigstore_bundle")
+"""Fields that an empty text does not fill, as the rules LIC201 to LIC203 see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostField:
+    """A field that was there at the baseline and is not now.
+
+    Attributes:
+        row: The present row; None for a field of the registry itself.
+        key: What the registry calls it.
+        field: What this project calls it; None where it is the registry's own.
+        was: Its value at the baseline; of a field of the registry itself, as it stood there.
+    """
+
+    row: Row | None
+    key: str
+    field: str | None
+    was: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LostRow:
+    """A row that was there at the baseline and is not now.
+
+    Attributes:
+        row: The row as it was.
+        renamed: A present row that is new and names the same file or the same bytes.
+    """
+
+    row: Row
+    renamed: Row | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What became of the registry `then` in the registry `now`. Both have the same names."""
+
+    then: Registry
+    now: Registry
+
+    def was(self, row: Row) -> Row | None:
+        """The row of the baseline that a present row is."""
+        id = row.text("id")
+        return self._then.get(id) if id is not None else self._nameless.get(row.index)
+
+    def lost_fields(self, row: Row) -> Iterator[LostField]:
+        """The fields that a present row had at the baseline, in the order that it had them."""
+        names = self.now.names
+        was = self.was(row)
+        for key, value in was.verbatim.items() if was is not None else ():
+            field = names.known_as(key)
+            gone = key not in row.verbatim or (
+                field in EMPTY_IS_LOST and row.verbatim[key] == "" and value != ""
+            )
+            if gone:
+                yield LostField(row, key, field, value)
+
+    def lost_fields_of_registry(self) -> Iterator[LostField]:
+        """The fields beside the list of rows that the registry itself had."""
+        for key in self.then.keys:
+            if key not in self.now.keys:
+                yield LostField(None, key, None, self._raw((key,)).text)
+
+    def lost_rows(self) -> Iterator[LostRow]:
+        """The rows whose id is no more, in the order that they had."""
+        seen = set(self._now)
+        seen.update(row.label for row in self._nameless.values())
+        for row in self.then.rows:
+            id = row.text("id")
+            if id is not None and id not in seen:
+                seen.add(id)  # a second row of the same id says nothing new
+                yield LostRow(row, self._renamed(row))
+
+    def field_edit(self, lost: LostField) -> Insert | Set:
+        """The edit of the present registry that puts a field back where it stood."""
+        if lost.row is None:
+            raw = self._raw((lost.key,))
+            after = _before(lost.key, self.then.keys, self.now.keys)
+            return Insert((lost.key,), raw, after)
+        was = self.was(lost.row)
+        assert was is not None  # else nothing of it is lost
+        raw = self._raw((*self.then.path_of(was), lost.key))
+        path = (*self.now.path_of(lost.row), lost.key)
+        if lost.key in lost.row.verbatim:
+            return Set(path, raw)
+        return Insert(path, raw, _before(lost.key, was.verbatim, lost.row.verbatim))
+
+    def row_edit(self, lost: LostRow) -> InsertItem:
+        """The edit of the present registry that puts a row back where it stood."""
+        raw = self._raw(self.then.path_of(lost.row))
+        neighbour = self.neighbour(lost)
+        return InsertItem(self.now.names.path, raw, None if neighbour is None else neighbour.index)
+
+    def neighbour(self, lost: LostRow) -> Row | None:
+        """The present row that a lost one stood behind; None where it was the first."""
+        return self._neighbours.get(lost.row.index)
+
+    def _raw(self, path: JsonPath) -> Raw:
+        return Raw.of(self.then.source, path, f"{self.then.path} of the baseline")
+
+    def _renamed(self, lost: Row) -> Row | None:
+        for mark in _marks(lost):
+            found = self._new_by_mark.get(mark)
+            if found is not None:
+                return found
+        return None
+
+    @cached_property
+    def _nameless(self) -> Mapping[int, Row]:
+        """What rows without an id were, by their present place."""
+        nameless = [row for row in self.now.rows if row.text("id") is None and row.onnx]
+        if not nameless:
+            return {}
+        gone = {row.onnx: row for id, row in self._then.items() if id not in self._now}
+        return {row.index: gone[row.onnx] for row in nameless if row.onnx in gone}
+
+    @cached_property
+    def _now(self) -> Mapping[str, Row]:
+        return _by_id(self.now)
+
+    @cached_property
+    def _then(self) -> Mapping[str, Row]:
+        return _by_id(self.then)
+
+    @cached_property
+    def _neighbours(self) -> Mapping[int, Row | None]:
+        found: dict[int, Row | None] = {}
+        here: Row | None = None
+        for row in self.then.rows:
+            found[row.index] = here
+            here = self._now.get(row.text("id") or "", here)
+        return found
+
+    @cached_property
+    def _new_by_mark(self) -> Mapping[tuple[str, str], Row]:
+        new = (row for id, row in self._now.items() if id not in self._then)
+        found: dict[tuple[str, str], Row] = {}
+        for row in new:
+            for mark in _marks(row):
+                found.setdefault(mark, row)
+        return found
+
+
+def _by_id(registry: Registry) -> dict[str, Row]:
+    """The rows by id; the first of those with one id (REG102 reports the others)."""
+    found: dict[str, Row] = {}
+    for row in registry.rows:
+        id = row.text("id")
+        if id is not None:
+            found.setdefault(id, row)
+    return found
+
+
+def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
+    """The digests that a row declared and now declares otherwise: by file, then and now.
+
+    Files are `sha256` and `int8_sha256` for the models, and names for external data.
+    """
+    pairs = [(f, was.fields.get(f), row.fields.get(f)) for f in ("sha256", "int8_sha256")]
+    data, former = row.external_data_sha256, was.external_data_sha256
+    pairs += [(name, former.get(name), data.get(name)) for name in former]
+    return {
+        file: (str(then), str(now))
+        for file, then, now in pairs
+        if is_sha256(then) and is_sha256(now) and then != now
+    }
+
+
+def _before(key: str, was: Iterable[str], now: Container[str]) -> str | None:
+    """The nearest member before `key` as it was that is still there."""
+    nearest = None
+    for other in was:
+        if other == key:
+            break
+        if other in now:
+            nearest = other
+    return nearest
+
+
+def _marks(row: Row) -> Iterator[tuple[str, str]]:
+    """What a row is known by without its id: its file, or its bytes."""
+    for field in ("onnx", "sha256"):
+        value = row.text(field)
+        if value is not None:
+            yield field, value

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands between a row and production: the conditions of ADR-1105.
+
+The sidecar describes these very bytes, the gate's verdict is PROMOTE by its own numbers, widths
+agree, the license is complete. `provenance promote` flips `smoke` only where nothing stands in the
+way; BAS804 says what does where somebody has flipped it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
+from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import short, shown
+from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
+from provenance.gate.rules.sidecars.current import describes_its_model, pairs
+
+WIDTHS: Final = ("SID403", "ENS507")
+"""The rules that compare widths. They judge smoke rows too, and a deferral may cover them."""
+
+LICENSE: Final[Mapping[str, str]] = {
+    "license": "LIC201",
+    "license_url": "LIC202",
+    "sigstore_bundle": "LIC203",
+}
+"""What a complete license is, with the rule that misses each field."""
+
+_MEASURED: Final = (
+    ("mean_plcc", "mean_plcc_threshold"),
+    ("this_seed_loso_plcc", "per_seed_min_threshold"),
+    ("plcc_spread", "plcc_spread_max"),
+)
+"""Numbers of a gate that a sidecar records, each with its threshold."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """One condition that does not hold.
+
+    Attributes:
+        message: What was found, as a clause about the row.
+        help: What has to be done first.
+        path: The file that it speaks of, relative to the repository's root.
+        codes: The rules that say the same of a production row.
+        finding: The finding that it was taken from, which a deferral may cover.
+    """
+
+    message: str
+    help: str
+    path: str
+    codes: tuple[str, ...] = ()
+    finding: Finding | None = None
+
+    def stated(self, findings: Iterable[Finding]) -> bool:
+        """Whether one of these findings about the row already fails the run for it."""
+        return any(f.fails and f.code in self.codes for f in findings)
+
+
+def obstacles(
+    evidence: Evidence, findings: Iterable[Finding], row: RowEvidence
+) -> Iterator[Obstacle]:
+    """Everything that stands between `row` and production.
+
+    `findings` are those of a run over the same evidence; of them only the ones about the row or its
+    ensemble count. It does not matter whether the row already says production.
+    """
+    mine = list(about(findings, row))
+    yield from _bytes(evidence, row)
+    yield from _sidecars(row)
+    yield from _verdict(row)
+    for finding in mine:
+        if finding.code in WIDTHS:
+            yield Obstacle(
+                finding.message, finding.help, finding.path, (finding.code,), finding=finding
+            )
+    for field, code in LICENSE.items():
+        if row.row.fields.get(field, "") == "":
+            called = evidence.registry.names.of(field)
+            yield Obstacle(
+                f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)
+            )
+
+
+def about(findings: Iterable[Finding], row: RowEvidence) -> Iterator[Finding]:
+    """The findings about a row, and those about the ensemble that it belongs to."""
+    ensemble = row.manifest.id if row.manifest else None
+    for finding in findings:
+        if finding.row == row.row.label or (ensemble and finding.ensemble == ensemble):
+            yield finding
+
+
+def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
+    if row.onnx is None:
+        called = evidence.registry.names.of("onnx")
+        yield Obstacle(
+            f"no `{called}`", "Name the model's file.", evidence.registry.path, ("REG101",)
+        )
+        return
+    declared = {"sha256": row.onnx, "int8_sha256": row.int8}
+    for field, model in declared.items():
+        if model is None:
+            continue
+        if model.sha256 is None or model.not_onnx is not None:
+            yield Obstacle(
+                f"{model.path} is no model that can be read",
+                "Export or fetch the model again.",
+                model.path,
+                ("ART301", "ART303", "ART309", "REG107"),
+            )
+        elif row.row.fields.get(field) != model.sha256:
+            called = evidence.registry.names.of(field)
+            yield Obstacle(
+                f"`{called}` is not the digest of {model.path}",
+                "If these bytes are meant: provenance hash --write",
+                evidence.registry.path,
+                ("ART302", "ART308", "REG101"),
+            )
+
+
+def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
+    help = "Export model and sidecar together."
+    for model, evidence in pairs(row):
+        sidecar = evidence.sidecar
+        if sidecar is None:
+            if not evidence.missing:
+                yield Obstacle(
+                    f"its sidecar {evidence.path} cannot be read", help, evidence.path, ("SID405",)
+                )
+            elif evidence is row.sidecar:  # an int8 variant need not have one of its own
+                yield Obstacle(
+                    f"it has no sidecar: {evidence.path} does not exist",
+                    help,
+                    evidence.path,
+                    ("SID401",),
+                )
+        elif sidecar.claimed_sha256 is None:
+            yield Obstacle(
+                f"its sidecar {sidecar.path} does not say which bytes it describes",
+                f'{help} The exporter writes "sha256", the digest of the model.',
+                sidecar.path,
+                ("SID404",),
+            )
+        elif model.sha256 is not None and not describes_its_model(model, sidecar):
+            yield Obstacle(
+                f"its sidecar {sidecar.path} describes other bytes "
+                f"({short(sidecar.claimed_sha256)}, not {short(model.sha256)})",
+                help,
+                sidecar.path,
+                ("SID404",),
+            )
+
+
+def _verdict(row: RowEvidence) -> Iterator[Obstacle]:
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if row.manifest is not None:
+        yield from _verdict_of_ensemble(row.manifest, row.verdict)
+    elif sidecar is None or row.onnx is None or not describes_its_model(row.onnx, sidecar):
+        return  # then there is no gate of these bytes; `_sidecars` says so
+    elif sidecar.text_at("ensemble_id") is not None:
+        yield Obstacle(
+            f"its sidecar says that it is a seed of {sidecar.text_at('ensemble_id')!r}, and no "
+            "ensemble manifest lists it",
+            "Export the manifest with all members.",
+            sidecar.path,
+            ("ENS503", "SID407"),
+        )
+    else:
+        yield from _gate_of_its_own(sidecar)
+
+
+def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Iterator[Obstacle]:
+    if verdict is None and is_gate_verdict(manifest.value):
+        verdict = GateVerdict(manifest.path, manifest.digest, manifest.text, manifest.value)
+    if verdict is None:
+        yield Obstacle(
+            f"its ensemble {manifest.id!r} has no gate verdict, or more than one",
+            "Run the gate and commit its verdict.",
+            manifest.path,
+            ("ENS510",),
+        )
+        return
+    if verdict.verdict != "PROMOTE":
+        yield Obstacle(
+            f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
+            "Train again until the gate says PROMOTE.",
+            verdict.path,
+            ("ENS513",),
+        )
+    for _, message in wrong_verdict(verdict):
+        yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
+
+
+def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
+    """The gate that the sidecar of a single model records: no rule asks a row for one."""
+    gate = sidecar.get("gate")
+    if not isinstance(gate, dict):
+        yield Obstacle(
+            f"its sidecar {sidecar.path} records no `gate`: nothing says that it was evaluated",
+            'Run the gate and record it in the sidecar: "gate": {"verdict": …, the numbers and '
+            "their thresholds}.",
+            sidecar.path,
+        )
+        return
+    word = gate.get("verdict", "PROMOTE" if gate.get("passed") is True else None)
+    if word != "PROMOTE":
+        yield Obstacle(
+            f"the gate in its sidecar {sidecar.path} says {shown(word)}, not PROMOTE",
+            "Train again until the gate says PROMOTE.",
+            sidecar.path,
+        )
+    elif not any(_is_number(gate.get(n)) and _is_number(gate.get(t)) for n, t in _MEASURED):
+        yield Obstacle(
+            f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
+            "verdict cannot be computed again",
+            "Let the gate record its numbers and thresholds.",
+            sidecar.path,
+        )
+    for _, message in wrong_gate(sidecar):
+        yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
+
+
+_WRONG: Final = ("ENS511",)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,537 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BAS8xx: what became of the rows since the baseline, and what no reviewer would see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from provenance.artifacts.ensemble import Manifest
+from provenance.artifacts.strict_json import Position
+from provenance.gate import promotion
+from provenance.gate.comparison import OF_BYTES, LostField, LostRow, changed_digests
+from provenance.gate.evidence import BaselineEvidence, FormerRow, ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
+from provenance.gate.rules.license import same_license
+from provenance.gate.rules.sidecars.current import pairs
+
+
+class _BaselineRule(Rule):
+    """A rule about the present state and that at the baseline."""
+
+    phase = Phase.BASELINE
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        baseline = case.evidence.baseline
+        if baseline is not None and (case.evidence.whole or not self.needs_whole):
+            yield from self.conclude(case, baseline)
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        raise NotImplementedError
+
+    def declare(self, subject: str, what: str) -> str:
+        """How a change is declared that is meant."""
+        return f"If {what} on purpose, declare it: [[deferral]] of {self.code} for {subject!r}."
+
+
+class RowGone(_BaselineRule):
+    """A row of the baseline is gone.
+
+    ## What it does
+    Compares the ids of the rows with those at the baseline. Where a new row names the same file or
+    the same bytes, the message says that the row has another id now.
+
+    ## Why it matters
+    Consumers ask for a model by its id. In a registry of a thousand lines nobody sees that thirty
+    of them are gone, least of all in a merge.
+
+    ## Example
+    The baseline has the row `vmaf_tiny_v2`, and the registry has none with this id.
+
+    ## How to fix
+    `provenance restore ROW --baseline git:origin/main` puts the row back where it stood. A removal
+    or a new name that is meant is declared: a `[[deferral]]` with the old id in `rows` and the
+    reason. It rings as soon as the baseline does not have the row any more.
+    """
+
+    code = "BAS801"
+    slug = "row-gone"
+    deferrable = True
+    needs_whole = True
+    about_rows = False
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        for lost in baseline.comparison.lost_rows():
+            id = lost.row.label
+            if lost.renamed is None:
+                onnx = lost.row.onnx
+                ships = f", for {onnx}" if onnx else ""
+                message = f"this row is gone; {baseline.name} has it{ships}"
+                help = f"{_restore(baseline, id)}. {self.declare(id, 'it was removed')}"
+            else:
+                message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
+                help = (
+                    f"Consumers ask for {id!r}: give the row its id back. "
+                    f"{self.declare(id, 'it has another name')}"
+                )
+            yield self.finding(
+                message,
+                help,
+                path=case.evidence.registry.path,
+                row=id,
+                position=self._place(case, baseline, lost),
+            )
+
+    def _place(self, case: Case, baseline: BaselineEvidence, lost: LostRow) -> Position:
+        """Where the row stood: behind the one that is still before it."""
+        registry = case.evidence.registry
+        if lost.renamed is not None:
+            return registry.locate(lost.renamed, "id")
+        neighbour = baseline.comparison.neighbour(lost)
+        if neighbour is not None:
+            return registry.locate(neighbour)
+        member = registry.source.find(registry.names.path)
+        return registry.source.position(member.start) if member else Position(1, 1)
+
+
+class FieldGone(_BaselineRule):
+    """A row has lost a field that it had at the baseline.
+
+    ## What it does
+    Compares the names of each row's fields with those at the baseline, also of fields that this
+    tool does not know. Silent where another rule already misses the field, where the model does not
+    have what it speaks of any more, and for `smoke`, which BAS804 judges.
+
+    ## Why it matters
+    A script that writes a registry drops what it does not know. In ADR-1105 three fields of five
+    rows were lost in a change about something else.
+
+    ## Example
+    `"quant_accuracy_budget_plcc": 0.01` at the baseline, and no such field now.
+
+    ## How to fix
+    `provenance restore ROW --baseline git:origin/main` puts it back where it stood. If it is meant,
+    declare it with a `[[deferral]]`.
+    """
+
+    code = "BAS802"
+    slug = "field-gone"
+    deferrable = True
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        said = {(f.code, f.row) for f in case.findings}
+        for row in case.evidence.rows:
+            for lost in baseline.comparison.lost_fields(row.row):
+                if (_MISSED_BY.get(lost.field or ""), row.row.label) in said:
+                    continue
+                if not self._speaks_of_nothing(row, lost):
+                    yield self._gone(case, baseline, row, lost)
+
+    def _speaks_of_nothing(self, row: RowEvidence, lost: LostField) -> bool:
+        if lost.field == "external_data_sha256":
+            return all(m.facts is not None and not m.external for m in row.models)
+        return lost.field == "smoke" and lost.was is True
+
+    def _gone(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
+    ) -> Finding:
+        label = row.row.label
+        safe = lost.field not in OF_BYTES
+        edit = baseline.comparison.field_edit(lost) if safe else None
+        return self.in_row(
+            case,
+            row,
+            None,
+            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
+            f"{_restore(baseline, label)}. {self.declare(label, 'it was removed')}",
+            fixes=(Fix(case.evidence.registry.path, edit),) if edit else (),
+        )
+
+
+class EvidenceUnchanged(_BaselineRule):
+    """A model has changed since the baseline, and what vouches for it has not.
+
+    ## What it does
+    Where a digest of a row changed: requires that the sidecar changed too, or names the new bytes,
+    and that the bundle is not the one of the former bytes. Silent where SID402 or SID404 says that
+    the sidecar describes other bytes, and about bundles where signatures are judged.
+
+    ## Why it matters
+    A sidecar without a digest, or one beside weights in external data, looks right whatever lies
+    beside it. Only its history shows that it was written for another model.
+
+    ## Example
+    `sha256` is new, and the sidecar, which names no digest, is byte for byte that of the former
+    model.
+
+    ## How to fix
+    Export sidecar and model together, and let the sidecar name the digests: `"sha256"`, and for
+    weights `"external_data_sha256"`. A bundle of former bytes is no signature of this model: sign
+    again (`provenance release`), or remove it until then.
+    """
+
+    code = "BAS803"
+    slug = "evidence-unchanged"
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        stale = {f.path for f in case.findings if f.code in ("SID402", "SID404", "SID405")}
+        for row in case.evidence.rows:
+            former = baseline.former(row)
+            changed = changed_digests(row.row, former.row) if former else {}
+            if former is None or not changed:
+                continue
+            for finding in self._sidecars(baseline, row, former, changed):
+                if finding.path not in stale:
+                    yield finding
+            unsigned = former.bundle is not None and former.bundle == former.bundle_now
+            if unsigned and Phase.SIGNATURES not in case.phases:
+                yield self.in_row(
+                    case,
+                    row,
+                    "sigstore_bundle",
+                    f"{row.row.sigstore_bundle} is still the bundle of {baseline.name}, where "
+                    f"{_was(changed)}",
+                    "Sign again: provenance release. Until then, remove the bundle.",
+                    about=case.evidence.registry.absolute(row.row.sigstore_bundle or ""),
+                )
+
+    def _sidecars(
+        self,
+        baseline: BaselineEvidence,
+        row: RowEvidence,
+        former: FormerRow,
+        changed: Mapping[str, tuple[str, str]],
+    ) -> Iterator[Finding]:
+        for model, evidence in pairs(row):
+            sidecar = evidence.sidecar
+            int8 = model is row.int8
+            then = former.int8_sidecar if int8 else former.sidecar
+            if sidecar is None or evidence.sha256 != then:
+                continue
+            files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
+            mine = {file: changed[file] for file in files if file in changed}
+            if self._vouches(model, sidecar.text, mine):
+                continue
+            yield self.finding(
+                f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
+                "says that it describes the present bytes",
+                "Export it with the model, and let it name the digests: "
+                + ('"sha256".' if files[0] in mine else '"external_data_sha256": {"NAME": "…"}.'),
+                path=sidecar.path,
+                row=row.row.label,
+                position=sidecar.locate("sha256"),
+            )
+
+    def _vouches(
+        self, model: ModelEvidence, sidecar: str, changed: Mapping[str, tuple[str, str]]
+    ) -> bool:
+        """Whether a sidecar names every file's new bytes: it may have been written before them."""
+        return all(now in sidecar for _, now in changed.values())
+
+
+class PromotedByHand(_BaselineRule):
+    """A row went from smoke to production without the evidence for it.
+
+    ## What it does
+    Where a row was `smoke: true` at the baseline and is production now: requires a sidecar of these
+    very bytes, the verdict PROMOTE of its ensemble or of the sidecar's own gate, by its numbers,
+    widths that agree, and a complete license. What another rule already reports is not repeated;
+    what a deferral covers is: it was made for a placeholder.
+
+    ## Why it matters
+    "Production" is a promise that the gate was passed. ADR-1105 forbids to give it by hand.
+
+    ## Example
+    `"smoke": true` becomes `"smoke": false`, and the sidecar records no gate.
+
+    ## How to fix
+    `provenance promote ROW` flips the flag, once the evidence is complete. Until then the row is
+    `"smoke": true`.
+    """
+
+    code = "BAS804"
+    slug = "promoted-by-hand"
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        flipped = [
+            row
+            for row in case.evidence.rows
+            if not row.row.smoke and (former := baseline.former(row)) and former.row.smoke
+        ]
+        about: dict[str | None, list[Finding]] = {}
+        for finding in case.findings if flipped else ():
+            about.setdefault(finding.row or finding.ensemble, []).append(finding)
+        called = case.name_of("smoke")
+        for row in flipped:
+            known = about.get(row.row.label, [])
+            if row.manifest is not None:
+                known = known + about.get(row.manifest.id, [])
+            missing = [
+                o for o in promotion.obstacles(case.evidence, known, row) if not o.stated(known)
+            ]
+            if missing:
+                yield self.in_row(
+                    case,
+                    row,
+                    "smoke",
+                    f"`{called}` is true at {baseline.name} and not here, and the evidence for "
+                    "production is not complete: " + "; ".join(o.message for o in missing),
+                    f'Say "{called}": true until the evidence is complete. Then: '
+                    + command("promote", row.row.label),
+                    about=missing[0].path,
+                )
+
+
+class KindChanged(_BaselineRule):
+    """A row is of another kind than at the baseline.
+
+    ## What it does
+    Compares `kind` of the rows with the same id.
+
+    ## Why it matters
+    The id names a model to its consumers. A filter under the id of a quality metric is another
+    model; it needs an id of its own.
+
+    ## Example
+    `"kind": "fr"` at the baseline, `"kind": "nr"` now, and the same id.
+
+    ## How to fix
+    Give the new model a new id. If the kind was wrong before, declare that with a `[[deferral]]`.
+    """
+
+    code = "BAS805"
+    slug = "kind-changed"
+    deferrable = True
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        for row, now, then in _texts(case, baseline, "kind"):
+            yield self.in_row(
+                case,
+                row,
+                "kind",
+                f"`{case.name_of('kind')}` is {shown(now)}; {baseline.name} has {shown(then)}",
+                "Give another model another id. "
+                + self.declare(row.row.label, "the kind was corrected"),
+            )
+
+
+class LicenseChanged(_BaselineRule):
+    """A row is offered under another license than at the baseline.
+
+    ## What it does
+    Compares `license` of the rows with the same id. Another way to write the same expression, or
+    the same name as a `LicenseRef-`, is no change.
+
+    ## Why it matters
+    The holder of the rights decides the license, not a commit. Whoever took the model under the
+    former one still relies on it.
+
+    ## Example
+    `"CC-BY-NC-4.0"` at the baseline, `"MIT"` now.
+
+    ## How to fix
+    Put the license back. If the model was licensed anew, or the entry was wrong, declare it with a
+    `[[deferral]]` and refer to the decision.
+    """
+
+    code = "BAS806"
+    slug = "license-changed"
+    deferrable = True
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        for row, now, then in _texts(case, baseline, "license"):
+            if not same_license(now, then):
+                yield self.in_row(
+                    case,
+                    row,
+                    "license",
+                    f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has "
+                    f"{shown(then)}",
+                    "Put it back. " + self.declare(row.row.label, "the license was changed"),
+                )
+
+
+class RegistryFieldGone(_BaselineRule):
+    """The registry has lost a field of its own.
+
+    ## What it does
+    Compares the members beside the list of rows with those at the baseline.
+
+    ## Why it matters
+    `$schema` is what editors and other validators go by, `schema_version` what consumers refuse or
+    accept a registry by.
+
+    ## Example
+    `"schema_version": 1` at the baseline, and no such field now.
+
+    ## How to fix
+    `provenance restore --baseline git:origin/main` puts it back. If it is meant, declare it: a
+    `[[deferral]]` with the path of the registry in `rows`.
+    """
+
+    code = "BAS807"
+    slug = "registry-field-gone"
+    deferrable = True
+    needs_whole = True
+    about_rows = False
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        for lost in baseline.comparison.lost_fields_of_registry():
+            edit = baseline.comparison.field_edit(lost)
+            was = lost.was if len(lost.was) <= 80 else f"{lost.was[:79]}…"
+            yield self.finding(
+                f"no `{lost.key}`; {baseline.name} has {was}",
+                f"{_restore(baseline)}. {self.declare(registry.path, 'it was removed')}",
+                path=registry.path,
+                position=Position(1, 1),
+                fixes=(Fix(registry.path, edit),),
+            )
+
+
+class SidecarGone(_BaselineRule):
+    """A row has lost its sidecar.
+
+    ## What it does
+    Looks for the sidecar of each row that had one at the baseline. For production rows SID401 says
+    that it is missing.
+
+    ## Why it matters
+    ADR-1105 keeps even stale sidecars: they hold the record of the gate that the next export has to
+    pass again. A model without one cannot be fed, and nobody knows how it was made.
+
+    ## Example
+    `m.json` lies beside `m.onnx` at the baseline, and not any more.
+
+    ## How to fix
+    Put the file back: `git restore --source=origin/main -- m.json`. If it is meant, declare it with
+    a `[[deferral]]`.
+    """
+
+    code = "BAS808"
+    slug = "sidecar-gone"
+    deferrable = True
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        said = {(f.code, f.row) for f in case.findings}
+        for row in case.evidence.rows:
+            former = baseline.former(row)
+            if former is None or former.sidecar is None or row.sidecar is None:
+                continue
+            if row.sidecar.missing and ("SID401", row.row.label) not in said:
+                path = row.sidecar.path
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"{path} does not exist; {baseline.name} has a sidecar for this row",
+                    f"Put it back. {self.declare(row.row.label, 'it was removed')}",
+                    about=path,
+                )
+
+
+class RecordGone(_BaselineRule):
+    """An ensemble has lost its manifest or its gate verdict.
+
+    ## What it does
+    Looks for the ensemble manifests and gate verdicts of the baseline, where rows of the ensemble
+    are still here. Another manifest of the same ensemble, or another verdict on it, takes the place
+    of the former. Silent where ENS510 or SID407 misses it.
+
+    ## Why it matters
+    Without the manifest five seeds are five models, and no rule about ensembles looks at them any
+    more. Without the verdict nothing says what they were held to.
+
+    ## Example
+    `e_v1.json`, which lists five members, is there at the baseline and not any more.
+
+    ## How to fix
+    Put the file back: `git restore --source=origin/main -- e_v1.json`. If it is meant, declare it
+    with a `[[deferral]]` that has the ensemble's id in `rows`.
+    """
+
+    code = "BAS809"
+    slug = "record-gone"
+    deferrable = True
+    needs_whole = True
+    about_rows = False
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        here = {_called(e.manifest): e for e in case.evidence.ensembles}
+        said = {(f.code, f.row or f.ensemble) for f in case.findings}
+        manifests = [d for d in case.evidence.documents if isinstance(d, Manifest)]
+        then = replace(case.evidence, documents=(*manifests, *baseline.documents))
+        gone: dict[str, tuple[str, str]] = {}
+        for ensemble in then.ensembles:
+            id = _called(ensemble.manifest)
+            if not any(seat.row for seat in ensemble.seats):
+                continue
+            rows = [seat.row.row.label for seat in ensemble.seats if seat.row]
+            if id not in here and not all(("SID407", row) in said for row in rows):
+                gone[ensemble.manifest.path] = id, "ensemble manifest"
+            present = here[id].verdicts if id in here else ()
+            if not present and ("ENS510", id) not in said:
+                for verdict in ensemble.verdicts:
+                    gone.setdefault(verdict.path, (id, "gate verdict"))
+        for path, (id, what) in gone.items():
+            yield self.finding(
+                f"the {what} of {id!r} is gone; {baseline.name} has {path}",
+                f"Put it back. {self.declare(id, 'it was removed')}",
+                path=path,
+                ensemble=id,
+            )
+
+
+_MISSED_BY: Final[Mapping[str, str]] = {
+    "id": "REG101",
+    "onnx": "REG101",
+    "sha256": "REG101",
+    "license": "LIC201",
+    "license_url": "LIC202",
+    "sigstore_bundle": "LIC203",
+    "external_data_sha256": "ART306",
+    "int8_sha256": "ART308",
+}
+"""The rules that miss a field without a baseline."""
+
+
+def _called(manifest: Manifest) -> str:
+    return manifest.id or manifest.path
+
+
+def _restore(baseline: BaselineEvidence, *rows: str) -> str:
+    return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
+
+
+def _was(changed: Mapping[str, tuple[str, str]]) -> str:
+    """What the digests were: "sha256 is 08ab1aed…, not fa89df1b…"."""
+    file, (then, now) = next(iter(changed.items()))
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"{file} is {short(then)}, not {short(now)}{more}"
+
+
+def _texts(
+    case: Case, baseline: BaselineEvidence, field: str
+) -> Iterator[tuple[RowEvidence, str, str]]:
+    """The rows in which a text differs from that at the baseline: now and then."""
+    for row in case.evidence.rows:
+        former = baseline.former(row)
+        now = row.row.text(field)
+        then = former.row.text(field) if former else None
+        if now is not None and then is not None and now != then:
+            yield row, now, then
+
+
+RULES: Iterable[type[Rule]] = (
+    RowGone,
+    FieldGone,
+    EvidenceUnchanged,
+    PromotedByHand,
+    KindChanged,
+    LicenseChanged,
+    RegistryFieldGone,
+    SidecarGone,
+    RecordGone,
+)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LIC206 to LIC208: a row's license, its license file, and other rows with the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from provenance.artifacts import license_text, spdx
+from provenance.artifacts.paths import Trouble
+from provenance.gate.evidence import LicenseFile, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+
+
+class LicenseFileDiffers(Rule):
+    """A row's license is not that of the license file that it points at.
+
+    ## What it does
+    Where `license_url` is a path in this repository, or the address of a file in it on a branch,
+    reads that file and compares. Which license it is, the file says itself
+    (`SPDX-License-Identifier: MIT`), or its text does, for 35 well-known licenses. A license that
+    is part of an expression on either side agrees with it, and `-only` and `-or-later` are one
+    text. Which repository this is, `repository` in the configuration says, or the remote `origin`.
+
+    ## Why it matters
+    The row promises one license and hands out the text of another. Whoever relies on the row has no
+    permission that anybody gave.
+
+    ## Example
+    `"license": "MIT"` and `"license_url": "../../LICENSE"`, a file that says
+    `SPDX-License-Identifier: BSD-2-Clause-Patent`.
+
+    ## How to fix
+    Write the license that the file holds, or point `license_url` at the text of the row's license.
+    """
+
+    code = "LIC206"
+    slug = "license-file-differs"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            license = row.row.text("license")
+            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            if license is None or file is None or not _contradicts(license, file):
+                continue
+            called = case.name_of("license_url")
+            yield self.in_row(
+                case,
+                row,
+                "license",
+                f"`{case.name_of('license')}` is {license[:80]!r}; {says(file)}",
+                f"Write the license of that file, or point `{called}` at the text of this one.",
+                about=file.path,
+            )
+
+
+class LicenseUrlNowhere(Rule):
+    """A license_url is neither an address nor a file of this repository.
+
+    ## What it does
+    Requires that `license_url` is a URL with a host, or a path that leads to a file, relative to
+    the registry's folder or to the root.
+
+    ## Why it matters
+    Nobody can read the license there. The expression alone says neither who grants it, nor since
+    when, and several licenses require that their text is passed on.
+
+    ## Example
+    `"license_url": "see LICENSE"`
+
+    ## How to fix
+    Write the address of the license file that came with the model, or its path.
+    """
+
+    code = "LIC207"
+    slug = "license-url-nowhere"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            url = row.row.text("license_url")
+            file = case.evidence.license_files.get(url or "")
+            if url is None or file is None or file.trouble is None:
+                continue
+            if file.trouble.trouble is Trouble.TOO_LARGE:
+                continue  # it is there
+            yield self.in_row(
+                case,
+                row,
+                "license_url",
+                f"`{case.name_of('license_url')}` is {url[:80]!r}: neither an address (https://…) "
+                "nor a file here",
+                "Write the address of the license file that came with the model, or its path.",
+            )
+
+
+class LicenseOfSameBytes(Rule):
+    """The same bytes are under two licenses.
+
+    ## What it does
+    Compares the licenses of rows whose models are the same bytes, with the first of them. Two
+    licenses agree where an alternative of one is an alternative of the other: `MIT OR Apache-2.0`
+    and `MIT`.
+
+    ## Why it matters
+    Who may do what with a model does not depend on the id it was asked for by. One of the two rows
+    offers what nobody granted.
+
+    ## Example
+    `a.onnx` under `CC-BY-NC-4.0`, and a copy of it as `b.onnx` under `MIT`.
+
+    ## How to fix
+    Write one license in both rows.
+    """
+
+    code = "LIC208"
+    slug = "license-of-same-bytes"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        first: dict[str, RowEvidence] = {}
+        for row in case.evidence.rows:
+            license = row.row.text("license")
+            if row.onnx is None or row.onnx.sha256 is None or license is None:
+                continue
+            other = first.setdefault(row.onnx.sha256, row)
+            theirs = other.row.text("license") or ""
+            if _agree(license, theirs):
+                continue
+            yield self.in_row(
+                case,
+                row,
+                "license",
+                f"`{case.name_of('license')}` is {license[:80]!r}; the same bytes are "
+                f"{theirs[:80]!r} as {other.row.label!r}",
+                "Write one license in both rows.",
+                about=row.onnx.path,
+            )
+
+
+def says(file: LicenseFile) -> str:
+    """What a license file of this repository holds, in words."""
+    return f"{file.path} in this repository is {' and '.join(file.licenses)[:160]}"
+
+
+def _contradicts(license: str, file: LicenseFile) -> bool:
+    """Whether a file is known to hold another license than a row says."""
+    claimed = spdx.ids_in(license)  # none where LIC204 speaks, or of a license of one's own
+    held = frozenset[str]().union(*map(spdx.ids_in, file.licenses))
+    if not claimed or not held or claimed & held:
+        return False
+    # A text is taken for the nearest one that is known. That it is not the row's license, it shows
+    # only where that is known too.
+    return file.says_so or claimed <= license_text.recognisable()
+
+
+def _agree(a: str, b: str) -> bool:
+    ours, theirs = spdx.alternatives(a), spdx.alternatives(b)
+    if ours is None or theirs is None:
+        return a.casefold() == b.casefold()
+    return bool(ours & theirs)
+
+
+RULES: Final[tuple[type[Rule], ...]] = (LicenseFileDiffers, LicenseUrlNowhere, LicenseOfSameBytes)

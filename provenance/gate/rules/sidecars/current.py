@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which sidecar speaks of which model, and a rule about what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+
+from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import JsonPath
+from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+
+
+def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
+    """The models of a row, each with its sidecar: `x.onnx` has `x.json`, `x.int8.onnx` its own."""
+    if row.onnx is not None and row.sidecar is not None:
+        yield row.onnx, row.sidecar
+    if row.int8 is not None and row.int8_sidecar is not None:
+        yield row.int8, row.int8_sidecar
+
+
+def describes_its_model(model: ModelEvidence, sidecar: Sidecar) -> bool:
+    """Whether the sidecar's digest is that of the model's bytes, as computed."""
+    return sidecar.claimed_sha256 is not None and sidecar.claimed_sha256 == model.sha256
+
+
+def describes_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
+    """Whether the sidecar is known to be that of another file, as SID402 and SID404 report."""
+    known = sidecar.claimed_sha256 is not None and model.sha256 is not None
+    return known and not describes_its_model(model, sidecar)
+
+
+class ClaimRule(Rule):
+    """A rule about claims of a sidecar. One that is of other bytes is reported as that only."""
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for row in case.evidence.rows:
+            for model, evidence in pairs(row):
+                sidecar = evidence.sidecar
+                if sidecar is not None and not describes_other_bytes(model, sidecar):
+                    yield from self.conclude(case, row, model, sidecar)
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        raise NotImplementedError
+
+    def at(
+        self, row: RowEvidence, sidecar: Sidecar, member: JsonPath, message: str, help: str
+    ) -> Finding:
+        """A finding at a member of the sidecar."""
+        return self.finding(
+            message,
+            help,
+            path=sidecar.path,
+            row=row.row.label,
+            position=sidecar.locate(*member),
+        )
+
+
+def shown(value: object) -> str:
+    """A value of a sidecar in a message: short, whatever it is."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def entries(values: Sized) -> str:
+    """How many entries a list of a sidecar has, in words."""
+    return f"{len(values)} {'entry' if len(values) == 1 else 'entries'}"

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SID408, SID409: what a sidecar repeats of its row, and the digests of other files in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from provenance.artifacts import spdx
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.registry import INT8_MODES
+from provenance.artifacts.repository import file_url
+from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import JsonPath
+from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, differing, short
+from provenance.gate.rules.registry import is_malformed
+from provenance.gate.rules.sidecars.current import ClaimRule, shown
+
+
+class SidecarIdentity(ClaimRule):
+    """The sidecar says something else of the model than its row.
+
+    ## What it does
+    Compares what the sidecar repeats of the row: `id`, `kind`, `onnx`, `license`, `license_url`,
+    `smoke`, `quant_mode`, `quant_accuracy_budget_plcc`, `quant_calibration_set`, `sigstore_bundle`.
+    What the sidecar does not repeat is not missed, and `name`, `notes` and `description` are free
+    text. The sidecar of an int8 variant may have the id with `_int8`, `-int8` or `.int8` behind it.
+    Of `onnx` the file name counts, of `license_url` the file and not its revision. `training.smoke`
+    must not be true in a production row.
+
+    ## Why it matters
+    Consumers read one or the other. The scorer takes a model for `nr` by its row, and a tool that
+    reads sidecars takes it for a shot detector; or one of the two is the license of another model.
+
+    ## Example
+    `"kind": "shot_detector"` in `transnet_v2.json`, and `"kind": "nr"` in the row.
+
+    ## How to fix
+    Decide which of the two is right, and write it in both.
+    """
+
+    code = "SID408"
+    slug = "sidecar-identity"
+    deferrable = True
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        for field, agrees in _REPEATED.items():
+            claim, own = sidecar.value.get(field), row.row.fields.get(field, _DEFAULTS.get(field))
+            if claim is None or own in (None, "") or is_malformed(field, own):
+                continue  # REG101 and LIC2xx say what is wrong with the row
+            if agrees(claim, own, row, model):
+                continue
+            here, there = differing(claim, own)
+            called = case.name_of(field)
+            default = "" if field in row.row.fields else ", as it says nothing else"
+            yield self.at(
+                row,
+                sidecar,
+                (field,),
+                f"`{field}` is {here}; in the row `{called}` is {there}{default}",
+                "Decide which is right, and write it in both.",
+            )
+        trained_as_smoke = sidecar.get("training", "smoke") is True
+        if trained_as_smoke and not row.row.smoke and sidecar.value.get("smoke") is not True:
+            yield self.at(
+                row,
+                sidecar,
+                ("training", "smoke"),
+                "`training.smoke` is true; the row says production",
+                'Train the model, or say "smoke": true in its row.',
+            )
+
+
+class SidecarDigest(ClaimRule):
+    """A digest of another file in the sidecar is not that file's.
+
+    ## What it does
+    Compares `int8_sha256` of the sidecar with the bytes of the int8 variant, and each entry of
+    `external_data_sha256` with the bytes of that file. (`sha256` is for SID402 and SID404.) Where
+    row and sidecar agree on a digest, the file was replaced: ART302 says so.
+
+    ## Why it matters
+    The sidecar was exported with another int8 file: what it records of the quantization, such as
+    the measured loss, is not about the file that the runtime opens.
+
+    ## Example
+    `"int8_sha256": "e5ba2086…"`, and `nr_metric_v1.int8.onnx` is `1cff6fe0…`.
+
+    ## How to fix
+    Quantize again and export the sidecar with it, or put the file back.
+    """
+
+    code = "SID409"
+    slug = "sidecar-digest"
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        for member, claim, file, in_row in self._claims(row, model, sidecar):
+            name = ".".join(map(str, member))[:100]
+            digest = short(claim) if is_sha256(claim) else shown(claim)
+            if file is None:
+                message = f"`{name}` is {digest}; {model.name} has no such file"
+            elif file.sha256 in (None, claim) or (is_sha256(claim) and claim == in_row):
+                continue
+            else:
+                message = f"`{name}` is {digest}; the bytes of {file.path} are {short(file.sha256)}"
+            yield self.at(
+                row,
+                sidecar,
+                member,
+                message,
+                "Export the sidecar with these files, or put back those that it describes.",
+            )
+
+    @staticmethod
+    def _claims(
+        row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, Any, FileEvidence | None, Any]]:
+        """Each digest: where it stands, what it is, of which file, and what the row says of it."""
+        quantized = sidecar.value.get("int8_sha256")
+        if quantized:
+            yield ("int8_sha256",), quantized, row.int8, row.row.fields.get("int8_sha256")
+        external = sidecar.value.get("external_data_sha256")
+        files = {f.name.rpartition("/")[2]: f for f in model.external}
+        if isinstance(external, dict) and model.facts is not None:
+            for name, claim in external.items():
+                file = files.get(name.rpartition("/")[2])
+                in_row = row.row.external_data_sha256.get(file.name) if file else None
+                yield ("external_data_sha256", name), claim, file, in_row
+
+
+_Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]
+
+
+def _same(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
+    """Equal, as JSON values are: 1 is 1.0 and is not true."""
+    return isinstance(claim, bool) is isinstance(own, bool) and bool(claim == own)
+
+
+def _id(claim: Any, own: Any, row: RowEvidence, model: ModelEvidence) -> bool:
+    variants = [f"{own}{suffix}" for suffix in ("_int8", "-int8", ".int8")]
+    return claim == own or (model is row.int8 and claim in variants)
+
+
+def _file_name(claim: Any, _own: Any, _row: RowEvidence, model: ModelEvidence) -> bool:
+    return isinstance(claim, str) and claim.rpartition("/")[2] == model.name.rpartition("/")[2]
+
+
+def _license(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
+    if not isinstance(claim, str) or not isinstance(own, str):
+        return bool(claim == own)
+    offered = spdx.alternatives(claim)
+    return claim == own or (offered is not None and offered == spdx.alternatives(own))
+
+
+def _url(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
+    if claim == own or not isinstance(claim, str) or not isinstance(own, str):
+        return bool(claim == own)
+    here, there = file_url(claim), file_url(own)
+    if here is None or there is None:
+        return False
+    return (here.repository, here.path) == (there.repository, there.path)
+
+
+def _mode(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
+    # Another word, such as "int8", is of another vocabulary and says nothing about the row's.
+    return claim == own or claim not in ("fp32", *INT8_MODES)
+
+
+_REPEATED: Final[Mapping[str, _Agrees]] = {
+    "id": _id,
+    "kind": _same,
+    "onnx": _file_name,
+    "license": _license,
+    "license_url": _url,
+    "smoke": _same,
+    "quant_mode": _mode,
+    "quant_accuracy_budget_plcc": _same,
+    "quant_calibration_set": _same,
+    "sigstore_bundle": _same,
+}
+"""What a sidecar may repeat of its row, and what counts as the same."""
+
+_DEFAULTS: Final[Mapping[str, Any]] = {"smoke": False, "quant_mode": "fp32"}
+"""What a row says that does not say it."""

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SID410 to SID413: the sidecar's names, shapes, types and opset are the graph's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Final
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
+from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import JsonPath
+from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case
+from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
+
+_SIDES: Final = ("input", "output")
+
+
+class _GraphClaim(ClaimRule):
+    deferrable = True
+    advice: ClassVar[str] = "Export model and sidecar together."
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        if model.facts is not None:
+            for member, message in self.refuted(model.facts, model.name, sidecar):
+                yield self.at(row, sidecar, member, message, self.advice)
+
+    def refuted(
+        self, facts: OnnxFacts, name: str, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, str]]:
+        """The members that the graph of the file `name` refutes, each with what it shows."""
+        raise NotImplementedError
+
+
+class SidecarNames(_GraphClaim):
+    """An input or output that the sidecar names is not the model's.
+
+    ## What it does
+    Compares `input_names` and `output_names` with the inputs and outputs of the graph, in their
+    order. A single `input_name` or `output_name` names one of them.
+
+    ## Why it matters
+    A runtime binds tensors by name, and refuses one that the model does not have. A consumer that
+    binds by place feeds one tensor as the other.
+
+    ## Example
+    `"input_names": ["features", "codec"]`; the model has `features` and `codec_onehot`.
+
+    ## How to fix
+    Export model and sidecar together.
+    """
+
+    code = "SID410"
+    slug = "sidecar-names"
+
+    def refuted(
+        self, facts: OnnxFacts, name: str, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, str]]:
+        for side in _SIDES:
+            has = [s.name for s in _specs(facts, side)]
+            there = f"{name} has {', '.join(has) or 'none'}"
+            single = sidecar.text_at(f"{side}_name")
+            several = _names(sidecar.value.get(f"{side}_names"))
+            if single is not None and single not in has:
+                yield (f"{side}_name",), f"the sidecar declares an {side} {shown(single)}; {there}"
+            if several is not None and several != has:
+                unknown = [n for n in several if n not in has]
+                left_out = [n for n in has if n not in several]
+                if unknown:
+                    says = f"the sidecar declares an {side} {shown(unknown[0])}"
+                elif left_out:
+                    says = f"the sidecar does not declare the {side} {shown(left_out[0])}"
+                else:
+                    says = f"the sidecar declares the {side}s {shown(several)}"
+                yield (
+                    (f"{side}_names",),
+                    f"{says}; {there}" + ("" if unknown or left_out else ", in this order"),
+                )
+
+
+class SidecarShape(_GraphClaim):
+    """A shape in the sidecar is not that of the model's input or output.
+
+    ## What it does
+    Compares `input_shape`, `input_shapes`, `output_shape` and `output_shapes` with the graph: how
+    many dimensions, and each one that is a number in both. -1, null and names stand for any size.
+    Several shapes are a list in the order of the names, or an object by name.
+
+    ## Why it matters
+    A consumer allocates its tensors by the sidecar. A runtime refuses another number of dimensions,
+    and another size.
+
+    ## Example
+    `"input_shape": [1, 3, 224, 224]` for an input `[batch, 1, 224, 224]`.
+
+    ## How to fix
+    Export model and sidecar together.
+    """
+
+    code = "SID411"
+    slug = "sidecar-shape"
+
+    def refuted(
+        self, facts: OnnxFacts, name: str, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, str]]:
+        for side in _SIDES:
+            yield from _wrong_claims(facts, name, sidecar, side, "shape", _is_shape, _has_shape)
+
+
+class SidecarDtype(_GraphClaim):
+    """An element type in the sidecar is not that of the model's input or output.
+
+    ## What it does
+    Compares `input_dtype`, `input_dtypes`, `output_dtype` and `output_dtypes` with the graph. A
+    single `dtype` must be that of an input, an output or a weight. `float32`, `float`, `fp32`,
+    `FLOAT` and `tensor(float)` are one type; what is no name of a type is left alone.
+
+    ## Why it matters
+    A runtime refuses a tensor of another type. In a consumer without a check, its bytes are read as
+    other numbers.
+
+    ## Example
+    `"input_dtype": "float32"` for an input of `float16`.
+
+    ## How to fix
+    Export model and sidecar together.
+    """
+
+    code = "SID412"
+    slug = "sidecar-dtype"
+
+    def refuted(
+        self, facts: OnnxFacts, name: str, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, str]]:
+        for side in _SIDES:
+            yield from _wrong_claims(facts, name, sidecar, side, "dtype", _is_dtype, _has_dtype)
+        claim = sidecar.text_at("dtype") or ""
+        used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | set(facts.weight_dtypes)
+        if _is_dtype(claim) and plain_dtype(claim) not in used:
+            says = (
+                f"`dtype` is {shown(claim)}; {name} has {', '.join(sorted(used)) or 'no tensors'}"
+            )
+            yield ("dtype",), says
+
+
+class SidecarOpset(_GraphClaim):
+    """The sidecar's opset is not the model's.
+
+    ## What it does
+    Compares `opset` and `onnx_opset` with the version of ONNX's own operator set that the file
+    imports. The row's `opset` is for ART310: it is another place to edit.
+
+    ## Why it matters
+    Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18.
+
+    ## Example
+    `"opset": 17` in `nr_metric_v1.json`; the file imports opset 18.
+
+    ## How to fix
+    Write the file's opset into the sidecar, and into the row.
+    """
+
+    code = "SID413"
+    slug = "sidecar-opset"
+    advice = "Write the file's opset, or export model and sidecar together."
+
+    def refuted(
+        self, facts: OnnxFacts, name: str, sidecar: Sidecar
+    ) -> Iterator[tuple[JsonPath, str]]:
+        actual = facts.opset
+        for field in ("opset", "onnx_opset"):
+            claim = sidecar.value.get(field)
+            is_number = isinstance(claim, int) and not isinstance(claim, bool)
+            if is_number and actual is not None and claim != actual:
+                yield (field,), f"`{field}` is {claim}; {name} imports opset {actual}"
+
+
+def _specs(facts: OnnxFacts, side: str) -> tuple[TensorSpec, ...]:
+    return facts.inputs if side == "input" else facts.outputs
+
+
+def _wrong_claims(
+    facts: OnnxFacts,
+    name: str,
+    sidecar: Sidecar,
+    side: str,
+    what: str,
+    is_one: Callable[[object], bool],
+    has: Callable[[TensorSpec, Any], bool],
+) -> Iterator[tuple[JsonPath, str]]:
+    """The claims under `input_shape`, `input_shapes` and the like that no tensor meant by them has.
+
+    `side` is "input" or "output", `what` is "shape" or "dtype". `is_one` tells one claim from a
+    list or an object of them; `has` says whether a tensor is as one claims.
+    """
+    specs = _specs(facts, side)
+    claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
+    by_name = {s.name: s for s in specs}
+    listed = _names(sidecar.value.get(f"{side}_names"))
+    in_order = [by_name.get(n) for n in listed] if listed else list(specs)
+    single = by_name.get(sidecar.text_at(f"{side}_name") or "")
+    for field in (f"{side}_{what}", f"{side}_{what}s"):
+        claim = sidecar.value.get(field)
+        if is_one(claim):  # of the one that is named, or of any: only one of several has no name
+            claims = [(field, (field,), [single] if single else specs, claim)]
+        elif isinstance(claim, dict):
+            each = [(n, c) for n, c in claim.items() if is_one(c)]
+            claims = [(f"{field}.{n[:60]}", (field, n), [by_name.get(n)], c) for n, c in each]
+        elif isinstance(claim, list) and claim and all(map(is_one, claim)):
+            if len(claim) != len(in_order):
+                says = f"`{field}` has {entries(claim)}"
+                yield (field,), f"{says}; {name} has {_listed(specs) or 'none'}"
+                continue
+            places = enumerate(zip(in_order, claim, strict=True))
+            claims = [(f"{field}[{i}]", (field,), [s], c) for i, (s, c) in places]
+        else:
+            continue
+        for where, member, meant, one in claims:
+            known = [s for s in meant if s is not None]  # SID410 has named the others
+            if known and not any(has(s, one) for s in known):
+                yield member, f"`{where}` is {shown(one)}; {name} has {_listed(known)}"
+
+
+def _listed(specs: Sequence[TensorSpec]) -> str:
+    return "; ".join(map(str, specs))[:200]
+
+
+def _names(value: Any) -> list[str] | None:
+    """A list of names, None for anything else."""
+    is_list = isinstance(value, list) and value and all(isinstance(n, str) for n in value)
+    return list(value) if is_list else None
+
+
+def _is_shape(value: object) -> bool:
+    """A list of sizes: numbers, names, null. An empty one may also be no list of shapes."""
+    return isinstance(value, list) and all(
+        d is None or isinstance(d, str) or (isinstance(d, int) and not isinstance(d, bool))
+        for d in value
+    )
+
+
+def _has_shape(spec: TensorSpec, claim: list[int | str | None]) -> bool:
+    if spec.shape is None:
+        return True
+    if len(spec.shape) != len(claim):
+        return False
+    sizes = [(a, b) for a, b in zip(spec.shape, claim, strict=True) if _is_size(a) and _is_size(b)]
+    return all(a == b for a, b in sizes)
+
+
+def _is_size(dimension: int | str | None) -> bool:
+    return isinstance(dimension, int) and dimension > 0
+
+
+def _is_dtype(value: object) -> bool:
+    return isinstance(value, str) and plain_dtype(value) is not None
+
+
+def _has_dtype(spec: TensorSpec, claim: str) -> bool:
+    return spec.dtype == plain_dtype(claim)

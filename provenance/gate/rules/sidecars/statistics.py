@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SID414, SID416: the numbers that inputs are normalised with, and names that stand twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from provenance.artifacts.onnx_model import TensorSpec
+from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case
+from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
+from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
+
+_KINDS: Final = ("feature", "input")
+_LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
+
+
+class SidecarStatistics(ClaimRule):
+    """The mean or the standard deviation in the sidecar cannot normalise the input.
+
+    ## What it does
+    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each entry is a number,
+    those of a standard deviation are above 0, there are as many as features (or as the input is
+    wide), as many means as deviations, and no mean without its deviation where the input is a
+    vector of features.
+
+    ## Why it matters
+    The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
+    is one short shifts every feature behind the gap, and no error is raised anywhere.
+
+    ## Example
+    `"feature_order"` of 6 names and `"feature_std"` of 5 numbers, or one that is `0.0`.
+
+    ## How to fix
+    Export the sidecar again, with the statistics of the training data.
+    """
+
+    code = "SID414"
+    slug = "sidecar-statistics"
+    deferrable = True
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        spec = _first_input(model, sidecar)
+        for kind in _KINDS:
+            mean, std = f"{kind}_mean", f"{kind}_std"
+            wrong = {
+                field: self._wrong_entry(sidecar, field, positive=field == std)
+                or self._wrong_length(sidecar, field, spec)
+                for field in (mean, std)
+            }
+            if not any(wrong.values()):
+                wrong[std] = self._other_length(sidecar, mean, std)
+            for field, message in wrong.items():
+                if message is not None:
+                    yield self._at(row, sidecar, field, message)
+            centred = sidecar.value.get(mean) is not None and sidecar.value.get(std) is None
+            # Some image models are centred only; a scaler of features always has both.
+            if centred and (kind == "feature" or _is_vector(spec)):
+                yield self._at(row, sidecar, mean, f"`{mean}` stands there without `{std}`")
+
+    def _at(self, row: RowEvidence, sidecar: Sidecar, field: str, message: str) -> Finding:
+        help = "Export the sidecar again, with the statistics of the training data."
+        return self.at(row, sidecar, (field,), message, help)
+
+    @staticmethod
+    def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
+        """What is wrong with the first entry that is no number, or no deviation."""
+        value = sidecar.value.get(field)
+        found: list[Any] = value if isinstance(value, list) else [value]
+        for index, entry in enumerate(found):
+            if isinstance(entry, list | dict) or (entry is None and found is not value):
+                return None  # of another form than a list of numbers
+            is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
+            if is_number and (entry > 0 or not positive):
+                continue
+            at = f"[{index}]" if found is value else ""
+            where = f"`{field}{at}`{_feature(sidecar, index) if at else ''}"
+            if is_number:
+                return f"{where} is {entry}; a standard deviation is above 0"
+            return f"{where} is {shown(entry)}, not a number"
+        return None
+
+    @staticmethod
+    def _wrong_length(sidecar: Sidecar, field: str, spec: TensorSpec | None) -> str | None:
+        value = sidecar.value.get(field)
+        if not isinstance(value, list) or any(isinstance(e, list) for e in value):
+            return None
+        # What fits the model or the order of features is right: SID403 compares these two.
+        decides = spec is not None and not can_be(NO_WIDTH, spec)
+        if spec is not None and decides and can_be(len(value), spec):
+            return None
+        for order in ("feature_order", "features"):
+            features = sidecar.value.get(order)
+            if isinstance(features, list):
+                if len(features) == len(value):
+                    return None
+                return f"`{field}` has {entries(value)}, `{order}` {len(features)}"
+        return f"`{field}` has {entries(value)}; the model has {spec}" if decides else None
+
+    @staticmethod
+    def _other_length(sidecar: Sidecar, mean: str, std: str) -> str | None:
+        means, stds = sidecar.value.get(mean), sidecar.value.get(std)
+        if not isinstance(means, list) or not isinstance(stds, list) or len(means) == len(stds):
+            return None
+        return f"`{std}` has {entries(stds)}, `{mean}` {len(means)}"
+
+
+class SidecarEntryTwice(ClaimRule):
+    """A list of names in the sidecar holds a name twice.
+
+    ## What it does
+    Looks for repeated names in `feature_order`, `features`, `encoder_vocab`, `codec_vocab` and
+    `codec_block_layout`. Where the list has another length than the model's input, SID403 says so.
+
+    ## Why it matters
+    Each name has one place in the model's input. With two, the consumer fills one of them, and the
+    other keeps a zero.
+
+    ## Example
+    `"encoder_vocab": ["x264", "x265", "x264"]`
+
+    ## How to fix
+    Export the sidecar again.
+    """
+
+    code = "SID416"
+    slug = "sidecar-entry-twice"
+    deferrable = True
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        told = {member[0] for member, _ in refuted_widths(model, sidecar)}
+        for field in _LISTS:
+            value = sidecar.value.get(field)
+            names = [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
+            if field not in told and len(set(names)) < len(names):
+                again = [name for name, count in Counter(names).items() if count > 1]
+                yield self.at(
+                    row,
+                    sidecar,
+                    (field,),
+                    f"`{field}` names {shown(again[0])} twice",
+                    "Export the sidecar again.",
+                )
+
+
+def _first_input(model: ModelEvidence, sidecar: Sidecar) -> TensorSpec | None:
+    """The input that statistics are of: the one that the sidecar names first, or the first."""
+    inputs = model.facts.inputs if model.facts else ()
+    names = sidecar.input_names
+    named = [s for s in inputs if s.name == names[0]] if names else list(inputs)
+    return next(iter(named), None)
+
+
+def _is_vector(spec: TensorSpec | None) -> bool:
+    return spec is not None and spec.shape is not None and len(spec.shape) <= 2
+
+
+def _feature(sidecar: Sidecar, index: int) -> str:
+    """The name of the feature that an entry is of, where the sidecar names it."""
+    order = sidecar.value.get("feature_order") or sidecar.value.get("features")
+    name = order[index] if isinstance(order, list) and index < len(order) else None
+    return f" ({name[:60]})" if isinstance(name, str) else ""

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SID403: the widths that a sidecar declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.artifacts.strict_json import JsonPath
+from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case
+from provenance.gate.rules.sidecars.current import ClaimRule
+
+NO_WIDTH: Final = 0
+"""What only an input whose size is not fixed can be."""
+
+
+class SidecarWidth(ClaimRule):
+    """A width that the sidecar declares is not the model's.
+
+    ## What it does
+    Compares `feature_order` (or `features`), `in_features`, `codec_block_layout`, `num_codecs`,
+    `codec_vocab` and `encoder_vocab` with the last dimension of the model input they speak of, and
+    the encoders of the layout with the vocabularies. An input with more dimensions than
+    `[batch, width]` has its width in any of them. `in_features` may also be the sum of all inputs,
+    and `num_codecs` the encoders of the layout alone. A sidecar that is known to describe another
+    file is reported as that only.
+
+    ## Why it matters
+    A consumer builds its input by the sidecar. With another width the model does not run, or worse,
+    a feature lands in the wrong column.
+
+    ## Example
+    A `codec_block_layout` of 14 entries for an input `codec_onehot [batch, 6]`.
+
+    ## How to fix
+    Export model and sidecar together, at one vocabulary.
+    """
+
+    code = "SID403"
+    slug = "sidecar-width"
+    deferrable = True
+
+    def conclude(
+        self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
+    ) -> Iterator[Finding]:
+        for member, message in refuted_widths(model, sidecar):
+            help = "Export model and sidecar together, at one vocabulary."
+            yield self.at(row, sidecar, member, message, help)
+
+
+def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
+    """The members that declare another width than the model or the layout has, each with why."""
+    for claim, spec in wrong_widths(model.facts, sidecar):
+        member = ".".join(map(str, claim.member))
+        yield (
+            claim.member,
+            f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
+            f"{model.name} has {spec}",
+        )
+    encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
+    if encoders is None:
+        return
+    for field in ("encoder_vocab", "codec_vocab"):
+        vocabulary = sidecar.get(field)
+        if not isinstance(vocabulary, list):
+            continue
+        # The layout names encoders; a codec may be called otherwise, or be with its norms.
+        as_long = len(vocabulary) in (len(encoders), len(layout))
+        if list(encoders) == vocabulary or (field == "codec_vocab" and as_long):
+            continue
+        order = ", in another order" if len(vocabulary) == len(encoders) else ""
+        yield (
+            (field,),
+            f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
+            f"{len(vocabulary)}{order}",
+        )
+
+
+def input_width(spec: TensorSpec | None) -> int | None:
+    """The size of an input's last dimension, None where it is not fixed."""
+    last = spec.shape[-1] if spec is not None and spec.shape else None
+    return last if isinstance(last, int) else None
+
+
+def can_be(width: int, spec: TensorSpec) -> bool:
+    """Whether an input can hold so many features.
+
+    Where only a batch stands before it, the last dimension holds them. Of an image or a window, any
+    dimension may.
+    """
+    shape = spec.shape
+    if not shape:
+        return True
+    holding = shape[-1:] if len(shape) <= 2 else shape[1:]
+    return width in holding or not all(isinstance(d, int) for d in holding)
+
+
+def wrong_widths(
+    facts: OnnxFacts | None, sidecar: Sidecar
+) -> Iterator[tuple[WidthClaim, TensorSpec]]:
+    """The widths that are not those of the inputs they are declared for."""
+    if facts is None:
+        return
+    for claim in sidecar.width_claims:
+        spec = _input(facts, sidecar, claim)
+        if spec is None or can_be(claim.width, spec):
+            continue
+        widths = [input_width(s) for s in facts.inputs]
+        if claim.of_all and (None in widths or claim.width == sum(w for w in widths if w)):
+            continue
+        yield claim, spec
+
+
+def _input(facts: OnnxFacts, sidecar: Sidecar, claim: WidthClaim) -> TensorSpec | None:
+    """The input that a width is declared for: by its name, or without names by its place."""
+    if sidecar.input_names:
+        return next((s for s in facts.inputs if s.name == claim.input), None)
+    return facts.inputs[claim.at] if claim.at < len(facts.inputs) else None

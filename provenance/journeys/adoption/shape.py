@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a repository's registry is, and what it calls its rows and their fields.
+
+A field is known by what its values are; its name decides only between several that could be it.
+What is not certain is left to the author.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from provenance.artifacts import limits
+from provenance.artifacts.ensemble import is_manifest
+from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
+from provenance.artifacts.strict_json import JsonError, decode, parse
+from provenance.attestations import bundle as bundles
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
+_SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
+_MAX_FILES: Final = 100_000
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A JSON file that can be read as a registry.
+
+    Attributes:
+        path: Relative to the repository's root.
+        rows: How many rows it has.
+        names: What it calls them and their fields, as far as that is certain.
+        unsure: The keys that could be a field, where there are several.
+        complete: Whether rows have a model and a digest, as those of a registry have.
+    """
+
+    path: str
+    rows: int
+    names: FieldNames
+    unsure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def stock(self) -> bool:
+        """Whether its rows are where this project expects them, with their model under `onnx`."""
+        return self.names.rows == FieldNames.rows and self.names.of("onnx") == "onnx"
+
+
+def registries(tree: Tree) -> Iterator[Shape]:
+    """The JSON files below the root that can be read as registries, in the order of their paths."""
+    for path in files(tree, (".json",)):
+        yield from shapes_of(tree, path)
+
+
+def shapes_of(tree: Tree, path: str) -> Iterator[Shape]:
+    """How the file at `path` can be read as a registry: not at all, or in one or more ways."""
+    try:
+        data = tree.read(path, limits.REGISTRY)
+        if b".onnx" not in data:
+            return
+        value = parse(decode(data), duplicate_keys=[])
+    except (FileError, JsonError):
+        return  # whatever it is, it is not a registry
+    lists = {ITSELF: value} if isinstance(value, list) else value if isinstance(value, dict) else {}
+    for key, rows in lists.items():
+        objects = [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+        if objects and not (key == "members" and is_manifest(lists)):
+            shape = _shape(path, key, objects)
+            if shape is not None:
+                yield shape
+
+
+def files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
+    """The files below the root with one of these suffixes, but not those of tools."""
+    seen = 0
+    for folder, folders, names in os.walk(tree.root):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIP)
+        for name in sorted(names):
+            seen += 1
+            if seen > _MAX_FILES:
+                return
+            if name.endswith(suffixes):
+                path = os.path.relpath(os.path.join(folder, name), tree.root)
+                yield path.replace(os.sep, "/")
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and _HEX.fullmatch(value) is not None
+
+
+def _label(value: Any) -> bool:
+    plain = _text(value) and len(value) <= 128 and not _digest(value)
+    return plain and "://" not in value and not value.endswith((".onnx", ".json"))
+
+
+@dataclass(frozen=True)
+class _Field:
+    """How a field is known: by its values, and by the names that it usually has.
+
+    Attributes:
+        fits: Whether it can have a value.
+        named: Its usual names, the most usual first.
+        by_name: Whether values alone say too little, and it must have one of these names.
+        marked: Whether its name must tell that it is about the int8 variant.
+    """
+
+    fits: Callable[[Any], bool]
+    named: Sequence[str] = ()
+    by_name: bool = False
+    marked: bool = False
+
+
+_KNOWN: Final[Mapping[str, _Field]] = {
+    "onnx": _Field(
+        lambda v: isinstance(v, str) and v.endswith(".onnx"),
+        ("file", "path", "filename", "model_file", "model", "model_path"),
+    ),
+    "sha256": _Field(
+        _digest, ("digest", "hash", "checksum", "sha", "onnx_sha256", "file_sha256", "model_sha256")
+    ),
+    "int8_sha256": _Field(_digest, marked=True),
+    "external_data_sha256": _Field(
+        lambda v: isinstance(v, dict) and bool(v) and all(map(_digest, v.values()))
+    ),
+    "id": _Field(_label, ("name", "model_id", "key", "slug", "identifier", "model")),
+    "kind": _Field(_label, ("type", "task", "role"), by_name=True),
+    "opset": _Field(
+        lambda v: isinstance(v, int) and not isinstance(v, bool),
+        ("onnx_opset", "opset_version", "opsetVersion"),
+        by_name=True,
+    ),
+    "smoke": _Field(
+        lambda v: isinstance(v, bool),
+        ("is_smoke", "placeholder", "is_placeholder", "stub", "dummy"),
+        by_name=True,
+    ),
+    "quant_mode": _Field(lambda v: v in ("fp32", *INT8_MODES)),
+    "license_url": _Field(
+        lambda v: isinstance(v, str) and "://" in v,
+        ("licence_url", "licenseUrl", "licenceUrl", "license_link", "licence_link", "license_uri"),
+        by_name=True,
+    ),
+    "license": _Field(
+        _label,
+        ("licence", "spdx", "spdx_id", "license_id", "licence_id", "spdx_expression"),
+        by_name=True,
+    ),
+    "sigstore_bundle": _Field(lambda v: isinstance(v, str) and v.endswith(bundles.SUFFIX)),
+}
+"""The fields that are looked for, of `FIELDS`; in the others nothing is judged."""
+
+
+def _shape(path: str, key: str, rows: Sequence[Row]) -> Shape | None:
+    """What the rows under `key` call their fields; None where no field holds models."""
+    values: dict[str, list[Any]] = {}
+    for row in rows:
+        for name, value in row.items():
+            values.setdefault(name, []).append(value)
+    renamed: dict[str, str] = {}
+    unsure: dict[str, tuple[str, ...]] = {}
+    for known, how in _KNOWN.items():
+        if known in values:
+            continue
+        free = [n for n in values if n not in renamed.values() and n not in FIELDS]
+        could = [n for n in free if _may_be(known, how, n, values[n], len(rows))]
+        usual = [n for n in how.named if n in could]
+        if usual or len(could) == 1:
+            renamed[known] = (usual or could)[0]
+        elif could:
+            unsure[known] = tuple(could)
+    found = {*renamed, *unsure, *(k for k in _KNOWN if k in values)}
+    if "onnx" not in found:
+        return None
+    in_order = dict(sorted(renamed.items(), key=lambda item: FIELDS.index(item[0])))
+    return Shape(path, len(rows), FieldNames(key, in_order), unsure, "sha256" in found)
+
+
+def _may_be(known: str, how: _Field, name: str, values: Sequence[Any], rows: int) -> bool:
+    if how.by_name and name not in how.named:
+        return False
+    if how.marked != ("int8" in name.casefold()) or not all(map(how.fits, values)):
+        return False
+    # Each row has an id of its own.
+    return known != "id" or (len(values) == rows and len(set(values)) == rows)

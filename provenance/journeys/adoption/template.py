@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration that `init` writes: every key with a line that says what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from provenance.artifacts.registry import FieldNames
+from provenance.artifacts.toml_text import quoted
+from provenance.journeys.adoption import recording
+from provenance.journeys.adoption.recording import Recorded
+from provenance.journeys.adoption.remote import Remote
+from provenance.journeys.adoption.shape import Shape
+from provenance.journeys.adoption.workflows import Found
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Template:
+    """What is written into a configuration. `table` is `tool.provenance` in pyproject.toml."""
+
+    shape: Shape
+    keys: Sequence[str]
+    workflows: Found
+    remote: Remote
+    deferrals: Sequence[Recorded] = ()
+    table: str = ""
+
+    def text(self) -> str:
+        """The configuration, ending in a newline."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        if self.table:
+            yield f"[{self.table}]"
+        yield "# The JSON file with a row for each model, relative to this file."
+        yield f"registry = {quoted(self.shape.path)}"
+        yield ""
+        yield "# What `provenance check` compares the registry with: what was lost since is named."
+        yield f"# baseline = {quoted(f'git:origin/{self.remote.default_branch}')}"
+        yield from self._fields()
+        yield from self._trusted_keys()
+        yield from self._trusted_workflows()
+        yield from self._deferrals()
+
+    def _name(self, table: str) -> str:
+        return f"{self.table}.{table}" if self.table else table
+
+    def _fields(self) -> Iterator[str]:
+        shape, names = self.shape, self.shape.names
+        if not (names.renamed or shape.unsure or names.rows != FieldNames.rows):
+            return
+        yield ""
+        yield "# What your registry calls what this tool reads: its own names are on the right."
+        yield f"[{self._name('fields')}]"
+        if names.rows != FieldNames.rows:
+            itself = "  # the file is the list of rows itself" if not names.path else ""
+            yield f"rows = {quoted(names.rows)}{itself}"
+        for known, name in names.renamed.items():
+            yield f"{known} = {quoted(name)}"
+        for known, could in shape.unsure.items():
+            yield f"# Several of your fields could be `{known}`. Keep the line that is right:"
+            yield from (f"# {known} = {quoted(name)}" for name in could)
+
+    def _trusted_keys(self) -> Iterator[str]:
+        yield ""
+        yield "# Whose signatures count: public keys. Make a pair with: provenance keygen release"
+        for key in self.keys:
+            yield f"[[{self._name('trust.key')}]]"
+            yield f"path = {quoted(key)}"
+        if not self.keys:
+            yield f"# [[{self._name('trust.key')}]]"
+            yield '# path = "release.pub"'
+
+    def _trusted_workflows(self) -> Iterator[str]:
+        """The workflows that sign, each once for every ref. Not in force: see the first lines."""
+        if not self.workflows.workflows:
+            return
+        yield ""
+        yield "# These workflows of yours sign with an identity of their own. This version does not"
+        yield "# verify such signatures yet. When it does, these lines say that they count:"
+        for workflow in self.workflows.workflows:
+            for ref in workflow.refs or ("refs/tags/*",):
+                yield "#"
+                yield f"# [[{self._name('trust.github')}]]"
+                yield f"# repository = {quoted(self.remote.github or 'OWNER/NAME')}"
+                yield f"# workflow = {quoted(workflow.path)}  # {', '.join(workflow.tools)}"
+                guess = "" if workflow.refs else "  # a guess: nothing in it says for which refs"
+                yield f"# ref = {quoted(ref)}{guess}"
+
+    def _deferrals(self) -> Iterator[str]:
+        yield ""
+        if not self.deferrals:
+            yield "# A known exception, with its reason. It fails as soon as its cause is gone."
+            yield f"# [[{self._name('deferral')}]]"
+            yield '# rule = "SID402"'
+            yield '# rows = ["my_ensemble_seed*"]'
+            yield '# reason = "why this is shipped all the same"'
+            yield '# reference = "the decision: an ADR, an issue"'
+            yield "# expires = 2026-12-31"
+            return
+        yield "# What was found when this was written. Write why each is shipped all the same, or"
+        yield "# correct it and remove the table: a TODO fails until then (DEF906). `expires` can"
+        yield "# give it a last day. A deferral fails as soon as its cause is gone."
+        for number, deferral in enumerate(self.deferrals):
+            if number:
+                yield ""
+            yield f"[[{self._name('deferral')}]]"
+            yield f"rule = {quoted(deferral.rule)}  # {deferral.slug}"
+            yield from _list("rows", deferral.rows)
+            yield f"reason = {quoted(recording.REASON)}"
+            yield f"reference = {quoted(recording.REFERENCE)}"
+
+
+def _list(key: str, values: Sequence[str]) -> Iterator[str]:
+    """A list of strings: on one line where it fits, else with a line for each."""
+    line = f"{key} = [{', '.join(map(quoted, values))}]"
+    if len(line) <= _WIDTH:
+        yield line
+        return
+    yield f"{key} = ["
+    yield from (f"    {quoted(value)}," for value in values)
+    yield "]"

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workflows of a repository that sign: their identities are what a consumer will trust.
+
+Read are `.github/workflows/*.yml` and `.yaml`. A workflow signs where a job of it may ask for an
+identity token and runs a tool that signs with it. This is to write a suggestion; nothing is judged
+by it, and nothing in a workflow is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, Tree
+
+FOLDER: Final = ".github/workflows"
+_RUNS: Final = re.compile(
+    r"\b(cosign|sigstore|provenance)(?: -C \S+)? (sign-blob|sign|attest-blob|attest|release)\b"
+)
+_USES: Final = re.compile(
+    r"(sigstore/gh-action-sigstore-python|actions/attest(?:-[a-z-]+)?)(?:@.*)?"
+)
+_QUANTIFIED: Final = re.compile(r"(?:\[[^\]]*\]|[^*?+\[\]])[+?]")
+_STARS: Final = re.compile(r"\*+")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A workflow that signs.
+
+    Attributes:
+        path: Relative to the repository's root, as it stands in the certificate.
+        tools: What signs in it.
+        refs: The refs that it runs for, as globs; empty where nothing in it says.
+    """
+
+    path: str
+    tools: tuple[str, ...]
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The workflows that sign, and, in words, what could not be looked into."""
+
+    workflows: tuple[Workflow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def signing_workflows(tree: Tree, default_branch: str) -> Found:
+    """The workflows of the repository at `tree` that sign with an identity of their own."""
+    try:
+        names = sorted(os.listdir(tree.root / tree.resolve(FOLDER)))
+    except (FileNotFoundError, NotADirectoryError):
+        return Found()  # there are none, which is nothing to speak of
+    except (FileError, OSError) as e:
+        return Found(notes=(f"no workflow was looked into: {e}",))
+    paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and _is_text(n)]
+    notes: list[str] = []
+    texts: dict[str, Mapping[str, Any]] = {}
+    left = limits.WORKFLOWS
+    for path in paths:
+        try:
+            text = _text(tree, path, min(limits.WORKFLOW, left))
+            left -= len(text)
+            texts[path] = _parse(text)
+        except _NoWorkflowError as e:
+            notes.append(f"{path} was not looked into: it {e}")
+    refs = {path: _refs(_triggers(w), default_branch) for path, w in texts.items()}
+    found = []
+    for path, workflow in texts.items():
+        tools = tuple(dict.fromkeys(t for job in _jobs(workflow) for t in _signs(workflow, job)))
+        if tools:
+            callers = [p for p, w in texts.items() if any(_calls(job, path) for job in _jobs(w))]
+            own = (*refs[path], *(r for p in callers for r in refs[p]))
+            found.append(Workflow(path, tools, tuple(dict.fromkeys(own))))
+    return Found(tuple(found), tuple(notes))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name that the file system gave can be written as UTF-8."""
+    return not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+class _NoWorkflowError(Exception):
+    """A file that cannot be read as a workflow; the message is a clause about it."""
+
+
+def _text(tree: Tree, path: str, limit: int) -> str:
+    try:
+        return tree.read(path, limit).decode("utf-8")
+    except FileError as e:
+        raise _NoWorkflowError(f"cannot be read: {e.message}") from e
+    except UnicodeDecodeError as e:
+        raise _NoWorkflowError(f"is not UTF-8 (byte {e.start})") from e
+
+
+def _parse(text: str) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        # Strings, lists and mappings alone: less than SafeLoader makes, `on` stays a word, and a
+        # merge key, with which a small file can fill the memory, is a key like others.
+        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+    except yaml.YAMLError as e:
+        line = getattr(getattr(e, "problem_mark", None), "line", None)
+        where = "" if line is None else f" (line {line + 1})"
+        raise _NoWorkflowError(f"is not YAML{where}") from e
+    except RecursionError as e:
+        raise _NoWorkflowError("is nested too deeply") from e
+    if not isinstance(value, dict) or not isinstance(value.get("jobs"), dict):
+        raise _NoWorkflowError("has no `jobs`")
+    return value
+
+
+def _jobs(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return (job for job in workflow["jobs"].values() if isinstance(job, dict))
+
+
+def _triggers(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`on` by event, whichever of its three forms it has."""
+    on = workflow.get("on")
+    if isinstance(on, dict):
+        return on
+    events = on if isinstance(on, list) else [on]
+    return {event: "" for event in events if isinstance(event, str)}
+
+
+def _signs(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[str]:
+    """What signs in a job that may have an identity."""
+    permissions = job.get("permissions", workflow.get("permissions"))
+    may = permissions == "write-all" or (
+        isinstance(permissions, dict) and permissions.get("id-token") == "write"
+    )
+    # A workflow that others call has the permissions of its caller, unless it says otherwise.
+    if not may and (permissions is not None or "workflow_call" not in _triggers(workflow)):
+        return
+    steps = job.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if not isinstance(step, dict):
+            continue
+        uses, run = step.get("uses"), step.get("run")
+        action = _USES.fullmatch(uses) if isinstance(uses, str) else None
+        if action is not None:
+            yield action[1]
+        for line in run.splitlines() if isinstance(run, str) else ():
+            if not line.lstrip().startswith("#"):
+                yield from map(" ".join, _RUNS.findall(" ".join(line.split())))
+
+
+def _calls(job: Mapping[str, Any], path: str) -> bool:
+    """Whether a job runs the workflow at `path` of the same repository."""
+    uses = job.get("uses")
+    return isinstance(uses, str) and uses.removeprefix("./") == path
+
+
+def _refs(triggers: Mapping[str, Any], default_branch: str) -> tuple[str, ...]:
+    """The refs that a workflow runs for, as globs over whole refs, from its triggers."""
+    found: list[str] = []
+    if "push" in triggers:
+        push = triggers["push"] if isinstance(triggers["push"], dict) else {}
+        tags, branches = _patterns(push, "tags"), _patterns(push, "branches")
+        found += [f"refs/tags/{t}" for t in tags] + [f"refs/heads/{b}" for b in branches]
+        if not tags and not branches:
+            found.append(f"refs/heads/{default_branch}")
+    if "release" in triggers:
+        found.append("refs/tags/*")
+    if {"workflow_dispatch", "schedule"} & triggers.keys() and not found:
+        found.append(f"refs/heads/{default_branch}")
+    return tuple(dict.fromkeys(found))
+
+
+def _patterns(push: Mapping[str, Any], key: str) -> list[str]:
+    value = push.get(key)
+    listed = value if isinstance(value, list) else [value]
+    texts = [v for v in listed if isinstance(v, str) and v and not v.startswith("!")]
+    return [_STARS.sub("*", _QUANTIFIED.sub("*", text)) for text in texts]

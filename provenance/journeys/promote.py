@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`promote`: from smoke to production, and only on complete evidence (ADR-1105).
+
+The rows as they would be are judged by the rules that judge them afterwards, and by the conditions
+that no deferral can cover. Where one fails nothing is written.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from provenance.artifacts import change, json_edit
+from provenance.artifacts.change import Change
+from provenance.artifacts.json_edit import Edit, Set
+from provenance.artifacts.registry import Registry
+from provenance.artifacts.source_map import SourceMap
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.gate import hypothesis, promotion
+from provenance.gate.ensemble import Ensemble
+from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict
+from provenance.gate.judge import judge
+from provenance.gate.progress import Progress
+from provenance.gate.promotion import Obstacle
+from provenance.gate.rules.deferrals import DeferralStale
+from provenance.journeys.check import today_utc
+from provenance.journeys.examine import examine, known_rows
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A condition that does not hold for rows, which no finding says."""
+
+    rows: tuple[str, ...]
+    obstacle: Obstacle
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What was promoted, or would be, or what stands in the way of it.
+
+    Attributes:
+        ensemble: The ensemble that it is about, None where it is about single rows.
+        report: The rows as they would be, with what fails about them; no other row's findings.
+        missing: What else stands in the way.
+        flipped: The rows that were smoke.
+        deferrals: The findings that deferrals have to go, whatever is promoted.
+        diff: The edits; empty where nothing is to be promoted, or may be.
+        written: Whether they were made.
+    """
+
+    ensemble: str | None
+    report: Report
+    missing: tuple[Missing, ...]
+    flipped: tuple[str, ...]
+    deferrals: tuple[Finding, ...]
+    diff: str = ""
+    written: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED where anything stands in the way; also for rows that are production already."""
+        return Verdict.FAILED if self.missing else self.report.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """0 promoted, or production on complete evidence already; 1 refused; 3 no rows."""
+        return EXIT_CODES[self.verdict]
+
+
+def promote(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    ensemble: str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+) -> Promotion:
+    """Say production of the rows with the given ids, or of all members of an ensemble.
+
+    Raises:
+        InputError: Unreadable input, an unknown id, a row that is promoted with its ensemble only,
+            or a file that cannot be written.
+    """
+    evidence = examine(config, progress=progress)
+    target = _ensemble(evidence, ensemble) if ensemble is not None else None
+    if target is None:
+        known_rows(evidence.registry, rows)
+    labels = _members(target) if target else tuple(dict.fromkeys(rows))
+    if target is None:
+        _refuse_members(evidence, labels)
+    changes = _changes(evidence, labels, target)
+    after = hypothesis.edited(evidence, {c.path: c.after for c in changes})
+    report = judge(after, config, trust=None, today=today or today_utc())
+    selected = [row for row in after.rows if row.row.label in labels]
+    subjects = {*labels, *([target.manifest.id, target.manifest.path] if target else [])}
+    stale = _stale(report, config, subjects)
+    report = _about(report, after, selected, ensemble)
+    done = Promotion(
+        ensemble=target.manifest.id if target else None,
+        report=report,
+        missing=_missing(after, report, selected),
+        flipped=tuple(
+            dict.fromkeys(
+                r.row.label for r in evidence.rows if r.row.label in labels and r.row.smoke
+            )
+        ),
+        deferrals=stale,
+    )
+    if done.verdict is not Verdict.VERIFIED:
+        return done
+    if not dry_run:
+        change.write(evidence.root, changes)
+    diff = "".join(c.diff for c in changes)
+    return replace(done, diff=diff, written=bool(diff) and not dry_run)
+
+
+def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
+    known = [e for e in evidence.ensembles if e.manifest.id]
+    found = [e for e in known if e.manifest.id == wanted]
+    if not found:
+        ids = [str(e.manifest.id) for e in known]
+        near = difflib.get_close_matches(wanted, ids, 1)
+        other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
+        raise InputError(
+            f"no ensemble manifest beside {evidence.registry.path} has the id {wanted!r}",
+            help=f"Did you mean {near[0]!r}?" if near else other,
+        )
+    if len(found) > 1:
+        paths = ", ".join(e.manifest.path for e in found)
+        raise InputError(
+            f"several ensemble manifests have the id {wanted!r}: {paths}",
+            help="Keep the one that is meant.",
+        )
+    return found[0]
+
+
+def _members(ensemble: Ensemble) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.row.row.label for s in ensemble.seats if s.row is not None))
+
+
+def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
+    """An ensemble is promoted as a whole, or not at all."""
+    wanted = set(labels)
+    for row in evidence.rows:
+        if row.row.label in wanted and row.manifest is not None:
+            raise InputError(
+                f"{row.row.label} is a member of the ensemble {row.manifest.id!r}, which is "
+                "promoted as a whole or not at all",
+                help=f"provenance promote --ensemble {row.manifest.id}",
+            )
+
+
+def _changes(
+    evidence: Evidence, labels: Sequence[str], ensemble: Ensemble | None
+) -> tuple[Change, ...]:
+    """The manifest first: after a crash between the two, the same command goes on from there."""
+    registry, wanted = evidence.registry, set(labels)
+    if registry.repeated_keys:
+        return ()  # REG103 stands in the way; of two equal keys, which one to edit is not certain
+    changes = []
+    if ensemble is not None and ensemble.manifest.get("smoke") is True:
+        manifest = ensemble.manifest
+        source = SourceMap(manifest.text)
+        after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
+        changes.append(Change(manifest.path, manifest.text, after))
+    edits: list[Edit] = [
+        Set(registry.path_of(row.row, "smoke"), False)
+        for row in evidence.rows
+        if row.row.label in wanted and row.row.smoke
+    ]
+    if edits:
+        changes.append(_edited(registry, edits))
+    return tuple(changes)
+
+
+def _edited(registry: Registry, edits: Sequence[Edit]) -> Change:
+    after = json_edit.edit(registry.source, edits, registry.path)
+    return Change(registry.path, registry.text, after)
+
+
+def _about(
+    report: Report, evidence: Evidence, rows: Sequence[RowEvidence], ensemble: str | None
+) -> Report:
+    """What of a report is about these rows, their ensembles and documents, or the registry."""
+    labels = {row.row.label for row in rows}
+    theirs = [
+        e
+        for e in evidence.ensembles
+        if (e.manifest.id is not None and e.manifest.id == ensemble)
+        or any(s.row is not None and s.row.row.label in labels for s in e.seats)
+    ]
+    ids = {e.manifest.id for e in theirs if e.manifest.id is not None}
+    files = {evidence.registry.path}
+    for found in theirs:
+        files |= {found.manifest.path, *(v.path for v in found.verdicts)}
+    for row in rows:
+        files |= {f.path for f in (*row.model_files, row.sidecar, row.int8_sidecar) if f}
+
+    def concerns(finding: Finding) -> bool:
+        if finding.row is not None or finding.ensemble is not None:
+            return finding.row in labels or finding.ensemble in ids
+        return finding.path in files
+
+    return replace(
+        report,
+        rows=tuple(r for r in report.rows if r.id in labels),
+        findings=tuple(f for f in report.findings if concerns(f)),
+    )
+
+
+def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[Finding, ...]:
+    """The findings that a deferral of these rows, their ensemble or its manifest has no cause."""
+    theirs = [d for d in config.deferrals if any(map(d.matches, subjects))]
+    places = {config.deferral_position(d, key) for d in theirs for key in (None, "rows")}
+    found = (f for f in report.findings if f.code == DeferralStale.code)
+    return tuple(f for f in found if f.position in places)
+
+
+def _missing(
+    evidence: Evidence, report: Report, rows: Sequence[RowEvidence]
+) -> tuple[Missing, ...]:
+    """The conditions that do not hold and that no finding says, each once for all its rows."""
+    found: dict[tuple[str, str], Missing] = {}
+    for row in rows:
+        for obstacle in promotion.obstacles(evidence, report.findings, row):
+            if obstacle.stated(promotion.about(report.findings, row)):
+                continue
+            key = (obstacle.message, obstacle.path)
+            known = found.get(key, Missing((), obstacle))
+            found[key] = replace(known, rows=(*known.rows, row.row.label))
+    return tuple(found.values())

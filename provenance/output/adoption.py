@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `init` found and wrote, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from provenance.artifacts.registry import FieldNames
+from provenance.journeys.adoption.recording import Recorded
+from provenance.journeys.init import Initialised
+from provenance.output.text import Style, count, printable
+
+
+def render(done: Initialised, style: Style) -> str:
+    """What was written, in words; a line for each thing that it was made of."""
+    shape = done.shape
+    lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
+    names = shape.names
+    under = "" if names.rows == FieldNames.rows else f" under `{printable(names.rows)}`"
+    under = under if names.path else ", in a file that is the list itself"
+    lines.append(f"  registry {printable(shape.path)}, {count(shape.rows, 'row')}{under}")
+    for known, name in names.renamed.items():
+        lines.append(f"  its `{known}` is called `{printable(name)}`")
+    for known, could in shape.unsure.items():
+        several = ", ".join(f"`{printable(name)}`" for name in could)
+        lines.append(f"  {style.warning('not certain')} which field is `{known}`: {several}")
+    lines += [f"  it trusts the key {printable(key)}" for key in done.keys]
+    for workflow in done.workflows.workflows:
+        what = f"{workflow.path} signs with {', '.join(workflow.tools)}"
+        lines.append(f"  {printable(what)}: noted, in a comment")
+    lines += [f"  {style.warning('note')}: {printable(n)}" for n in done.workflows.notes]
+    for recorded in done.recorded:
+        lines.append(
+            f"  deferral {style.strong(recorded.rule)} {recorded.slug}: "
+            f"{count(recorded.findings, 'finding')}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def advice(done: Initialised) -> Iterator[str]:
+    """What to look at, and what to do next."""
+    for key in done.keys:
+        yield printable(f"It trusts {key}: look whether that is the release key.")
+    if done.shape.unsure:
+        yield printable(f"Complete the fields that are not certain, in {done.path}.")
+    if done.recorded:
+        yield printable(
+            f"Explain each deferral in {done.path}: {count(done.todo, 'TODO')} to be written."
+        )
+    if done.left:
+        number = count(sum(done.left.values()), "finding")
+        which = ", ".join(f"{code} {slug} ({n})" for (code, slug), n in done.left.items())
+        yield f"To be corrected: {number}, {which}."
+        if done.fixable:
+            fixable = count(done.fixable, "finding")
+            yield f"Of these, {fixable} can be corrected by: provenance check --fix"
+    yield "Next: provenance check"
+
+
+def question(recorded: Sequence[Recorded]) -> str:
+    """What is asked before findings are recorded."""
+    findings = count(sum(r.findings for r in recorded), "finding")
+    which = ", ".join(f"{r.rule} {r.slug} ({r.findings})" for r in recorded)
+    return (
+        f"{findings} can be recorded as deferrals: {which}.\n"
+        "Each gets a TODO that fails until you have explained it. Record them?"
+    )
+
+
+def as_json(done: Initialised) -> dict[str, Any]:
+    """The same as JSON, version 1. `left` is null where no check was run."""
+    return {
+        "version": 1,
+        "path": done.path,
+        "registry": done.shape.path,
+        "rows": done.shape.rows,
+        "fields": _fields(done),
+        "unsure": {known: list(could) for known, could in done.shape.unsure.items()},
+        "keys": list(done.keys),
+        "repository": done.remote.github,
+        "workflows": [
+            {"path": w.path, "tools": list(w.tools), "refs": list(w.refs)}
+            for w in done.workflows.workflows
+        ],
+        "deferrals": [
+            {"rule": r.rule, "rows": list(r.rows), "findings": r.findings} for r in done.recorded
+        ],
+        "todo": done.todo,
+        "left": None
+        if done.left is None
+        else {code: number for (code, _), number in done.left.items()},
+        "notes": list(done.workflows.notes),
+    }
+
+
+def _fields(done: Initialised) -> dict[str, str]:
+    """The names that are not this project's, as they stand in the configuration."""
+    names = done.shape.names
+    rows = {} if names.rows == FieldNames.rows else {"rows": names.rows}
+    return rows | dict(names.renamed)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report in Markdown, as GitHub shows it on the page of a run or in a comment.
+
+Every text that was read is escaped: no row id becomes a link, a mention, an image or markup. The
+page is bounded: GitHub takes a mebibyte for a step, and drops the whole page where it is more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from provenance.gate.finding import Finding, Report, Verdict
+from provenance.output.grouping import Block, Entry, blocks
+from provenance.output.names import joined
+from provenance.output.summary import by_deferral, summary
+from provenance.output.text import count, place, printable, until
+
+LIMIT: Final = 1 << 18
+"""Bytes of a page, about: several runs fit into the summary of one step."""
+
+_MARKUP: Final = re.compile(r"[^\w .,;'\"()/=+%…×-]|_|(?<=www)\.", re.IGNORECASE)
+_CODE: Final = re.compile("&#96;(.+?)&#96;")
+
+
+def render(report: Report) -> str:
+    """The page."""
+    return "\n\n".join(_Page(report).parts()) + "\n"
+
+
+def escaped(text: str) -> str:
+    """`text` as Markdown that shows it and does nothing else, in a line or in a cell.
+
+    What stands between backticks is shown as code: field names in messages do.
+    """
+    plain = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(text))
+    return _CODE.sub(r"<code>\1</code>", plain)
+
+
+class _Page:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._room = LIMIT
+
+    def parts(self) -> Iterator[str]:
+        """The parts of the page, the tables as long as there is room for."""
+        report = self._report
+        word, _, numbers = summary(report).partition(": ")
+        mark = "✅" if report.verdict is Verdict.VERIFIED else "❌"
+        yield f"### {mark} onnx-provenance: {word}"
+        yield f"{_code(report.registry)}: {escaped(numbers)}."
+        for text in report.not_judged:
+            yield f"Not judged: {escaped(text)}."
+        if report.failing:
+            yield self._findings(report.failing)
+        if report.warnings:
+            title = f"{count(len(report.warnings), 'warning')}, which fail nothing"
+            yield from _folded(title, self._findings(report.warnings))
+        if report.deferred:
+            title = f"{len(report.deferred):,} deferred, with their reasons"
+            yield from _folded(title, self._deferred())
+        for note in report.notes:
+            yield f"Note: {escaped(note)}."
+        if report.trust is not None:
+            yield f"Trust: {escaped(report.trust.source)}."
+
+    def _findings(self, findings: Sequence[Finding]) -> str:
+        lines = [
+            _line(_who(block), entry.first.code, _what(entry), escaped(entry.first.help))
+            for block in blocks(findings, self._report.rows)
+            for entry in block.entries
+        ]
+        return self._table(("where", "rule", "finding", "next step"), lines)
+
+    def _deferred(self) -> str:
+        lines = [
+            _line(
+                deferral.rule,
+                _code(joined(dict.fromkeys(f.subject for f in covered))),
+                f"{escaped(deferral.reason)} ({escaped(until(deferral))})",
+            )
+            for deferral, covered in by_deferral(self._report.deferred)
+        ]
+        return self._table(("rule", "where", "reason"), lines)
+
+    def _table(self, head: Sequence[str], lines: Sequence[str]) -> str:
+        shown = [_line(*head), _line(*("---" for _ in head))]
+        for number, line in enumerate(lines):
+            self._room -= len(line.encode()) + 1
+            if self._room < 0:
+                left = f"and {len(lines) - number:,} more lines, which the log has"
+                shown.append(_line(left, *("" for _ in head[1:])))
+                break
+            shown.append(line)
+        return "\n".join(shown)
+
+
+def _folded(title: str, table: str) -> Iterable[str]:
+    return f"<details><summary>{title}</summary>", table, "</details>"
+
+
+def _who(block: Block) -> str:
+    many = len(block.subjects)
+    total = f" ({count(many, block.kind.value)})" if many > 1 else ""
+    return f"{_code(joined(block.subjects))}{total}"
+
+
+def _what(entry: Entry) -> str:
+    others = len(entry.findings) - 1
+    more = f" and {others:,} more" if others else ""
+    return f"{escaped(entry.first.message)}<br><sub>{escaped(place(entry.first))}{more}</sub>"
+
+
+def _code(text: str) -> str:
+    return f"<code>{escaped(text.replace('`', ' '))}</code>"
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

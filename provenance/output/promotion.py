@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was promoted, or what stands in the way, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from provenance.gate.finding import Verdict
+from provenance.journeys.promote import Promotion
+from provenance.output import difference, human, machine
+from provenance.output.text import Style, count, printable
+
+
+def render(done: Promotion, style: Style) -> str:
+    """The edits, the deferrals that have to go, and the outcome in the last line."""
+    lines = []
+    if done.report.failing:
+        lines += [human.render(done.report, style)]
+    if done.missing:
+        lines += [*_missing(done, style), ""]
+    if done.diff:
+        lines += [*difference.lines(done.diff, style), ""]
+    if done.deferrals and done.verdict is Verdict.VERIFIED:
+        lines += [*_deferrals(done, style), ""]
+    return "\n".join((*lines, _outcome(done, style))) + "\n"
+
+
+def as_json(done: Promotion) -> dict[str, Any]:
+    """The same as JSON, version 1."""
+    report = machine.report(done.report)
+    return {
+        "version": 1,
+        "verdict": done.verdict.value,
+        "registry": done.report.registry,
+        "ensemble": done.ensemble,
+        "rows": report["rows"],
+        "flipped": list(done.flipped),
+        "findings": report["findings"],
+        "missing": [
+            {
+                "rows": list(m.rows),
+                "path": m.obstacle.path,
+                "message": m.obstacle.message,
+                "help": m.obstacle.help,
+            }
+            for m in done.missing
+        ],
+        "deferrals": [
+            {
+                "path": f.path,
+                "line": f.position.line if f.position else None,
+                "message": f.message,
+                "help": f.help,
+            }
+            for f in done.deferrals
+        ],
+        "diff": done.diff,
+        "written": done.written,
+    }
+
+
+def _missing(done: Promotion, style: Style) -> Iterator[str]:
+    yield style.error("not complete")
+    for missing in done.missing:
+        rows = ", ".join(missing.rows[:5]) + (" …" if len(missing.rows) > 5 else "")
+        yield style.fill(printable(f"{rows}: {missing.obstacle.message}"), 2, 4)
+        yield style.quiet("    next: ") + printable(missing.obstacle.help)
+
+
+def _deferrals(done: Promotion, style: Style) -> Iterator[str]:
+    yield style.warning("deferrals that have to go")
+    for finding in done.deferrals:
+        line = f":{finding.position.line}" if finding.position else ""
+        yield style.fill(printable(f"{finding.path}{line}: {finding.message}"), 2, 4)
+        yield style.quiet("    next: ") + printable(finding.help)
+
+
+def _outcome(done: Promotion, style: Style) -> str:
+    rows = count(len(done.report.rows), "row")
+    what = (
+        f"{done.ensemble}, {rows}" if done.ensemble else ", ".join(r.id for r in done.report.rows)
+    )
+    what = printable(what)
+    if done.verdict is Verdict.FAILED and done.report.rows and not done.flipped:
+        return f"{style.error('FAILED')}: {what}: production already, without complete evidence"
+    if done.verdict is Verdict.FAILED:
+        return f"{style.error('REFUSED')}: {what}; nothing was written"
+    if done.verdict is Verdict.NOTHING:
+        member = f"no row ships a member of {printable(done.ensemble or '')}"
+        return f"{style.error('NOTHING TO PROMOTE')}: {member}"
+    deferred = done.report.deferred
+    tail = f"; {count(len(deferred), 'finding')} deferred" if deferred else ""
+    if done.written:
+        return f"{style.good('PROMOTED')}: {what}{tail}"
+    if done.diff:
+        return f"{style.good('OK')}: {what} can be promoted{tail}; nothing was written"
+    return f"{style.good('OK')}: {what}: production already, on complete evidence{tail}"

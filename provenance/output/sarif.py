@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report as SARIF 2.1.0 (OASIS, with errata 01), as services that show findings in code read it.
+
+A deferred finding is a result of level `note` with an accepted suppression: services that know no
+suppressions show it, and fail nothing for it. Paths are relative to the root of the repository.
+GitHub computes `primaryLocationLineHash` itself and warns about another one, so none is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from provenance.gate.finding import Finding, Report, Verdict
+from provenance.gate.rules import CATALOGUE, Rule
+from provenance.output import catalogue, machine
+from provenance.output.fingerprint import fingerprints
+from provenance.output.text import printable, until
+from provenance.version import __version__
+
+SCHEMA: Final = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+TOOL: Final = "onnx-provenance"
+FINGERPRINT: Final = "provenance/v1"
+
+_ROOT: Final = "%SRCROOT%"
+_DESCRIPTION: Final = 1024
+"""Characters of a description that GitHub shows."""
+
+
+def render(report: Report, folder: str = "") -> str:
+    """The report; `folder` is the tree's place in its repository."""
+    return machine.render(
+        {"$schema": SCHEMA, "version": "2.1.0", "runs": [_Run(report, folder).as_json()]}
+    )
+
+
+class _Run:
+    def __init__(self, report: Report, folder: str) -> None:
+        self._report = report
+        self._folder = folder
+        self._index = {rule.code: i for i, rule in enumerate(CATALOGUE)}
+
+    def as_json(self) -> dict[str, Any]:
+        report = self._report
+        marks = fingerprints(report.findings)
+        return {
+            "tool": {
+                "driver": {
+                    "name": TOOL,
+                    "semanticVersion": __version__,
+                    "rules": [_rule(rule) for rule in CATALOGUE],
+                }
+            },
+            # One upload for each registry of a repository, not one that replaces the others.
+            "automationDetails": {"id": f"{TOOL}/{self._path(report.registry)}/"},
+            "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
+            "invocations": [
+                {
+                    "executionSuccessful": report.verdict is not Verdict.NOTHING,
+                    "exitCode": report.exit_code,
+                    "toolExecutionNotifications": list(self._notifications()),
+                }
+            ],
+            "results": [
+                self._result(finding, mark)
+                for finding, mark in zip(report.findings, marks, strict=True)
+            ],
+        }
+
+    def _notifications(self) -> Iterator[dict[str, Any]]:
+        report = self._report
+        texts = [("note", f"Not judged: {text}.") for text in report.not_judged]
+        texts += [("note", note) for note in report.notes]
+        if report.verdict is Verdict.NOTHING:
+            texts.append(("error", "There was nothing to verify."))
+        for level, text in texts:
+            yield {"level": level, "message": {"text": _plain(text)}}
+
+    def _result(self, finding: Finding, mark: str) -> dict[str, Any]:
+        about = f"{finding.row}: " if finding.row else ""
+        result: dict[str, Any] = {
+            "ruleId": finding.code,
+            "ruleIndex": self._index[finding.code],
+            "level": finding.severity.value if finding.deferred is None else "note",
+            "message": {"text": _plain(f"{about}{finding.message}. Next: {finding.help}")},
+            "locations": [self._location(finding)],
+            "partialFingerprints": {FINGERPRINT: mark},
+            "suppressions": [_suppression(finding)] if finding.deferred else [],
+        }
+        if finding.about != finding.path:
+            result["relatedLocations"] = [
+                {
+                    "physicalLocation": {"artifactLocation": self._artifact(finding.about)},
+                    "message": {"text": "The file that the finding speaks of."},
+                }
+            ]
+        return result
+
+    def _location(self, finding: Finding) -> dict[str, Any]:
+        physical: dict[str, Any] = {"artifactLocation": self._artifact(finding.path)}
+        if finding.position is not None:
+            physical["region"] = {
+                "startLine": finding.position.line,
+                "startColumn": finding.position.column,
+            }
+        named = [("row", finding.row), ("ensemble", finding.ensemble)]
+        logical = [
+            {"name": name, "fullyQualifiedName": f"{kind}/{name}", "kind": kind}
+            for kind, name in named
+            if name
+        ]
+        return {"physicalLocation": physical} | ({"logicalLocations": logical} if logical else {})
+
+    def _artifact(self, path: str) -> dict[str, str]:
+        # A name on disk need not be UTF-8; its bytes are encoded as they are.
+        if path.startswith("/"):
+            return {"uri": f"file://{quote(path, errors='surrogateescape')}"}
+        return {"uri": quote(self._path(path), errors="surrogateescape"), "uriBaseId": _ROOT}
+
+    def _path(self, path: str) -> str:
+        return f"{self._folder}/{path}" if self._folder else path
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    level = rule.severity.value
+    does = catalogue.section(rule, "What it does")
+    return {
+        "id": rule.code,
+        "name": rule.slug,
+        "shortDescription": {"text": catalogue.summary(rule)},
+        "fullDescription": {"text": does[:_DESCRIPTION]},
+        "help": {"text": catalogue.text_of(rule), "markdown": catalogue.page(rule)},
+        "defaultConfiguration": {"level": level},
+        "properties": {
+            "deferrable": rule.deferrable,
+            "precision": "very-high",
+            "problem.severity": level,
+            "tags": ["supply-chain", catalogue.family(rule)],
+        },
+    }
+
+
+def _suppression(finding: Finding) -> dict[str, Any]:
+    deferral = finding.deferred
+    assert deferral is not None
+    return {
+        "kind": "external",
+        "status": "accepted",
+        "justification": printable(f"{deferral.reason} ({until(deferral)})"),
+    }
+
+
+def _plain(text: str) -> str:
+    """Text of a message. `[…](…)` would be a link, whoever wrote it (SARIF 3.11.6)."""
+    shown = printable(text)
+    return shown.replace("[", "\\[").replace("]", "\\]") if "](" in shown else shown

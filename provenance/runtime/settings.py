@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How models are run: the limits of one, and the values that the graph leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+TIMEOUT: Final = 60
+"""Seconds: hundreds of times what a model of a few MiB needs on one thread."""
+
+MEMORY: Final = 2048
+"""MiB: onnxruntime itself takes about 150, and a model one to two times the size of its weights."""
+
+TIMEOUTS: Final = range(1, 24 * 3600 + 1)
+"""What `timeout` may be."""
+
+MEMORIES: Final = range(256, 1024 * 1024 + 1)
+"""What `memory` may be: less would refuse every model, because of what onnxruntime itself takes."""
+
+SIZES: Final = range(1, 2**31)
+"""What a dimension may be."""
+
+LARGEST: Final = 3e38
+"""What an input may be filled with, up or down: what a float holds."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The table `[run]` of the configuration.
+
+    Attributes:
+        timeout: Seconds that a model may take to load and to run once.
+        memory: MiB of address space that the process which runs a model may have.
+        dimensions: Sizes of dimensions that the graph leaves open: by symbol, or by place
+            (`image.2` is the third dimension of the input `image`).
+        inputs: What an input is filled with, by its name.
+    """
+
+    timeout: int = TIMEOUT
+    memory: int = MEMORY
+    dimensions: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, float] = field(default_factory=dict)

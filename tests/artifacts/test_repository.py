@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provenance.artifacts.repository import FileUrl, WorkTree, file_url, work_tree
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://github.com/o/r/blob/main/LICENSE", ("o/r", "main", "LICENSE")),
+        ("https://github.com/o/r/raw/main/a/b%20c?x=1#L3", ("o/r", "main", "a/b c")),
+        ("https://raw.githubusercontent.com/o/r/main/LICENSE", ("o/r", "main", "LICENSE")),
+        ("https://raw.githubusercontent.com/o/r/refs/heads/main/L", ("o/r", "main", "L")),
+        ("https://gitlab.example.org/g/s/r/-/blob/main/LICENSE", ("g/s/r", "main", "LICENSE")),
+        ("https://huggingface.co/o/r/resolve/main/LICENSE", ("o/r", "main", "LICENSE")),
+        ("https://codeberg.org/o/r/src/branch/main/LICENSE", ("o/r", "main", "LICENSE")),
+    ],
+)
+def test_forges_write_the_address_of_a_file_in_a_few_ways(
+    url: str, expected: tuple[str, str, str]
+) -> None:
+    assert file_url(url) == FileUrl(*expected)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/o/r",
+        "https://github.com/o/r/tree/main/licenses",
+        "https://github.com/o/r/blob/main",
+        "https://example.org/LICENSE",
+        "https://[x/o/r/blob/main/LICENSE",
+        "git://github.com/o/r/blob/main/LICENSE",
+        "../LICENSE",
+        "",
+    ],
+)
+def test_other_addresses_are_of_no_file(url: str) -> None:
+    assert file_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("ref", "moves"),
+    [
+        ("main", True),
+        ("HEAD", True),
+        ("release", True),
+        ("c8fdf6182a0340e89dd18f5df25b47337cbede6f", False),
+        ("c8fdf61", False),
+        ("v3.0.0", False),
+        ("3.0", False),
+        ("refs", False),
+    ],
+)
+def test_a_fixed_revision_is_not_what_lies_here(ref: str, moves: bool) -> None:
+    url = FileUrl("o/r", ref, "LICENSE")
+    assert WorkTree("o/r").path_of(url) == ("LICENSE" if moves else None)
+
+
+def test_only_files_of_this_repository_below_the_folder_are_here() -> None:
+    here = WorkTree("O/R", "models")
+    assert here.path_of(FileUrl("o/r", "main", "models/LICENSE")) == "LICENSE"
+    assert here.path_of(FileUrl("o/r", "main", "LICENSE")) is None
+    assert here.path_of(FileUrl("o/other", "main", "models/LICENSE")) is None
+    assert WorkTree(None).path_of(FileUrl("o/r", "main", "LICENSE")) is None
+
+
+def configure(git: Path, url: str) -> None:
+    git.mkdir(parents=True)
+    text = f'[core]\n\tbare = false\n[remote "up"]\n\turl = https://x/u/p\n[Remote "origin"]\n\tfetch = x\n\tURL = {url}\n'  # noqa: E501
+    (git / "config").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://github.com/lusoris/vmaf.git", "lusoris/vmaf"),
+        ("https://user:token@github.com/lusoris/vmaf", "lusoris/vmaf"),
+        ("git@github.com:lusoris/vmaf.git", "lusoris/vmaf"),
+        ("ssh://git@github.com:22/lusoris/vmaf.git/", "lusoris/vmaf"),
+        ('"https://gitlab.example.org/g/s/r"', "g/s/r"),
+        ("file:///srv/git/vmaf.git", None),
+        ("/srv/git/vmaf.git", None),
+        ("../vmaf", None),
+        ("https://github.com", None),
+        ("", None),
+    ],
+)
+def test_the_remote_origin_says_which_repository_it_is(
+    tmp_path: Path, url: str, name: str | None
+) -> None:
+    configure(tmp_path / ".git", url)
+    assert work_tree(tmp_path) == WorkTree(name)
+
+
+def test_a_folder_of_a_repository_knows_its_place(tmp_path: Path) -> None:
+    configure(tmp_path / ".git", "https://github.com/o/r")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert work_tree(below) == WorkTree("o/r", "a/b")
+    assert work_tree(below, "known/name") == WorkTree("known/name", "a/b")
+
+
+def test_a_worktree_and_a_submodule_have_their_configuration_elsewhere(tmp_path: Path) -> None:
+    main = tmp_path / "main"
+    configure(main / ".git", "https://github.com/o/r")
+    own = main / ".git" / "worktrees" / "w"
+    own.mkdir(parents=True)
+    (own / "commondir").write_text("../..\n")
+    tree = tmp_path / "w"
+    tree.mkdir()
+    (tree / ".git").write_text(f"gitdir: {own}\n")
+    assert work_tree(tree) == WorkTree("o/r")
+
+    configure(main / ".git" / "modules" / "s", "https://github.com/o/sub")
+    submodule = main / "s"
+    submodule.mkdir()
+    (submodule / ".git").write_text("gitdir: ../.git/modules/s\n")
+    assert work_tree(submodule) == WorkTree("o/sub")
+
+
+def test_a_git_folder_that_says_nothing_names_no_repository(tmp_path: Path) -> None:
+    for name in ("empty", "fifo", "file", "large", "nowhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "empty" / ".git").mkdir()
+    os.mkfifo(tmp_path / "fifo" / ".git")
+    (tmp_path / "file" / ".git").write_bytes(b"\xff\xfe")
+    (tmp_path / "large" / ".git").mkdir()
+    with (tmp_path / "large" / ".git" / "config").open("wb") as stream:
+        stream.truncate((1 << 20) + 1)
+    (tmp_path / "nowhere" / ".git").write_text("gitdir: /nowhere/at/all\n")
+    for name in ("empty", "fifo", "file", "large", "nowhere"):
+        assert work_tree(tmp_path / name) == WorkTree(None)
+
+
+def test_outside_of_a_repository_only_the_configuration_can_say() -> None:
+    assert work_tree(Path("/proc"), "o/r") == WorkTree("o/r")
+    assert work_tree(Path("/proc")) == WorkTree(None)

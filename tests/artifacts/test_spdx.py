@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from provenance.artifacts import spdx
+
+
+def offered(*alternatives: str) -> spdx.Alternatives:
+    return frozenset(frozenset(a.split()) for a in alternatives)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("MIT", offered("mit")),
+        ("mit", offered("mit")),
+        ("MIT OR Apache-2.0", offered("mit", "apache-2.0")),
+        ("MIT AND Apache-2.0", offered("mit apache-2.0")),
+        ("MIT AND (ISC OR Zlib)", offered("mit isc", "mit zlib")),
+        ("GPL-2.0-only WITH Classpath-exception-2.0", offered("gpl-2.0")),
+        ("Apache-2.0+", offered("apache-2.0")),
+    ],
+)
+def test_an_expression_offers_its_alternatives(expression: str, expected: object) -> None:
+    assert spdx.alternatives(expression) == expected
+    assert spdx.unknown_ids(expression) == ()
+
+
+@pytest.mark.parametrize("id", ["GPL-2.0", "GPL-2.0-only", "GPL-2.0-or-later", "GPL-2.0+"])
+def test_ids_of_one_text_are_one_license(id: str) -> None:
+    assert spdx.ids_in(id) == {"gpl-2.0"}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "LicenseRef-ours",
+        "LicenseRef-ours OR MIT",
+        "Made-Up-1.0",
+        "",
+        "   ",
+        "MIT AND",
+        "((",
+        "MIT" + " OR MIT" * 500,
+        " AND ".join(
+            f"(MIT OR {id})"
+            for id in ("ISC", "Zlib", "0BSD", "NCSA", "MPL-2.0", "UPL-1.0", "AFL-3.0")
+        ),
+    ],
+)
+def test_of_what_is_no_plain_expression_nothing_is_known(expression: str) -> None:
+    assert spdx.alternatives(expression) is None
+    assert spdx.ids_in(expression) == frozenset()
+
+
+def test_unknown_ids_are_named_and_own_ones_are_not() -> None:
+    assert spdx.unknown_ids("LicenseRef-ours AND MIT") == ()
+    assert spdx.unknown_ids("Made-Up-1.0 OR MIT") == ("Made-Up-1.0",)
+    assert spdx.unknown_ids("Made-Up-1.0+") == ("Made-Up-1.0+",)
+
+
+@pytest.mark.parametrize("text", ["", "MIT AND", "((", "M" * 1001])
+def test_nonsense_is_no_expression(text: str) -> None:
+    with pytest.raises(spdx.NotAnExpressionError):
+        spdx.unknown_ids(text)

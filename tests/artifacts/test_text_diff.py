@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Differences that `patch` applies, of any two texts, and fast where lines are alike."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provenance.artifacts import text_diff
+from tests.support.command import time_limit
+
+# Few different lines, so that they repeat, and a text may end without a line end.
+texts = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "{\n", "\n"]), max_size=14).flatmap(
+    lambda lines: st.sampled_from(["".join(lines), "".join(lines) + "end"])
+)
+
+
+def applied(difference: str, before: str) -> str:
+    """What a difference makes of a text, by the rules of the format alone."""
+    old, new = before.splitlines(keepends=True), []
+    at = 0
+    lines = difference.splitlines(keepends=True)[2:]
+    for n, line in enumerate(lines):
+        mark, text = line[0], line[1:]
+        if mark == "\\":
+            continue
+        if n + 1 < len(lines) and lines[n + 1].startswith("\\"):
+            text = text.removesuffix("\n")
+        if mark == "@":
+            start, _, length = line.split()[1][1:].partition(",")
+            first = int(start) - (length != "0")
+            new += old[at:first]
+            at = first
+        elif mark == "+":
+            new.append(text)
+        else:
+            assert old[at] == text
+            at += 1
+            new += [text] if mark == " " else []
+    return "".join(new + old[at:])
+
+
+@given(texts, texts)
+@settings(max_examples=300)
+def test_a_difference_makes_the_one_text_of_the_other(before: str, after: str) -> None:
+    assert applied(text_diff.unified("x", before, after), before) == after
+
+
+def test_one_line_of_many_is_shown_with_three_around_it() -> None:
+    lines = [f"{n}\n" for n in range(20)]
+    before, after = "".join(lines), "".join(lines).replace("10\n", "ten\n")
+    expected = difflib.unified_diff(lines, after.splitlines(keepends=True), "a/x", "b/x")
+    assert text_diff.unified("x", before, after) == "".join(expected)
+
+
+def test_changes_that_are_near_are_shown_together() -> None:
+    lines = [f"{n}\n" for n in range(40)]
+    for near, hunks in ((16, 1), (17, 1), (18, 2)):
+        after = [f"new{n}\n" if n in (10, near) else line for n, line in enumerate(lines)]
+        difference = text_diff.unified("x", "".join(lines), "".join(after))
+        assert difference.count("\n@@ ") == hunks
+        assert difference == "".join(difflib.unified_diff(lines, after, "a/x", "b/x"))
+
+
+def test_no_difference_is_shown_as_none() -> None:
+    assert text_diff.unified("x", "a\n", "a\n") == ""
+
+
+def test_a_line_separator_inside_a_string_ends_no_line() -> None:
+    difference = text_diff.unified("x", '"\u2028\x0c"\n', '"\u2028"\n')
+    assert difference == '--- a/x\n+++ b/x\n@@ -1 +1 @@\n-"\u2028\x0c"\n+"\u2028"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "a\n"), ("a\n", ""), ("a", "a\n"), ("a\n", "b")]
+)
+def test_patch_applies_it(before: str, after: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text(before)
+    done = subprocess.run(
+        ["git", "apply", "-"],
+        input=text_diff.unified("x", before, after),
+        cwd=tmp_path,
+        text=True,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x").read_text() == after
+
+
+def test_a_registry_of_ten_thousand_rows_is_compared_in_no_time() -> None:
+    rows = [{"id": f"m{n}", "kind": "fr", "license": "MIT", "smoke": True} for n in range(10_000)]
+    before = json.dumps([{k: v for k, v in r.items() if k != "license"} for r in rows], indent=1)
+    after = json.dumps(rows, indent=1)
+    with time_limit(10):
+        difference = text_diff.unified("x", before, after)
+    assert difference.count('\n+  "license": "MIT",') == 10_000
+    assert "\n-" not in difference.partition("\n+++")[2]
+
+
+def test_a_long_stretch_without_a_unique_line_is_shown_as_replaced() -> None:
+    with time_limit(10):
+        difference = text_diff.unified("x", "a\n" * 3000, "b\n" * 3000)
+    assert difference.count("\n-a") == difference.count("\n+b") == 3000

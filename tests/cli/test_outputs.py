@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where results go: `--format`, `--output FILE`, `--output FORMAT=FILE`."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from provenance.cli.outputs import repository_folder
+from tests.support.command import run_cli
+from tests.support.repository import Repository
+
+
+def test_several_formats_are_written_in_one_run(full: Repository) -> None:
+    result = run_cli("check", "--output", "json=a.json", "--output", "human=b.txt", cwd=full.root)
+    assert result.code == 0
+    assert "OK: 5 rows" in result.out
+    assert json.loads((full.root / "a.json").read_text())["verdict"] == "verified"
+    assert (full.root / "b.txt").read_text() == result.out
+
+
+def test_a_plain_file_takes_the_place_of_standard_output(full: Repository) -> None:
+    args = ("--format", "json", "--output", "a.json", "--output", "human=b.txt")
+    result = run_cli("check", *args, cwd=full.root)
+    assert (result.code, result.out) == (0, "")
+    assert json.loads((full.root / "a.json").read_text())["verdict"] == "verified"
+    assert "OK: 5 rows" in (full.root / "b.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("./a=b.txt", "a=b.txt"), ("human=a=b.txt", "a=b.txt"), ("human=json=c", "json=c")],
+)
+def test_a_file_name_may_hold_an_equals_sign(full: Repository, given: str, name: str) -> None:
+    assert run_cli("check", "--output", given, cwd=full.root).code == 0
+    assert "OK: 5 rows" in (full.root / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["jsno=a.json"], "did you mean json=a.json? A file of that name is ./jsno=a.json"),
+        (["x=a"], "no format 'x'; formats are human, json"),
+        (["json="], "name a file: --output json=FILE"),
+        (["a.txt", "json=./a.txt"], "a.txt is given twice"),
+        (["none/a.txt"], "cannot write none/a.txt: there is no folder none"),
+        (["json=model"], "cannot write model: it is a folder"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_anything_is_done(
+    full: Repository, given: list[str], message: str
+) -> None:
+    before = sorted(os.listdir(full.root))
+    options = [part for value in given for part in ("--output", value)]
+    result = run_cli("release", "--signer", "file:none", *options, cwd=full.root)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())
+    assert sorted(os.listdir(full.root)) == before
+
+
+def test_files_are_relative_to_the_folder_that_is_worked_in(
+    full: Repository, tmp_path: Path
+) -> None:
+    assert run_cli("check", "-C", full.root, "--output", "a.txt", cwd=tmp_path).code == 0
+    assert (full.root / "a.txt").exists()
+    assert not (tmp_path / "a.txt").exists()
+
+
+@pytest.mark.parametrize("command", ["hash", "rules", "init", "keygen", "inspect x"])
+def test_a_command_without_a_report_says_which_formats_it_has(command: str) -> None:
+    for option in (["--format", "sarif"], ["--output", "sarif=a"]):
+        result = run_cli(*command.split(), *option)
+        assert result.code == 2
+        said = " ".join(result.err.split())
+        assert "human or json" in said or "formats are human, json" in said
+
+
+def test_a_command_without_a_report_writes_both_formats(full: Repository) -> None:
+    result = run_cli("hash", "--output", "json=a.json", cwd=full.root)
+    assert "OK: every digest" in result.out
+    assert len(json.loads((full.root / "a.json").read_text())["files"]) == 7
+
+
+def test_a_file_is_replaced_as_a_whole_and_keeps_its_mode(full: Repository) -> None:
+    target, link = full.root / "a.txt", full.root / "link.txt"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to("a.txt")
+    with target.open() as reader:
+        assert run_cli("check", "--output", "link.txt", cwd=full.root).code == 0
+        assert reader.read() == "old"
+    assert link.is_symlink()
+    assert "OK: 5 rows" in target.read_text()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert not [name for name in os.listdir(full.root) if "provenance-new" in name]
+
+
+def test_a_pipe_is_written_to_and_not_replaced(full: Repository) -> None:
+    pipe = full.root / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert run_cli("check", "--output", "human=pipe", cwd=full.root).code == 0
+    reader.join(20)
+    assert "OK: 5 rows" in read[0]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_device_is_never_replaced(full: Repository) -> None:
+    before = os.stat(os.devnull)
+    assert run_cli("check", "--output", os.devnull, cwd=full.root).code == 0
+    assert os.stat(os.devnull).st_rdev == before.st_rdev
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_what_cannot_be_written_leaves_the_old_file(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (full.root / "a.txt").write_text("old")
+
+    def fail(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    result = run_cli("check", "--output", "a.txt", cwd=full.root)
+    assert result.code == 2
+    assert "cannot write a.txt: No space left on device" in result.err
+    assert (full.root / "a.txt").read_text() == "old"
+
+
+def test_the_folder_of_a_tree_in_its_repository_is_found(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert repository_folder(None) == ""
+    assert repository_folder(below) == ""
+    (tmp_path / ".git").write_text("gitdir: elsewhere\n")
+    assert repository_folder(below) == "a/b"
+    assert repository_folder(tmp_path) == ""

@@ -1,0 +1,557 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BAS8xx where a case of `tests/cases/` would not show it: places, fixes, bounds, odd baselines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance import check, load_config, verify
+from provenance.artifacts import baseline as baselines
+from provenance.artifacts import json_edit, limits
+from provenance.artifacts.digest import Digest
+from provenance.artifacts.registry import FieldNames, Row
+from provenance.artifacts.source_map import SourceMap
+from provenance.errors import InputError, UnavailableError
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding, Report
+from provenance.gate.truth import refutation
+from tests.support.git import GitRepository
+from tests.support.models import External, data, model
+from tests.support.repository import Repository, codes, sha256
+
+
+def keep(repository: Repository) -> Path:
+    """Save the repository and keep a copy of it as the baseline."""
+    repository.save()
+    copy = repository.root.parent / "baseline"
+    shutil.copytree(repository.root, copy, dirs_exist_ok=True)
+    return copy
+
+
+def judged(repository: Repository, *rows: str, baseline: str | None = None) -> Report:
+    repository.save()
+    name = baseline or str(repository.root.parent / "baseline")
+    return check(load_config(repository.root), rows=rows, baseline=name)
+
+
+def only(report: Report, code: str) -> Finding:
+    (found,) = [f for f in report.findings if f.code == code]
+    return found
+
+
+def place(finding: Finding, repository: Repository) -> str:
+    """The line that a finding points at."""
+    assert finding.position is not None
+    return repository.registry.read_text("utf-8").splitlines()[finding.position.line - 1].strip()
+
+
+@pytest.fixture
+def three(repository: Repository) -> Repository:
+    """Rows a, b and c, as they are at the baseline."""
+    for id in "abc":
+        repository.add(id)
+    keep(repository)
+    return repository
+
+
+# --- where a row that is gone is reported ---------------------------------------------------------
+
+
+def test_a_row_that_is_gone_is_reported_where_it_stood(three: Repository) -> None:
+    three.rows = [three.rows[0], three.rows[2]]
+    found = only(judged(three), "BAS801")
+    assert found.position is not None
+    assert found.position.line == 4  # the row `a`, which it stood behind
+    assert found.fixes == ()
+
+
+def test_a_first_row_that_is_gone_is_reported_at_the_list(three: Repository) -> None:
+    del three.rows[0]
+    assert place(only(judged(three), "BAS801"), three) == '"models": ['
+
+
+def test_a_first_row_of_a_registry_that_is_a_list_is_reported_at_its_beginning(
+    tmp_path: Path,
+) -> None:
+    for folder, rows in (("then", [{"id": "m"}, {"id": "n"}]), ("now", [{"id": "n"}])):
+        root = tmp_path / folder
+        root.mkdir()
+        (root / "r.json").write_text(json.dumps(rows))
+        (root / "provenance.toml").write_text('registry = "r.json"\n[fields]\nrows = "."\n')
+    report = check(load_config(tmp_path / "now"), baseline=str(tmp_path / "then"))
+    found = only(report, "BAS801")
+    assert found.position is not None
+    assert (found.position.line, found.position.column) == (1, 1)
+
+
+def test_a_row_without_a_file_is_missed_too(repository: Repository) -> None:
+    repository.add("m")
+    repository.rows.append({"id": "odd"})
+    keep(repository)
+    del repository.rows[1]
+    found = only(judged(repository), "BAS801")
+    assert found.message.endswith("/baseline has it")
+
+
+def test_the_summary_counts_only_rows_that_are_here(three: Repository) -> None:
+    from provenance.output import human
+    from provenance.output.text import Style
+
+    del three.rows[1:]
+    text = human.render(judged(three), Style())
+    assert text.splitlines()[-1] == "FAILED: 2 errors"
+
+
+# --- what is lost, and its fix --------------------------------------------------------------------
+
+
+def test_a_lost_field_comes_with_the_edit_that_puts_it_back(three: Repository) -> None:
+    before = three.registry.read_text("utf-8")
+    del three.rows[1]["license"]
+    del three.rows[1]["kind"]
+    report = judged(three)
+    assert codes(report) == ["BAS802", "LIC201"]
+    edits = [fix.edit for f in report.failing for fix in f.fixes]
+    registry = three.registry.read_text("utf-8")
+    source = SourceMap(registry)
+    assert json_edit.edit(source, edits, "model/registry.json") == before
+
+
+def test_what_is_said_of_bytes_is_not_put_back_without_a_look_at_them(three: Repository) -> None:
+    del three.rows[1]["opset"]
+    found = only(judged(three), "BAS802")
+    assert found.fixes == ()
+    assert "provenance restore b --baseline" in found.help
+
+
+def test_a_command_that_is_shown_is_safe_to_paste(repository: Repository) -> None:
+    repository.add("x; rm -rf ~", onnx="m.onnx", notes="x")
+    keep(repository)
+    del repository.rows[0]["notes"]
+    assert "provenance restore 'x; rm -rf ~' --baseline" in only(judged(repository), "BAS802").help
+
+
+def test_a_lost_license_that_was_empty_before_is_only_missing(repository: Repository) -> None:
+    repository.add("m", license="")
+    keep(repository)
+    del repository.rows[0]["license"]
+    report = judged(repository)
+    assert only(report, "LIC201").message == "no `license`"
+    assert only(report, "LIC201").fixes == ()
+
+
+def test_digests_of_external_data_may_go_with_the_external_data(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    keep(repository)
+    content = model(salt=5)
+    repository.write("ext.onnx", content)
+    repository.path("ext.onnx.data").unlink()
+    del row["external_data_sha256"]
+    row["sha256"] = sha256(content)
+    assert codes(judged(repository)) == []
+
+
+def test_digests_of_external_data_that_is_used_are_missed_once(repository: Repository) -> None:
+    del repository.add_external("ext")["external_data_sha256"]
+    keep(repository)
+    repository.rows[0]["external_data_sha256"] = {}
+    keep(repository)
+    del repository.rows[0]["external_data_sha256"]
+    assert codes(judged(repository)) == ["ART306"]
+
+
+def test_a_digest_of_an_int8_variant_that_is_here_is_missed_once(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    keep(repository)
+    del row["int8_sha256"]
+    assert codes(judged(repository)) == ["ART308"]
+
+
+def test_an_int8_variant_does_not_go_unnoticed(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    keep(repository)
+    del row["int8_sha256"], row["quant_mode"]
+    repository.path("q.int8.onnx").unlink()
+    assert codes(judged(repository)) == ["BAS802", "BAS802"]
+
+
+def test_the_smoke_flag_of_a_production_row_may_not_vanish(repository: Repository) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False))
+    keep(repository)
+    del repository.rows[0]["smoke"]
+    assert only(judged(repository), "BAS802").message.startswith("no `smoke`")
+
+
+# --- what vouches for a model ---------------------------------------------------------------------
+
+
+def replace(repository: Repository, row: dict[str, Any], salt: int = 70) -> None:
+    content = model(salt=salt)
+    repository.write(row["onnx"], content)
+    row["sha256"] = sha256(content)
+
+
+def test_an_int8_sidecar_is_looked_at_with_its_variant(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    repository.write("q.int8.json", {"id": "q"})
+    keep(repository)
+    content = model(salt=71)
+    repository.write("q.int8.onnx", content)
+    row["int8_sha256"] = sha256(content)
+    found = only(judged(repository), "BAS803")
+    assert found.path == "model/q.int8.json"
+    assert "int8_sha256 is" in found.message
+
+
+def test_a_sidecar_may_name_the_weights_beside_its_model(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    weights = data(24, salt=72)
+    repository.add_sidecar(row, external_data_sha256={"ext.onnx.data": sha256(weights)})
+    keep(repository)
+    repository.write("ext.onnx.data", weights)
+    row["external_data_sha256"] = {"ext.onnx.data": sha256(weights)}
+    assert codes(judged(repository)) == []
+
+
+def test_several_files_that_changed_are_counted(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    repository.write("ext.json", {"id": "ext"})
+    keep(repository)
+    weights, content = data(24, salt=73), model(salt=74, external=External("ext.onnx.data"))
+    repository.write("ext.onnx.data", weights)
+    repository.write("ext.onnx", content)
+    row.update(sha256=sha256(content), external_data_sha256={"ext.onnx.data": sha256(weights)})
+    assert "(and 1 more)" in only(judged(repository), "BAS803").message
+
+
+def test_a_sidecar_that_changed_with_its_model_is_believed(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"id": "m", "epochs": 1})
+    keep(repository)
+    replace(repository, row)
+    repository.write("m.json", {"id": "m", "epochs": 2})
+    assert codes(judged(repository)) == []
+
+
+def test_a_sidecar_that_cannot_be_read_is_reported_as_that(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.write("m.json", "{")
+    keep(repository)
+    replace(repository, row)
+    assert codes(judged(repository)) == ["SID405"]
+
+
+def test_a_bundle_that_was_signed_again_or_removed_is_no_former_one(full: Repository) -> None:
+    full.released()
+    keep(full)
+    replace(full, full.rows[0])
+    full.add_sidecar(full.rows[0])
+    report = judged(full)
+    assert codes(report) == ["BAS803"]
+    assert report.failing[0].about == "bundles/plain.onnx.sigstore.json"
+    (full.root / "bundles" / "plain.onnx.sigstore.json").unlink()
+    assert codes(judged(full)) == []
+    full.released()
+    assert codes(judged(full)) == []
+
+
+def test_verify_compares_with_nothing(full: Repository) -> None:
+    full.released()
+    config = full.root / "provenance.toml"
+    config.write_text('baseline = "nowhere"\n' + config.read_text("utf-8"), "utf-8")
+    assert verify(load_config(full.root)).baseline is None
+
+
+# --- promotions -----------------------------------------------------------------------------------
+
+
+def test_a_seed_is_promoted_by_the_verdict_on_its_ensemble(repository: Repository) -> None:
+    rows = repository.add_ensemble("ens", 2)
+    keep(repository)
+    for row in rows:
+        row["smoke"] = False
+    assert codes(judged(repository)) == []
+    verdict = repository.path("ens_seed_flip_PROMOTE.json")
+    verdict.write_text(verdict.read_text().replace('"verdict": "PROMOTE"', '"verdict": "HOLD"'))
+    assert "BAS804" not in codes(judged(repository))  # ENS513 says so, of the ensemble
+    assert codes(judged(repository, "ens_seed0")) == ["BAS804"]  # where ensembles are not judged
+
+
+def test_a_width_that_was_deferred_for_placeholders_stops_their_promotion(
+    repository: Repository,
+) -> None:
+    rows = repository.add_ensemble("ens", 2)
+    manifest = json.loads(repository.path("ens.json").read_text())
+    repository.write("ens.json", manifest | {"codec_vocab": ["x264", "x265"]})
+    repository.defer("ENS507", ["ens"])
+    keep(repository)
+    assert codes(judged(repository)) == []
+    for row in rows:
+        row["smoke"] = False
+    report = judged(repository)
+    assert codes(report) == ["BAS804", "BAS804"]
+    assert "`codec_vocab` has 2 entries" in report.failing[0].message
+
+
+def test_a_new_production_row_is_no_promotion(repository: Repository) -> None:
+    repository.add("m")
+    keep(repository)
+    repository.add_sidecar(repository.add("new", smoke=False))
+    assert codes(judged(repository)) == []
+
+
+# --- deferrals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["BAS801", "BAS802", "BAS806", "BAS807", "BAS809"])
+def test_without_a_baseline_no_deferral_of_these_rules_rings(three: Repository, rule: str) -> None:
+    three.defer(rule, ["a"])
+    assert codes(judged(three, baseline="none")) == []
+    assert codes(judged(three)) == ["DEF901"]
+
+
+def test_a_deferral_rings_when_the_baseline_has_moved_on(three: Repository) -> None:
+    del three.rows[2]
+    three.path("c.onnx").unlink()
+    three.defer("BAS801", ["c"])
+    assert codes(judged(three)) == []
+    keep(three)
+    assert codes(judged(three)) == ["DEF901"]
+
+
+def test_a_deferral_of_a_lost_field_names_a_row_that_exists(three: Repository) -> None:
+    three.defer("BAS802", ["none"])
+    assert codes(judged(three, baseline="none")) == ["DEF902"]
+
+
+# --- licenses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "changed"),
+    [
+        ("MIT", "mit", False),
+        ("Our-License", "LicenseRef-Our-License", False),
+        ("MIT AND (Apache-2.0 OR ISC)", "(ISC OR Apache-2.0) AND MIT", False),
+        ("MIT", "Apache-2.0", True),
+        ("MIT OR Apache-2.0", "MIT", True),
+        ("MIT OR Apache-2.0", "MIT AND Apache-2.0", True),
+        ("BSD-3-Clause-Plus-Patent", "BSD-2-Clause-Patent", True),
+        ("((", "))", True),
+        ("A" * 2000, "B" * 2000, True),
+    ],
+)
+def test_a_license_has_changed_where_it_means_another(
+    repository: Repository, then: str, now: str, changed: bool
+) -> None:
+    row = repository.add("m", license=then)
+    keep(repository)
+    row["license"] = now
+    assert ("BAS806" in codes(judged(repository))) is changed
+
+
+# --- records --------------------------------------------------------------------------------------
+
+
+def stale_ensemble(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2, sha256="0" * 64)
+    repository.defer("SID402", ["ens*"])
+    keep(repository)
+
+
+def test_a_manifest_under_another_name_is_not_gone(repository: Repository) -> None:
+    stale_ensemble(repository)
+    repository.path("ens.json").rename(repository.path("ens_v1.json"))
+    assert codes(judged(repository)) == []
+
+
+def test_of_an_ensemble_that_is_gone_no_record_is_missed(repository: Repository) -> None:
+    stale_ensemble(repository)
+    repository.rows.clear()
+    repository.add("m")
+    for path in repository.models.glob("ens*"):
+        path.unlink()
+    assert set(codes(judged(repository))) == {"BAS801", "DEF902"}
+
+
+def test_a_manifest_without_an_id_is_missed_by_its_path(repository: Repository) -> None:
+    stale_ensemble(repository)
+    manifest = json.loads(repository.path("ens.json").read_text())
+    del manifest["id"]
+    repository.write("ens.json", manifest)
+    keep(repository)
+    repository.path("ens.json").unlink()
+    assert only(judged(repository), "BAS809").subject == "model/ens.json"
+
+
+def test_a_lost_document_that_is_no_record_is_not_missed(three: Repository) -> None:
+    copy = three.root.parent / "baseline" / "model"
+    (copy / "notes.json").write_text('{"a": 1}')
+    (copy / "broken.json").write_text("{")
+    (copy / "list.json").write_text("[]")
+    (copy / "readme.md").write_text("")
+    (copy / "folder.json").mkdir()
+    (copy / os.fsdecode(b"\xff.json")).write_text('{"members": []}')
+    assert codes(judged(three)) == []
+
+
+# --- baselines ------------------------------------------------------------------------------------
+
+
+def test_a_commit_is_compared_with_the_work_tree(three: Repository) -> None:
+    git = GitRepository.init(three.root)
+    oid = git.commit()
+    del three.rows[2]
+    three.path("c.onnx").unlink()
+    report = judged(three, baseline="git:main")
+    assert report.baseline == f"git:main ({oid[:12]})"
+    assert codes(report) == ["BAS801"]
+    assert only(report, "BAS801").help.startswith(
+        "Put it back: provenance restore c --baseline git:main."
+    )
+
+
+def test_the_files_beside_a_registry_in_a_commit_are_compared(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"id": "m"})
+    rows = repository.add_ensemble("ens", 2)
+    repository.released()
+    git = GitRepository.init(repository.root)
+    git.commit()
+    replace(repository, row)
+    repository.path("ens_seed1.json").unlink()
+    repository.path("ens_seed_flip_PROMOTE.json").unlink()
+    report = judged(repository, baseline="git:HEAD")
+    assert rows[1]["smoke"]
+    assert [(f.code, f.subject) for f in report.failing] == [
+        ("BAS803", "m"), ("BAS803", "m"), ("BAS808", "ens_seed1"), ("BAS809", "ens"),
+    ]  # fmt: skip
+
+
+def test_the_configurations_root_may_lie_below_the_top(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "below" / "root")
+    repository.add("m", notes="x")
+    repository.save()
+    GitRepository.init(tmp_path).commit()
+    del repository.rows[0]["notes"]
+    assert codes(judged(repository, baseline="git:main")) == ["BAS802"]
+
+
+def test_a_commit_that_is_not_here_is_no_clean_run(three: Repository) -> None:
+    GitRepository.init(three.root).commit()
+    with pytest.raises(UnavailableError, match="git:v9: there is no such commit"):
+        judged(three, baseline="git:v9")
+
+
+def test_a_link_to_the_registry_in_a_commit_is_no_registry(three: Repository) -> None:
+    git = GitRepository.init(three.root)
+    three.registry.rename(three.path("real.json"))
+    three.registry.symlink_to("real.json")
+    git.commit()
+    three.registry.unlink()
+    with pytest.raises(InputError, match=r"baseline git:main: .* is a link, not a regular file"):
+        judged(three, baseline="git:main")
+
+
+def test_a_registry_that_is_too_large_at_the_baseline_is_refused(
+    three: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = three.root.parent / "baseline" / "model" / "registry.json"
+    path.write_text(path.read_text() + " " * 1000)
+    monkeypatch.setattr(limits, "REGISTRY", len(three.registry.read_text()) + 10)
+    with pytest.raises(InputError, match="is larger than"):
+        judged(three)
+
+
+def test_a_configured_path_is_relative_to_the_root_and_a_given_one_to_where_one_stands(
+    three: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del three.rows[2]
+    three.save()
+    config = three.root / "provenance.toml"
+    config.write_text('baseline = "../baseline"\n' + config.read_text("utf-8"), "utf-8")
+    monkeypatch.chdir(three.models)
+    assert "BAS801" in codes(check(load_config(three.root)))
+    assert "BAS801" in codes(check(load_config(three.root), baseline="../../baseline"))
+    with pytest.raises(InputError, match="no such folder or file"):
+        check(load_config(three.root), baseline="../baseline")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("main", "git:main"), ("origin/main", "git:origin/main"), ("v3.0.0", "git:origin/main")],
+)
+def test_a_path_that_is_none_is_perhaps_a_commit(text: str, hint: str, three: Repository) -> None:
+    with pytest.raises(InputError) as caught:
+        judged(three, baseline=text)
+    assert hint in str(caught.value.help)
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(
+    three: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.listdir
+
+    def listdir(path: Any) -> list[str]:
+        if "baseline" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(InputError, match="cannot list 'model' of the baseline: Permission denied"):
+        judged(three)
+
+
+def test_a_folder_with_too_many_files_is_refused(
+    three: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = three.root.parent / "baseline" / "model"
+    for n in range(6):
+        (copy / f"{n}.txt").touch()
+    monkeypatch.setattr(limits, "FOLDER_ENTRIES", 8)
+    with pytest.raises(InputError, match="more than 8 files in 'model' of the baseline"):
+        judged(three)
+
+
+def test_a_registry_file_knows_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "registry.json"
+    path.write_text('{"models": []}')
+    name = baselines.BaselineName("registry.json", tmp_path)
+    with baselines.open_baseline(name, tmp_path, "model/r.json", FieldNames()) as opened:
+        assert opened.source.names_in("model") == ()
+        with pytest.raises(InputError, match="is not known"):
+            opened.source.read("model/m.json", 100)
+        assert opened.source.read("model/r.json", 100) == b'{"models": []}'
+
+
+def test_a_folder_that_is_not_there_at_the_baseline_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("[]")
+    name = baselines.BaselineName(str(tmp_path), tmp_path)
+    with baselines.open_baseline(name, tmp_path, "r.json", FieldNames(".")) as opened:
+        assert opened.source.names_in("none") == ()
+        assert opened.source.names_in("r.json") == ()
+
+
+# --- truth ----------------------------------------------------------------------------------------
+
+
+def test_a_field_that_says_nothing_of_bytes_is_always_true() -> None:
+    row = Row(0, {"id": "m", "notes": "x", "opset": 17}, {})
+    assert refutation(RowEvidence(row), "notes", row) is None
+    assert refutation(RowEvidence(row), "opset", row) == "the model is not here"
+
+
+def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> None:
+    from provenance.gate.evidence import ModelEvidence
+    from provenance.gate.truth import other_bytes
+
+    row = RowEvidence(Row(0, {}, {}), onnx=ModelEvidence("m.onnx", "m.onnx", Digest("a" * 64, 1)))
+    assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"
+    assert other_bytes(row, {"sha256": "a" * 64}) is None
+    assert other_bytes(RowEvidence(row.row), {"sha256": 7}) == "the model is not here"

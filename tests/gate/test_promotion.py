@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands between a row and production (ADR-1105), condition by condition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from provenance.gate.promotion import Obstacle, obstacles
+from provenance.journeys.examine import examine
+from tests.support.models import model
+from tests.support.repository import Repository, seed_gate
+
+Change = Callable[[Repository], object]
+
+GATE = {"verdict": "PROMOTE", "mean_plcc": 0.99, "mean_plcc_threshold": 0.95}
+
+
+@pytest.fixture
+def lone(repository: Repository) -> Repository:
+    """One smoke model whose sidecar records the gate that it passed."""
+    repository.add_sidecar(repository.add("m"), gate=GATE)
+    return repository
+
+
+@pytest.fixture
+def seeds(repository: Repository) -> Repository:
+    """An ensemble of two smoke seeds with its verdict."""
+    repository.add_ensemble("ens", 2)
+    return repository
+
+
+def found(repository: Repository, row: str) -> list[Obstacle]:
+    repository.save()
+    report = repository.check()
+    evidence = examine(repository.config)
+    of = next(r for r in evidence.rows if r.row.label == row)
+    return list(obstacles(evidence, report.findings, of))
+
+
+def edit(name: str, *at: str, to: object = None) -> Change:
+    """Set a value of a JSON file, or remove it."""
+
+    def change(repository: Repository) -> None:
+        path = repository.path(name)
+        value = json.loads(path.read_text("utf-8"))
+        here = value
+        for step in at[:-1]:
+            here = here[step]
+        if to is None:
+            del here[at[-1]]
+        else:
+            here[at[-1]] = to
+        path.write_text(json.dumps(value), "utf-8")
+
+    return change
+
+
+def row_without(field: str) -> Change:
+    return lambda repository: repository.rows[0].pop(field)
+
+
+def test_nothing_stands_in_the_way_of_a_model_with_all_its_evidence(lone: Repository) -> None:
+    assert found(lone, "m") == []
+
+
+def test_nothing_stands_in_the_way_of_a_seed_with_all_its_evidence(seeds: Repository) -> None:
+    assert found(seeds, "ens_seed0") == []
+    assert found(seeds, "ens_seed1") == []
+
+
+def test_the_verdict_of_an_ensemble_may_stand_in_its_manifest(seeds: Repository) -> None:
+    verdict = seeds.path("ens_seed_flip_PROMOTE.json")
+    manifest = seeds.path("ens.json")
+    both = json.loads(verdict.read_text()) | json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(both))
+    verdict.unlink()
+    assert found(seeds, "ens_seed0") == []
+
+
+LONE: dict[str, tuple[Change, str]] = {
+    "no sidecar": (lambda r: r.path("m.json").unlink(), "no sidecar: model/m.json"),
+    "sidecar that is not JSON": (lambda r: r.write("m.json", "{"), "cannot be read"),
+    "sidecar without digest": (edit("m.json", "sha256"), "does not say which bytes"),
+    "sidecar of other bytes": (edit("m.json", "sha256", to="0" * 64), "000000000000…, not"),
+    "no gate": (edit("m.json", "gate"), "records no `gate`"),
+    "gate without verdict": (edit("m.json", "gate", "verdict"), "says None, not PROMOTE"),
+    "gate on hold": (edit("m.json", "gate", "verdict", to="HOLD"), "'HOLD', not PROMOTE"),
+    "gate without numbers": (edit("m.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
+    "gate without threshold": (edit("m.json", "gate", "mean_plcc_threshold"), "no number"),
+    "number below": (edit("m.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
+    "width": (edit("m.json", "feature_order", to=["f0", "f1"]), "width of 2"),
+    "seed of an ensemble without manifest": (
+        edit("m.json", "ensemble_id", to="ens"),
+        "no ensemble manifest lists it",
+    ),
+    "no license": (row_without("license"), "no `license`"),
+    "no license URL": (row_without("license_url"), "no `license_url`"),
+    "no bundle": (row_without("sigstore_bundle"), "no `sigstore_bundle`"),
+    "other bytes": (lambda r: r.write("m.onnx", model(salt=77)), "`sha256` is not the digest"),
+    "no model": (lambda r: r.path("m.onnx").unlink(), "no model that can be read"),
+    "not a model": (lambda r: r.write("m.onnx", "<html>"), "no model that can be read"),
+    "no name of a model": (row_without("onnx"), "no `onnx`"),
+}
+
+
+@pytest.mark.parametrize("name", LONE)
+def test_each_condition_stands_in_the_way_of_a_model(lone: Repository, name: str) -> None:
+    change, message = LONE[name]
+    change(lone)
+    assert any(message in o.message for o in found(lone, "m"))
+
+
+def test_a_gate_may_say_that_it_was_passed_instead_of_promote(lone: Repository) -> None:
+    edit("m.json", "gate", to=seed_gate(0.99) | {"verdict": None})(lone)
+    assert ["says None, not PROMOTE" in o.message for o in found(lone, "m")] == [True]
+    edit("m.json", "gate", to={k: v for k, v in seed_gate(0.99).items() if k != "verdict"})(lone)
+    assert found(lone, "m") == []
+
+
+VERDICT = "ens_seed_flip_PROMOTE.json"
+SEEDS: dict[str, tuple[Change, str]] = {
+    "no verdict": (lambda r: r.path(VERDICT).unlink(), "no gate verdict"),
+    "verdict on hold": (edit(VERDICT, "verdict", to="HOLD"), "'HOLD', not PROMOTE"),
+    "verdict by hand": (
+        edit(VERDICT, "gate", "per_seed_plccs", "1", to=0.5),
+        "its numbers give HOLD",
+    ),
+    "vocabulary of another width": (
+        edit("ens.json", "codec_vocab", to=["x264", "x265"]),
+        "`codec_vocab` has 2 entries",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_each_condition_stands_in_the_way_of_a_seed(seeds: Repository, name: str) -> None:
+    change, message = SEEDS[name]
+    change(seeds)
+    assert any(message in o.message for o in found(seeds, "ens_seed0"))
+
+
+def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repository) -> None:
+    edit("ens.json", "codec_vocab", to=["x264", "x265"])(seeds)
+    seeds.defer("ENS507", ["ens"])
+    obstacle = found(seeds, "ens_seed1")[0]
+    assert obstacle.finding is not None
+    assert obstacle.finding.deferred is not None
+    assert not obstacle.stated([obstacle.finding])
+
+
+def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) -> None:
+    lone.rows[0]["smoke"] = False
+    lone.path("m.json").unlink()
+    lone.rows[0].pop("license")
+    obstacles_of_m: list[Any] = found(lone, "m")
+    findings = lone.check().findings
+    assert [o.codes for o in obstacles_of_m] == [("SID401",), ("LIC201",)]
+    assert all(o.stated(findings) for o in obstacles_of_m)
+    assert not any(o.stated([]) for o in obstacles_of_m)
+
+
+def test_fields_are_called_by_their_names_in_the_registry(lone: Repository) -> None:
+    lone.rows[0]["sigstore"] = lone.rows[0].pop("sigstore_bundle")
+    lone.rows[0].pop("license")
+    lone.save()
+    config = lone.root / "provenance.toml"
+    names = '[fields]\nsigstore_bundle = "sigstore"\nlicense = "spdx"\n'
+    config.write_text(config.read_text("utf-8") + names, "utf-8")
+    evidence = examine(lone.config)
+    assert [o.message for o in obstacles(evidence, (), evidence.rows[0])] == ["no `spdx`"]

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims of a sidecar, one at a time: what the graph or the row refutes, and what it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from onnx import TensorProto, helper
+
+from provenance.artifacts.onnx_model import plain_dtype
+from tests.support.models import model, proto
+from tests.support.repository import Repository, codes, sha256
+
+SIX = [1.0] * 6
+
+
+def found(repository: Repository, content: bytes | None = None, /, **claims: Any) -> list[str]:
+    """The codes for a model with inputs `features` [batch, 6] and `codec` [batch, 4]."""
+    two = model(inputs=[("features", 6), ("codec", 4)])
+    row = repository.add("m", two if content is None else content)
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    return codes(repository.save().check())
+
+
+def image(*shape: int | str) -> bytes:
+    """A model of one input `image` of any shape, in float16, with weights in float."""
+    message = proto()
+    message.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("image", TensorProto.FLOAT16, list(shape))
+    )
+    content: bytes = message.SerializeToString()
+    return content
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        # names
+        ({"input_name": "codec"}, []),
+        ({"input_name": "x"}, ["SID410"]),
+        ({"input_name": 7}, []),
+        ({"input_names": ["features", "codec"]}, []),
+        ({"input_names": ["features"]}, ["SID410"]),
+        ({"input_names": ["codec", "features"]}, ["SID410"]),
+        ({"input_names": ["features", "codec", "x"]}, ["SID410"]),
+        ({"input_names": ["features", "features"]}, ["SID410"]),
+        ({"input_names": []}, []),
+        ({"input_names": {"features": "f"}}, []),
+        ({"output_name": "score"}, []),
+        ({"output_name": "features"}, ["SID410"]),
+        ({"output_names": ["score"]}, []),
+        ({"output_names": ["score", "x"]}, ["SID410"]),
+        # shapes
+        ({"input_shape": [-1, 6]}, []),
+        ({"input_shape": [None, 4]}, []),  # of the other input
+        ({"input_shape": [1, 5]}, ["SID411"]),
+        ({"input_shape": [6]}, ["SID411"]),
+        ({"input_shape": []}, ["SID411"]),
+        ({"input_shape": ["batch", "width"]}, []),
+        ({"input_shape": [1, True]}, []),
+        ({"input_shape": "1x6"}, []),
+        ({"input_shape": {"h": 1.5}}, []),
+        ({"input_name": "codec", "input_shape": [1, 6]}, ["SID411"]),
+        ({"input_name": "codec", "input_shape": [1, 4]}, []),
+        ({"input_shapes": [[1, 6], [1, 4]]}, []),
+        ({"input_shapes": [[1, 4], [1, 6]]}, ["SID411", "SID411"]),
+        ({"input_shapes": [[1, 6]]}, ["SID411"]),
+        ({"input_shapes": {"codec": [1, 4], "x": [9]}}, []),
+        ({"input_shapes": {"codec": [1, 6]}}, ["SID411"]),
+        ({"input_shapes": [1, 4]}, []),
+        ({"output_shape": [-1, 1]}, []),
+        ({"output_shape": [-1]}, ["SID411"]),
+        ({"output_shapes": [[8, 2]]}, ["SID411"]),
+        # types
+        ({"input_dtype": "float32"}, []),
+        ({"input_dtype": "float16"}, ["SID412"]),
+        ({"input_dtype": "mystery"}, []),
+        ({"input_dtypes": ["float", "FLOAT"]}, []),
+        ({"input_dtypes": ["float", "int8"]}, ["SID412"]),
+        ({"input_dtypes": "double"}, ["SID412"]),
+        ({"output_dtypes": {"score": "int64"}}, ["SID412"]),
+        ({"dtype": "fp32"}, []),
+        ({"dtype": "float16"}, ["SID412"]),
+        ({"dtype": ["float16"]}, []),
+        # opset
+        ({"opset": 17}, []),
+        ({"opset": 18}, ["SID413"]),
+        ({"opset": True}, []),
+        ({"onnx_opset": 16, "opset": 16}, ["SID413", "SID413"]),
+        # widths
+        ({"in_features": 6}, []),
+        ({"in_features": 10}, []),
+        ({"in_features": 7}, ["SID403"]),
+        ({"training_recipe": {"in_features": 4}}, ["SID403"]),
+        ({"num_codecs": 4}, []),
+        ({"num_codecs": 5}, ["SID403"]),
+        ({"training_recipe": {"num_codecs": 5}}, ["SID403"]),
+        ({"features": 6}, []),
+        ({"features": True}, []),
+        ({"codec_vocab": ["a", "b", "c"]}, ["SID403"]),
+        # statistics
+        ({"feature_mean": SIX, "feature_std": SIX}, []),
+        ({"feature_mean": SIX}, ["SID414"]),
+        ({"feature_std": SIX}, []),
+        ({"feature_std": [1, 1, 1, 1, 1, 0]}, ["SID414"]),
+        ({"feature_std": [1, 1, 1, 1, 1, -1]}, ["SID414"]),
+        ({"feature_std": [1e-300] * 6}, []),
+        ({"feature_mean": [0, 0, 0, 0, 0, -1], "feature_std": SIX}, []),
+        ({"feature_mean": [True] * 6, "feature_std": SIX}, ["SID414"]),
+        ({"feature_mean": ["1"] * 6, "feature_std": SIX}, ["SID414"]),
+        ({"feature_mean": [1.0] * 5, "feature_std": SIX}, ["SID414"]),
+        ({"feature_mean": [1.0] * 5, "feature_std": [1.0] * 5}, ["SID414", "SID414"]),
+        ({"feature_mean": {"a": 1}, "feature_std": {"a": 0}}, []),
+        ({"input_mean": 0.5, "input_std": 0.5}, []),
+        ({"input_mean": 0.5, "input_std": 0}, ["SID414"]),
+        ({"input_mean": 0.5}, ["SID414"]),
+        ({"input_mean": None, "input_std": None}, []),
+        ({"input_mean": [[0.5]], "input_std": [[0.5]]}, []),
+        ({"feature_order": list("abcdef"), "input_mean": SIX, "input_std": SIX}, []),
+        ({"features": list("abcdef"), "input_mean": SIX, "input_std": SIX[1:]}, ["SID414"]),
+        ({"feature_order": list("abcdefg"), "input_mean": SIX, "input_std": SIX}, ["SID403"]),
+        ({"feature_order": list("ab"), "input_mean": [0, 0], "input_std": [1, 1]}, ["SID403"]),
+        ({"feature_order": list("ab"), "input_mean": [0], "input_std": SIX}, ["SID403", "SID414"]),
+        # names that stand twice
+        ({"feature_order": list("abcdefa")}, ["SID403"]),
+        ({"feature_order": list("abcdea")}, ["SID416"]),
+        ({"encoder_vocab": ["a", "b", "a", 7]}, ["SID416"]),
+        # of no model
+        ({"int8_sha256": ""}, []),
+        ({"int8_sha256": "0" * 64}, ["SID409"]),
+        ({"int8_sha256": 7}, ["SID409"]),
+        ({"external_data_sha256": {"x": "0" * 64}}, ["SID409"]),
+        ({"external_data_sha256": []}, []),
+    ],
+)
+def test_a_claim_is_refuted_or_not(
+    repository: Repository, claims: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(repository, **claims) == expected
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"feature_order": ["r", "g", "b"]}, []),
+        ({"feature_order": list("abcd")}, ["SID403"]),
+        ({"input_mean": [0.4, 0.5, 0.6]}, []),  # centred only, as some image models are
+        ({"input_mean": [0.4, 0.5, 0.6], "input_std": [1, 1, 1]}, []),
+        ({"input_mean": [0.4] * 5, "input_std": [1] * 5}, ["SID414", "SID414"]),
+        ({"input_shape": [1, 3, 224, 224]}, []),
+        ({"input_shape": [1, 1, 224, 224]}, ["SID411"]),
+        ({"dtype": "float16"}, []),
+        ({"dtype": "float32"}, []),  # of the weights
+        ({"dtype": "int8"}, ["SID412"]),
+        ({"in_features": 224}, []),
+    ],
+)
+def test_of_an_image_any_dimension_holds_the_features(
+    repository: Repository, claims: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(repository, image("batch", 3, 224, 224), **claims) == expected
+
+
+def test_an_input_of_any_size_refutes_no_width(repository: Repository) -> None:
+    claims = {"feature_order": list("abcd"), "in_features": 9, "input_mean": [1] * 4}
+    assert found(repository, image("batch", "any"), **claims, input_std=[1] * 4) == []
+
+
+def test_as_many_means_as_deviations_where_nothing_else_says_how_many(
+    repository: Repository,
+) -> None:
+    content = image("batch", "any")
+    assert found(repository, content, input_mean=[1] * 3, input_std=[1] * 2) == ["SID414"]
+
+
+def test_a_graph_without_shapes_refutes_none(repository: Repository) -> None:
+    message = proto()
+    for tensor in (*message.graph.input, *message.graph.output):
+        tensor.type.tensor_type.ClearField("shape")
+    content = message.SerializeToString()
+    assert found(repository, content, input_shape=[1, 2, 3], feature_order=["a"]) == []
+
+
+def test_a_model_that_cannot_be_read_refutes_what_the_row_knows_only(
+    repository: Repository,
+) -> None:
+    claims = {"opset": 9, "input_names": ["x"], "dtype": "int8", "kind": "nr"}
+    row = repository.add("m")
+    repository.write("m.json", claims)
+    repository.path("m.onnx").unlink()
+    assert codes(repository.save().check()) == ["ART301", "SID408"]
+    assert row["kind"] == "fr"
+
+
+@pytest.mark.parametrize(
+    ("row", "claims", "expected"),
+    [
+        ({}, {"id": "m", "kind": "fr", "onnx": "m.onnx", "smoke": True}, []),
+        ({}, {"id": "m_int8"}, ["SID408"]),
+        ({}, {"id": 7}, ["SID408"]),
+        ({"kind": 7}, {"kind": "fr"}, ["REG101"]),
+        ({}, {"onnx": 7}, ["SID408"]),
+        ({}, {"onnx": "model/tiny/m.onnx"}, []),
+        ({}, {"onnx": "m.int8.onnx"}, ["SID408"]),
+        ({}, {"license": "mit"}, []),
+        ({}, {"license": 7}, ["SID408"]),
+        ({}, {"license": "MIT OR ISC"}, ["SID408"]),
+        ({"license": "LicenseRef-a"}, {"license": "LicenseRef-a"}, []),
+        ({"license": "LicenseRef-a"}, {"license": "LicenseRef-b"}, ["SID408"]),
+        ({}, {"license_url": ["https://example.org/LICENSE"]}, ["SID408"]),
+        (
+            {"license_url": "https://github.com/o/r/blob/v1/LICENSE"},
+            {"license_url": "https://raw.githubusercontent.com/o/r/main/LICENSE"},
+            [],
+        ),
+        (
+            {"license_url": "https://github.com/o/r/blob/v1/LICENSE"},
+            {"license_url": "https://github.com/o/s/blob/v1/LICENSE"},
+            ["SID408"],
+        ),
+        ({}, {"smoke": 1}, ["SID408"]),
+        ({"smoke": "yes"}, {"smoke": True}, ["REG101"]),
+        ({}, {"smoke": None}, []),
+        ({}, {"quant_mode": "fp32"}, []),
+        ({}, {"quant_mode": "dynamic"}, ["SID408"]),
+        ({}, {"quant_mode": "int4"}, []),
+        ({"quant_accuracy_budget_plcc": 1}, {"quant_accuracy_budget_plcc": 1.0}, []),
+        ({"quant_accuracy_budget_plcc": 1}, {"quant_accuracy_budget_plcc": True}, ["SID408"]),
+        ({}, {"quant_accuracy_budget_plcc": 0.5}, []),
+        ({}, {"sigstore_bundle": "other.sigstore.json"}, ["SID408"]),
+        ({"license": ""}, {"license": "MIT"}, ["LIC201"]),
+        ({}, {"training": {"smoke": True}}, []),
+    ],
+)
+def test_what_a_sidecar_repeats_of_its_row(
+    repository: Repository, row: dict[str, Any], claims: dict[str, Any], expected: list[str]
+) -> None:
+    made = repository.add("m", **row)
+    repository.write("m.json", {"sha256": made["sha256"], **claims})
+    assert codes(repository.save().check()) == expected
+
+
+def test_smoke_is_told_once(repository: Repository) -> None:
+    row = repository.add("m", smoke=False)
+    claims = {"sha256": row["sha256"], "smoke": True, "training": {"smoke": True}}
+    repository.write("m.json", claims)
+    (finding,) = repository.save().check().failing
+    assert (finding.code, finding.message) == (
+        "SID408",
+        "`smoke` is True; in the row `smoke` is False",
+    )
+
+
+def test_what_a_row_says_by_saying_nothing_is_said_to_be_so(repository: Repository) -> None:
+    row = repository.add("m")
+    del row["smoke"]
+    repository.write("m.json", {"sha256": row["sha256"], "smoke": True})
+    (finding,) = repository.save().check().failing
+    assert (
+        finding.message == "`smoke` is True; in the row `smoke` is False, as it says nothing else"
+    )
+
+
+def test_an_int8_variant_has_its_own_sidecar(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    own = {"id": "q.int8", "onnx": "q.int8.onnx", "sha256": row["int8_sha256"], "opset": 17}
+    repository.write("q.int8.json", own)
+    assert codes(repository.save().check()) == []
+    repository.write("q.int8.json", own | {"id": "r", "onnx": "q.onnx", "opset": 18})
+    report = repository.save().check()
+    assert codes(report) == ["SID408", "SID408", "SID413"]
+    assert {f.path for f in report.failing} == {"model/q.int8.json"}
+
+
+def test_a_missing_int8_file_is_told_once(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": "0" * 64})
+    repository.path("q.int8.onnx").unlink()
+    assert codes(repository.save().check()) == ["ART301"]
+
+
+def test_a_sidecar_that_agrees_with_a_wrong_row_is_told_once(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": row["int8_sha256"]})
+    repository.write("q.int8.onnx", model(salt=77))
+    assert codes(repository.save().check()) == ["ART302"]
+
+
+def test_weights_outside_the_model_may_be_claimed_by_their_name(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    covered = dict(row["external_data_sha256"])
+    claims = {"sha256": row["sha256"], "external_data_sha256": covered}
+    repository.write("ext.json", claims)
+    assert codes(repository.save().check()) == []
+    repository.write("ext.json", claims | {"external_data_sha256": {"ext.onnx.data": "nothing"}})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID409"
+    assert "is 'nothing'; the bytes of model/ext.onnx.data are" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("float32", "float"),
+        ("FLOAT", "float"),
+        ("tensor(float)", "float"),
+        ("torch.float32", "float"),
+        (" np.int64 ", "int64"),
+        ("TensorProto.BFLOAT16", "bfloat16"),
+        ("double", "double"),
+        ("uint8", "uint8"),
+        ("half", "float16"),
+        ("int", None),
+        ("", None),
+        ("tensor(map)", None),
+    ],
+)
+def test_an_element_type_is_spelled_in_many_ways(spelling: str, name: str | None) -> None:
+    assert plain_dtype(spelling) == name
+
+
+@pytest.mark.parametrize(
+    ("stray", "owner"),
+    [
+        ({"onnx": "m.onnx"}, "that of 'm'"),
+        ({"id": "m", "sha256": "0" * 64}, "that of 'm'"),
+        ({"onnx": "gone.onnx"}, "it speaks of 'gone.onnx'"),
+        ({"onnx_opset": 17, "input_names": ["x"]}, "the sidecar of no row"),
+    ],
+)
+def test_a_stray_sidecar_says_whose_it_is(
+    repository: Repository, stray: dict[str, Any], owner: str
+) -> None:
+    repository.add("m")
+    repository.write("beside.json", stray)
+    (finding,) = repository.save().check().failing
+    assert (finding.code, finding.row, finding.path) == ("SID415", None, "model/beside.json")
+    assert owner in finding.message
+    assert finding.position is not None
+    assert codes(repository.check("m")) == []
+
+
+def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:
+    repository.add("m")
+    repository.write("beside.json", {"onnx": "m.onnx"})
+    repository.defer("SID415", ["model/beside.json"])
+    report = repository.save().check()
+    assert codes(report) == []
+    assert [f.code for f in report.deferred] == ["SID415"]
+
+
+@pytest.mark.parametrize(
+    "value", [{"onnx_opset": 17}, {"input_name": "x"}, {"onnx": "m"}, {"id": 1}]
+)
+def test_other_documents_are_none_of_the_registrys_business(
+    repository: Repository, value: dict[str, Any]
+) -> None:
+    repository.add("m")
+    repository.write("beside.json", value)
+    assert codes(repository.save().check()) == []
+
+
+def test_the_digest_of_a_sidecar_counts_as_computed(repository: Repository) -> None:
+    content = model(salt=3)
+    row = repository.add("m", content, sha256="0" * 64)
+    repository.write("m.json", {"sha256": sha256(content), "kind": "nr"})
+    assert codes(repository.save().check()) == ["ART302", "SID408"]
+    assert row["kind"] == "fr"

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init` writes a configuration that is read again, and records today's findings where asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from provenance.journeys.adoption.recording import Recorded, record
+from provenance.journeys.adoption.workflows import FOLDER
+from tests.support.command import Result, run_cli
+from tests.support.models import model
+from tests.support.repository import Repository, sha256
+
+WORKFLOW = """
+on: {push: {tags: ["v*"]}, release: {types: [published]}}
+jobs:
+  sign:
+    permissions: {id-token: write}
+    steps: [{run: cosign sign-blob m.onnx}]
+"""
+
+
+@pytest.fixture
+def bare(repository: Repository) -> Repository:
+    """A repository without a configuration: stale sidecars, an odd license, a missing file."""
+    for i in range(4):
+        repository.add_sidecar(repository.add(f"seed{i}"), sha256="0" * 64)
+    repository.add("odd", license="My-Own")
+    repository.add("opset", opset=18)
+    repository.add("gone")
+    return save(repository)
+
+
+def save(repository: Repository) -> Repository:
+    repository.save()
+    for name in ("provenance.toml", "release.pub"):
+        (repository.root / name).unlink(missing_ok=True)
+    repository.path("gone.onnx").unlink(missing_ok=True)
+    return repository
+
+
+def written(repository: Repository, name: str = "provenance.toml") -> Any:
+    return tomllib.loads((repository.root / name).read_text())
+
+
+def init(repository: Repository, *args: str) -> Result:
+    return run_cli("init", *args, cwd=repository.root)
+
+
+def test_a_configuration_explains_each_key_and_puts_nothing_in_force(bare: Repository) -> None:
+    (bare.root / FOLDER).mkdir(parents=True)
+    (bare.root / FOLDER / "release.yml").write_text(WORKFLOW)
+    (bare.root / FOLDER / "broken.yml").write_text("[")
+    for arguments in (["init", "-b", "trunk"], ["remote", "add", "origin", "git@github.com:o/r"]):
+        subprocess.run(["git", *arguments], cwd=bare.root, check=True, capture_output=True)
+
+    result = init(bare)
+
+    assert result.code == 0
+    assert written(bare) == {"registry": "model/registry.json"}
+    text = (bare.root / "provenance.toml").read_text()
+    assert '# baseline = "git:origin/trunk"\n' in text
+    for ref in ("refs/tags/v*", "refs/tags/*"):
+        assert (
+            '# [[trust.github]]\n# repository = "o/r"\n'
+            f'# workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n# ref = "{ref}"\n'
+        ) in text
+    assert "does not\n# verify such signatures yet" in text
+    assert f"{FOLDER}/release.yml signs with cosign sign-blob: noted, in a comment" in result.out
+    assert f"note: {FOLDER}/broken.yml was not looked into: it is not YAML" in result.out
+
+
+def test_what_is_commented_can_be_put_in_force(bare: Repository) -> None:
+    assert init(bare).code == 0
+    path = bare.root / "provenance.toml"
+    lines = path.read_text().splitlines()
+    keys = ("# [[", "# rule", "# rows", "# reason", "# reference", "# expires", "# baseline")
+    uncommented = [line[2:] if line.startswith(keys) else line for line in lines]
+    path.write_text("\n".join(line for line in uncommented if "[[trust" not in line))
+    value = written(bare)
+    assert value["deferral"][0].keys() == {"rule", "rows", "reason", "reference", "expires"}
+    assert value["baseline"] == "git:origin/main"
+
+
+def test_a_repository_that_is_not_on_github_is_to_be_filled_in(bare: Repository) -> None:
+    (bare.root / FOLDER).mkdir(parents=True)
+    (bare.root / FOLDER / "w.yml").write_text(WORKFLOW.replace("on: {push", "on: {pull").replace(
+        ", release", ", x"
+    ))  # fmt: skip
+    assert init(bare).code == 0
+    text = (bare.root / "provenance.toml").read_text()
+    assert '# repository = "OWNER/NAME"\n' in text
+    assert '# ref = "refs/tags/*"  # a guess' in text
+
+
+def test_todays_findings_are_recorded_and_what_cannot_be_is_said(bare: Repository) -> None:
+    before = run_cli("check", "--config", "-", cwd=bare.root)
+    assert before.code == 2
+    result = init(bare, "--defer")
+
+    assert result.code == 0
+    assert [(d["rule"], d["rows"]) for d in written(bare)["deferral"]] == [
+        ("LIC204", ["odd"]),
+        ("SID402", ["seed*"]),
+    ]
+    assert "deferral SID402 sidecar-stale: 4 findings" in result.out
+    assert "Explain each deferral in provenance.toml: 4 TODOs to be written." in result.err
+    assert "2 findings, ART301 model-missing (1), ART310 opset-mismatch (1)." in result.err
+    assert "Of these, 1 finding can be corrected by: provenance check --fix" in result.err
+    report = run_cli("check", "--format", "json", cwd=bare.root).json
+    failing = [f["code"] for f in report["findings"] if not f["deferred"]]
+    assert sorted(failing) == ["ART301", "ART310", *["DEF906"] * 4]
+    text = (bare.root / "provenance.toml").read_text().splitlines()
+    todos = [f for f in report["findings"] if f["code"] == "DEF906"]
+    assert all("TODO" in text[f["line"] - 1] for f in todos)
+
+
+def test_a_release_is_refused_until_somebody_has_written_why(
+    bare: Repository, key: Any, tmp_path: Path
+) -> None:
+    bare.rows = bare.rows[:4]
+    for name in ("odd", "opset"):
+        bare.path(f"{name}.onnx").unlink()
+    save(bare)
+    assert init(bare, "--defer").code == 0
+    refused = run_cli("release", "--signer", key.signer, cwd=bare.root)
+    assert refused.code == 1
+    assert "DEF906" in refused.out
+    path = bare.root / "provenance.toml"
+    explained = path.read_text().replace("TODO: why is this shipped all the same?", "a test")
+    path.write_text(explained.replace('"TODO"', '"ADR-1105"'))
+    assert run_cli("release", "--signer", key.signer, cwd=bare.root).code == 0
+
+
+def test_the_json_says_what_was_recorded_and_what_is_left(bare: Repository) -> None:
+    value = init(bare, "--defer", "--format", "json").json
+    assert value["deferrals"] == [
+        {"rule": "LIC204", "rows": ["odd"], "findings": 1},
+        {"rule": "SID402", "rows": ["seed*"], "findings": 4},
+    ]
+    assert (value["todo"], value["left"]) == (4, {"ART301": 1, "ART310": 1})
+
+
+def test_without_being_asked_nothing_is_recorded_and_no_model_is_read(bare: Repository) -> None:
+    value = init(bare, "--format", "json").json
+    assert (value["deferrals"], value["left"]) == ([], None)
+    assert "deferral" not in written(bare)
+
+
+@pytest.mark.parametrize(("answer", "recorded"), [(True, 2), (False, 0)])
+def test_on_a_terminal_it_asks(
+    bare: Repository, monkeypatch: pytest.MonkeyPatch, answer: bool, recorded: int
+) -> None:
+    asked: list[str] = []
+
+    def confirm(text: str, **options: Any) -> bool:
+        assert options == {"default": False, "err": True}
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    result = run_cli("init", cwd=bare.root, terminal=True, env={"NO_COLOR": "1"})
+    assert result.code == 0
+    expected = "5 findings can be recorded as deferrals: LIC204 license-not-spdx (1), SID402"
+    assert asked[0].startswith(expected)
+    assert len(written(bare).get("deferral", [])) == recorded
+    assert "To be corrected: " in result.err
+
+
+@pytest.mark.parametrize("option", ["--defer", "--no-defer"])
+def test_with_the_option_it_does_not_ask(
+    bare: Repository, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.delattr(click, "confirm")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert run_cli("init", option, cwd=bare.root, terminal=True).code == 0
+
+
+def test_where_nothing_is_found_nothing_is_recorded(repository: Repository) -> None:
+    repository.add()
+    result = init(save(repository), "--defer")
+    assert result.code == 0
+    assert "deferral" not in written(repository)
+    assert result.err == "Next: provenance check\n"
+    assert run_cli("check", cwd=repository.root).code == 0
+
+
+def test_a_registry_of_another_shape_is_mapped(tmp_path: Path) -> None:
+    content = model()
+    (tmp_path / "m.onnx").write_bytes(content)
+    row = {
+        "name": "m",
+        "file": "m.onnx",
+        "digest": sha256(content),
+        "licence": "MIT",
+        "licence_url": "https://example.org/LICENSE",
+        "bundle": "m.onnx.sigstore.json",
+    }
+    (tmp_path / "catalogue.json").write_text(json.dumps([row], indent=1))
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 0
+    assert "its `sha256` is called `digest`" in result.out
+    text = (tmp_path / "provenance.toml").read_text()
+    assert 'rows = "."  # the file is the list of rows itself\n' in text
+    assert run_cli("check", cwd=tmp_path).code == 1  # a production row without a sidecar
+    assert json.loads(run_cli("check", "--format", "json", cwd=tmp_path).out)["rows"][0]["id"] == (
+        "m"
+    )
+
+
+def test_what_is_not_certain_is_left_to_the_author(tmp_path: Path) -> None:
+    rows = [
+        {"name": f"m{i}", "file": f"m{i}.onnx", "a": f"{i:064x}", "b": f"{i + 5:064x}"}
+        for i in range(2)
+    ]
+    (tmp_path / "r.json").write_text(json.dumps({"list": rows}))
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 0
+    assert "not certain which field is `sha256`: `a`, `b`" in result.out
+    assert "Complete the fields that are not certain" in result.err
+    text = (tmp_path / "provenance.toml").read_text()
+    assert '# sha256 = "a"\n# sha256 = "b"\n' in text
+    assert tomllib.loads(text)["fields"] == {"rows": "list", "onnx": "file", "id": "name"}
+    assert run_cli("init", "--format", "json", cwd=tmp_path).code == 2
+
+
+def test_a_registry_of_our_shape_goes_before_what_looks_like_one(bare: Repository) -> None:
+    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
+    (bare.root / "a.json").write_text(json.dumps(rows))
+    assert init(bare, "--format", "json").json["registry"] == "model/registry.json"
+
+
+def test_one_file_with_several_lists_is_for_the_author_to_decide(tmp_path: Path) -> None:
+    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
+    (tmp_path / "r.json").write_text(json.dumps({"now": rows, "then": rows}))
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 2
+    assert "several lists of rows: now, then" in result.err
+    assert "rows = 'now'" in result.err
+
+
+def test_a_named_file_need_not_have_digests(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('[{"name": "m", "file": "m.onnx"}]')
+    assert run_cli("init", cwd=tmp_path).code == 2
+    assert run_cli("init", "--registry", "r.json", cwd=tmp_path).code == 0
+
+
+def test_line_ends_of_another_system_stay(bare: Repository) -> None:
+    path = bare.root / "pyproject.toml"
+    path.write_bytes(b"[project]\r\nname = 'x'\r\n")
+    assert init(bare, "--defer").code == 0
+    content = path.read_bytes()
+    assert content.startswith(b"[project]\r\nname = 'x'\r\n\r\n[tool.provenance]\r\n")
+    assert content.count(b"\n") == content.count(b"\r\n")
+    report = run_cli("check", "--format", "json", cwd=bare.root).json
+    lines = content.decode().split("\r\n")
+    todos = [f for f in report["findings"] if f["code"] == "DEF906"]
+    assert len(todos) == 4
+    assert all("TODO" in lines[f["line"] - 1] for f in todos)
+
+
+def test_hostile_names_stay_inside_their_strings(bare: Repository) -> None:
+    rows = [{"na\nme": f"m{i}", 'fi"le': f"m{i}.onnx", "\x7f\u0085#": f"{i:064x}"} for i in (0, 1)]
+    (bare.root / "r.json").write_text(json.dumps(rows, ensure_ascii=False))
+    (bare.root / FOLDER).mkdir(parents=True)
+    (bare.root / FOLDER / "w\nregistry = 5 #.yml").write_text(WORKFLOW.replace('"v*"', '"v\\n*"'))
+    result = init(bare, "--registry", "r.json")
+    assert result.code == 0
+    assert result.out.count("\n") == len(result.out.splitlines())
+    assert written(bare)["fields"] == {
+        "rows": ".",
+        "onnx": 'fi"le',
+        "sha256": "\x7f\u0085#",
+        "id": "na\nme",
+    }
+
+
+def finding(code: str, row: str, **fields: Any) -> Any:
+    from provenance.gate.rules import BY_CODE
+
+    return BY_CODE[code].finding("message", "help", path="r.json", row=row, **fields)
+
+
+def rows(findings: Sequence[Any], labels: Sequence[str]) -> list[Recorded]:
+    return list(record(findings, labels))
+
+
+@pytest.mark.parametrize(
+    ("subjects", "others", "patterns"),
+    [
+        (["s0", "s1", "s2"], ["t0"], ["s*"]),
+        (["s0", "s1", "s2"], ["s3"], ["s0", "s1", "s2"]),
+        (["s0", "s1", "s2"], ["sidecar"], ["s0", "s1", "s2"]),
+        (["s0", "s1"], [], ["s0", "s1"]),
+        (["0", "1", "2"], [], ["0", "1", "2"]),
+        (["a[1]", "b*", "c?"], [], ["a[[]1]", "b[*]", "c[?]"]),
+        (["x[0]_1", "x[0]_2", "x[0]_3"], [], ["x[[]0]_*"]),
+    ],
+)
+def test_patterns_match_what_was_found_and_nothing_else(
+    subjects: list[str], others: list[str], patterns: list[str]
+) -> None:
+    found = [finding("SID402", s) for s in subjects]
+    (recorded,) = rows(found, [*subjects, *others])
+    assert recorded == Recorded("SID402", tuple(patterns), len(subjects))
+
+
+def test_what_can_be_fixed_or_not_be_deferred_is_not_recorded() -> None:
+    from provenance.artifacts.json_edit import Remove
+    from provenance.gate.finding import Fix
+
+    fix = Fix("r.json", Remove(("a",)))
+    found = [finding("ART302", "m"), finding("SID402", "m", fixes=(fix,)), finding("SID406", "m")]
+    assert rows(found, ["m"]) == []
+
+
+def test_a_long_list_of_rows_has_a_line_for_each(repository: Repository) -> None:
+    names = [f"model_of_{city}" for city in ("oslo", "bergen", "tromso", "bodo", "molde", "narvik")]
+    for name in names:
+        repository.add(name, license="My-Own")
+    assert init(save(repository), "--defer").code == 0
+    lines = (repository.root / "provenance.toml").read_text().splitlines()
+    at = lines.index("rows = [")
+    assert lines[at + 1 : at + 8] == [*(f'    "{name}",' for name in names), "]"]
+    assert written(repository)["deferral"][0]["rows"] == names
+
+
+def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
+    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
+    (tmp_path / os.fsdecode(b"r\xff.json")).write_text(json.dumps(rows))
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 2
+    assert "not UTF-8, so that no configuration can name it" in result.err
+    assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JUnit XML, read back by a library that CI tools read it with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from provenance.gate.finding import Report, RowResult, Verdict
+from provenance.output import junit
+from tests.output.test_sarif import finding
+from tests.support.models import model
+from tests.support.repository import Repository
+
+
+def parsed(report: Report) -> JUnitXml:
+    """The report as junitparser reads it; the numbers it states are those it holds."""
+    xml = JUnitXml.fromstring(junit.render(report).encode("utf-8"))
+    stated = {s.name: (s.tests, s.failures, s.errors, s.skipped) for s in xml}
+    total = (xml.tests, xml.failures, xml.errors, xml.skipped)
+    xml.update_statistics()  # type: ignore[no-untyped-call]
+    assert (xml.tests, xml.failures, xml.errors, xml.skipped) == total
+    assert {s.name: (s.tests, s.failures, s.errors, s.skipped) for s in xml} == stated
+    return xml
+
+
+def suites(report: Report) -> dict[str, TestSuite]:
+    return {suite.name: suite for suite in parsed(report)}
+
+
+def by_name(suite: TestSuite) -> dict[str, TestCase]:
+    return {test.name: test for test in suite}
+
+
+def result(test: TestCase) -> Any:
+    (found,) = test.result
+    return found
+
+
+def test_a_clean_row_is_one_test_that_passed(full: Repository) -> None:
+    found = suites(full.check())
+    assert list(found) == ["model/registry.json", *(row["id"] for row in full.rows)]
+    for suite in found.values():
+        (test,) = suite
+        assert (test.name, test.is_passed) == ("passed", True)
+
+
+def test_a_rule_that_found_something_is_a_test_that_failed(repository: Repository) -> None:
+    row = repository.add(opset=18)
+    row.pop("license")
+    found = by_name(suites(repository.save().check())["m"])
+    assert list(found) == ["ART310 opset-mismatch", "LIC201 license-missing"]
+    failure = result(found["ART310 opset-mismatch"])
+    assert isinstance(failure, Failure)
+    assert failure.type == "ART310"
+    assert failure.message == "`opset` is 18; m.onnx imports opset 17"
+    assert failure.text == (
+        "model/registry.json:8:16: `opset` is 18; m.onnx imports opset 17\n"
+        '  next: Write "opset": 17.'
+    )
+    assert found["ART310 opset-mismatch"].classname == "m"
+
+
+def test_findings_of_one_rule_about_one_row_are_one_test(repository: Repository) -> None:
+    repository.add(opset="17", notes=5)
+    (test,) = suites(repository.save().check())["m"]
+    assert result(test).message.endswith(" (and 1 more)")
+    assert result(test).text.count("next: ") == 2
+
+
+def test_what_is_deferred_is_skipped_with_the_reason(repository: Repository) -> None:
+    repository.add_sidecar(repository.add(), sha256="0" * 64)
+    repository.defer("SID402", ["m"], reason="until the retrain")
+    (test,) = suites(repository.save().check())["m"]
+    assert isinstance(result(test), Skipped)
+    assert result(test).message == "deferred: until the retrain (ADR-1105)"
+    assert "describes other bytes" in result(test).text
+
+
+def test_a_warning_fails_nothing_and_is_written_down(repository: Repository) -> None:
+    repository.add_sidecar(repository.add(smoke=False), sha256=None)
+    suite = suites(repository.save().check())["m"]
+    (test,) = suite
+    assert test.is_passed
+    assert "model/m.json:1:1: the sidecar names no `sha256`" in test.system_out
+
+
+def test_what_is_about_no_row_is_in_the_suite_of_the_registry(repository: Repository) -> None:
+    repository.add()
+    repository.write("left.onnx", model(salt=9))
+    repository.defer("SID402", ["m"])
+    suite = suites(repository.save().check())["model/registry.json"]
+    assert {(t.classname, t.name) for t in suite} == {
+        ("model/left.onnx", "ART311 stray-file"),
+        ("provenance.toml", "DEF901 deferral-stale"),
+    }
+
+
+def properties(report: Report) -> dict[str, str]:
+    """The properties of the registry's suite."""
+    found: Any = suites(report)["model/registry.json"]
+    return {p.name: p.value for p in found.properties()}
+
+
+def test_what_was_not_judged_is_a_property(full: Repository) -> None:
+    assert properties(full.check()).items() >= {("verdict", "verified")}
+    assert properties(full.check())["not judged"].startswith("signatures")
+    assert properties(full.released().verify()).keys() == {"verdict", "trust"}
+
+
+def test_nothing_to_verify_is_an_error_and_never_green(repository: Repository) -> None:
+    xml = parsed(repository.save().check())
+    assert xml.errors == 1
+    (suite,) = xml
+    assert any(isinstance(r, Error) for test in suite for r in test.result)
+
+
+def test_rows_of_one_id_share_a_suite(repository: Repository) -> None:
+    repository.add("m")
+    repository.add("m", onnx="n.onnx")
+    assert list(suites(repository.save().check())) == ["model/registry.json", "m"]
+
+
+hostile = st.text(min_size=1, max_size=20)
+
+
+@given(hostile, hostile, hostile)
+def test_no_text_whatever_breaks_the_xml(id: str, message: str, path: str) -> None:
+    row = RowResult(id, path, 1, True, "MIT", Verdict.FAILED, ())
+    found = replace(finding(), row=id, message=message, path=path, help=message)
+    xml = parsed(Report(path, (row,), (found, replace(found, row=None))))
+    assert xml.failures == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["]]>", "<![CDATA[", "&x;", "\x00\x08\x0b\x1f", "\ufffe\uffff", "\udcff"]
+)
+def test_what_xml_forbids_is_escaped(text: str) -> None:
+    report = Report(text, (), (finding(message=text, path=text),))
+    failures = [r for suite in parsed(report) for test in suite for r in test.result]
+    assert len(failures) == 1
+    assert all(c.isprintable() or c == "\n" for c in failures[0].text)

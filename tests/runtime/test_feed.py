@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What models are fed: always the same, of the declared shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from provenance.artifacts.onnx_model import TensorSpec
+from provenance.runtime.feed import Input, UnfeedableError, feed, open_dimensions
+from provenance.runtime.settings import RunSettings
+
+
+def spec(*shape: int | str | None, dtype: str = "float", name: str = "x") -> TensorSpec:
+    return TensorSpec(name, dtype, shape)
+
+
+def fed(given: TensorSpec, mean: tuple[float, ...] = (), **settings: Any) -> Input:
+    (made,) = feed([given], RunSettings(**settings), mean).inputs
+    return made
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape"),
+    [
+        ((), ()),
+        ((3,), (3,)),
+        ((0, 3), (0, 3)),
+        (("batch", 3, "H", "W"), (1, 3, 64, 64)),
+        ((None, None), (1, 64)),
+        ((-1, -1), (1, 64)),
+    ],
+)
+def test_an_open_dimension_is_1_where_it_is_the_first_and_64_elsewhere(
+    declared: tuple[int | str | None, ...], shape: tuple[int, ...]
+) -> None:
+    assert fed(spec(*declared)).shape == shape
+
+
+def test_a_symbol_has_one_size_wherever_it_stands() -> None:
+    made = feed([spec("n", "m"), spec("m", "n", name="y")], RunSettings())
+    assert [i.shape for i in made.inputs] == [(1, 64), (64, 1)]
+    assert made.sizes == {"n": 1, "m": 64}
+
+
+def test_the_configuration_says_sizes_by_symbol_and_by_place() -> None:
+    sizes = {"H": 224, "x.3": 128, "x.1": 9}
+    assert fed(spec("batch", 3, "H", None), dimensions=sizes).shape == (1, 3, 224, 128)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [("float", 0.5), ("float16", 0.5), ("bfloat16", 0.5), ("int64", 0), ("bool", 0), ("string", 0)],
+)
+def test_floats_are_one_half_and_everything_else_is_zero(dtype: str, fill: float) -> None:
+    assert fed(spec(2, dtype=dtype)).fill == fill
+
+
+def test_the_mean_of_the_features_is_fed_to_the_first_input_where_it_fits() -> None:
+    both = [spec("batch", 2), spec("batch", 2, name="codec")]
+    made = feed(both, RunSettings(), (7.0, 8.0))
+    assert [i.fill for i in made.inputs] == [(7.0, 8.0), 0.5]
+    assert fed(spec("batch", 3), (7.0, 8.0)).fill == 0.5
+    assert fed(spec("batch", 2, dtype="int64"), (7.0, 8.0)).fill == 0
+    assert fed(spec(), (7.0,)).fill == 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float", "int32"])
+def test_the_configuration_says_what_an_input_is_filled_with(dtype: str) -> None:
+    assert fed(spec("batch", 2, dtype=dtype), (7.0, 8.0), inputs={"x": 3, "y": 4}).fill == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (TensorSpec("x", "sequence_type", None), "its input 'x' is a sequence"),
+        (TensorSpec("x", "complex64", (1,)), "its input 'x' is a complex64"),
+        (TensorSpec("x", "float", None), "the graph declares no shape for its input 'x'"),
+    ],
+)
+def test_what_cannot_be_fed_is_said(given: TensorSpec, why: str) -> None:
+    with pytest.raises(UnfeedableError, match=f"^{why}$"):
+        fed(given)
+
+
+def test_open_dimensions_go_by_their_symbol_or_by_their_place() -> None:
+    assert list(open_dimensions(spec("batch", 3, None, -1))) == ["batch", "x.2", "x.3"]
+    assert list(open_dimensions(TensorSpec("x", "float", None))) == []
