@@ -75,7 +75,7 @@ class Template:
             yield '# path = "release.pub"'
 
     def _trusted_workflows(self) -> Iterator[str]:
-        """The workflows that sign, each once for every ref. Not in force before somebody says so."""
+        """The workflows that sign, each once for every ref. Not in force as written."""
         if not self.workflows.workflows:
             return
         yield ""
