@@ -15,13 +15,15 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from provenance.artifacts import limits, paths, repository, toml_text
+from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, string, tables
+from provenance.artifacts.toml_text import Tables
 from provenance.errors import InputError
 from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
 from provenance.signing import roots, trust_table
@@ -134,9 +136,12 @@ class Config:
 
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Where a `[[deferral]]` stands, or one of its keys where it has that."""
+        return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
+
+    @cached_property
+    def _deferral_tables(self) -> Tables:
         prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
-        table, count = f"{prefix}deferral", len(self.deferrals)
-        return toml_text.locate(self.text, table, deferral.index, count, key)
+        return Tables.of(self.text, f"{prefix}deferral")
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:

@@ -104,8 +104,8 @@ class Git:
 
     def how_to_fetch(self, ref: str) -> str:
         """The command that brings a missing commit into this clone."""
-        shallow = self._answer("rev-parse", "--is-shallow-repository") == "true"
-        remotes = self._answer("remote").split()
+        shallow = self.answer("rev-parse", "--is-shallow-repository") == "true"
+        remotes = self.answer("remote").split()
         if not remotes:
             return "This repository has no remote. What it has: git branch --all; git tag"
         name = re.split(r"[~^@]", ref)[0]
@@ -124,9 +124,9 @@ class Git:
         return _fetch(shallow, remote, f"{branch}:refs/remotes/{remote}/{branch}")
 
     def _has(self, name: str) -> bool:
-        return self._answer("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") != ""
+        return self.answer("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") != ""
 
-    def _answer(self, *arguments: str) -> str:
+    def answer(self, *arguments: str) -> str:
         """The output of a short command, empty where it fails."""
         done = self._run(*arguments)
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import marshal
 import zlib
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -40,3 +41,26 @@ def pack_value(value: Any) -> bytes:
 def unpack_value(packed: bytes) -> Any:
     """The value that `pack_value` packed. It may be shared: nobody changes it."""
     return marshal.loads(packed)  # noqa: S302
+
+
+class PackedObject(Mapping[str, Any]):
+    """A JSON object that is unpacked when it is looked into."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._packed = pack_value(value)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._value[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._value)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    @property
+    def _value(self) -> Mapping[str, Any]:
+        value: Mapping[str, Any] = unpack_value(self._packed)
+        return value

@@ -89,12 +89,19 @@ class WidthClaim:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Sidecar(Document):
-    """A sidecar. All widths are the size of an input's last dimension."""
+    """A sidecar. All widths are the size of an input's last dimension.
 
-    @property
-    def claimed_sha256(self) -> str | None:
-        """The digest of the `.onnx` that the sidecar says it describes."""
-        return self.text_at("sha256")
+    Attributes:
+        claimed_sha256: The digest of the `.onnx` that it says it describes. Nearly every rule asks
+            for it first, so that it is at hand without unpacking the rest.
+    """
+
+    claimed_sha256: str | None
+
+    def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
+        Document.__init__(self, path, digest, text, value)
+        claimed = value.get("sha256")
+        object.__setattr__(self, "claimed_sha256", claimed if isinstance(claimed, str) else None)
 
     @property
     def seed(self) -> int | None:

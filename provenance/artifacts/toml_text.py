@@ -10,37 +10,54 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from typing import Final
 
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.strict_json import START, Position
 
-_TABLE = re.compile(r"\s*\[")
-_START = Position(1, 1)
+_TABLE: Final = re.compile(r"\s*\[")
 
 
-def locate(text: str, table: str, index: int, count: int, key: str | None = None) -> Position:
-    """Where the table `[[table]]` number `index` of `count` stands, or `key` in it.
+@dataclass(frozen=True)
+class Tables:
+    """The array of tables `[[name]]` in a text: its lines, and which of them are headers."""
 
-    The table's header where the key is not found; the start of the file where that is not.
-    """
-    name = r"\s*\.\s*".join(map(re.escape, table.split(".")))
-    header = re.compile(rf"\s*\[\[\s*{name}\s*\]\]\s*(#.*)?")
-    lines = text.split("\n")
-    headers = [number for number, line in enumerate(lines) if header.fullmatch(line)]
-    if len(headers) != count:
-        return _START
-    here = headers[index]
-    if key is not None:
-        wanted = re.compile(rf"\s*([\"']?){re.escape(key)}\1\s*=")
-        found = []
-        for number in range(here + 1, len(lines)):
-            if _TABLE.match(lines[number]):
-                break
-            if wanted.match(lines[number]):
-                found.append(number)
-        if len(found) == 1:
-            line = lines[found[0]]
-            return Position(found[0] + 1, len(line) - len(line.lstrip()) + 1)
-    return Position(here + 1, 1)
+    _lines: tuple[str, ...]
+    _headers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str, name: str) -> Tables:
+        """The tables `[[name]]` of a text."""
+        dotted = r"\s*\.\s*".join(map(re.escape, name.split(".")))
+        header = re.compile(rf"\s*\[\[\s*{dotted}\s*\]\]\s*(#.*)?")
+        lines = tuple(text.split("\n"))  # and no others: what else looks like one stands in strings
+        return cls(lines, tuple(n for n, line in enumerate(lines) if header.fullmatch(line)))
+
+    def locate(self, index: int, count: int, key: str | None = None) -> Position:
+        """Where table number `index` of `count` stands, or `key` in it.
+
+        The table's header where the key is not found; the start of the file where that is not.
+        """
+        if len(self._headers) != count:
+            return START
+        here = self._headers[index]
+        found = [n for n in self._below(here) if key is not None and _sets(self._lines[n], key)]
+        if len(found) != 1:
+            return Position(here + 1, 1)
+        line = self._lines[found[0]]
+        return Position(found[0] + 1, len(line) - len(line.lstrip()) + 1)
+
+    def _below(self, header: int) -> range:
+        end = header + 1
+        while end < len(self._lines) and not _TABLE.match(self._lines[end]):
+            end += 1
+        return range(header + 1, end)
+
+
+def _sets(line: str, key: str) -> bool:
+    """Whether a line gives `key` a value."""
+    name, equals, _ = line.partition("=")
+    return bool(equals) and name.strip() in (key, f'"{key}"', f"'{key}'")
 
 
 def quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.packed import PackedObject
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -103,7 +104,9 @@ def decode(payload: bytes, *, older: bool = False) -> Statement:
     predicate = value.get("predicate")
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    return Statement(_subjects(value.get("subject")), predicate_type, predicate, str(kind))
+    return Statement(
+        _subjects(value.get("subject")), predicate_type, PackedObject(predicate), str(kind)
+    )
 
 
 def _subjects(value: object) -> tuple[Subject, ...]:

@@ -110,9 +110,9 @@ class Session:
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
-        from provenance.cli.progress_bar import Bar
+        from provenance.cli.progress_bar import on_standard_error
 
-        with Bar(colour=not self.no_color).shown() as bar:
+        with on_standard_error(colour=not self.no_color) as bar:
             yield bar
 
 

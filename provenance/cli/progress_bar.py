@@ -31,47 +31,48 @@ class _Done(ProgressColumn):
         return Text(f"{int(task.completed):,} of {int(task.total or 0):,}")
 
 
-class Bar(Progress):
-    """A progress bar on standard error."""
+@contextmanager
+def on_standard_error(*, colour: bool) -> Iterator[Bar]:
+    """A bar that is shown for as long as the block runs, and leaves nothing behind."""
+    bar = Bar(Console(stderr=True, no_color=not colour or None))
+    with bar.lines:
+        yield bar
 
-    def __init__(self, *, colour: bool) -> None:
+
+class Bar(Progress):
+    """A progress bar on a console, shown while `lines` are."""
+
+    def __init__(self, console: Console) -> None:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             _Done(),
             TimeElapsedColumn(),
         )
-        console = Console(stderr=True, no_color=not colour or None)
-        self._lines = Lines(*columns, console=console, transient=True)
+        self.lines = Lines(*columns, console=console, transient=True)
         self._stage: TaskID | None = None
         self._what = ""
-
-    @contextmanager
-    def shown(self) -> Iterator[Bar]:
-        """Show the bar for as long as the block runs, and leave nothing behind."""
-        with self._lines:
-            yield self
 
     def begin(self, what: str, steps: int) -> None:
         """Show a new stage in place of the last one, or give the present one another length."""
         if self._stage is not None and what == self._what:
-            self._lines.update(self._stage, total=steps)
+            self.lines.update(self._stage, total=steps)
             return
         if self._stage is not None:
-            self._lines.remove_task(self._stage)
-        self._stage, self._what = self._lines.add_task(what, total=steps), what
+            self.lines.remove_task(self._stage)
+        self._stage, self._what = self.lines.add_task(what, total=steps), what
 
     def advance(self) -> None:
         """Move the bar of the stage by a step."""
         if self._stage is not None:
-            self._lines.advance(self._stage)
+            self.lines.advance(self._stage)
 
     @contextmanager
     def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
         """Show a line for the file, which moves with its bytes."""
         name = printable(path.rpartition("/")[2])
-        task = self._lines.add_task(f"  {name[:40]}", total=size, in_bytes=True)
+        task = self.lines.add_task(f"  {name[:40]}", total=size, in_bytes=True)
         try:
-            yield lambda count: self._lines.advance(task, count)
+            yield lambda count: self.lines.advance(task, count)
         finally:
-            self._lines.remove_task(task)
+            self.lines.remove_task(task)

@@ -140,10 +140,10 @@ class _Collector:
     def read_models(self, rows: Sequence[Row]) -> None:
         """Hash every model file of `rows` once, several at once: models, then their data."""
         names = list(dict.fromkeys(name for row in rows for name in self._model_names(row)))
-        self._progress.begin("hashing", len(names))
+        self._progress.begin("hashing files", len(names))
         models = dict(zip(names, self._each(self._model, names), strict=True))
         needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
-        self._progress.begin("hashing", len(names) + len(needed))
+        self._progress.begin("hashing files", len(names) + len(needed))
         data = dict(zip(needed, self._each(self._external, needed), strict=True))
         for name, model in models.items():
             external = tuple(
@@ -167,7 +167,7 @@ class _Collector:
         with_bundles: bool,
     ) -> list[RowEvidence]:
         """The evidence about `rows`, whose models were read."""
-        self._progress.begin("reading", len(rows))
+        self._progress.begin("reading rows", len(rows))
         return self._each(lambda row: self._row(row, documents, with_bundles=with_bundles), rows)
 
     def _each(self, read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_Read]:

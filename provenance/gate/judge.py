@@ -68,11 +68,12 @@ def judge(
     case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     declared = Deferrals(config.deferrals)
     progress = progress or Progress()
-    progress.begin("judging", len(CATALOGUE))
+    rules = [r for r in CATALOGUE if r.phase in phases and (trust is not None or not r.needs_trust)]
+    progress.begin("judging rules", len(rules))
     for phase in phases:
         found: list[Finding] = []
-        for rule in CATALOGUE:
-            if rule.phase is phase and (trust is not None or not rule.needs_trust):
+        for rule in rules:
+            if rule.phase is phase:
                 found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import short, shown
-from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
+from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
+from provenance.gate.rules.ensembles.recorded import number
+from provenance.gate.rules.ensembles.verdicts import stated_outcomes, wrong_gate, wrong_verdict
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 
 WIDTHS: Final = ("SID403", "ENS507")
@@ -167,7 +169,7 @@ def _verdict(row: RowEvidence) -> Iterator[Obstacle]:
             "ensemble manifest lists it",
             "Export the manifest with all members.",
             sidecar.path,
-            ("ENS503", "SID407"),
+            ("ENS503", "ENS519", "SID407"),
         )
     else:
         yield from _gate_of_its_own(sidecar)
@@ -181,7 +183,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
             f"its ensemble {manifest.id!r} has no gate verdict, or more than one",
             "Run the gate and commit its verdict.",
             manifest.path,
-            ("ENS510",),
+            ("ENS510", "ENS519"),
         )
         return
     if verdict.verdict != "PROMOTE":
@@ -189,7 +191,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
             f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
             "Train again until the gate says PROMOTE.",
             verdict.path,
-            ("ENS513",),
+            ("ENS513", "ENS511"),
         )
     for _, message in wrong_verdict(verdict):
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
@@ -197,23 +199,25 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     """The gate that the sidecar of a single model records: no rule asks a row for one."""
-    gate = sidecar.get("gate")
-    if not isinstance(gate, dict):
+    outcomes = list(stated_outcomes(sidecar))
+    failed = next((where for where, passed in outcomes if not passed), None)
+    if not outcomes:
         yield Obstacle(
-            f"its sidecar {sidecar.path} records no `gate`: nothing says that it was evaluated",
+            f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "
+            "evaluated",
             'Run the gate and record it in the sidecar: "gate": {"verdict": …, the numbers and '
             "their thresholds}.",
             sidecar.path,
         )
         return
-    word = gate.get("verdict", "PROMOTE" if gate.get("passed") is True else None)
-    if word != "PROMOTE":
+    if failed is not None:
         yield Obstacle(
-            f"the gate in its sidecar {sidecar.path} says {shown(word)}, not PROMOTE",
-            "Train again until the gate says PROMOTE.",
+            f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
+            "Train again until the gate is passed.",
             sidecar.path,
+            ("ENS517", "ENS511"),
         )
-    elif not any(_is_number(gate.get(n)) and _is_number(gate.get(t)) for n, t in _MEASURED):
+    elif not _is_measured(sidecar):
         yield Obstacle(
             f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
             "verdict cannot be computed again",
@@ -227,5 +231,18 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
 _WRONG: Final = ("ENS511",)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_measured(sidecar: Sidecar) -> bool:
+    """Whether there is anything that the outcome of a sidecar's gate could be computed from."""
+    if sidecar.get("gate", "per_seed_plccs"):
+        return True
+    for name, limit in _MEASURED:
+        if None not in (number(sidecar.get("gate", name)), number(sidecar.get("gate", limit))):
+            return True
+    return any(
+        recorded_at(sidecar, record, "ship_gate_mean_plcc")[0]
+        and (
+            mean_of_folds(sidecar, record) is not None
+            or recorded_at(sidecar, record, "loso_mean_plcc")[0]
+        )
+        for record in RECORDS
+    )

@@ -90,8 +90,8 @@ def plan(evidence: Evidence, findings: Sequence[Finding]) -> Repair:
         ),
         tuple(fixed),
         tuple(
-            f"{path}: {count} that could be fixed is left: where a key stands twice, or far "
-            "behind in a very large file, no edit is certain"
+            f"{path}: {count} that could be fixed is left: where a key stands twice no edit is "
+            "certain"
             for path, count in left.items()
         ),
     )

@@ -26,6 +26,7 @@ from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict
 from provenance.gate.judge import judge
 from provenance.gate.progress import Progress
 from provenance.gate.promotion import Obstacle
+from provenance.gate.rules.base import command
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine, known_rows
@@ -149,10 +150,13 @@ def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
     wanted = set(labels)
     for row in evidence.rows:
         if row.row.label in wanted and row.manifest is not None:
+            id, path = row.manifest.id, row.manifest.path
             raise InputError(
-                f"{row.row.label} is a member of the ensemble {row.manifest.id!r}, which is "
-                "promoted as a whole or not at all",
-                help=f"provenance promote --ensemble {row.manifest.id}",
+                f"{row.row.label} is a member of the ensemble {id or path!r}, which is promoted as "
+                "a whole or not at all",
+                help=command("promote", "--ensemble", id)
+                if id
+                else f"Give {path} an `id`: an ensemble is promoted by it.",
             )
 
 

@@ -165,7 +165,7 @@ class _Press:
     def rows(self, findings: Sequence[Finding]) -> Evidence:
         made: list[RowEvidence] = []
         in_force = InForce(findings)
-        self.progress.begin("signing", len(self.evidence.rows))
+        self.progress.begin("signing rows", len(self.evidence.rows))
         for row in self.evidence.rows:
             assert row.bundle is not None  # a row without sigstore_bundle is LIC203
             deferrals = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
@@ -178,7 +178,7 @@ class _Press:
     def seeds(self) -> tuple[Evidence, list[str]]:
         made: list[RowEvidence] = []
         stale = 0
-        self.progress.begin("attesting", len(self.evidence.rows))
+        self.progress.begin("attesting seeds", len(self.evidence.rows))
         for row in self.evidence.rows:
             if row.attestation is not None and documents.attestable(row):
                 statement = documents.seed_statement(self.evidence, row)

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_text import locate, quoted
+from provenance.artifacts.toml_text import Tables, quoted
+
+
+def locate(text: str, table: str, index: int, count: int, key: str | None = None) -> Position:
+    return Tables.of(text, table).locate(index, count, key)
+
 
 TEXT = """\
 registry = "r.json"

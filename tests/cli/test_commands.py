@@ -164,13 +164,6 @@ def test_errors_are_coloured_on_terminals_that_want_it(tmp_path: Path) -> None:
     assert "\x1b[" not in run_cli("check", cwd=tmp_path).err
 
 
-def test_a_progress_bar_is_for_terminals(full: Repository) -> None:
-    on_terminal = run_cli("check", cwd=full.root, terminal=True, env={"TERM": "xterm"})
-    assert "hashing" in on_terminal.err
-    quiet = run_cli("check", "-q", cwd=full.root, terminal=True, env={"TERM": "xterm"})
-    assert quiet.err == ""
-
-
 def test_verbose_shows_every_row(full: Repository) -> None:
     text = run_cli("check", "-v", cwd=full.root).out
     for row in full.rows:

@@ -20,7 +20,7 @@ from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
-from tests.support.mutations import Change, content, cut, drop, put, remove, swap
+from tests.support.mutations import Change, content, cut, drop, put, remove, shorten, swap
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, verdict_gate
 
@@ -207,6 +207,26 @@ def test_seeds_that_are_no_whole_numbers(ensemble: Repository, seeds: tuple[Any,
         *(("ens.json", put("members", i, "seed", to=seeds[i])) for i in wrong),
         expected=[f"ENS506 s{i}" for i in wrong],
     )
+
+
+def test_a_seed_that_nothing_records(ensemble: Repository) -> None:
+    found = slipped(
+        ensemble,
+        ("ens.json", drop("members", "s1", "seed")),
+        ("s1.json", put("sha256", to="0" * 64)),
+        expected=["ENS506 s1", "SID404 s1"],
+    )
+    assert "missing here; a whole number is expected" in found[0].message
+
+
+def test_a_width_that_is_disputed_is_no_measure_of_the_manifest(ensemble: Repository) -> None:
+    found = slipped(
+        ensemble,
+        ("ens.json", shorten("codec_vocab")),
+        ("s1.json", shorten("codec_block_layout")),
+        expected=["SID403 s1", "ENS507"],
+    )
+    assert "all members have 8, 6 of them the one-hot" in found[1].message
 
 
 def test_a_manifest_need_not_have_seeds(ensemble: Repository) -> None:

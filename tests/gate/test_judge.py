@@ -221,7 +221,7 @@ def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
     told = Told()
     evidence = examine(full.config, progress=told)
     files, rows = len(evidence.model_files), len(evidence.rows)
-    assert told.stages == {"hashing": [files, files], "reading": [rows, rows]}
+    assert told.stages == {"hashing files": [files, files], "reading rows": [rows, rows]}
 
 
 def test_a_folder_with_more_files_than_are_searched_is_refused(

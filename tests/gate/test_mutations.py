@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from onnx import TensorProto
 
 from provenance import check, load_config, verify
 from provenance.errors import InputError
@@ -56,6 +57,24 @@ Line = tuple[str, Change, str]
 ZERO: Final = "0" * 64
 ROW: Final = ("models", "s1")
 MEMBER: Final = ("members", "s1")
+
+
+def _takes_doubles(graph: Any) -> None:
+    graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def _gives_two(graph: Any) -> None:
+    graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+
+
+def _says_no_shape(graph: Any) -> None:
+    graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def _one_output_more(graph: Any) -> None:
+    graph.output.add().CopyFrom(graph.output[0])
+    graph.output[1].name = "sigma"
+
 
 MUTATIONS: Final[dict[str, list[Line]]] = {
     "registry.json": [
@@ -430,6 +449,10 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             "SID403 s1",
         ),
         ("a seed with one input more", reexport(1, inputs=[*INPUTS, ("mask", 1)]), "ENS520 s1"),
+        ("a seed that takes another type", reexport(1, _takes_doubles), "ENS520 s1"),
+        ("a seed that gives two numbers", reexport(1, _gives_two), "ENS520 s1"),
+        ("a seed that says no shape", reexport(1, _says_no_shape), "ENS520 s1"),
+        ("a seed with one output more", reexport(1, _one_output_more), "ENS520 s1"),
         ("a seed with its inputs in another order", reexport(1, inputs=INPUTS[::-1]), ""),
         (
             "a seed whose data has another name",

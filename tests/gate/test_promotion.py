@@ -12,7 +12,7 @@ import pytest
 from provenance.gate.promotion import Obstacle, obstacles
 from provenance.journeys.examine import examine
 from tests.support.models import model
-from tests.support.repository import Repository, seed_gate
+from tests.support.repository import Repository, seed_gate, verdict_gate
 
 Change = Callable[[Repository], object]
 
@@ -86,9 +86,9 @@ LONE: dict[str, tuple[Change, str]] = {
     "sidecar that is not JSON": (lambda r: r.write("m.json", "{"), "cannot be read"),
     "sidecar without digest": (edit("m.json", "sha256"), "does not say which bytes"),
     "sidecar of other bytes": (edit("m.json", "sha256", to="0" * 64), "000000000000…, not"),
-    "no gate": (edit("m.json", "gate"), "records no `gate`"),
-    "gate without verdict": (edit("m.json", "gate", "verdict"), "says None, not PROMOTE"),
-    "gate on hold": (edit("m.json", "gate", "verdict", to="HOLD"), "'HOLD', not PROMOTE"),
+    "no gate": (edit("m.json", "gate"), "records no gate that was passed"),
+    "gate without verdict": (edit("m.json", "gate", "verdict"), "records no gate"),
+    "gate on hold": (edit("m.json", "gate", "verdict", to="HOLD"), "`gate.verdict` of its sidecar"),
     "gate without numbers": (edit("m.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
     "gate without threshold": (edit("m.json", "gate", "mean_plcc_threshold"), "no number"),
     "number below": (edit("m.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
@@ -114,11 +114,46 @@ def test_each_condition_stands_in_the_way_of_a_model(lone: Repository, name: str
     assert any(message in o.message for o in found(lone, "m"))
 
 
-def test_a_gate_may_say_that_it_was_passed_instead_of_promote(lone: Repository) -> None:
-    edit("m.json", "gate", to=seed_gate(0.99) | {"verdict": None})(lone)
-    assert ["says None, not PROMOTE" in o.message for o in found(lone, "m")] == [True]
-    edit("m.json", "gate", to={k: v for k, v in seed_gate(0.99).items() if k != "verdict"})(lone)
+def without_verdict(plcc: float) -> dict[str, Any]:
+    return {k: v for k, v in seed_gate(plcc).items() if k != "verdict"}
+
+
+PASSED: dict[str, Change] = {
+    "passed, without a word": edit("m.json", "gate", to=without_verdict(0.99)),
+    "all numbers": edit("m.json", "gate", to=verdict_gate({"0": 0.99, "1": 0.992})),
+}
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_a_gate_may_be_recorded_in_another_form(lone: Repository, name: str) -> None:
+    PASSED[name](lone)
     assert found(lone, "m") == []
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.99}, None),
+        ({"ship_gate_mean_plcc": 0.95, "loso_folds": [{"plcc": 0.98}, {"plcc": 0.99}]}, None),
+        ({"ship_gate_mean_plcc": 0.95}, "fails"),
+        ({"loso_mean_plcc": 0.99}, "no number beside its threshold"),
+        ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.9}, "0.9 fails"),
+        ({"gate_passed": False}, "gate_passed` of its sidecar model/m.json is False"),
+    ],
+)
+def test_a_flat_record_is_a_gate_too(
+    lone: Repository, record: dict[str, Any], expected: str | None, below: bool
+) -> None:
+    record = {"gate_passed": True} | record
+    lone.add_sidecar(lone.rows[0], **({"training": record} if below else record))
+    messages = [o.message for o in found(lone, "m")]
+    if expected is None:
+        assert messages == []
+    elif expected == "fails":
+        assert messages
+    else:
+        assert any(expected in message for message in messages)
 
 
 VERDICT = "ens_seed_flip_PROMOTE.json"

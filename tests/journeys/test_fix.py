@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provenance.artifacts import strict_json
+from provenance.artifacts.json_edit import Insert, Set
+from provenance.gate.finding import Fix
 from provenance.journeys import fix as journey
+from provenance.journeys.examine import examine
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
@@ -71,8 +74,14 @@ def only_unused_entries(repository: Repository) -> list[str]:
     ]
 
 
+def another_opset_in_the_sidecar(repository: Repository) -> list[str]:
+    repository.add_sidecar(repository.add("a"), opset=18, onnx_opset=17)
+    return ['-"opset": 18', '+"opset": 17']
+
+
 DEFECTS: dict[str, tuple[str, Callable[[Repository], list[str]]]] = {
     "another-opset": ("ART310", another_opset),
+    "another-opset-in-the-sidecar": ("SID413", another_opset_in_the_sidecar),
     "no-bundle": ("LIC203", no_bundle),
     "an-empty-bundle": ("LIC203", an_empty_bundle),
     "bundle-before-onnx": ("REG105", bundle_before_onnx),
@@ -169,6 +178,27 @@ def test_the_opset_of_a_file_that_is_not_the_declared_one_is_not_written(
     assert result.codes == [("ART302", "m"), ("ART310", "m")]
     assert "check --fix" not in result.out
     assert result.json["diff"] == ""
+
+
+@pytest.mark.parametrize("digest", [None, "0" * 64])
+def test_the_opset_of_a_sidecar_that_may_be_of_other_bytes_is_not_written(
+    repository: Repository, digest: str | None
+) -> None:
+    repository.add_sidecar(repository.add("m"), opset=18, sha256=digest)
+    before = repository.path("m.json").read_bytes()
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.save().root)
+    assert (result.json["diff"], "check --fix" in result.out) == ("", False)
+    assert repository.path("m.json").read_bytes() == before
+
+
+def test_several_files_are_edited_in_one_run(repository: Repository) -> None:
+    another_opset_in_the_sidecar(repository)
+    repository.rows[0]["opset"] = 18
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.save().root)
+    assert result.code == 0
+    assert "--- a/model/a.json" in result.json["diff"]
+    assert "--- a/model/registry.json" in result.json["diff"]
+    assert {f["code"] for f in result.json["fixed"]} == {"ART310", "SID413"}
 
 
 def test_the_digest_of_data_that_was_renamed_is_kept(repository: Repository) -> None:
@@ -285,18 +315,24 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
     assert repository.registry.read_bytes() == before
 
 
-def test_what_stands_beyond_the_index_of_a_huge_registry_is_not_edited(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fix",
+    [
+        Fix("model/registry.json", Set(("models", 9, "opset"), 17)),
+        Fix("model/registry.json", Insert(("models", 0, "x"), 1, after="nothing")),
+        Fix("model/elsewhere.json", Set(("opset",), 17)),
+    ],
+)
+def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
+    repository: Repository, fix: Fix
 ) -> None:
-    repository.add("a", opset=18)
-    repository.add("b", opset=18)
-    before = repository.save().registry.read_text()
-    monkeypatch.setattr(strict_json, "_TOKENS", 40)
-    result = run_cli("check", "--fix", "--format", "json", cwd=repository.root)
-    assert result.codes == [("ART310", "b")]
-    assert changed(result.json["diff"]) == ['-"opset": 18', '+"opset": 17']
-    assert "1 that could be fixed is left" in result.json["notes"][0]
-    assert repository.registry.read_text() == before.replace('"opset": 18', '"opset": 17', 1)
+    another_opset(repository)
+    evidence = examine(repository.save().config)
+    (real,) = repository.check().findings
+    repair = journey.plan(evidence, [replace(real, fixes=(*real.fixes, fix)), real])
+    assert repair.fixed == (real,)
+    assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
+    assert "1 that could be fixed is left" in repair.notes[0]
 
 
 def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(

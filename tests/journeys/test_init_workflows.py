@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance.artifacts import limits
+from provenance.artifacts import git_command, limits
 from provenance.artifacts.paths import Tree
-from provenance.journeys.adoption import remote
 from provenance.journeys.adoption.remote import Remote, github_name, remote_of
 from provenance.journeys.adoption.workflows import FOLDER, Found, Workflow, signing_workflows
 
@@ -231,7 +230,7 @@ def test_without_a_clone_or_without_git_nothing_is_known(
 ) -> None:
     assert remote_of(tmp_path) == Remote()
     git(tmp_path, "init", "-q", "-b", "topic")
-    monkeypatch.setattr(remote, "_SECONDS", 0)
+    monkeypatch.setattr(git_command, "SECONDS", 0)
     assert remote_of(tmp_path) == Remote()
     monkeypatch.setenv("PATH", "")
     assert remote_of(tmp_path) == Remote()

@@ -32,10 +32,13 @@ def ready(repository: Repository) -> Repository:
 
 
 def edit(name: str, *at: Any, to: object = None) -> Spoil:
-    """Set a value of a JSON file beside the registry, or remove it."""
+    """Set a value of a JSON file beside the registry, or remove it; without `at` all of it."""
 
     def change(repository: Repository) -> None:
         path = repository.path(name)
+        if not at:
+            path.write_text(json.dumps(to))
+            return
         value = json.loads(path.read_text())
         here = value
         for step in at[:-1]:
@@ -148,7 +151,11 @@ SEEDS_SPOILED: dict[str, tuple[Spoil, str]] = {
     "sidecar of other bytes": (edit("ens_seed1.json", "sha256", to="0" * 64), "SID404"),
     "sidecar without digest": (edit("ens_seed1.json", "sha256"), "SID404"),
     "no sidecar": (lambda r: r.path("ens_seed1.json").unlink(), "SID401"),
-    "verdict on hold": (edit(VERDICT, "verdict", to="HOLD"), "ENS513"),
+    "verdict put on hold by hand": (edit(VERDICT, "verdict", to="HOLD"), "ENS511"),
+    "verdict on hold": (
+        edit(VERDICT, to={"ensemble_id": "ens", "verdict": "HOLD", "gate": {}}),
+        "ENS513",
+    ),
     "verdict that its numbers refute": (
         edit(VERDICT, "gate", "per_seed_plccs", "1", to=0.5),
         "ENS511",
@@ -164,7 +171,7 @@ SEEDS_SPOILED: dict[str, tuple[Spoil, str]] = {
     "other bytes": (lambda r: r.write("ens_seed1.onnx", model(salt=99)), "ART302"),
     "no model": (lambda r: r.path("ens_seed1.onnx").unlink(), "ART301"),
     "opset": (in_row(1, "opset", to=3), "ART310"),
-    "member that no row ships": (in_row(1, "onnx", to="other.onnx"), "ENS501"),
+    "member that no row ships": (edit("registry.json", "models", 1), "ENS501"),
     "size": (edit("ens.json", "ensemble_size", to=7), "ENS505"),
     "two rows with one id": (in_row(4, "id", to="ens_seed1"), "REG102"),
 }
@@ -204,14 +211,18 @@ SINGLE_SPOILED: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("name", SINGLE_SPOILED)
-def test_what_no_rule_asks_for_stands_in_the_way_too(ready: Repository, name: str) -> None:
+def test_the_gate_of_a_single_model_stands_in_the_way_and_is_said_once(
+    ready: Repository, name: str
+) -> None:
     spoil, message = SINGLE_SPOILED[name]
     spoil(ready)
     before = files(ready)
     result = promote(ready, "single")
     assert result.code == 1
-    assert any(message in m["message"] for m in result.json["missing"]), result.out
-    assert all(m["rows"] == ["single"] and m["help"] for m in result.json["missing"])
+    missing, findings = result.json["missing"], result.json["findings"]
+    said = [found["message"] for found in (*missing, *findings) if message in found["message"]]
+    assert len(said) == 1, result.out
+    assert all(m["rows"] == ["single"] and m["help"] for m in missing)
     assert files(ready) == before
 
 
@@ -291,6 +302,13 @@ def test_what_cannot_be_promoted_so_is_an_error_that_says_how(
     assert message in result.err
     assert help in result.err
     assert files(ready) == before
+
+
+def test_an_ensemble_without_an_id_has_to_be_given_one(ready: Repository) -> None:
+    edit("ens.json", "id")(ready)
+    result = promote(ready, "ens_seed1")
+    assert result.code == 2
+    assert "Give model/ens.json an `id`" in result.err
 
 
 def test_two_manifests_with_one_id_are_an_error(ready: Repository) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.support.models import parse
 from tests.support.production import seed_model
 from tests.support.repository import replace_once, sha256
 
@@ -160,11 +161,21 @@ def link(to: str) -> Change:
     return change
 
 
-def reexport(seed: int, **options: Any) -> Change:
-    """Another graph of a seed, with the digests in row, sidecar and manifest that it has."""
+def reexport(seed: int, edit: Callable[[Any], None] | None = None, **options: Any) -> Change:
+    """Another graph of a seed, with the digests in row, sidecar and manifest that it has.
+
+    Args:
+        seed: Which seed.
+        edit: What is changed in the message that the options give.
+        options: Those of `tests.support.models.model`.
+    """
 
     def change(path: Path) -> None:
         made = seed_model(seed, **options)
+        if edit is not None:
+            message = parse(made)
+            edit(message.graph)
+            made = message.SerializeToString(deterministic=True)
         _write(path, made)
         for name, where in (
             ("registry.json", ("models", f"s{seed}")),

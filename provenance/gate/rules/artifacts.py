@@ -13,6 +13,7 @@ from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
 from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.registry import outside
 
 
@@ -459,11 +460,11 @@ class StrayFile(Rule):
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
         unread = {path for path, model in models.items() if model.facts is None}
-        orphans = _stems_of_lost_rows(case)
+        is_lost = files_of_lost_rows(case)
         for stray in case.evidence.strays:
-            if stray.name in renamed or not orphans.isdisjoint(_stems(stray.name)):
+            if stray.name in renamed or is_lost(stray.name):
                 continue
-            if not unread.isdisjoint(_stems(stray.path)):
+            if not unread.isdisjoint(stems(stray.path)):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
             yield self.finding(
@@ -540,30 +541,6 @@ def renamed_from(case: Case, row: RowEvidence) -> str | None:
                 if at < len(strays) and strays[at].path.startswith(start):
                     return strays[at].name
     return None
-
-
-def _stems_of_lost_rows(case: Case) -> frozenset[str]:
-    """Names, before their suffix, of the models whose row is gone: BAS801 tells of their files.
-
-    Where a deferral says that the row was removed on purpose, what it left behind is a stray.
-    """
-    if case.evidence.baseline is None:
-        return frozenset()
-    meant = [d for d in case.config.deferrals if d.rule == "BAS801"]
-    lost = (r.row for r in case.evidence.baseline.comparison.lost_rows())
-    return frozenset(
-        row.onnx.removesuffix(".onnx")
-        for row in lost
-        if row.onnx and not any(d.matches(row.label) for d in meant)
-    )
-
-
-def _stems(name: str) -> Iterator[str]:
-    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
-    at = name.find(".")
-    while at != -1:
-        yield name[:at]
-        at = name.find(".", at + 1)
 
 
 def _unsafe(file: ExternalFile) -> bool:

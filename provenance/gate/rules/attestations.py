@@ -372,7 +372,7 @@ class SeedAttestationDiffers(_AttestationRule):
         except StatementError as e:
             yield str(e)
             return
-        yield from _differing(expected, statement.predicate)
+        yield from _differing(expected, dict(statement.predicate))
 
 
 class SummaryMissing(_AttestationRule):

@@ -190,9 +190,10 @@ class Rule(ABC):
     ) -> Finding:
         """A finding of this rule, at `path`, the file that has to be edited.
 
-        Where there are `fixes`, the help ends with the command that makes them.
+        Where there are `fixes`, the help ends with the command that makes them, unless it names
+        another one.
         """
-        if fixes:
+        if fixes and ": provenance " not in help:
             help = f"{help.removesuffix('.')}: {FIX_COMMAND}"
         return Finding(
             code=self.code,

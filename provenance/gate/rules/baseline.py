@@ -10,9 +10,9 @@ from typing import Final
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
-from provenance.gate.comparison import OF_BYTES, LostField, LostRow, changed_digests
+from provenance.gate.comparison import LostField, LostRow, changed_digests
 from provenance.gate.evidence import BaselineEvidence, FormerRow, ModelEvidence, RowEvidence
-from provenance.gate.finding import Finding, Fix
+from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.sidecars.current import pairs
@@ -138,15 +138,12 @@ class FieldGone(_BaselineRule):
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
     ) -> Finding:
         label = row.row.label
-        safe = lost.field not in OF_BYTES
-        edit = baseline.comparison.field_edit(lost) if safe else None
         return self.in_row(
             case,
             row,
             None,
             f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
             f"{_restore(baseline, label)}. {self.declare(label, 'it was removed')}",
-            fixes=(Fix(case.evidence.registry.path, edit),) if edit else (),
         )
 
 
@@ -278,10 +275,15 @@ class PromotedByHand(_BaselineRule):
                     "smoke",
                     f"`{called}` is true at {baseline.name} and not here, and the evidence for "
                     "production is not complete: " + "; ".join(o.message for o in missing),
-                    f'Say "{called}": true until the evidence is complete. Then: '
-                    + command("promote", row.row.label),
+                    f'Say "{called}": true until the evidence is complete. Then: ' + _promote(row),
                     about=missing[0].path,
                 )
+
+
+def _promote(row: RowEvidence) -> str:
+    """The command that flips a row on evidence: with its ensemble, where it is a member."""
+    whole = row.manifest.id if row.manifest is not None else None
+    return command("promote", *(["--ensemble", whole] if whole is not None else [row.row.label]))
 
 
 class KindChanged(_BaselineRule):
@@ -380,14 +382,12 @@ class RegistryFieldGone(_BaselineRule):
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
         for lost in baseline.comparison.lost_fields_of_registry():
-            edit = baseline.comparison.field_edit(lost)
             was = lost.was if len(lost.was) <= 80 else f"{lost.was[:79]}…"
             yield self.finding(
                 f"no `{lost.key}`; {baseline.name} has {was}",
                 f"{_restore(baseline)}. {self.declare(registry.path, 'it was removed')}",
                 path=registry.path,
                 position=Position(1, 1),
-                fixes=(Fix(registry.path, edit),),
             )
 
 

@@ -10,7 +10,7 @@ from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, command
 from provenance.gate.rules.ensembles.base import EnsembleRule, shown
 from provenance.gate.rules.ensembles.verdicts import (
     PROMOTE,
@@ -34,7 +34,7 @@ class SmokeMixed(EnsembleRule):
 
     ## How to fix
     Promote or hold the ensemble as a whole: one flag for its rows and its manifest, on the
-    evidence.
+    evidence. `provenance promote --ensemble ID` does the one, where the evidence is complete.
     """
 
     code = "ENS509"
@@ -42,7 +42,7 @@ class SmokeMixed(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         rows = {s.row.row.label: s.row.row.smoke for s in ensemble.seats if s.row is not None}
-        claimed = ensemble.manifest.value.get("smoke")
+        claimed, id = ensemble.manifest.value.get("smoke"), ensemble.manifest.id
         where = "smoke"
         if len(set(rows.values())) > 1:
             smoke = ", ".join(label for label, value in rows.items() if value)
@@ -61,7 +61,8 @@ class SmokeMixed(EnsembleRule):
             ensemble.manifest,
             (where,),
             says,
-            "Promote or hold the ensemble as a whole.",
+            "Promote or hold the ensemble as a whole"
+            + (f": {command('promote', '--ensemble', id)}" if id is not None else "."),
             ensemble=ensemble,
         )
 

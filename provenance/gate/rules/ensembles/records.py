@@ -74,8 +74,9 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     if missing:
         yield f"the verdict has no number for the members with seed {_joined(map(str, missing))}"
     members = ensemble.manifest.value["members"]
-    extra = sorted(judged.keys() - known) if known and len(ensemble.seats) == len(members) else []
-    if extra:
+    all_known = len(ensemble.seats) == len(members) and all(s.seeds for s in ensemble.seats)
+    extra = sorted(judged.keys() - known)
+    if extra and all_known and known:
         yield f"the verdict counts seeds of which there is no member: {_joined(extra)}"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sized
 
+from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
 
 
@@ -47,15 +48,22 @@ class ClaimRule(Rule):
         raise NotImplementedError
 
     def at(
-        self, row: RowEvidence, sidecar: Sidecar, member: JsonPath, message: str, help: str
+        self,
+        row: RowEvidence,
+        sidecar: Sidecar,
+        member: JsonPath,
+        message: str,
+        help: str,
+        fix: Edit | None = None,
     ) -> Finding:
-        """A finding at a member of the sidecar."""
+        """A finding at a member of the sidecar, and the edit of it that is right, if one is."""
         return self.finding(
             message,
             help,
             path=sidecar.path,
             row=row.row.label,
             position=sidecar.locate(*member),
+            fixes=(Fix(sidecar.path, fix),) if fix else (),
         )
 
 

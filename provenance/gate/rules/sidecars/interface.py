@@ -6,13 +6,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
+from provenance.artifacts.json_edit import Edit, Set
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
-from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
+from provenance.gate.rules.sidecars.current import (
+    ClaimRule,
+    describes_its_model,
+    entries,
+    shown,
+)
 
 _SIDES: Final = ("input", "output")
 
@@ -26,13 +32,19 @@ class _GraphClaim(ClaimRule):
     ) -> Iterator[Finding]:
         if model.facts is not None:
             for member, message in self.refuted(model.facts, model.name, sidecar):
-                yield self.at(row, sidecar, member, message, self.advice)
+                certain = describes_its_model(model, sidecar)
+                fix = self.fix(model.facts, member) if certain else None
+                yield self.at(row, sidecar, member, message, self.advice, fix)
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         """The members that the graph of the file `name` refutes, each with what it shows."""
         raise NotImplementedError
+
+    def fix(self, facts: OnnxFacts, member: JsonPath) -> Edit | None:
+        """What a refuted member has to be in a sidecar of these very bytes, if that is certain."""
+        return None
 
 
 class SidecarNames(_GraphClaim):
@@ -160,12 +172,16 @@ class SidecarOpset(_GraphClaim):
     `"opset": 17` in `nr_metric_v1.json`; the file imports opset 18.
 
     ## How to fix
-    Write the file's opset into the sidecar, and into the row.
+    Write the file's opset into the sidecar, and into the row. `provenance check --fix` writes it
+    into a sidecar whose `sha256` is that of the file.
     """
 
     code = "SID413"
     slug = "sidecar-opset"
-    advice = "Write the file's opset, or export model and sidecar together."
+    advice = "Export model and sidecar together, or write the file's opset."
+
+    def fix(self, facts: OnnxFacts, member: JsonPath) -> Edit | None:
+        return Set(member, facts.opset)
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.lost_rows import files_of_lost_rows
 from provenance.gate.rules.sidecars.current import shown
 
 
@@ -39,7 +40,10 @@ class StraySidecar(Rule):
         rows = case.evidence.rows
         owners = {r.row.text("id"): r for r in reversed(rows)}
         owners |= {r.row.onnx: r for r in reversed(rows)}
+        is_lost = files_of_lost_rows(case)
         for sidecar in case.evidence.stray_sidecars:
+            if is_lost(case.evidence.registry.name_of(sidecar.path)):
+                continue
             claims = [sidecar.text_at("onnx"), sidecar.text_at("id")]
             owner = next((owners[c] for c in claims if c is not None and c in owners), None)
             says = ""

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of rows that are gone since the baseline: BAS801 tells of them, and no rule about strays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from provenance.gate.rules.base import Case
+
+
+def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
+    """Whether a file, by its name relative to the registry's folder, is that of a lost row.
+
+    Where a deferral says that the row was removed on purpose, what it left behind is a stray.
+    """
+    baseline = case.evidence.baseline
+    if baseline is None:
+        return lambda _name: False
+    meant = [d for d in case.config.deferrals if d.rule == "BAS801"]
+    lost = (r.row for r in baseline.comparison.lost_rows())
+    models = frozenset(
+        row.onnx.removesuffix(".onnx")
+        for row in lost
+        if row.onnx and not any(d.matches(row.label) for d in meant)
+    )
+    return lambda name: not models.isdisjoint(stems(name))
+
+
+def stems(name: str) -> Iterator[str]:
+    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
+    at = name.find(".")
+    while at != -1:
+        yield name[:at]
+        at = name.find(".", at + 1)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The progress bar: on a terminal only, and moving with the bytes of a large file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+import pytest
+from rich.console import Console
+
+from provenance.artifacts import digest
+from provenance.cli.progress_bar import Bar
+from provenance.gate import progress as gate_progress
+from tests.support.models import External, model
+from tests.support.repository import Repository, sha256
+from tests.support.terminal import run_on_terminal
+
+SHOW_CURSOR = "\x1b[?25h"
+ERASE_LINE = "\x1b[2K"
+
+
+def test_a_bar_is_shown_where_standard_error_is_a_terminal(full: Repository) -> None:
+    result = run_on_terminal("check", cwd=full.root, stream="stderr")
+    assert result.code == 0
+    for stage in ("hashing files", "reading rows", "judging rules"):
+        assert stage in result.err
+    assert result.out.splitlines()[-1].startswith("OK")
+    assert "\x1b" not in result.out
+
+
+def test_a_bar_leaves_nothing_behind(full: Repository) -> None:
+    shown = run_on_terminal("check", cwd=full.root, stream="stderr").err
+    assert shown.rindex(ERASE_LINE) > shown.rindex("judging rules")
+    assert SHOW_CURSOR in shown
+
+
+def test_a_release_says_what_it_is_at(full: Repository) -> None:
+    assert full.key is not None
+    result = run_on_terminal("release", "--signer", full.key.signer, cwd=full.root, stream="stderr")
+    assert result.code == 0
+    for stage in ("signing rows", "attesting seeds"):
+        assert stage in result.err
+
+
+@pytest.mark.parametrize("command", ["check", "hash"])
+def test_no_bar_where_standard_error_is_no_terminal(full: Repository, command: str) -> None:
+    assert run_on_terminal(command, cwd=full.root, stream="stdout").err == ""
+
+
+def test_no_bar_where_it_is_not_wanted(full: Repository) -> None:
+    assert run_on_terminal("check", "--quiet", cwd=full.root, stream="stderr").err == ""
+
+
+def test_a_terminal_that_can_do_nothing_is_sent_no_control_characters(full: Repository) -> None:
+    assert "\x1b" not in run_on_terminal("check", cwd=full.root, stream="stderr", term="dumb").err
+
+
+def test_a_large_file_has_a_line_of_its_own(repository: Repository) -> None:
+    size = gate_progress.LARGE
+    with repository.write("large.data", b"").open("wb") as stream:
+        stream.truncate(size)
+    weights = {"large.data": sha256(bytes(size))}
+    content = model(external=External("large.data"))
+    repository.add("m", content, external_data_sha256=weights)
+    result = run_on_terminal("check", cwd=repository.save().root, stream="stderr")
+    assert result.code == 0, result
+    assert "large.data" in result.err
+    assert "64.0 MiB" in result.err
+
+
+class Shown:
+    """A bar on a console of ours."""
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        self.bar = Bar(Console(file=self._text, force_terminal=True, width=100))
+
+    @property
+    def text(self) -> str:
+        self.bar.lines.refresh()
+        return self._text.getvalue()
+
+
+def test_a_line_moves_with_the_bytes_of_its_file() -> None:
+    shown = Shown()
+    with shown.bar.lines, shown.bar.large_file("model/w.data", 1 << 30) as told:
+        assert "w.data" in shown.text
+        told(1 << 28)
+        assert "256.0 MiB of 1.0 GiB" in shown.text
+        told(1 << 28)
+        assert "512.0 MiB of 1.0 GiB" in shown.text
+
+
+def test_a_name_in_a_bar_moves_no_cursor() -> None:
+    shown = Shown()
+    with shown.bar.lines, shown.bar.large_file("model/\x1b[2J[bold]w", 1 << 30):
+        assert "\\u001b[2J[bold]w" in shown.text
+
+
+def test_a_stage_takes_the_place_of_the_last_one_and_may_grow() -> None:
+    shown = Shown()
+    with shown.bar.lines:
+        shown.bar.advance()  # before there is a stage
+        shown.bar.begin("hashing files", 1_000)
+        shown.bar.advance()
+        shown.bar.begin("hashing files", 2_000)
+        assert "1 of 2,000" in shown.text
+        shown.bar.begin("reading rows", 3)
+        assert [task.description for task in shown.bar.lines.tasks] == ["reading rows"]
+
+
+class Counted(gate_progress.Progress):
+    def __init__(self) -> None:
+        self.large: dict[str, list[int]] = {}
+
+    @contextmanager
+    def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
+        yield self.large.setdefault(path, []).append
+
+
+@pytest.mark.parametrize("size", [0, 1, gate_progress.LARGE - 1, gate_progress.LARGE])
+def test_only_a_large_file_tells_how_far_it_is_read(size: int) -> None:
+    counted = Counted()
+    content = bytes(size)
+    with counted.reading(cast(BinaryIO, io.BytesIO(content)), "w.data", size) as stream:
+        assert digest.of_stream(stream, size) == digest.of_bytes(content)
+    assert sum(counted.large.get("w.data", [])) == (size if size == gate_progress.LARGE else 0)
