@@ -250,6 +250,7 @@ class Evidence:
         """The paths of all JSON files that are there."""
         files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
         there = {f.path for f in files if not f.missing}
+        there |= {s.path for s in self.stray_sidecars}
         there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
         there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
         return frozenset(there)

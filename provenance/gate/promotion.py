@@ -22,7 +22,7 @@ from provenance.gate.rules.ensembles.recorded import number
 from provenance.gate.rules.ensembles.verdicts import stated_outcomes, wrong_gate, wrong_verdict
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 
-WIDTHS: Final = ("SID403", "ENS507")
+WIDTHS: Final = ("SID403", "SID411", "ENS507")
 """The rules that compare widths. They judge smoke rows too, and a deferral may cover them."""
 
 LICENSE: Final[Mapping[str, str]] = {

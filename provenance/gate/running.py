@@ -45,7 +45,7 @@ def run_models(
     _known_names(evidence, settings)
     jobs = {m.name: (m, _job(m, settings, s)) for r in evidence.rows for m, s in _models(r)}
     progress = progress or Progress()
-    progress.begin("running", len(jobs))
+    progress.begin("running models", len(jobs))
     stop = threading.Event()
 
     def run(entry: tuple[ModelEvidence, Job]) -> Run:

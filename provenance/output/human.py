@@ -193,10 +193,8 @@ class _Page:
         lead = f"  {_position(first):>{self._column + 2}}  {paint(first.code)}  "
         indent = self._column + _CODE + 8
         text = self._hang(lead, indent, [printable(first.message)])
-        others = [p for f in entry.findings[1:] if (p := _position(f))]
-        if len(entry.findings) > 1 and (set(others) - {_position(first)} or not entry.same):
-            text += self._quiet(f"{'also' if entry.same else 'likewise'} {_places(entry)}", indent)
-        return text
+        others = _others(entry)
+        return text + (self._quiet(others, indent) if others else "")
 
     def _hang(self, lead: str, indent: int, paragraphs: Iterable[str]) -> str:
         """Plain text right of `lead`, which takes `indent` columns."""
@@ -241,14 +239,16 @@ def _trust(trust: TrustResult) -> Iterator[str]:
         yield f"  trusted root {printable(trust.root[0])} (sha256 {trust.root[1]})"
 
 
-def _places(entry: Entry) -> str:
-    """Where the findings of an entry stand, but for the first."""
-    found = [f.position for f in entry.findings[1:] if f.position is not None]
-    if not found or entry.first.position is None:
-        return "of the others"
-    if {p.column for p in found} == {entry.first.position.column}:
-        return f"at {'line' if len(found) == 1 else 'lines'} {some(str(p.line) for p in found)}"
-    return f"at {some(f'{p.line}:{p.column}' for p in found)}"
+def _others(entry: Entry) -> str:
+    """Where the findings of an entry stand, but for the first; "" where that is plain."""
+    word = "also" if entry.same else "likewise"
+    found = [f.position for f in entry.findings if f.position is not None]
+    if len(set(found)) < 2:
+        return "" if entry.same else "likewise of the others"
+    if len({p.column for p in found}) == 1:
+        lines = "line" if len(found) == 2 else "lines"
+        return f"{word} at {lines} {some(str(p.line) for p in found[1:])}"
+    return f"{word} at {some(f'{p.line}:{p.column}' for p in found[1:])}"
 
 
 def _position(finding: Finding) -> str:

@@ -5,6 +5,7 @@ import re
 
 import provenance
 from provenance.artifacts import limits
+from provenance.artifacts.git_command import SECONDS
 from tests.docs.pages import fences, read
 
 
@@ -20,6 +21,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
     assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"
     assert rows["JSON"] == f"{limits.NESTING} levels"
+    tree = f"{limits.GIT_TREE // mib} MiB as git lists it; git has {SECONDS / 60:.0f} minutes"
+    assert rows["a folder of a commit"] == tree
     assert rows["an ONNX file"] == (
         f"{limits.ONNX // (1024 * mib)} GiB; {limits.ONNX_STRUCTURE // mib} MiB of structure are "
         f"kept, {limits.ONNX_FIELDS:,} fields are walked"

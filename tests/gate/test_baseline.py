@@ -111,23 +111,23 @@ def test_the_summary_counts_only_rows_that_are_here(three: Repository) -> None:
 # --- what is lost, and its fix --------------------------------------------------------------------
 
 
-def test_a_lost_field_comes_with_the_edit_that_puts_it_back(three: Repository) -> None:
+def test_a_lost_license_comes_with_the_edit_that_puts_it_back(three: Repository) -> None:
     before = three.registry.read_text("utf-8")
     del three.rows[1]["license"]
-    del three.rows[1]["kind"]
-    report = judged(three)
-    assert codes(report) == ["BAS802", "LIC201"]
-    edits = [fix.edit for f in report.failing for fix in f.fixes]
-    registry = three.registry.read_text("utf-8")
-    source = SourceMap(registry)
-    assert json_edit.edit(source, edits, "model/registry.json") == before
+    (fix,) = only(judged(three), "LIC201").fixes
+    source = SourceMap(three.registry.read_text("utf-8"))
+    assert json_edit.edit(source, [fix.edit], "model/registry.json") == before
 
 
-def test_what_is_said_of_bytes_is_not_put_back_without_a_look_at_them(three: Repository) -> None:
-    del three.rows[1]["opset"]
+@pytest.mark.parametrize("field", ["kind", "opset"])
+def test_a_field_that_may_be_gone_on_purpose_is_for_restore_to_put_back(
+    three: Repository, field: str
+) -> None:
+    del three.rows[1][field]
     found = only(judged(three), "BAS802")
     assert found.fixes == ()
     assert "provenance restore b --baseline" in found.help
+    assert "declare it: [[deferral]] of BAS802 for 'b'" in found.help
 
 
 def test_a_command_that_is_shown_is_safe_to_paste(repository: Repository) -> None:
@@ -217,6 +217,23 @@ def test_a_sidecar_may_name_the_weights_beside_its_model(repository: Repository)
     repository.write("ext.onnx.data", weights)
     row["external_data_sha256"] = {"ext.onnx.data": sha256(weights)}
     assert codes(judged(repository)) == []
+
+
+def test_a_sidecar_that_is_reported_already_is_not_reported_again(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    old = row["external_data_sha256"]
+    repository.add_sidecar(row, external_data_sha256=dict(old))
+    other = repository.add("wide")
+    repository.write("wide.json", {"id": "wide", "feature_order": [f"f{i}" for i in range(6)]})
+    keep(repository)
+    repository.write("ext.onnx.data", data(24, salt=72))
+    row["external_data_sha256"] = {"ext.onnx.data": sha256(data(24, salt=72))}
+    content = model(inputs=[("features", 7)], salt=75)
+    repository.write("wide.onnx", content)
+    other["sha256"] = sha256(content)
+    assert codes(judged(repository)) == ["SID403", "SID409"]
+    repository.defer("SID403", ["wide"])
+    assert codes(judged(repository)) == ["BAS803", "SID409"]
 
 
 def test_several_files_that_changed_are_counted(repository: Repository) -> None:
@@ -356,6 +373,31 @@ def test_a_license_has_changed_where_it_means_another(
     assert ("BAS806" in codes(judged(repository))) is changed
 
 
+def test_a_license_that_its_file_refutes_is_reported_once(repository: Repository) -> None:
+    repository.add("m", license_url="LICENSE")
+    repository.write("LICENSE", "SPDX-License-Identifier: MIT\n")
+    keep(repository)
+    repository.rows[0]["license"] = "ISC"
+    assert codes(judged(repository)) == ["LIC206"]
+    repository.defer("LIC206", ["m"])
+    assert codes(judged(repository)) == ["BAS806"]
+
+
+def test_a_kind_that_the_sidecar_refutes_is_reported_once(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.add_sidecar(row)
+    keep(repository)
+    row["kind"] = "filter"
+    assert codes(judged(repository)) == ["SID408"]
+    repository.defer("SID408", ["m"])
+    assert codes(judged(repository)) == ["BAS805"]
+    repository.deferrals.clear()
+    repository.add_sidecar(row)
+    assert codes(judged(repository)) == ["BAS805"]
+    repository.add_sidecar(row, onnx="other.onnx")  # SID408 says something else
+    assert codes(judged(repository)) == ["BAS805", "SID408"]
+
+
 # --- records --------------------------------------------------------------------------------------
 
 
@@ -387,7 +429,9 @@ def test_a_manifest_without_an_id_is_missed_by_its_path(repository: Repository) 
     repository.write("ens.json", manifest)
     keep(repository)
     repository.path("ens.json").unlink()
-    assert only(judged(repository), "BAS809").subject == "model/ens.json"
+    found = only(judged(repository), "BAS809")
+    assert (found.subject, found.about) == ("model/ens.json", "model/ens.json")
+    assert place(found, repository) == '"onnx": "ens_seed0.onnx",'
 
 
 def test_a_lost_document_that_is_no_record_is_not_missed(three: Repository) -> None:
@@ -429,6 +473,10 @@ def test_the_files_beside_a_registry_in_a_commit_are_compared(repository: Reposi
     repository.path("ens_seed_flip_PROMOTE.json").unlink()
     report = judged(repository, baseline="git:HEAD")
     assert rows[1]["smoke"]
+    helps = {f.code: f.help.partition(". ")[0] for f in report.failing}
+    restore = "Put it back: git restore --source=HEAD -- model"
+    assert helps["BAS808"] == f"{restore}/ens_seed1.json"
+    assert helps["BAS809"] == f"{restore}/ens_seed_flip_PROMOTE.json"
     assert [(f.code, f.subject) for f in report.failing] == [
         ("BAS803", "m"), ("BAS803", "m"), ("BAS808", "ens_seed1"), ("BAS809", "ens"),
     ]  # fmt: skip

@@ -121,21 +121,21 @@ def test_a_model_of_two_rows_is_run_once(repository: Repository) -> None:
     evidence = examine(repository.save().config)
     done = run_models(evidence, Runtime.find(), RunSettings(), told)
     assert outcomes(done) == {"m.onnx": Outcome.RAN}
-    assert told.all == [("running", 1), "a step"]
+    assert told.all == [("running models", 1), "a step"]
 
 
 def test_progress_is_told_of_models_after_it_was_told_of_files(full: Repository) -> None:
     told = Told()
     examine(full.config, run=True, progress=told)
-    running = told.all.index(("running", 6))
+    running = told.all.index(("running models", 6))
     assert told.all[running + 1 :] == ["a step"] * 6
-    assert told.all[0] == ("hashing", 6)
+    assert told.all[0] == ("hashing files", 6)
 
 
 def test_a_terminal_shows_what_is_going_on(full: Repository) -> None:
     result = run_cli("check", "--run", cwd=full.root, terminal=True)
     assert result.code == 0
-    assert "running" in result.err
+    assert "running models" in result.err
 
 
 @pytest.mark.parametrize("name", ["m.onnx", "w.data"])

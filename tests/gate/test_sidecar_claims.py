@@ -367,3 +367,32 @@ def test_the_digest_of_a_sidecar_counts_as_computed(repository: Repository) -> N
     repository.write("m.json", {"sha256": sha256(content), "kind": "nr"})
     assert codes(repository.save().check()) == ["ART302", "SID408"]
     assert row["kind"] == "fr"
+
+
+def test_the_sidecar_of_a_shared_file_is_that_of_the_first_row(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
+    repository.write("m.json", {"id": "m", "sha256": row["sha256"], "opset": 18})
+    report = repository.save().check()
+    assert [(f.code, f.row) for f in report.failing] == [("SID413", "m"), ("ART313", "n")]
+
+
+def test_an_int8_variant_with_a_row_of_its_own_is_judged_there(repository: Repository) -> None:
+    row = repository.add_int8("q")
+    repository.add("own", repository.path("q.int8.onnx").read_bytes(), onnx="q.int8.onnx")
+    repository.write("q.int8.json", {"id": "own", "sha256": row["int8_sha256"], "opset": 18})
+    report = repository.save().check()
+    assert [(f.code, f.row) for f in report.failing] == [("SID413", "own")]
+
+
+def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Repository) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m_v1.json", {"onnx": "m.onnx"})
+    repository.write("m_v0.json", {"onnx": "m.onnx"})
+    report = repository.save().check()
+    assert [(f.code, f.path) for f in report.failing] == [
+        ("SID401", "model/registry.json"),
+        ("SID415", "model/m_v1.json"),
+    ]
+    assert "model/m_v0.json, which no row has, speaks of it" in report.failing[0].message
+    assert report.failing[0].help.startswith("If model/m_v0.json is its sidecar, name it so.")

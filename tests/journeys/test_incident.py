@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance import Report, Restoration, check, load_config, restore
+from provenance import Report, Restoration, check, fix, load_config, restore
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
 from tests.support.models import model
@@ -170,6 +170,16 @@ def test_restore_brings_the_fields_back_and_changes_nothing_else(
     git.run("add", "--all")
     numbers = git.run("diff", "--cached", "--numstat", "v1.0", "--", "model/registry.json")
     assert numbers.split()[:2] == ["10", "10"]
+
+
+def test_check_fix_puts_the_same_fields_back(incident: Repository) -> None:
+    report = fix(load_config(incident.root), baseline=BASELINE)
+    assert Counter(f.code for f in report.fixed) == {"LIC201": 5, "LIC202": 5, "LIC203": 5}
+    assert codes(report) == {"SID402": 5}
+    restored = incident.registry.read_bytes()
+    incident.save()
+    assert put_back(incident).diff == report.diff
+    assert incident.registry.read_bytes() == restored
 
 
 def test_after_restore_only_the_stale_sidecars_are_left(incident: Repository) -> None:

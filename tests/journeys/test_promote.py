@@ -142,7 +142,7 @@ def test_production_without_complete_evidence_is_a_failure_though_nothing_is_to_
     edit("single.json", "gate")(ready)
     result = run_cli("promote", "single", cwd=ready.root)
     assert result.code == 1
-    assert "single: its sidecar model/single.json records no `gate`" in result.out
+    assert "single: its sidecar model/single.json records no gate" in result.out
     last = result.out.splitlines()[-1]
     assert last == "FAILED: single: production already, without complete evidence"
 
@@ -203,8 +203,8 @@ def test_a_model_that_says_it_is_a_member_and_is_not_listed_stands_in_the_way(
 
 
 SINGLE_SPOILED: dict[str, tuple[Spoil, str]] = {
-    "no gate": (edit("single.json", "gate"), "records no `gate`"),
-    "gate on hold": (edit("single.json", "gate", "verdict", to="HOLD"), "'HOLD', not PROMOTE"),
+    "no gate": (edit("single.json", "gate"), "records no gate"),
+    "gate on hold": (edit("single.json", "gate", "verdict", to="HOLD"), "is 'HOLD'"),
     "number below": (edit("single.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
     "no numbers": (edit("single.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
 }

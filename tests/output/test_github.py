@@ -59,7 +59,8 @@ def test_a_finding_is_an_annotation_of_its_line(repository: Repository) -> None:
             "col": "16",
             "title": "ART310 opset-mismatch",
         },
-        'm: `opset` is 18; m.onnx imports opset 17\nnext: Write "opset": 17.',
+        "m: `opset` is 18; m.onnx imports opset 17\n"
+        'next: Write "opset": 17: provenance check --fix',
     )
 
 

@@ -118,6 +118,6 @@ def test_a_finding_about_an_ensemble_names_it(repository: Repository) -> None:
 
 
 def test_what_was_not_judged_is_said(full: Repository) -> None:
-    (said,) = valid(full.check())["not_judged"]
-    assert said.startswith("signatures")
-    assert valid(full.released().verify())["not_judged"] == []
+    assert any(said.startswith("signatures") for said in valid(full.check())["not_judged"])
+    said = " ".join(valid(full.released().verify())["not_judged"])
+    assert "signatures" not in said

@@ -116,7 +116,7 @@ def test_a_result_names_its_rule_its_row_and_its_place(repository: Repository) -
     assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "ART310"
     assert result["level"] == "error"
     assert result["message"]["text"] == (
-        'm: `opset` is 18; m.onnx imports opset 17. Next: Write "opset": 17.'
+        'm: `opset` is 18; m.onnx imports opset 17. Next: Write "opset": 17: provenance check --fix'
     )
     (location,) = result["locations"]
     assert location == {
@@ -174,7 +174,7 @@ def test_what_is_not_deferred_is_not_suppressed(repository: Repository) -> None:
 def test_what_was_not_judged_and_what_was_nothing_is_said(full: Repository) -> None:
     (invocation,) = valid(full.check())["invocations"]
     assert invocation["executionSuccessful"] is True
-    (said,) = invocation["toolExecutionNotifications"]
+    *_, said = invocation["toolExecutionNotifications"]
     assert said["level"] == "note"
     assert said["message"]["text"].startswith("Not judged: signatures")
     (nothing,) = valid(is_empty(Repository(full.root / "none")))["invocations"]

@@ -158,6 +158,7 @@ RECIPES: Final[Mapping[str, Callable[[], bytes]]] = {
     "gives-what-it-declares": identity,
     "gives-another-rank": lambda: identity(gives=("batch",)),
     "gives-another-size": lambda: identity(gives=("batch", 5)),
+    "gives-one-element-of-what-it-declares": lambda: of_one("ReduceMean", gives=("batch", 6)),
     "gives-a-symbol-of-another-size": lambda: identity(shape=("n", "m"), gives=("m", "n")),
     "gives-a-scalar": lambda: of_one("ReduceMean", keepdims=0, gives=()),
     "gives-nan": lambda: of_one("Neg", "Sqrt", gives=("batch", 6)),

@@ -31,12 +31,15 @@ FIX_COMMAND: Final = "provenance check --fix"
 
 
 class Phase(enum.Enum):
-    """When a rule is judged. Each phase sees what the earlier ones concluded."""
+    """When a rule is judged. Each phase sees what the earlier ones concluded.
+
+    A value says what is judged and, where not every run judges it, which does.
+    """
 
     ARTIFACTS = "what can be judged before anything is signed"
-    RUNTIME = "what a runtime does with the models"
-    BASELINE = "what became of the rows since the baseline"
-    SIGNATURES = "signatures (who signed the bundles, and what they bind)"
+    RUNTIME = "how the models run (--run)"
+    BASELINE = "changes since a baseline (--baseline)"
+    SIGNATURES = "signatures (verify)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
 
     @property

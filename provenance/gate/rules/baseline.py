@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -152,8 +153,9 @@ class EvidenceUnchanged(_BaselineRule):
 
     ## What it does
     Where a digest of a row changed: requires that the sidecar changed too, or names the new bytes,
-    and that the bundle is not the one of the former bytes. Silent where SID402 or SID404 says that
-    the sidecar describes other bytes, and about bundles where signatures are judged.
+    and that the bundle is not the one of the former bytes. Silent where another rule already fails
+    for the sidecar, or says that it describes other bytes, and about bundles where signatures are
+    judged.
 
     ## Why it matters
     A sidecar without a digest, or one beside weights in external data, looks right whatever lies
@@ -173,14 +175,14 @@ class EvidenceUnchanged(_BaselineRule):
     slug = "evidence-unchanged"
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        stale = {f.path for f in case.findings if f.code in ("SID402", "SID404", "SID405")}
+        known = {f.path for f in case.findings if f.fails or f.code in _STALE}
         for row in case.evidence.rows:
             former = baseline.former(row)
             changed = changed_digests(row.row, former.row) if former else {}
             if former is None or not changed:
                 continue
             for finding in self._sidecars(baseline, row, former, changed):
-                if finding.path not in stale:
+                if finding.path not in known:
                     yield finding
             unsigned = former.bundle is not None and former.bundle == former.bundle_now
             if unsigned and Phase.SIGNATURES not in case.phases:
@@ -290,7 +292,8 @@ class KindChanged(_BaselineRule):
     """A row is of another kind than at the baseline.
 
     ## What it does
-    Compares `kind` of the rows with the same id.
+    Compares `kind` of the rows with the same id. Silent where the sidecar still says the former
+    kind: SID408 says so.
 
     ## Why it matters
     The id names a model to its consumers. A filter under the id of a quality metric is another
@@ -308,7 +311,11 @@ class KindChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "kind"):
+            claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
+            if claims and ("SID408", row.row.label) in failing:
+                continue
             yield self.in_row(
                 case,
                 row,
@@ -324,7 +331,8 @@ class LicenseChanged(_BaselineRule):
 
     ## What it does
     Compares `license` of the rows with the same id. Another way to write the same expression, or
-    the same name as a `LicenseRef-`, is no change.
+    the same name as a `LicenseRef-`, is no change. Silent where LIC206 says that the license is not
+    that of its file.
 
     ## Why it matters
     The holder of the rights decides the license, not a commit. Whoever took the model under the
@@ -343,8 +351,9 @@ class LicenseChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "license"):
-            if not same_license(now, then):
+            if not same_license(now, then) and ("LIC206", row.row.label) not in failing:
                 yield self.in_row(
                     case,
                     row,
@@ -427,7 +436,7 @@ class SidecarGone(_BaselineRule):
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"Put it back. {self.declare(row.row.label, 'it was removed')}",
+                    f"{_file(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
                     about=path,
                 )
 
@@ -463,26 +472,45 @@ class RecordGone(_BaselineRule):
         said = {(f.code, f.row or f.ensemble) for f in case.findings}
         manifests = [d for d in case.evidence.documents if isinstance(d, Manifest)]
         then = replace(case.evidence, documents=(*manifests, *baseline.documents))
-        gone: dict[str, tuple[str, str]] = {}
+        found: dict[str, Finding] = {}
         for ensemble in then.ensembles:
             id = _called(ensemble.manifest)
-            if not any(seat.row for seat in ensemble.seats):
-                continue
-            rows = [seat.row.row.label for seat in ensemble.seats if seat.row]
-            if id not in here and not all(("SID407", row) in said for row in rows):
-                gone[ensemble.manifest.path] = id, "ensemble manifest"
+            rows = [seat.row for seat in ensemble.seats if seat.row]
+            if not rows:
+                continue  # BAS801 tells of them
+            if id not in here and not all(("SID407", r.row.label) in said for r in rows):
+                path = ensemble.manifest.path
+                found[path] = self._gone(case, baseline, "ensemble manifest", path, id, rows[0])
             present = here[id].verdicts if id in here else ()
             if not present and ("ENS510", id) not in said:
                 for verdict in ensemble.verdicts:
-                    gone.setdefault(verdict.path, (id, "gate verdict"))
-        for path, (id, what) in gone.items():
-            yield self.finding(
-                f"the {what} of {id!r} is gone; {baseline.name} has {path}",
-                f"Put it back. {self.declare(id, 'it was removed')}",
-                path=path,
-                ensemble=id,
-            )
+                    gone = self._gone(case, baseline, "gate verdict", verdict.path, id, rows[0])
+                    found.setdefault(verdict.path, gone)
+        yield from found.values()
 
+    def _gone(
+        self,
+        case: Case,
+        baseline: BaselineEvidence,
+        what: str,
+        path: str,
+        id: str,
+        row: RowEvidence,
+    ) -> Finding:
+        """The finding at a row of the ensemble, since the file itself is not there."""
+        registry = case.evidence.registry
+        return self.finding(
+            f"the {what} of {id!r} is gone; {baseline.name} has {path}",
+            f"{_file(baseline, path)}. {self.declare(id, 'it was removed')}",
+            path=registry.path,
+            position=registry.locate(row.row, "onnx"),
+            about=path,
+            ensemble=id,
+        )
+
+
+_STALE: Final = ("SID402", "SID404", "SID405", "SID409")
+"""The rules that say that a sidecar is not about these bytes, also where that is deferred."""
 
 _MISSED_BY: Final[Mapping[str, str]] = {
     "id": "REG101",
@@ -503,6 +531,14 @@ def _called(manifest: Manifest) -> str:
 
 def _restore(baseline: BaselineEvidence, *rows: str) -> str:
     return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
+
+
+def _file(baseline: BaselineEvidence, path: str) -> str:
+    """How a file is put back that `restore`, which edits the registry alone, does not."""
+    if not baseline.name.startswith("git:"):
+        return f"Copy it back from {baseline.name}"
+    ref = baseline.name.removeprefix("git:")
+    return f"Put it back: {shlex.join(('git', 'restore', f'--source={ref}', '--', path))}"
 
 
 def _was(changed: Mapping[str, tuple[str, str]]) -> str:

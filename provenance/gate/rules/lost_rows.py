@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of rows that are gone since the baseline: BAS801 tells of them, and no rule about strays."""
+"""Files of rows that are gone since the baseline: BAS801 tells of them, and no other rule."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
@@ -43,7 +44,8 @@ class SharedFile(Rule):
             if row.onnx is None:
                 continue
             other = first.setdefault(row.onnx.path, row)
-            if other is not row:
+            # A row that stands there twice has its id twice: REG102 says so.
+            if other is not row and other.row.label != row.row.label:
                 yield self.in_row(
                     case,
                     row,
@@ -78,7 +80,7 @@ class Int8Interface(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.onnx is None or row.int8 is None:
+            if row.onnx is None or row.int8 is None or _replaced(row):
                 continue
             model, variant = row.onnx.facts, row.int8.facts
             difference = _difference(model, variant) if model and variant else None
@@ -116,7 +118,7 @@ class Int8NotQuantized(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.onnx is None or row.int8 is None or row.row.smoke:
+            if row.onnx is None or row.int8 is None or row.row.smoke or _replaced(row):
                 continue
             if row.int8.sha256 is not None and row.int8.sha256 == row.onnx.sha256:
                 yield self.in_row(
@@ -128,6 +130,15 @@ class Int8NotQuantized(Rule):
                     "Quantize the model, or remove the int8 file and its fields.",
                     about=row.int8.path,
                 )
+
+
+def _replaced(row: RowEvidence) -> bool:
+    """Whether one of a row's two files is not the declared one: ART302 says that, and is enough."""
+    for field, model in (("sha256", row.onnx), ("int8_sha256", row.int8)):
+        declared = row.row.fields.get(field)
+        if model is not None and is_sha256(declared) and declared != model.sha256:
+            return True
+    return False
 
 
 def _difference(model: OnnxFacts, variant: OnnxFacts) -> tuple[str, str] | None:

@@ -100,12 +100,6 @@ def whose(most: Sequence[Said[Any]]) -> str:
     return most[0].document.path + (f" and {more} more" if more else "")
 
 
-def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
 def _existing(document: Document, where: tuple[str | int, ...]) -> tuple[str | int, ...]:
     """As much of a path as there is in the document, and has a position of its own."""
     here: Any = document.value

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
-from provenance.gate.rules.ensembles.base import Place, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.ensembles.base import Place
 from provenance.gate.rules.ensembles.recorded import close, correlation, number, same, unit
 
 RECORDS: Final[tuple[Place, ...]] = ((), ("training",))

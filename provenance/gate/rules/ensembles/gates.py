@@ -13,8 +13,8 @@ from provenance.artifacts.sidecar import Document
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, short
-from provenance.gate.rules.ensembles.base import EnsembleRule, Place, Said, dissent, shown, whose
+from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.ensembles.base import EnsembleRule, Place, Said, dissent, whose
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import disagreements, seeds_of_another
 from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict

@@ -10,7 +10,8 @@ from typing import Any
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
-from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent
 from provenance.gate.rules.sidecars import input_width
 
 

@@ -14,8 +14,8 @@ from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, short
-from provenance.gate.rules.ensembles.base import EnsembleRule, shown
+from provenance.gate.rules.base import Case, short, shown
+from provenance.gate.rules.ensembles.base import EnsembleRule
 
 
 class MemberMissing(EnsembleRule):

@@ -10,8 +10,8 @@ from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, command
-from provenance.gate.rules.ensembles.base import EnsembleRule, shown
+from provenance.gate.rules.base import Case, Rule, command, shown
+from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.ensembles.verdicts import (
     PROMOTE,
     stated_outcomes,

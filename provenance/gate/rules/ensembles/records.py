@@ -10,7 +10,8 @@ from typing import Any, Final
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.gate.ensemble import Ensemble
-from provenance.gate.rules.ensembles.base import Place, Said, dissent, shown, whose
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.ensembles.base import Place, Said, dissent, whose
 from provenance.gate.rules.ensembles.recorded import same
 from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
 

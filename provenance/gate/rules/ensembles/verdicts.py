@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Document
-from provenance.gate.rules.ensembles.base import Place, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.ensembles.base import Place
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import close, correlation, number, reaches, unit
 

@@ -10,7 +10,8 @@ from typing import Any
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
-from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, shown, whose
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
 from provenance.gate.rules.ensembles.interface import input_names, width_at
 from provenance.gate.rules.ensembles.recorded import number, same, same_statistic
 

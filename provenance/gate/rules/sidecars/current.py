@@ -36,9 +36,16 @@ class ClaimRule(Rule):
     """A rule about claims of a sidecar. One that is of other bytes is reported as that only."""
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        # Of a file that two rows have, the sidecar is its own row's, or the first one's (ART313).
+        owner: dict[str, RowEvidence] = {}
+        for row in case.evidence.rows:
+            if row.onnx is not None:
+                owner.setdefault(row.onnx.path, row)
         for row in case.evidence.rows:
             for model, evidence in pairs(row):
                 sidecar = evidence.sidecar
+                if owner.get(model.path, row) is not row:
+                    continue
                 if sidecar is not None and not describes_other_bytes(model, sidecar):
                     yield from self.conclude(case, row, model, sidecar)
 
@@ -65,12 +72,6 @@ class ClaimRule(Rule):
             position=sidecar.locate(*member),
             fixes=(Fix(sidecar.path, fix),) if fix else (),
         )
-
-
-def shown(value: object) -> str:
-    """A value of a sidecar in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def entries(values: Sized) -> str:

@@ -14,9 +14,9 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, differing, short
+from provenance.gate.rules.base import Case, differing, short, shown
 from provenance.gate.rules.registry import is_malformed
-from provenance.gate.rules.sidecars.current import ClaimRule, shown
+from provenance.gate.rules.sidecars.current import ClaimRule
 
 
 class SidecarIdentity(ClaimRule):
@@ -52,7 +52,7 @@ class SidecarIdentity(ClaimRule):
             claim, own = sidecar.value.get(field), row.row.fields.get(field, _DEFAULTS.get(field))
             if claim is None or own in (None, "") or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
-            if agrees(claim, own, row, model):
+            if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
                 continue
             here, there = differing(claim, own)
             called = case.name_of(field)
@@ -132,6 +132,12 @@ class SidecarDigest(ClaimRule):
                 file = files.get(name.rpartition("/")[2])
                 in_row = row.row.external_data_sha256.get(file.name) if file else None
                 yield ("external_data_sha256", name), claim, file, in_row
+
+
+def _told(case: Case, row: RowEvidence, id: object) -> bool:
+    """Whether the row's ensemble has the sidecar's id too: ENS501 says that the row has not."""
+    members = row.manifest.members if row.manifest and case.evidence.whole else ()
+    return any(m.onnx == row.row.onnx and m.id == id for m in members)
 
 
 _Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]

@@ -12,13 +12,8 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case
-from provenance.gate.rules.sidecars.current import (
-    ClaimRule,
-    describes_its_model,
-    entries,
-    shown,
-)
+from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries
 
 _SIDES: Final = ("input", "output")
 

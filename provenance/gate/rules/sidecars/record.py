@@ -13,6 +13,7 @@ from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
+from provenance.gate.rules.sidecars.strays import left_behind
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
 
@@ -38,14 +39,18 @@ class SidecarMissing(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        strays = left_behind(case)
         for row in case.evidence.rows:
             if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
+                stray = strays.get(row.row.index)
+                help = 'Export it with the model, or say "smoke": true.'
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
-                    f"production row without a sidecar: {row.sidecar.path} does not exist",
-                    'Export it with the model, or say "smoke": true.',
+                    f"production row without a sidecar: {row.sidecar.path} does not exist"
+                    + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
+                    f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
                     about=row.sidecar.path,
                 )
 

@@ -11,8 +11,8 @@ from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case
-from provenance.gate.rules.sidecars.current import ClaimRule, entries, shown
+from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.sidecars.current import ClaimRule, entries
 from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
 
 _KINDS: Final = ("feature", "input")

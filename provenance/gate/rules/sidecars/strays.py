@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, shown
 from provenance.gate.rules.lost_rows import files_of_lost_rows
-from provenance.gate.rules.sidecars.current import shown
 
 
 class StraySidecar(Rule):
@@ -17,7 +18,7 @@ class StraySidecar(Rule):
     ## What it does
     Looks at the JSON files beside the registry that are no row's sidecar, no manifest and no
     verdict: those that name an `.onnx` file, or an id and a `sha256`, or an opset and inputs, speak
-    of a model.
+    of a model. That of a production row which has none is told with that row, by SID401.
 
     ## Why it matters
     A sidecar belongs to the model of its name. One under another name is never read: either its
@@ -37,25 +38,43 @@ class StraySidecar(Rule):
     about_rows = False
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        rows = case.evidence.rows
-        owners = {r.row.text("id"): r for r in reversed(rows)}
-        owners |= {r.row.onnx: r for r in reversed(rows)}
         is_lost = files_of_lost_rows(case)
-        for sidecar in case.evidence.stray_sidecars:
-            if is_lost(case.evidence.registry.name_of(sidecar.path)):
+        told = {sidecar.path for sidecar in left_behind(case).values()}
+        for sidecar, owner in _with_owners(case):
+            if sidecar.path in told or is_lost(case.evidence.registry.name_of(sidecar.path)):
                 continue
-            claims = [sidecar.text_at("onnx"), sidecar.text_at("id")]
-            owner = next((owners[c] for c in claims if c is not None and c in owners), None)
-            says = ""
+            named = sidecar.text_at("onnx")
             if owner is not None and owner.sidecar is not None:
                 says = f"; by what it says it is that of {owner.row.label!r}"
                 help = f"Name it {owner.sidecar.name}, or remove it."
             else:
-                says = f"; it speaks of {shown(claims[0])}" if claims[0] else ""
+                says = f"; it speaks of {shown(named)}" if named else ""
                 help = "Remove it, or add the row of its model."
             yield self.finding(
                 f"{sidecar.path} is the sidecar of no row{says}",
                 help,
                 path=sidecar.path,
-                position=sidecar.locate("onnx" if claims[0] else "id"),
+                position=sidecar.locate("onnx" if named else "id"),
             )
+
+
+def left_behind(case: Case) -> dict[int, Sidecar]:
+    """The stray sidecar of each production row that has none, by the row's place.
+
+    A sidecar without its model's name is told once, with the row that misses it (SID401).
+    """
+    found: dict[int, Sidecar] = {}
+    for sidecar, owner in _with_owners(case):
+        if owner is not None and not owner.row.smoke and owner.sidecar and owner.sidecar.missing:
+            found.setdefault(owner.row.index, sidecar)
+    return found
+
+
+def _with_owners(case: Case) -> Iterator[tuple[Sidecar, RowEvidence | None]]:
+    """The stray sidecars, each with the row that it speaks of by file or id."""
+    rows = case.evidence.rows if case.evidence.stray_sidecars else ()
+    owners = {r.row.text("id"): r for r in reversed(rows)}
+    owners |= {r.row.onnx: r for r in reversed(rows)}
+    for sidecar in case.evidence.stray_sidecars:
+        claims = [sidecar.text_at("onnx"), sidecar.text_at("id")]
+        yield sidecar, next((owners[c] for c in claims if c is not None and c in owners), None)
