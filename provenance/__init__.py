@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from provenance.config import Config, trust_from_file, trust_from_keys
+    from provenance.config import Config, trust_from_file, trust_from_keys, trust_from_options
     from provenance.config import load as load_config
     from provenance.errors import (
         InputError,
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
     from provenance.signing.keyed import open_signer
-    from provenance.signing.trust import Trust, TrustedKey
+    from provenance.signing.roots import of_file as trusted_root_from_file
+    from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey, TrustedWorkflow
     from provenance.version import __version__
 
 _WHERE = {
@@ -52,8 +53,12 @@ _WHERE = {
     "load_config": ("provenance.config", "load"),
     "trust_from_file": ("provenance.config", "trust_from_file"),
     "trust_from_keys": ("provenance.config", "trust_from_keys"),
+    "trust_from_options": ("provenance.config", "trust_from_options"),
+    "trusted_root_from_file": ("provenance.signing.roots", "of_file"),
     "open_signer": ("provenance.signing.keyed", "open_signer"),
     "Trust": ("provenance.signing.trust", "Trust"),
+    "TrustedIdentity": ("provenance.signing.trust", "TrustedIdentity"),
+    "TrustedWorkflow": ("provenance.signing.trust", "TrustedWorkflow"),
     "TrustedKey": ("provenance.signing.trust", "TrustedKey"),
     "Finding": ("provenance.gate.finding", "Finding"),
     "Report": ("provenance.gate.finding", "Report"),
@@ -78,7 +83,9 @@ __all__ = [
     "Restored",
     "Severity",
     "Trust",
+    "TrustedIdentity",
     "TrustedKey",
+    "TrustedWorkflow",
     "UnavailableError",
     "Verdict",
     "VerificationError",
@@ -95,6 +102,8 @@ __all__ = [
     "sign",
     "trust_from_file",
     "trust_from_keys",
+    "trust_from_options",
+    "trusted_root_from_file",
     "verify",
     "verify_file",
 ]

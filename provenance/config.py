@@ -8,7 +8,6 @@ or `trust` would otherwise be a policy that nobody enforces.
 from __future__ import annotations
 
 import datetime
-import difflib
 import hashlib
 import json
 import os
@@ -23,11 +22,14 @@ from typing import Any, Final, TypeVar
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
+from provenance.artifacts.toml_tables import known, string, tables
 from provenance.artifacts.toml_text import Tables
 from provenance.errors import InputError
 from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
+from provenance.signing import roots, trust_table
 from provenance.signing.keyed import read_key_file
-from provenance.signing.trust import Trust, TrustedKey
+from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
+from provenance.signing.trust_table import TrustTable
 
 FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
@@ -77,7 +79,7 @@ class Config:
         baseline: What `check` compares the registry with, as `--baseline` takes it.
         run: How models are run, where they are.
         repository: OWNER/REPO of the repository that this is, None where git says it.
-        trusted_keys: Paths of public keys, relative to `key_folder`.
+        trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
@@ -86,7 +88,7 @@ class Config:
     root: Path
     path: str
     registry: str
-    trusted_keys: tuple[str, ...]
+    trust_table: TrustTable
     deferrals: tuple[Deferral, ...]
     policy_sha256: str
     text: str
@@ -105,14 +107,24 @@ class Config:
         """The trust that the configuration declares, None where it declares none.
 
         Raises:
-            InputError: A key is missing, outside the root, or not an ECDSA P-256 public key.
+            InputError: A key or the trusted root is missing, outside the root, or not what it has
+                to be.
         """
-        if not self.trusted_keys:
+        if not self.trust_table:
             return None
         tree = paths.Tree.at(self.key_folder)
+
+        def read(path: str, limit: int, what: str) -> bytes:
+            try:
+                return tree.read(path, limit)
+            except paths.FileError as e:
+                raise InputError(f"{self.path}: trust.{what}: {e.message}") from e
+
         own = " (the configuration in this tree)" if self.in_tree else ""
-        return Trust(
-            f"{self.path}{own}", tuple(_key(tree, p, self.path) for p in self.trusted_keys)
+        return self.trust_table.open(
+            f"{self.path}{own}",
+            lambda p: read(p, limits.KEY, "key"),
+            lambda p: roots.of_bytes(read(p, limits.TRUSTED_ROOT, "trusted_root"), p),
         )
 
     @property
@@ -162,39 +174,37 @@ def load(start: Path, explicit: Path | None = None) -> Config:
 
 
 def trust_from_file(path: Path) -> Trust:
-    """Trust that a consumer keeps in a TOML file with `[[trust.key]]` tables.
+    """Trust that a consumer keeps in a TOML file with `[[trust.…]]` tables.
 
-    Key paths are relative to that file's folder.
+    Paths in it are relative to that file's folder.
 
     Raises:
-        InputError: The file or a key cannot be read or understood.
+        InputError: The file, or one that it names, cannot be read or understood.
     """
     table = parse_toml(read_text(path), str(path))
-    _known(table, {"trust"}, str(path), "")
-    keys = _trusted_keys(table, str(path))
-    if not keys:
-        raise InputError(
-            f"{path}: no [[trust.key]]", help='Add:\n[[trust.key]]\npath = "release.pub"'
-        )
+    known(table, {"trust"}, str(path), "")
+    found = trust_table.parse(table, str(path))
+    if not found:
+        raise InputError(f"{path}: trusts nobody", help=trust_table.EXAMPLE)
     folder = path.resolve().parent
-    return Trust(str(path), tuple(_user_key(folder / k) for k in keys))
+    return found.open(
+        str(path),
+        lambda p: read_key_file(folder / p),
+        lambda p: roots.of_file(folder / p),
+    )
+
+
+def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
+    """Trust in public keys and an identity that were given by name. Raises InputError."""
+    found = tuple(TrustedKey.of_pem(read_key_file(k), str(k)) for k in keys)
+    identities = () if identity is None else (identity,)
+    given = (("--key", found), ("--identity", identities))
+    return Trust(" and ".join(name for name, some in given if some), found, identities)
 
 
 def trust_from_keys(keys: Iterable[Path]) -> Trust:
     """Trust in public keys that were given by name. Raises InputError."""
-    return Trust("--key", tuple(_user_key(k) for k in keys))
-
-
-def _user_key(path: Path) -> TrustedKey:
-    return TrustedKey.of_pem(read_key_file(path), str(path))
-
-
-def _key(tree: paths.Tree, path: str, where: str) -> TrustedKey:
-    try:
-        data = tree.read(path, limits.KEY)
-    except paths.FileError as e:
-        raise InputError(f"{where}: trust.key: {e.message}") from e
-    return TrustedKey.of_pem(data, path)
+    return trust_from_options(keys)
 
 
 def _read(path: Path, root: Path) -> Config | None:
@@ -223,8 +233,8 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    tables = {"registry", "repository", "baseline", "fields", "run", "trust", "deferral"}
-    _known(table, tables, path, "")
+    names = {"registry", "repository", "baseline", "fields", "run", "trust", "deferral"}
+    known(table, names, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -241,22 +251,22 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         root=root,
         path=path,
         registry=normal.replace(os.sep, "/"),
-        trusted_keys=_trusted_keys(table, path),
+        trust_table=trust_table.parse(table, path),
         deferrals=tuple(
-            _deferral(i, d, path) for i, d in enumerate(_tables(table, "deferral", path))
+            _deferral(i, d, path) for i, d in enumerate(tables(table, "deferral", path))
         ),
         policy_sha256=_policy_sha256(table),
         text=text,
         key_folder=key_folder,
         fields=_fields(table, path),
-        baseline=_text(table, "baseline", path) or None,
+        baseline=string(table, "baseline", path) or None,
         run=_run(table, path),
         repository=_repository(table, path),
     )
 
 
 def _repository(table: Mapping[str, Any], path: str) -> str | None:
-    name = _text(table, "repository", path)
+    name = string(table, "repository", path)
     if name and repository.NAME.fullmatch(name) is None:
         raise InputError(
             f"{path}: `repository` {name!r} is not OWNER/REPO",
@@ -269,7 +279,7 @@ def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
     fields = table.get("fields", {})
     if not isinstance(fields, dict):
         raise InputError(f"{path}: `fields` is not a table", help="Write it as [fields].")
-    _known(fields, {"rows", *FIELDS}, path, "fields.")
+    known(fields, {"rows", *FIELDS}, path, "fields.")
     for key, name in fields.items():
         if not isinstance(name, str) or not name:
             raise InputError(
@@ -292,7 +302,7 @@ def _run(table: Mapping[str, Any], path: str) -> RunSettings:
     run = table.get("run", {})
     if not isinstance(run, dict):
         raise InputError(f"{path}: `run` is not a table", help="Write it as [run].")
-    _known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
+    known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
     default = RunSettings()
     return RunSettings(
         timeout=_whole(run.get("timeout", default.timeout), TIMEOUTS, f"{path}: `run.timeout`"),
@@ -331,24 +341,9 @@ def _number(value: object, where: str) -> float:
     raise InputError(f"{where} must be a number, not {str(value)[:40]}")
 
 
-def _trusted_keys(table: Mapping[str, Any], path: str) -> tuple[str, ...]:
-    trust = table.get("trust", {})
-    if not isinstance(trust, dict):
-        raise InputError(f"{path}: `trust` is not a table", help="Write it as [[trust.key]]")
-    _known(trust, {"key"}, path, "trust.")
-    keys: list[str] = []
-    for entry in _tables(trust, "key", path, "trust."):
-        _known(entry, {"path"}, path, "trust.key.")
-        value = entry.get("path")
-        if not isinstance(value, str) or not value:
-            raise InputError(f"{path}: [[trust.key]] needs `path`, the path of a public key")
-        keys.append(value)
-    return tuple(keys)
-
-
 def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
     where = f"{path}: [[deferral]] {index + 1}"
-    _known(entry, {"rule", "rows", "reason", "reference", "expires"}, path, "deferral.")
+    known(entry, {"rule", "rows", "reason", "reference", "expires"}, path, "deferral.")
     rows = entry.get("rows")
     if not isinstance(rows, list) or not rows or not all(isinstance(r, str) and r for r in rows):
         raise InputError(
@@ -366,38 +361,10 @@ def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
         rule=rule,
         rows=tuple(rows),
         # Empty is for the gate to report (DEF904), with the deferral's other defects.
-        reason=_text(entry, "reason", where),
-        reference=_text(entry, "reference", where),
+        reason=string(entry, "reason", where),
+        reference=string(entry, "reference", where),
         expires=expires,
     )
-
-
-def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    value = entry.get(key, "")
-    if not isinstance(value, str):
-        raise InputError(f"{where}: `{key}` must be a string")
-    return value.strip()
-
-
-def _tables(
-    table: Mapping[str, Any], key: str, path: str, prefix: str = ""
-) -> list[Mapping[str, Any]]:
-    value = table.get(key, [])
-    if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
-        raise InputError(f"{path}: `{prefix}{key}` must be tables: [[{prefix}{key}]]")
-    return value
-
-
-def _known(table: Mapping[str, Any], known: set[str], path: str, prefix: str) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.5)
-            raise InputError(
-                f"{path}: unknown key `{prefix}{key}`",
-                help=f"Did you mean `{prefix}{near[0]}`?"
-                if near
-                else f"Known here: {', '.join(f'`{prefix}{k}`' for k in sorted(known))}.",
-            )
 
 
 def _policy_sha256(table: Mapping[str, Any]) -> str:

@@ -34,6 +34,9 @@ LICENSE = 256 * KIB
 GIT_CONFIG = 1 * MIB
 """`.git/config`: a section a branch."""
 
+TRUSTED_ROOT = 4 * MIB
+"""The trusted root of a Sigstore instance, or its client trust configuration."""
+
 ONNX = 2048 * MIB
 """protobuf cannot encode a larger message; larger models keep weights in external data."""
 

@@ -9,19 +9,29 @@ with `sigstore_models` (`provenance.signing.keyed`).
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts import paths
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
+from provenance.attestations import log_entry
+from provenance.attestations.log_entry import LogEntry
+from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.attestations.statement import PAYLOAD_TYPE
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
-MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3")
+V01: Final = "application/vnd.dev.sigstore.bundle+json;version=0.1"
+V02: Final = "application/vnd.dev.sigstore.bundle+json;version=0.2"
+MEDIA_TYPES: Final = (
+    MEDIA_TYPE,
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    V02,
+    V01,
+)
 SUFFIX: Final = ".sigstore.json"
+MAX_TIMESTAMPS: Final = 32
+MAX_CHAIN: Final = 16
+MAX_SIGNERS: Final = 9
 
 
 class BundleError(ValueError):
@@ -47,15 +57,22 @@ class MessageSignature:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle with its content and, for key signatures, the hint that names the key.
+    """A bundle with its content, who is said to have signed it, and what says when.
 
-    `certificate` is the DER certificate of a keyless signature. Either it or `hint` is None.
+    Attributes:
+        hint: The name of the key of a key signature, None where a certificate signed.
+        certificate: The DER certificate of a keyless signature, None where a key signed. What else
+            a chain of older bundles held is left out: only a trusted root says who may issue.
+        entry: The entry in a transparency log.
+        timestamps: RFC 3161 timestamp responses, DER.
     """
 
     media_type: str
     content: Envelope | MessageSignature
     hint: str | None
     certificate: bytes | None
+    entry: LogEntry | None = None
+    timestamps: tuple[bytes, ...] = ()
 
 
 def seed_attestation_path(registry_folder: str, onnx: str, row_bundle: str) -> str:
@@ -81,6 +98,11 @@ def summary_path(registry_path: str, row_bundles: list[str]) -> str:
     return "/".join([*(s for s in common if s), f"{name}.vsa{SUFFIX}"])
 
 
+def countersignature_path(bundle: str, number: int) -> str:
+    """Where the signature of the second, third, … signer lies: `m.onnx.2.sigstore.json`."""
+    return f"{bundle.removesuffix(SUFFIX)}.{number}{SUFFIX}"
+
+
 def decode(data: bytes) -> Bundle:
     """The bundle that `data` holds.
 
@@ -96,110 +118,110 @@ def decode(data: bytes) -> Bundle:
     if media_type not in MEDIA_TYPES:
         found = repr(media_type) if isinstance(media_type, str) else type_name(media_type)
         raise BundleError(f"its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}")
-    _only(value, {"mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"})
-    hint, certificate = _material(_object(value, "verificationMaterial"))
-    has_message = value.get("messageSignature") is not None
-    has_envelope = value.get("dsseEnvelope") is not None
-    if has_message == has_envelope:
-        raise BundleError("it needs exactly one of messageSignature and dsseEnvelope")
-    content: Envelope | MessageSignature
-    if has_envelope:
-        content = _envelope(_object(value, "dsseEnvelope"))
-    else:
-        content = _message(_object(value, "messageSignature"))
-    return Bundle(media_type, content, hint, certificate)
+    known = ("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
+    try:
+        return _bundle(media_type, Message(value, "", known))
+    except ProtoJsonError as e:
+        raise BundleError(str(e)) from e
 
 
-def _material(value: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
-    _only(
-        value,
-        {
+def _bundle(media_type: str, value: Message) -> Bundle:
+    material = value.message(
+        "verificationMaterial",
+        (
             "publicKey",
             "certificate",
             "x509CertificateChain",
             "tlogEntries",
             "timestampVerificationData",
-        },
-        "verificationMaterial.",
+        ),
     )
-    entries = value.get("tlogEntries", [])
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise BundleError("verificationMaterial.tlogEntries is not a list of objects")
-    if not isinstance(value.get("timestampVerificationData", {}), dict):
-        raise BundleError("verificationMaterial.timestampVerificationData is not an object")
-    kinds = [
-        k for k in ("publicKey", "certificate", "x509CertificateChain") if value.get(k) is not None
-    ]
-    if len(kinds) != 1:
-        raise BundleError(
+    hint, certificate = _signer(media_type, material)
+    entry = _entry(media_type, material)
+    timestamps = _timestamps(material)
+    if certificate is not None and entry is None and not timestamps:
+        raise ProtoJsonError("nothing says when it was signed: no log entry and no timestamp")
+    if value.has("messageSignature") == value.has("dsseEnvelope"):
+        raise ProtoJsonError("it needs exactly one of messageSignature and dsseEnvelope")
+    content: Envelope | MessageSignature
+    if value.has("dsseEnvelope"):
+        content = _envelope(value.message("dsseEnvelope", ("payload", "payloadType", "signatures")))
+    else:
+        content = _message(value.message("messageSignature", ("messageDigest", "signature")))
+    return Bundle(media_type, content, hint, certificate, entry, timestamps)
+
+
+def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | None]:
+    kinds = ("publicKey", "certificate", "x509CertificateChain")
+    if sum(material.has(k) for k in kinds) != 1:
+        raise ProtoJsonError(
             "verificationMaterial needs exactly one of publicKey, certificate and "
             "x509CertificateChain"
         )
-    if kinds[0] == "publicKey":
-        key = _object(value, "publicKey", "verificationMaterial.")
-        _only(key, {"hint"}, "verificationMaterial.publicKey.")
-        hint = key.get("hint", "")  # proto3 JSON may leave out an empty string
-        if not isinstance(hint, str):
-            raise BundleError("verificationMaterial.publicKey.hint is not a string")
-        return hint, None
-    if kinds[0] == "certificate":
-        holder = _object(value, "certificate", "verificationMaterial.")
-        return None, _bytes(holder, "rawBytes", "verificationMaterial.certificate.")
-    raise BundleError("certificate chains are of older bundle versions; v0.3 has one certificate")
+    if material.has("publicKey"):
+        return material.message("publicKey", ("hint",)).text("hint"), None
+    older = media_type in (V01, V02)
+    if material.has("certificate"):
+        if older:
+            raise ProtoJsonError("bundles before v0.3 have x509CertificateChain, not certificate")
+        return None, material.message("certificate", ("rawBytes",)).octets("rawBytes")
+    if not older:
+        raise ProtoJsonError(
+            "certificate chains are of older bundle versions; v0.3 has one certificate"
+        )
+    chain = material.message("x509CertificateChain", ("certificates",))
+    certificates = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
+    if not certificates:
+        raise ProtoJsonError(f"{chain.where} holds no certificate")
+    leaf, *_ = [c.octets("rawBytes") for c in certificates]
+    return None, leaf
 
 
-def _envelope(value: Mapping[str, Any]) -> Envelope:
-    _only(value, {"payload", "payloadType", "signatures"}, "dsseEnvelope.")
-    payload_type = value.get("payloadType")
-    if not isinstance(payload_type, str) or not payload_type:
-        raise BundleError("dsseEnvelope has no payloadType")
+def _entry(media_type: str, material: Message) -> LogEntry | None:
+    entries = material.messages("tlogEntries", log_entry.FIELDS, MAX_TIMESTAMPS)
+    if len(entries) > 1:
+        raise ProtoJsonError(f"it has {len(entries)} log entries; one is read")
+    if not entries:
+        return None
+    entry = log_entry.read(entries[0], proof_required=media_type != V01)
+    if media_type == V01 and entry.promise is None:
+        raise ProtoJsonError(f"{entries[0].where} has no promise, which v0.1 requires")
+    return entry
+
+
+def _timestamps(material: Message) -> tuple[bytes, ...]:
+    if not material.has("timestampVerificationData"):
+        return ()
+    holder = material.message("timestampVerificationData", ("rfc3161Timestamps",))
+    found = holder.messages("rfc3161Timestamps", ("signedTimestamp",), MAX_TIMESTAMPS)
+    timestamps = tuple(t.octets("signedTimestamp") for t in found)
+    if len(set(timestamps)) != len(timestamps):
+        raise ProtoJsonError(f"{holder.where} holds the same timestamp twice")
+    return timestamps
+
+
+def _envelope(value: Message) -> Envelope:
+    payload_type = value.text("payloadType")
+    if not payload_type:
+        raise ProtoJsonError("dsseEnvelope has no payloadType")
     if payload_type != PAYLOAD_TYPE:
-        raise BundleError(f"its payloadType is {payload_type[:80]!r}, not {PAYLOAD_TYPE}")
-    signatures = value.get("signatures")
-    count = len(signatures) if isinstance(signatures, list) else 0
-    if not isinstance(signatures, list) or count != 1 or not isinstance(signatures[0], dict):
-        raise BundleError(f"dsseEnvelope needs exactly one signature, found {count}")
-    _only(signatures[0], {"sig", "keyid"}, "dsseEnvelope.signatures[0].")
+        raise ProtoJsonError(f"its payloadType is {payload_type[:80]!r}, not {PAYLOAD_TYPE}")
+    signatures = value.messages("signatures", ("sig", "keyid"), MAX_TIMESTAMPS)
+    if len(signatures) != 1:
+        raise ProtoJsonError(f"dsseEnvelope needs exactly one signature, found {len(signatures)}")
+    signatures[0].text("keyid")  # a hint that nothing here follows
     return Envelope(
-        payload=_bytes(value, "payload", "dsseEnvelope."),
+        payload=value.octets("payload"),
         payload_type=payload_type,
-        signature=_bytes(signatures[0], "sig", "dsseEnvelope.signatures[0]."),
+        signature=signatures[0].octets("sig"),
     )
 
 
-def _message(value: Mapping[str, Any]) -> MessageSignature:
-    _only(value, {"messageDigest", "signature"}, "messageSignature.")
+def _message(value: Message) -> MessageSignature:
     sha256 = None
-    if value.get("messageDigest") is not None:
-        digest = _object(value, "messageDigest", "messageSignature.")
-        if digest.get("algorithm") != "SHA2_256":
-            raise BundleError("messageSignature.messageDigest is not SHA2_256")
-        sha256 = _bytes(digest, "digest", "messageSignature.messageDigest.").hex()
-    return MessageSignature(sha256, _bytes(value, "signature", "messageSignature."))
-
-
-def _object(value: Mapping[str, Any], key: str, where: str = "") -> Mapping[str, Any]:
-    found = value.get(key)
-    if not isinstance(found, dict):
-        raise BundleError(f"{where}{key} is {type_name(found)}, not an object")
-    return found
-
-
-def _only(value: Mapping[str, Any], known: set[str], where: str = "") -> None:
-    unknown = value.keys() - known
-    if unknown:
-        raise BundleError(f"it has an unknown field {where}{sorted(unknown)[0][:80]}")
-
-
-def _bytes(value: Mapping[str, Any], key: str, where: str) -> bytes:
-    """Canonical base64: two spellings of one signature would be two bundles of one meaning."""
-    found = value.get(key)
-    if not isinstance(found, str) or not found:
-        raise BundleError(f"{where}{key} is missing")
-    try:
-        decoded = base64.b64decode(found, validate=True)
-    except (binascii.Error, ValueError) as e:
-        raise BundleError(f"{where}{key} is not base64") from e
-    if base64.b64encode(decoded).decode() != found:
-        raise BundleError(f"{where}{key} is not canonical base64")
-    return decoded
+    if value.has("messageDigest"):
+        digest = value.message("messageDigest", ("algorithm", "digest"))
+        if digest.text("algorithm") != "SHA2_256":
+            raise ProtoJsonError("messageSignature.messageDigest is not SHA2_256")
+        sha256 = digest.octets("digest").hex()
+    return MessageSignature(sha256, value.octets("signature"))

@@ -16,7 +16,13 @@ from typing import Any, Final
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
-from provenance.attestations.statement import Statement, StatementError, Subject, descriptors
+from provenance.attestations.statement import (
+    STATEMENT_TYPE,
+    Statement,
+    StatementError,
+    Subject,
+    descriptors,
+)
 
 REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
 """The row bundle: one row of a registry, verbatim, over all of its model files."""
@@ -179,8 +185,17 @@ def signed_row(statement: Statement | None) -> Mapping[str, Any] | None:
     """The row that a row bundle's statement holds, None where it is of another kind."""
     if statement is None or statement.predicate_type != REGISTRY_ROW:
         return None
+    if statement.type != STATEMENT_TYPE:  # older statements are read, and none is a row bundle
+        return None
     row = statement.predicate.get("row")
     return row if isinstance(row, dict) else None
+
+
+def is_seed(statement: Statement) -> bool:
+    """Whether a statement is a seed attestation of this project, not another build's provenance."""
+    definition = statement.predicate.get("buildDefinition")
+    kind = definition.get("buildType") if isinstance(definition, dict) else None
+    return statement.predicate_type == SLSA_PROVENANCE and kind == SEED_BUILD_TYPE
 
 
 def field_names(statement: Statement | None) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from provenance.artifacts.packed import PackedObject
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_SUBJECTS: Final = 200_000
 
@@ -45,6 +46,7 @@ class Statement:
     subjects: tuple[Subject, ...]
     predicate_type: str
     predicate: Mapping[str, Any]
+    type: str = STATEMENT_TYPE
 
     def digest_of(self, name: str) -> str | None:
         """The SHA-256 that is signed under `name`."""
@@ -77,8 +79,8 @@ def encode(statement: Statement) -> bytes:
     return payload
 
 
-def decode(payload: bytes) -> Statement:
-    """The statement that `payload` holds, strictly.
+def decode(payload: bytes, *, older: bool = False) -> Statement:
+    """The statement that `payload` holds, strictly. Where it is `older`, also one of v0.1.
 
     Every subject needs a name of its own and one lower-case SHA-256: a statement whose subject is
     known by a weaker digest, or which says two things of one name, binds nothing.
@@ -90,10 +92,9 @@ def decode(payload: bytes) -> Statement:
         value = parse_object(payload)
     except JsonError as e:
         raise StatementError(f"the statement {e}") from e
-    if value.get("_type") != STATEMENT_TYPE:
-        raise StatementError(
-            f"the statement's _type is {_short(value.get('_type'))}, not {STATEMENT_TYPE}"
-        )
+    kind = value.get("_type")
+    if kind != STATEMENT_TYPE and not (older and kind == OLDER_TYPE):
+        raise StatementError(f"the statement's _type is {_short(kind)}, not {STATEMENT_TYPE}")
     unknown = value.keys() - {"_type", "subject", "predicateType", "predicate"}
     if unknown:
         raise StatementError(f"the statement has an unknown field {sorted(unknown)[0]!r}")
@@ -103,7 +104,9 @@ def decode(payload: bytes) -> Statement:
     predicate = value.get("predicate")
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    return Statement(_subjects(value.get("subject")), predicate_type, PackedObject(predicate))
+    return Statement(
+        _subjects(value.get("subject")), predicate_type, PackedObject(predicate), str(kind)
+    )
 
 
 def _subjects(value: object) -> tuple[Subject, ...]:

@@ -48,6 +48,7 @@ class Session:
     quiet: bool
     verbose: bool
     no_color: bool
+    offline: bool = False
 
     def path(self, given: str) -> Path:
         """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
@@ -138,8 +139,8 @@ def _with_options(function: F, formats: Collection[str]) -> F:
             quiet=options.pop("quiet"),
             verbose=options.pop("verbose"),
             no_color=options.pop("no_color"),
+            offline=options.pop("offline"),
         )
-        options.pop("offline")
         return function(session, **options)
 
     open_session.__name__ = function.__name__
@@ -187,7 +188,9 @@ def _options(formats: Collection[str]) -> tuple[Callable[[F], F], ...]:
             "May be repeated.",
         ),
         click.option(
-            "--offline", is_flag=True, help="Never use the network. Key signatures never do."
+            "--offline",
+            is_flag=True,
+            help="Never use the network: take the trusted root that is cached.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No narration, no progress bar."),
         click.option("-v", "--verbose", is_flag=True, help="Show every row."),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from provenance.cli.options import RUN, Session, reporting
     epilog="\b\nExamples:\n  provenance verify\n"
     "  provenance verify vmaf_tiny_v2 --key release.pub\n"
     "  provenance verify downloads/vmaf_tiny_v2.onnx --key release.pub\n"
+    "  provenance verify model.onnx --identity release@example.org \\\n"
+    "    --issuer https://accounts.example.org\n"
     "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml",
 )
 @click.argument("targets", nargs=-1, metavar="[ROW|FILE.onnx]...")
@@ -22,7 +25,29 @@ from provenance.cli.options import RUN, Session, reporting
     "--key", "keys", multiple=True, metavar="PEM", help="Trust this public key. May be repeated."
 )
 @click.option("--trust", "trust_file", metavar="FILE", help="Trust what this TOML file says.")
+@click.option(
+    "--identity",
+    metavar="SUBJECT",
+    help="Trust this very subject of a certificate: an e-mail address or a URI.",
+)
+@click.option("--issuer", metavar="URL", help="Who has to vouch for it. Goes with --identity.")
+@click.option(
+    "--trusted-root",
+    "--trust-config",
+    "root",
+    metavar="FILE",
+    help="Judge certificates, logs and timestamps by this trusted root, or by the one in this "
+    "client trust configuration.",
+)
+@click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev.")
 @click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
+@click.option(
+    "--predicate-type",
+    "predicate_types",
+    multiple=True,
+    metavar="URI",
+    help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
+)
 @RUN
 @reporting
 def command(
@@ -30,7 +55,12 @@ def command(
     targets: tuple[str, ...],
     keys: tuple[str, ...],
     trust_file: str | None,
+    identity: str | None,
+    issuer: str | None,
+    root: str | None,
+    staging: bool,
     bundle: str | None,
+    predicate_types: tuple[str, ...],
     run: bool,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
@@ -38,7 +68,10 @@ def command(
     Without arguments: the whole registry, with its release summary. With ROWs: those rows.
 
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
-    read then; say whose signature counts with --key or --trust.
+    read then; say whose signature counts with --key, --identity and --issuer, or --trust.
+
+    Certificates are judged by the trusted root of --trusted-root, or of the trust, or else of the
+    public Sigstore instance, refreshed unless --offline.
     """
     files = [t for t in targets if t.endswith(".onnx")]
     rows = [t for t in targets if not t.endswith(".onnx")]
@@ -48,38 +81,89 @@ def command(
         raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle goes with exactly one FILE.onnx")
-    trust = _trust(session, keys, trust_file)
+    if predicate_types and not files:
+        raise click.UsageError("--predicate-type goes with FILE.onnx")
+    if root and staging:
+        raise click.UsageError("give --trusted-root or --staging, not both")
+    trust = _trust(session, keys, trust_file, identity, issuer)
     if files:
         if trust is None:
             raise click.UsageError(
-                "whose signature counts? Give --key PEM or --trust FILE: trust never comes from "
-                "the files that are verified"
+                "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
+                "trust never comes from the files that are verified"
             )
-        return session.emit_report(_verify_files(session, files, bundle, trust))
+        judged_by = _judged_by(session, trust, root, staging)
+        return session.emit_report(
+            _verify_files(session, files, bundle, predicate_types, judged_by)
+        )
     from provenance.journeys.verify import verify
 
     config = session.load()
+    if trust is None and (root or staging):
+        trust = config.trust()
+    judged_by = _judged_by(session, trust, root, staging)
     with session.progress() as progress:
-        report = verify(config, rows=rows, trust=trust, run=run, progress=progress)
+        report = verify(config, rows=rows, run=run, progress=progress, **judged_by)
     return session.emit_report(report)
 
 
-def _trust(session: Session, keys: tuple[str, ...], trust_file: str | None) -> Any:
-    from provenance.config import trust_from_file, trust_from_keys
+def _trust(
+    session: Session,
+    keys: tuple[str, ...],
+    trust_file: str | None,
+    identity: str | None,
+    issuer: str | None,
+) -> Any:
+    from provenance.config import trust_from_file, trust_from_options
+    from provenance.signing.trust import TrustedIdentity
 
-    if keys and trust_file:
-        raise click.UsageError("give --key or --trust, not both")
+    if bool(identity) != bool(issuer):
+        raise click.UsageError(
+            "--identity and --issuer go together: a subject counts only with who vouches for it"
+        )
+    if trust_file and (keys or identity):
+        raise click.UsageError("give --key and --identity, or --trust, not both")
     if trust_file:
         return trust_from_file(session.path(trust_file))
-    return trust_from_keys(session.path(k) for k in keys) if keys else None
+    if not keys and not identity:
+        return None
+    found = TrustedIdentity(issuer, identity) if identity and issuer else None
+    return trust_from_options([session.path(k) for k in keys], found)
 
 
-def _verify_files(session: Session, files: list[str], bundle: str | None, trust: Any) -> Any:
+def _judged_by(session: Session, trust: Any, root: str | None, staging: bool) -> dict[str, Any]:
+    """Whose signatures count and what they are judged by, as the journeys take it.
+
+    A trusted root that was asked for takes the place of the trust's own one.
+    """
+    from provenance.signing import roots
+
+    if trust is not None and root:
+        trust = replace(trust, root=roots.of_file(session.path(root)))
+    elif trust is not None and staging:
+        trust = replace(trust, root=None)
+    instance = roots.Instance.STAGING if staging else roots.Instance.PRODUCTION
+    return {"trust": trust, "instance": instance, "offline": session.offline}
+
+
+def _verify_files(
+    session: Session,
+    files: list[str],
+    bundle: str | None,
+    predicate_types: tuple[str, ...],
+    judged_by: dict[str, Any],
+) -> Any:
+    from provenance.gate import foreign
     from provenance.gate.finding import Report
     from provenance.journeys.verify import verify_file
 
     reports = [
-        verify_file(session.path(f), trust, bundle=session.path(bundle) if bundle else None)
+        verify_file(
+            session.path(f),
+            bundle=session.path(bundle) if bundle else None,
+            predicate_types=predicate_types or foreign.EXPECTED,
+            **judged_by,
+        )
         for f in files
     ]
     if len(reports) == 1:

@@ -65,7 +65,8 @@ def collect(
     known = ensemble.Documents(documents)
     collected = tuple(collector.rows(rows, known, with_bundles=with_bundles))
     whole = wanted is None
-    summary_at = collector.summary_path()
+    judged = whole and with_bundles
+    summary = collector.bundle(collector.summary_path()) if judged else None
     return Evidence(
         root=root,
         registry=read,
@@ -76,10 +77,8 @@ def collect(
         stray_sidecars=tuple(collector.stray_sidecars) if whole else (),
         license_files=license_files(root, read, rows, repository),
         unreadable=collector.unreadable,
-        stray_bundles=tuple(collector.stray_bundles(collected, summary_at))
-        if whole and with_bundles
-        else (),
-        summary=collector.bundle(summary_at) if whole and with_bundles else None,
+        stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
+        summary=summary,
     )
 
 
@@ -106,15 +105,17 @@ def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
     return None if sidecar is None or sidecar.missing else sidecar
 
 
-def read_bundle(path: str, data: bytes, name: str | None = None) -> BundleEvidence:
-    """The evidence that a bundle's bytes are."""
+def read_bundle(
+    path: str, data: bytes, name: str | None = None, *, older: bool = False
+) -> BundleEvidence:
+    """The evidence that a bundle's bytes are; statements of v0.1 are read where they may be."""
     found = digest.of_bytes(data)
     name = name or path
     try:
         bundle = bundles.decode(data)
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode_statement(bundle.content.payload)
+            statement = decode_statement(bundle.content.payload, older=older)
     except (bundles.BundleError, StatementError) as e:
         return BundleEvidence(path, name, found, malformed=str(e))
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
@@ -227,6 +228,21 @@ class _Collector:
         return [name, int8] if row.quantized or lies_there else [name]
 
     def bundle(self, path: str) -> BundleEvidence:
+        """The bundle at a path, with the countersignatures beside it."""
+        found = self._bundle(path)
+        if found.trouble is not None:
+            return found
+        return replace(found, countersigned=tuple(self._countersignatures(path)))
+
+    def _countersignatures(self, path: str) -> Iterator[BundleEvidence]:
+        """Numbered from 2 without a gap: what lies beyond one belongs to nothing."""
+        for number in range(2, bundles.MAX_SIGNERS + 1):
+            found = self._bundle(bundles.countersignature_path(path, number))
+            if found.missing:
+                return
+            yield found
+
+    def _bundle(self, path: str) -> BundleEvidence:
         name = self._registry.name_of(path)
         try:
             data = self._root.read(path, limits.BUNDLE)
@@ -291,9 +307,12 @@ class _Collector:
         for path in sorted(strays | {*self._nameless}):
             yield FileEvidence(path, self._registry.name_of(path))
 
-    def stray_bundles(self, rows: tuple[RowEvidence, ...], summary: str) -> Iterator[str]:
+    def stray_bundles(
+        self, rows: tuple[RowEvidence, ...], summary: BundleEvidence
+    ) -> Iterator[str]:
         """Bundles in the folders of the row bundles that belong to nothing."""
-        known = {summary, *(b.path for r in rows for b in (r.bundle, r.attestation) if b)}
+        documents = [b for r in rows for b in (r.bundle, r.attestation) if b] + [summary]
+        known = {b.path for document in documents for b in document.files}
         folders = {p.rpartition("/")[0] for p in known} | {self._registry.folder}
         for folder in sorted(folders):
             for path in self._names_in(folder):

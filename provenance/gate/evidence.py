@@ -106,11 +106,20 @@ class LicenseFile(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class BundleEvidence(FileEvidence):
-    """A bundle: its content and, of a DSSE envelope, its statement; or why it has none."""
+    """A bundle: its content and, of a DSSE envelope, its statement; or why it has none.
+
+    `countersigned` are the bundles beside it in which others signed the same.
+    """
 
     bundle: bundles.Bundle | None = None
     statement: Statement | None = None
     malformed: str | None = None
+    countersigned: tuple[BundleEvidence, ...] = ()
+
+    @property
+    def files(self) -> tuple[BundleEvidence, ...]:
+        """The bundle and its countersignatures."""
+        return (self, *self.countersigned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +250,7 @@ class Evidence:
         """The paths of all JSON files that are there."""
         files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
         there = {f.path for f in files if not f.missing}
+        there |= {c.path for b in self.bundles for c in b.countersigned}
         there |= {s.path for s in self.stray_sidecars}
         there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
         there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}

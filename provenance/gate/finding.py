@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
+from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 
 class Severity(enum.Enum):
@@ -100,11 +102,28 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureResult:
+    """A signature that counted.
+
+    Attributes:
+        signer: The path of the key, or the subject of the certificate.
+        issuer: Who vouched for the subject, None for a key.
+        entry: The trust entry under which it counted, in words.
+        times: When it was signed, in UTC, and who says so: `log` or `timestamp`.
+    """
+
+    signer: str
+    issuer: str | None
+    entry: str
+    times: tuple[tuple[datetime.datetime, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RowResult:
     """One row of the report.
 
-    `signer` names the trusted key whose signature counted. `smoke` is None where nobody trusted
-    has said which kind of model it is.
+    `signatures` are those that counted. `smoke` is None where nobody trusted has said which kind
+    of model it is.
     """
 
     id: str
@@ -114,16 +133,32 @@ class RowResult:
     license: str | None
     verdict: Verdict
     model_files: tuple[ModelFile, ...]
-    signer: str | None = None
+    signatures: tuple[SignatureResult, ...] = ()
     deferrals: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def signer(self) -> str | None:
+        """Who signed, as a person would say it, the first of several."""
+        return self.signatures[0].signer if self.signatures else None
 
 
 @dataclass(frozen=True)
 class TrustResult:
-    """The trust that was used."""
+    """The trust that was used.
+
+    Attributes:
+        keys: Path and SHA-256 of each trusted key.
+        identities, workflows: The others, as they were declared.
+        signatures: How many signers had to sign.
+        root: Where the trusted root was read, and its SHA-256; None where there was none.
+    """
 
     source: str
     keys: tuple[tuple[str, str], ...]
+    identities: tuple[TrustedIdentity, ...] = ()
+    workflows: tuple[TrustedWorkflow, ...] = ()
+    signatures: int = 1
+    root: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,9 @@ from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate import foreign
 from provenance.gate.deferring import Deferrals, InForce
+from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
     Finding,
@@ -25,13 +27,14 @@ from provenance.gate.finding import (
     Report,
     RowResult,
     Severity,
+    SignatureResult,
     TrustResult,
     Verdict,
 )
 from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
-from provenance.signing import keyed
 from provenance.signing.trust import Trust
+from provenance.signing.trust_table import TrustTable
 
 
 def judge(
@@ -113,20 +116,28 @@ def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date) -> Report:
+def judge_file(
+    evidence: Evidence,
+    trust: Trust,
+    path: str,
+    today: datetime.date,
+    predicate_types: Collection[str] = foreign.EXPECTED,
+) -> Report:
     """What a consumer can conclude about one model file from its bundle.
+
+    A statement that is no row bundle has to be of one of the `predicate_types`.
 
     The deferrals that were in force when it was signed are part of the result; one whose date has
     passed is an error here too.
     """
     root = evidence.root.root
-    nowhere = Config(root, path, path, (), (), "", "", root)
+    nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
-    if row.bundle is not None and row.bundle.statement is None:
+    case = Case(evidence, trust, nowhere, today)
+    if row.bundle is not None and case.claimed_row(row.bundle.statement) is None:
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
-        evidence = replace(evidence, rows=(row,))
-    case = Case(evidence, trust, nowhere, today)
+        case = replace(case, evidence=replace(evidence, rows=(row,)))
     found = [
         replace(f, help=_consumer_help(f))
         for rule in CATALOGUE
@@ -136,6 +147,10 @@ def judge_file(evidence: Evidence, trust: Trust, path: str, today: datetime.date
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += _unsigned_data(row)
+    signed_by_others = case.signed_statement(row.bundle)
+    if signed_by_others is not None and case.claimed_row(signed_by_others) is None:
+        found = [f for f in found if f.code != "ATT701"]
+        found += foreign.judge(row, signed_by_others, predicate_types)
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
@@ -225,7 +240,14 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     """The trust that was used, for the report."""
     if trust is None:
         return None
-    return TrustResult(trust.source, tuple((k.path, k.fingerprint) for k in trust.keys))
+    return TrustResult(
+        source=trust.source,
+        keys=tuple((k.path, k.fingerprint) for k in trust.keys),
+        identities=trust.identities,
+        workflows=trust.workflows,
+        signatures=trust.signatures,
+        root=(trust.root.source, trust.root.sha256) if trust.root else None,
+    )
 
 
 def _defer(finding: Finding, declared: Deferrals) -> Finding:
@@ -260,11 +282,7 @@ def _row_result(
 ) -> RowResult:
     """The result of one row from the findings about it."""
     failed = any(f.fails for f in findings)
-    signer = None
-    if case.trust is not None:
-        judgement = case.row_signature(row)
-        if judgement is not None and judgement.verdict is keyed.Verdict.VALID and judgement.key:
-            signer = judgement.key.path
+    endorsement = case.row_endorsement(row) if case.trust is not None else None
     return RowResult(
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
@@ -276,6 +294,21 @@ def _row_result(
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
-        signer=signer,
+        signatures=_signatures(endorsement),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
+    )
+
+
+def _signatures(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
+    """Those that counted; none where they were too few."""
+    if endorsement is None or not endorsement.counts:
+        return ()
+    return tuple(
+        SignatureResult(
+            signer=signer.name,
+            issuer=signer.issuer,
+            entry=str(entry),
+            times=tuple((m.time, m.clock.value) for m in signer.moments),
+        )
+        for signer, entry in endorsement.counted
     )

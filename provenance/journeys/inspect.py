@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, read_named_file
@@ -14,14 +15,19 @@ from provenance.attestations.bundle import Bundle
 from provenance.attestations.statement import Statement, StatementError, decode
 from provenance.errors import InputError
 
+if TYPE_CHECKING:
+    from provenance.signing.description import CertificateDescription, TimestampDescription
+
 
 @dataclass(frozen=True)
 class Inspection:
-    """A bundle, and the statement in it where it holds one."""
+    """A bundle, the statement in it where it holds one, and what says who signed it and when."""
 
     path: str
     bundle: Bundle
     statement: Statement | None
+    certificate: CertificateDescription | None = None
+    timestamps: tuple[TimestampDescription, ...] = ()
 
     @property
     def key_sha256(self) -> str | None:
@@ -43,9 +49,29 @@ def inspect(path: Path) -> Inspection:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode(bundle.content.payload)
+            statement = decode(bundle.content.payload, older=True)
+        certificate, timestamps = _signer(bundle)
     except FileError as e:
         raise InputError(f"bundle {path}: {e.message}") from e
     except (bundles.BundleError, StatementError) as e:
-        raise InputError(f"{path}: {e}", help="`inspect` reads Sigstore bundles v0.3.") from e
-    return Inspection(str(path), bundle, statement)
+        raise InputError(
+            f"{path}: {e}", help="`inspect` reads Sigstore bundles v0.1 to v0.3."
+        ) from e
+    return Inspection(str(path), bundle, statement, certificate, timestamps)
+
+
+def _signer(
+    bundle: Bundle,
+) -> tuple[CertificateDescription | None, tuple[TimestampDescription, ...]]:
+    """Raises BundleError where the certificate is none."""
+    if bundle.certificate is None and not bundle.timestamps:
+        return None, ()  # what a key has signed is shown without reading X.509
+    from provenance.signing import description
+    from provenance.signing.certificate import CertificateError
+
+    try:
+        certificate = bundle.certificate and description.of_certificate(bundle.certificate)
+    except CertificateError as e:
+        raise bundles.BundleError(f"its certificate: {e}") from e
+    timestamps = tuple(description.of_timestamp(t) for t in bundle.timestamps)
+    return certificate or None, timestamps

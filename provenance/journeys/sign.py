@@ -29,6 +29,7 @@ from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import keyed
+from provenance.signing.judgement import Verdict
 from provenance.signing.keyed import KeySigner
 from provenance.signing.trust import Trust
 from provenance.version import __version__
@@ -111,7 +112,9 @@ def _make(
         evidence, notes = press.seeds()
     if Documents.SUMMARY in wanted:
         evidence = press.summary(config, len(report.deferred))
-        report = judge(evidence, config, trust=trust, today=today, progress=progress)
+        # The first signer of several cannot have been countersigned yet.
+        one = replace(trust, signatures=1)
+        report = judge(evidence, config, trust=one, today=today, progress=progress)
         if report.failing:
             return report
     writing.write_all(tree, press.written)
@@ -122,6 +125,11 @@ def _make(
         notes.append("the release summary does not cover this yet: provenance release")
     if config.trust() is None:
         notes.append(f"{config.path} trusts nobody yet: add this signer's key as [[trust.key]]")
+    if trust.signatures > 1 and press.written:
+        notes.append(
+            f"{trust.signatures} signers have to sign; this was the first: what was written does "
+            "not verify before the others have countersigned it"
+        )
     return replace(report, written=tuple(press.written), kept=tuple(press.kept), notes=tuple(notes))
 
 
@@ -228,7 +236,7 @@ class _Press:
         if old.bundle is None or old.statement is None:
             return False
         judgement = keyed.judge(old.bundle, Trust("", (self.signer.key,)), None)
-        return judgement.verdict is keyed.Verdict.VALID
+        return judgement.verdict is Verdict.VALID
 
 
 def _same_claim(

@@ -9,7 +9,8 @@ being verified has a say in that.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,21 @@ from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
+from provenance.gate import foreign
 from provenance.gate.collect import collect_file, read_bundle
+from provenance.gate.evidence import BundleEvidence, Evidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
+from provenance.signing import roots
+from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
 
 TRUST_HELP = (
-    "Say whose signatures count: [[trust.key]] in the configuration, or --key release.pub, "
-    "or --trust FILE."
+    "Say whose signatures count: [[trust.key]], [[trust.github]] or [[trust.identity]] in the "
+    "configuration, or --key release.pub, or --identity SUBJECT --issuer URL, or --trust FILE."
 )
 
 
@@ -44,21 +49,25 @@ def verify(
     run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
+    instance: Instance = Instance.PRODUCTION,
+    offline: bool = False,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    `trust` says whose signatures count; by default those whom the configuration trusts. With `run`,
-    the models are also loaded and run.
+    `trust` says whose signatures count; by default those whom the configuration trusts. Where it
+    needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
+    with `offline` as it is cached. With `run`, the models are also loaded and run.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
-        UnavailableError: Nobody is trusted, so nothing can be verified; or the models are to be
-            run, and there is no runtime.
+        UnavailableError: Nobody is trusted, or no trusted root can be had, so nothing can be
+            verified; or the models are to be run, and there is no runtime.
     """
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
+    trust = _rooted(trust, evidence, instance, offline)
     return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
 
 
@@ -67,7 +76,10 @@ def verify_file(
     trust: Trust,
     *,
     bundle: Path | None = None,
+    predicate_types: Collection[str] = foreign.EXPECTED,
     today: datetime.date | None = None,
+    instance: Instance = Instance.PRODUCTION,
+    offline: bool = False,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
@@ -75,8 +87,12 @@ def verify_file(
     must have the signed bytes under the signed names. An int8 variant and a sidecar are compared
     where they are here.
 
+    A plain signature over the file counts too, and a statement about its digest of one of the
+    `predicate_types`. They bind less, and a warning says so.
+
     Raises:
         InputError: The file or its bundle does not exist, or cannot be read.
+        UnavailableError: No trusted root can be had.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -95,10 +111,23 @@ def verify_file(
     evidence = collect_file(
         Tree.at(path.parent, confined=False),
         Row(0, fields, signed),
-        read_bundle(str(found), data),
+        replace(
+            read_bundle(str(found), data, older=True),
+            countersigned=tuple(_countersignatures(found)),
+        ),
         names,
     )
-    return judge_file(evidence, trust, str(path), today or today_utc())
+    trust = _rooted(trust, evidence, instance, offline)
+    return judge_file(evidence, trust, str(path), today or today_utc(), predicate_types)
+
+
+def _rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
+    """The trust with a trusted root, where anything that was signed is judged by one."""
+    documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
+    signed = (file.bundle for document in documents for file in document.files)
+    if any(b is not None and (b.certificate is not None or b.timestamps) for b in signed):
+        return roots.complete(trust, instance=instance, offline=offline)
+    return trust
 
 
 def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
@@ -112,6 +141,15 @@ def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
     except (bundles.BundleError, StatementError):
         pass  # SIG602 says why
     return {}, FieldNames()
+
+
+def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
+    """The bundles beside `bundle` in which others signed the same."""
+    for number in range(2, bundles.MAX_SIGNERS + 1):
+        path = Path(bundles.countersignature_path(str(bundle), number))
+        if not path.exists():
+            return
+        yield read_bundle(str(path), _read_bundle(path), older=True)
 
 
 def _read_bundle(path: Path) -> bytes:

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.config import Deferral
-from provenance.gate.finding import Finding, Report, RowResult, Verdict
+from provenance.gate.finding import (
+    Finding,
+    Report,
+    RowResult,
+    SignatureResult,
+    TrustResult,
+    Verdict,
+)
 from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
@@ -119,6 +126,9 @@ class _Page:
             mark = style.good("ok  ") if ok else style.error("fail")
             detail = printable(_detail(row))
             lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(detail)}")
+            for signature in row.signatures:
+                if signature.issuer is not None or signature.times:
+                    lines += style.wrapped(printable(_signed(signature)), 8)
             for deferral in row.deferrals:
                 until = f", until {deferral['expires']}" if deferral.get("expires") else ""
                 reason, reference = deferral.get("reason"), deferral.get("reference")
@@ -129,10 +139,7 @@ class _Page:
     def outcome(self) -> str:
         """Whose signatures counted, what was written, what is left open, and the verdict."""
         report, style = self._report, self._style
-        lines = []
-        if report.trust is not None:
-            lines.append(f"trust: {printable(report.trust.source)}")
-            lines += [f"  key {printable(path)} (sha256 {sha})" for path, sha in report.trust.keys]
+        lines = [] if report.trust is None else list(_trust(report.trust))
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
         if report.not_judged:
@@ -207,8 +214,29 @@ def _reason(deferral: Deferral) -> str:
 
 def _detail(row: RowResult) -> str:
     kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
-    signer = f" · signed by {row.signer}" if row.signer else ""
+    by_keys = [s.signer for s in row.signatures if s.issuer is None and not s.times]
+    signer = f" · signed by {' and '.join(by_keys)}" if by_keys else ""
     return f"{kind} · {row.license or 'license not known'}{signer}"
+
+
+def _signed(signature: SignatureResult) -> str:
+    """Who signed and when, as somebody else than the signer says, and why that counts."""
+    times = ", ".join(
+        f"{time:%Y-%m-%d %H:%M:%S} UTC ({source})" for time, source in signature.times
+    )
+    return f"signed by {signature.signer} at {times}; trusted as {signature.entry}"
+
+
+def _trust(trust: TrustResult) -> Iterator[str]:
+    yield f"trust: {printable(trust.source)}"
+    for entry in (*trust.workflows, *trust.identities):
+        yield f"  {printable(str(entry))}"
+    for path, sha256 in trust.keys:
+        yield f"  key {printable(path)} (sha256 {sha256})"
+    if trust.signatures > 1:
+        yield f"  {trust.signatures} signers have to sign"
+    if trust.root is not None:
+        yield f"  trusted root {printable(trust.root[0])} (sha256 {trust.root[1]})"
 
 
 def _others(entry: Entry) -> str:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
-from provenance.gate.finding import Finding, Report, RowResult
+from provenance.gate.finding import Finding, Report, RowResult, SignatureResult, TrustResult
 from provenance.journeys.hashing import Hashes
 from provenance.journeys.restore import Restoration
 
@@ -29,12 +30,7 @@ def report(result: Report) -> dict[str, Any]:
         "baseline": result.baseline,
         "rows": [_row(r) for r in result.rows],
         "findings": [_finding(f) for f in result.findings],
-        "trust": None
-        if trust is None
-        else {
-            "source": trust.source,
-            "keys": [{"path": path, "sha256": sha256} for path, sha256 in trust.keys],
-        },
+        "trust": None if trust is None else _trust(trust),
         "written": list(result.written),
         "kept": list(result.kept),
         "notes": list(result.notes),
@@ -93,7 +89,33 @@ def _row(row: RowResult) -> dict[str, Any]:
             {"path": f.path, "sha256": f.sha256, "size": f.size} for f in row.model_files
         ],
         "signer": row.signer,
+        "signatures": [_signature(s) for s in row.signatures],
         "deferrals": [dict(d) for d in row.deferrals],
+    }
+
+
+def _signature(signature: SignatureResult) -> dict[str, Any]:
+    return {
+        "signer": signature.signer,
+        "issuer": signature.issuer,
+        "entry": signature.entry,
+        "times": [
+            {"time": f"{time:%Y-%m-%dT%H:%M:%SZ}", "source": source}
+            for time, source in signature.times
+        ],
+    }
+
+
+def _trust(trust: TrustResult) -> dict[str, Any]:
+    return {
+        "source": trust.source,
+        "keys": [{"path": path, "sha256": sha256} for path, sha256 in trust.keys],
+        "identities": [dataclasses.asdict(i) for i in trust.identities],
+        "github": [dataclasses.asdict(w) for w in trust.workflows],
+        "signatures": trust.signatures,
+        "trusted_root": None
+        if trust.root is None
+        else {"source": trust.root[0], "sha256": trust.root[1]},
     }
 
 

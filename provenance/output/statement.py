@@ -8,8 +8,9 @@ from typing import Any
 
 from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
-from provenance.attestations.statement import STATEMENT_TYPE, Statement
+from provenance.attestations.statement import Statement
 from provenance.journeys.inspect import Inspection
+from provenance.output import evidence
 from provenance.output.text import Style, count, printable
 
 _KINDS = {
@@ -27,6 +28,7 @@ def render(result: Inspection, style: Style) -> str:
     if isinstance(content, MessageSignature):
         lines.append(f"  signs the bytes of a file (sha256 {content.sha256 or 'not stated'})")
         lines.append("  binds no name, license, external data or sidecar")
+    lines += evidence.render(result, style)
     if result.statement is not None:
         lines += _statement(result.statement, style)
     return "\n".join(lines) + "\n"
@@ -42,10 +44,11 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "hint": result.bundle.hint,
         "keySha256": result.key_sha256,
         "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
+        **evidence.as_json(result),
         "statement": None
         if statement is None
         else {
-            "_type": STATEMENT_TYPE,
+            "_type": statement.type,
             "subject": [s.as_json() for s in statement.subjects],
             "predicateType": statement.predicate_type,
             "predicate": dict(statement.predicate),

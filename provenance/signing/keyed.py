@@ -9,17 +9,18 @@ waits for, and there is one algorithm.
 from __future__ import annotations
 
 import base64
-import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import limits, paths
 from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
+from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import pem
+from provenance.signing import log_body, pem
+from provenance.signing.judgement import Judgement, Moment, Signer, Verdict
 from provenance.signing.trust import Trust, TrustedKey
 
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ SIGNER_HELP: Final = (
     "Sign with a local key: provenance keygen release, then --signer file:release.key "
     "(or set PROVENANCE_SIGNER)."
 )
-
-
-def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """What a DSSE signature is over (https://github.com/secure-systems-lab/dsse, protocol v1.0.0).
-
-    Both lengths are in bytes, as ASCII decimals.
-    """
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True)
@@ -123,40 +115,63 @@ def read_key_file(path: Path) -> bytes:
         raise InputError(f"key {path}: {e.message}", help=e.help) from e
 
 
-class Verdict(enum.Enum):
-    """What was found out about a bundle's signature."""
-
-    VALID = "valid"
-    INVALID = "invalid"
-    UNKNOWN_KEY = "unknown key"
-    NOT_A_KEY = "not a key signature"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The verdict on one signature, and the trusted key that made it where it is valid."""
-
-    verdict: Verdict
-    key: TrustedKey | None = None
-
-
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Whether a trusted key made the signature in `bundle`.
+    """Whether a trusted key made the signature in `bundle`, which no certificate made.
 
-    A DSSE envelope carries what was signed. A message signature is over a file's bytes, which are
-    given as `artifact_sha256`, the digest that was computed from them.
+    Raises:
+        UnavailableError: A key counts for some time only, and there is no trusted root to judge
+            a timestamp by.
     """
-    if bundle.hint is None:
-        return Judgement(Verdict.NOT_A_KEY)
     # A hint is a claim: it narrows the choice of key and proves nothing. Without one, each may be.
-    named = trust.key_for(bundle.hint)
-    candidates = trust.keys if bundle.hint == "" else (named,) if named is not None else ()
+    candidates = trust.keys_for(bundle.hint) if bundle.hint else trust.keys
     if not candidates:
-        return Judgement(Verdict.UNKNOWN_KEY)
-    for key in candidates:
-        if _is_valid(bundle, key.public_key, artifact_sha256):
-            return Judgement(Verdict.VALID, key)
-    return Judgement(Verdict.INVALID)
+        return Judgement(
+            Verdict.UNTRUSTED,
+            reason=f"by a key that is not trusted (hint {(bundle.hint or '')[:64]!r})",
+            help="If you know the signer, add the key to [[trust.key]] or give it with --key.",
+        )
+    made = [k for k in candidates if _is_valid(bundle, k.public_key, artifact_sha256)]
+    if not made:
+        return Judgement(Verdict.INVALID, reason="it was changed after it was signed")
+    reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
+    if reason is not None:
+        return Judgement(Verdict.INVALID, reason=reason)
+    return _in_time(bundle, made, trust)
+
+
+def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
+    """One key may be trusted for several periods; each that holds the moment is an entry."""
+    dated = any(k.period is not None for k in made)
+    moments: tuple[Moment, ...] = ()
+    # Without a period nobody asks when, and a consumer with a key needs no trusted root.
+    if dated:
+        from provenance.signing import timestamps
+
+        try:
+            moments = timestamps.judge(bundle, trust.root)
+        except timestamps.TimestampError as e:
+            return Judgement(Verdict.INVALID, reason=str(e))
+    entries = tuple(
+        k
+        for k in made
+        if k.period is None or (moments and all(k.period.contains(m.time) for m in moments))
+    )
+    if not entries:
+        if not moments:
+            reason = "the key counts only for some time, and no timestamp says when it signed"
+        else:
+            reason = (
+                f"it was made at {moments[0].time.isoformat()}, and the key counts {made[0].period}"
+            )
+        return Judgement(
+            Verdict.UNTRUSTED,
+            reason=f"by {made[0].path}: {reason}",
+            help="Sign with a timestamp while the key counts, or correct its period in the trust.",
+        )
+    key = entries[0]
+    return Judgement(
+        Verdict.VALID, Signer(key.path, None, f"key {key.fingerprint}", entries, moments)
+    )
 
 
 def _is_valid(bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None) -> bool:

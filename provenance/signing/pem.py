@@ -121,13 +121,17 @@ def hint(key: EllipticCurvePublicKey) -> str:
     return base64.b64encode(_spki_sha256(key)).decode()
 
 
-def _spki_sha256(key: EllipticCurvePublicKey) -> bytes:
+def public_der(key: EllipticCurvePublicKey) -> bytes:
+    """The key as DER SubjectPublicKeyInfo."""
     from cryptography.hazmat.primitives import serialization
 
-    der = key.public_bytes(
+    return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return hashlib.sha256(der).digest()
+
+
+def _spki_sha256(key: EllipticCurvePublicKey) -> bytes:
+    return hashlib.sha256(public_der(key)).digest()
 
 
 def _describe(key: object) -> str:

@@ -7,27 +7,39 @@ what the person who verifies has given. It is shown in every result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from provenance.signing import certificate as certificates
 from provenance.signing import pem
+from provenance.signing.certificate import Identity
+from provenance.signing.trusted_root import Period, TrustedRoot
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
+GITHUB_SERVER: Final = "https://github.com"
+_GLOB: Final = re.compile(r"\*\*|[*?]|[^*?]+")
+
 
 @dataclass(frozen=True)
 class TrustedKey:
-    """A public key whose signatures count. `path` is where it was read, for messages."""
+    """A public key whose signatures count. `path` is where it was read, for messages.
+
+    With a `period`, only those that were verifiably made in it.
+    """
 
     path: str
-    public_key: EllipticCurvePublicKey
+    public_key: EllipticCurvePublicKey = field(compare=False)
+    period: Period | None = None
 
     @classmethod
-    def of_pem(cls, data: bytes, path: str) -> TrustedKey:
+    def of_pem(cls, data: bytes, path: str, period: Period | None = None) -> TrustedKey:
         """Raises InputError where `data` is not an ECDSA P-256 public key."""
-        return cls(path, pem.load_public_key(data, path))
+        return cls(path, pem.load_public_key(data, path), period)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -39,14 +51,159 @@ class TrustedKey:
         """How a bundle names it."""
         return pem.hint(self.public_key)
 
+    def __str__(self) -> str:
+        return f"key {self.path}"
+
+
+@dataclass(frozen=True)
+class TrustedIdentity:
+    """An identity whose signatures count: exactly this subject, vouched for by this issuer."""
+
+    issuer: str
+    subject: str
+
+    def differs(self, found: Identity) -> str | None:
+        """The first thing in which `found` is somebody else, None where it is this one."""
+        return _first_difference(
+            (
+                ("issuer", found.issuer, self.issuer),
+                ("subject", found.subject, self.subject),
+            )
+        )
+
+    def __str__(self) -> str:
+        return f"identity {self.subject} ({self.issuer})"
+
+
+@dataclass(frozen=True)
+class TrustedWorkflow:
+    """A GitHub Actions workflow whose signatures count.
+
+    It is matched on what the issuer says in the certificate, claim by claim. The run has to belong
+    to `repository`, and the workflow that signs has to be this one of the same repository: a
+    workflow that other repositories may call would otherwise sign for each of them.
+
+    Attributes:
+        repository: `owner/name`.
+        workflow: The path of the workflow in the repository.
+        ref: A pattern for the whole ref: `*` matches all but `/`, `**` everything, `?` one
+            character that is no `/`.
+        event: What may have started the run, such as `push`.
+        environment: The deployment environment of the job.
+        owner_id, repository_id: GitHub's numbers. They survive renames, and nobody gets them again.
+        runner_environment: `github-hosted` or `self-hosted`.
+        issuer, server: Others than github.com's for GitHub Enterprise.
+    """
+
+    repository: str
+    workflow: str
+    ref: str
+    event: str | None = None
+    environment: str | None = None
+    owner_id: str | None = None
+    repository_id: str | None = None
+    runner_environment: str | None = None
+    issuer: str = GITHUB_ISSUER
+    server: str = GITHUB_SERVER
+
+    def differs(self, found: Identity) -> str | None:
+        """The first thing in which `found` is another workflow, None where it is this one."""
+        claims = found.extensions
+        home = f"{self.server}/{self.repository}"
+        ref = claims.get(certificates.SOURCE_REPOSITORY_REF, "")
+        difference = _first_difference(
+            (
+                ("issuer", found.issuer, self.issuer),
+                ("repository", claims.get(certificates.SOURCE_REPOSITORY_URI), home),
+                ("event", claims.get(certificates.BUILD_TRIGGER), self.event),
+                (
+                    "environment",
+                    claims.get(certificates.DEPLOYMENT_ENVIRONMENT),
+                    self.environment,
+                ),
+                (
+                    "owner id",
+                    claims.get(certificates.SOURCE_REPOSITORY_OWNER_ID),
+                    self.owner_id,
+                ),
+                (
+                    "repository id",
+                    claims.get(certificates.SOURCE_REPOSITORY_ID),
+                    self.repository_id,
+                ),
+                (
+                    "runner environment",
+                    claims.get(certificates.RUNNER_ENVIRONMENT),
+                    self.runner_environment,
+                ),
+            )
+        )
+        if difference is not None:
+            return difference
+        if not ref or _pattern(self.ref).fullmatch(ref) is None:
+            return f"ref {ref[:120]!r}, expected {self.ref!r}"
+        workflow = f"{home}/{self.workflow}@{ref}"
+        return _first_difference(
+            (
+                ("workflow", claims.get(certificates.BUILD_SIGNER_URI), workflow),
+                ("workflow", claims.get(certificates.BUILD_CONFIG_URI), workflow),
+                ("subject", found.subject, workflow),
+            )
+        )
+
+    def __str__(self) -> str:
+        return f"github {self.repository}/{self.workflow}@{self.ref}"
+
+
+Entry: TypeAlias = TrustedKey | TrustedIdentity | TrustedWorkflow
+
 
 @dataclass(frozen=True)
 class Trust:
-    """The trusted signers, and where that trust comes from."""
+    """The trusted signers, and where that trust comes from.
+
+    Attributes:
+        signatures: How many different signers have to have signed the same statement.
+        root: What certificates, log entries and timestamps are judged by.
+    """
 
     source: str
-    keys: tuple[TrustedKey, ...]
+    keys: tuple[TrustedKey, ...] = ()
+    identities: tuple[TrustedIdentity, ...] = ()
+    workflows: tuple[TrustedWorkflow, ...] = ()
+    signatures: int = 1
+    root: TrustedRoot | None = None
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All who are trusted."""
+        return (*self.workflows, *self.identities, *self.keys)
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether anything in it can be judged only with a trusted root."""
+        dated = any(k.period is not None for k in self.keys)
+        return bool(self.identities or self.workflows or dated)
+
+    def keys_for(self, hint: str) -> tuple[TrustedKey, ...]:
+        """The trusted keys that a bundle's hint may name."""
+        return tuple(k for k in self.keys if k.hint == hint)
 
     def key_for(self, hint: str) -> TrustedKey | None:
-        """The trusted key that a bundle's hint names."""
-        return next((k for k in self.keys if k.hint == hint), None)
+        """The first trusted key that a bundle's hint names."""
+        return next(iter(self.keys_for(hint)), None)
+
+
+def _first_difference(claims: tuple[tuple[str, str | None, str | None], ...]) -> str | None:
+    """Compares found with expected, character by character; None is expected of nobody."""
+    for name, found, expected in claims:
+        if expected is not None and found != expected:
+            shown = repr(found[:120]) if found is not None else "not stated"
+            return f"{name} {shown}, expected {expected!r}"
+    return None
+
+
+def _pattern(glob: str) -> re.Pattern[str]:
+    meaning = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    steps = (meaning.get(step) or re.escape(step) for step in _GLOB.findall(glob))
+    return re.compile("".join(steps), re.DOTALL)

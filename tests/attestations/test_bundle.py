@@ -62,9 +62,19 @@ def test_what_proto3_json_may_leave_out_is_not_missed(envelope: dict[str, Any]) 
 
 
 def test_a_certificate_is_kept_for_who_can_judge_it(envelope: dict[str, Any]) -> None:
-    envelope["verificationMaterial"] = {"certificate": {"rawBytes": "AAAA"}}
+    envelope["verificationMaterial"] = {
+        "certificate": {"rawBytes": "AAAA"},
+        "timestampVerificationData": {"rfc3161Timestamps": [{"signedTimestamp": "AQID"}]},
+    }
     found = read(envelope)
     assert (found.hint, found.certificate) == (None, b"\0\0\0")
+    assert found.timestamps == (b"\1\2\3",)
+
+
+def test_a_certificate_without_a_word_on_when_is_refused(envelope: dict[str, Any]) -> None:
+    envelope["verificationMaterial"] = {"certificate": {"rawBytes": "AAAA"}}
+    with pytest.raises(BundleError, match="nothing says when"):
+        read(envelope)
 
 
 Change = tuple[list[str | int], Any]
@@ -96,7 +106,7 @@ Change = tuple[list[str | int], Any]
         (["dsseEnvelope", "payload"], "AB==", "not canonical base64"),
         (["dsseEnvelope", "payload"], "AA==\n", "not base64"),
         (["dsseEnvelope", "signatures"], None, "exactly one signature, found 0"),
-        (["dsseEnvelope", "signatures"], [1], "exactly one signature, found 1"),
+        (["dsseEnvelope", "signatures"], [1], r"signatures\[0\] is a number"),
         (["dsseEnvelope", "signatures"], [{}, {}], "found 2"),
         (["dsseEnvelope", "signatures"], [{"keyid": "k"}], "sig is missing"),
         (

@@ -65,7 +65,9 @@ def test_the_version_is_the_packages() -> None:
         (["verify", "a.onnx", "row", "--key", "k"], "rows or files, not both"),
         (["verify", "--bundle", "b"], "--bundle goes with exactly one FILE.onnx"),
         (["verify", "a.onnx", "b.onnx", "--bundle", "b", "--key", "k"], "exactly one FILE.onnx"),
-        (["verify", "--key", "k", "--trust", "t"], "--key or --trust, not both"),
+        (["verify", "--key", "k", "--trust", "t"], "--key and --identity, or --trust, not both"),
+        (["verify", "--identity", "a@example.org"], "--identity and --issuer go together"),
+        (["verify", "--trusted-root", "r", "--staging"], "--trusted-root or --staging, not both"),
         (["inspect"], "BUNDLE"),
     ],
 )

@@ -241,7 +241,7 @@ def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no [[trust.key]]"),
+        ("", "trusts nobody"),
         (MINIMAL, "unknown key `registry`"),
         ("x = ", "not TOML"),
         ('[[trust.key]]\npath = "none.pub"\n', "none.pub' does not exist"),

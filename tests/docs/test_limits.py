@@ -17,6 +17,7 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert documents == f"{limits.DOCUMENT // mib} MiB each"
     assert rows["bundles"] == f"{limits.BUNDLE // mib} MiB each"
     assert rows["keys"] == f"{limits.KEY // limits.KIB} KiB each"
+    assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
     assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"
     assert rows["JSON"] == f"{limits.NESTING} levels"

@@ -18,8 +18,9 @@ from provenance.gate.evidence import Evidence, ModelEvidence
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.runtime import RULES
 from provenance.runtime.run import Outcome, Output, Run
+from provenance.signing.trust_table import TrustTable
 
-CONFIG = Config(Path("/"), "c.toml", "r.json", (), (), "", "", Path("/"))
+CONFIG = Config(Path("/"), "c.toml", "r.json", TrustTable(), (), "", "", Path("/"))
 CASE = Case(
     Evidence(Tree(Path("/")), Registry("r.json", b"{}", digest.of_bytes(b""), ()), (), whole=True),
     None,

@@ -75,7 +75,7 @@ def test_a_configuration_explains_each_key_and_puts_nothing_in_force(bare: Repos
             '# [[trust.github]]\n# repository = "o/r"\n'
             f'# workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n# ref = "{ref}"\n'
         ) in text
-    assert "does not\n# verify such signatures yet" in text
+    assert "Take the # away from\n# those whose signatures count:" in text
     assert f"{FOLDER}/release.yml signs with cosign sign-blob: noted, in a comment" in result.out
     assert f"note: {FOLDER}/broken.yml was not looked into: it is not YAML" in result.out
 

@@ -16,10 +16,13 @@ from provenance.errors import InputError
 from provenance.journeys.inspect import Inspection, inspect
 from provenance.output import statement
 from provenance.output.text import Style
+from tests.signing.workshop import instance
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.json_values import values
 from tests.support.keys import KeyPair
 from tests.support.repository import Repository, sha256
+from tests.support.sigstore.ca import claim, email, github
+from tests.support.sigstore.instance import ISSUER
 
 
 def text(result: Inspection) -> str:
@@ -81,12 +84,69 @@ def test_a_plain_signature_says_what_it_does_not_bind(tmp_path: Path, key: KeyPa
     assert "not stated" in text(inspect(path))
 
 
-def test_a_certificate_and_an_odd_hint_are_said(tmp_path: Path, key: KeyPair) -> None:
+def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "m.sigstore.json"
+    path.write_text(json.dumps(instance().attest(b"{}", github(), log="v1", timestamps=1)))
+    with pytest.raises(InputError, match="_type"):
+        inspect(path)
+    made = instance().sign_bytes(b"content", github(), log="v1", timestamps=1)
+    path.write_text(json.dumps(made))
+    shown = text(inspect(path))
+    for part in (
+        "signed with a certificate; the signature is not judged here",
+        "certificate: for https://github.com/lusoris/vmaf/.github/workflows/supply-chain.yml@refs/",
+        "valid: 2026-06-01 12:00:00 UTC to 2026-06-01 12:10:00 UTC",
+        "by: CN=simulated issuer",
+        "  issuer: https://token.actions.githubusercontent.com",
+        "  source repository identifier: 1234",
+        "  build trigger: push",
+        "hashedrekord 0.0.1",
+        "time: 2026-06-01 12:00:00 UTC, promised by the log",
+        "checkpoint: rekor.simulated.test - ",
+        "timestamp: 2026-06-01 12:00:00 UTC",
+        "  policy: 1.3.6.1.4.1.57264.2",
+    ):
+        assert part in shown
+    assert "no signature may rest on it" not in shown
+    value = statement.as_json(inspect(path))
+    extensions = {e["name"]: e["value"] for e in value["certificate"]["extensions"]}
+    assert extensions["source repository ref"] == "refs/tags/v3.0.0"
+    assert value["logEntry"]["integratedTime"] == "2026-06-01T12:00:00Z"
+    assert value["logEntry"]["promised"] is True
+    assert value["logEntry"]["inclusionProof"]["origin"].startswith("rekor.simulated.test - ")
+    assert value["timestamps"][0]["time"] == "2026-06-01T12:00:00Z"
+
+
+def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "m.sigstore.json"
+    request = email("a\x1b[2J@example.org", ISSUER)
+    request.claims[8] = "https://evil.test"
+    made = instance().sign_bytes(b"content", request, log="v1", version="0.1")
+    del made["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
+    path.write_text(json.dumps(made))
+    shown = text(inspect(path))
+    assert "no signature may rest on it: its issuer is" in shown
+    assert "without an inclusion proof" in shown
+    assert "\x1b" not in shown
+    request.names, request.extensions = [], [(claim(9, "x", raw=True), False)]
+    made = instance().sign_bytes(b"content", request, log="v1")
+    material = made["verificationMaterial"]
+    del material["tlogEntries"][0]["inclusionPromise"]
+    material["timestampVerificationData"]["rfc3161Timestamps"] = [{"signedTimestamp": "AAAA"}]
+    path.write_text(json.dumps(made))
+    shown = text(inspect(path))
+    assert "certificate: for nobody" in shown
+    assert "which nobody signed" in shown
+    assert "timestamp: it cannot be read" in shown
+    material["certificate"]["rawBytes"] = "AAAA"
+    path.write_text(json.dumps(made))
+    with pytest.raises(InputError, match="its certificate: it is not"):
+        inspect(path)
+
+
+def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
     path = tmp_path / "m.sigstore.json"
     value = message_bundle(b"content", key)
-    value["verificationMaterial"] = {"certificate": {"rawBytes": "AAAA"}}
-    path.write_text(json.dumps(value))
-    assert "signed with a certificate" in text(inspect(path))
     for hint in ("mine\x1b[2J", "AAAA", "%"):
         value["verificationMaterial"] = {"publicKey": {"hint": hint}}
         path.write_text(json.dumps(value))

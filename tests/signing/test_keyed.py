@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from provenance.attestations.bundle import Bundle, Envelope, decode
+from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import keyed
-from provenance.signing.keyed import Verdict, judge, open_signer, pre_authentication_encoding
+from provenance.signing import judging, keyed
+from provenance.signing.judgement import Verdict
+from provenance.signing.keyed import judge, open_signer
 from provenance.signing.trust import Trust, TrustedKey
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.keys import KeyPair
@@ -53,8 +55,8 @@ def test_what_a_signer_signs_is_valid(key: KeyPair) -> None:
     assert signed.content.payload == b'{"a": 1}'
     judgement = judge(signed, trust(key), None)
     assert judgement.verdict is Verdict.VALID
-    assert judgement.key is not None
-    assert judgement.key.hint == key.hint
+    assert judgement.signer is not None
+    assert judgement.signer.entry == trust(key).keys[0]
 
 
 def test_a_bundle_made_by_the_specifications_alone_is_valid(key: KeyPair) -> None:
@@ -65,7 +67,7 @@ def test_a_signature_by_a_key_that_is_not_trusted_does_not_count(
     key: KeyPair, other_key: KeyPair
 ) -> None:
     signed = bundle(dsse_bundle(b"x", other_key))
-    assert judge(signed, trust(key), None).verdict is Verdict.UNKNOWN_KEY
+    assert judge(signed, trust(key), None).verdict is Verdict.UNTRUSTED
 
 
 def test_a_hint_proves_nothing(key: KeyPair, other_key: KeyPair) -> None:
@@ -82,14 +84,16 @@ def test_without_a_hint_any_trusted_key_may_be_the_one(key: KeyPair, other_key: 
 
 def test_nobody_trusted_makes_no_signature_valid(key: KeyPair) -> None:
     signed = bundle(dsse_bundle(b"x", key))
-    assert judge(signed, trust(), None).verdict is Verdict.UNKNOWN_KEY
+    assert judge(signed, trust(), None).verdict is Verdict.UNTRUSTED
     no_hint = dataclasses.replace(signed, hint="")
-    assert judge(no_hint, trust(), None).verdict is Verdict.UNKNOWN_KEY
+    assert judge(no_hint, trust(), None).verdict is Verdict.UNTRUSTED
 
 
 def test_a_certificate_is_not_a_key(key: KeyPair) -> None:
     signed = dataclasses.replace(bundle(dsse_bundle(b"x", key)), hint=None, certificate=b"c")
-    assert judge(signed, trust(key), None).verdict is Verdict.NOT_A_KEY
+    found = judging.judge(signed, trust(key), None)
+    assert found.verdict is Verdict.UNTRUSTED
+    assert "with a certificate" in found.reason
 
 
 @pytest.mark.parametrize("field", ["payload", "payload_type", "signature"])

@@ -270,8 +270,9 @@ def _replace_bytes(w: Workshop, path: Path, *, old: str, new: str) -> None:
 
 
 def _key(w: Workshop, path: Path, *, type: str) -> None:
-    """A public key: `release`, or what `keys.PUBLIC` offers."""
-    path.write_bytes(w.key.public.read_bytes() if type == "release" else keys.PUBLIC[type]())
+    """A public key: `release`, `second` (the other one of the run), or one of `keys.PUBLIC`."""
+    of_the_run = {"release": w.key, "second": w.other}.get(type)
+    path.write_bytes(of_the_run.public.read_bytes() if of_the_run else keys.PUBLIC[type]())
 
 
 def _private(w: Workshop, path: Path, *, type: str) -> None:
@@ -301,6 +302,14 @@ def _statement(
         _set(statement, at, to)
     signer = w.key if by == "release" else w.other
     path.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), signer)), "utf-8")
+
+
+def _countersign(w: Workshop, path: Path, *, of: str, by: str = "second") -> None:
+    """The statement of a bundle, signed again as it is by a key of the run."""
+    bundle = json.loads((w.tree / of).read_text("utf-8"))
+    payload = base64.b64decode(bundle["dsseEnvelope"]["payload"])
+    signer = w.key if by == "release" else w.other
+    path.write_text(json.dumps(dsse_bundle(payload, signer)), "utf-8")
 
 
 def _blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
@@ -346,6 +355,7 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "json": _json,
     "redigest": _redigest,
     "statement": _statement,
+    "countersign": _countersign,
     "sign-blob": _blob,
 }
 """What a step can be. Its first arguments are the workshop and the path."""

@@ -25,7 +25,8 @@ def sha256(content: bytes) -> str:
 class Repository:
     """A repository with a configuration and a registry in `model/`.
 
-    Build it up, then `save()`. Rows are plain dicts that a test may change before saving.
+    Build it up, then `save()`. Rows are plain dicts that a test may change before saving. `trust`
+    is TOML for those whom it trusts beside its key.
     """
 
     root: Path
@@ -33,6 +34,7 @@ class Repository:
     folder: str = "model"
     rows: list[dict[str, Any]] = field(default_factory=list)
     deferrals: list[dict[str, Any]] = field(default_factory=list)
+    trust: str = ""
 
     @property
     def models(self) -> Path:
@@ -160,6 +162,7 @@ class Repository:
         if self.key is not None:
             (self.root / "release.pub").write_bytes(self.key.public.read_bytes())
             lines += ["[[trust.key]]", 'path = "release.pub"']
+        lines += [self.trust] if self.trust else []
         for deferral in self.deferrals:
             lines.append("[[deferral]]")
             # JSON's strings and lists of strings are TOML's; dates are written as they print.

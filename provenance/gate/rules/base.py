@@ -21,10 +21,10 @@ from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.config import Config
+from provenance.gate import endorsement
+from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
-from provenance.signing import keyed
-from provenance.signing.keyed import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
@@ -64,7 +64,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
-    _judgements: dict[tuple[str, str | None], Judgement] = field(default_factory=dict)
+    _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
@@ -93,34 +93,33 @@ class Case:
         """What the registry calls a field, for messages."""
         return self.evidence.registry.names.of(field)
 
-    def signature(self, bundle: BundleEvidence, artifact_sha256: str | None = None) -> Judgement:
-        """The judgement on a well-formed bundle's signature. Each is computed once."""
-        assert bundle.bundle is not None
+    def endorsement(
+        self, document: BundleEvidence, artifact_sha256: str | None = None
+    ) -> Endorsement:
+        """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
-        question = (bundle.path, artifact_sha256)
-        known = self._judgements.get(question)
+        question = (document.path, artifact_sha256)
+        known = self._endorsements.get(question)
         if known is None:
-            known = keyed.judge(bundle.bundle, self.trust, artifact_sha256)
-            self._judgements[question] = known
+            known = endorsement.judge(document, self.trust, artifact_sha256)
+            self._endorsements[question] = known
         return known
 
-    def row_signature(self, row: RowEvidence) -> Judgement | None:
+    def row_endorsement(self, row: RowEvidence) -> Endorsement | None:
         """The judgement on a row's bundle, None where there is no well-formed one."""
         if row.bundle is None or row.bundle.bundle is None:
             return None
-        return self.signature(row.bundle, row.onnx.sha256 if row.onnx else None)
+        return self.endorsement(row.bundle, row.onnx.sha256 if row.onnx else None)
 
     def signed_statement(self, bundle: BundleEvidence | None) -> Statement | None:
-        """What a trusted signer said in `bundle`; None where no trusted signature is valid.
+        """What trusted signers said in `bundle`; None where too few trusted signatures are valid.
 
         Everything that is concluded from a statement goes through here: nothing that was not
-        signed by a trusted key is ever believed.
+        signed by those whose signatures count is ever believed.
         """
         if bundle is None or bundle.bundle is None or bundle.statement is None:
             return None
-        if self.signature(bundle).verdict is not keyed.Verdict.VALID:
-            return None
-        return bundle.statement
+        return bundle.statement if self.endorsement(bundle).counts else None
 
     def row_statement(self, row: RowEvidence) -> Statement | None:
         """What a trusted signer said of this very row; None where nobody did.
@@ -152,8 +151,8 @@ class Case:
         bundle = row.bundle.bundle if row.bundle else None
         if bundle is None or not isinstance(bundle.content, MessageSignature):
             return False
-        judgement = self.row_signature(row)
-        return judgement is not None and judgement.verdict is keyed.Verdict.VALID
+        found = self.row_endorsement(row)
+        return found is not None and found.counts
 
 
 class Rule(ABC):

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
+from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
-from provenance.signing.keyed import Judgement, Verdict
+from provenance.signing.judgement import Verdict
 
 
-def every_bundle(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence]]:
-    """All bundles that are there, with the row that each belongs to."""
+def every_document(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence]]:
+    """All bundles that are there but countersignatures, with the row that each belongs to."""
     for row in case.evidence.rows:
         for bundle in (row.bundle, row.attestation):
             if bundle is not None and not bundle.missing:
@@ -83,9 +85,10 @@ class BundleMalformed(_SignatureRule):
     """A bundle cannot be read.
 
     ## What it does
-    Reads each bundle strictly: Sigstore bundle v0.3, JSON without duplicate keys or unknown fields,
-    canonical base64, one signature, an in-toto payload whose statement is v1 and whose subjects
-    each have one name and one SHA-256.
+    Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
+    fields, canonical base64, one signature by one key or certificate, at most one log entry whose
+    proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
+    subjects each have one name and one SHA-256.
 
     ## Why it matters
     What two readers can read in two ways can be verified as one thing and used as another.
@@ -101,7 +104,8 @@ class BundleMalformed(_SignatureRule):
     slug = "bundle-malformed"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row, bundle in every_bundle(case):
+        bundles = ((row, file) for row, found in every_document(case) for file in found.files)
+        for row, bundle in bundles:
             reason = bundle.malformed
             if bundle.trouble is not None:
                 value = row.row.sigstore_bundle if row else None
@@ -119,32 +123,36 @@ class BundleMalformed(_SignatureRule):
 
 class _Judged(_SignatureRule):
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row, bundle in every_bundle(case):
-            if bundle.bundle is None:
+        for row, document in every_document(case):
+            if document.bundle is None:
                 continue
-            sha256 = row.onnx.sha256 if row and row.onnx and bundle is row.bundle else None
-            found = self.conclude(case, case.signature(bundle, sha256), bundle)
-            if found is not None:
-                yield self.at_bundle(bundle, row, *found)
+            sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
+            for found in self.conclude(case.endorsement(document, sha256), document):
+                yield self.at_bundle(found[0], row, *found[1:])
 
     def conclude(
-        self, case: Case, judgement: Judgement, bundle: BundleEvidence
-    ) -> tuple[str, str] | None:
+        self, endorsement: Endorsement, document: BundleEvidence
+    ) -> Iterator[tuple[BundleEvidence, str, str]]:
         raise NotImplementedError
 
 
 class SignatureInvalid(_Judged):
-    """A signature is not that of the key that the bundle names.
+    """A signature is not that of the signer whom the bundle names.
 
     ## What it does
-    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes, with the
-    trusted key that the bundle names.
+    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with the
+    trusted key that the bundle names, or with its certificate. A certificate has to be for signing
+    code, by an authority of the trusted root, valid when it was used, and logged; every log entry
+    and timestamp in the bundle has to be whole, by a log or authority that was in service then, and
+    of this very signature.
 
     ## Why it matters
-    Something was changed after it was signed: the statement, the signature, or the model.
+    Something was changed after it was signed: the statement, the signature, or the model. Or the
+    evidence of when and by whom it was signed is of something else.
 
     ## Example
-    A bundle in which one digit of a digest was edited.
+    A bundle in which one digit of a digest was edited; a log entry of another artifact; a timestamp
+    from after the certificate had expired.
 
     ## How to fix
     Take the bundle from the release again. If the change is meant, sign again:
@@ -155,52 +163,47 @@ class SignatureInvalid(_Judged):
     slug = "signature-invalid"
 
     def conclude(
-        self, case: Case, judgement: Judgement, bundle: BundleEvidence
-    ) -> tuple[str, str] | None:
-        if judgement.verdict is not Verdict.INVALID:
-            return None
-        return (
-            f"the signature in {bundle.path} is not valid: it was changed after it was signed",
-            "Restore the released bundle and files, or sign again: provenance release",
-        )
+        self, endorsement: Endorsement, document: BundleEvidence
+    ) -> Iterator[tuple[BundleEvidence, str, str]]:
+        for bundle, judgement in endorsement.judgements:
+            if judgement.verdict is Verdict.INVALID:
+                yield (
+                    bundle,
+                    f"the signature in {bundle.path} is not valid: {judgement.reason}",
+                    "Restore the released bundle and files, or sign again: provenance release",
+                )
 
 
 class SignerUntrusted(_Judged):
     """A bundle was signed by somebody who is not trusted.
 
     ## What it does
-    Looks up the key that the bundle names among the trusted keys. The trust that was used is shown
-    in every result.
+    Looks up who signed among those who are trusted: the key that the bundle names, or the identity
+    in its certificate, character by character. The trust that was used is shown in every result.
 
     ## Why it matters
     Anybody can make a valid signature. It counts only if it is by somebody you chose.
 
     ## Example
-    The bundle's hint is `Z0ezOGI5…`; `[[trust.key]]` names another key.
+    The bundle's hint is `Z0ezOGI5…`; `[[trust.key]]` names another key. Or the workflow that signed
+    ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
 
     ## How to fix
-    If you know the signer, add the public key to `[[trust.key]]`, or give it with `--key`. If not,
-    do not use the model.
+    If you know the signer, add it to the trust, or give it with `--key` or `--identity`. If not, do
+    not use the model.
     """
 
     code = "SIG604"
     slug = "signer-untrusted"
 
     def conclude(
-        self, case: Case, judgement: Judgement, bundle: BundleEvidence
-    ) -> tuple[str, str] | None:
-        if judgement.verdict is Verdict.UNKNOWN_KEY and bundle.bundle is not None:
-            hint = (bundle.bundle.hint or "")[:64]
-            return (
-                f"{bundle.path} was signed by a key that is not trusted (hint {hint!r})",
-                "If you know the signer, add the key to [[trust.key]] or give it with --key.",
-            )
-        if judgement.verdict is Verdict.NOT_A_KEY:
-            return (
-                f"{bundle.path} was signed with a certificate; the trust given is in keys",
-                "Verify it with a client that knows the identity, such as cosign.",
-            )
-        return None
+        self, endorsement: Endorsement, document: BundleEvidence
+    ) -> Iterator[tuple[BundleEvidence, str, str]]:
+        if endorsement.counted:
+            return  # that others signed too takes nothing away
+        for bundle, judgement in endorsement.judgements:
+            if judgement.verdict is Verdict.UNTRUSTED:
+                yield bundle, f"{bundle.path} was signed {judgement.reason}", judgement.help
 
 
 class BytesNotSigned(_SignatureRule):
@@ -302,6 +305,42 @@ class StrayBundle(_SignatureRule):
             )
 
 
+class SignersTooFew(_Judged):
+    """Fewer signers than the trust demands have signed.
+
+    ## What it does
+    Counts the trusted signers of each bundle and of the countersignatures beside it
+    (`<bundle>.2.sigstore.json`, …) over the same statement. Each signer counts once, under a trust
+    entry of its own. With `signatures = 2` in `[trust]` there have to be two.
+
+    ## Why it matters
+    One stolen key, or one workflow that somebody took over, can then release nothing alone.
+
+    ## Example
+    `signatures = 2`, and only the release workflow has signed: the reviewer's countersignature is
+    missing.
+
+    ## How to fix
+    Let another trusted signer sign the same statement.
+    """
+
+    code = "SIG608"
+    slug = "signers-too-few"
+
+    def conclude(
+        self, endorsement: Endorsement, document: BundleEvidence
+    ) -> Iterator[tuple[BundleEvidence, str, str]]:
+        count, wanted = len(endorsement.counted), endorsement.wanted
+        if 0 < count < wanted:
+            names = ", ".join(f"{s.name} ({entry})" for s, entry in endorsement.counted)
+            yield (
+                document,
+                f"{document.path} was signed by {count} of {wanted} signers: {names}",
+                "Let another trusted signer sign the same statement, into "
+                f"{countersignature_path(document.path, count + 1)}.",
+            )
+
+
 def _declared(row: RowEvidence, file: FileEvidence) -> object:
     """The digest that the row declares for this one of its files."""
     if row.onnx is not None and file.name == row.onnx.name:
@@ -319,4 +358,5 @@ RULES: Iterable[type[Rule]] = (
     BytesNotSigned,
     SignedUnderAnotherName,
     StrayBundle,
+    SignersTooFew,
 )

@@ -75,12 +75,12 @@ class Template:
             yield '# path = "release.pub"'
 
     def _trusted_workflows(self) -> Iterator[str]:
-        """The workflows that sign, each once for every ref. Not in force: see the first lines."""
+        """The workflows that sign, each once for every ref. Not in force as written."""
         if not self.workflows.workflows:
             return
         yield ""
-        yield "# These workflows of yours sign with an identity of their own. This version does not"
-        yield "# verify such signatures yet. When it does, these lines say that they count:"
+        yield "# These workflows of yours sign with an identity of their own. Take the # away from"
+        yield "# those whose signatures count:"
         for workflow in self.workflows.workflows:
             for ref in workflow.refs or ("refs/tags/*",):
                 yield "#"

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protobuf messages in their JSON form, read strictly (https://protobuf.dev/programming-guides/json).
+
+The form may leave out every field that holds its zero value, and writers do. So a field that is not
+there is read as that value; whether the value makes sense is for the reader of the message to say.
+What is not legal, or legal in two spellings, is refused: an unknown field, another type, base64
+that is not canonical, a number that is not in plain digits.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from provenance.artifacts.strict_json import type_name
+
+UINT63: Final = 2**63
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+
+
+class ProtoJsonError(ValueError):
+    """A message that is not what it has to be. The message names the field."""
+
+
+class Message:
+    """One JSON object that is a message, and `where` it stands, for errors."""
+
+    __slots__ = ("_value", "where")
+
+    def __init__(self, value: Mapping[str, Any], where: str, known: Sequence[str]) -> None:
+        unknown = value.keys() - set(known)
+        if unknown:
+            prefix = f"{where}." if where else ""
+            raise ProtoJsonError(f"it has an unknown field {prefix}{sorted(unknown)[0][:80]}")
+        self._value = value
+        self.where = where
+
+    def at(self, key: str) -> str:
+        """How a field is called in an error."""
+        return f"{self.where}.{key}" if self.where else key
+
+    def has(self, key: str) -> bool:
+        """Whether the field is there; null is how JSON spells that it is not."""
+        return self._value.get(key) is not None
+
+    def message(self, key: str, known: Sequence[str]) -> Message:
+        """The message in a field. It has to be there: a message has no zero value."""
+        value = self._value.get(key)
+        if not isinstance(value, dict):
+            raise ProtoJsonError(f"{self.at(key)} is {type_name(value)}, not an object")
+        return Message(value, self.at(key), known)
+
+    def messages(self, key: str, known: Sequence[str], limit: int) -> list[Message]:
+        """The messages in a repeated field, at most `limit`."""
+        value = self._list(key, limit)
+        found = []
+        for index, entry in enumerate(value):
+            where = f"{self.at(key)}[{index}]"
+            if not isinstance(entry, dict):
+                raise ProtoJsonError(f"{where} is {type_name(entry)}, not an object")
+            found.append(Message(entry, where, known))
+        return found
+
+    def text(self, key: str) -> str:
+        """The string in a field."""
+        value = self._value.get(key)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise ProtoJsonError(f"{self.at(key)} is not a string")
+        return value
+
+    def number(self, key: str) -> int:
+        """The int64 in a field, which is not negative in any message that is read here."""
+        value = self._value.get(key)
+        if value is None:
+            return 0
+        # JSON numbers are read too: writers use strings, and readers must take both.
+        spelt = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(spelt, str) or _DIGITS.fullmatch(spelt) is None or int(spelt) >= UINT63:
+            raise ProtoJsonError(f"{self.at(key)} is not a number of an int64 in plain digits")
+        return int(spelt)
+
+    def octets(self, key: str) -> bytes:
+        """The bytes in a field. They have to be there: none that is read here may be empty."""
+        return _canonical(self._value.get(key), self.at(key))
+
+    def octets_list(self, key: str, limit: int) -> tuple[bytes, ...]:
+        """The bytes in a repeated field."""
+        value = self._list(key, limit)
+        return tuple(_canonical(v, f"{self.at(key)}[{i}]") for i, v in enumerate(value))
+
+    def time(self, key: str) -> datetime.datetime | None:
+        """The Timestamp in a field, None where there is none. Digits below microseconds are cut."""
+        value = self._value.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+            raise ProtoJsonError(f"{self.at(key)} is not a time such as 2026-11-24T12:00:00Z")
+        whole, _, fraction = value.removesuffix("Z").partition(".")
+        try:
+            found = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S")
+        except ValueError as e:
+            raise ProtoJsonError(f"{self.at(key)} is not a time: {value}") from e
+        micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
+        return found.replace(microsecond=micros, tzinfo=datetime.UTC)
+
+    def _list(self, key: str, limit: int) -> list[Any]:
+        value = self._value.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise ProtoJsonError(f"{self.at(key)} is {type_name(value)}, not a list")
+        if len(value) > limit:
+            raise ProtoJsonError(f"{self.at(key)} holds more than {limit} entries")
+        return value
+
+
+def _canonical(value: object, where: str) -> bytes:
+    """Canonical base64: two spellings of one signature would be two bundles of one meaning."""
+    if not isinstance(value, str) or not value:
+        raise ProtoJsonError(f"{where} is missing")
+    try:
+        decoded = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as e:
+        raise ProtoJsonError(f"{where} is not base64") from e
+    if base64.b64encode(decoded).decode() != value:
+        raise ProtoJsonError(f"{where} is not canonical base64")
+    return decoded

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements that others made about a file: a build's provenance, for example.
+
+Such a statement binds a digest to a claim of its own kind. It counts for a file if the consumer
+expects that kind of claim and the file's digest is one of its subjects. It says nothing of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from provenance.attestations import predicates
+from provenance.attestations.statement import Statement
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules import BY_CODE
+from provenance.gate.rules.base import short
+
+EXPECTED: Final = (predicates.SLSA_PROVENANCE, "https://slsa.dev/provenance/v0.2")
+"""What is expected where nothing else is asked for: how a file was built. Other claims may be bad
+news about it, and the digest among their subjects all the same."""
+
+
+def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> Iterator[Finding]:
+    """What a signed statement that is no row bundle says of one file."""
+    assert row.bundle is not None
+    assert row.onnx is not None
+    path = row.bundle.path
+    kind = statement.predicate_type[:100]
+    if predicates.is_seed(statement):
+        # The publisher has a row bundle: whoever puts this in its place leaves out what it binds.
+        yield BY_CODE["ATT701"].finding(
+            f"{path} is the attestation of an ensemble seed, of type {kind}; it does not stand in "
+            "for the bundle of the row",
+            "Do not use it. Fetch the model and its bundle again from the publisher.",
+            path=path,
+            row=row.row.label,
+        )
+        return
+    if statement.predicate_type not in expected:
+        yield BY_CODE["ATT701"].finding(
+            f"{path} is a statement of type {kind}; expected is {', '.join(sorted(expected))}",
+            f"If this kind of claim is what you look for: --predicate-type {kind}",
+            path=path,
+            row=row.row.label,
+        )
+        return
+    name = statement.name_of(row.onnx.sha256) if row.onnx.sha256 else None
+    if name is None:
+        if row.onnx.sha256 is not None:  # ART301 and the like say why it cannot be read
+            yield BY_CODE["SIG605"].finding(
+                f"{row.onnx.path} is {short(row.onnx.sha256)}, which is none of the "
+                f"{len(statement.subjects)} digests that {path} is about",
+                "Do not use it. Fetch the model and its bundle again from the publisher.",
+                path=row.onnx.path,
+                row=row.row.label,
+            )
+        return
+    yield BY_CODE["ATT711"].finding(
+        f"{path} does not bind a row: it says of these bytes, as {name[:100]!r}, what a statement "
+        f"of type {kind} says, and nothing of license, external data or sidecar",
+        "Ask the publisher for a bundle of `provenance release`.",
+        path=path,
+        row=row.row.label,
+    )
+    for file in row.model_files:
+        if file is not row.onnx and file.sha256 and statement.name_of(file.sha256) is None:
+            yield BY_CODE["ATT702"].finding(
+                f"{file.path} holds weights of the model and is not signed",
+                "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+                path=file.path,
+                row=row.row.label,
+            )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was found out about a signature."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass
+
+from provenance.signing.trust import Entry
+
+
+class Verdict(enum.Enum):
+    """What was found out about one signature."""
+
+    VALID = "valid, by a trusted signer"
+    INVALID = "invalid"
+    UNTRUSTED = "by somebody who is not trusted"
+
+
+class Clock(enum.Enum):
+    """Who says when something was signed."""
+
+    LOG = "log"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was signed, as a trusted log or timestamp authority says."""
+
+    time: datetime.datetime
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Who signed, and under which trust entry that counts.
+
+    Attributes:
+        name: As a person would say it: the path of the key, or the subject.
+        issuer: Who vouched for the subject, None for a key.
+        unique: What tells two signers apart.
+        moments: When it was signed; none for a key without a timestamp.
+    """
+
+    name: str
+    issuer: str | None
+    unique: str
+    entries: tuple[Entry, ...]
+    moments: tuple[Moment, ...] = ()
+
+    @property
+    def entry(self) -> Entry:
+        """The trust entry under which it counts."""
+        return self.entries[0]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on one signature.
+
+    `reason` says what is wrong where it is INVALID, and who it was where it is UNTRUSTED; `help`
+    what to do about it. `signer` is set where it is VALID.
+    """
+
+    verdict: Verdict
+    signer: Signer | None = None
+    reason: str = ""
+    help: str = ""

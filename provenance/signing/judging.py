@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging the signature in a bundle, whoever made it, and counting signers.
+
+A pure function of the bundle, the trust and the artifact's digest: no clock, no network, no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provenance.attestations.bundle import Bundle
+from provenance.signing.judgement import Judgement, Signer, Verdict
+from provenance.signing.trust import Entry, Trust
+
+
+def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
+    """Whether somebody who is trusted made the signature in `bundle`.
+
+    A DSSE envelope carries what was signed. A message signature is over a file's bytes, which are
+    given as `artifact_sha256`, the digest that was computed from them.
+
+    Raises:
+        UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
+    """
+    # Each is imported only where it is needed: `keyless` brings all of `sigstore`.
+    if bundle.certificate is None:
+        from provenance.signing import keyed
+
+        return keyed.judge(bundle, trust, artifact_sha256)
+    if not trust.identities and not trust.workflows:
+        return Judgement(
+            Verdict.UNTRUSTED,
+            reason="with a certificate; the trust given is in keys",
+            help="If you know who signs, trust the identity: [[trust.github]], "
+            "[[trust.identity]], or --identity with --issuer.",
+        )
+    from provenance.signing import keyless
+
+    return keyless.judge(bundle, trust, artifact_sha256)
+
+
+def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:
+    """The signers that count beside each other, each under a trust entry of its own.
+
+    One signer counts once, however often it signed, and one entry covers one signer: a workflow
+    that two entries match is one signer, and two tags of one workflow are one entry.
+    """
+    by_entry: dict[Entry, Signer] = {}
+    for signer in {s.unique: s for s in signers}.values():
+        _place(signer, by_entry, set())
+    return tuple((signer, entry) for entry, signer in by_entry.items())
+
+
+def _place(signer: Signer, by_entry: dict[Entry, Signer], tried: set[Entry]) -> bool:
+    """Finds an entry for one more signer, moving others where that makes room (Kuhn's matching)."""
+    for entry in signer.entries:
+        if entry in tried:
+            continue
+        tried.add(entry)
+        other = by_entry.get(entry)
+        if other is None or _place(other, by_entry, tried):
+            by_entry[entry] = signer
+            return True
+    return False

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trusted roots: the authorities and logs of a Sigstore instance, and when each was in service.
+
+`sigstore` tries every key that it is given and asks only whether a period has begun by now. So it
+is given a root that is narrowed to one moment: the one log that an entry names, and the authorities
+that were in service then. Periods are judged here and nowhere else; both of their ends count
+(https://github.com/sigstore/protobuf-specs, sigstore_common.proto, TimeRange).
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.attestations.proto_json import Message, ProtoJsonError
+
+MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
+MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
+CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
+MAX_ENTRIES: Final = 256
+
+_ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
+_LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
+_AUTHORITY = ("subject", "uri", "certChain", "validFor", "operator")
+
+
+class TrustedRootError(ValueError):
+    """Bytes that are not a trusted root as this project accepts it. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """When something was in service. None is an end that is open."""
+
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+    def contains(self, moment: datetime.datetime) -> bool:
+        """Whether it was in service then; both ends count."""
+        return (self.start is None or self.start <= moment) and (
+            self.end is None or moment <= self.end
+        )
+
+    def __str__(self) -> str:
+        start = self.start.isoformat() if self.start else "the beginning"
+        return f"from {start} to {self.end.isoformat()}" if self.end else f"since {start}"
+
+
+@dataclass(frozen=True)
+class Log:
+    """A transparency log or a certificate transparency log.
+
+    Attributes:
+        log_id: How entries and certificates name it.
+        public_key: DER SubjectPublicKeyInfo.
+        key_details: The key's algorithm, as trusted roots name it.
+    """
+
+    url: str
+    log_id: bytes
+    public_key: bytes
+    key_details: str
+    period: Period = Period()
+
+    @property
+    def host(self) -> str:
+        """The name that the log's checkpoints start with."""
+        return urlsplit(self.url).hostname or ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The log as one that was always in service: when it was is judged here."""
+        return {
+            "baseUrl": self.url,
+            "hashAlgorithm": "SHA2_256",
+            "publicKey": {
+                "rawBytes": base64.b64encode(self.public_key).decode(),
+                "keyDetails": self.key_details,
+                "validFor": _ALWAYS,
+            },
+            "logId": {"keyId": base64.b64encode(self.log_id).decode()},
+        }
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last."""
+
+    certificates: tuple[bytes, ...]
+    period: Period = Period()
+
+    def as_json(self) -> dict[str, Any]:
+        """The authority as one that was always in service: when it was is judged here."""
+        chain = [{"rawBytes": base64.b64encode(c).decode()} for c in self.certificates]
+        return {
+            "subject": {"organization": "", "commonName": ""},
+            "certChain": {"certificates": chain},
+            "validFor": _ALWAYS,
+        }
+
+    def in_service(self, moment: datetime.datetime) -> bool:
+        """Whether the authority and each of its certificates were valid then."""
+        from cryptography import x509
+
+        if not self.period.contains(moment):
+            return False
+        chain = [x509.load_der_x509_certificate(c) for c in self.certificates]
+        return all(c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in chain)
+
+
+@dataclass(frozen=True)
+class TrustedRoot:
+    """Whose certificates, logs and timestamps count. `source` says where it was read."""
+
+    source: str
+    sha256: str
+    logs: tuple[Log, ...]
+    ct_logs: tuple[Log, ...]
+    authorities: tuple[Authority, ...]
+    timestamp_authorities: tuple[Authority, ...]
+
+    def log(self, log_id: bytes) -> Log | None:
+        """The transparency log that an entry names."""
+        return next((log for log in self.logs if log.log_id == log_id), None)
+
+    def ct_log(self, log_id: bytes) -> Log | None:
+        """The certificate transparency log that a certificate names."""
+        return next((log for log in self.ct_logs if log.log_id == log_id), None)
+
+
+def as_json(
+    log: Log,
+    ct_log: Log,
+    authorities: Iterable[Authority],
+    timestamp_authorities: Iterable[Authority],
+) -> dict[str, Any]:
+    """A trusted root of exactly these, each of which was in service when it mattered."""
+    return {
+        "mediaType": MEDIA_TYPE,
+        "tlogs": [log.as_json()],
+        "ctlogs": [ct_log.as_json()],
+        "certificateAuthorities": [a.as_json() for a in authorities],
+        "timestampAuthorities": [a.as_json() for a in timestamp_authorities],
+    }
+
+
+def decode(data: bytes, source: str) -> TrustedRoot:
+    """The trusted root that `data` holds: one by itself, or that of a client trust configuration.
+
+    Raises:
+        TrustedRootError: It is not strict JSON, or not a trusted root.
+    """
+    try:
+        value = parse_object(data)
+    except JsonError as e:
+        raise TrustedRootError(f"the trusted root {e}") from e
+    try:
+        if value.get("mediaType") == CLIENT_CONFIG:
+            Message(value, "", ("mediaType", "trustedRoot", "signingConfig"))
+            inner = value.get("trustedRoot")
+            if not isinstance(inner, dict):
+                raise ProtoJsonError("the client trust configuration holds no trusted root")
+            value = inner
+        known = (
+            "mediaType",
+            "tlogs",
+            "ctlogs",
+            "certificateAuthorities",
+            "timestampAuthorities",
+        )
+        root = Message(value, "", known)
+        if root.text("mediaType") not in MEDIA_TYPES:
+            raise ProtoJsonError(
+                f"its mediaType is {root.text('mediaType')[:120]!r}, expected {MEDIA_TYPE}"
+            )
+        return TrustedRoot(
+            source=source,
+            sha256=hashlib.sha256(data).hexdigest(),
+            logs=_logs(root, "tlogs"),
+            ct_logs=_logs(root, "ctlogs"),
+            authorities=_authorities(root, "certificateAuthorities"),
+            timestamp_authorities=_authorities(root, "timestampAuthorities"),
+        )
+    except ProtoJsonError as e:
+        raise TrustedRootError(str(e)) from e
+
+
+def _logs(root: Message, key: str) -> tuple[Log, ...]:
+    logs = tuple(_log(m) for m in root.messages(key, _LOG, MAX_ENTRIES))
+    if len({log.log_id for log in logs}) != len(logs):
+        raise ProtoJsonError(f"{key} names one log twice")
+    return logs
+
+
+def _log(value: Message) -> Log:
+    key = value.message("publicKey", ("rawBytes", "keyDetails", "validFor"))
+    if value.text("hashAlgorithm") not in ("", "SHA2_256"):
+        raise ProtoJsonError(f"{value.at('hashAlgorithm')} is not SHA2_256")
+    return Log(
+        url=value.text("baseUrl"),
+        log_id=value.message("logId", ("keyId",)).octets("keyId"),
+        public_key=key.octets("rawBytes"),
+        key_details=key.text("keyDetails"),
+        period=_period(key) if key.has("validFor") else Period(),
+    )
+
+
+def _authorities(root: Message, key: str) -> tuple[Authority, ...]:
+    return tuple(_authority(m) for m in root.messages(key, _AUTHORITY, MAX_ENTRIES))
+
+
+def _authority(value: Message) -> Authority:
+    from cryptography import x509
+
+    chain = value.message("certChain", ("certificates",))
+    messages = chain.messages("certificates", ("rawBytes",), MAX_ENTRIES)
+    certificates = tuple(m.octets("rawBytes") for m in messages)
+    if not certificates:
+        raise ProtoJsonError(f"{chain.where} holds no certificate")
+    for message, der in zip(messages, certificates, strict=True):
+        try:
+            x509.load_der_x509_certificate(der)
+        except ValueError as e:
+            raise ProtoJsonError(f"{message.where} is not an X.509 certificate") from e
+    return Authority(certificates, _period(value))
+
+
+def _period(holder: Message) -> Period:
+    """A period has to begin: without that it would be one that nobody has stated."""
+    period = holder.message("validFor", ("start", "end"))
+    start = period.time("start")
+    if start is None:
+        raise ProtoJsonError(f"{period.where} has no start")
+    return Period(start, period.time("end"))

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Log entries and timestamps on signatures that a key made, and keys that count for some time."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from provenance.errors import UnavailableError
+from provenance.signing.judgement import Clock, Judgement, Verdict
+from provenance.signing.trust import Trust, TrustedKey
+from provenance.signing.trusted_root import Period
+from tests.signing.workshop import CONTENT, PAYLOAD, SHA256, instance, judge, refusal, stranger
+from tests.signing.workshop import trust as keyless_trust
+from tests.support.cases import dsse_bundle, message_bundle
+from tests.support.keys import KeyPair, public_der, public_pem
+from tests.support.sigstore.instance import NOW, Bundle, pae
+from tests.support.sigstore.rekor import b64
+
+DAY = datetime.timedelta(days=1)
+
+
+def trust(key: KeyPair, *periods: Period | None, root: bool = True) -> Trust:
+    keys = tuple(
+        TrustedKey.of_pem(key.public.read_bytes(), f"{i}.pub", period)
+        for i, period in enumerate(periods)
+    )
+    return Trust("tests", keys, root=keyless_trust().root if root else None)
+
+
+def stamped(key: KeyPair, at: datetime.datetime = NOW, by: Any = None) -> Bundle:
+    bundle = dsse_bundle(PAYLOAD, key)
+    signature = base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
+    stamp = (by or instance()).tsa.stamp(signature, at)
+    bundle["verificationMaterial"]["timestampVerificationData"] = {
+        "rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]
+    }
+    return bundle
+
+
+def found(bundle: Bundle, who: Trust) -> Judgement:
+    return judge(bundle, who)
+
+
+def test_a_key_counts_in_its_time(key: KeyPair) -> None:
+    period = Period(NOW, NOW)  # both ends count
+    judgement = found(stamped(key), trust(key, period))
+    assert judgement.verdict is Verdict.VALID
+    assert judgement.signer is not None
+    assert [(m.time, m.clock) for m in judgement.signer.moments] == [(NOW, Clock.TIMESTAMP)]
+
+
+@pytest.mark.parametrize("period", [Period(NOW + DAY, None), Period(None, NOW - DAY)])
+def test_a_key_does_not_count_out_of_its_time(key: KeyPair, period: Period) -> None:
+    judgement = found(stamped(key), trust(key, period))
+    assert judgement.verdict is Verdict.UNTRUSTED
+    assert "2026-06-01T12:00:00" in judgement.reason
+
+
+def test_a_key_with_a_time_does_not_count_without_a_timestamp(key: KeyPair) -> None:
+    judgement = found(dsse_bundle(PAYLOAD, key), trust(key, Period(NOW, None)))
+    assert judgement.verdict is Verdict.UNTRUSTED
+    assert "no timestamp says when" in judgement.reason
+
+
+def test_a_key_may_count_for_several_times(key: KeyPair) -> None:
+    who = trust(key, Period(NOW + DAY, None), Period(None, NOW))
+    judgement = found(stamped(key), who)
+    assert judgement.signer is not None
+    assert judgement.signer.entry == who.keys[1]
+
+
+def test_a_timestamp_by_a_stranger_does_not_count(key: KeyPair) -> None:
+    assert "by no authority" in refusal(stamped(key, by=stranger()), trust(key, Period(NOW)))
+    assert "by no authority" in refusal(
+        stamped(key, NOW - 500 * DAY), trust(key, Period(NOW - 999 * DAY))
+    )
+
+
+def test_a_timestamp_that_is_none_does_not_count(key: KeyPair) -> None:
+    bundle = stamped(key)
+    material = bundle["verificationMaterial"]["timestampVerificationData"]
+    material["rfc3161Timestamps"][0]["signedTimestamp"] = "AAAA"
+    assert "cannot be read" in refusal(bundle, trust(key, Period(NOW)))
+
+
+def test_an_authority_needs_a_chain(key: KeyPair) -> None:
+    root = instance().trusted_root()
+    chain = root["timestampAuthorities"][0]["certChain"]["certificates"]
+    del chain[1:]
+    who = Trust("tests", trust(key, Period(NOW)).keys, root=keyless_trust(root).root)
+    assert "by no authority" in refusal(stamped(key), who)
+
+
+def test_a_timestamp_needs_a_trusted_root_only_where_somebody_asks_when(key: KeyPair) -> None:
+    assert found(stamped(key), trust(key, None, root=False)).verdict is Verdict.VALID
+    with pytest.raises(UnavailableError, match="no trusted root"):
+        found(stamped(key), trust(key, Period(NOW), root=False))
+
+
+# --- log entries -------------------------------------------------------------------------------
+
+
+def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None) -> Bundle:
+    """A key bundle with the entry that cosign puts into it."""
+    enveloped = kind != "hashedrekord 0.0.1" and not kind.endswith("message")
+    bundle = dsse_bundle(PAYLOAD, key) if enveloped else message_bundle(CONTENT, key)
+    signature = (
+        bundle["dsseEnvelope"]["signatures"][0]["sig"]
+        if enveloped
+        else bundle["messageSignature"]["signature"]
+    )
+    who = signer or key
+    pem = b64(public_pem(who.key))
+    if kind == "dsse 0.0.1":
+        spec: dict[str, Any] = {
+            "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(PAYLOAD).hexdigest()},
+            "signatures": [{"signature": signature, "verifier": pem}],
+        }
+    elif kind == "hashedrekord 0.0.1":
+        spec = {
+            "data": {"hash": {"algorithm": "sha256", "value": SHA256}},
+            "signature": {"content": signature, "publicKey": {"content": pem}},
+        }
+    else:
+        digest = hashlib.sha256(pae(PAYLOAD)).digest() if enveloped else bytes.fromhex(SHA256)
+        verifier = {"publicKey": {"rawBytes": b64(public_der(who.key))}}
+        spec = {
+            "hashedRekordV002": {
+                "data": {"algorithm": "SHA2_256", "digest": b64(digest)},
+                "signature": {"content": signature, "verifier": verifier},
+            }
+        }
+    name, version, *_ = kind.split()
+    body = {"apiVersion": version, "kind": name, "spec": spec}
+    entry = (
+        instance().v1.add(name, body, int(NOW.timestamp()))
+        if version == "0.0.1"
+        else instance().v2.add(name, body)
+    )
+    bundle["verificationMaterial"]["tlogEntries"] = [entry]
+    return bundle
+
+
+KINDS = ("dsse 0.0.1", "hashedrekord 0.0.1", "hashedrekord 0.0.2", "hashedrekord 0.0.2 message")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_of_this_signature_is_in_order(key: KeyPair, kind: str) -> None:
+    assert found(logged(key, kind), trust(key, None)).verdict is Verdict.VALID
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_of_another_key_is_refused(key: KeyPair, other_key: KeyPair, kind: str) -> None:
+    bundle = logged(key, kind, signer=other_key)
+    assert "its log entry is of another signature" in refusal(bundle, trust(key, None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_of_another_signature_is_refused(key: KeyPair, kind: str) -> None:
+    bundle, other = logged(key, kind), logged(key, kind)
+    bundle["verificationMaterial"] = other["verificationMaterial"]
+    assert "its log entry is of another signature" in refusal(bundle, trust(key, None))
+
+
+def test_an_entry_of_a_message_for_an_envelope_is_refused(key: KeyPair) -> None:
+    bundle, other = logged(key, "dsse 0.0.1"), logged(key, "hashedrekord 0.0.1")
+    for one, two in ((bundle, other), (other, bundle)):
+        mixed = json.loads(json.dumps(one))
+        mixed["verificationMaterial"] = two["verificationMaterial"]
+        assert "its log entry is of another signature" in refusal(mixed, trust(key, None))

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The instance: it makes bundles of every form, and the trusted root that they verify by."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.support.sigstore.ca import Fulcio, Key, Request, der, new_key, uri
+from tests.support.sigstore.rekor import Rekor, RekorV1, RekorV2, b64
+from tests.support.sigstore.tsa import TimestampAuthority
+
+MEDIA_TYPES: Final = {
+    "0.1": "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "0.2": "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "0.3": "application/vnd.dev.sigstore.bundle.v0.3+json",
+}
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+SUBJECT: Final = "https://ci.example.org/release"
+ISSUER: Final = "https://issuer.example.org"
+NOW: Final = datetime.datetime(2026, 6, 1, 12, 0, 0, tzinfo=datetime.UTC)
+START: Final = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+END: Final = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+
+Bundle = dict[str, Any]
+LogVersion = Literal["v1", "v2"] | None
+
+
+def pae(payload: bytes) -> bytes:
+    """What a DSSE signature is over."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def rfc3339(moment: datetime.datetime) -> str:
+    """A moment as proto3 JSON writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Instance:
+    """A Sigstore instance. Its parts may be replaced by those of another."""
+
+    fulcio: Fulcio = field(default_factory=lambda: Fulcio(START, END))
+    v1: RekorV1 = field(default_factory=RekorV1)
+    v2: RekorV2 = field(default_factory=RekorV2)
+    tsa: TimestampAuthority = field(default_factory=lambda: TimestampAuthority(START, END))
+
+    def attest(
+        self,
+        payload: bytes,
+        request: Request | None = None,
+        *,
+        log: LogVersion = "v2",
+        timestamps: int | None = None,
+        at: datetime.datetime = NOW,
+        signed_at: datetime.datetime | None = None,
+        key: Key | None = None,
+        version: str = "0.3",
+    ) -> Bundle:
+        """A bundle with `payload` in a DSSE envelope.
+
+        Without `timestamps` there is one where the log states no time. The certificate is issued
+        at `at`, and log and timestamp authority see the signature at `signed_at`.
+        """
+        key = key or new_key()
+        signature = key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))
+        envelope = {
+            "payload": b64(payload),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"sig": b64(signature)}],
+        }
+        certificate = self.fulcio.issue(request or uri(SUBJECT, ISSUER), key.public_key(), at)
+        v1 = {
+            "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(b"?").hexdigest()},
+            "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
+            "signatures": [{"signature": b64(signature), "verifier": b64(_pem(certificate))}],
+        }
+        digest = hashlib.sha256(pae(payload)).digest()
+        entry = self._log(log, "dsse", v1, digest, signature, certificate, signed_at or at)
+        stamps = self._stamps(signature, signed_at or at, log, timestamps)
+        return _bundle(version, certificate, entry, stamps) | {"dsseEnvelope": envelope}
+
+    def sign_bytes(
+        self,
+        content: bytes,
+        request: Request | None = None,
+        *,
+        log: LogVersion = "v2",
+        timestamps: int | None = None,
+        at: datetime.datetime = NOW,
+        version: str = "0.3",
+    ) -> Bundle:
+        """A bundle with a signature over `content`."""
+        key = new_key()
+        signature = key.sign(content, ec.ECDSA(hashes.SHA256()))
+        digest = hashlib.sha256(content).digest()
+        certificate = self.fulcio.issue(request or uri(SUBJECT, ISSUER), key.public_key(), at)
+        v1 = {
+            "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
+            "signature": {
+                "content": b64(signature),
+                "publicKey": {"content": b64(_pem(certificate))},
+            },
+        }
+        entry = self._log(log, "hashedrekord", v1, digest, signature, certificate, at)
+        stamps = self._stamps(signature, at, log, timestamps)
+        message = {
+            "messageDigest": {"algorithm": "SHA2_256", "digest": b64(digest)},
+            "signature": b64(signature),
+        }
+        return _bundle(version, certificate, entry, stamps) | {"messageSignature": message}
+
+    def trusted_root(self) -> dict[str, Any]:
+        """The trusted root, as JSON to be changed."""
+        period = {"start": rfc3339(START), "end": rfc3339(END)}
+        return {
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [
+                _log_json(self.v1, der(self.v1.key), "PKIX_ECDSA_P256_SHA_256", period),
+                _log_json(self.v2, der(self.v2.key), "PKIX_ED25519", period),
+            ],
+            "certificateAuthorities": [_authority_json(self.fulcio.authority.chain, period)],
+            "ctlogs": [
+                {
+                    "baseUrl": "https://ct.simulated.test",
+                    "hashAlgorithm": "SHA2_256",
+                    "publicKey": {
+                        "rawBytes": b64(der(self.fulcio.ct.key)),
+                        "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                        "validFor": dict(period),
+                    },
+                    "logId": {"keyId": b64(self.fulcio.ct.log_id)},
+                }
+            ],
+            "timestampAuthorities": [_authority_json(self.tsa.authority.chain, period)],
+        }
+
+    def write_root(self, path: Path) -> Path:
+        """Writes the trusted root."""
+        path.write_text(json.dumps(self.trusted_root()), "utf-8")
+        return path
+
+    def _log(
+        self,
+        log: LogVersion,
+        kind: str,
+        v1: dict[str, Any],
+        digest: bytes,
+        signature: bytes,
+        certificate: x509.Certificate,
+        at: datetime.datetime,
+    ) -> dict[str, Any] | None:
+        if log == "v1":
+            body = {"apiVersion": "0.0.1", "kind": kind, "spec": v1}
+            return self.v1.add(kind, body, int(at.timestamp()))
+        if log is None:
+            return None
+        verifier = {
+            "x509Certificate": {"rawBytes": b64(certificate.public_bytes(Encoding.DER))},
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+        }
+        spec = {
+            "hashedRekordV002": {
+                "data": {"algorithm": "SHA2_256", "digest": b64(digest)},
+                "signature": {"content": b64(signature), "verifier": verifier},
+            }
+        }
+        body = {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec}
+        return self.v2.add("hashedrekord", body)
+
+    def _stamps(
+        self, signature: bytes, at: datetime.datetime, log: LogVersion, wanted: int | None
+    ) -> list[str]:
+        count = (0 if log == "v1" else 1) if wanted is None else wanted
+        return [b64(self.tsa.stamp(signature, at)) for _ in range(count)]
+
+
+def _bundle(
+    version: str, certificate: x509.Certificate, entry: dict[str, Any] | None, stamps: list[str]
+) -> Bundle:
+    raw = {"rawBytes": b64(certificate.public_bytes(Encoding.DER))}
+    holder = (
+        {"certificate": raw}
+        if version == "0.3"
+        else {"x509CertificateChain": {"certificates": [raw]}}
+    )
+    return {
+        "mediaType": MEDIA_TYPES[version],
+        "verificationMaterial": {
+            **holder,
+            "tlogEntries": [entry] if entry else [],
+            "timestampVerificationData": {
+                "rfc3161Timestamps": [{"signedTimestamp": s} for s in stamps]
+            },
+        },
+    }
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def _log_json(log: Rekor, key: bytes, details: str, period: dict[str, str]) -> dict[str, Any]:
+    return {
+        "baseUrl": log.url,
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {"rawBytes": b64(key), "keyDetails": details, "validFor": dict(period)},
+        "logId": {"keyId": b64(log.log_id)},
+    }
+
+
+def _authority_json(chain: tuple[x509.Certificate, ...], period: dict[str, str]) -> dict[str, Any]:
+    certificates = [{"rawBytes": b64(c.public_bytes(Encoding.DER))} for c in chain]
+    return {
+        "subject": {"organization": "simulated", "commonName": "simulated"},
+        "certChain": {"certificates": certificates},
+        "validFor": dict(period),
+    }
