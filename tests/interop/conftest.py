@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.clients import Cosign, CosignSigner, SigstoreJs
+from tests.interop.instance.instance import Instance, Services, running
 from tests.interop.peers import Peers, prepare
 from tests.interop.release import Release, committed_release, make_release, provenance
 
@@ -25,6 +27,19 @@ def cosign(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Cosign:
 @pytest.fixture(scope="session")
 def sigstore_js(peers: Peers) -> SigstoreJs:
     return SigstoreJs(peers.node, peers.node_modules)
+
+
+@pytest.fixture(scope="session")
+def instance(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """A Sigstore instance of this run's own, on loopback."""
+    services = Services(
+        fulcio=peers.services["fulcio"],
+        rekor=peers.services["rekor"],
+        timestamp_server=peers.services["timestamp-server"],
+        cosign=peers.cosign,
+    )
+    with running(services, tmp_path_factory.mktemp("instance")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

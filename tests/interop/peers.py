@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real clients that `make interop` verifies with, each built once per machine.
+"""The real clients and services of `make interop`, each built once per machine.
 
-`python -m tests.interop.peers` builds what is missing. Versions are pinned by `go/go.sum` and
-`node/package-lock.json`; what is built from them lives outside the repository, in
+`python -m tests.interop.peers` builds what is missing. Versions are pinned by the `go.sum`
+of each and by `node/package-lock.json`; what is built from them lives outside the repository, in
 `${XDG_CACHE_HOME:-~/.cache}/onnx-provenance/`, in a folder named after its version and the digest
 of its lock file. A folder that exists is complete: it is built under another name and renamed.
 """
@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,55 @@ class PeerError(Exception):
 
 
 @dataclass(frozen=True)
+class GoProgram:
+    """A program that is built from its Go module: what it is, and where its versions are pinned."""
+
+    name: str
+    version: str
+    package: str
+    pins: Path
+
+    def build(self) -> Path:
+        """The program, built now where it is not there yet."""
+
+        def build(folder: Path) -> None:
+            go = _tool("go", f"Install Go 1.26 or newer: {self.name} is built from its module.")
+            flags = f"-X {VERSION_VARIABLE}={self.version}"
+            command: list[str | Path] = [go, "build", "-mod=readonly", "-buildvcs=false"]
+            command += ["-trimpath", "-ldflags", flags, "-o", folder / self.name, self.package]
+            _run(command, self.pins)
+
+        pinned = (self.pins / "go.mod", self.pins / "go.sum")
+        return cached(f"{self.name}-{self.version}", pinned, build) / self.name
+
+
+COSIGN: Final = GoProgram("cosign", COSIGN_VERSION, COSIGN_PACKAGE, HERE / "go")
+SERVICES: Final = (
+    GoProgram("fulcio", "v1.8.8", "github.com/sigstore/fulcio", HERE / "services" / "fulcio"),
+    GoProgram(
+        "rekor",
+        "v2.2.1",
+        "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix",
+        HERE / "services" / "rekor",
+    ),
+    GoProgram(
+        "timestamp-server",
+        "v2.0.6",
+        "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+        HERE / "services" / "timestamp-authority",
+    ),
+)
+"""What a Sigstore instance is made of, besides what `tests.interop.instance` answers itself."""
+
+
+@dataclass(frozen=True)
 class Peers:
-    """Where the clients are."""
+    """Where the clients and services are."""
 
     cosign: Path
     node: Path
     node_modules: Path
+    services: Mapping[str, Path]
 
 
 def prepare() -> Peers:
@@ -50,9 +93,10 @@ def prepare() -> Peers:
         PeerError: A toolchain is missing, or a build failed. Nothing is skipped.
     """
     return Peers(
-        cosign=_cosign(),
+        cosign=COSIGN.build(),
         node=_tool("node", "Install Node.js 20 or newer."),
         node_modules=_node_modules(),
+        services={service.name: service.build() for service in SERVICES},
     )
 
 
@@ -60,20 +104,6 @@ def cache_folder() -> Path:
     """Where built clients are kept: outside the repository, shared by all clones."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "onnx-provenance"
-
-
-def _cosign() -> Path:
-    pins = HERE / "go"
-
-    def build(folder: Path) -> None:
-        go = _tool("go", "Install Go 1.26 or newer: cosign is built from its module.")
-        flags = f"-X {VERSION_VARIABLE}={COSIGN_VERSION}"
-        command: list[str | Path] = [go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
-        command += ["-ldflags", flags]
-        _run([*command, "-o", folder / "cosign", COSIGN_PACKAGE], pins)
-
-    pinned = (pins / "go.mod", pins / "go.sum")
-    return cached(f"cosign-{COSIGN_VERSION}", pinned, build) / "cosign"
 
 
 def _node_modules() -> Path:
@@ -152,6 +182,8 @@ def main() -> int:
         return 1
     _say(f"cosign {COSIGN_VERSION}: {peers.cosign}")
     _say(f"sigstore-js {SIGSTORE_JS_VERSION}: {peers.node_modules}")
+    for service in SERVICES:
+        _say(f"{service.name} {service.version}: {peers.services[service.name]}")
     return 0
 
 

@@ -155,7 +155,7 @@ def provenance(folder: Path, *arguments: str | Path) -> subprocess.CompletedProc
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which nobody reaches the network: every proxy is a closed port."""
+    """An environment in which nobody gets past loopback: every proxy is a closed port."""
     closed = dict.fromkeys(
         ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
         "http://127.0.0.1:9",
@@ -163,8 +163,10 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("COSIGN_", "SIGSTORE_", "PROVENANCE_")) and name != "NO_PROXY"
+        if not name.startswith(("COSIGN_", "SIGSTORE_", "PROVENANCE_"))
+        and name.lower() != "no_proxy"
     }
+    closed |= dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1")
     return kept | closed | dict(extra or {})
 
 
