@@ -16,10 +16,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STAGE := $(BIN)/python scripts/stage.py
 LOCK := .build/lock
+MUTATION := .build/mutation
+# What `make mutation` is to do, if not all: "gate/rules/license.py", "--again".
+MUTATE ?=
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
-.PHONY: help demo test interop bench format-check lint types contracts unit format lock reference \
+.PHONY: help demo test interop bench mutation format-check lint types contracts unit format lock reference \
 	resign docs clean
 
 help: ## this list
@@ -38,6 +41,9 @@ interop: $(READY) ## real clients verify what we sign, and we what they sign; ne
 
 bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 4 GB of disk
 	@$(BIN)/python -m tests.benchmarks
+
+mutation: $(MUTATION)/.ready ## break the rules in one place at a time: does a test see it? MUTATE=FILE
+	@$(MUTATION)/bin/python -m tests.mutation $(MUTATE)
 
 # --- the stages of `make test` -----------------------------------------------------------------
 
@@ -82,6 +88,9 @@ lock: $(LOCK)/.ready ## pin the newest versions that pyproject.toml allows
 	@$(COMPILE) pyproject.toml --extra run --group dev requirements/build.in \
 		--constraints requirements/run.txt --output-file requirements/dev.txt
 	@$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
+	@$(COMPILE) pyproject.toml --extra run --group dev requirements/build.in \
+		requirements/mutation.in --constraints requirements/dev.txt \
+		--no-emit-package yattag --output-file requirements/mutation.txt
 	@$(COMPILE) requirements/lock.in --output-file requirements/lock.txt
 
 clean: ## remove what is built, .venv included
@@ -97,4 +106,8 @@ $(READY): requirements/dev.txt pyproject.toml
 
 $(LOCK)/.ready: requirements/lock.txt
 	@$(PYTHON) scripts/environment.py $(LOCK) --requirements requirements/lock.txt
+	@touch $@
+
+$(MUTATION)/.ready: requirements/mutation.txt pyproject.toml
+	@$(PYTHON) scripts/environment.py $(MUTATION) --requirements requirements/mutation.txt --project .
 	@touch $@

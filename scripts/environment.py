@@ -34,7 +34,8 @@ def main() -> int:
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     steps = [
         [sys.executable, "-m", "venv", "--clear", options.folder],
-        [*pip, "--require-hashes", "--only-binary=:all:", "-r", options.requirements],
+        # A lock file names all that is needed: pip has no dependency to add.
+        [*pip, "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", options.requirements],
     ]
     if options.project:
         steps.append([*pip, "--no-deps", "--no-build-isolation", "-e", options.project])

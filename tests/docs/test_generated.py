@@ -17,6 +17,11 @@ def test_what_is_generated_is_what_the_script_writes() -> None:
     assert out_of_date == [], "run `make docs`, look at the difference, and commit it"
 
 
+def test_the_pages_of_rules_say_what_the_rules_are() -> None:
+    """Severity, what can be deferred, which command judges it: a change of these shows in a diff."""
+    assert write_docs.stale(write_docs.rule_pages()) == [], "run `make docs`"
+
+
 def test_a_changed_page_and_a_page_of_no_rule_are_out_of_date(tmp_path: Path) -> None:
     files = write_docs.rule_pages() | write_docs.schema_copies()
     assert write_docs.write(files, tmp_path) == sorted(files)

@@ -507,7 +507,7 @@ class ExternalDataUnused(Rule):
             used = {f.name for m in row.models for f in m.external}
             unused = [name for name in row.row.external_data_sha256 if name not in used]
             field = registry.path_of(row.row, "external_data_sha256")
-            every = len(unused) == len(row.row.external_data_sha256)
+            every = used.isdisjoint(row.row.external_data_sha256)
             # Of data that was renamed, the entry is all that is known.
             known = _as_declared(row) and not any(f.missing for m in row.models for f in m.external)
             for name in unused:
@@ -526,9 +526,8 @@ class ExternalDataUnused(Rule):
 
 def _as_declared(row: RowEvidence) -> bool:
     """Whether the models are those that the row means: what they say can be written into it."""
-    declared = (row.row.text("sha256"), row.row.text("int8_sha256"))
-    found = (row.onnx, row.int8)
-    return all(m is None or m.sha256 == d for m, d in zip(found, declared, strict=True))
+    models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
+    return all(m is None or m.sha256 == row.row.text(field) for m, field in models)
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:

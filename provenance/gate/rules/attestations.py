@@ -132,11 +132,9 @@ class RowChanged(_AttestationRule):
     slug = "row-changed"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            signed = case.signed_row(row)
-            statement = case.row_statement(row)
-            if signed is None or statement is None:
-                continue
+        for row, statement in case.bound_rows():
+            signed = predicates.signed_row(statement)
+            assert signed is not None
             told = {*LICENSE_FIELDS}
             if any(changed_files(row, statement)):
                 told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more

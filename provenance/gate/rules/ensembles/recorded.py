@@ -38,7 +38,8 @@ def reaches(value: float | None, limit: float | None) -> bool | None:
     """Whether `value` is at least `limit`; None where the two cannot be told apart."""
     if value is None or limit is None:
         return False
-    return None if 0 < abs(value - limit) <= TOLERANCE else value >= limit
+    undecided = value != limit and abs(value - limit) <= TOLERANCE
+    return None if undecided else value >= limit
 
 
 def unit(value: float) -> float:
@@ -48,7 +49,7 @@ def unit(value: float) -> float:
     return float(0.5 * 10.0 ** -max(decimals, ROUNDED_TO))
 
 
-def close(found: object, value: float, slack: float = 0.0) -> bool:
+def close(found: object, value: float, slack: float) -> bool:
     """Whether a recorded number is `value`, give or take how exactly both were written."""
     recorded = number(found)
     return recorded is not None and abs(recorded - value) <= TOLERANCE + unit(recorded) + slack

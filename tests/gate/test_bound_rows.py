@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a signed row is compared with: every field, both sidecars, the deferrals that cover it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cases import dsse_bundle
+from tests.support.keys import KeyPair
+from tests.support.repository import Repository, codes
+
+
+def sign_again(path: Path, key: KeyPair, edit: Callable[[Any], object]) -> None:
+    """A statement of the release, edited and signed by the same key."""
+    bundle = json.loads(path.read_text("utf-8"))
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    edit(statement)
+    path.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), key)), "utf-8")
+
+
+@pytest.mark.parametrize("value", [None, "", 0, False])
+def test_a_field_that_was_added_is_no_field_without_a_value(
+    repository: Repository, value: object
+) -> None:
+    repository.add("m")["own"] = value
+    repository.add("n")
+    repository.released()
+    for row in repository.rows:
+        row["own"] = value
+    assert [(f.code, f.row) for f in repository.save().verify("m", "n").failing] == [
+        ("ATT703", "n")
+    ]
+
+
+@pytest.mark.parametrize("value", [None, "", 0, False])
+def test_a_field_that_was_removed_was_signed_even_without_a_value(
+    repository: Repository, value: object
+) -> None:
+    row = repository.add("m")
+    row["own"] = value
+    repository.released()
+    del row["own"]
+    assert codes(repository.save().verify("m")) == ["ATT703"]
+
+
+@pytest.mark.parametrize("of_the_model", ["none", "as it was signed"])
+def test_the_sidecar_of_a_variant_is_compared_whatever_the_models_is(
+    repository: Repository, of_the_model: str
+) -> None:
+    row = repository.add_int8("m")
+    if of_the_model == "as it was signed":
+        repository.add_sidecar(row)
+    variant = {"id": "m", "kind": "fr", "onnx": "m.int8.onnx", "sha256": row["int8_sha256"]}
+    repository.write("m.int8.json", variant)
+    repository.released()
+    repository.write("m.int8.json", variant | {"notes": "another"})
+    report = repository.verify("m")
+    assert [(f.code, f.path) for f in report.failing] == [("ATT704", "model/m.int8.json")]
+
+
+@pytest.fixture
+def on_another_corpus(tmp_path: Path, key: KeyPair) -> Repository:
+    """A released ensemble whose verdict is on another corpus, which is deferred."""
+    repository = Repository(tmp_path / "repository", key)
+    repository.add_ensemble("ens", smoke=False)
+    verdict = repository.path("ens_seed_flip_PROMOTE.json")
+    value = json.loads(verdict.read_text("utf-8"))
+    value["corpus"]["sha256"] = "0" * 64
+    verdict.write_text(json.dumps(value), "utf-8")
+    repository.defer("ENS514", ["ens"])
+    return repository.released()
+
+
+def test_what_was_deferred_of_the_ensemble_is_in_force_for_one_row_too(
+    on_another_corpus: Repository,
+) -> None:
+    """Alone, a row does not show what its ensemble is deferred for. It is not gone for that."""
+    assert codes(on_another_corpus.verify()) == []
+    assert codes(on_another_corpus.verify("ens_seed0")) == []
+
+
+def test_a_deferral_of_the_row_that_is_gone_is_told_for_one_row_too(
+    repository: Repository,
+) -> None:
+    repository.add_sidecar(repository.add("m"), sha256="0" * 64)
+    repository.defer("SID402", ["m"])
+    repository.released()
+    repository.deferrals.clear()
+    assert codes(repository.save().verify("m")) == ["ATT706", "SID402"]
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [{"rule": "XYZ999"}, {"rule": 5}, {"rule": None}, {}, "ENS514", 5, None, {"rule": "SID402"}],
+)
+def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
+    repository: Repository, key: KeyPair, signed: Any
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[signed]))
+    assert codes(repository.verify("m")) == ["ATT706"]
+
+
+OTHER_TYPES = ["", "https://a.example/v1", "https://slsa.dev/provenance/v2", "x"]
+
+
+@pytest.mark.parametrize("of", OTHER_TYPES)
+def test_a_seed_attestation_is_of_one_type(repository: Repository, key: KeyPair, of: str) -> None:
+    repository.add_ensemble("ens")
+    repository.released()
+    bundle = repository.root / "bundles" / "ens_seed0.onnx.provenance.sigstore.json"
+    sign_again(bundle, key, lambda s: s.update(predicateType=of or "0"))
+    (finding,) = repository.verify("ens_seed0").failing
+    assert (finding.code, finding.path) == ("ATT708", f"bundles/{bundle.name}")
+    assert "its predicate is of type" in finding.message
+    assert finding.help.startswith("Restore the released files")
+
+
+@pytest.mark.parametrize("of", OTHER_TYPES)
+def test_a_release_summary_is_of_one_type(repository: Repository, key: KeyPair, of: str) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
+    sign_again(bundle, key, lambda s: s.update(predicateType=of or "0"))
+    (finding,) = repository.verify().failing
+    assert finding.code == "ATT710"
+    assert "its predicate is of type" in finding.message
+
+
+@pytest.mark.parametrize("policy", ["0" * 64, "f" * 64, None, 5])
+def test_a_release_under_another_policy_is_not_this_one(
+    repository: Repository, key: KeyPair, policy: Any
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"]["policy"]["digest"].update(sha256=policy))
+    (finding,) = repository.verify().failing
+    assert (finding.code, finding.path) == ("ATT710", "provenance.toml")
+
+
+@pytest.mark.parametrize("result", ["FAILED", "PASSED_LATER", "passed", "", None])
+def test_a_release_that_did_not_pass_is_none(
+    repository: Repository, key: KeyPair, result: Any
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"].update(verificationResult=result))
+    (finding,) = repository.verify().failing
+    assert finding.code == "ATT710"
+    assert finding.message.endswith("does not say that the release passed")
+
+
+def test_an_attestation_of_a_seed_whose_sidecar_is_stale_now_has_to_go(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens")
+    repository.released()
+    sidecar = json.loads(repository.path("ens_seed0.json").read_text("utf-8"))
+    repository.write("ens_seed0.json", sidecar | {"sha256": "0" * 64})
+    told = {f.code: f for f in repository.verify("ens_seed0").failing}
+    assert told.keys() == {"SID402", "ATT704", "ATT708"}
+    assert told["ATT708"].help.startswith("Remove bundles/ens_seed0.onnx.provenance.sigstore.json")
+    assert "does not describe these bytes" in told["ATT708"].message
+
+
+def test_an_attestation_cannot_be_held_against_a_seed_that_nothing_lists_any_more(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens")
+    repository.released()
+    repository.path("ens.json").unlink()
+    told = {f.code: f for f in repository.verify("ens_seed0").failing}
+    assert "no ensemble manifest lists this seed" in told["ATT708"].message

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a rule speaks of: a file alone, a row, or the whole registry; and what it needs for that.
+
+Each list is a decision of its own. A rule that joins or leaves one says so here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from provenance.gate.finding import Severity
+from provenance.gate.rules import CATALOGUE, Rule
+from provenance.gate.rules.base import Phase
+
+
+def codes(has: Callable[[Rule], bool]) -> list[str]:
+    return sorted(rule.code for rule in CATALOGUE if has(rule))
+
+
+def between(first: str, last: str) -> list[str]:
+    return codes(lambda rule: first <= rule.code <= last)
+
+
+def test_what_is_said_of_a_single_file_without_its_registry() -> None:
+    """The file and its weights as they are, and who signed these bytes."""
+    of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
+    of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704"]
+    assert codes(lambda r: r.of_one_file) == sorted([*of_the_file, *of_its_bundle])
+
+
+def test_what_some_rows_of_a_registry_do_not_show() -> None:
+    """Files that no row names, ensembles, and what a baseline had."""
+    ensembles = set(between("ENS501", "ENS520")) - {"ENS511", "ENS516", "ENS517"}
+    others = ["ART311", "SID415", "BAS801", "BAS807", "BAS809"]
+    assert codes(lambda r: r.needs_whole) == sorted([*ensembles, *others])
+
+
+def test_what_is_not_about_rows() -> None:
+    ensembles = set(between("ENS501", "ENS520")) - {
+        "ENS503", "ENS504", "ENS506", "ENS516", "ENS517",
+    }  # fmt: skip
+    others = ["ART311", "SID415", "BAS801", "BAS807", "BAS809"]
+    assert codes(lambda r: not r.about_rows) == sorted([*ensembles, *others])
+
+
+def test_what_says_nothing_where_nobody_is_trusted() -> None:
+    signed = between("SIG601", "SIG608") + between("ATT701", "ATT711")
+    assert codes(lambda r: r.needs_trust) == sorted(["LIC205", *signed])
+
+
+def test_what_only_warns() -> None:
+    warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
+    assert codes(lambda r: r.severity is Severity.WARNING) == warnings
+
+
+def test_what_a_release_does_not_judge_is_what_it_cannot_have_signed() -> None:
+    assert {p for p in Phase if not p.is_released} == {Phase.RUNTIME, Phase.BASELINE}
+
+
+def test_which_rule_takes_the_place_of_which() -> None:
+    assert {r.code: r.escalates for r in CATALOGUE if r.escalates} == {"SID404": "SID402"}

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutation testing of the rules: `make mutation`.
+
+Breaks the rules in one place at a time, and runs the tests that run that place. Prints each mutant
+that no test refuses, and exits 1 where `survivors.toml` does not say why it is harmless.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.mutation import page, survivors
+from tests.mutation.mutants import ROOT, RULES, Mutant, mutants
+from tests.mutation.reach import LONGEST, Ran, Reach
+from tests.mutation.survivors import Result
+from tests.mutation.trial import SLOW, TIMEOUT, Warm
+
+STATE: Final = ROOT / ".build" / "mutation-state"
+IGNORED: Final = ("tests/interop", "tests/benchmarks", "tests/mutation")
+
+
+def main() -> int:
+    """Run the mutants; the exit status."""
+    options = _options()
+    files = [p for p in sorted(RULES.rglob("*.py")) if _chosen(p, options.files)]
+    every = [m for p in files for m in mutants(p)]
+    results: list[Result] = []
+    arguments = [
+        "-q",
+        "--no-header",
+        "--no-summary",
+        "-s",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    arguments += [f"--ignore={folder}" for folder in IGNORED]
+    warm = Warm(lambda warm: results.extend(_run(warm, every, options)))
+    status = pytest.main([*arguments, *options.tests], plugins=[warm])
+    if not results:
+        return int(status) or 1
+    whole = not options.files and not options.tests and options.seconds is None
+    return _conclude(results, whole=whole)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("files", nargs="*", help="files of provenance/gate/rules (default: all)")
+    parser.add_argument("--again", action="store_true", help="only what no test refused before")
+    parser.add_argument("--seconds", type=float, help="no more tests than take this, for a mutant")
+    parser.add_argument("--tests", action="append", default=[], help="only these tests")
+    return parser.parse_args()
+
+
+def _chosen(path: Path, names: Sequence[str]) -> bool:
+    return not names or any(str(path).endswith(name) for name in names)
+
+
+def _run(warm: Warm, every: Sequence[Mutant], options: argparse.Namespace) -> list[Result]:
+    STATE.mkdir(parents=True, exist_ok=True)
+    reach = warm.reach(_load_reach() if options.again else None)
+    _save_reach(reach)
+    refused = _load_killers()
+    results = []
+    for number, mutant in enumerate(every, 1):
+        source = mutant.source()
+        becomes = mutant.becomes(source)
+        key = " | ".join(
+            (mutant.path, mutant.operator, mutant.was, becomes, str(mutant.occurrence))
+        )
+        before = refused.get(key)
+        began = time.monotonic()
+        tests = [t for t in reach.of(mutant) if reach.tests[t].seconds < SLOW]
+        if options.again and before is not None:
+            results.append(Result(mutant, becomes, before, len(tests)))
+            continue
+        if before in tests:
+            tests = list(dict.fromkeys([before, *tests]))
+        given, seconds = _within(tests, reach, options.seconds)
+        killer = warm.killer(mutant, source, given, TIMEOUT + 2 * seconds) if given else None
+        if killer is not None:
+            reach.killed(mutant, killer)
+            refused[key] = killer
+        else:
+            refused.pop(key, None)
+        results.append(Result(mutant, becomes, killer, len(tests)))
+        took = time.monotonic() - began
+        if killer is None:
+            print(f"\nsurvived, {len(given)} of {len(tests)} tests: {results[-1]}", flush=True)
+        if number % 20 == 0:
+            _save("killers", refused)
+            print(f"[{number} of {len(every)}, last {took:.2f} s]", file=sys.stderr, flush=True)
+    _save("killers", refused)
+    return results
+
+
+def _within(tests: Sequence[str], reach: Reach, limit: float | None) -> tuple[Sequence[str], float]:
+    total = 0.0
+    given: list[str] = []
+    for test in tests:
+        total += reach.tests[test].seconds
+        if limit is not None and total > limit and given:
+            break
+        given.append(test)
+    return given, total
+
+
+def _conclude(results: Sequence[Result], *, whole: bool) -> int:
+    entries = survivors.known()
+    left = survivors.unexplained(results, entries)
+    count = Counter("killed" if r.killer else "survived" for r in results)
+    print(f"\n{len(results)} mutants: {count['killed']} killed, {count['survived']} survived")
+    for result in left:
+        print(f"not explained in {survivors.FILE.name}: {result}")
+    gone = survivors.stale(results, entries) if whole else []
+    for change in gone:
+        print(f"explained in {survivors.FILE.name}, and killed or gone: {change}")
+    if whole and not left and not gone:
+        page.write(results, entries)
+    return 1 if left or gone else 0
+
+
+def _save(name: str, value: Any) -> None:
+    (STATE / f"{name}.json").write_text(json.dumps(value), "utf-8")
+
+
+def _load_killers() -> dict[str, str]:
+    file = STATE / "killers.json"
+    return json.loads(file.read_text("utf-8")) if file.exists() else {}
+
+
+def _save_reach(reach: Reach) -> None:
+    _save(
+        "reach",
+        {
+            "files": {str(p.relative_to(RULES)): p.read_text("utf-8") for p in RULES.rglob("*.py")},
+            "tests": {
+                t: (r.seconds, {p: sorted(n) for p, n in r.lines.items()}, sorted(r.codes))
+                for t, r in reach.tests.items()
+            },
+        },
+    )
+
+
+def _load_reach() -> Reach | None:
+    """What was measured before. Of a file that is another now, the lines are not known any more."""
+    file = STATE / "reach.json"
+    if not file.exists():
+        return None
+    saved = json.loads(file.read_text("utf-8"))
+    now = {str(p.relative_to(RULES)): p.read_text("utf-8") for p in RULES.rglob("*.py")}
+    every = frozenset(range(1, LONGEST))
+
+    def lines(path: str, numbers: Sequence[int]) -> frozenset[int]:
+        return frozenset(numbers) if saved["files"].get(path) == now.get(path) else every
+
+    return Reach(
+        {
+            t: Ran(seconds, {p: lines(p, n) for p, n in ran.items()}, frozenset(codes))
+            for t, (seconds, ran, codes) in saved["tests"].items()
+        }
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
