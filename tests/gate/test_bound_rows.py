@@ -109,6 +109,17 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     assert codes(repository.verify("m")) == ["ATT706"]
 
 
+@pytest.mark.parametrize("rule", ["RUN001", "BAS801"])
+def test_a_deferral_of_what_no_release_judges_was_not_signed_by_one(
+    repository: Repository, key: KeyPair, rule: str
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[{"rule": rule}]))
+    assert codes(repository.verify()) == ["ATT706", "ATT710"]
+
+
 OTHER_TYPES = ["", "https://a.example/v1", "https://slsa.dev/provenance/v2", "x"]
 
 
@@ -181,3 +192,42 @@ def test_an_attestation_cannot_be_held_against_a_seed_that_nothing_lists_any_mor
     repository.path("ens.json").unlink()
     told = {f.code: f for f in repository.verify("ens_seed0").failing}
     assert "no ensemble manifest lists this seed" in told["ATT708"].message
+
+
+def _materials(statement: Any) -> Any:
+    return statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+
+
+def _parameters(statement: Any) -> Any:
+    return statement["predicate"]["buildDefinition"]["externalParameters"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "member"),
+    [
+        (lambda s: _parameters(s).update(seed=7), "externalParameters.seed"),
+        (lambda s: _parameters(s).pop("seed"), "externalParameters.seed"),
+        (lambda s: _parameters(s).update(own=1), "externalParameters.own"),
+        (
+            lambda s: s["predicate"]["buildDefinition"].update(externalParameters="seed 0"),
+            "externalParameters",
+        ),
+        (lambda s: _materials(s)[0].update(name="x"), "resolvedDependencies[0].name"),
+        (lambda s: _materials(s).pop(), "resolvedDependencies"),
+        (lambda s: _materials(s).append({}), "resolvedDependencies"),
+        (
+            lambda s: s["predicate"]["buildDefinition"].update(resolvedDependencies="none"),
+            "resolvedDependencies",
+        ),
+    ],
+)  # fmt: skip
+def test_the_deepest_member_of_an_attestation_that_differs_is_named(
+    repository: Repository, key: KeyPair, edit: Callable[[Any], object], member: str
+) -> None:
+    repository.add_ensemble("ens")
+    repository.released()
+    bundle = repository.root / "bundles" / "ens_seed0.onnx.provenance.sigstore.json"
+    sign_again(bundle, key, edit)
+    (finding,) = repository.verify("ens_seed0").failing
+    assert finding.code == "ATT708"
+    assert f": `buildDefinition.{member}` is " in finding.message

@@ -25,6 +25,9 @@ from tests.mutation.survivors import Result
 from tests.mutation.trial import SLOW, TIMEOUT, Warm
 
 STATE: Final = ROOT / ".build" / "mutation-state"
+FEWEST: Final = 50
+"""With `--seconds`, so many tests are run all the same."""
+
 IGNORED: Final = ("tests/interop", "tests/benchmarks", "tests/mutation")
 
 
@@ -109,7 +112,7 @@ def _within(tests: Sequence[str], reach: Reach, limit: float | None) -> tuple[Se
     given: list[str] = []
     for test in tests:
         total += reach.tests[test].seconds
-        if limit is not None and total > limit and given:
+        if limit is not None and total > limit and len(given) >= FEWEST:
             break
         given.append(test)
     return given, total

@@ -430,8 +430,9 @@ class SummaryStale(_AttestationRule):
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
         statement = case.signed_statement(evidence.summary)
-        if evidence.summary is None or statement is None:
+        if statement is None:
             return
+        assert evidence.summary is not None
         at = evidence.summary.path
         if statement.predicate_type != predicates.SLSA_SUMMARY:
             yield self.finding(
