@@ -19,6 +19,9 @@ RULES: Final = ROOT / "provenance" / "gate" / "rules"
 _WORDS: Final = ("fstring", "decorator")
 """What is left as it is: the words of messages, and decorators. So is `strict=`, an assertion."""
 
+_NOT_ARITHMETIC: Final = ("parameters", "param", "argument", "star_expr", "testlist_star_expr")
+"""Where a star is no product."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -76,6 +79,8 @@ def _places(nodes: Sequence[Any], operator: Operator) -> Iterator[tuple[Any, int
 
 def _is_left(node: Any) -> bool:
     """Whether the node is part of words, or of an annotation, which is never evaluated."""
+    if node.type == "operator" and node.parent.type in _NOT_ARITHMETIC:
+        return True
     child, parent = node, node.parent
     while parent is not None:
         annotation = (parent.type == "annassign" and child is parent.children[1]) or (

@@ -8,6 +8,7 @@ done on import, so its tests are run by a new process that reads the changed sou
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import inspect
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, Final, NoReturn
@@ -37,6 +39,10 @@ SLOW: Final = 1.5
 
 TIMEOUT: Final = 60.0
 """Seconds that one mutant may take beyond what its tests take without it."""
+
+_CANNOT: Final = "a living function cannot be given this code"
+
+_BROKEN: Final = "broken: "
 
 _IS_FUNCTION: Final = 0x1  # CO_OPTIMIZED: the body of a class or a module lacks it
 
@@ -119,24 +125,61 @@ class Warm:
         except SyntaxError:
             return "syntax"
         changed = list(_changed(old, new))
+        attribute = _attribute(source, mutant.line)
+        answer: str | None = _CANNOT
         if all(a is not None and self._functions[_identity(a)] for a, _ in changed):
-            answer = _in_child(lambda: self._run(changed, tests), limit)
-        else:
+            answer = _in_child(lambda: self._run(lambda: self._swap(changed), tests), limit)
+        elif attribute is not None:
+            answer = _in_child(lambda: self._run(lambda: attribute.set_in(file), tests), limit)
+        if answer == _CANNOT:
             answer = _in_new_process(file, source, tests, limit)
         return "timeout" if answer is None else answer or None
 
-    def _run(
-        self, changed: Sequence[tuple[CodeType | None, CodeType]], tests: Sequence[str]
-    ) -> str:
-        for old, new in changed:
-            assert old is not None
-            for function in self._functions[_identity(old)]:
-                function.__code__ = new
+    def _run(self, apply: Callable[[], None], tests: Sequence[str]) -> str:
+        try:
+            apply()
+        except (ValueError, AttributeError):
+            return _CANNOT
         for _, item, following in self._in_turn(tests):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.failed:
                 break
         return self.failed[0] if self.failed else ""
+
+    def _swap(self, changed: Sequence[tuple[CodeType | None, CodeType]]) -> None:
+        for old, new in changed:
+            assert old is not None
+            for function in self._functions[_identity(old)]:
+                function.__code__ = new
+
+
+@dataclass(frozen=True)
+class _Attribute:
+    """An attribute that a class declares with a plain value."""
+
+    of: str
+    name: str
+    value: object
+
+    def set_in(self, file: str) -> None:
+        """Give it to the living class."""
+        modules = list(sys.modules.values())
+        module = next(m for m in modules if getattr(m, "__file__", None) == file)
+        setattr(getattr(module, self.of), self.name, self.value)
+
+
+def _attribute(source: str, line: int) -> _Attribute | None:
+    classes = [n for n in ast.parse(source).body if isinstance(n, ast.ClassDef)]
+    for of in classes:
+        for node in of.body if not of.decorator_list else ():
+            if node.lineno <= line <= (node.end_lineno or line):
+                match node:
+                    case (
+                        ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value))
+                        | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value))
+                    ):
+                        return _Attribute(of.name, name, value)
+    return None
 
 
 def _named(item: pytest.Item) -> frozenset[str]:
@@ -193,6 +236,8 @@ def _in_child(work: Callable[[], str], limit: float) -> str | None:
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     shutil.rmtree(scratch, ignore_errors=True)
+    if answer and answer[1:].startswith(_BROKEN.encode()):
+        raise SystemExit(f"the trial of a mutant failed: {answer[1:].decode()}")
     return answer[1:].decode() if answer else None
 
 
@@ -209,8 +254,12 @@ def _work(work: Callable[[], str], writing: int, scratch: str) -> NoReturn:
         os.dup2(quiet, stream)
     tempfile.tempdir = os.environ["TMPDIR"] = scratch
     sys.dont_write_bytecode = True
+    try:
+        answer = work()
+    except BaseException as e:  # of the runner, not of a test: it must not pass for a refusal
+        answer = f"{_BROKEN}{e!r}"
     with open(writing, "wb") as pipe:
-        pipe.write(b"=" + work().encode())
+        pipe.write(b"=" + answer.encode())
     os._exit(0)
 
 

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, ClassVar, Final
 
 from provenance.artifacts.strict_json import Position
@@ -117,7 +118,7 @@ class Case:
         Everything that is concluded from a statement goes through here: nothing that was not
         signed by those whose signatures count is ever believed.
         """
-        if bundle is None or bundle.bundle is None or bundle.statement is None:
+        if bundle is None or bundle.statement is None:
             return None
         return bundle.statement if self.endorsement(bundle).counts else None
 
@@ -241,10 +242,8 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
     a, b = repr(now), repr(then)
     if max(len(a), len(b)) <= limit:
         return a, b
-    same = 0
-    while same < min(len(a), len(b)) and a[same] == b[same]:
-        same += 1
-    start = max(0, same - 10)
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))
+    start = max(0, len(list(alike)) - 10)
 
     def cut(text: str) -> str:
         lead = "…" if start else ""
