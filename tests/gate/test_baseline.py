@@ -188,6 +188,43 @@ def test_the_smoke_flag_of_a_production_row_may_not_vanish(repository: Repositor
     assert only(judged(repository), "BAS802").message.startswith("no `smoke`")
 
 
+@pytest.mark.parametrize("value", [1, "true", [True], None])
+def test_smoke_that_was_not_true_may_not_vanish(repository: Repository, value: Any) -> None:
+    repository.add("m", smoke=value)
+    keep(repository)
+    del repository.rows[0]["smoke"]
+    assert "BAS802" in codes(judged(repository))
+
+
+@pytest.mark.parametrize("field", ["a", "z", "kind"])
+def test_a_field_that_was_true_is_no_smoke_flag(repository: Repository, field: str) -> None:
+    repository.add("m")[field] = True
+    keep(repository)
+    del repository.rows[0][field]
+    assert codes(judged(repository)) == ["BAS802"]
+
+
+def test_a_field_is_missed_beside_one_that_another_rule_misses(repository: Repository) -> None:
+    row = repository.add("m", notes="x", own="y")
+    keep(repository)
+    for field in ("sha256", "license", "notes", "own"):
+        del row[field]
+    assert codes(judged(repository)) == ["BAS802", "BAS802", "LIC201", "REG101"]
+
+
+@pytest.mark.parametrize("unreadable", ["q.onnx", "q.int8.onnx"])
+def test_digests_of_external_data_are_missed_while_one_model_cannot_be_read(
+    repository: Repository, unreadable: str
+) -> None:
+    """What that model keeps its weights in is not known."""
+    row = repository.add_int8("q", external_data_sha256={"q.data": "0" * 64})
+    keep(repository)
+    repository.write(unreadable, b"\x00")
+    row["sha256" if unreadable == "q.onnx" else "int8_sha256"] = sha256(b"\x00")
+    del row["external_data_sha256"]
+    assert codes(judged(repository)) == ["ART303", "BAS802"]
+
+
 # --- what vouches for a model ---------------------------------------------------------------------
 
 
@@ -247,13 +284,49 @@ def test_several_files_that_changed_are_counted(repository: Repository) -> None:
     assert "(and 1 more)" in only(judged(repository), "BAS803").message
 
 
-def test_a_sidecar_that_changed_with_its_model_is_believed(repository: Repository) -> None:
+@pytest.mark.parametrize("epochs", range(2, 8))  # of each, the digest may be above or below
+def test_a_sidecar_that_changed_with_its_model_is_believed(
+    repository: Repository, epochs: int
+) -> None:
     row = repository.add("m")
     repository.write("m.json", {"id": "m", "epochs": 1})
     keep(repository)
     replace(repository, row)
-    repository.write("m.json", {"id": "m", "epochs": 2})
+    repository.write("m.json", {"id": "m", "epochs": epochs})
     assert codes(judged(repository)) == []
+
+
+def test_a_model_is_judged_behind_one_that_did_not_change(repository: Repository) -> None:
+    for id in ("a", "b"):
+        repository.write(f"{repository.add(id)['id']}.json", {"id": id})
+    keep(repository)
+    replace(repository, repository.rows[1])
+    assert [(f.code, f.row) for f in judged(repository).failing] == [("BAS803", "b")]
+
+
+def test_a_variant_is_judged_beside_a_model_whose_sidecar_vouches_for_it(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("q")
+    new = {"q.onnx": model(salt=70), "q.int8.onnx": model(salt=71)}
+    repository.write("q.json", {"id": "q", "sha256": sha256(new["q.onnx"])})
+    repository.write("q.int8.json", {"id": "q"})
+    keep(repository)
+    for name, content in new.items():
+        repository.write(name, content)
+    row.update(sha256=sha256(new["q.onnx"]), int8_sha256=sha256(new["q.int8.onnx"]))
+    assert only(judged(repository), "BAS803").path == "model/q.int8.json"
+
+
+def test_a_sidecar_has_to_name_every_file_that_changed(repository: Repository) -> None:
+    row = repository.add_external("ext")
+    weights, content = data(24, salt=73), model(salt=74, external=External("ext.onnx.data"))
+    repository.write("ext.json", {"external_data_sha256": {"ext.onnx.data": sha256(weights)}})
+    keep(repository)
+    repository.write("ext.onnx.data", weights)
+    repository.write("ext.onnx", content)
+    row.update(sha256=sha256(content), external_data_sha256={"ext.onnx.data": sha256(weights)})
+    assert codes(judged(repository)) == ["BAS803"]
 
 
 def test_a_sidecar_that_cannot_be_read_is_reported_as_that(repository: Repository) -> None:
@@ -398,6 +471,36 @@ def test_a_kind_that_the_sidecar_refutes_is_reported_once(repository: Repository
     assert codes(judged(repository)) == ["BAS805", "SID408"]
 
 
+def test_a_kind_that_changed_is_told_behind_one_that_a_sidecar_refutes(
+    repository: Repository,
+) -> None:
+    repository.add_sidecar(repository.add("a"))
+    repository.add("b")
+    keep(repository)
+    for row in repository.rows:
+        row["kind"] = "filter"
+    assert [(f.code, f.row) for f in judged(repository).failing] == [
+        ("SID408", "a"),
+        ("BAS805", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("x" * 78, f'"{"x" * 78}"'), ("x" * 79, f'"{"x" * 78}…')]
+)
+def test_a_lost_field_of_the_registry_is_told_in_80_characters(
+    three: Repository, value: str, told: str
+) -> None:
+    root = three.root.parent / "baseline"
+    registry = json.loads(three.registry.read_text("utf-8"))
+    kept = root / "model" / "registry.json"
+    kept.write_text(json.dumps({"notes": value} | registry, indent=2), "utf-8")
+    found = only(judged(three), "BAS807")
+    assert found.message == f"no `notes`; {root} has {told}"
+    assert found.position is not None
+    assert (found.position.line, found.position.column) == (1, 1)
+
+
 # --- records --------------------------------------------------------------------------------------
 
 
@@ -432,6 +535,38 @@ def test_a_manifest_without_an_id_is_missed_by_its_path(repository: Repository) 
     found = only(judged(repository), "BAS809")
     assert (found.subject, found.about) == ("model/ens.json", "model/ens.json")
     assert place(found, repository) == '"onnx": "ens_seed0.onnx",'
+
+
+def test_a_manifest_is_missed_behind_an_ensemble_that_is_gone(repository: Repository) -> None:
+    repository.add_ensemble("a", 1, sha256="0" * 64)
+    stale_ensemble(repository)
+    del repository.rows[0]
+    for path in [*repository.models.glob("a*"), repository.path("ens.json")]:
+        path.unlink()
+    found = [(f.code, f.about) for f in judged(repository).failing]
+    assert ("BAS809", "model/ens.json") in found
+    assert ("BAS809", "model/a.json") not in found
+
+
+def test_a_manifest_is_missed_where_another_rule_misses_it_for_some_seeds_only(
+    repository: Repository,
+) -> None:
+    """SID407 needs a sidecar of the present bytes, which one of these seeds has."""
+    stale_ensemble(repository)
+    fresh = repository.rows[0]
+    sidecar = json.loads(repository.path("ens_seed0.json").read_text("utf-8"))
+    repository.write("ens_seed0.json", sidecar | {"sha256": fresh["sha256"]})
+    repository.deferrals[0]["rows"] = ["ens_seed1"]
+    keep(repository)
+    repository.path("ens.json").unlink()
+    found = [(f.code, f.row) for f in judged(repository).failing]
+    assert {("SID407", "ens_seed0"), ("BAS809", None)} <= set(found)
+
+
+def test_a_lost_verdict_is_told_at_the_first_row_of_its_ensemble(repository: Repository) -> None:
+    stale_ensemble(repository)
+    repository.path("ens_seed_flip_PROMOTE.json").unlink()
+    assert place(only(judged(repository), "BAS809"), repository) == '"onnx": "ens_seed0.onnx",'
 
 
 def test_a_lost_document_that_is_no_record_is_not_missed(three: Repository) -> None:

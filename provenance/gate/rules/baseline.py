@@ -94,7 +94,8 @@ class RowGone(_BaselineRule):
         if neighbour is not None:
             return registry.locate(neighbour)
         member = registry.source.find(registry.names.path)
-        return registry.source.position(member.start) if member else Position(1, 1)
+        assert member is not None  # a registry without its list was refused
+        return registry.source.position(member.start)
 
 
 class FieldGone(_BaselineRule):
@@ -178,8 +179,7 @@ class EvidenceUnchanged(_BaselineRule):
         known = {f.path for f in case.findings if f.fails or f.code in _STALE}
         for row in case.evidence.rows:
             former = baseline.former(row)
-            changed = changed_digests(row.row, former.row) if former else {}
-            if former is None or not changed:
+            if former is None or not (changed := changed_digests(row.row, former.row)):
                 continue
             for finding in self._sidecars(baseline, row, former, changed):
                 if finding.path not in known:
