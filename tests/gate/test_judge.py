@@ -65,6 +65,25 @@ def test_a_deferral_rings_when_its_cause_is_gone(stale: Repository) -> None:
     assert codes(stale.save().check()) == ["DEF901"]
 
 
+@pytest.mark.parametrize("cured", [["seed0"], ["seed0", "seed1"]])
+def test_a_deferral_that_rings_is_narrowed_to_what_is_left_or_removed(
+    stale: Repository, cured: list[str]
+) -> None:
+    stale.defer("SID402", ["seed*"])
+    for row in stale.rows[: len(cured)]:
+        stale.add_sidecar(row)
+    (finding,) = stale.save().check().failing
+    assert f"no longer occurs for {', '.join(cured)}: the cause" in finding.message
+    assert finding.position is not None
+    lines = (stale.root / "provenance.toml").read_text("utf-8").splitlines()
+    if cured == ["seed0"]:
+        assert finding.help == "Narrow `rows` to what still has the finding."
+        assert lines[finding.position.line - 1].startswith("rows = ")
+    else:
+        assert finding.help == "Remove the [[deferral]]."
+        assert lines[finding.position.line - 1] == "[[deferral]]"
+
+
 def test_a_deferral_does_not_ring_for_rows_that_were_not_asked_for(stale: Repository) -> None:
     stale.add_sidecar(stale.add("fresh"))
     stale.defer("SID402", ["seed*"])

@@ -155,6 +155,11 @@ def test_a_spread_on_its_limit_is_what_the_record_says() -> None:
 def test_a_seed_without_a_correlation_never_passes(value: Any) -> None:
     gate = verdict_gate(dict(GOOD)) | {"per_seed_plccs": GOOD | {"1": value}}
     assert {"verdict", "per_seed_pass", "failing_seeds"} <= named(gate)
+    says = [message for where, message in wrong_verdict(verdict(gate)) if where == ("verdict",)]
+    assert says == [
+        "the verdict is 'PROMOTE'; its numbers give HOLD: a seed has no number for `" + MEAN + "`; "
+        "each seed (1) fails `per_seed_min`; a seed has no number for `plcc_spread_max`"
+    ]
     held = gate | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
     assert named(held | {"mean_plcc": None, "mean_plcc_pass": False}, "HOLD") == set()
 
@@ -166,7 +171,7 @@ def test_a_condition_without_a_threshold_never_passes(limit: str, value: Any) ->
     gate = without(gate, limit) if value == "absent" else gate
     assert named(gate) == {"verdict"}
     messages = [message for _, message in wrong_verdict(verdict(gate))]
-    assert limit in messages[0]
+    assert messages[0].endswith(f"its numbers give HOLD: `{limit}` is no number")
     assert named(without(gate, "passed"), "HOLD") == set()
 
 
@@ -182,9 +187,14 @@ def test_only_the_numbers_and_the_thresholds_have_to_be_there() -> None:
     assert named(bare | {"per_seed_plccs": GOOD}) == set()
 
 
-@pytest.mark.parametrize("word", ["promote", "PASS", "", "PROMOTED"])
-def test_a_verdict_is_one_of_two_words(word: str) -> None:
-    assert "verdict" in named(without(verdict_gate(dict(GOOD)), "passed"), word)
+@pytest.mark.parametrize("word", ["promote", "PASS", "", "PROMOTED", "APPROVED", "hold", "HOLDS"])
+@pytest.mark.parametrize(
+    "per_seed",
+    [GOOD, {"0": 0.9, "1": 0.9}, {"0": 0.998, "1": 0.993}],
+    ids=["passes", "fails", "is on a limit"],
+)
+def test_a_verdict_is_one_of_two_words(per_seed: dict[str, float], word: str) -> None:
+    assert "verdict" in named(without(verdict_gate(per_seed), "passed"), word)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +306,11 @@ def test_a_manifest_has_no_number_of_its_own_seed() -> None:
     value = {"members": [], "gate": without(seed_gate(0.99), "this_seed_loso_plcc")}
     document = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
     assert list(wrong_gate(document)) == []
+
+
+@pytest.mark.parametrize("value", [{}, [], [0.5], "0.5", 0.5, True])
+def test_what_is_no_number_of_each_seed_is_not_computed_again(value: Any) -> None:
+    assert wrong(seed_gate(0.99) | {"per_seed_plccs": value}) == []
 
 
 @pytest.mark.parametrize(("word", "passed"), [("HOLD", True), ("PROMOTE", False)])

@@ -8,7 +8,7 @@ import pytest
 from provenance.artifacts.json_edit import Remove
 from provenance.gate.finding import Fix
 from provenance.gate.rules import BY_CODE
-from provenance.gate.rules.base import FIX_COMMAND, differing, short, shown
+from provenance.gate.rules.base import FIX_COMMAND, differing, short, shown, some
 
 FIX = (Fix("a.json", Remove(("a",))),)
 
@@ -69,3 +69,10 @@ def test_the_help_names_the_command_that_makes_the_fix(
 ) -> None:
     finding = BY_CODE["ART312"].finding("found", help, path="a.json", fixes=fixes)
     assert finding.help == said
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("a", "a"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more")]
+)
+def test_three_names_are_told_and_the_rest_is_counted(names: str, said: str) -> None:
+    assert some(list(names), 3) == said

@@ -92,10 +92,13 @@ class Warm:
         measured = coverage.Coverage(data_file=None, include=f"{RULES}/*", config_file=False)
         measured.start()
         seconds: dict[str, float] = {}
-        for test, item, following in self._in_turn(tests):
+        for test in tests:
             measured.switch_context(test)
             began = time.monotonic()
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            # With no next test, what fixtures of the session take is counted with each test: a
+            # mutant's tests have to make them again.
+            item = self.items[test]
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             seconds[test] = time.monotonic() - began
         measured.stop()
         data = measured.get_data()

@@ -12,7 +12,7 @@ from provenance.artifacts.paths import Trouble
 from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
-from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.base import Case, Rule, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.registry import outside
 
@@ -258,12 +258,12 @@ class ExternalDataUncovered(Rule):
             ]
             if files:
                 missing = [f.name for f in files if f.missing]
-                first = f"Put {_names(missing)} back, then: " if missing else ""
+                first = f"Put {some(missing, 3)} back, then: " if missing else ""
                 yield self.in_row(
                     case,
                     row,
                     "sha256",
-                    f"no digest covers the weights in {_names([f.name for f in files])}",
+                    f"no digest covers the weights in {some([f.name for f in files], 3)}",
                     f"{first}provenance hash --write --add-external-data",
                 )
 
@@ -544,10 +544,6 @@ def renamed_from(case: Case, row: RowEvidence) -> str | None:
 
 def _unsafe(file: ExternalFile) -> bool:
     return file.trouble is not None and not file.missing
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 RULES: Iterable[type[Rule]] = (

@@ -11,7 +11,7 @@ import datetime
 import enum
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -256,6 +256,12 @@ def shown(value: object, limit: int = 80) -> str:
     """A value of a document in a message: short, whatever it is."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def some(names: Sequence[str], limit: int, between: str = ", ") -> str:
+    """The first of several names, and how many more there are."""
+    more = len(names) - limit
+    return between.join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def command(*words: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from provenance.config import Deferral
 from provenance.gate import deferring
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule
+from provenance.gate.rules.base import Case, Phase, Rule, some
 
 EXPLANATIONS: Final = ("reason", "reference")
 """What every deferral has to say, in words."""
@@ -71,11 +71,11 @@ class DeferralStale(_DeferralRule):
             found = list(deferral.rows)
             stale = deferring.unmatched(deferral, live)
         if stale:
-            shown = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
-            every = len(stale) == len(found)
+            every = not set(found).difference(stale)
             yield (
                 None if every else "rows",
-                f"{deferral.rule} no longer occurs for {shown}: the cause of this deferral is gone",
+                f"{deferral.rule} no longer occurs for {some(stale, 5)}: "
+                "the cause of this deferral is gone",
                 "Remove the [[deferral]]."
                 if every
                 else "Narrow `rows` to what still has the finding.",

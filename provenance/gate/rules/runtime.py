@@ -9,7 +9,7 @@ from typing import Final
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule
+from provenance.gate.rules.base import Case, Phase, Rule, some
 from provenance.runtime.run import Outcome, Output, Run
 
 _ANYTHING: Final = (
@@ -133,11 +133,9 @@ class OutputsDiffer(_RuntimeRule):
         if run.outcome is Outcome.RAN and model.facts is not None:
             differing = list(_differing(model.facts.outputs, run))
             if differing:
-                more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
                 yield (
                     f"{model.name} gives other outputs than it declares: "
-                    + "; ".join(differing[:3])
-                    + more,
+                    f"{some(differing, 3, '; ')}",
                     "Declare the outputs that it gives, and export it again.",
                 )
 
@@ -206,11 +204,10 @@ class OutputsNotFinite(_RuntimeRule):
     severity = Severity.WARNING
 
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
-        bad = [o.name for o in run.outputs if o.nonfinite]
+        bad = [repr(o.name[:60]) for o in run.outputs if o.nonfinite]
         if bad:
-            more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             yield (
-                f"{model.name} gives NaN or infinity in {bad[0][:60]!r}{more}",
+                f"{model.name} gives NaN or infinity in {some(bad, 1)}",
                 "Look at its weights and its normalisation, or say what to feed it in [run.inputs] "
                 "of the configuration.",
             )

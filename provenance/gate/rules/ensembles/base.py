@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from provenance.artifacts.sidecar import Document
 from provenance.gate.ensemble import Ensemble
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, some
 
 Place = tuple[str, ...]
 """The path of a member through the objects of a document."""
@@ -96,8 +96,7 @@ _TRIED = 8
 
 def whose(most: Sequence[Said[Any]]) -> str:
     """Who says what most say, for a message."""
-    more = len(most) - 1
-    return most[0].document.path + (f" and {more} more" if more else "")
+    return some([one.document.path for one in most], 1)
 
 
 def _existing(document: Document, where: tuple[str | int, ...]) -> tuple[str | int, ...]:

@@ -57,11 +57,10 @@ def wrong_gate(document: Document) -> Iterator[Named]:
     A sidecar has only its own seed's number: it can refute a pass, and never a failure. What it
     does not repeat is for the verdict file to show.
     """
-    gate = document.get("gate")
     per_seed = document.get("gate", "per_seed_plccs")
-    if isinstance(gate, dict) and isinstance(per_seed, dict) and per_seed:
+    if isinstance(per_seed, dict) and per_seed:
         where = next((w for w in OUTCOMES if document.text_at(*w) is not None), OUTCOMES[0])
-        yield from _wrong_numbers(gate, per_seed, document.text_at(*where), where)
+        yield from _wrong_numbers(document.value["gate"], per_seed, document.text_at(*where), where)
         return
     refuted = list(_refuted(document))
     yield from refuted or _contradiction(document)
@@ -222,15 +221,17 @@ def _wrong_outcome(
 ) -> Iterator[Named]:
     """What does not follow of the verdict and of `passed`; of both, the verdict is named."""
     expected = HOLD if holds else PROMOTE
+    right = (expected,) if certain else (expected, HOLD)
     why = f"its numbers give {expected}{': ' if holds else ''}{'; '.join(holds)}"
-    if word is not None and word != expected and (certain or holds or word != HOLD):
+    if word is not None and word not in right:
         yield at, f"the verdict is {shown(word)}; {why}"[:400]
     elif passed is None:
         return
-    elif word is not None and passed is not (word == PROMOTE):
+    elif word is None:
+        if not any(passed is (one == PROMOTE) for one in right):
+            yield ("gate", "passed"), f"`passed` is {shown(passed)}; {why}"[:400]
+    elif passed is not (word == PROMOTE):
         yield ("gate", "passed"), f"`passed` is {shown(passed)}; the verdict is {shown(word)}"
-    elif word is None and passed is not (expected == PROMOTE) and (certain or passed is not False):
-        yield ("gate", "passed"), f"`passed` is {shown(passed)}; {why}"[:400]
 
 
 def _conditions(
