@@ -402,6 +402,49 @@ def test_folds_that_are_no_list_of_folds(folds: Any) -> None:
     assert places(wrong_statistics(record(**evaluation(loso_folds=folds)))) == ["loso_folds"]
 
 
+def test_folds_that_are_no_list_are_named_once_in_each_place() -> None:
+    fields = evaluation(loso_folds=5)
+    assert places(wrong_statistics(record(training=fields))) == ["training.loso_folds"]
+    below = evaluation(loso_folds=7)
+    found = places(wrong_statistics(record(**fields, training=below)))
+    assert found == ["loso_folds", "training.loso_folds"]
+
+
+@pytest.mark.parametrize(("name", "half_units"), [("mean", 1), ("min", 1), ("max", 1), ("std", 2)])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exact", [0, 1, 2])
+def test_a_statistic_is_as_exact_as_the_least_exact_of_its_folds(
+    name: str, half_units: int, sign: int, exact: int
+) -> None:
+    """Folds of four decimals may each be half a unit off, and a deviation is moved by two."""
+    folds = [0.9973, 0.9988, 0.9961]
+    folds[exact] += 1e-9 * math.pi  # one of them was written in full
+    given = {
+        "mean": statistics.fmean(folds),
+        "min": min(folds),
+        "max": max(folds),
+        "std": (statistics.stdev if sign > 0 else statistics.pstdev)(folds),
+    }[name]
+    limit = half_units * 0.5e-4
+
+    def found(off: float) -> list[str]:
+        fields = {
+            f"loso_{name}_plcc": given + sign * off,
+            "loso_folds": [{"plcc": v} for v in folds],
+        }
+        return places(wrong_statistics(record(**fields)))
+
+    assert found(0.9 * limit) == []
+    assert found(1.1 * limit) == [f"loso_{name}_plcc"]
+
+
+@pytest.mark.parametrize("deviation", [statistics.stdev, statistics.pstdev])
+def test_two_folds_have_a_deviation_of_either_kind(deviation: Any) -> None:
+    two = [0.9973, 0.9873]
+    fields = {"loso_std_plcc": deviation(two), "loso_folds": [{"plcc": v} for v in two]}
+    assert places(wrong_statistics(record(**fields))) == []
+
+
 @pytest.mark.parametrize("fold", [0.99, None, "x", []])
 def test_a_fold_that_is_no_object_has_no_number(fold: Any) -> None:
     found = wrong_statistics(record(**evaluation(loso_folds=[fold, {"plcc": 0.99}])))
@@ -429,6 +472,25 @@ def test_two_places_have_one_number(name: str) -> None:
     assert both(0.97, 0.96) == [name]
     assert both(0.97, None) == []
     assert both(True, 1) == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "loso_mean", "loso_sum_plcc", "ship_gate", "zeta"])
+def test_what_is_no_number_of_an_evaluation_may_differ_in_two_places(name: str) -> None:
+    fields = {name: 0.97, "training": {name: 0.96}}
+    assert places(wrong_statistics(record(**fields))) == []
+
+
+def test_a_number_that_differs_is_named_behind_those_that_agree() -> None:
+    top = {"loso_mean_plcc": 0.97, "loso_min_plcc": 0.9, "loso_max_plcc": 0.99}
+    below = {"loso_mean_plcc": 0.97, "loso_max_plcc": 0.98}
+    found = wrong_statistics(record(**top, note="x", training=below | {"note": "y"}))
+    assert places(found) == ["loso_max_plcc"]
+
+
+def test_a_number_that_its_folds_refute_is_not_held_against_the_other_place_too() -> None:
+    top = {"loso_mean_plcc": 0.5, "loso_min_plcc": 0.5}
+    found = wrong_statistics(record(**top, training=evaluation()))
+    assert places(found) == ["loso_mean_plcc", "loso_min_plcc"]
 
 
 @pytest.mark.parametrize(

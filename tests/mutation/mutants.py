@@ -19,6 +19,9 @@ RULES: Final = ROOT / "provenance" / "gate" / "rules"
 _WORDS: Final = ("fstring", "decorator")
 """What is left as it is: the words of messages, and decorators. So is `strict=`, an assertion."""
 
+_CUT: Final = 40
+"""A slice to so many or more is where a text of a message is cut."""
+
 _NOT_ARITHMETIC: Final = ("parameters", "param", "argument", "star_expr", "testlist_star_expr")
 """Where a star is no product."""
 
@@ -81,6 +84,8 @@ def _is_left(node: Any) -> bool:
     """Whether the node is part of words, or of an annotation, which is never evaluated."""
     if node.type == "operator" and node.parent.type in _NOT_ARITHMETIC:
         return True
+    if node.type == "number" and node.parent.type in ("subscript", "sliceop"):
+        return int(node.value) >= _CUT
     child, parent = node, node.parent
     while parent is not None:
         annotation = (parent.type == "annassign" and child is parent.children[1]) or (

@@ -7,6 +7,7 @@ place (`<<` for `+`), compare values by identity, or edit decorators.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -36,8 +37,8 @@ _COMPARISONS: Final[Mapping[str, Sequence[str]]] = {
     "LtE": ("Lt", "Gt", "Eq"),
     "Gt": ("GtE", "LtE", "NotEq"),
     "GtE": ("Gt", "Lt", "Eq"),
-    "Is": ("IsNot", "Eq"),
-    "IsNot": ("Is", "NotEq"),
+    "Is": ("IsNot",),
+    "IsNot": ("Is",),
 }
 _ARITHMETIC: Final[Mapping[str, Sequence[str]]] = {
     "Add": ("Sub",),
@@ -83,8 +84,36 @@ class Membership:
 
     def _operators(self, node: Any) -> Iterator[Any]:
         for operator in node.children[1::2]:
-            if " ".join(operator.get_code().split()) in ("in", "not in"):
+            if _spelled(operator) in ("in", "not in"):
                 yield operator
+
+
+class Identity:
+    """Equality for identity: 1 equals `True` and is not it.
+
+    Not where the other side is an attribute: a member of an enumeration, or a part of the evidence,
+    equals nothing but itself.
+    """
+
+    _EQUALITY: Final = {"is": "==", "is not": "!="}
+
+    def mutation_positions(self, node: Any) -> Iterator[Position]:
+        if node.type == "comparison":
+            for place in self._places(node):
+                yield node.children[place].start_pos, node.children[place].end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        place = list(self._places(node))[index]
+        equality = self._EQUALITY[_spelled(node.children[place])]
+        node.children[place] = parso.parse(f" {equality}")
+        return node
+
+    def _places(self, node: Any) -> Iterator[int]:
+        for place in range(1, len(node.children), 2):
+            other = node.children[place + 1].get_code().strip()
+            is_plain = other != "None" and not re.fullmatch(r"[\w.]+\.\w+", other)
+            if _spelled(node.children[place]) in self._EQUALITY and is_plain:
+                yield place
 
 
 class NegatedCondition:
@@ -124,6 +153,10 @@ class Quantifier:
         return node
 
 
+def _spelled(operator: Any) -> str:
+    return " ".join(operator.get_code().split())
+
+
 def operators() -> Mapping[str, Operator]:
     """All of them, by name."""
     names = [
@@ -132,5 +165,5 @@ def operators() -> Mapping[str, Operator]:
         *_OTHERS,
     ]
     theirs = {name: cosmic_ray.plugins.get_operator(f"core/{name}")() for name in names}
-    ours = (Membership(), NegatedCondition(), Quantifier())
+    ours = (Membership(), Identity(), NegatedCondition(), Quantifier())
     return {**theirs, **{type(one).__name__: one for one in ours}}

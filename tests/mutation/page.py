@@ -13,7 +13,7 @@ from tests.mutation.mutants import ROOT
 from tests.mutation.survivors import Known, Result
 
 PAGE: Final = ROOT / "docs" / "mutation-testing.md"
-_MARKED: Final = re.compile(r"(<!-- mutation -->\n).*?(<!-- end -->)", re.DOTALL)
+_MARKED: Final = re.compile(r"(<!-- mutation -->\n).*?(<!-- end of mutation -->)", re.DOTALL)
 
 
 def write(results: Sequence[Result], entries: Sequence[Known]) -> None:

@@ -44,11 +44,11 @@ def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
 
 def mean_of_folds(document: Document, record: Place) -> float | None:
     """The mean of the folds' correlations; None where there are none, or one has no number."""
-    at, folds = _folds(document, record)
-    values = _measures(folds).get("plcc", []) if at else []
-    known = [v for v in values if v is not None]
-    complete = known and len(known) == len(values) == len(folds)
-    return math.fsum(known) / len(known) if complete else None
+    _, folds = _folds(document, record)
+    known = [v for v in _measures(folds).get("plcc", []) if v is not None]
+    if not known or len(known) < len(folds):
+        return None
+    return math.fsum(known) / len(known)
 
 
 def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:
@@ -63,7 +63,7 @@ def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
     for record in RECORDS:
         at, folds = _folds(document, record)
         if at is None:
-            continue
+            return
         if not folds:
             if at[:-1] == record:
                 found = shown(document.get(*at))

@@ -102,7 +102,7 @@ def _contradiction(document: Document) -> Iterator[Named]:
     """Two places of one document that state two outcomes."""
     outcomes = list(stated_outcomes(document))
     for where, passed in outcomes:
-        if passed is not outcomes[0][1]:
+        if passed != outcomes[0][1]:
             first = outcomes[0][0]
             yield (
                 first,

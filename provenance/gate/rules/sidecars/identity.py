@@ -145,7 +145,7 @@ _Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]
 
 def _same(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
     """Equal, as JSON values are: 1 is 1.0 and is not true."""
-    return isinstance(claim, bool) is isinstance(own, bool) and bool(claim == own)
+    return isinstance(claim, bool) == isinstance(own, bool) and bool(claim == own)
 
 
 def _id(claim: Any, own: Any, row: RowEvidence, model: ModelEvidence) -> bool:
