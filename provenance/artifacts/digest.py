@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 CHUNK = 1 << 20
 """Bytes per read: large enough that the calls cost nothing, small enough to stay in cache."""
@@ -29,7 +29,7 @@ class Digest:
     size: int
 
 
-def is_sha256(value: object) -> bool:
+def is_sha256(value: object) -> TypeGuard[str]:
     """Whether `value` is a SHA-256 digest as this project writes it: 64 lower-case hex digits."""
     return isinstance(value, str) and HEX_SHA256.fullmatch(value) is not None
 

@@ -18,7 +18,7 @@ def test_what_is_generated_is_what_the_script_writes() -> None:
 
 
 def test_the_pages_of_rules_say_what_the_rules_are() -> None:
-    """Severity, what can be deferred, which command judges it: a change of these shows in a diff."""
+    """Severity, what can be deferred, which command judges: a change of these shows in a diff."""
     assert write_docs.stale(write_docs.rule_pages()) == [], "run `make docs`"
 
 

@@ -18,11 +18,11 @@ from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.gate.evidence import Evidence, RowEvidence
-from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
-from tests.support.mutations import Change, content, cut, drop, put, remove, shorten, swap
+from tests.support.mutations import content, cut, drop, put, remove, shorten, swap
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, verdict_gate
+from tests.support.slips import consistent, slipped
 
 
 def test_a_complete_ensemble_in_production_is_clean(repository: Repository) -> None:
@@ -78,31 +78,10 @@ def test_a_seed_deferral_covers_its_stale_member(repository: Repository) -> None
     assert (report.exit_code, len(report.deferred)) == (0, 2)
 
 
-def slipped(
-    repository: Repository, *slips: tuple[str, Change], expected: list[str]
-) -> list[Finding]:
-    """The findings about a clean ensemble in which several changes were made."""
-    for name, change in slips:
-        change(repository.path(name))
-    found: list[Finding] = list(repository.check().findings)
-    assert [f"{f.code} {f.row}" if f.row else f.code for f in found] == expected, found
-    return found
-
-
 @pytest.fixture
 def ensemble(tmp_path: Path) -> Repository:
     """Three production seeds with every claim."""
     return production(tmp_path / "tree")
-
-
-def consistent(numbers: dict[str, float]) -> Change:
-    """A verdict on other numbers that follows from them."""
-
-    def change(path: Path) -> None:
-        value = json.loads(path.read_text()) | {"gate": verdict_gate(numbers)}
-        path.write_text(json.dumps(value | {"seeds": [int(s) for s in numbers]}))
-
-    return change
 
 
 def test_a_verdict_of_another_run_is_named_once(ensemble: Repository) -> None:

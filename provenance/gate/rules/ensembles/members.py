@@ -280,7 +280,7 @@ class SeedDiffers(EnsembleRule):
                 continue
             here = "missing" if written[seat.index] is None else shown(written[seat.index])
             there = "a whole number is expected"
-            if recorded is not None and seat.sidecar is not None:
+            if seat.sidecar is not None and recorded is not None:
                 there = f"it is {recorded} in {seat.sidecar.path}"
             yield self.at(
                 ensemble.manifest,
@@ -400,4 +400,4 @@ def _written(manifest: Manifest, seat: Seat, field: str) -> Any:
 
 
 def _digest(value: object) -> str:
-    return short(value) if isinstance(value, str) and is_sha256(value) else shown(value)
+    return short(value) if is_sha256(value) else shown(value)

@@ -24,6 +24,8 @@ Named = tuple[Place, str]
 PROMOTE: Final = "PROMOTE"
 HOLD: Final = "HOLD"
 
+_PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
+
 OUTCOMES: Final[tuple[Place, ...]] = (("gate", "verdict"), ("verdict",))
 """Where the outcome of a gate is written in words."""
 
@@ -70,8 +72,8 @@ def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
     """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
     for where in OUTCOMES:
         word = document.text_at(*where)
-        if word in (PROMOTE, HOLD):
-            yield where, word == PROMOTE
+        if word in _PASSED:
+            yield where, _PASSED[word]
     for where in _FLAGS:
         passed = document.get(*where)
         if isinstance(passed, bool):
