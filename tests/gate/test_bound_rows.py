@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cases import dsse_bundle
 from tests.support.keys import KeyPair
 from tests.support.repository import Repository, codes
-
-
-def sign_again(path: Path, key: KeyPair, edit: Callable[[Any], object]) -> None:
-    """A statement of the release, edited and signed by the same key."""
-    bundle = json.loads(path.read_text("utf-8"))
-    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
-    edit(statement)
-    path.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), key)), "utf-8")
+from tests.support.statements import sign_again
 
 
 @pytest.mark.parametrize("value", [None, "", 0, False])

@@ -178,7 +178,8 @@ def test_a_condition_without_a_threshold_never_passes(limit: str, value: Any) ->
 @pytest.mark.parametrize("numbers", [None, {}, [], "x", 0.99])
 def test_nothing_is_promoted_without_numbers(numbers: Any) -> None:
     gate = verdict_gate(dict(GOOD)) | {"per_seed_plccs": numbers}
-    assert named(gate) == {"verdict"}
+    for word in ("PROMOTE", "APPROVED", "hold"):
+        assert named(gate, word) == {"verdict"}
     assert named(gate | {"passed": False}, "HOLD") == set()
 
 
@@ -294,7 +295,37 @@ def test_a_pass_that_its_numbers_refute(name: str, value: float) -> None:
 @pytest.mark.parametrize("name", sorted(without(seed_gate(0.99), "verdict", "passed")))
 @pytest.mark.parametrize("value", [None, "0.99", True, math.nan, math.inf, [], 10**400])
 def test_a_pass_on_what_is_no_number(name: str, value: Any) -> None:
-    assert len(wrong(seed_gate(0.99) | {name: value})) == 1
+    (says,) = wrong(seed_gate(0.99) | {name: value})
+    assert says.startswith("the gate says PROMOTE; `")
+    assert f"`{name}`" in says
+    assert says.endswith("` is not a number")
+
+
+def test_a_pass_is_told_as_it_is_written() -> None:
+    failing = seed_gate(0.9)
+    assert wrong(failing)[0].startswith("the gate says PROMOTE; `mean_plcc` 0.9 fails")
+    assert wrong(without(failing, "verdict"))[0].startswith("the gate says passed; ")
+
+
+@pytest.mark.parametrize(
+    ("absent", "failing"),
+    [
+        (("mean_plcc", MEAN), {"this_seed_loso_plcc": 0.9}),
+        (("mean_plcc", MEAN), {"plcc_spread": 0.1}),
+        (("this_seed_loso_plcc", "per_seed_min_threshold"), {"plcc_spread": 0.1}),
+    ],
+)
+def test_a_condition_is_judged_behind_one_that_is_not_repeated(
+    absent: tuple[str, ...], failing: dict[str, float]
+) -> None:
+    assert len(wrong(without(seed_gate(0.99) | failing, *absent))) == 1
+
+
+def test_a_spread_is_judged_in_a_manifest_that_has_no_number_of_a_seed() -> None:
+    gate = without(seed_gate(0.99), "this_seed_loso_plcc") | {"plcc_spread": 0.1}
+    value = {"members": [], "gate": gate}
+    document = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
+    assert len(list(wrong_gate(document))) == 1
 
 
 @pytest.mark.parametrize("name", ["mean_plcc", "this_seed_loso_plcc", "plcc_spread"])
@@ -328,6 +359,37 @@ def test_a_sidecar_that_repeats_the_numbers_of_all_seeds_is_computed_again() -> 
     assert wrong(with_numbers(mean_plcc=0.99))
     assert wrong(without(with_numbers(), "passed")) == []
     assert wrong(with_numbers(passed=False))
+
+
+@pytest.mark.parametrize("passed", [1, 0, "true", [], 1.0])
+def test_passed_is_true_or_false(passed: Any) -> None:
+    assert wrong(with_numbers(passed=passed)) != []
+    assert wrong(with_numbers(passed=passed, verdict="PROMOTE")) != []
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_passed_alone_follows_from_the_numbers(passed: bool) -> None:
+    good, bad = with_numbers(), verdict_gate({"0": 0.9, "1": 0.9})
+    held = {"mean_plcc_pass": False, "per_seed_pass": False, "failing_seeds": [0, 1]}
+    assert (wrong(good | {"passed": passed}) == []) is passed
+    assert (wrong(bad | held | {"passed": passed}) == []) is not passed
+    on_its_limit = without(verdict_gate({"0": 0.998, "1": 0.993}), "plcc_spread_pass")
+    assert wrong(on_its_limit | {"passed": passed}) == []
+
+
+@pytest.mark.parametrize("name", ["mean_plcc", "plcc_spread"])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exact", ["0", "1", "2"])
+def test_a_record_is_as_exact_as_the_least_exact_of_its_numbers(
+    name: str, sign: int, exact: str
+) -> None:
+    """Numbers of four decimals may each be half a unit off; a spread is that of two of them."""
+    numbers = {"0": 0.9973, "1": 0.9988, "2": 0.9961}
+    numbers[exact] += 1e-9 * math.pi
+    gate = verdict_gate(numbers)
+    limit = 0.5e-4 * (2 if name == "plcc_spread" else 1)
+    assert wrong(gate | {name: gate[name] + sign * 0.9 * limit}) == []
+    assert len(wrong(gate | {name: gate[name] + sign * 1.1 * limit})) == 1
 
 
 def test_the_verdict_of_a_sidecar_may_stand_at_its_top() -> None:
@@ -511,6 +573,35 @@ def test_a_gate_that_was_not_passed(changes: dict[str, Any]) -> None:
     assert places(wrong_gate(record(**evaluation(**changes)))) == ["gate_passed"]
     below = record(training=evaluation(**changes))
     assert places(wrong_gate(below)) == ["training.gate_passed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"ship_gate_mean_plcc": "0.95"},
+            "the mean of its folds or `ship_gate_mean_plcc` is",
+        ),
+        ({"loso_folds": None, "loso_mean_plcc": None}, "`loso_mean_plcc` or `ship_gate_mean_plcc`"),
+        ({"ship_gate_mean_plcc": 0.999}, "the mean of its folds 0.99"),
+        ({"loso_folds": None, "loso_mean_plcc": 0.9}, "`loso_mean_plcc` 0.9 fails `ship_gate"),
+    ],
+)
+def test_why_a_gate_was_not_passed(changes: dict[str, Any], says: str) -> None:
+    ((_, message),) = wrong_gate(record(**evaluation(**changes)))
+    assert message.startswith(f"`gate_passed` is True; {says}")
+
+
+def test_a_pass_that_is_not_true_or_false_is_told_once() -> None:
+    """1 is not true, whatever it would be taken for: the folds are not held against it too."""
+    fields = evaluation(gate_passed=1, ship_gate_mean_plcc=0.999)
+    assert places(wrong_gate(record(**fields))) == ["gate_passed"]
+
+
+def test_of_several_outcomes_the_first_that_differs_is_told() -> None:
+    fields = {"gate": {"verdict": "PROMOTE", "passed": True}, "verdict": "PROMOTE"}
+    ((_, message),) = wrong_gate(record(**fields, gate_passed=False))
+    assert message == "`gate.verdict` is 'PROMOTE' and `gate_passed` is False"
 
 
 def test_a_pass_without_a_limit_is_not_refuted() -> None:

@@ -40,8 +40,10 @@ class _Missing(Rule):
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
         """The same where the baseline had it: then it is known what was there."""
         baseline = case.evidence.baseline
-        former = baseline.former(row) if baseline else None
-        if baseline is None or former is None or not former.row.text(self.field):
+        if baseline is None:
+            return None
+        former = baseline.former(row)
+        if former is None or not former.row.text(self.field):
             return None
         lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
         return self.in_row(
@@ -244,7 +246,7 @@ class SignedLicenseDiffers(Rule):
 def _nearest(name: str) -> str | None:
     """The id on the list that is spelled most like `name`."""
     ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
-    return next(iter(difflib.get_close_matches(name, ids, 1, 0.6)), None)
+    return next(iter(difflib.get_close_matches(name, ids)), None)
 
 
 def same_license(a: str, b: str) -> bool:

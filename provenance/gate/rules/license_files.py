@@ -153,7 +153,7 @@ def _contradicts(license: str, file: LicenseFile) -> bool:
         return False
     # A text is taken for the nearest one that is known. That it is not the row's license, it shows
     # only where that is known too.
-    return file.says_so or claimed <= license_text.recognisable()
+    return file.says_so or license_text.recognisable().issuperset(claimed)
 
 
 def _agree(a: str, b: str) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from provenance.gate.rules.base import Case
@@ -28,7 +29,5 @@ def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
 
 def stems(name: str) -> Iterator[str]:
     """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
-    at = name.find(".")
-    while at != -1:
-        yield name[:at]
-        at = name.find(".", at + 1)
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.start()]

@@ -49,7 +49,7 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "license_url": ("a string", _is_text),
     "sigstore_bundle": (
         f"a path that ends in {bundles.SUFFIX}",
-        lambda v: _is_text(v) and (v == "" or v.endswith(bundles.SUFFIX)),
+        lambda v: _is_text(v) and (not v or v.endswith(bundles.SUFFIX)),
     ),
     "notes": ("a string", _is_text),
     "description": ("a string", _is_text),
@@ -134,7 +134,7 @@ class RegistrySchema(Rule):
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
-        near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS], 1, 0.6)
+        near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
         return f"Did you mean `{name}` where it says `{near[0]}`?" if near else f"Add `{name}`."
 
     @staticmethod
@@ -220,16 +220,17 @@ class DuplicateKey(Rule):
                 path=registry.path,
             )
         labels = {r.row.index: r.row.label for r in case.evidence.rows}
+        rows = registry.names.path
         for member in registry.source.duplicates:
-            below = member.path[len(registry.names.path) :]
-            index = below[0] if len(below) > 1 else None
-            at = member.start if member.key_start is None else member.key_start
+            inside = member.path[: len(rows)] == rows
+            index = next(iter(member.path[len(rows) :]), None) if inside else None
+            assert member.key_start is not None
             yield self.finding(
                 f"the key `{str(member.path[-1])[:60]}` stands twice in one object",
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
                 row=labels.get(index) if isinstance(index, int) else None,
-                position=registry.source.position(at),
+                position=registry.source.position(member.key_start),
             )
 
 

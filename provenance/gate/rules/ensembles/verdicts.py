@@ -189,7 +189,7 @@ def _wrong_numbers(
     by_seed = {seed: correlation(value) for seed, value in per_seed.items()}
     values = [v for v in by_seed.values() if v is not None]
     mean = spread = None
-    if len(values) == len(by_seed):
+    if None not in by_seed.values():
         mean, spread = math.fsum(values) / len(values), max(values) - min(values)
         slack = max(map(unit, values))
         for name, value, give in (("mean_plcc", mean, slack), ("plcc_spread", spread, 2 * slack)):
@@ -230,9 +230,9 @@ def _wrong_outcome(
     elif passed is None:
         return
     elif word is None:
-        if not any(passed is (one == PROMOTE) for one in right):
+        if not any(passed is _PASSED[one] for one in right):
             yield ("gate", "passed"), f"`passed` is {shown(passed)}; {why}"[:400]
-    elif passed is not (word == PROMOTE):
+    elif passed is not _PASSED[word]:
         yield ("gate", "passed"), f"`passed` is {shown(passed)}; the verdict is {shown(word)}"
 
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fields of rows, at the edges of what they may be, and where each finding about one stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provenance.gate.rules.registry import is_malformed
+from tests.support.repository import Repository, codes
+
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("field", "right", "wrong"),
+    [
+        ("id", ["x", "x" * 128], ["", "x" * 129, 7, None, ["x"]]),
+        ("kind", ["fr", ""], [7, None, True]),
+        ("onnx", ["m.onnx", ".onnx"], ["m.onnx.data", "m", "", 7, None, ["m.onnx"]]),
+        ("sha256", [DIGEST], [DIGEST[1:], DIGEST.upper(), "", 7, None]),
+        ("int8_sha256", [DIGEST], [DIGEST[1:], "", None]),
+        (
+            "external_data_sha256",
+            [{}, {"a": DIGEST}, {"a": DIGEST, "b": DIGEST}],
+            [[], [DIGEST], DIGEST, None, {"a": DIGEST, "b": "x"}, {"a": None}],
+        ),
+        ("opset", [17, 0, -1], [True, False, 17.0, "17", None]),
+        ("smoke", [True, False], [1, 0, "true", None]),
+        ("quant_mode", ["fp32"], [8, None]),
+        ("license", ["MIT", ""], [7, None, ["MIT"]]),
+        ("license_url", ["LICENSE"], [7, None]),
+        (
+            "sigstore_bundle",
+            ["", "../b/m.onnx.sigstore.json", ".sigstore.json"],
+            ["m.json", "m.sigstore.json5", 7, 0, None],
+        ),
+        ("notes", ["x"], [7, None]),
+        ("description", ["x"], [7, None]),
+        ("own", [7, None, [], {}], []),
+    ],
+)
+def test_what_a_field_of_a_row_may_be(field: str, right: list[Any], wrong: list[Any]) -> None:
+    assert [v for v in right if is_malformed(field, v)] == []
+    assert [v for v in wrong if not is_malformed(field, v)] == []
+
+
+@pytest.mark.parametrize(("count", "findings"), [(19, 19), (20, 20), (21, 21), (25, 21)])
+def test_twenty_entries_that_are_no_rows_are_told_one_by_one(
+    repository: Repository, count: int, findings: int
+) -> None:
+    repository.add("m")
+    repository.save()
+    registry = json.loads(repository.registry.read_text("utf-8"))
+    registry["models"] += ["x"] * count
+    text = repository.write("registry.json", registry).read_text("utf-8").splitlines()
+    found = repository.check().failing
+    assert [f.code for f in found] == ["REG101"] * findings
+    rest = [f for f in found if f.row is None]
+    assert len(rest) == (1 if count > 20 else 0)
+    for finding in rest:
+        assert finding.message == f"{count} entries of `models` are no rows"
+        assert finding.position is not None
+        first = text.index('    "x",') + 1
+        assert finding.position.line == first + 20
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("x" * 60, repr("x" * 60)), ("x" * 61, repr("x" * 60) + "…"), ("", "''"), (7, "a number")],
+)
+def test_what_was_found_is_shown_in_60_characters(
+    repository: Repository, value: Any, shown: str
+) -> None:
+    repository.add("m")["sha256"] = value
+    (finding,) = (f for f in repository.save().check().failing if f.code == "REG101")
+    assert finding.message.endswith(f"found {shown}")
+
+
+def test_a_field_that_is_misspelt_is_named_by_its_nearest(repository: Repository) -> None:
+    row = repository.add("m")
+    row["sha265"], row["shaa"] = row.pop("sha256"), "x"
+    (finding,) = repository.save().check().failing
+    assert finding.help == "Did you mean `sha256` where it says `sha265`?"
+
+
+def test_an_id_is_told_twice_behind_a_row_that_has_none(repository: Repository) -> None:
+    repository.add("m")
+    del repository.add("n")["id"]
+    repository.add("m", onnx="o.onnx")
+    found = [f.code for f in repository.save().check().failing]
+    assert found.count("REG102") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "line", "column"),
+    [
+        ('{"models": [{"id": "m",\n "a": 1,\n   "a": 2}]}', "m", 3, 4),
+        ('{"models": [{"id": "m", "o": {"a": 1,\n "a": 2}}]}', "m", 2, 2),
+        ('{"a": 1,\n"a": 2,\n"models": [{"id": "m"}]}', None, 2, 1),
+        ('{"others": [{"a": 1,\n "a": 2}],\n"models": [{"id": "m"}]}', None, 2, 2),
+        ('{"o": {"a": 1,\n "a": 2},\n"models": [{"id": "m"}]}', None, 2, 2),
+    ],
+)
+def test_a_key_that_stands_twice_is_told_where_it_stands_again(
+    repository: Repository, text: str, row: str | None, line: int, column: int
+) -> None:
+    """Of a row it is told only where it stands in the list of rows, not in another list."""
+    repository.add("m")
+    repository.save()
+    repository.write("registry.json", text)
+    (finding,) = (f for f in repository.check().findings if f.code == "REG103")
+    assert finding.position is not None
+    assert (finding.row, finding.position.line, finding.position.column) == (row, line, column)
+
+
+def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:
+    for id in "abc":
+        repository.add(id)
+    del repository.rows[0]["sigstore_bundle"]
+    repository.rows[2]["sigstore_bundle"] = repository.rows[1]["sigstore_bundle"]
+    assert codes(repository.save().check()) == ["LIC203", "REG108"]
