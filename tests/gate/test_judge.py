@@ -22,6 +22,7 @@ from tests.support.models import model
 from tests.support.repository import Repository, codes, sha256
 
 STALE = {"sha256": "0" * 64}
+LATER = {"sha256": "f" * 64}
 
 
 def found(report: Report) -> list[tuple[str, str | None, bool]]:
@@ -38,6 +39,15 @@ def stale(repository: Repository) -> Repository:
 
 def test_a_stale_sidecar_fails_without_a_deferral(stale: Repository) -> None:
     assert codes(stale.save().check()) == ["SID402", "SID402"]
+
+
+@pytest.mark.parametrize("digest_", [STALE, LATER])
+def test_a_sidecar_is_stale_whichever_other_digest_it_names(
+    repository: Repository, digest_: dict[str, str]
+) -> None:
+    repository.add_sidecar(repository.add("m"), **digest_)
+    repository.add_sidecar(repository.add("n", smoke=False), **digest_)
+    assert codes(repository.save().check()) == ["SID402", "SID404"]
 
 
 def test_a_deferral_covers_the_rows_it_matches(stale: Repository) -> None:

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
-from provenance.gate.rules.registry import is_malformed
+from provenance.artifacts import digest, limits
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry
+from provenance.config import Config
+from provenance.gate.evidence import Evidence
+from provenance.gate.rules.base import Case
+from provenance.gate.rules.registry import is_malformed, outside
+from provenance.signing.trust_table import TrustTable
 from tests.support.repository import Repository, codes
 
 DIGEST = "0123456789abcdef" * 4
@@ -114,6 +123,73 @@ def test_a_key_that_stands_twice_is_told_where_it_stands_again(
     (finding,) = (f for f in repository.check().findings if f.code == "REG103")
     assert finding.position is not None
     assert (finding.row, finding.position.line, finding.position.column) == (row, line, column)
+
+
+CASE: Final = Case(
+    Evidence(
+        Tree(Path("/repository")),
+        Registry("model/r.json", b"{}", digest.of_bytes(b""), ()),
+        (),
+        whole=True,
+    ),
+    None,
+    Config(Path("/"), "c.toml", "model/r.json", TrustTable(), (), "", "", Path("/")),
+    datetime.date(2026, 6, 30),
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("m.sigstore.json", None),
+        ("../m.sigstore.json", None),
+        ("..m.sigstore.json", None),
+        ("../..m.sigstore.json", None),
+        (".", None),
+        ("..", None),  # the repository itself
+        ("../..", "leaves the repository"),
+        ("../../m.sigstore.json", "leaves the repository"),
+        ("a/../m.sigstore.json", None),
+        ("a/../m.onnx", "climbs with '..'"),
+        ("..m.onnx", None),
+        ("a../m.onnx", None),
+    ],
+)
+def test_a_path_stays_in_the_repository(value: str, reason: str | None) -> None:
+    assert outside(CASE, value) == reason
+
+
+@pytest.mark.parametrize(("more", "told"), [(-1, False), (0, True), (1, True)])
+def test_a_registry_is_too_large_for_its_consumer_from_its_limit_on(
+    repository: Repository, more: int, told: bool
+) -> None:
+    repository.add("m", notes="")
+    repository.save()
+    text = repository.registry.read_text("utf-8")
+    padding = "x" * (limits.CONSUMER_REGISTRY - len(text) + more)
+    repository.edit_registry('"notes": ""', f'"notes": "{padding}"')
+    assert ("REG106" in {f.code for f in repository.check().findings}) is told
+
+
+def test_the_order_of_two_fields_counts_in_a_row_that_has_no_others(
+    repository: Repository,
+) -> None:
+    row = repository.add("m")
+    repository.rows[0] = {f: row[f] for f in ("sigstore_bundle", "onnx")}
+    assert "REG105" in codes(repository.save().check())
+
+
+def test_a_seed_with_two_documents_at_one_path_is_told_once(repository: Repository) -> None:
+    """The bundle and the attestation of the second are where those of the first go."""
+    rows = repository.add_ensemble("ens", 2)
+    rows[1]["sigstore_bundle"] = rows[0]["sigstore_bundle"]
+    assert [(f.code, f.row) for f in repository.save().check().failing] == [("REG108", "ens_seed1")]
+
+
+def test_a_seed_whose_bundle_is_its_attestation_is_told(repository: Repository) -> None:
+    (row,) = repository.add_ensemble("ens", 1)
+    row["sigstore_bundle"] = f"../bundles/{row['onnx']}.provenance.sigstore.json"
+    assert codes(repository.save().check()) == ["REG108"]
 
 
 def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:

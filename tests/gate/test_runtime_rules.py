@@ -81,7 +81,11 @@ def test_outputs_that_are_what_is_declared(declared: TensorSpec, given: Output) 
         (spec(1), output(1, dtype="double"), "y: float [1] is double [1]"),
         (spec("n"), output(2), "y: float [n] is float [2] with n=1"),
         (spec("new", "new"), output(7, 8), "y: float [new, new] is float [7, 8] with new=7"),
+        (spec(1, 6), output(6), "y: float [1, 6] is float [6]"),
+        (spec(6), output(1, 6), "y: float [6] is float [1, 6]"),
         (spec(1), Output("y", None, None), "y: float [1] is no tensor"),
+        (spec(1), Output("y", None, (1,)), "y: float [1] is no tensor"),
+        (spec(1), Output("y", "double", None), "y: float [1] is no tensor"),
     ],
 )
 def test_outputs_that_are_something_else(declared: TensorSpec, given: Output, message: str) -> None:
@@ -115,7 +119,7 @@ def test_of_many_differences_three_are_shown() -> None:
     assert message is not None
     assert message.count("float [2]") == 3
     assert message.endswith("and 6 more")
-    assert "(y0, y1, y2, …) declared" in (differing(declared, []) or "")
+    assert "(y0, y1, y2 and 6 more) declared" in (differing(declared, []) or "")
 
 
 def test_names_and_shapes_of_any_length_make_short_messages() -> None:
@@ -155,7 +159,7 @@ def test_what_is_refused_is_said_once() -> None:
 def test_sizes_that_were_chosen_are_part_of_the_message() -> None:
     sizes = {name: size for size, name in enumerate("abcdef", 1)}
     refused = found([], Run(Outcome.REFUSED, "1.2", True, "why", sizes=sizes))
-    assert refused["RUN002"] == "m.onnx does not run with a=1, b=2, c=3, d=4, …: why"
+    assert refused["RUN002"] == "m.onnx does not run with a=1, b=2, c=3, d=4 and 2 more: why"
     assert found([], Run(Outcome.REFUSED, "1.2", True, "why"))["RUN002"] == (
         "m.onnx does not run: why"
     )

@@ -33,6 +33,7 @@ FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT
         ({"input": ("features", UINT8, ["batch", 6])}, "has input features: uint8"),
         ({"input": ("features", FLOAT, ["batch", 5])}, "float [batch, 5]"),
         ({"input": ("features", FLOAT, ["batch", 1, 6])}, "float [batch, 1, 6]"),
+        ({"input": ("features", FLOAT, [6])}, "float [6]"),
         ({"output": ("mos", FLOAT, ["batch", 1])}, "has output mos: float"),
         ({"output": ("score", FLOAT16, ["batch", 1])}, "has output score: float16"),
         ({"output": ("score", FLOAT, ["batch", 2])}, "score: float [batch, 2]"),
@@ -59,15 +60,32 @@ def test_an_int8_variant_without_outputs_is_described(repository: Repository) ->
     assert messages == ["m.int8.onnx has no outputs; m.onnx has outputs score: float [batch, 1]"]
 
 
+def test_of_several_inputs_that_differ_the_first_is_told(repository: Repository) -> None:
+    def content(*widths: int) -> bytes:
+        return model(inputs=[(name, w) for name, w in zip("abc", widths, strict=True)])
+
+    repository.add("m", content(6, 6, 6))
+    other = content(6, 5, 4)
+    repository.write("m.int8.onnx", other)
+    repository.rows[0] |= {"quant_mode": "dynamic", "int8_sha256": sha256(other)}
+    (finding,) = repository.save().check().failing
+    assert finding.message == (
+        "m.int8.onnx has input b: float [batch, 5]; m.onnx has input b: float [batch, 6]"
+    )
+
+
 def test_what_cannot_be_read_is_compared_with_nothing(repository: Repository) -> None:
     repository.add("m", quant_mode="dynamic", int8_sha256="")
     repository.write("m.int8.onnx", b"no model")
     assert {f.code for f in repository.save().check().failing} == {"ART303", "REG101"}
 
 
-def test_a_production_variant_is_another_file(repository: Repository) -> None:
+@pytest.mark.parametrize("salt", range(6))  # of each, the digest may be above or below
+def test_a_production_variant_is_another_file(repository: Repository, salt: int) -> None:
     row = repository.add_int8("q", smoke=False)
     repository.add_sidecar(row)
+    repository.write("q.int8.onnx", model(salt=salt + 100))
+    row["int8_sha256"] = sha256(model(salt=salt + 100))
     assert codes(repository.save().check()) == []
     repository.write("q.int8.onnx", repository.path("q.onnx").read_bytes())
     row["int8_sha256"] = row["sha256"]
@@ -92,9 +110,11 @@ def test_a_second_name_of_the_same_file_is_not_its_own_file(repository: Reposito
 
 
 def test_a_row_without_a_file_shares_none(repository: Repository) -> None:
-    repository.add("m")
-    repository.rows += [{"id": "a"}, {"id": "b"}]
+    row = repository.add("m")
+    repository.rows[:0] = [{"id": "a"}, {"id": "b"}]
     assert "ART313" not in codes(repository.save().check())
+    repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
+    assert [f.row for f in repository.save().check().failing if f.code == "ART313"] == ["n"]
 
 
 def test_aliases_can_be_deferred(repository: Repository) -> None:

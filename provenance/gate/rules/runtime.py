@@ -276,7 +276,7 @@ class NotRun(_RuntimeRule):
 def _sizes(run: Run) -> str:
     """The sizes that symbols were given, for a message."""
     shown = [f"{name[:40]}={size}" for name, size in run.sizes.items()]
-    return ", ".join(shown[:4]) + (", …" if len(shown) > 4 else "")
+    return some(shown, 4)
 
 
 def _differing(specs: Sequence[TensorSpec], run: Run) -> Iterator[str]:
@@ -317,8 +317,7 @@ def _shown(output: Output) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    few = ", ".join(n[:40] for n in names[:3])
-    return f"{len(names)} outputs ({few}{', …' if len(names) > 3 else ''})"
+    return f"{len(names)} outputs ({some([n[:40] for n in names], 3)})"
 
 
 RULES: Iterable[type[Rule]] = (

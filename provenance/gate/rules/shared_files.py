@@ -45,7 +45,7 @@ class SharedFile(Rule):
                 continue
             other = first.setdefault(row.onnx.path, row)
             # A row that stands there twice has its id twice: REG102 says so.
-            if other is not row and other.row.label != row.row.label:
+            if other.row.label != row.row.label:
                 yield self.in_row(
                     case,
                     row,
