@@ -108,6 +108,11 @@ def test_a_sidecar_of_no_ensemble_is_told_behind_one_of_a_known_one(
     slipped(repository.save(), expected=["ENS503 x", "ENS518 y"])
 
 
+@pytest.mark.parametrize("other", ["s0", "s2"])
+def test_a_sidecar_under_the_id_of_another_member_is_told(ensemble: Repository, other: str) -> None:
+    slipped(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
+
+
 def test_a_mix_is_resolved_by_a_command_where_the_ensemble_has_a_name(
     ensemble: Repository,
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from provenance.artifacts.onnx_model import plain_dtype
-from tests.support.models import model, proto
+from tests.support.models import External, data, model, proto
 from tests.support.repository import Repository, codes, sha256
 
 SIX = [1.0] * 6
@@ -206,6 +206,8 @@ def test_a_model_that_cannot_be_read_refutes_what_the_row_knows_only(
         ({}, {"license": "mit"}, []),
         ({}, {"license": 7}, ["SID408"]),
         ({}, {"license": "MIT OR ISC"}, ["SID408"]),
+        ({"license": "MIT OR ISC"}, {"license": "MIT"}, ["SID408"]),
+        ({"license": "MIT OR ISC"}, {"license": "ISC OR MIT"}, []),
         ({"license": "LicenseRef-a"}, {"license": "LicenseRef-a"}, []),
         ({"license": "LicenseRef-a"}, {"license": "LicenseRef-b"}, ["SID408"]),
         ({}, {"license_url": ["https://example.org/LICENSE"]}, ["SID408"]),
@@ -219,12 +221,25 @@ def test_a_model_that_cannot_be_read_refutes_what_the_row_knows_only(
             {"license_url": "https://github.com/o/s/blob/v1/LICENSE"},
             ["SID408"],
         ),
+        (
+            {"license_url": "https://github.com/o/s/blob/v1/LICENSE"},
+            {"license_url": "https://github.com/o/r/blob/v1/LICENSE"},
+            ["SID408"],
+        ),
+        (
+            {"license_url": "https://github.com/o/r/blob/v1/LICENSE"},
+            {"license_url": "https://example.org/LICENSE"},
+            ["SID408"],
+        ),
+        ({}, {"license_url": "https://github.com/o/r/blob/v1/LICENSE"}, ["SID408"]),
         ({}, {"smoke": 1}, ["SID408"]),
         ({"smoke": "yes"}, {"smoke": True}, ["REG101"]),
         ({}, {"smoke": None}, []),
         ({}, {"quant_mode": "fp32"}, []),
         ({}, {"quant_mode": "dynamic"}, ["SID408"]),
         ({}, {"quant_mode": "int4"}, []),
+        ({"quant_mode": "dynamic"}, {"quant_mode": "static"}, ["ART301", "ART308", "SID408"]),
+        ({"quant_mode": "static"}, {"quant_mode": "dynamic"}, ["ART301", "ART308", "SID408"]),
         ({"quant_accuracy_budget_plcc": 1}, {"quant_accuracy_budget_plcc": 1.0}, []),
         ({"quant_accuracy_budget_plcc": 1}, {"quant_accuracy_budget_plcc": True}, ["SID408"]),
         ({}, {"quant_accuracy_budget_plcc": 0.5}, []),
@@ -239,6 +254,43 @@ def test_what_a_sidecar_repeats_of_its_row(
     made = repository.add("m", **row)
     repository.write("m.json", {"sha256": made["sha256"], **claims})
     assert codes(repository.save().check()) == expected
+
+
+@pytest.mark.parametrize("claim", ["0" * 64, "f" * 64])
+def test_a_claim_is_judged_behind_one_that_is_right(repository: Repository, claim: str) -> None:
+    names = ("a.data", "b.data")
+    for salt, name in enumerate(names):
+        repository.write(name, data(24, salt))
+    declared = {n: sha256(repository.path(n).read_bytes()) for n in names}
+    content = model(external=[External(n, tensor=n) for n in names])
+    row = repository.add("m", content, external_data_sha256=declared)
+    claims = {"sha256": row["sha256"], "external_data_sha256": declared | {"b.data": claim}}
+    repository.write("m.json", claims)
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID409"
+    assert finding.message.startswith("`external_data_sha256.b.data` is ")
+
+
+@pytest.mark.parametrize(("training", "smoke", "told"), [
+    (True, None, 1), (1, None, 0), ("true", None, 0), (True, False, 1), (True, True, 1),
+    (True, 1, 2), (False, 1, 1),
+])  # fmt: skip
+def test_a_placeholder_is_one_where_it_says_true(
+    repository: Repository, training: Any, smoke: Any, told: int
+) -> None:
+    """Of a production row: `training.smoke` is told beside a `smoke` that says something else."""
+    row = repository.add("m", smoke=False)
+    claims = {"sha256": row["sha256"], "training": {"smoke": training}, "smoke": smoke}
+    repository.write("m.json", claims)
+    assert codes(repository.save().check()) == ["SID408"] * told
+
+
+def test_the_sidecar_of_a_variant_of_a_shared_file_is_told_once(repository: Repository) -> None:
+    row = repository.add_int8("m")
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"], "kind": "nr"})
+    repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
+    found = [(f.code, f.row) for f in repository.save().check().failing]
+    assert found == [("SID408", "m"), ("ART313", "n")]
 
 
 def test_smoke_is_told_once(repository: Repository) -> None:

@@ -23,7 +23,7 @@ def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
 
 def describes_its_model(model: ModelEvidence, sidecar: Sidecar) -> bool:
     """Whether the sidecar's digest is that of the model's bytes, as computed."""
-    return sidecar.claimed_sha256 is not None and sidecar.claimed_sha256 == model.sha256
+    return model.sha256 is not None and sidecar.claimed_sha256 == model.sha256
 
 
 def describes_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
@@ -37,16 +37,15 @@ class ClaimRule(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         # Of a file that two rows have, the sidecar is its own row's, or the first one's (ART313).
-        owner: dict[str, RowEvidence] = {}
-        for row in case.evidence.rows:
+        rows, owner = case.evidence.rows, dict[str, int]()
+        for row in rows:
             if row.onnx is not None:
-                owner.setdefault(row.onnx.path, row)
-        for row in case.evidence.rows:
+                owner.setdefault(row.onnx.path, row.row.index)
+        for row in rows:
             for model, evidence in pairs(row):
+                is_its_own = owner.setdefault(model.path, row.row.index) == row.row.index
                 sidecar = evidence.sidecar
-                if owner.get(model.path, row) is not row:
-                    continue
-                if sidecar is not None and not describes_other_bytes(model, sidecar):
+                if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
                     yield from self.conclude(case, row, model, sidecar)
 
     def conclude(
