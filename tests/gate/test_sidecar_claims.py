@@ -66,6 +66,10 @@ def image(*shape: int | str) -> bytes:
         ({"input_shapes": [[1, 6], [1, 4]]}, []),
         ({"input_shapes": [[1, 4], [1, 6]]}, ["SID411", "SID411"]),
         ({"input_shapes": [[1, 6]]}, ["SID411"]),
+        ({"input_shapes": [[1, 6], [1, 4], [1, 2]]}, ["SID411"]),
+        ({"input_shape": [[1, 6]], "input_shapes": [[1, 6]]}, ["SID411", "SID411"]),
+        ({"input_shapes": [[1, 6], "x"]}, []),
+        ({"input_names": ["features", 7]}, []),
         ({"input_shapes": {"codec": [1, 4], "x": [9]}}, []),
         ({"input_shapes": {"codec": [1, 6]}}, ["SID411"]),
         ({"input_shapes": [1, 4]}, []),
@@ -148,8 +152,11 @@ def test_a_claim_is_refuted_or_not(
         ({"input_mean": [0.4, 0.5, 0.6]}, []),  # centred only, as some image models are
         ({"input_mean": [0.4, 0.5, 0.6], "input_std": [1, 1, 1]}, []),
         ({"input_mean": [0.4] * 5, "input_std": [1] * 5}, ["SID414", "SID414"]),
+        ({"input_mean": [[0.4], 0.5]}, []),  # of another form
         ({"input_shape": [1, 3, 224, 224]}, []),
         ({"input_shape": [1, 1, 224, 224]}, ["SID411"]),
+        ({"input_shape": [1, 0, 224, 224]}, []),  # 0 and -1 are no sizes
+        ({"input_shape": [1, -1, 224, 224]}, []),
         ({"dtype": "float16"}, []),
         ({"dtype": "float32"}, []),  # of the weights
         ({"dtype": "int8"}, ["SID412"]),
@@ -162,6 +169,34 @@ def test_of_an_image_any_dimension_holds_the_features(
     assert found(repository, image("batch", 3, 224, 224), **claims) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            ["features"],
+            "the sidecar does not declare the input 'codec'; m.onnx has features, codec",
+        ),
+        (
+            ["features", "codec", "x"],
+            "the sidecar declares an input 'x'; m.onnx has features, codec",
+        ),
+        (["x"], "the sidecar declares an input 'x'; m.onnx has features, codec"),
+        (
+            ["codec", "features"],
+            "the sidecar declares the inputs ['codec', 'features']; m.onnx has features, codec, "
+            "in this order",
+        ),
+    ],
+)
+def test_names_that_differ_are_told_by_what_is_wrong_with_them(
+    repository: Repository, names: list[str], says: str
+) -> None:
+    row = repository.add("m", model(inputs=[("features", 6), ("codec", 4)]))
+    repository.write("m.json", {"sha256": row["sha256"], "input_names": names})
+    (finding,) = repository.save().check().failing
+    assert finding.message == says
+
+
 def test_an_input_of_any_size_refutes_no_width(repository: Repository) -> None:
     claims = {"feature_order": list("abcd"), "in_features": 9, "input_mean": [1] * 4}
     assert found(repository, image("batch", "any"), **claims, input_std=[1] * 4) == []
@@ -172,6 +207,42 @@ def test_as_many_means_as_deviations_where_nothing_else_says_how_many(
 ) -> None:
     content = image("batch", "any")
     assert found(repository, content, input_mean=[1] * 3, input_std=[1] * 2) == ["SID414"]
+    assert found(repository, content, input_mean=[1] * 2, input_std=[1] * 3) == ["SID414"]
+
+
+@pytest.mark.parametrize(("features", "wrong"), [("ab", True), ("abc", False), ("abcd", True)])
+def test_as_many_statistics_as_features_where_the_input_is_of_any_size(
+    repository: Repository, features: str, wrong: bool
+) -> None:
+    claims = {"feature_order": list(features), "input_mean": [1] * 3, "input_std": [1] * 3}
+    assert found(repository, image("batch", "any"), **claims) == ["SID414", "SID414"] * wrong
+
+
+def test_the_name_that_stands_twice_is_told(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"sha256": row["sha256"], "features": list("abcdce")})
+    (finding,) = repository.save().check().failing
+    assert finding.message == "`features` names 'c' twice"
+
+
+def test_the_sidecar_of_a_variant_is_judged_beside_one_that_names_no_bytes(
+    repository: Repository,
+) -> None:
+    repository.add_int8("m")
+    repository.write("m.json", {"id": "m"})
+    repository.write("m.int8.json", {"id": "m", "sha256": "0" * 64})
+    found = [(f.code, f.path) for f in repository.save().check().findings]
+    assert found == [("SID402", "model/m.int8.json")]
+
+
+def test_a_variant_without_a_digest_is_told_beside_a_record_without_one(
+    repository: Repository,
+) -> None:
+    repository.add_int8("m", smoke=False)
+    repository.write("m.json", {"id": "m", "gate": {}})
+    repository.write("m.int8.json", {"id": "m"})
+    found = [(f.code, f.path) for f in repository.save().check().findings]
+    assert found == [("SID404", "model/m.json"), ("SID406", "model/m.int8.json")]
 
 
 def test_a_graph_without_shapes_refutes_none(repository: Repository) -> None:

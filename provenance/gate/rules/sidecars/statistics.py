@@ -15,7 +15,7 @@ from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.sidecars.current import ClaimRule, entries
 from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
 
-_KINDS: Final = ("feature", "input")
+_KINDS: Final = {"feature": True, "input": False}
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
 
 
@@ -47,12 +47,12 @@ class SidecarStatistics(ClaimRule):
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         spec = _first_input(model, sidecar)
-        for kind in _KINDS:
+        for kind, has_both in _KINDS.items():
             mean, std = f"{kind}_mean", f"{kind}_std"
             wrong = {
-                field: self._wrong_entry(sidecar, field, positive=field == std)
+                field: self._wrong_entry(sidecar, field, positive=positive)
                 or self._wrong_length(sidecar, field, spec)
-                for field in (mean, std)
+                for field, positive in ((mean, False), (std, True))
             }
             if not any(wrong.values()):
                 wrong[std] = self._other_length(sidecar, mean, std)
@@ -61,7 +61,7 @@ class SidecarStatistics(ClaimRule):
                     yield self._at(row, sidecar, field, message)
             centred = sidecar.value.get(mean) is not None and sidecar.value.get(std) is None
             # Some image models are centred only; a scaler of features always has both.
-            if centred and (kind == "feature" or _is_vector(spec)):
+            if centred and (has_both or _is_vector(spec)):
                 yield self._at(row, sidecar, mean, f"`{mean}` stands there without `{std}`")
 
     def _at(self, row: RowEvidence, sidecar: Sidecar, field: str, message: str) -> Finding:
@@ -72,14 +72,15 @@ class SidecarStatistics(ClaimRule):
     def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
         """What is wrong with the first entry that is no number, or no deviation."""
         value = sidecar.value.get(field)
+        is_list = isinstance(value, list)
         found: list[Any] = value if isinstance(value, list) else [value]
         for index, entry in enumerate(found):
-            if isinstance(entry, list | dict) or (entry is None and found is not value):
+            if isinstance(entry, list | dict) or (entry is None and not is_list):
                 return None  # of another form than a list of numbers
             is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if is_number and (entry > 0 or not positive):
                 continue
-            at = f"[{index}]" if found is value else ""
+            at = f"[{index}]" if is_list else ""
             where = f"`{field}{at}`{_feature(sidecar, index) if at else ''}"
             if is_number:
                 return f"{where} is {entry}; a standard deviation is above 0"
@@ -136,12 +137,12 @@ class SidecarEntryTwice(ClaimRule):
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        told = {member[0] for member, _ in refuted_widths(model, sidecar)}
+        told = {member for member, _ in refuted_widths(model, sidecar)}
         for field in _LISTS:
             value = sidecar.value.get(field)
             names = [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
-            if field not in told and len(set(names)) < len(names):
-                again = [name for name, count in Counter(names).items() if count > 1]
+            again = list(Counter(names) - Counter(set(names)))
+            if again and (field,) not in told:
                 yield self.at(
                     row,
                     sidecar,
