@@ -202,12 +202,59 @@ def test_an_input_of_any_size_refutes_no_width(repository: Repository) -> None:
     assert found(repository, image("batch", "any"), **claims, input_std=[1] * 4) == []
 
 
+@pytest.mark.parametrize(("means", "deviations"), [(3, 2), (2, 3)])
 def test_as_many_means_as_deviations_where_nothing_else_says_how_many(
-    repository: Repository,
+    repository: Repository, means: int, deviations: int
 ) -> None:
-    content = image("batch", "any")
-    assert found(repository, content, input_mean=[1] * 3, input_std=[1] * 2) == ["SID414"]
-    assert found(repository, content, input_mean=[1] * 2, input_std=[1] * 3) == ["SID414"]
+    claims = {"input_mean": [1] * means, "input_std": [1] * deviations}
+    assert found(repository, image("batch", "any"), **claims) == ["SID414"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((6,), ["SID414"]), (("batch", 6), ["SID414"]), (("batch", 6, 1), [])],
+)
+def test_a_vector_is_scaled_and_an_image_may_be_centred_only(
+    repository: Repository, shape: tuple[int | str, ...], expected: list[str]
+) -> None:
+    assert found(repository, image(*shape), input_mean=0.5) == expected
+
+
+def test_one_feature_has_one_mean(repository: Repository) -> None:
+    claims = {"input_mean": [1, 1], "input_std": [1, 1]}
+    assert found(repository, image("batch", 1), **claims) == ["SID414", "SID414"]
+
+
+@pytest.mark.parametrize(
+    ("features", "named"), [("abc", " (c)"), ("ab", ""), ("a", ""), ([1, 2, 3], "")]
+)
+def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
+    repository: Repository, features: Any, named: str
+) -> None:
+    row = repository.add("m", image("batch", 3))
+    claims = {"feature_order": list(features), "input_mean": [1, 1, "x"], "input_std": [1, 1, 1]}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
+    assert found.message == f"`input_mean[2]`{named} is 'x', not a number"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "says"),
+    [
+        (["x265", "x264"], "`encoder_vocab` 2, in another order"),
+        (["x264"], "`encoder_vocab` 1"),
+        (["x264", "x265", "x266"], "`encoder_vocab` 3"),
+    ],
+)
+def test_a_vocabulary_is_that_of_the_layout_in_its_order(
+    repository: Repository, vocabulary: list[str], says: str
+) -> None:
+    row = repository.add("m", image("batch", 2))
+    layout = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
+    claims = {"codec_block_layout": layout, "encoder_vocab": vocabulary}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    found = [f.message for f in repository.save().check().failing if f.code == "SID403"]
+    assert found == [f"`codec_block_layout` holds 2 encoders, {says}"]
 
 
 @pytest.mark.parametrize(("features", "wrong"), [("ab", True), ("abc", False), ("abcd", True)])
@@ -462,6 +509,24 @@ def test_a_stray_sidecar_says_whose_it_is(
     assert owner in finding.message
     assert finding.position is not None
     assert codes(repository.check("m")) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ({"id": "old", "onnx": "old.onnx"}, 3),
+        ({"onnx": "old.onnx", "id": "old"}, 2),
+        ({"sha256": "0" * 64, "id": "old", "kind": "fr", "feature_order": ["a"]}, 3),
+    ],
+)
+def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
+    repository: Repository, value: dict[str, Any], line: int
+) -> None:
+    repository.add("m")
+    repository.write("old.json", value)
+    (finding,) = (f for f in repository.save().check().failing if f.code == "SID415")
+    assert finding.position is not None
+    assert finding.position.line == line
 
 
 def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:

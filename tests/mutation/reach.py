@@ -118,6 +118,10 @@ def _place(tree: ast.Module, line: int) -> _Place:
         if isinstance(node, ast.ClassDef):
             scope = whole
             codes = frozenset(CODE.findall("\n".join(map(ast.unparse, node.body[1:3]))))
+    lambdas = [n for n in ast.walk(around[-1]) if isinstance(n, ast.Lambda)]
+    for function in lambdas:
+        if line in (lines := range(function.lineno, _end(function))):
+            return _Place(lines, scope, False, codes)
     return _Place(scope, scope, True, codes)
 
 
@@ -136,7 +140,7 @@ def _head(node: ast.stmt) -> range:
     return range(node.lineno, body[0].lineno if body else _end(node))
 
 
-def _end(node: ast.stmt) -> int:
+def _end(node: ast.stmt | ast.expr) -> int:
     assert node.end_lineno is not None
     return node.end_lineno + 1
 
