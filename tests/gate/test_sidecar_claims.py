@@ -96,6 +96,22 @@ def image(*shape: int | str) -> bytes:
         ({"in_features": 6}, []),
         ({"in_features": 10}, []),
         ({"in_features": 7}, ["SID403"]),
+        ({"in_features": 11}, ["SID403"]),
+        ({"in_features": 10, "num_codecs": 5}, ["SID403"]),
+        ({"in_features": 10, "training_recipe": {"num_codecs": 5, "in_features": 10}}, ["SID403"]),
+        ({"feature_order": list("abcdefg"), "in_features": 10, "num_codecs": 4}, ["SID403"]),
+        (
+            {"input_names": ["codec", "features"], "feature_order": list("abcdef")},
+            ["SID410"],
+        ),
+        (
+            {
+                "input_names": ["codec", "features"],
+                "feature_order": list("abcdef"),
+                "num_codecs": 5,
+            },
+            ["SID403", "SID410"],
+        ),
         ({"training_recipe": {"in_features": 4}}, ["SID403"]),
         ({"num_codecs": 4}, []),
         ({"num_codecs": 5}, ["SID403"]),
@@ -195,6 +211,28 @@ def test_names_that_differ_are_told_by_what_is_wrong_with_them(
     repository.write("m.json", {"sha256": row["sha256"], "input_names": names})
     (finding,) = repository.save().check().failing
     assert finding.message == says
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"num_codecs": 4}, []),  # of an input that the model does not have
+        ({"input_names": ["x", "features"], "num_codecs": 4}, ["SID403", "SID410"]),
+        ({"input_names": ["features", "x"], "num_codecs": 4}, ["SID410"]),
+    ],
+)
+def test_a_width_is_that_of_the_input_it_is_declared_for(
+    repository: Repository, claims: dict[str, Any], expected: list[str]
+) -> None:
+    assert found(repository, model(), **claims) == expected
+
+
+def test_a_model_without_inputs_refutes_no_width(repository: Repository) -> None:
+    message = proto()
+    del message.graph.input[:]
+    content = message.SerializeToString()
+    claims = {"num_codecs": 4, "feature_order": ["a"], "feature_mean": [1], "feature_std": [1]}
+    assert found(repository, content, **claims) == []
 
 
 def test_an_input_of_any_size_refutes_no_width(repository: Repository) -> None:

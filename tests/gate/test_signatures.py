@@ -59,3 +59,19 @@ def test_a_changed_digest_is_found_where_no_file_was_changed(repository: Reposit
     repository.released()
     repository.edit_registry('"sha256": "x"', '"sha256": "y"')
     assert codes(repository.verify("m")) == ["ATT703"]
+
+
+def test_a_bundle_that_cannot_be_read_is_told_behind_one_that_leads_out_of_the_repository(
+    repository: Repository,
+) -> None:
+    """A path that leads out is told as that (REG107), and nothing is said of what lies there."""
+    repository.add("m")
+    repository.add("n")
+    repository.released()
+    repository.rows[0]["sigstore_bundle"] = "../../m.onnx.sigstore.json"
+    bundle = repository.root / "bundles" / "n.onnx.sigstore.json"
+    bundle.unlink()
+    bundle.mkdir()
+    found = [(f.code, f.row) for f in repository.save().verify("m", "n").failing]
+    assert ("REG107", "m") in found
+    assert [row for code, row in found if code == "SIG602"] == ["n"]
