@@ -244,6 +244,7 @@ def test_an_int8_sidecar_is_looked_at_with_its_variant(repository: Repository) -
     found = only(judged(repository), "BAS803")
     assert found.path == "model/q.int8.json"
     assert "int8_sha256 is" in found.message
+    assert "more" not in found.message
 
 
 def test_a_sidecar_may_name_the_weights_beside_its_model(repository: Repository) -> None:
@@ -486,7 +487,8 @@ def test_a_kind_that_changed_is_told_behind_one_that_a_sidecar_refutes(
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [("x" * 78, f'"{"x" * 78}"'), ("x" * 79, f'"{"x" * 78}…')]
+    ("value", "told"),
+    [("x", '"x"'), ("x" * 78, f'"{"x" * 78}"'), ("x" * 79, f'"{"x" * 78}…')],
 )
 def test_a_lost_field_of_the_registry_is_told_in_80_characters(
     three: Repository, value: str, told: str

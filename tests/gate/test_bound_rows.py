@@ -97,7 +97,24 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     repository.released()
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[signed]))
-    assert codes(repository.verify("m")) == ["ATT706"]
+    (finding,) = repository.verify("m").failing
+    assert finding.code == "ATT706"
+    is_one = isinstance(signed, dict)
+    said = f"{signed.get('rule')} until its cause is gone (None)" if is_one else "no deferral"
+    assert finding.message == f"signed with {said}; in force no deferral"
+
+
+@pytest.mark.parametrize("signed", [None, {}, {"rule": "SID402"}, "SID402", 5])
+def test_signed_deferrals_are_a_list(repository: Repository, key: KeyPair, signed: Any) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=signed))
+    (finding,) = repository.verify("m").failing
+    assert (finding.code, finding.message) == (
+        "ATT706",
+        "signed with no deferral; in force no deferral",
+    )
 
 
 @pytest.mark.parametrize("rule", ["RUN001", "BAS801"])

@@ -534,15 +534,12 @@ def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
 
 
 def _deferrals(value: object) -> str:
-    if not isinstance(value, list) or not value:
-        return "no deferral"
-    rules = [str(d.get("rule")) for d in value if isinstance(d, dict)]
     texts = [
         f"{d.get('rule')} until {d.get('expires') or 'its cause is gone'} ({d.get('reference')})"
-        for d in value
+        for d in (value if isinstance(value, list) else ())
         if isinstance(d, dict)
     ]
-    return "; ".join(texts) if rules else "no deferral"
+    return "; ".join(texts) or "no deferral"
 
 
 RULES: Iterable[type[Rule]] = (
