@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
-    from provenance.signing.keyed import open_signer
     from provenance.signing.roots import of_file as trusted_root_from_file
+    from provenance.signing.signers import open_signer
     from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey, TrustedWorkflow
     from provenance.version import __version__
 
@@ -55,7 +55,7 @@ _WHERE = {
     "trust_from_keys": ("provenance.config", "trust_from_keys"),
     "trust_from_options": ("provenance.config", "trust_from_options"),
     "trusted_root_from_file": ("provenance.signing.roots", "of_file"),
-    "open_signer": ("provenance.signing.keyed", "open_signer"),
+    "open_signer": ("provenance.signing.signers", "open_signer"),
     "Trust": ("provenance.signing.trust", "Trust"),
     "TrustedIdentity": ("provenance.signing.trust", "TrustedIdentity"),
     "TrustedWorkflow": ("provenance.signing.trust", "TrustedWorkflow"),

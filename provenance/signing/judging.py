@@ -34,9 +34,9 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
             help="If you know who signs, trust the identity: [[trust.github]], "
             "[[trust.identity]], or --identity with --issuer.",
         )
-    from provenance.signing import keyless
+    from provenance.signing.keyless import verifier
 
-    return keyless.judge(bundle, trust, artifact_sha256)
+    return verifier.judge(bundle, trust, artifact_sha256)
 
 
 def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:
