@@ -24,6 +24,15 @@ TIMEOUT: Final = 120.0
 """Seconds that one document may take, with every service and every attempt."""
 
 ATTEMPTS: Final = 4
+BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=5)
+UNKNOWN: Final = (
+    "Is the identity token of an issuer that this instance knows, and still valid? Nothing was "
+    "written."
+)
+DECEIVED: Final = (
+    "Nothing was written. Either the trust configuration describes another instance, or this one "
+    "is not to be relied on: ask its operator."
+)
 AGAIN: Final = "Try again later: nothing was written, and a second run does the whole."
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
@@ -113,7 +122,7 @@ def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
     retrying = Retrying(
         retry=retry_if_exception(_is_transient),
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=5),
+        wait=BACKOFF,
         reraise=True,
     )
     return retrying(work, item)
@@ -147,7 +156,7 @@ def explained(error: Exception) -> ProvenanceError:
     if isinstance(error, ProvenanceError):
         return error
     if isinstance(error, TransientError):
-        return UnavailableError(redacted(str(error)), help=AGAIN)
+        return UnavailableError(redacted(str(error))[:300], help=AGAIN)
     http = _http(error)
     url = getattr(getattr(http, "request", None), "url", None)
     if http is None or url is None:
@@ -160,9 +169,10 @@ def explained(error: Exception) -> ProvenanceError:
     if isinstance(http, requests.HTTPError) and http.response is not None:
         status = http.response.status_code
         said = redacted(" ".join(http.response.text[:1000].split()))[:200]
-        message = f"the {role} {url} refused (HTTP {status}): {said or http.response.reason}"
-        refused = "Is the identity token one of an issuer that this instance knows, and valid?"
-        return UnavailableError(message, help=refused if 400 <= status < 429 else AGAIN)
+        verb = "refused" if status < 500 else "failed"
+        message = f"the {role} {url} {verb} (HTTP {status}): {said or http.response.reason}"
+        unknown = status < 429 and role == _ROLES[0][1]
+        return UnavailableError(message, help=UNKNOWN if unknown else AGAIN)
     if isinstance(http, (requests.ConnectionError, requests.Timeout)):
         return UnavailableError(
             f"the {role} {url} does not answer ({type(http).__name__})", help=AGAIN

@@ -9,12 +9,15 @@ instance that signed.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import Final
 
 from sigstore.dsse import Statement
+from sigstore.models import InvalidBundle
 from sigstore.sign import Signer, SigningContext
 
 from provenance.attestations import bundle as bundles
@@ -44,9 +47,10 @@ class KeylessSigner:
     timeout: float = uploads.TIMEOUT
     _context: SigningContext = field(init=False, repr=False)
     _timestamps: int = field(init=False, repr=False)
-    _lock: Lock = field(init=False, repr=False, default_factory=Lock)
+    _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
     _current: Signer | None = field(init=False, repr=False, default=None)
     _identity: Identity | None = field(init=False, repr=False, default=None)
+    _warnings: _Warnings = field(init=False, repr=False, default_factory=lambda: _Warnings())
 
     def __post_init__(self) -> None:
         self._context = SigningContext.from_trust_config(self.instance.config)
@@ -77,7 +81,11 @@ class KeylessSigner:
             token = self.tokens()
             trust = Trust("", identities=(TrustedIdentity(token.issuer, token.identity),))
         rooted = replace(trust, root=trust.root or self.instance.root)
-        return verifier.judge(bundle, rooted, None).verdict is Verdict.VALID
+        if verifier.judge(bundle, rooted, None).verdict is not Verdict.VALID:
+            return False
+        if declared is None:
+            self._identity = certificates.read(bundle.certificate)
+        return True
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
         """As `StatementSigner`.
@@ -87,12 +95,21 @@ class KeylessSigner:
                 the timestamp authority does not answer, refuses, or answers what does not hold.
             InputError: The identity token cannot be read.
         """
-        return uploads.in_parallel(
-            self._bundle, payloads, signed, threads=self.threads, timeout=self.timeout
-        )
+        with self._warnings.listening():
+            return uploads.in_parallel(
+                self._bundle, payloads, signed, threads=self.threads, timeout=self.timeout
+            )
 
     def _bundle(self, payload: bytes) -> bytes:
-        made = self._certified().sign_dsse(Statement(payload))
+        signer = self._certified()
+        try:
+            made = signer.sign_dsse(Statement(payload))
+        except InvalidBundle as e:
+            # `sigstore` goes on where a timestamp authority fails, and may then have no time.
+            warning = self._warnings.take()
+            if warning is None:
+                raise
+            raise uploads.TransientError(f"{self.instance.source}: {warning}") from e
         data = made.to_json().encode("utf-8")
         self._identity = self._held(data, payload)
         return data
@@ -115,14 +132,11 @@ class KeylessSigner:
         except (BundleError, CertificateError) as e:
             raise UnavailableError(
                 f"{self.instance.source}: what its services answered cannot be used: {e}",
-                help=uploads.AGAIN,
+                help=uploads.DECEIVED,
             ) from e
-        # `sigstore` goes on where a timestamp authority fails.
         if len(bundle.timestamps) < self._timestamps:
-            raise uploads.TransientError(
-                f"{self.instance.source}: its timestamp authority does not answer, or not with a "
-                "timestamp"
-            )
+            warning = self._warnings.take() or "its timestamp authority gave no timestamp"
+            raise uploads.TransientError(f"{self.instance.source}: {warning}")
         who = Trust("", identities=(TrustedIdentity(identity.issuer, identity.subject),))
         judgement = verifier.judge(bundle, replace(who, root=self.instance.root), None)
         same = isinstance(bundle.content, Envelope) and bundle.content.payload == payload
@@ -130,6 +144,34 @@ class KeylessSigner:
             raise UnavailableError(
                 f"{self.instance.source}: what its services answered does not hold: "
                 f"{judgement.reason or 'it is about something else'}",
-                help=uploads.AGAIN,
+                help=uploads.DECEIVED,
             )
         return identity
+
+
+class _Warnings(logging.Handler):
+    """What `sigstore` warns of, by thread: why a timestamp authority gave no timestamp."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._by_thread = threading.local()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember it."""
+        self._by_thread.last = record.getMessage()
+
+    def take(self) -> str | None:
+        """The last warning in this thread, which is then forgotten."""
+        last: str | None = getattr(self._by_thread, "last", None)
+        self._by_thread.last = None
+        return last
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear what is said until the end of the block."""
+        logger = logging.getLogger("sigstore")
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)

@@ -227,8 +227,14 @@ class Fulcio:
         root = make_authority("simulated root", self.start, self.end)
         self.authority = make_authority("simulated issuer", self.start, self.end, root)
 
-    def issue(self, request: Request, key: PublicKey, at: datetime.datetime) -> x509.Certificate:
-        """A certificate for ten minutes, logged in the certificate transparency log."""
+    def issue(
+        self,
+        request: Request,
+        key: PublicKey,
+        at: datetime.datetime,
+        lifetime: datetime.timedelta = LIFETIME,
+    ) -> x509.Certificate:
+        """A certificate, logged in the certificate transparency log."""
         builder: Any = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
@@ -236,7 +242,7 @@ class Fulcio:
             .public_key(request.key or key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(at)
-            .not_valid_after(at + LIFETIME)
+            .not_valid_after(at + lifetime)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority.key.public_key()),
                 critical=False,

@@ -55,6 +55,15 @@ class Instance:
     v2: RekorV2 = field(default_factory=RekorV2)
     tsa: TimestampAuthority = field(default_factory=lambda: TimestampAuthority(START, END))
 
+    @classmethod
+    def today(cls) -> Instance:
+        """An instance that signs now, and not in the summer of 2026."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        day = datetime.timedelta(days=1)
+        return cls(
+            fulcio=Fulcio(now - day, now + day), tsa=TimestampAuthority(now - day, now + day)
+        )
+
     def attest(
         self,
         payload: bytes,
@@ -122,7 +131,7 @@ class Instance:
 
     def trusted_root(self) -> dict[str, Any]:
         """The trusted root, as JSON to be changed."""
-        period = {"start": rfc3339(START), "end": rfc3339(END)}
+        period = {"start": rfc3339(self.fulcio.start), "end": rfc3339(self.fulcio.end)}
         return {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [
