@@ -36,12 +36,7 @@ def run(repository: Repository, *arguments: str, **environment: str) -> str:
     """A release in a process of its own, with folders of its own; what it said."""
     own = repository.root.parent / "own"
     own.mkdir(exist_ok=True)
-    private = {
-        "TMPDIR": str(own),
-        "HOME": str(own),
-        "XDG_CACHE_HOME": str(own),
-        "PYTHONDEVMODE": "1",
-    }
+    private = {"TMPDIR": str(own), "HOME": str(own), "XDG_CACHE_HOME": str(own)}
     with clean_environment(private | environment):
         done = subprocess.run(
             [sys.executable, "-X", "dev", "-m", "provenance", "release", "-v", *arguments],
@@ -139,6 +134,7 @@ def test_a_private_key_is_in_nothing_that_is_left_or_said(
     body = "".join(private.read_text("utf-8").splitlines()[1:-1])
     # In a P-256 PKCS#8 key, the secret number stands at bytes 36 to 68.
     secret = base64.b64decode(body)[36:68]
+    assert int.from_bytes(secret) == key.key.private_numbers().private_value
     everything = said.encode() + written(repository, private)
     for form in (secret, secret.hex().encode(), base64.b64encode(secret), body[:60].encode()):
         assert form not in everything

@@ -113,7 +113,7 @@ def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
 
 def test_attempts_wait_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    waits = [uploads.BACKOFF(type("S", (), {"attempt_number": n})()) for n in (1, 2, 3, 9)]  # type: ignore[arg-type]
+    waits = [uploads.BACKOFF(type("S", (), {"attempt_number": n})()) for n in (1, 2, 3, 9)]
     assert 0.5 <= waits[0] <= 1.5
     assert 1 <= waits[1] <= 2
     assert 2 <= waits[2] <= 3
