@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -24,5 +25,5 @@ def command(session: Session, **who: Any) -> int:
 
     config, signer = session.load(), open_signer(session, **who)
     with session.progress() as progress:
-        report = release(config, signer, progress=progress)
+        report = release(config, signer, progress=progress, processes=os.cpu_count() or 1)
     return session.emit_report(report)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +104,8 @@ def command(
         trust = config.trust()
     judged_by = _judged_by(session, trust, root, staging)
     with session.progress() as progress:
-        report = verify(config, rows=rows, run=run, progress=progress, **judged_by)
+        cores = os.cpu_count() or 1
+        report = verify(config, rows=rows, run=run, progress=progress, processes=cores, **judged_by)
     return session.emit_report(report)
 
 

@@ -17,7 +17,7 @@ from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import foreign
+from provenance.gate import foreign, judging_ahead
 from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
@@ -31,8 +31,10 @@ from provenance.gate.finding import (
     TrustResult,
     Verdict,
 )
+from provenance.gate.judging_ahead import Question
 from provenance.gate.progress import Progress
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
@@ -44,10 +46,12 @@ def judge(
     trust: Trust | None,
     today: datetime.date,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Report:
     """Everything the rules conclude.
 
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
+    Many certificates are judged by so many `processes`.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -65,9 +69,21 @@ def judge(
         Phase.BASELINE: evidence.baseline is None,
     }
     phases = [p for p in Phase if not unseen.get(p, False)]
-    case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     declared = Deferrals(config.deferrals)
     progress = progress or Progress()
+    judgements: Mapping[Question, Judgement] = {}
+    if trust is not None:
+        asked = judging_ahead.questions(evidence)
+        judgements = judging_ahead.judge(asked, trust, processes, progress)
+    case = Case(
+        evidence,
+        trust,
+        config,
+        today,
+        catalogue=BY_CODE,
+        phases=tuple(phases),
+        judgements=judgements,
+    )
     rules = [r for r in CATALOGUE if r.phase in phases and (trust is not None or not r.needs_trust)]
     progress.begin("judging rules", len(rules))
     for phase in phases:

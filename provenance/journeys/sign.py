@@ -74,13 +74,21 @@ def attest(
     return _make(config, signer, Documents.SEEDS, rows, progress)
 
 
-def release(config: Config, signer: StatementSigner, *, progress: Progress | None = None) -> Report:
+def release(
+    config: Config,
+    signer: StatementSigner,
+    *,
+    progress: Progress | None = None,
+    processes: int = 1,
+) -> Report:
     """Check, sign, attest, verify and summarise the whole registry. All or nothing.
+
+    `processes`: as `verify`.
 
     Raises: as `sign`.
     """
     everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
-    return _make(config, signer, everything, (), progress)
+    return _make(config, signer, everything, (), progress, processes)
 
 
 def _make(
@@ -89,6 +97,7 @@ def _make(
     wanted: Documents,
     rows: Sequence[str],
     progress: Progress | None,
+    processes: int = 1,
 ) -> Report:
     declared = config.trust()
     _admit(signer, declared, config)
@@ -108,7 +117,14 @@ def _make(
     notes = press.documents(wanted, report.findings)
     if Documents.SUMMARY in wanted:
         press.summary(len(report.deferred))
-        report = judge(press.evidence, config, trust=press.trust(), today=today, progress=progress)
+        report = judge(
+            press.evidence,
+            config,
+            trust=press.trust(),
+            today=today,
+            progress=progress,
+            processes=processes,
+        )
         if report.failing:
             return report
     writing.write_all(tree, press.written)

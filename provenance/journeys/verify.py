@@ -51,12 +51,15 @@ def verify(
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
+    processes: int = 1,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
     `trust` says whose signatures count; by default those whom the configuration trusts. Where it
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
-    with `offline` as it is cached. With `run`, the models are also loaded and run.
+    with `offline` as it is cached. With `run`, the models are also loaded and run. With more than
+    one of `processes`, hundreds of certificates are judged on several cores: processes are spawned,
+    so that the program's main module has to be one that can be imported.
 
     Raises:
         InputError: The registry or the configuration cannot be read.
@@ -68,7 +71,14 @@ def verify(
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     trust = _rooted(trust, evidence, instance, offline)
-    return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
+    return judge(
+        evidence,
+        config,
+        trust=trust,
+        today=today or today_utc(),
+        progress=progress,
+        processes=processes,
+    )
 
 
 def verify_file(

@@ -21,10 +21,12 @@ from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.config import Config
-from provenance.gate import endorsement
+from provenance.gate import endorsement, judging_ahead
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.judging_ahead import Question
+from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
@@ -64,6 +66,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
+    judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
@@ -98,10 +101,12 @@ class Case:
     ) -> Endorsement:
         """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
+        if document.bundle is not None:
+            _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
         question = (document.path, artifact_sha256)
         known = self._endorsements.get(question)
         if known is None:
-            known = endorsement.judge(document, self.trust, artifact_sha256)
+            known = endorsement.judge(document, self.trust, artifact_sha256, self.judgements)
             self._endorsements[question] = known
         return known
 
