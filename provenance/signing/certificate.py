@@ -107,6 +107,8 @@ def load(der: bytes) -> Certificate:
         raise CertificateError("it is not an X.509 certificate") from e
     if version is not x509.Version.v3:
         raise CertificateError("it is not an X.509 v3 certificate")
+    if certificate.serial_number <= 0:
+        raise CertificateError("its serial number is not positive (RFC 5280)")
     return certificate
 
 
@@ -158,8 +160,11 @@ def public_key(certificate: Certificate) -> EllipticCurvePublicKey:
     return key
 
 
-def promised_by(certificate: Certificate) -> SignedCertificateTimestamp:
-    """The one timestamp of a certificate transparency log in it. Raises CertificateError."""
+def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
+    """The one certificate transparency log that has seen it, by its id, and when.
+
+    Raises CertificateError.
+    """
     from cryptography import x509
 
     try:
@@ -174,7 +179,12 @@ def promised_by(certificate: Certificate) -> SignedCertificateTimestamp:
         raise CertificateError(
             f"it holds {len(found)} timestamps of certificate transparency logs, expected 1"
         )
-    return found[0]
+    try:
+        return found[0].log_id, found[0].timestamp.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError) as e:  # milliseconds in 64 bits go far beyond the year 9999
+        raise CertificateError(
+            "the time of its certificate transparency log is out of range"
+        ) from e
 
 
 def claims(extensions: Extensions) -> dict[str, str]:

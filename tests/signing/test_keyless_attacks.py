@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provenance.attestations.bundle import BundleError, decode
+from tests.fuzz.make_corpus import certificate
 from tests.signing.workshop import (
     CONTENT,
     PAYLOAD,
@@ -395,6 +397,7 @@ CERTIFICATES: dict[str, tuple[Callable[[], Request], str]] = {
     ),
     "never logged": (lambda: asked(promises=0), "holds 0 timestamps"),
     "logged twice": (lambda: asked(promises=2), "holds 2 timestamps"),
+    "logged after the year 9999": (lambda: asked(logged=1 << 63), "time of its .* out of range"),
     "for an RSA key": (
         lambda: asked(key=rsa.generate_private_key(65537, 2048).public_key()),
         "not ECDSA P-256",
@@ -415,7 +418,15 @@ def test_a_certificate(kind: str) -> None:
     request, reason = CERTIFICATES[kind]
     found = refusal(instance().attest(PAYLOAD, request()))
     assert found.startswith("of its certificate: ")
-    assert reason in found
+    assert re.search(reason, found)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_certificate_whose_number_is_zero() -> None:
+    bundle = instance().attest(PAYLOAD)
+    zero = certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    material(bundle)["certificate"]["rawBytes"] = b64(zero)
+    assert "serial number is not positive" in refusal(bundle)
 
 
 def test_a_certificate_by_an_authority_that_is_not_trusted() -> None:

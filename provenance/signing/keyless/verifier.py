@@ -235,13 +235,11 @@ def _relogged(
 
 
 def _ct_log(certificate: Certificate, root: TrustedRoot) -> Log:
-    promise = certificates.promised_by(certificate)
-    log = root.ct_log(promise.log_id)
-    time = promise.timestamp.replace(tzinfo=datetime.UTC)
+    log_id, time = certificates.promised_by(certificate)
+    log = root.ct_log(log_id)
     if log is None:
         raise _RefusedError(
-            f"the certificate's transparency log ({promise.log_id.hex()}) is not one of the "
-            "trusted root's"
+            f"the certificate's transparency log ({log_id.hex()}) is not one of the trusted root's"
         )
     if not log.period.contains(time):
         raise _RefusedError(
