@@ -62,10 +62,8 @@ class MemberMissing(EnsembleRule):
                 )
                 continue
             row = seat.row.row
-            for field, mine, theirs in (
-                ("onnx", member.onnx, _file(seat.row)),
-                ("id", member.id, row.text("id")),
-            ):
+            for field, theirs in (("onnx", _file(seat.row)), ("id", row.text("id"))):
+                mine = _written(manifest, seat, field)
                 if mine != theirs and (mine or field == "onnx") and theirs:
                     yield self.at(
                         manifest,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256
@@ -15,6 +15,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
+from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -44,6 +45,7 @@ class SidecarIdentity(ClaimRule):
     code = "SID408"
     slug = "sidecar-identity"
     deferrable = True
+    forms: ClassVar[Forms] = {("quant_mode",): TEXT, ("training", "smoke"): FLAG}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -80,8 +82,9 @@ class SidecarDigest(ClaimRule):
 
     ## What it does
     Compares `int8_sha256` of the sidecar with the bytes of the int8 variant, and each entry of
-    `external_data_sha256` with the bytes of that file. (`sha256` is for SID402 and SID404.) Where
-    row and sidecar agree on a digest, the file was replaced: ART302 says so.
+    `external_data_sha256`, which is an object by file name, with the bytes of that file. (`sha256`
+    is for SID402 and SID404.) Where row and sidecar agree on a digest, the file was replaced:
+    ART302 says so.
 
     ## Why it matters
     The sidecar was exported with another int8 file: what it records of the quantization, such as
@@ -96,6 +99,7 @@ class SidecarDigest(ClaimRule):
 
     code = "SID409"
     slug = "sidecar-digest"
+    forms: ClassVar[Forms] = {("int8_sha256",): TEXT, ("external_data_sha256",): OBJECT}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -122,7 +126,7 @@ class SidecarDigest(ClaimRule):
         row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, Any, FileEvidence | None, Any]]:
         """Each digest: where it stands, what it is, of which file, and what the row says of it."""
-        quantized = sidecar.value.get("int8_sha256")
+        quantized = sidecar.text_at("int8_sha256")
         if quantized:
             yield ("int8_sha256",), quantized, row.int8, row.row.fields.get("int8_sha256")
         external = sidecar.value.get("external_data_sha256")
