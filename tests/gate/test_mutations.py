@@ -169,7 +169,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
     ],
     "ens.json": [
         ("the manifest is gone", remove(), "SID407 s0, SID407 s1, SID407 s2"),
-        ("the manifest is cut off", cut(0.5), "SID407 s0, SID407 s1, SID407 s2"),
+        ("the manifest is cut off", cut(0.5), "ENS519"),
         ("the manifest is empty", content(b"{}\n"), "SID407 s0, SID407 s1, SID407 s2"),
         ("the manifest has another name", move("ensemble.json"), ""),
         ("the manifest is there twice", copy("ens_copy.json"), "ENS518"),

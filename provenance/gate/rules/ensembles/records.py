@@ -13,7 +13,7 @@ from provenance.gate.ensemble import Ensemble
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import Said, dissent, whose
 from provenance.gate.rules.ensembles.recorded import number, same
-from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
+from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 
 _REPEATED: Final[tuple[tuple[Place, Place], ...]] = (
@@ -145,7 +145,9 @@ def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     if (verdict is None or verdict.path != manifest.path) and not any(wrong_gate(manifest)):
         yield manifest, None
     for seat, sidecar in ensemble.described:
-        if not any(wrong_gate(sidecar)):
+        production = seat.row is not None and not seat.row.row.smoke
+        held = verdict is None and production and not_passed(sidecar) is not None
+        if not held and not any(wrong_gate(sidecar)):  # ENS517, ENS511
             yield sidecar, seat.row_label
 
 

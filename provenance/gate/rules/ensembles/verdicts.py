@@ -89,6 +89,11 @@ def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
             yield where, passed
 
 
+def not_passed(document: Document) -> Place | None:
+    """The first place in which it says that its gate was not passed."""
+    return next((where for where, passed in stated_outcomes(document) if not passed), None)
+
+
 def _refuted(document: Document) -> Iterator[Named]:
     """The passes that the numbers beside them refute."""
     gate = document.get("gate")

@@ -15,7 +15,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
-from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms
+from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -64,17 +64,11 @@ class SidecarIdentity(ClaimRule):
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; in the row `{called}` is {there}{default}",
-                "Decide which is right, and write it in both.",
+                _TRAIN if field == "smoke" and claim is True else _DECIDE,
             )
-        trained_as_smoke = sidecar.get("training", "smoke") is True
-        if trained_as_smoke and not row.row.smoke and sidecar.value.get("smoke") is not True:
-            yield self.at(
-                row,
-                sidecar,
-                ("training", "smoke"),
-                "`training.smoke` is true; the row says production",
-                'Train the model, or say "smoke": true in its row.',
-            )
+        if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
+            says = "`training.smoke` is true; the row says production"
+            yield self.at(row, sidecar, ("training", "smoke"), says, _TRAIN)
 
 
 class SidecarDigest(ClaimRule):
@@ -136,6 +130,18 @@ class SidecarDigest(ClaimRule):
                 file = files.get(name.rpartition("/")[2])
                 in_row = row.row.external_data_sha256.get(file.name) if file else None
                 yield ("external_data_sha256", name), claim, file, in_row
+
+
+_DECIDE: Final = "Decide which is right, and write it in both."
+_TRAIN: Final = 'Train the model and export its sidecar; until then the row is "smoke": true.'
+
+
+def smoke_claim(sidecar: Sidecar) -> Place | None:
+    """Where a sidecar says that its weights are a placeholder's."""
+    for where in (("smoke",), ("training", "smoke")):
+        if sidecar.get(*where) is True:
+            return where
+    return None
 
 
 def _told(case: Case, row: RowEvidence, id: object) -> bool:

@@ -240,7 +240,9 @@ class SeedRecordIncomplete(Rule):
 
     ## What it does
     For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
-    digest that is one where it is recorded, and an ensemble manifest that lists the model.
+    digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
+    one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
+    one that cannot be read is told once, by ENS519, where the whole registry is judged.)
 
     ## Why it matters
     The seed attestation says how these bytes came to be. It cannot be written from half a record,
@@ -260,6 +262,8 @@ class SeedRecordIncomplete(Rule):
         for row in case.evidence.rows:
             if not documents.attestable(row) or row.sidecar is None:
                 continue
+            if case.evidence.whole and documents.broken_manifest(case.evidence, row):
+                continue  # ENS519 says it once, and not for each seed
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
