@@ -437,7 +437,7 @@ def test_hash_of_what_cannot_be_hashed_fails_and_hashes_the_rest(full: Repositor
     full.write("q.onnx", b"not a model")
     result = run_cli("hash", cwd=full.root)
     assert result.code == 1
-    assert "'model/plain.onnx' does not exist" in result.out
+    assert "  model/plain.onnx  does not exist\n" in result.out
     assert "not ONNX" in result.out
     assert "FAILED: 2 files could not be hashed" in result.out
     assert "ext.onnx.data" in result.out

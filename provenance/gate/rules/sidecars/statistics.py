@@ -24,9 +24,9 @@ class SidecarStatistics(ClaimRule):
     """The mean or the standard deviation in the sidecar cannot normalise the input.
 
     ## What it does
-    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: a list of numbers (or one
-    number, or a list of lists), those of a standard deviation are above 0, there are as many as
-    features (or as the input is wide), as many means as deviations, and no mean without its
+    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
+    (or one number, or lists of them), those of a standard deviation are above 0, there are as many
+    as features (or as the input is wide), as many means as deviations, and no mean without its
     deviation where the input is a vector of features.
 
     ## Why it matters
