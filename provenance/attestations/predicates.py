@@ -104,6 +104,8 @@ def seed_provenance(
         raise _not_stated(sidecar, "training_recipe", "an object")
     materials = [(manifest.name, manifest.sha256)]
     corpus_path, corpus_sha256 = corpus_of(sidecar)
+    if corpus_path is not None and not isinstance(corpus_path, str):
+        raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
     if corpus_sha256 is not None and not is_sha256(corpus_sha256):
         found = repr(corpus_sha256)[:80]
         raise StatementError(
@@ -127,10 +129,10 @@ def seed_provenance(
     }
 
 
-def corpus_of(sidecar: Sidecar) -> tuple[str | None, Any]:
-    """The path of the training corpus and what is recorded as its digest, each where it is."""
+def corpus_of(sidecar: Sidecar) -> tuple[Any, Any]:
+    """What is recorded as the path of the training corpus, and as its digest, each where it is."""
     if isinstance(sidecar.get("corpus"), dict):
-        return sidecar.text_at("corpus", "path"), sidecar.get("corpus", "sha256")
+        return sidecar.get("corpus", "path"), sidecar.get("corpus", "sha256")
     return sidecar.text_at("corpus"), sidecar.get("corpus_sha256")
 
 

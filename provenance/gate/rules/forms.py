@@ -68,3 +68,6 @@ WIDTHS: Final[dict[Place, Form]] = {
     )
 }
 """What declares the width of an input, in sidecars and manifests."""
+
+INTERFACE: Final[Forms] = WIDTHS | {("opset",): WHOLE}
+"""What a manifest says of the interface of its members."""

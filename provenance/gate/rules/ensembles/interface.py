@@ -12,7 +12,7 @@ from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent
-from provenance.gate.rules.forms import WIDTHS, is_whole, misfits
+from provenance.gate.rules.forms import INTERFACE, is_whole, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
@@ -45,7 +45,7 @@ class EnsembleWidth(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
-        for where, message, form in misfits(manifest, WIDTHS):
+        for where, message, form in misfits(manifest, INTERFACE):
             help = f"Write it as {form.name}."
             yield self.at(manifest, where, message, help, ensemble=ensemble)
         names, onehots = input_names(ensemble), _onehots(ensemble)
@@ -88,7 +88,7 @@ class EnsembleWidth(EnsembleRule):
                 "Export all members in one run.",
                 ensemble=ensemble,
             )
-        elif declared is not None and _distinct(opsets) - {declared}:
+        elif is_whole(declared) and _distinct(opsets) - {declared}:
             yield self.at(
                 manifest,
                 ("opset",),

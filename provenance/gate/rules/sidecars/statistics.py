@@ -25,9 +25,9 @@ class SidecarStatistics(ClaimRule):
 
     ## What it does
     Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
-    (or one number, or lists of them), those of a standard deviation are above 0, there are as many
-    as features (or as the input is wide), as many means as deviations, and no mean without its
-    deviation where the input is a vector of features.
+    (those of an input also one number, or lists of them), those of a standard deviation are above
+    0, there are as many as features (or as the input is wide), as many means as deviations, and no
+    mean without its deviation where the input is a vector of features.
 
     ## Why it matters
     The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
@@ -75,9 +75,10 @@ class SidecarStatistics(ClaimRule):
         value = sidecar.value.get(field)
         if value is None:
             return None
-        if isinstance(value, dict):
+        flat = field.startswith("feature_")  # an image may have one for all of it, or a block
+        if isinstance(value, dict) or (flat and not isinstance(value, list)):
             return f"`{field}` is {shown(value)}, not a list of numbers"
-        for places, entry in _entries(value):
+        for places, entry in _entries(value, deep=not flat):
             is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if is_number and (entry > 0 or not positive):
                 continue
@@ -154,13 +155,15 @@ class SidecarEntryTwice(ClaimRule):
                 )
 
 
-def _entries(value: Any, places: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """The entries of a list, and of the lists in it, each with its places."""
-    if not isinstance(value, list):
+def _entries(
+    value: Any, *, deep: bool, places: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """The entries of a list, and where it is `deep` of the lists in it, each with its places."""
+    if not isinstance(value, list) or (places and not (deep and value)):
         yield places, value
         return
     for place, entry in enumerate(value):
-        yield from _entries(entry, (*places, place))
+        yield from _entries(entry, deep=deep, places=(*places, place))
 
 
 def _first_input(model: ModelEvidence, sidecar: Sidecar) -> TensorSpec | None:

@@ -12,7 +12,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
-from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, misfits
+from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits
 from provenance.gate.rules.sidecars.current import ClaimRule
 
 NO_WIDTH: Final = 0
@@ -71,7 +71,7 @@ def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[Jso
             f"{model.name} has {spec}",
         )
     encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
-    if encoders is None:
+    if encoders is None or not is_names(layout):
         return
     for field in ("encoder_vocab", "codec_vocab"):
         vocabulary = sidecar.get(field)
