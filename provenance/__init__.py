@@ -2,8 +2,9 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
-`sign`, `attest`, `release`, `hash_models`), what they take (`load_config`, `open_signer`,
-`trust_from_keys`, `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors.
+`sign`, `attest`, `release`, `hash_models`), the consumer's `open_model`, what they take
+(`load_config`, `open_signer`, `trust_from_keys`, `trust_from_file`, `Require`), what they return
+(`Report`, `Finding`, `VerifiedModel`, …) and the errors.
 Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from provenance.config import Config, trust_from_file, trust_from_keys, trust_from_options
     from provenance.config import load as load_config
+    from provenance.consumer.model import VerifiedModel
+    from provenance.consumer.opening import ModelRefusedError, open_model
     from provenance.errors import (
         InputError,
         ProvenanceError,
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
+    from provenance.gate.requirements import Require
     from provenance.journeys.check import check
     from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
@@ -49,6 +53,10 @@ _WHERE = {
     "Restoration": ("provenance.journeys.restore", "Restoration"),
     "Restored": ("provenance.journeys.restore", "Restored"),
     "Hashes": ("provenance.journeys.hashing", "Hashes"),
+    "open_model": ("provenance.consumer.opening", "open_model"),
+    "VerifiedModel": ("provenance.consumer.model", "VerifiedModel"),
+    "ModelRefusedError": ("provenance.consumer.opening", "ModelRefusedError"),
+    "Require": ("provenance.gate.requirements", "Require"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
     "trust_from_file": ("provenance.config", "trust_from_file"),
@@ -76,9 +84,11 @@ __all__ = [
     "Finding",
     "Hashes",
     "InputError",
+    "ModelRefusedError",
     "Promotion",
     "ProvenanceError",
     "Report",
+    "Require",
     "Restoration",
     "Restored",
     "Severity",
@@ -89,12 +99,14 @@ __all__ = [
     "UnavailableError",
     "Verdict",
     "VerificationError",
+    "VerifiedModel",
     "__version__",
     "attest",
     "check",
     "fix",
     "hash_models",
     "load_config",
+    "open_model",
     "open_signer",
     "promote",
     "release",

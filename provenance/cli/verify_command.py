@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from provenance.cli.consumer_options import consumer_options, required
 from provenance.cli.options import RUN, Session, reporting
 
 
@@ -19,7 +20,9 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
-    "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml",
+    "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
+    "  provenance verify model.onnx --key release.pub --require production,no-deferrals \\\n"
+    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
 )
 @click.argument("targets", nargs=-1, metavar="[ROW|FILE.onnx]...")
 @click.option(
@@ -49,6 +52,7 @@ from provenance.cli.options import RUN, Session, reporting
     metavar="URI",
     help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
 )
+@consumer_options
 @RUN
 @reporting
 def command(
@@ -62,6 +66,11 @@ def command(
     staging: bool,
     bundle: str | None,
     predicate_types: tuple[str, ...],
+    demands: tuple[str, ...],
+    licenses: tuple[str, ...],
+    max_age: str | None,
+    summary: str | None,
+    state: str | None,
     run: bool,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
@@ -70,6 +79,9 @@ def command(
 
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
     read then; say whose signature counts with --key, --identity and --issuer, or --trust.
+
+    With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
+    require of it before you use it.
 
     Certificates are judged by the trusted root of --trusted-root, or of the trust, or else of the
     public Sigstore instance, refreshed unless --offline.
@@ -84,8 +96,11 @@ def command(
         raise click.UsageError("--bundle goes with exactly one FILE.onnx")
     if predicate_types and not files:
         raise click.UsageError("--predicate-type goes with FILE.onnx")
+    if summary and not files:
+        raise click.UsageError("--summary goes with FILE.onnx; a registry has its own")
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
+    require = required(demands, licenses, max_age)
     trust = _trust(session, keys, trust_file, identity, issuer)
     if files:
         if trust is None:
@@ -93,19 +108,20 @@ def command(
                 "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
                 "trust never comes from the files that are verified"
             )
-        judged_by = _judged_by(session, trust, root, staging)
-        return session.emit_report(
-            _verify_files(session, files, bundle, predicate_types, judged_by)
-        )
+        how = _judged_by(session, trust, root, staging)
+        how |= {"require": require, "state": session.path(state) if state else None}
+        how |= {"summary": session.path(summary) if summary else None}
+        return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
     from provenance.journeys.verify import verify
 
     config = session.load()
     if trust is None and (root or staging):
         trust = config.trust()
-    judged_by = _judged_by(session, trust, root, staging)
+    how = _judged_by(session, trust, root, staging)
+    how |= {"require": require, "state": session.path(state) if state else None}
     with session.progress() as progress:
         cores = os.cpu_count() or 1
-        report = verify(config, rows=rows, run=run, progress=progress, processes=cores, **judged_by)
+        report = verify(config, rows=rows, run=run, progress=progress, processes=cores, **how)
     return session.emit_report(report)
 
 
@@ -153,7 +169,7 @@ def _verify_files(
     files: list[str],
     bundle: str | None,
     predicate_types: tuple[str, ...],
-    judged_by: dict[str, Any],
+    how: dict[str, Any],
 ) -> Any:
     from provenance.gate import foreign
     from provenance.gate.finding import Report
@@ -164,7 +180,7 @@ def _verify_files(
             session.path(f),
             bundle=session.path(bundle) if bundle else None,
             predicate_types=predicate_types or foreign.EXPECTED,
-            **judged_by,
+            **how,
         )
         for f in files
     ]
@@ -175,4 +191,5 @@ def _verify_files(
         rows=tuple(r for report in reports for r in report.rows),
         findings=tuple(f for report in reports for f in report.findings),
         trust=reports[0].trust,
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
     )

@@ -26,6 +26,7 @@ from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.judging_ahead import Question
+from provenance.gate.requirements import NOTHING, Require
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
@@ -43,11 +44,19 @@ class Phase(enum.Enum):
     BASELINE = "changes since a baseline (--baseline)"
     SIGNATURES = "signatures (verify)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
+    REQUIREMENTS = "what a consumer requires (verify --require)"
 
     @property
     def is_released(self) -> bool:
         """Whether a release judges it: only then can what it finds have been signed as deferred."""
-        return self not in (Phase.RUNTIME, Phase.BASELINE)
+        return self not in (Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a run that does not judge it leaves something open. Who requires nothing, misses
+        nothing.
+        """
+        return self is not Phase.REQUIREMENTS
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,8 @@ class Case:
 
     `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
     deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
-    run: a rule that was not judged cannot show that the cause of a deferral is gone.
+    run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
+    what the consumer requires beyond that it verifies.
     """
 
     evidence: Evidence
@@ -67,12 +77,30 @@ class Case:
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
+    require: Require = NOTHING
     _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
+
+    @property
+    def compares_releases(self) -> bool:
+        """Whether it matters when the release was made."""
+        return self.require.max_age is not None or self.evidence.seen is not None
+
+    @property
+    def needs_row(self) -> bool:
+        """Whether the bundle has to bind the row."""
+        asked = self.require
+        of_row = asked.row or asked.production or asked.no_deferrals or bool(asked.licenses)
+        return of_row or self.needs_summary
+
+    @property
+    def needs_summary(self) -> bool:
+        """Whether a release summary has to be at hand."""
+        return self.require.of_release or self.evidence.seen is not None
 
     @cached_property
     def subjects(self) -> Mapping[str, set[str]]:
