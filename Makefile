@@ -39,7 +39,7 @@ interop: $(READY) ## real clients verify what we sign, and we what they sign; ne
 	@$(STAGE) peers $(BIN)/python -m tests.interop.peers
 	@$(STAGE) interop $(BIN)/python -m pytest tests/interop -m interop
 
-bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 4 GB of disk
+bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 9 GB of disk
 	@$(BIN)/python -m tests.benchmarks
 
 bench-keyless: $(READY) ## a thousand rows signed with an identity, against `sigstore`; needs Go
