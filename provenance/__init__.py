@@ -2,9 +2,10 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
-`sign`, `attest`, `release`, `hash_models`), the consumer's `open_model`, what they take
-(`load_config`, `open_signer`, `trust_from_keys`, `trust_from_file`, `Require`), what they return
-(`Report`, `Finding`, `VerifiedModel`, …) and the errors.
+`sign`, `attest`, `release`, `hash_models`), the consumer's `open_model`, the same for single files
+of any kind (`verify_artifact`, `sign_artifact`, `sign_statement`), what they take (`load_config`,
+`open_signer`, `trust_from_keys`, `trust_from_file`, `Require`), what they return (`Report`,
+`Finding`, `VerifiedModel`, …) and the errors.
 Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.gate.requirements import Require
+    from provenance.journeys.artifact import sign_artifact, sign_statement, verify_artifact
     from provenance.journeys.check import check
     from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
@@ -44,10 +46,13 @@ _WHERE = {
     "promote": ("provenance.journeys.promote", "promote"),
     "Promotion": ("provenance.journeys.promote", "Promotion"),
     "verify": ("provenance.journeys.verify", "verify"),
+    "verify_artifact": ("provenance.journeys.artifact", "verify_artifact"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
     "sign": ("provenance.journeys.sign", "sign"),
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
+    "sign_artifact": ("provenance.journeys.artifact", "sign_artifact"),
+    "sign_statement": ("provenance.journeys.artifact", "sign_statement"),
     "hash_models": ("provenance.journeys.hashing", "hash_models"),
     "restore": ("provenance.journeys.restore", "restore"),
     "Restoration": ("provenance.journeys.restore", "Restoration"),
@@ -112,11 +117,14 @@ __all__ = [
     "release",
     "restore",
     "sign",
+    "sign_artifact",
+    "sign_statement",
     "trust_from_file",
     "trust_from_keys",
     "trust_from_options",
     "trusted_root_from_file",
     "verify",
+    "verify_artifact",
     "verify_file",
 ]
 

@@ -21,10 +21,11 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
     "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
+    "  provenance verify model.tar.gz --bundle model.tar.gz.sigstore.json --key release.pub\n"
     "  provenance verify model.onnx --key release.pub --require production,no-deferrals \\\n"
     "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
 )
-@click.argument("targets", nargs=-1, metavar="[ROW|FILE.onnx]...")
+@click.argument("targets", nargs=-1, metavar="[ROW|FILE]...")
 @click.option(
     "--key", "keys", multiple=True, metavar="PEM", help="Trust this public key. May be repeated."
 )
@@ -44,13 +45,13 @@ from provenance.cli.options import RUN, Session, reporting
     "client trust configuration.",
 )
 @click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev.")
-@click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
+@click.option("--bundle", metavar="FILE", help="The bundle of the one FILE that is given.")
 @click.option(
     "--predicate-type",
     "predicate_types",
     multiple=True,
     metavar="URI",
-    help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
+    help="With FILE: accept a statement of this type about it. By default, SLSA provenance.",
 )
 @consumer_options
 @RUN
@@ -80,26 +81,32 @@ def command(
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
     read then; say whose signature counts with --key, --identity and --issuer, or --trust.
 
+    With --bundle and a FILE of any other kind, or sha256:DIGEST: its bytes, by a bundle that any
+    Sigstore client made.
+
     With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
     require of it before you use it.
 
     Certificates are judged by the trusted root of --trusted-root, or of the trust, or else of the
     public Sigstore instance, refreshed unless --offline.
     """
-    files = [t for t in targets if t.endswith(".onnx")]
-    rows = [t for t in targets if not t.endswith(".onnx")]
+    files = [t for t in targets if bundle or t.endswith(".onnx")]
+    rows = [t for t in targets if t not in files]
     if files and rows:
         raise click.UsageError("give rows or files, not both")
     if files and run:
         raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
-        raise click.UsageError("--bundle goes with exactly one FILE.onnx")
+        raise click.UsageError("--bundle goes with exactly one FILE")
     if predicate_types and not files:
-        raise click.UsageError("--predicate-type goes with FILE.onnx")
+        raise click.UsageError("--predicate-type goes with FILE")
     if summary and not files:
         raise click.UsageError("--summary goes with FILE.onnx; a registry has its own")
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
+    other = next((f for f in files if not f.endswith(".onnx")), None)
+    if other is not None and (demands or licenses or max_age or summary or state):
+        raise click.UsageError("what a consumer requires is about the row of a FILE.onnx")
     require = required(demands, licenses, max_age)
     trust = _trust(session, keys, trust_file, identity, issuer)
     if files:
@@ -109,6 +116,8 @@ def command(
                 "trust never comes from the files that are verified"
             )
         how = _judged_by(session, trust, root, staging)
+        if other is not None:
+            return session.emit_report(_verify_other(session, other, bundle, predicate_types, how))
         how |= {"require": require, "state": session.path(state) if state else None}
         how |= {"summary": session.path(summary) if summary else None}
         return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
@@ -162,6 +171,25 @@ def _judged_by(session: Session, trust: Any, root: str | None, staging: bool) ->
         trust = replace(trust, root=None)
     instance = roots.Instance.STAGING if staging else roots.Instance.PRODUCTION
     return {"trust": trust, "instance": instance, "offline": session.offline}
+
+
+def _verify_other(
+    session: Session,
+    file: str,
+    bundle: str | None,
+    predicate_types: tuple[str, ...],
+    how: dict[str, Any],
+) -> Any:
+    """A file that is no model, or a digest: it comes with a bundle."""
+    from provenance.gate import foreign
+    from provenance.journeys.artifact import DIGEST_PREFIX, verify_artifact
+
+    return verify_artifact(
+        file if file.startswith(DIGEST_PREFIX) else session.path(file),
+        bundle=session.path(bundle or ""),
+        predicate_types=predicate_types or foreign.EXPECTED,
+        **how,
+    )
 
 
 def _verify_files(

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
@@ -96,6 +98,17 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
         int8_sidecar=_present(evidence.int8_sidecar),
     )
     return Evidence(root, nowhere, (evidence,), whole=False)
+
+
+def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
+    """Evidence about a file of any kind, of which nothing counts but its digest.
+
+    It takes the place of the model in a row that says nothing.
+    """
+    row = Row(0, {"id": path}, {})
+    nowhere = Registry(path, pack_text("{}"), digest.of_bytes(b""), (row,))
+    file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
+    return Evidence(Tree(Path()), nowhere, (file,), whole=False)
 
 
 def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:

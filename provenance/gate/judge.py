@@ -340,12 +340,12 @@ def _row_result(
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
-        signatures=_signatures(endorsement),
+        signatures=signature_results(endorsement),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
     )
 
 
-def _signatures(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
+def signature_results(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
     """Those that counted; none where they were too few."""
     if endorsement is None or not endorsement.counts:
         return ()

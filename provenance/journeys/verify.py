@@ -84,7 +84,7 @@ def verify(
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
-    trust = _rooted(trust, evidence, instance, offline)
+    trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
         report = judge(
             evidence,
@@ -174,7 +174,7 @@ def examine_file(
             f"{path}: its name {reason}", help="Give it the name that it was published under."
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
-    data = _read_bundle(found)
+    data = read_bundle_file(found)
     signed, names = _signed_row(data)
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
     left_out = {*DIGEST_FIELDS, "quant_mode"}
@@ -183,15 +183,12 @@ def examine_file(
     evidence = collect_file(
         open_tree(path.parent),
         Row(0, fields, signed),
-        replace(
-            read_bundle(str(found), data, older=True),
-            countersigned=tuple(_countersignatures(found)),
-        ),
+        with_countersignatures(found, data),
         names,
     )
     if require.of_release or state is not None:
         evidence = replace(evidence, summary=_summary(path, found, summary))
-    trust = _rooted(trust, evidence, instance, offline)
+    trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
         report = judge_file(
             evidence, trust, str(path), today or today_utc(), predicate_types, require
@@ -235,7 +232,7 @@ def _names(folder: Path) -> list[str]:
     return names
 
 
-def _rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
+def rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
     """The trust with a trusted root, where anything that was signed is judged by one."""
     documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
     signed = (file.bundle for document in documents for file in document.files)
@@ -257,16 +254,28 @@ def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
     return {}, FieldNames()
 
 
+def with_countersignatures(path: Path, data: bytes) -> BundleEvidence:
+    """The bundle at `path`, which holds `data`, and its countersignatures.
+
+    Raises:
+        InputError: One that is there cannot be read.
+    """
+    return replace(
+        read_bundle(str(path), data, older=True), countersigned=tuple(_countersignatures(path))
+    )
+
+
 def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
     """The bundles beside `bundle` in which others signed the same."""
     for number in range(2, bundles.MAX_SIGNERS + 1):
         path = Path(bundles.countersignature_path(str(bundle), number))
         if not path.exists():
             return
-        yield read_bundle(str(path), _read_bundle(path), older=True)
+        yield read_bundle(str(path), read_bundle_file(path), older=True)
 
 
-def _read_bundle(path: Path) -> bytes:
+def read_bundle_file(path: Path) -> bytes:
+    """The bytes of a bundle. Raises InputError where they cannot be read."""
     try:
         return read_named_file(path, limits.BUNDLE)
     except FileError as e:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from provenance.attestations.bundle import Bundle
 from provenance.signing.trust import Trust
@@ -37,6 +37,18 @@ class StatementSigner(Protocol):
         """A v0.3 bundle (JSON) for each of `payloads`, in-toto statements, in a DSSE envelope.
 
         `signed` is called after each. All or none: nothing is given back where one failed.
+
+        Raises:
+            UnavailableError: The signer, or a service that it needs, did not do its part.
+        """
+
+
+@runtime_checkable
+class ArtifactSigner(Protocol):
+    """Signs bare files too."""
+
+    def sign_digest(self, sha256: str) -> bytes:
+        """A v0.3 bundle (JSON) with a signature over the bytes that have this digest.
 
         Raises:
             UnavailableError: The signer, or a service that it needs, did not do its part.

@@ -282,13 +282,13 @@ def test_a_file_that_vanishes_before_it_is_read_is_not_verified(
 
     repository.add("m")
     path = download(repository.released(), tmp_path / "download", "m.onnx")
-    read = verify._read_bundle
+    read = verify.read_bundle_file
 
     def read_and_remove(bundle: Path) -> bytes:
         path.unlink()
         return read(bundle)
 
-    monkeypatch.setattr(verify, "_read_bundle", read_and_remove)
+    monkeypatch.setattr(verify, "read_bundle_file", read_and_remove)
     assert "ART301" in codes(judged_file(path, key))
 
 

@@ -205,6 +205,8 @@ class Rule(ABC):
     gone: a deferral names that, and is stale where none of it is found."""
     of_one_file: ClassVar[bool] = False
     """Whether it says something about a single file, without the registry it came from."""
+    of_bundle: ClassVar[bool] = False
+    """Whether it judges a bundle by itself, over whatever kind of file."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 

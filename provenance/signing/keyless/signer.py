@@ -17,8 +17,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sigstore.dsse import Statement
+from sigstore.hashes import Hashed
 from sigstore.models import InvalidBundle
 from sigstore.sign import Signer, SigningContext
+from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations import bundle as bundles
 from provenance.attestations.bundle import Bundle, BundleError, Envelope
@@ -31,6 +33,8 @@ from provenance.signing.keyless import verifier
 from provenance.signing.keyless.instance import SigningInstance
 from provenance.signing.keyless.token import Tokens
 from provenance.signing.trust import OF_THIS_RUN, Trust, TrustedIdentity
+
+SHA2_256: Final = HashAlgorithm.SHA2_256
 
 MARGIN: Final = datetime.timedelta(minutes=2)
 """A certificate that is about to expire is replaced: what is signed last still has to be
@@ -95,15 +99,28 @@ class KeylessSigner:
                 the timestamp authority does not answer, refuses, or answers what does not hold.
             InputError: The identity token cannot be read.
         """
+        return self._signed(payloads, signed)
+
+    def sign_digest(self, sha256: str) -> bytes:
+        """As `ArtifactSigner`. Raises: as `sign`."""
+        (bundle,) = self._signed([sha256], lambda: None)
+        return bundle
+
+    def _signed(self, what: Sequence[bytes | str], done: Callable[[], None]) -> list[bytes]:
         with self._warnings.listening():
             return uploads.in_parallel(
-                self._bundle, payloads, signed, threads=self.threads, timeout=self.timeout
+                self._bundle, what, done, threads=self.threads, timeout=self.timeout
             )
 
-    def _bundle(self, payload: bytes) -> bytes:
+    def _bundle(self, what: bytes | str) -> bytes:
+        """The bundle of a statement, or of the bytes that have a digest."""
         signer = self._certified()
         try:
-            made = signer.sign_dsse(Statement(payload))
+            if isinstance(what, bytes):
+                made = signer.sign_dsse(Statement(what))
+            else:
+                digest = bytes.fromhex(what)
+                made = signer.sign_artifact(Hashed(algorithm=SHA2_256, digest=digest))
         except InvalidBundle as e:
             # `sigstore` goes on where a timestamp authority fails, and may then have no time.
             warning = self._warnings.take()
@@ -111,7 +128,7 @@ class KeylessSigner:
                 raise
             raise uploads.TransientError(f"{self.instance.source}: {warning}") from e
         data = made.to_json().encode("utf-8")
-        self._identity = self._held(data, payload)
+        self._identity = self._held(data, what)
         return data
 
     def _certified(self) -> Signer:
@@ -124,7 +141,7 @@ class KeylessSigner:
                 self._current = Signer(self.tokens(), self._context)
             return self._current
 
-    def _held(self, data: bytes, payload: bytes) -> Identity:
+    def _held(self, data: bytes, what: bytes | str) -> Identity:
         """Who signed, where the bundle is what was asked for, and holds by the instance's root."""
         try:
             bundle = bundles.decode(data)
@@ -138,9 +155,11 @@ class KeylessSigner:
             warning = self._warnings.take() or "its timestamp authority gave no timestamp"
             raise uploads.TransientError(f"{self.instance.source}: {warning}")
         who = Trust("", identities=(TrustedIdentity(identity.issuer, identity.subject),))
-        judgement = verifier.judge(bundle, replace(who, root=self.instance.root), None)
-        same = isinstance(bundle.content, Envelope) and bundle.content.payload == payload
-        if judgement.verdict is not Verdict.VALID or not same:
+        sha256 = what if isinstance(what, str) else None
+        judgement = verifier.judge(bundle, replace(who, root=self.instance.root), sha256)
+        content = bundle.content
+        said = content.payload if isinstance(content, Envelope) else content.sha256
+        if judgement.verdict is not Verdict.VALID or said != what:
             raise UnavailableError(
                 f"{self.instance.source}: what its services answered does not hold: "
                 f"{judgement.reason or 'it is about something else'}",
