@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
+    from provenance.signing.roots import Instance
     from provenance.signing.roots import of_file as trusted_root_from_file
     from provenance.signing.signers import open_signer
     from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey, TrustedWorkflow
@@ -67,6 +68,7 @@ _WHERE = {
     "trust_from_file": ("provenance.config", "trust_from_file"),
     "trust_from_keys": ("provenance.config", "trust_from_keys"),
     "trust_from_options": ("provenance.config", "trust_from_options"),
+    "Instance": ("provenance.signing.roots", "Instance"),
     "trusted_root_from_file": ("provenance.signing.roots", "of_file"),
     "open_signer": ("provenance.signing.signers", "open_signer"),
     "Trust": ("provenance.signing.trust", "Trust"),
@@ -89,6 +91,7 @@ __all__ = [
     "Finding",
     "Hashes",
     "InputError",
+    "Instance",
     "ModelRefusedError",
     "Promotion",
     "ProvenanceError",

@@ -25,7 +25,7 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
     found = _judge(bundle, trust, artifact_sha256)
     if found.verdict is Verdict.VALID and isinstance(bundle.content, MessageSignature):
         stated = bundle.content.sha256
-        # Whoever reads only what is stated would be shown another file than the one that was signed.
+        # Whoever reads only what is stated would be shown another file than was signed.
         if stated is not None and stated != artifact_sha256:
             return Judgement(
                 Verdict.INVALID,

@@ -15,9 +15,12 @@ from typing import Any, Final
 from tests.interop.instance import authorities
 from tests.interop.instance.ct_log import CtLog
 from tests.interop.instance.issuer import AUDIENCE, Issuer
-from tests.interop.instance.servers import HOST, free_port, program
+from tests.interop.instance.servers import HOST, await_free, free_port, program
 
 REKOR_ORIGIN: Final = "rekor.local"
+TSA_METRICS: Final = 2112
+"""Where the timestamp authority publishes its metrics: it takes no other port, so that there is one
+instance on a machine at a time."""
 _TRUST_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 
 
@@ -135,6 +138,7 @@ class _Starter:
             *("--timestamp-signer", "file", "--file-signer-key-path", key),
             *("--certificate-chain-path", chain, "--disable-ntp-monitoring"),
         ]
+        await_free(TSA_METRICS)
         self._run("timestamp-authority", command, port)
         return f"http://localhost:{port}"
 
