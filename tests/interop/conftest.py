@@ -8,10 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.clients import Cosign, CosignSigner, SigstoreJs
+from tests.interop.clients import Cosign, CosignSigner, SigstoreJs, SigstorePython
+from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance, Services, running
+from tests.interop.matrix import Clients, Matrix, measure
 from tests.interop.peers import Peers, prepare
-from tests.interop.release import Release, committed_release, make_release, provenance
+from tests.interop.release import (
+    Release,
+    Released,
+    committed_release,
+    make_keyless_release,
+    make_release,
+    provenance,
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,14 +41,47 @@ def sigstore_js(peers: Peers) -> SigstoreJs:
 @pytest.fixture(scope="session")
 def instance(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """A Sigstore instance of this run's own, on loopback."""
-    services = Services(
-        fulcio=peers.services["fulcio"],
-        rekor=peers.services["rekor"],
-        timestamp_server=peers.services["timestamp-server"],
-        cosign=peers.cosign,
-    )
-    with running(services, tmp_path_factory.mktemp("instance")) as started:
+    with running(Services.of(peers), tmp_path_factory.mktemp("instance")) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def identity(instance: Instance) -> Identity:
+    """Whoever signs at the instance."""
+    return Identity(instance)
+
+
+@pytest.fixture(scope="session")
+def clients(cosign: Cosign, sigstore_js: SigstoreJs) -> Clients:
+    return Clients(cosign, SigstorePython(), sigstore_js)
+
+
+@pytest.fixture(scope="session")
+def keyless_reference(tmp_path_factory: pytest.TempPathFactory, instance: Instance) -> Released:
+    """As `reference`, by an identity."""
+    root = tmp_path_factory.mktemp("keyless") / "reference"
+    return make_keyless_release(root, instance, production=False)
+
+
+@pytest.fixture(scope="session")
+def keyless_production(tmp_path_factory: pytest.TempPathFactory, instance: Instance) -> Released:
+    """As `production`, by an identity."""
+    root = tmp_path_factory.mktemp("keyless") / "production"
+    return make_keyless_release(root, instance, production=True)
+
+
+@pytest.fixture(scope="session")
+def matrix(
+    clients: Clients,
+    identity: Identity,
+    production: Release,
+    keyless_production: Released,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Matrix:
+    """What every client makes of every document."""
+    key = Key(production.root / "release.key", production.public_key)
+    releases: dict[Credential, Released] = {key: production, identity: keyless_production}
+    return measure(clients, releases, tmp_path_factory.mktemp("matrix"))
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ FORMS: dict[str, Callable[[], Bundle]] = {
     "v0.2, Rekor v2, DSSE": lambda: instance().attest(PAYLOAD, log="v2", version="0.2"),
     "v0.3, Rekor v1, DSSE": lambda: instance().attest(PAYLOAD, log="v1"),
     "v0.3, Rekor v2, DSSE": lambda: instance().attest(PAYLOAD, log="v2"),
+    "v0.3, Rekor v2, DSSE as such": lambda: instance().attest(PAYLOAD, log="v2 dsse"),
     "v0.3, Rekor v1 and a timestamp": lambda: instance().attest(PAYLOAD, log="v1", timestamps=1),
     "v0.3, Rekor v2 and two timestamps": lambda: instance().attest(PAYLOAD, timestamps=2),
 }
@@ -215,7 +216,8 @@ def test_a_stranger_with_an_instance_of_his_own_is_refused() -> None:
 
 
 def test_any_bit_of_the_evidence_counts() -> None:
-    for form in ("v0.3, Rekor v1, DSSE", "v0.3, Rekor v2, message"):
+    forms = ("v0.3, Rekor v1, DSSE", "v0.3, Rekor v2, message", "v0.3, Rekor v2, DSSE as such")
+    for form in forms:
         good = json.dumps(FORMS[form]())
         leaves = list(_leaves(json.loads(good)))
         assert len(leaves) > 7

@@ -31,10 +31,10 @@ from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations.bundle import Bundle, Envelope
-from provenance.attestations.log_entry import REKOR_V2, LogEntry
+from provenance.attestations.log_entry import DSSE_V2, REKOR_V2, LogEntry
 from provenance.errors import UnavailableError
 from provenance.signing import certificate as certificates
-from provenance.signing import handover, relog, trusted_root
+from provenance.signing import handover, inclusion, log_body, relog, trusted_root
 from provenance.signing.certificate import CertificateError, Identity
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
 from provenance.signing.timestamps import NO_ROOT_HELP
@@ -148,7 +148,11 @@ def _verify(
     """Raises _RefusedError where the bundle does not hold at that moment."""
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, time)
-    if log is None or bundle.entry is None or bundle.entry.proof is None:
+    entry = bundle.entry
+    if log is not None and entry is not None and (entry.kind, entry.version) == DSSE_V2:
+        _logged(bundle, entry, log)
+        bundle, log = _relogged(replace(bundle, entry=None), certificate, artifact_sha256)
+    elif log is None or entry is None or entry.proof is None:
         bundle, log = _relogged(bundle, certificate, artifact_sha256)
     narrowed = trusted_root.as_json(
         log,
@@ -221,13 +225,26 @@ def _log(entry: LogEntry | None, root: TrustedRoot, time: datetime.datetime) -> 
     return log
 
 
+def _logged(bundle: Bundle, entry: LogEntry, log: Log) -> None:
+    """Raises _RefusedError where an entry `dsse 0.0.2` is not in its log, or of something else."""
+    if not inclusion.holds(log, entry):
+        raise _RefusedError(f"its proof does not lead to a tree that its log {log.url} has signed")
+    content = bundle.content
+    if not isinstance(content, Envelope):
+        raise _RefusedError("its log entry is of an envelope, and it has none")
+    reason = log_body.contradicts_envelope(content, entry, bundle.certificate or b"")
+    if reason is not None:
+        raise _RefusedError(reason)
+
+
 def _relogged(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
 
-    What the bundle has in place of a proof is judged elsewhere: the promise of its log, or, where
-    the instance has no log at all, its timestamp.
+    What the bundle has in place of a proof is judged elsewhere: the promise of its log, the proof
+    of an entry of a kind that `sigstore` does not know, or, where the instance has no log at all,
+    its timestamp.
     """
     entry = bundle.entry or relog.entry_of(bundle, certificate, artifact_sha256)
     entry, own = relog.log(entry)
