@@ -22,7 +22,7 @@ LOCK := .build/lock
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
-.PHONY: help demo test interop bench bench-keyless fuzz format-check lint types contracts unit format lock reference \
+.PHONY: help demo test interop interop-docs bench bench-keyless fuzz format-check lint types contracts unit format lock reference \
 	resign docs clean
 
 help: ## this list
@@ -38,6 +38,9 @@ test: format-check lint types contracts unit ## everything that needs Python onl
 interop: $(READY) ## real clients verify what we sign, and we what they sign; needs Go and Node.js
 	@$(STAGE) peers $(BIN)/python -m tests.interop.peers
 	@$(STAGE) interop $(BIN)/python -m pytest tests/interop -m interop
+
+interop-docs: $(READY) ## write down which clients verify what; needs Go and Node.js
+	@$(BIN)/python -m tests.interop.page
 
 bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 9 GB of disk
 	@$(BIN)/python -m tests.benchmarks

@@ -12,11 +12,13 @@ from tests.interop.clients import Cosign, CosignSigner, SigstoreJs, SigstorePyth
 from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance, Services, running
 from tests.interop.matrix import Clients, Matrix, measure
+from tests.interop.page import versions_of
 from tests.interop.peers import Peers, prepare
 from tests.interop.release import (
     Release,
     Released,
     committed_release,
+    export,
     make_keyless_release,
     make_release,
     provenance,
@@ -46,6 +48,24 @@ def instance(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def model_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models as they are committed: the ensemble is made of placeholders."""
+    return export(tmp_path_factory.mktemp("reference") / "model", production=False)
+
+
+@pytest.fixture(scope="session")
+def production_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models after the production export."""
+    return export(tmp_path_factory.mktemp("production") / "model")
+
+
+@pytest.fixture(scope="session")
+def versions(peers: Peers, clients: Clients) -> dict[str, str]:
+    """The versions of the clients and services."""
+    return versions_of(peers, clients)
+
+
+@pytest.fixture(scope="session")
 def identity(instance: Instance) -> Identity:
     """Whoever signs at the instance."""
     return Identity(instance)
@@ -57,17 +77,21 @@ def clients(cosign: Cosign, sigstore_js: SigstoreJs) -> Clients:
 
 
 @pytest.fixture(scope="session")
-def keyless_reference(tmp_path_factory: pytest.TempPathFactory, instance: Instance) -> Released:
+def keyless_reference(
+    tmp_path_factory: pytest.TempPathFactory, instance: Instance, model_as_it_is: Path
+) -> Released:
     """As `reference`, by an identity."""
     root = tmp_path_factory.mktemp("keyless") / "reference"
-    return make_keyless_release(root, instance, production=False)
+    return make_keyless_release(root, instance, model_as_it_is, deferred=True)
 
 
 @pytest.fixture(scope="session")
-def keyless_production(tmp_path_factory: pytest.TempPathFactory, instance: Instance) -> Released:
+def keyless_production(
+    tmp_path_factory: pytest.TempPathFactory, instance: Instance, production_model: Path
+) -> Released:
     """As `production`, by an identity."""
     root = tmp_path_factory.mktemp("keyless") / "production"
-    return make_keyless_release(root, instance, production=True)
+    return make_keyless_release(root, instance, production_model)
 
 
 @pytest.fixture(scope="session")
@@ -85,15 +109,15 @@ def matrix(
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Release:
+def reference(tmp_path_factory: pytest.TempPathFactory, model_as_it_is: Path) -> Release:
     """The registry as ADR-1105 decided it: five deferrals, no seed attestation."""
-    return make_release(tmp_path_factory.mktemp("reference"), production=False)
+    return make_release(tmp_path_factory.mktemp("reference"), model_as_it_is, deferred=True)
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Release:
+def production(tmp_path_factory: pytest.TempPathFactory, production_model: Path) -> Release:
     """The registry after the production export: every kind of bundle, no deferral."""
-    return make_release(tmp_path_factory.mktemp("production"), production=True)
+    return make_release(tmp_path_factory.mktemp("production"), production_model)
 
 
 @pytest.fixture(params=["committed", "reference", "production"])

@@ -2,8 +2,7 @@
 """Who reads what whom: each client, each document, each way of signing, measured.
 
 `measure` asks every client about every file that a document signs, and again after one byte has
-changed. `python -m tests.interop.matrix` writes the result into docs/interoperability.md; the tests
-compare it with what is there.
+changed. `tests.interop.page` makes tables of it.
 """
 
 from __future__ import annotations

@@ -187,21 +187,28 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | closed | dict(extra or {})
 
 
-def make_release(root: Path, *, production: bool) -> Release:
-    """Release a copy of `model/` below `root` with a fresh key.
+def export(model: Path, *, production: bool = True) -> Path:
+    """A copy of `model/`. With `production` the ensemble is trained: nothing needs a deferral."""
+    shutil.copytree(REPOSITORY / "model", model, ignore=shutil.ignore_patterns("__pycache__"))
+    if production:
+        exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
+        subprocess.run(exporter, check=True, capture_output=True)
+    return model
 
-    With `production`, the ensemble is trained first, so that each seed has an attestation and
-    nothing is deferred.
-    """
-    prepare_model(root, TRUST_IN_KEY, production=production)
+
+def make_release(root: Path, model: Path, *, deferred: bool = False) -> Release:
+    """Release a copy of `model` below `root` with a fresh key."""
+    _prepare(root, model, TRUST_IN_KEY, deferred=deferred)
     _run(root, "keygen", "release")
     _run(root, "release", "--signer", "file:release.key")
     return Release(root, root / "release.pub")
 
 
-def make_keyless_release(root: Path, instance: Instance, *, production: bool) -> Released:
-    """Release a copy of `model/` below `root` with an identity, which its configuration trusts."""
-    prepare_model(root, trust_in_workflow(instance), production=production)
+def make_keyless_release(
+    root: Path, instance: Instance, model: Path, *, deferred: bool = False
+) -> Released:
+    """Release a copy of `model` below `root` with an identity, which its configuration trusts."""
+    _prepare(root, model, trust_in_workflow(instance), deferred=deferred)
     shutil.copy(instance.trusted_root, root / "trusted-root.json")
     token = root.parent / f"{root.name}.token"
     token.write_text(instance.token(), "utf-8")
@@ -228,20 +235,15 @@ def trust_in_workflow(instance: Instance, **claims: str) -> str:
     return "\n".join([*root, "[[trust.github]]", *lines]) + "\n"
 
 
-def prepare_model(root: Path, trust: str, *, production: bool) -> None:
-    """A copy of `model/` below `root`, with a configuration that trusts somebody."""
-    model = root / "model"
-    shutil.copytree(REPOSITORY / "model", model, ignore=shutil.ignore_patterns("__pycache__"))
-    if production:
-        exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
-        subprocess.run(exporter, check=True, capture_output=True)
-    write_configuration(root, trust, production=production)
-
-
-def write_configuration(root: Path, trust: str, *, production: bool) -> None:
-    """`provenance.toml`, with the deferral that ADR-1105 needs unless it is `production`."""
-    text = f'registry = "model/registry.json"\n\n{trust}{"" if production else DEFERRAL}'
+def write_configuration(root: Path, trust: str, *, deferred: bool = False) -> None:
+    """`provenance.toml` that trusts somebody, with or without the deferral of ADR-1105."""
+    text = f'registry = "model/registry.json"\n\n{trust}{DEFERRAL if deferred else ""}'
     (root / "provenance.toml").write_text(text, "utf-8")
+
+
+def _prepare(root: Path, model: Path, trust: str, *, deferred: bool) -> None:
+    shutil.copytree(model, root / "model")
+    write_configuration(root, trust, deferred=deferred)
 
 
 def _run(root: Path, *arguments: str | Path) -> None:
