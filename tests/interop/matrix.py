@@ -10,16 +10,14 @@ from __future__ import annotations
 import enum
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from tests.interop import conformance
 from tests.interop.clients import Cosign, Draft, SigstoreJs, SigstorePython, each
-from tests.interop.command import run
 from tests.interop.credentials import Credential, Identity, Key
-from tests.interop.peers import HERE
 from tests.interop.release import (
     REGISTRY_ROW,
     SLSA_PROVENANCE,
@@ -34,7 +32,6 @@ from tests.interop.release import (
     with_one_payload_byte_changed,
 )
 
-CONFORMANCE_CLIENT: Final = HERE / "conformance-client"
 PLAIN: Final = "quality_regressor_q_v1.onnx"
 """A model without external data: a signature over the one file covers all of it."""
 
@@ -174,12 +171,7 @@ def _message(by: Credential, release: Released, folder: Path) -> Claim | None:
         return None
     file, bundle = release.registry.parent / PLAIN, folder / f"{PLAIN}.message.sigstore.json"
     if not bundle.exists():
-        roots = ("--trusted-root", by.instance.trusted_root)
-        config = ("--signing-config", by.instance.signing_config)
-        token = ("--identity-token", by.instance.token())
-        options = (*token, "--bundle", bundle, *roots, *config)
-        error = run([sys.executable, CONFORMANCE_CLIENT, "sign-bundle", *options, file], {})
-        assert error is None, error
+        conformance.sign(file, bundle, by)
     return Claim(bundle, file, "")
 
 
