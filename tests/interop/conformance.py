@@ -27,5 +27,5 @@ def verify(target: str | Path, bundle: Path, by: Identity) -> str | None:
     """None where `verify-bundle` accepts, else its error."""
     expected = ("--certificate-identity", by.subject, "--certificate-oidc-issuer", by.issuer)
     root = ("--trusted-root", by.instance.trusted_root)
-    command = [sys.executable, CLIENT, "verify-bundle", "--bundle", bundle, *expected, *root]
-    return run([*command, target], {})
+    options = ("--bundle", bundle, *expected, *root)
+    return run([sys.executable, CLIENT, "verify-bundle", *options, target], {})

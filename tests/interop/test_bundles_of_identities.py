@@ -58,13 +58,13 @@ def statement(artifact: Path) -> Path:
     return file
 
 
-@pytest.fixture(params=SIGNERS)
+@pytest.fixture(scope="module", params=SIGNERS)
 def signer(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
-@pytest.fixture(params=[False, True], ids=["message", "statement"])
+@pytest.fixture(scope="module", params=[False, True], ids=["message", "statement"])
 def bundle(
     request: pytest.FixtureRequest,
     signer: str,
@@ -72,11 +72,12 @@ def bundle(
     identity: Identity,
     artifact: Path,
     statement: Path,
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The bundle that a client makes of the file, or of the statement about it."""
     about: bool = request.param
-    made = tmp_path / "bundle.sigstore.json"
+    folder = tmp_path_factory.mktemp("bundle")
+    made = folder / "bundle.sigstore.json"
     draft = Draft(statement if about else artifact, made, statement=about)
     match signer:
         case "cosign":
@@ -84,7 +85,7 @@ def bundle(
         case "sigstore-js":
             clients.js.sign([draft], identity)
         case "sigstore-python" if about:
-            predicate = tmp_path / "predicate.json"
+            predicate = folder / "predicate.json"
             predicate.write_text(PREDICATE, "utf-8")
             clients.python.attest(artifact, made, identity, predicate, PROVENANCE)
         case "sigstore-python":
@@ -119,8 +120,9 @@ def test_inspect_shows_who_when_and_what(
     found: dict[str, Any] = json.loads(done.stdout)
     about = found["statement"] is not None
     certificate, (stamp,), entry = found["certificate"], found["timestamps"], found["logEntry"]
-    assert certificate["names"] == [identity.subject]
-    claims = {c["name"]: c["value"] for c in certificate["claims"]}
+    assert certificate["subjectAlternativeNames"] == [identity.subject]
+    assert certificate["problem"] is None
+    claims = {c["name"]: c["value"] for c in certificate["extensions"]}
     assert claims["issuer"] == identity.issuer
     assert claims["source repository identifier"] == CLAIMS["repository_id"]
     assert f"{entry['kind']} {entry['version']}" == ENTRIES.get(
@@ -137,6 +139,9 @@ def test_inspect_shows_who_when_and_what(
     assert "log entry: " in words
     assert "timestamp: " in words
     assert sha256_of(artifact) in words
+    if about:
+        assert "says: how it was built (SLSA provenance)" in words
+        assert "by: https://example.org/builder" in words
 
 
 def test_another_identity_is_refused(

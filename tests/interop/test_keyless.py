@@ -14,7 +14,7 @@ import pytest
 
 from tests.interop.clients import Cosign
 from tests.interop.credentials import Identity
-from tests.interop.instance.issuer import CLAIMS
+from tests.interop.instance.issuer import CLAIMS, REPOSITORY, WORKFLOW
 from tests.interop.matrix import Clients
 from tests.interop.release import (
     Released,
@@ -107,14 +107,12 @@ def test_verify_says_of_each_row_who_signed_when_and_why_it_counts(
     for row in report["rows"]:
         (signature,) = row["signatures"]
         assert (signature["signer"], signature["issuer"]) == (identity.subject, identity.issuer)
-        assert (
-            signature["entry"] == "github example/models/.github/workflows/release.yml@refs/tags/v*"
-        )
+        assert signature["entry"] == f"github {REPOSITORY}/{WORKFLOW}@refs/tags/v*"
         (moment,) = signature["times"]
         assert moment["source"] == "timestamp"
         age = now - datetime.datetime.fromisoformat(moment["time"])
         assert datetime.timedelta(-1) < age < datetime.timedelta(hours=1)
-    (workflow,) = report["trust"]["workflows"]
+    (workflow,) = report["trust"]["github"]
     assert workflow["repository_id"] == CLAIMS["repository_id"]
     assert workflow["owner_id"] == CLAIMS["repository_owner_id"]
     done = provenance(release.root, "verify", "-v")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client for sigstore-conformance, on cases of the kinds that the suite has.
 
-They are made here, by an instance that is simulated: each is a bundle that verifies, or that differs
+They are made here, by an instance that is simulated: each is a bundle that verifies, or differs
 from one in the one thing that its name says.
 """
 
@@ -25,7 +25,7 @@ from tests.signing.workshop import CONTENT, SHA256, entry, flipped, instance, st
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.keys import KeyPair
 from tests.support.sigstore.ca import email
-from tests.support.sigstore.instance import ISSUER, NOW, SUBJECT, Bundle, Instance
+from tests.support.sigstore.instance import ISSUER, NOW, SUBJECT, Bundle
 from tests.support.sigstore.release import write
 
 CLIENT: Final = Path(__file__).parents[1] / "interop" / "conformance-client"
@@ -76,14 +76,15 @@ def changed(bundle: Bundle, change: Callable[[Bundle], object]) -> Bundle:
     return bundle
 
 
+def signature_of(bundle: Bundle) -> str:
+    found: str = bundle["messageSignature"]["signature"]
+    return found
+
+
 def swapped(bundle: Bundle, other: Bundle, name: str) -> Bundle:
     """The bundle with a part of another's verification material."""
     bundle["verificationMaterial"][name] = other["verificationMaterial"][name]
     return bundle
-
-
-def of_a_stranger() -> Instance:
-    return stranger()
 
 
 HAPPY: dict[str, Callable[[], Bundle]] = {
@@ -109,9 +110,7 @@ UNHAPPY: dict[str, Callable[[], Bundle]] = {
     ),
     "invalid-signature": lambda: changed(
         message(),
-        lambda b: b["messageSignature"].update(
-            signature=flipped(b["messageSignature"]["signature"])
-        ),
+        lambda b: b["messageSignature"].update(signature=flipped(signature_of(b))),
     ),
     "dsse-invalid-sig": lambda: changed(
         dsse(),
@@ -168,7 +167,7 @@ UNHAPPY: dict[str, Callable[[], Bundle]] = {
     "one-timestamp-outside-cert-validity": lambda: changed(
         dsse(timestamps=1), lambda b: stamps(b).extend(stamps(dsse(signed_at=NOW + 11 * MINUTES)))
     ),
-    "other-instance": lambda: of_a_stranger().sign_bytes(CONTENT),
+    "other-instance": lambda: stranger().sign_bytes(CONTENT),
     "other-identity": lambda: message(request=email("mallory@example.org", ISSUER)),
     "unknown-version": lambda: message() | {"mediaType": "application/vnd.dev.sigstore.bundle.v9"},
     "empty": dict,

@@ -67,6 +67,46 @@ def test_a_seed_attestation_says_what_the_seed_was_made_from(released: Path) -> 
         assert part in shown
 
 
+def test_the_provenance_of_somebody_elses_build_is_not_that_of_a_seed(
+    tmp_path: Path, key: KeyPair
+) -> None:
+    predicate = {
+        "buildDefinition": {
+            "buildType": "https://example.org/build",
+            "resolvedDependencies": [{"uri": "git+https://example.org/source"}],
+        },
+        "runDetails": {"builder": {"id": "https://example.org/builder"}},
+    }
+    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
+    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
+    kind = {"predicateType": predicates.SLSA_PROVENANCE, "predicate": predicate}
+    path = tmp_path / "a.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
+    shown = text(inspect(path))
+    for part in (
+        "says: how it was built (SLSA provenance)",
+        "as: https://example.org/build",
+        "by: https://example.org/builder",
+        "made from: git+https://example.org/source",
+    ):
+        assert part in shown
+    assert "seed" not in shown
+
+
+def test_a_summary_by_others_counts_no_deferrals(tmp_path: Path, key: KeyPair) -> None:
+    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
+    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
+    kind = {
+        "predicateType": predicates.SLSA_SUMMARY,
+        "predicate": {"verificationResult": "PASSED"},
+    }
+    path = tmp_path / "a.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
+    shown = text(inspect(path))
+    assert "result: PASSED" in shown
+    assert "deferred" not in shown
+
+
 def test_a_summary_says_what_passed_and_what_was_deferred(released: Path) -> None:
     shown = text(inspect(released / "registry.json.vsa.sigstore.json"))
     assert "result: PASSED" in shown
