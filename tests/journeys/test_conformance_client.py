@@ -240,7 +240,10 @@ def test_whose_signature_counts_is_said_in_one_way(
     assert client.main(["verify-bundle", "--bundle", str(made), *who, str(artifact)]) == 2
 
 
-def test_signing_needs_both_halves_of_an_instance(client: ModuleType, artifact: Path) -> None:
+def test_signing_needs_both_halves_of_an_instance(
+    client: ModuleType, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", "restored afterwards")
     options = ["sign-bundle", "--identity-token", "t", "--bundle", "b.json"]
     root = str(instance().write_root(artifact.with_name("root.json")))
     assert client.main([*options, "--trusted-root", root, str(artifact)]) == 2
