@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.x509 import Certificate, Extensions
+    from cryptography.x509 import Certificate, Extensions, GeneralName
     from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 
 ARC: Final = "1.3.6.1.4.1.57264.1"
@@ -237,7 +237,6 @@ def _for_signing_code(extensions: Extensions) -> None:
 def _subject(extensions: Extensions) -> str:
     """The one name. With several, which one counted would be the choice of whoever asks."""
     from cryptography import x509
-    from cryptography.hazmat import asn1
 
     try:
         names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -245,12 +244,26 @@ def _subject(extensions: Extensions) -> str:
         raise CertificateError("it names no subject") from e
     if len(names) != 1:
         raise CertificateError(f"it names {len(names)} subjects, expected 1")
-    (name,) = names
-    if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier) and name.value:
+    found = text_of(names[0])
+    if not found:
+        raise CertificateError("its subject is neither a URI, an e-mail address nor a user name")
+    return found
+
+
+def text_of(name: GeneralName) -> str | None:
+    """A subject alternative name as text; None where it is of a kind that names no signer.
+
+    Raises:
+        CertificateError: It cannot be read.
+    """
+    from cryptography import x509
+    from cryptography.hazmat import asn1
+
+    if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
         return name.value
     if isinstance(name, x509.OtherName) and name.type_id.dotted_string == OTHER_NAME:
         try:
             return asn1.decode_der(str, name.value)
         except ValueError as e:
             raise CertificateError("its subject cannot be read") from e
-    raise CertificateError("its subject is neither a URI, an e-mail address nor a user name")
+    return None

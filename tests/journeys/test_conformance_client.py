@@ -195,6 +195,24 @@ def test_refused(client: ModuleType, artifact: Path, name: str) -> None:
     assert verify(client, artifact, UNHAPPY[name]()) != 0
 
 
+def test_a_decoy_authority_of_the_same_name_changes_nothing(
+    client: ModuleType, artifact: Path
+) -> None:
+    """Who issued the certificate is found by its signature, not by its name."""
+    root = instance().trusted_root()
+    decoy = stranger().trusted_root()["certificateAuthorities"]
+    root["certificateAuthorities"] = [*decoy, *root["certificateAuthorities"]]
+    artifact.with_name("decoy.json").write_text(json.dumps(root), "utf-8")
+    made = artifact.with_name("bundle.json")
+    write(made, message())
+    expected = ["--certificate-identity", SUBJECT, "--certificate-oidc-issuer", ISSUER]
+    trusted = ["--trusted-root", str(artifact.with_name("decoy.json"))]
+    options = ["verify-bundle", "--bundle", str(made), *expected, *trusted]
+    assert client.main([*options, str(artifact)]) == 0
+    write(made, stranger().sign_bytes(CONTENT))
+    assert client.main([*options, str(artifact)]) == 1
+
+
 @pytest.mark.parametrize("target", ["sha256:", "sha256:" + "0" * 63, "sha512:" + SHA256, "b.txt"])
 def test_what_is_no_digest_is_a_file_which_is_not_there(
     client: ModuleType, artifact: Path, target: str

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -155,6 +156,17 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
     assert value["logEntry"]["promised"] is True
     assert value["logEntry"]["inclusionProof"]["origin"].startswith("rekor.simulated.test - ")
     assert value["timestamps"][0]["time"] == "2026-06-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(("value", "shown_as"), [(b"\x0c\x03foo", "foo"), (b"\x02\x01\x05", None)])
+def test_a_user_name_is_shown_as_a_name(tmp_path: Path, value: bytes, shown_as: str | None) -> None:
+    path = tmp_path / "m.sigstore.json"
+    request = email("replaced", ISSUER)
+    request.names = [x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), value)]
+    path.write_text(json.dumps(instance().sign_bytes(b"content", request)))
+    shown = text(inspect(path))
+    assert (f"certificate: for {shown_as}\n" in shown) == (shown_as is not None)
+    assert ("its subject cannot be read" in shown) == (shown_as is None)
 
 
 def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path) -> None:
