@@ -65,6 +65,10 @@ def test_the_version_is_the_packages() -> None:
         (["verify", "a.onnx", "row", "--key", "k"], "rows or files, not both"),
         (["verify", "--bundle", "b"], "--bundle goes with exactly one FILE"),
         (["verify", "a.onnx", "b.onnx", "--bundle", "b", "--key", "k"], "exactly one FILE"),
+        (
+            ["verify", "a.tar", "--bundle", "b", "--key", "k", "--require", "production"],
+            "is about the row of a FILE.onnx",
+        ),
         (["verify", "--key", "k", "--trust", "t"], "--key and --identity, or --trust, not both"),
         (["verify", "--identity", "a@example.org"], "--identity and --issuer go together"),
         (["verify", "--trusted-root", "r", "--staging"], "--trusted-root or --staging, not both"),

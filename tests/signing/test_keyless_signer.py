@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import threading
 import urllib.request
 import webbrowser
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.attestations.bundle import Bundle, Envelope, decode
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature, decode
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import judging
 from provenance.signing.judgement import Clock, Judgement, Verdict
@@ -73,6 +74,18 @@ def test_a_bundle_is_of_the_statement_by_the_identity_at_a_time(make: Make) -> N
     assert found.verdict is Verdict.VALID
     assert found.signer is not None
     assert [m.clock for m in found.signer.moments] == [Clock.TIMESTAMP]
+
+
+@pytest.mark.parametrize("content", [b"", b"the bytes of a file"])
+def test_a_bundle_is_of_the_bytes_that_have_a_digest(make: Make, content: bytes) -> None:
+    signer = make()
+    bundle = decode(signer.sign_digest(hashlib.sha256(content).hexdigest()))
+    assert isinstance(bundle.content, MessageSignature)
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert bundle.content.sha256 == sha256
+    assert judging.judge(bundle, signer.own, sha256).verdict is Verdict.VALID
+    other = hashlib.sha256(b"other").hexdigest()
+    assert judging.judge(bundle, signer.own, other).verdict is Verdict.INVALID
 
 
 def test_a_log_of_the_first_version_says_when_too(tmp_path: Path, make: Make) -> None:
