@@ -10,6 +10,9 @@
 PYTHON ?= python3
 # xdist workers: one a core.
 WORKERS ?= auto
+# How far and from where `make fuzz` goes.
+ROUNDS ?= 20000
+SEED ?= 1
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +25,7 @@ MUTATE ?=
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
-.PHONY: help demo test interop bench mutation format-check lint types contracts unit format lock reference \
+.PHONY: help demo test interop interop-docs bench bench-keyless fuzz mutation format-check lint types contracts unit format lock reference \
 	resign docs clean
 
 help: ## this list
@@ -39,11 +42,21 @@ interop: $(READY) ## real clients verify what we sign, and we what they sign; ne
 	@$(STAGE) peers $(BIN)/python -m tests.interop.peers
 	@$(STAGE) interop $(BIN)/python -m pytest tests/interop -m interop
 
-bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 4 GB of disk
+interop-docs: $(READY) ## write down which clients verify what; needs Go and Node.js
+	@$(BIN)/python -m tests.interop.page
+
+bench: $(READY) ## speed and memory as ratios, as a Markdown table; needs openssl and 9 GB of disk
 	@$(BIN)/python -m tests.benchmarks
 
 mutation: $(MUTATION)/.ready ## break the rules in one place at a time: does a test see it? MUTATE=FILE
 	@$(MUTATION)/bin/python -m tests.mutation $(MUTATE)
+
+bench-keyless: $(READY) ## a thousand rows signed with an identity, against `sigstore`; needs Go
+	@$(STAGE) peers $(BIN)/python -m tests.interop.peers
+	@$(BIN)/python -m tests.benchmarks.keyless
+
+fuzz: $(READY) ## the readers of hostile documents, for longer: make fuzz ROUNDS=20000 SEED=2
+	@FUZZ_ROUNDS=$(ROUNDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/fuzz -n $(WORKERS)
 
 # --- the stages of `make test` -----------------------------------------------------------------
 

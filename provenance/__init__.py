@@ -2,8 +2,10 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
-`sign`, `attest`, `release`, `hash_models`), what they take (`load_config`, `open_signer`,
-`trust_from_keys`, `trust_from_file`), what they return (`Report`, `Finding`, …) and the errors.
+`sign`, `attest`, `release`, `hash_models`), the consumer's `open_model`, the same for single files
+of any kind (`verify_artifact`, `sign_artifact`, `sign_statement`), what they take (`load_config`,
+`open_signer`, `trust_from_keys`, `trust_from_file`, `Require`), what they return (`Report`,
+`Finding`, `VerifiedModel`, …) and the errors.
 Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
@@ -15,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from provenance.config import Config, trust_from_file, trust_from_keys, trust_from_options
     from provenance.config import load as load_config
+    from provenance.consumer.model import VerifiedModel
+    from provenance.consumer.opening import ModelRefusedError, open_model
     from provenance.errors import (
         InputError,
         ProvenanceError,
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
+    from provenance.gate.requirements import Require
+    from provenance.journeys.artifact import sign_artifact, sign_statement, verify_artifact
     from provenance.journeys.check import check
     from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
@@ -29,8 +35,9 @@ if TYPE_CHECKING:
     from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
-    from provenance.signing.keyed import open_signer
+    from provenance.signing.roots import Instance
     from provenance.signing.roots import of_file as trusted_root_from_file
+    from provenance.signing.signers import open_signer
     from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey, TrustedWorkflow
     from provenance.version import __version__
 
@@ -40,22 +47,30 @@ _WHERE = {
     "promote": ("provenance.journeys.promote", "promote"),
     "Promotion": ("provenance.journeys.promote", "Promotion"),
     "verify": ("provenance.journeys.verify", "verify"),
+    "verify_artifact": ("provenance.journeys.artifact", "verify_artifact"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
     "sign": ("provenance.journeys.sign", "sign"),
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
+    "sign_artifact": ("provenance.journeys.artifact", "sign_artifact"),
+    "sign_statement": ("provenance.journeys.artifact", "sign_statement"),
     "hash_models": ("provenance.journeys.hashing", "hash_models"),
     "restore": ("provenance.journeys.restore", "restore"),
     "Restoration": ("provenance.journeys.restore", "Restoration"),
     "Restored": ("provenance.journeys.restore", "Restored"),
     "Hashes": ("provenance.journeys.hashing", "Hashes"),
+    "open_model": ("provenance.consumer.opening", "open_model"),
+    "VerifiedModel": ("provenance.consumer.model", "VerifiedModel"),
+    "ModelRefusedError": ("provenance.consumer.opening", "ModelRefusedError"),
+    "Require": ("provenance.gate.requirements", "Require"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
     "trust_from_file": ("provenance.config", "trust_from_file"),
     "trust_from_keys": ("provenance.config", "trust_from_keys"),
     "trust_from_options": ("provenance.config", "trust_from_options"),
+    "Instance": ("provenance.signing.roots", "Instance"),
     "trusted_root_from_file": ("provenance.signing.roots", "of_file"),
-    "open_signer": ("provenance.signing.keyed", "open_signer"),
+    "open_signer": ("provenance.signing.signers", "open_signer"),
     "Trust": ("provenance.signing.trust", "Trust"),
     "TrustedIdentity": ("provenance.signing.trust", "TrustedIdentity"),
     "TrustedWorkflow": ("provenance.signing.trust", "TrustedWorkflow"),
@@ -76,9 +91,12 @@ __all__ = [
     "Finding",
     "Hashes",
     "InputError",
+    "Instance",
+    "ModelRefusedError",
     "Promotion",
     "ProvenanceError",
     "Report",
+    "Require",
     "Restoration",
     "Restored",
     "Severity",
@@ -89,22 +107,27 @@ __all__ = [
     "UnavailableError",
     "Verdict",
     "VerificationError",
+    "VerifiedModel",
     "__version__",
     "attest",
     "check",
     "fix",
     "hash_models",
     "load_config",
+    "open_model",
     "open_signer",
     "promote",
     "release",
     "restore",
     "sign",
+    "sign_artifact",
+    "sign_statement",
     "trust_from_file",
     "trust_from_keys",
     "trust_from_options",
     "trusted_root_from_file",
     "verify",
+    "verify_artifact",
     "verify_file",
 ]
 

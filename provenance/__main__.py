@@ -3,4 +3,5 @@
 
 from provenance.cli import main
 
-main()
+if __name__ == "__main__":  # not where a process of several imports it
+    main()

@@ -26,8 +26,7 @@ from provenance.artifacts.toml_tables import known, string, tables
 from provenance.artifacts.toml_text import Tables
 from provenance.errors import InputError
 from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
-from provenance.signing import roots, trust_table
-from provenance.signing.keyed import read_key_file
+from provenance.signing import pem, roots, trust_table
 from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 from provenance.signing.trust_table import TrustTable
 
@@ -189,14 +188,14 @@ def trust_from_file(path: Path) -> Trust:
     folder = path.resolve().parent
     return found.open(
         str(path),
-        lambda p: read_key_file(folder / p),
+        lambda p: pem.read_file(folder / p),
         lambda p: roots.of_file(folder / p),
     )
 
 
 def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
     """Trust in public keys and an identity that were given by name. Raises InputError."""
-    found = tuple(TrustedKey.of_pem(read_key_file(k), str(k)) for k in keys)
+    found = tuple(TrustedKey.of_pem(pem.read_file(k), str(k)) for k in keys)
     identities = () if identity is None else (identity,)
     given = (("--key", found), ("--identity", identities))
     return Trust(" and ".join(name for name, some in given if some), found, identities)

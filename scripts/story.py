@@ -21,6 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 _FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
+_TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\b")
 _COMMIT = re.compile(r"(?<=git:main )\([0-9a-f]{12}\)")
 _RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
 _WIDTH: Final = 100
@@ -55,6 +56,7 @@ class Scene:
 SEED: Final = "fr_regressor_v2_ensemble_v1_seed"
 _BUNDLE_0, _BUNDLE_1 = (f"bundles/{SEED}{n}.onnx.sigstore.json" for n in (0, 1))
 EXTERNAL: Final = "quality_regressor_ext_v1"
+_SUMMARY: Final = "registry.json.vsa.sigstore.json"
 
 STORY: Final[Mapping[str, Scene]] = {
     "key": Scene(
@@ -278,6 +280,56 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("3 bundles written", "2 rows verified", "1 row verified", '"onnx": "file"'),
     ),
+    "consumer-fetch": Scene(
+        "release",
+        (
+            "mkdir fetched",
+            f"cp model/{EXTERNAL}.* bundles/{EXTERNAL}.* bundles/{_SUMMARY} fetched/",
+            "ls fetched",
+        ),
+        (f"{EXTERNAL}.onnx.data", _SUMMARY),
+    ),
+    "consumer-require": Scene(
+        "consumer-fetch",
+        (
+            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub \\\n"
+            "    --require production,no-deferrals,summary --license-allow Apache-2.0,MIT \\\n"
+            '    --max-age 90d --state seen.json; echo "exit $?"',
+        ),
+        ("1 row verified", "exit 0"),
+    ),
+    "consumer-smoke": Scene(
+        "consumer-require",
+        (
+            f"cp model/{SEED}0.* bundles/{SEED}0.* fetched/",
+            f"provenance verify fetched/{SEED}0.onnx --key release.pub \\\n"
+            '    --require production,no-deferrals --license-allow MIT; echo "exit $?"',
+        ),
+        ("USE002", "USE003", "USE004", "exit 1"),
+    ),
+    "consumer-rollback": Scene(
+        "consumer-require",
+        (
+            "cp -r fetched old",
+            "sed -i 's|LICENSE-2.0|&.txt|' model/registry.json",
+            "sleep 1; provenance release --signer file:release.key -q > /dev/null",
+            f"cp bundles/{EXTERNAL}.* bundles/{_SUMMARY} fetched/",
+            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub --state seen.json "
+            "> /dev/null && echo new",
+            f"provenance verify old/{EXTERNAL}.onnx --key release.pub --state seen.json; "
+            'echo "exit $?"',
+        ),
+        ("new", "USE008", "exit 1"),
+    ),
+    "consumer-mixed": Scene(
+        "consumer-rollback",
+        (
+            f"cp old/{EXTERNAL}.onnx.sigstore.json fetched/",
+            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub --require summary; "
+            'echo "exit $?"',
+        ),
+        ("USE006", "exit 1"),
+    ),
     "no-trust": Scene(
         "download",
         (f'provenance verify {EXTERNAL}.onnx; echo "exit $?"',),
@@ -346,7 +398,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
-        text = _COMMIT.sub("(<commit>)", text)
+        text = _TIME.sub("<time>", _COMMIT.sub("(<commit>)", text))
         return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
 

@@ -28,6 +28,9 @@ BUNDLE = 16 * MIB
 KEY = 64 * KIB
 """A PEM file with one key."""
 
+TOKEN = 64 * KIB
+"""An identity token; they are passed in HTTP headers."""
+
 LICENSE = 256 * KIB
 """A license file. The longest license on the SPDX list has 40 KiB."""
 

@@ -237,7 +237,7 @@ def _dim(dim: Any) -> int | str | None:
 def _external(model: Any) -> Iterator[ExternalReference]:
     """One reference per file, with the furthest byte that any tensor needs of it."""
     found: dict[str, ExternalReference] = {}
-    for tensor in _tensors(model):
+    for tensor in tensors(model):
         if tensor.data_location != EXTERNAL and not tensor.external_data:
             continue
         entries = _unique([(_text(e.key), _text(e.value)) for e in tensor.external_data])
@@ -262,7 +262,7 @@ def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
     return int(text)
 
 
-def _tensors(message: Any) -> Iterator[Any]:
+def tensors(message: Any) -> Iterator[Any]:
     """Every tensor anywhere below `message`: initializers, attributes, subgraphs, functions, …
 
     It follows the message definitions instead of a list of known places, so that no place where

@@ -201,12 +201,21 @@ def read_named_file(path: Path, limit: int) -> bytes:
     Raises:
         FileError: It is missing, not a regular file, not readable, or too large.
     """
+    with open_named_file(path) as stream:
+        return read_bounded(stream, limit, str(path))
+
+
+def open_named_file(path: Path) -> BinaryIO:
+    """A file that the user named, through links, open for reading, unbuffered.
+
+    Raises:
+        FileError: It is missing, not a regular file, or not readable.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
         raise _trouble_of(e, str(path)) from e
-    with _regular(descriptor, str(path)) as stream:
-        return read_bounded(stream, limit, str(path))
+    return _regular(descriptor, str(path))
 
 
 def _regular(descriptor: int, path: str) -> BinaryIO:

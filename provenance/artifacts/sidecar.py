@@ -145,7 +145,7 @@ class Sidecar(Document):
             claim(0, *recipe, "in_features", of_all=True)
             if not encoders or self.get(*recipe, "num_codecs") != len(encoders):
                 claim(1, *recipe, "num_codecs")
-        if encoders is None:
+        if self.value.get("codec_block_layout") is None:
             claim(1, "codec_vocab")
             claim(1, "encoder_vocab")
         return tuple(claims)

@@ -7,6 +7,7 @@ build, only for what is not a plain id.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -99,6 +100,49 @@ def equivalent(a: str, b: str) -> bool:
         return bool(licensing().is_equivalent(*parsed))
     except Exception:  # as above: what cannot be parsed is no expression
         return False
+
+
+def single_id(text: str) -> str | None:
+    """The one license that `text` names, with its exception where it has one, as it is compared.
+
+    None where it is an expression of several, or no license that is known.
+    """
+    try:
+        if unknown_ids(text):
+            return None
+        node = licensing().parse(text)
+    except NotAnExpressionError:
+        return None
+    return None if getattr(node, "args", ()) else _compared(node)
+
+
+def refused_ids(expression: str, permitted: Container[str]) -> tuple[str, ...]:
+    """The licenses because of which an expression is not permitted; none where it is.
+
+    `A OR B` is permitted where one of them is, `A AND B` where both are. `permitted` holds ids as
+    `single_id` gives them. `-or-later` and an exception make another id: nothing is permitted that
+    was not named.
+
+    Raises:
+        NotAnExpressionError: It cannot be parsed.
+    """
+    unknown_ids(expression)  # raises for whatever the parser cannot take
+    return tuple(dict.fromkeys(_refused(licensing().parse(expression), permitted)))
+
+
+def _refused(node: Any, permitted: Container[str]) -> list[str]:
+    operator = getattr(node, "operator", "").strip()
+    if not operator:
+        return [] if _compared(node) in permitted else [str(node.render())]
+    parts = [_refused(arg, permitted) for arg in node.args]
+    if operator == "OR" and not all(parts):
+        return []
+    return [name for part in parts for name in part]
+
+
+def _compared(node: Any) -> str:
+    """Case does not count in SPDX ids."""
+    return str(node.render()).casefold()
 
 
 def _alternatives(node: Any) -> Alternatives | None:

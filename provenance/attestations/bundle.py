@@ -29,6 +29,7 @@ MEDIA_TYPES: Final = (
     V01,
 )
 SUFFIX: Final = ".sigstore.json"
+SUMMARY_SUFFIX: Final = f".vsa{SUFFIX}"
 MAX_TIMESTAMPS: Final = 32
 MAX_CHAIN: Final = 16
 MAX_SIGNERS: Final = 9
@@ -95,7 +96,7 @@ def summary_path(registry_path: str, row_bundles: list[str]) -> str:
         while shared < min(len(steps), len(common)) and steps[shared] == common[shared]:
             shared += 1
         common = common[:shared]
-    return "/".join([*(s for s in common if s), f"{name}.vsa{SUFFIX}"])
+    return "/".join([*(s for s in common if s), f"{name}{SUMMARY_SUFFIX}"])
 
 
 def countersignature_path(bundle: str, number: int) -> str:

@@ -26,8 +26,15 @@ FIELDS: Final = (
     "inclusionProof",
     "canonicalizedBody",
 )
-KINDS: Final = (("hashedrekord", "0.0.1"), ("dsse", "0.0.1"), ("hashedrekord", "0.0.2"))
 REKOR_V2: Final = "0.0.2"
+DSSE_V2: Final = ("dsse", REKOR_V2)
+"""What Rekor v2 wrote of an envelope before it took to writing `hashedrekord` of each."""
+KINDS: Final = (
+    ("hashedrekord", "0.0.1"),
+    ("dsse", "0.0.1"),
+    ("hashedrekord", REKOR_V2),
+    DSSE_V2,
+)
 
 _PROOF = ("logIndex", "rootHash", "treeSize", "hashes", "checkpoint")
 _HASH_SIZE = 32

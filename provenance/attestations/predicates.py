@@ -98,14 +98,18 @@ def seed_provenance(
             none.
     """
     recipe = sidecar.get("training_recipe")
-    if sidecar.seed is None or not isinstance(recipe, dict):
-        missing = "seed" if sidecar.seed is None else "training_recipe"
-        raise StatementError(f"{sidecar.path}: no `{missing}`, which its attestation must state")
+    if sidecar.seed is None:
+        raise _not_stated(sidecar, "seed", "a whole number")
+    if not isinstance(recipe, dict):
+        raise _not_stated(sidecar, "training_recipe", "an object")
     materials = [(manifest.name, manifest.sha256)]
     corpus_path, corpus_sha256 = corpus_of(sidecar)
+    if corpus_path is not None and not isinstance(corpus_path, str):
+        raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
     if corpus_sha256 is not None and not is_sha256(corpus_sha256):
+        found = repr(corpus_sha256)[:80]
         raise StatementError(
-            f"{sidecar.path}: the corpus has the sha256 {corpus_sha256[:80]!r}, which is no digest"
+            f"{sidecar.path}: the corpus has the sha256 {found}, which is no digest"
         )
     if corpus_sha256 is not None:
         materials.insert(0, (corpus_path or "corpus", corpus_sha256))
@@ -125,11 +129,18 @@ def seed_provenance(
     }
 
 
-def corpus_of(sidecar: Sidecar) -> tuple[str | None, str | None]:
-    """The path and digest of the training corpus that a sidecar records, each where it does."""
+def corpus_of(sidecar: Sidecar) -> tuple[Any, Any]:
+    """What is recorded as the path of the training corpus, and as its digest, each where it is."""
     if isinstance(sidecar.get("corpus"), dict):
-        return sidecar.text_at("corpus", "path"), sidecar.text_at("corpus", "sha256")
-    return sidecar.text_at("corpus"), sidecar.text_at("corpus_sha256")
+        return sidecar.get("corpus", "path"), sidecar.get("corpus", "sha256")
+    return sidecar.text_at("corpus"), sidecar.get("corpus_sha256")
+
+
+def _not_stated(sidecar: Sidecar, name: str, form: str) -> StatementError:
+    """What a record lacks that its attestation must state, or has in another form."""
+    written = sidecar.get(name)
+    says = f"no `{name}`" if written is None else f"`{name}` is {written!r:.80}, not {form}"
+    return StatementError(f"{sidecar.path}: {says}, which its attestation must state")
 
 
 def release_summary(

@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from provenance.cli.options import ROWS, SIGNER, Session, reporting
+from provenance.cli.options import ROWS, Session, reporting
+from provenance.cli.signing_options import open_signer, signing
 
 
 @click.command("attest", epilog="\b\nExample:\n  provenance attest --signer file:release.key")
 @ROWS
-@SIGNER
+@signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], signer: str | None) -> int:
+def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     """Attest ensemble seeds: how these bytes came to be.
 
     Writes SLSA provenance for each member of an ensemble, beside its row bundle: seed, recipe,
     corpus, manifest, sidecar and verdict. Only where the sidecar describes these very bytes.
     """
     from provenance.journeys.sign import attest
-    from provenance.signing.keyed import require_signer
 
-    config, key = session.load(), require_signer(session.signer(signer))
+    config, signer = session.load(), open_signer(session, **who)
     with session.progress() as progress:
-        report = attest(config, key, rows=rows, progress=progress)
+        report = attest(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

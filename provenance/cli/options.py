@@ -30,12 +30,6 @@ BASELINE = click.option(
 RUN = click.option(
     "--run", is_flag=True, help="Also load and run every model, each in a process with limits."
 )
-SIGNER = click.option(
-    "--signer",
-    envvar="PROVENANCE_SIGNER",
-    metavar="URI",
-    help="Who signs: file:PATH, an ECDSA P-256 private key in PEM. Also PROVENANCE_SIGNER.",
-)
 
 
 @dataclass(frozen=True)
@@ -53,12 +47,6 @@ class Session:
     def path(self, given: str) -> Path:
         """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
         return path_in(self.folder, given)
-
-    def signer(self, uri: str | None) -> str | None:
-        """A signer's URI, a relative file in it relative to DIR as all paths are."""
-        if uri is None or not uri.startswith("file:"):
-            return uri
-        return f"file:{self.path(uri.removeprefix('file:'))}"
 
     def baseline(self, given: str | None) -> str | None:
         """A baseline as the user gave it, a path in it relative to DIR as all paths are."""

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from provenance.cli.options import ROWS, SIGNER, Session, reporting
+from provenance.cli.options import ROWS, Session, reporting
+from provenance.cli.signing_options import open_signer, signing
 
 
 @click.command(
@@ -14,18 +17,17 @@ from provenance.cli.options import ROWS, SIGNER, Session, reporting
     "  provenance sign vmaf_tiny_v2 --signer file:release.key",
 )
 @ROWS
-@SIGNER
+@signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], signer: str | None) -> int:
+def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     """Sign each row: bytes, name, license and sidecar in one bundle.
 
     Writes a Sigstore bundle at each row's `sigstore_bundle`. Refuses while `check` has findings.
     What is already signed over the same statement is kept. For a release, `provenance release`.
     """
     from provenance.journeys.sign import sign
-    from provenance.signing.keyed import require_signer
 
-    config, key = session.load(), require_signer(session.signer(signer))
+    config, signer = session.load(), open_signer(session, **who)
     with session.progress() as progress:
-        report = sign(config, key, rows=rows, progress=progress)
+        report = sign(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

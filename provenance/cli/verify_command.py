@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import click
 
+from provenance.cli.consumer_options import consumer_options, required
 from provenance.cli.options import RUN, Session, reporting
 
 
@@ -18,9 +20,12 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
-    "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml",
+    "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
+    "  provenance verify model.tar.gz --bundle model.tar.gz.sigstore.json --key release.pub\n"
+    "  provenance verify model.onnx --key release.pub --require production,no-deferrals \\\n"
+    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
 )
-@click.argument("targets", nargs=-1, metavar="[ROW|FILE.onnx]...")
+@click.argument("targets", nargs=-1, metavar="[ROW|FILE]...")
 @click.option(
     "--key", "keys", multiple=True, metavar="PEM", help="Trust this public key. May be repeated."
 )
@@ -40,14 +45,15 @@ from provenance.cli.options import RUN, Session, reporting
     "client trust configuration.",
 )
 @click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev.")
-@click.option("--bundle", metavar="FILE", help="The bundle of the one FILE.onnx that is given.")
+@click.option("--bundle", metavar="FILE", help="The bundle of the one FILE that is given.")
 @click.option(
     "--predicate-type",
     "predicate_types",
     multiple=True,
     metavar="URI",
-    help="With FILE.onnx: accept a statement of this type about it. By default, SLSA provenance.",
+    help="With FILE: accept a statement of this type about it. By default, SLSA provenance.",
 )
+@consumer_options
 @RUN
 @reporting
 def command(
@@ -61,6 +67,11 @@ def command(
     staging: bool,
     bundle: str | None,
     predicate_types: tuple[str, ...],
+    demands: tuple[str, ...],
+    licenses: tuple[str, ...],
+    max_age: str | None,
+    summary: str | None,
+    state: str | None,
     run: bool,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
@@ -70,21 +81,33 @@ def command(
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
     read then; say whose signature counts with --key, --identity and --issuer, or --trust.
 
+    With --bundle and a FILE of any other kind, or sha256:DIGEST: its bytes, by a bundle that any
+    Sigstore client made.
+
+    With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
+    require of it before you use it.
+
     Certificates are judged by the trusted root of --trusted-root, or of the trust, or else of the
     public Sigstore instance, refreshed unless --offline.
     """
-    files = [t for t in targets if t.endswith(".onnx")]
-    rows = [t for t in targets if not t.endswith(".onnx")]
+    files = [t for t in targets if bundle or t.endswith(".onnx")]
+    rows = [t for t in targets if t not in files]
     if files and rows:
         raise click.UsageError("give rows or files, not both")
     if files and run:
         raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
-        raise click.UsageError("--bundle goes with exactly one FILE.onnx")
+        raise click.UsageError("--bundle goes with exactly one FILE")
     if predicate_types and not files:
-        raise click.UsageError("--predicate-type goes with FILE.onnx")
+        raise click.UsageError("--predicate-type goes with FILE")
+    if summary and not files:
+        raise click.UsageError("--summary goes with FILE.onnx; a registry has its own")
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
+    other = next((f for f in files if not f.endswith(".onnx")), None)
+    if other is not None and (demands or licenses or max_age or summary or state):
+        raise click.UsageError("what a consumer requires is about the row of a FILE.onnx")
+    require = required(demands, licenses, max_age)
     trust = _trust(session, keys, trust_file, identity, issuer)
     if files:
         if trust is None:
@@ -92,18 +115,22 @@ def command(
                 "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
                 "trust never comes from the files that are verified"
             )
-        judged_by = _judged_by(session, trust, root, staging)
-        return session.emit_report(
-            _verify_files(session, files, bundle, predicate_types, judged_by)
-        )
+        how = _judged_by(session, trust, root, staging)
+        if other is not None:
+            return session.emit_report(_verify_other(session, other, bundle, predicate_types, how))
+        how |= {"require": require, "state": session.path(state) if state else None}
+        how |= {"summary": session.path(summary) if summary else None}
+        return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
     from provenance.journeys.verify import verify
 
     config = session.load()
     if trust is None and (root or staging):
         trust = config.trust()
-    judged_by = _judged_by(session, trust, root, staging)
+    how = _judged_by(session, trust, root, staging)
+    how |= {"require": require, "state": session.path(state) if state else None}
     with session.progress() as progress:
-        report = verify(config, rows=rows, run=run, progress=progress, **judged_by)
+        cores = os.cpu_count() or 1
+        report = verify(config, rows=rows, run=run, progress=progress, processes=cores, **how)
     return session.emit_report(report)
 
 
@@ -146,12 +173,31 @@ def _judged_by(session: Session, trust: Any, root: str | None, staging: bool) ->
     return {"trust": trust, "instance": instance, "offline": session.offline}
 
 
+def _verify_other(
+    session: Session,
+    file: str,
+    bundle: str | None,
+    predicate_types: tuple[str, ...],
+    how: dict[str, Any],
+) -> Any:
+    """A file that is no model, or a digest: it comes with a bundle."""
+    from provenance.gate import foreign
+    from provenance.journeys.artifact import DIGEST_PREFIX, verify_artifact
+
+    return verify_artifact(
+        file if file.startswith(DIGEST_PREFIX) else session.path(file),
+        bundle=session.path(bundle or ""),
+        predicate_types=predicate_types or foreign.EXPECTED,
+        **how,
+    )
+
+
 def _verify_files(
     session: Session,
     files: list[str],
     bundle: str | None,
     predicate_types: tuple[str, ...],
-    judged_by: dict[str, Any],
+    how: dict[str, Any],
 ) -> Any:
     from provenance.gate import foreign
     from provenance.gate.finding import Report
@@ -162,7 +208,7 @@ def _verify_files(
             session.path(f),
             bundle=session.path(bundle) if bundle else None,
             predicate_types=predicate_types or foreign.EXPECTED,
-            **judged_by,
+            **how,
         )
         for f in files
     ]
@@ -173,4 +219,5 @@ def _verify_files(
         rows=tuple(r for report in reports for r in report.rows),
         findings=tuple(f for report in reports for f in report.findings),
         trust=reports[0].trust,
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting evidence: all reading happens here, several files at once.
+"""Collecting evidence: all reading happens here, and in the rooms beside it.
 
 What cannot be read becomes part of the evidence, so that a rule can say so for its row while every
 other row is still judged. No digest comes from anywhere but the bytes on disk.
@@ -8,13 +8,13 @@ other row is still judged. No digest comes from anywhere but the bytes on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import BinaryIO, Final, TypeVar
+from pathlib import Path
+from typing import Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
-from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
@@ -25,17 +25,16 @@ from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
 from provenance.gate.collect_licenses import license_files
+from provenance.gate.collect_models import ModelReader
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
-    ExternalFile,
     FileEvidence,
     ModelEvidence,
     RowEvidence,
     SidecarEvidence,
 )
 from provenance.gate.progress import Progress
-from provenance.gate.workers import map_in_threads
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
@@ -101,6 +100,17 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames
     return Evidence(root, nowhere, (evidence,), whole=False)
 
 
+def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
+    """Evidence about a file of any kind, of which nothing counts but its digest.
+
+    It takes the place of the model in a row that says nothing.
+    """
+    row = Row(0, {"id": path}, {})
+    nowhere = Registry(path, pack_text("{}"), digest.of_bytes(b""), (row,))
+    file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
+    return Evidence(Tree(Path()), nowhere, (file,), whole=False)
+
+
 def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
     return None if sidecar is None or sidecar.missing else sidecar
 
@@ -138,26 +148,9 @@ class _Collector:
         self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row]) -> None:
-        """Hash every model file of `rows` once, several at once: models, then their data."""
+        """Hash every model file of `rows` once."""
         names = list(dict.fromkeys(name for row in rows for name in self._model_names(row)))
-        self._progress.begin("hashing files", len(names))
-        models = dict(zip(names, self._each(self._model, names), strict=True))
-        needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
-        self._progress.begin("hashing files", len(names) + len(needed))
-        data = dict(zip(needed, self._each(self._external, needed), strict=True))
-        for name, model in models.items():
-            external = tuple(
-                ExternalFile(
-                    path=data[file].path,
-                    name=file,
-                    digest=data[file].digest,
-                    trouble=data[file].trouble,
-                    needs=reference.end,
-                    tensor=reference.tensor,
-                )
-                for file, reference in _references(model)
-            )
-            self._models[name] = replace(model, external=external)
+        self._models = ModelReader(self._root, self._registry, self._progress).read(names)
 
     def rows(
         self,
@@ -165,18 +158,16 @@ class _Collector:
         documents: ensemble.Documents,
         *,
         with_bundles: bool,
-    ) -> list[RowEvidence]:
-        """The evidence about `rows`, whose models were read."""
+    ) -> Iterator[RowEvidence]:
+        """The evidence about `rows`, whose models were read.
+
+        One after the other: parsing small documents keeps the interpreter, and a second thread
+        makes it a third slower.
+        """
         self._progress.begin("reading rows", len(rows))
-        return self._each(lambda row: self._row(row, documents, with_bundles=with_bundles), rows)
-
-    def _each(self, read: Callable[[_Item], _Read], items: Sequence[_Item]) -> list[_Read]:
-        def step(item: _Item) -> _Read:
-            found = read(item)
+        for row in rows:
+            yield self._row(row, documents, with_bundles=with_bundles)
             self._progress.advance()
-            return found
-
-        return map_in_threads(step, items)
 
     def _row(
         self,
@@ -319,48 +310,6 @@ class _Collector:
                 if path.endswith(bundles.SUFFIX) and path not in known:
                     yield path
 
-    def _model(self, name: str) -> ModelEvidence:
-        path = self._path(name)
-        if ".." in name.split("/"):
-            trouble = FileError(Trouble.UNSAFE, path, f"{name!r} climbs with '..'")
-            return ModelEvidence(path, name, trouble=trouble)
-        try:
-            with self._open(path) as (stream, size):
-                found, facts = read_onnx(stream, size)
-        except FileError as e:
-            return ModelEvidence(path, name, trouble=e.kept())
-        except NotOnnxError as e:
-            return ModelEvidence(path, name, e.digest, not_onnx=str(e))
-        except OSError as e:
-            return ModelEvidence(path, name, trouble=_unreadable(path, e))
-        return ModelEvidence(path, name, found, facts=facts)
-
-    def _external(self, name: str) -> FileEvidence:
-        path = self._path(name)
-        reason = paths.unsafe_reason(name)
-        # ONNX requires locations below the model's own folder (onnx.proto, external_data). A '..'
-        # is refused wherever it stands: behind a link it leads elsewhere than its text says.
-        if reason is None and ".." in name.split("/"):
-            reason = "climbs with '..'"
-        if reason is not None:
-            trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
-            return FileEvidence(path, name, trouble=trouble)
-        try:
-            with self._open(path) as (stream, size):
-                return FileEvidence(path, name, digest.of_stream(stream, size))
-        except FileError as e:
-            return FileEvidence(path, name, trouble=e.kept())
-        except OSError as e:
-            return FileEvidence(path, name, trouble=_unreadable(path, e))
-
-    @contextmanager
-    def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:
-        """The file at `path`, with its size."""
-        with self._root.open(path) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            with self._progress.reading(stream, path, size) as watched:
-                yield watched, size
-
     def _sidecar(self, name: str) -> SidecarEvidence:
         path = self._path(name)
         try:
@@ -410,24 +359,3 @@ class _Collector:
         # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
         readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
         return [paths.join(folder, n) for n in readable if n]
-
-
-_Item = TypeVar("_Item")
-_Read = TypeVar("_Read")
-
-
-def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
-    """The external data of a model by name relative to the registry's folder."""
-    if model.facts is None:
-        return []
-    folder = model.name.rpartition("/")[0]
-
-    def name(location: str) -> str:
-        plain = ".." not in location.split("/")  # else kept as it is, to be refused
-        return paths.join(folder, location) if plain else location
-
-    return [(name(r.location), r) for r in model.facts.external]
-
-
-def _unreadable(path: str, e: OSError) -> FileError:
-    return FileError(Trouble.UNREADABLE, path, f"{path!r}: {e.strerror or e}")

@@ -57,16 +57,27 @@ def row_statement(
     )
 
 
+def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
+    """The file that a seed's manifest would be by its name, where it cannot be read."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if sidecar is None or row.manifest is not None:
+        return None
+    path = evidence.registry.absolute(f"{sidecar.text_at('ensemble_id')}.json")
+    return path if path in evidence.unreadable else None
+
+
 def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     """The predicate of a seed attestation. Raises StatementError where the record is incomplete."""
     assert row.sidecar is not None
     sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
     assert sidecar is not None
     if manifest is None:
-        named = evidence.registry.absolute(f"{sidecar.text_at('ensemble_id')}.json")
-        reason = evidence.unreadable.get(named)
-        broken = f"; {named} cannot be read: {reason}" if reason else ""
-        raise StatementError(f"{sidecar.path}: no ensemble manifest lists this seed{broken}")
+        path = broken_manifest(evidence, row)
+        broken = f"; {path} cannot be read: {evidence.unreadable[path]}" if path else ""
+        raise StatementError(
+            f"{sidecar.path}: no ensemble manifest lists this seed, or has the id "
+            f"{sidecar.text_at('ensemble_id')!r:.80}{broken}"
+        )
     registry = evidence.registry
     return predicates.seed_provenance(
         sidecar,

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provenance.attestations.bundle import Bundle, Envelope
+from provenance.gate import judging_ahead
 from provenance.gate.evidence import BundleEvidence
+from provenance.gate.judging_ahead import Question
 from provenance.signing import judging
 from provenance.signing.judgement import Judgement, Signer, Verdict
 from provenance.signing.trust import Entry, Trust
@@ -32,29 +35,40 @@ class Endorsement:
         return len(self.counted) >= self.wanted
 
 
-def judge(document: BundleEvidence, trust: Trust, artifact_sha256: str | None) -> Endorsement:
-    """The signatures over a well-formed bundle's content.
+def judge(
+    document: BundleEvidence,
+    trust: Trust,
+    artifact_sha256: str | None,
+    known: Mapping[Question, Judgement],
+) -> Endorsement:
+    """The signatures over a well-formed bundle's content. Some judgements are `known` already.
 
     Raises:
         UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
     """
     first = document.bundle
     assert first is not None
-    judgements = [(document, judging.judge(first, trust, artifact_sha256))]
+
+    def judged(bundle: Bundle) -> Judgement:
+        asked = judging_ahead.question(bundle, artifact_sha256)
+        return known.get(asked) or judging.judge(bundle, trust, artifact_sha256)
+
+    judgements = [(document, judged(first))]
     for other in document.countersigned:
         if other.bundle is not None:
-            judgements.append((other, _beside(first, other.bundle, trust, artifact_sha256)))
+            differs = _differs(first, other.bundle)
+            judgements.append((other, differs or judged(other.bundle)))
     signers = [j.signer for _, j in judgements if j.signer is not None]
     return Endorsement(tuple(judgements), judging.counted(signers), trust.signatures)
 
 
-def _beside(first: Bundle, other: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
+def _differs(first: Bundle, other: Bundle) -> Judgement | None:
     """A countersignature is over the same bytes, or over something else altogether."""
     one, two = first.content, other.content
     if isinstance(one, Envelope):
         same = isinstance(two, Envelope) and two.payload == one.payload
     else:
         same = not isinstance(two, Envelope)
-    if not same:
-        return Judgement(Verdict.INVALID, reason="it is over another statement than the bundle")
-    return judging.judge(other, trust, artifact_sha256)
+    if same:
+        return None
+    return Judgement(Verdict.INVALID, reason="it is over another statement than the bundle")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest
@@ -22,6 +23,9 @@ from provenance.attestations.statement import Statement
 from provenance.gate.comparison import Comparison
 from provenance.gate.ensemble import Ensemble, join
 from provenance.runtime.run import Run
+
+if TYPE_CHECKING:
+    from provenance.gate.releases import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,7 @@ class Evidence:
         summary: The release summary, None where bundles were not collected.
         ran: Whether the models were run, where they could be.
         baseline: The registry as it was, None where the run compares with nothing.
+        seen: The last release of each registry that was used before; None where nobody remembers.
     """
 
     root: Tree
@@ -228,6 +233,7 @@ class Evidence:
     summary: BundleEvidence | None = None
     ran: bool = False
     baseline: BaselineEvidence | None = None
+    seen: Mapping[str, Release] | None = None
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:

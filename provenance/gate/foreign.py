@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statements that others made about a file: a build's provenance, for example.
+"""Statements that are no row bundle: a build's provenance, for example.
 
 Such a statement binds a digest to a claim of its own kind. It counts for a file if the consumer
 expects that kind of claim and the file's digest is one of its subjects. It says nothing of a row.
@@ -22,8 +22,37 @@ EXPECTED: Final = (predicates.SLSA_PROVENANCE, "https://slsa.dev/provenance/v0.2
 news about it, and the digest among their subjects all the same."""
 
 
+def refusals(
+    row: RowEvidence, statement: Statement, expected: Collection[str] | None
+) -> Iterator[Finding]:
+    """Why a signed statement does not count for the file of a row, whatever kind of file it is.
+
+    `expected` are the types of claims that count; with None each does.
+    """
+    assert row.bundle is not None
+    assert row.onnx is not None
+    path, file = row.bundle.path, row.onnx
+    kind = statement.predicate_type[:100]
+    if expected is not None and statement.predicate_type not in expected:
+        yield BY_CODE["ATT701"].finding(
+            f"{path} is a statement of type {kind}; expected is {', '.join(sorted(expected))}",
+            f"If this kind of claim is what you look for: --predicate-type {kind}",
+            path=path,
+            row=row.row.label,
+        )
+    elif file.sha256 is not None and statement.name_of(file.sha256) is None:
+        # ART301 and the like say why a file cannot be read.
+        yield BY_CODE["SIG605"].finding(
+            f"{file.path} is {short(file.sha256)}, which is none of the "
+            f"{len(statement.subjects)} digests that {path} is about",
+            "Do not use it. Fetch the file and its bundle again from the publisher.",
+            path=file.path,
+            row=row.row.label,
+        )
+
+
 def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> Iterator[Finding]:
-    """What a signed statement that is no row bundle says of one file."""
+    """What a signed statement that is no row bundle says of one model."""
     assert row.bundle is not None
     assert row.onnx is not None
     path = row.bundle.path
@@ -38,24 +67,10 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
             row=row.row.label,
         )
         return
-    if statement.predicate_type not in expected:
-        yield BY_CODE["ATT701"].finding(
-            f"{path} is a statement of type {kind}; expected is {', '.join(sorted(expected))}",
-            f"If this kind of claim is what you look for: --predicate-type {kind}",
-            path=path,
-            row=row.row.label,
-        )
-        return
+    refused = list(refusals(row, statement, expected))
     name = statement.name_of(row.onnx.sha256) if row.onnx.sha256 else None
-    if name is None:
-        if row.onnx.sha256 is not None:  # ART301 and the like say why it cannot be read
-            yield BY_CODE["SIG605"].finding(
-                f"{row.onnx.path} is {short(row.onnx.sha256)}, which is none of the "
-                f"{len(statement.subjects)} digests that {path} is about",
-                "Do not use it. Fetch the model and its bundle again from the publisher.",
-                path=row.onnx.path,
-                row=row.row.label,
-            )
+    if refused or name is None:
+        yield from refused
         return
     yield BY_CODE["ATT711"].finding(
         f"{path} does not bind a row: it says of these bytes, as {name[:100]!r}, what a statement "

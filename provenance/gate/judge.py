@@ -17,7 +17,7 @@ from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import foreign
+from provenance.gate import foreign, judging_ahead, releases
 from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
@@ -31,8 +31,11 @@ from provenance.gate.finding import (
     TrustResult,
     Verdict,
 )
+from provenance.gate.judging_ahead import Question
 from provenance.gate.progress import Progress
+from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
@@ -43,11 +46,15 @@ def judge(
     *,
     trust: Trust | None,
     today: datetime.date,
+    require: Require = NOTHING,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> Report:
     """Everything the rules conclude.
 
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
+    Many certificates are judged by so many `processes`. `require` is what a consumer requires
+    beyond that.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -63,11 +70,25 @@ def judge(
         Phase.SIGNATURES: trust is None,
         Phase.RUNTIME: not evidence.ran,
         Phase.BASELINE: evidence.baseline is None,
+        Phase.REQUIREMENTS: require == NOTHING and evidence.seen is None,
     }
     phases = [p for p in Phase if not unseen.get(p, False)]
-    case = Case(evidence, trust, config, today, catalogue=BY_CODE, phases=tuple(phases))
     declared = Deferrals(config.deferrals)
     progress = progress or Progress()
+    judgements: Mapping[Question, Judgement] = {}
+    if trust is not None:
+        asked = judging_ahead.questions(evidence)
+        judgements = judging_ahead.judge(asked, trust, processes, progress)
+    case = Case(
+        evidence,
+        trust,
+        config,
+        today,
+        catalogue=BY_CODE,
+        phases=tuple(phases),
+        judgements=judgements,
+        require=require,
+    )
     rules = [r for r in CATALOGUE if r.phase in phases and (trust is not None or not r.needs_trust)]
     progress.begin("judging rules", len(rules))
     for phase in phases:
@@ -89,7 +110,7 @@ def judge(
         ),
         findings=findings,
         trust=trust_result(trust),
-        notes=_notes(evidence),
+        notes=(*_notes(evidence), *_required(case)),
         baseline=evidence.baseline.label if evidence.baseline else None,
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
@@ -107,9 +128,22 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
 
 
+def _required(case: Case) -> Iterator[str]:
+    """What a consumer required, and of which release it got it: a result without that says less."""
+    newer = ["no release before one that was used"] if case.evidence.seen is not None else []
+    words = ", ".join(filter(None, (str(case.require), *newer)))
+    if not words or not case.evidence.rows:
+        return
+    summary, of = case.evidence.summary, ""
+    if summary is not None and case.signed_statement(summary) is not None:
+        release = releases.release_of(summary)
+        of = f"; the release of {release.order}" if release else ""
+    yield f"required: {words}{of}"
+
+
 def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
     """What this run leaves open: nobody may take it for passed."""
-    found = [phase.value for phase in Phase if phase not in phases]
+    found = [phase.value for phase in Phase if phase.is_open and phase not in phases]
     if not evidence.whole:
         others = len(evidence.registry.rows) - len(evidence.rows)
         found.append(f"the other {others:,} rows, and what only the whole registry shows")
@@ -122,10 +156,12 @@ def judge_file(
     path: str,
     today: datetime.date,
     predicate_types: Collection[str] = foreign.EXPECTED,
+    require: Require = NOTHING,
 ) -> Report:
     """What a consumer can conclude about one model file from its bundle.
 
-    A statement that is no row bundle has to be of one of the `predicate_types`.
+    A statement that is no row bundle has to be of one of the `predicate_types`, and is not enough
+    where anything of the row is required.
 
     The deferrals that were in force when it was signed are part of the result; one whose date has
     passed is an error here too.
@@ -133,7 +169,7 @@ def judge_file(
     root = evidence.root.root
     nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
-    case = Case(evidence, trust, nowhere, today)
+    case = Case(evidence, trust, nowhere, today, require=require)
     if row.bundle is not None and case.claimed_row(row.bundle.statement) is None:
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
@@ -151,6 +187,8 @@ def judge_file(
     if signed_by_others is not None and case.claimed_row(signed_by_others) is None:
         found = [f for f in found if f.code != "ATT701"]
         found += foreign.judge(row, signed_by_others, predicate_types)
+    if case.needs_row:
+        found = [_as_row_required(f) if f.code == "ATT711" else f for f in found]
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
@@ -166,6 +204,7 @@ def judge_file(
         rows=(result,),
         findings=tuple(found),
         trust=trust_result(trust),
+        notes=tuple(_required(case)),
     )
 
 
@@ -236,6 +275,12 @@ def _as_file_only(finding: Finding) -> Finding:
     )
 
 
+def _as_row_required(finding: Finding) -> Finding:
+    rule = BY_CODE["USE001"]
+    message = f"{finding.message}; required is a bundle that does"
+    return replace(finding, code=rule.code, slug=rule.slug, severity=rule.severity, message=message)
+
+
 def trust_result(trust: Trust | None) -> TrustResult | None:
     """The trust that was used, for the report."""
     if trust is None:
@@ -260,6 +305,7 @@ def _defer(finding: Finding, declared: Deferrals) -> Finding:
 def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
     """What is said of a text file as a whole has its start for a place."""
     texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
+    texts -= {f.path for f in evidence.model_files}  # of one file, the model is the registry too
     for finding in findings:
         whole = finding.position is None and finding.path in texts
         yield replace(finding, position=START) if whole else finding
@@ -294,12 +340,12 @@ def _row_result(
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
-        signatures=_signatures(endorsement),
+        signatures=signature_results(endorsement),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
     )
 
 
-def _signatures(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
+def signature_results(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
     """Those that counted; none where they were too few."""
     if endorsement is None or not endorsement.counts:
         return ()

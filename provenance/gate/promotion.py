@@ -19,8 +19,14 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import short, shown
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import number
-from provenance.gate.rules.ensembles.verdicts import stated_outcomes, wrong_gate, wrong_verdict
+from provenance.gate.rules.ensembles.verdicts import (
+    not_passed,
+    stated_outcomes,
+    wrong_gate,
+    wrong_verdict,
+)
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
+from provenance.gate.rules.sidecars.identity import smoke_claim
 
 WIDTHS: Final = ("SID403", "SID411", "ENS507")
 """The rules that compare widths. They judge smoke rows too, and a deferral may cover them."""
@@ -155,6 +161,14 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 sidecar.path,
                 ("SID404",),
             )
+        elif (where := smoke_claim(sidecar)) is not None:
+            yield Obstacle(
+                f"`{'.'.join(where)}` of its sidecar {sidecar.path} is true: it describes a "
+                "placeholder",
+                "Train the model and export its sidecar.",
+                sidecar.path,
+                ("SID408",),
+            )
 
 
 def _verdict(row: RowEvidence) -> Iterator[Obstacle]:
@@ -200,7 +214,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     """The gate that the sidecar of a single model records: no rule asks a row for one."""
     outcomes = list(stated_outcomes(sidecar))
-    failed = next((where for where, passed in outcomes if not passed), None)
+    failed = not_passed(sidecar)
     if not outcomes:
         yield Obstacle(
             f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "

@@ -28,6 +28,7 @@ from provenance.journeys.adoption import recording
 from provenance.journeys.adoption.recording import Recorded
 from provenance.journeys.adoption.remote import Remote, remote_of
 from provenance.journeys.adoption.shape import Shape, files, registries, shapes_of
+from provenance.journeys.adoption.signers import Signer, signers
 from provenance.journeys.adoption.template import Template
 from provenance.journeys.adoption.workflows import Found, signing_workflows
 from provenance.journeys.check import today_utc
@@ -40,6 +41,7 @@ class Initialised:
     """What was written, and what was found that it was made of.
 
     Attributes:
+        signers: The workflows that it trusts, and those that it only notes.
         recorded: The deferrals that were written.
         todo: How many places of them are to be explained.
         left: How many findings of each rule, by code and name, fail beside these; None where no
@@ -52,6 +54,7 @@ class Initialised:
     keys: tuple[str, ...]
     remote: Remote
     workflows: Found
+    signers: tuple[Signer, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     todo: int = 0
     left: Mapping[tuple[str, str], int] | None = None
@@ -80,14 +83,17 @@ def init(
         raise InputError(f"{folder}: there is a configuration already", help="Edit it instead.")
     shape = _registry(tree, folder, registry)
     remote = remote_of(tree.root)
+    workflows = signing_workflows(tree, remote.default_branch)
     template = Template(
         shape=shape,
         keys=tuple(key for key in _public_keys(tree) if _is_text(key)),
         remote=remote,
-        workflows=signing_workflows(tree, remote.default_branch),
+        signers=signers(workflows, remote),
         table="tool.provenance" if target.name == PYPROJECT else "",
     )
-    done = Initialised(target.name, shape, tuple(template.keys), remote, template.workflows)
+    done = Initialised(
+        target.name, shape, tuple(template.keys), remote, workflows, tuple(template.signers)
+    )
     if defer is not None:
         config = _config(existing, template, target, tree)
         evidence = examine(config, progress=progress)

@@ -9,7 +9,8 @@ being verified has a say in that.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from provenance.gate.evidence import BundleEvidence, Evidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
+from provenance.gate.requirements import NOTHING, Require
+from provenance.journeys import seen
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import roots
@@ -51,24 +54,49 @@ def verify(
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
+    processes: int = 1,
+    require: Require = NOTHING,
+    state: Path | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
     `trust` says whose signatures count; by default those whom the configuration trusts. Where it
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
-    with `offline` as it is cached. With `run`, the models are also loaded and run.
+    with `offline` as it is cached. With `run`, the models are also loaded and run. With more than
+    one of `processes`, hundreds of certificates are judged on several cores: processes are spawned,
+    so that the program's main module has to be one that can be imported.
+
+    `require` is what a consumer requires beyond that. `state` is a file in which it remembers the
+    releases that it has used: an older one is refused, a newer one is recorded.
 
     Raises:
-        InputError: The registry or the configuration cannot be read.
+        InputError: The registry, the configuration or the state file cannot be read, or the state
+            file cannot be written; or some rows are asked of what only a whole registry has.
         UnavailableError: Nobody is trusted, or no trusted root can be had, so nothing can be
             verified; or the models are to be run, and there is no runtime.
     """
+    if rows and (require.of_release or state is not None):
+        raise InputError(
+            "the release summary is of a whole registry: some rows of it have no age and no order",
+            help="Verify the registry, or the FILE.onnx of the row.",
+        )
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
-    trust = _rooted(trust, evidence, instance, offline)
-    return judge(evidence, config, trust=trust, today=today or today_utc(), progress=progress)
+    trust = rooted(trust, evidence, instance, offline)
+    with seen.comparing(evidence, state) as (evidence, record):
+        report = judge(
+            evidence,
+            config,
+            trust=trust,
+            today=today or today_utc(),
+            require=require,
+            progress=progress,
+            processes=processes,
+        )
+        record(report)
+    return report
 
 
 def verify_file(
@@ -80,6 +108,9 @@ def verify_file(
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
+    require: Require = NOTHING,
+    summary: Path | None = None,
+    state: Path | None = None,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
@@ -90,10 +121,51 @@ def verify_file(
     A plain signature over the file counts too, and a statement about its digest of one of the
     `predicate_types`. They bind less, and a warning says so.
 
+    `require` is what a consumer requires beyond that. Where it needs the release summary, that is
+    `summary`, or else the one beside the bundle or the file. `state` is a file in which the
+    consumer remembers the releases that it has used: an older one is refused, a newer one recorded.
+
     Raises:
-        InputError: The file or its bundle does not exist, or cannot be read.
+        InputError: The file, its bundle, or a file that was named does not exist, or cannot be
+            read; or the state file cannot be written.
         UnavailableError: No trusted root can be had.
     """
+    report, _ = examine_file(
+        path,
+        trust,
+        lambda folder: Tree.at(folder, confined=False),
+        bundle=bundle,
+        predicate_types=predicate_types,
+        today=today,
+        instance=instance,
+        offline=offline,
+        require=require,
+        summary=summary,
+        state=state,
+    )
+    return report
+
+
+def examine_file(
+    path: Path,
+    trust: Trust,
+    open_tree: Callable[[Path], Tree],
+    *,
+    bundle: Path | None,
+    predicate_types: Collection[str],
+    today: datetime.date | None,
+    instance: Instance,
+    offline: bool,
+    require: Require,
+    summary: Path | None,
+    state: Path | None,
+) -> tuple[Report, Evidence]:
+    """`verify_file`, with what was read. `open_tree` gives the tree that a folder's files are in.
+
+    Raises: as `verify_file`.
+    """
+    if summary is not None:
+        require = replace(require, summary=True)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     reason = paths.unsafe_reason(path.name)
@@ -102,26 +174,65 @@ def verify_file(
             f"{path}: its name {reason}", help="Give it the name that it was published under."
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
-    data = _read_bundle(found)
+    data = read_bundle_file(found)
     signed, names = _signed_row(data)
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
     left_out = {*DIGEST_FIELDS, "quant_mode"}
     fields = {k: v for k, v in names.canonical(signed).items() if k not in left_out}
     fields = {"id": path.name, **fields, "onnx": path.name}
     evidence = collect_file(
-        Tree.at(path.parent, confined=False),
+        open_tree(path.parent),
         Row(0, fields, signed),
-        replace(
-            read_bundle(str(found), data, older=True),
-            countersigned=tuple(_countersignatures(found)),
-        ),
+        with_countersignatures(found, data),
         names,
     )
-    trust = _rooted(trust, evidence, instance, offline)
-    return judge_file(evidence, trust, str(path), today or today_utc(), predicate_types)
+    if require.of_release or state is not None:
+        evidence = replace(evidence, summary=_summary(path, found, summary))
+    trust = rooted(trust, evidence, instance, offline)
+    with seen.comparing(evidence, state) as (evidence, record):
+        report = judge_file(
+            evidence, trust, str(path), today or today_utc(), predicate_types, require
+        )
+        record(report)
+    return report, evidence
 
 
-def _rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
+def _summary(path: Path, bundle: Path, given: Path | None) -> BundleEvidence | None:
+    """The release summary that was named, or the one that lies beside a model or its bundle."""
+    if given is None:
+        folders = {os.path.realpath(folder): folder for folder in (path.parent, bundle.parent)}
+        beside = ((f, name) for f in folders.values() for name in _names(f))
+        found = [f / name for f, name in beside if name.endswith(bundles.SUMMARY_SUFFIX)]
+        if len(found) > 1:
+            raise InputError(
+                f"{found[0]} and {found[1]}: which is the summary of the release?",
+                help="Name it: --summary FILE",
+            )
+        if not found:
+            return None
+        (given,) = found
+    try:
+        data = read_named_file(given, limits.BUNDLE)
+    except FileError as e:
+        raise InputError(f"release summary {given}: {e.message}") from e
+    countersigned = tuple(_countersignatures(given))
+    return replace(read_bundle(str(given), data), countersigned=countersigned)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as e:
+        raise InputError(f"cannot list {folder}: {e.strerror}") from e
+    if len(names) > limits.FOLDER_ENTRIES:
+        raise InputError(
+            f"more than {limits.FOLDER_ENTRIES:,} files in {folder}",
+            help="Name the release summary: --summary FILE",
+        )
+    return names
+
+
+def rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
     """The trust with a trusted root, where anything that was signed is judged by one."""
     documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
     signed = (file.bundle for document in documents for file in document.files)
@@ -143,16 +254,28 @@ def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
     return {}, FieldNames()
 
 
+def with_countersignatures(path: Path, data: bytes) -> BundleEvidence:
+    """The bundle at `path`, which holds `data`, and its countersignatures.
+
+    Raises:
+        InputError: One that is there cannot be read.
+    """
+    return replace(
+        read_bundle(str(path), data, older=True), countersigned=tuple(_countersignatures(path))
+    )
+
+
 def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
     """The bundles beside `bundle` in which others signed the same."""
     for number in range(2, bundles.MAX_SIGNERS + 1):
         path = Path(bundles.countersignature_path(str(bundle), number))
         if not path.exists():
             return
-        yield read_bundle(str(path), _read_bundle(path), older=True)
+        yield read_bundle(str(path), read_bundle_file(path), older=True)
 
 
-def _read_bundle(path: Path) -> bytes:
+def read_bundle_file(path: Path) -> bytes:
+    """The bytes of a bundle. Raises InputError where they cannot be read."""
     try:
         return read_named_file(path, limits.BUNDLE)
     except FileError as e:

@@ -26,9 +26,13 @@ def render(done: Initialised, style: Style) -> str:
         several = ", ".join(f"`{printable(name)}`" for name in could)
         lines.append(f"  {style.warning('not certain')} which field is `{known}`: {several}")
     lines += [f"  it trusts the key {printable(key)}" for key in done.keys]
-    for workflow in done.workflows.workflows:
-        what = f"{workflow.path} signs with {', '.join(workflow.tools)}"
-        lines.append(f"  {printable(what)}: noted, in a comment")
+    for signer in done.signers:
+        if signer.unsure is None:
+            of = f"{signer.workflow.path} of {signer.repository} for {signer.ref}"
+            lines.append(f"  it trusts the workflow {printable(of)}")
+        else:
+            what = f"{signer.workflow.path} for {signer.ref}: {signer.unsure}"
+            lines.append(f"  {style.warning('not in force')}: {printable(what)}")
     lines += [f"  {style.warning('note')}: {printable(n)}" for n in done.workflows.notes]
     for recorded in done.recorded:
         lines.append(
@@ -42,6 +46,8 @@ def advice(done: Initialised) -> Iterator[str]:
     """What to look at, and what to do next."""
     for key in done.keys:
         yield printable(f"It trusts {key}: look whether that is the release key.")
+    if any(signer.unsure is None for signer in done.signers):
+        yield "It trusts workflows: look whether each of them releases, and no other does."
     if done.shape.unsure:
         yield printable(f"Complete the fields that are not certain, in {done.path}.")
     if done.recorded:
@@ -82,6 +88,11 @@ def as_json(done: Initialised) -> dict[str, Any]:
         "workflows": [
             {"path": w.path, "tools": list(w.tools), "refs": list(w.refs)}
             for w in done.workflows.workflows
+        ],
+        "trusted": [
+            {"repository": s.repository, "workflow": s.workflow.path, "ref": s.ref}
+            for s in done.signers
+            if s.unsure is None
         ],
         "deferrals": [
             {"rule": r.rule, "rows": list(r.rows), "findings": r.findings} for r in done.recorded

@@ -181,7 +181,8 @@ class _Page:
             plain = file.rpartition("/")[2] == f"{block.subjects[0]}.onnx"
             aside = "" if plain else printable(file)
             kind = f"{block.kind.value} " if block.kind is Kind.ENSEMBLES else ""
-            return f"  {kind}{style.strong(shown[0])}  {style.quiet(aside)}".rstrip() + "\n"
+            title = f"  {kind}{style.strong(shown[0])}"
+            return f"{title}  {style.quiet(aside)}\n" if aside else f"{title}\n"
         names = joined(shown)
         total = count(len(shown), block.kind.value)
         if len(names) + len(total) + 6 <= style.width and ", " not in names:

@@ -36,7 +36,8 @@ def hashes(result: Hashes, style: Style) -> str:
 def _line(file: HashedFile, style: Style) -> str:
     path = printable(file.path)
     if file.sha256 is None:
-        return f"{'-' * 64}  {path}  {style.error(printable(file.problem or 'unreadable'))}"
+        problem = (file.problem or "unreadable").removeprefix(f"{file.path!r} ")
+        return f"{'-' * 64}  {path}  {style.error(printable(problem))}"
     if file.problem:
         state = style.error(f"not ONNX: {printable(file.problem)}")
     elif file.matches:

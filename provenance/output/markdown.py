@@ -50,8 +50,8 @@ class _Page:
         mark = "✅" if report.verdict is Verdict.VERIFIED else "❌"
         yield f"### {mark} onnx-provenance: {word}"
         yield f"{_code(report.registry)}: {escaped(numbers)}."
-        for text in report.not_judged:
-            yield f"Not judged: {escaped(text)}."
+        if report.not_judged:
+            yield f"Not judged: {escaped('; '.join(report.not_judged))}."
         if report.failing:
             yield self._findings(report.failing)
         if report.warnings:

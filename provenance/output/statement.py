@@ -15,7 +15,7 @@ from provenance.output.text import Style, count, printable
 
 _KINDS = {
     predicates.REGISTRY_ROW: "a registry row, with all of its model files",
-    predicates.SLSA_PROVENANCE: "how an ensemble seed came to be (SLSA provenance)",
+    predicates.SLSA_PROVENANCE: "how it was built (SLSA provenance)",
     predicates.SLSA_SUMMARY: "a release summary (SLSA verification summary)",
 }
 
@@ -66,6 +66,8 @@ def _signer(result: Inspection) -> str:
 
 def _statement(statement: Statement, style: Style) -> Iterator[str]:
     kind = _KINDS.get(statement.predicate_type, statement.predicate_type)
+    if predicates.is_seed(statement):
+        kind = "how an ensemble seed came to be (SLSA provenance)"
     yield ""
     yield f"{style.strong('says')}: {printable(kind)}"
     yield f"{style.strong('of')}: {count(len(statement.subjects), 'file')}"
@@ -75,7 +77,7 @@ def _statement(statement: Statement, style: Style) -> Iterator[str]:
         case predicates.REGISTRY_ROW:
             yield from _row(statement.predicate, style)
         case predicates.SLSA_PROVENANCE:
-            yield from _seed(statement.predicate, style)
+            yield from _provenance(statement, style)
         case predicates.SLSA_SUMMARY:
             yield from _summary(statement.predicate, style)
 
@@ -92,26 +94,33 @@ def _row(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
         yield f"{style.warning('deferred')} {printable(text)}"
 
 
-def _seed(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
-    definition = dict(_items(predicate.get("buildDefinition")))
+def _provenance(statement: Statement, style: Style) -> Iterator[str]:
+    definition = dict(_items(statement.predicate.get("buildDefinition")))
+    details = dict(_items(statement.predicate.get("runDetails")))
     parameters = dict(_items(definition.get("externalParameters")))
-    yield f"{style.strong('seed')}: {printable(str(parameters.get('seed')))}"
-    for key, value in _items(parameters.get("trainingRecipe")):
-        yield f"  {printable(key)}: {printable(str(value))}"
-    details = dict(_items(predicate.get("runDetails")))
+    if predicates.is_seed(statement):
+        yield f"{style.strong('seed')}: {printable(str(parameters.get('seed')))}"
+        for key, value in _items(parameters.get("trainingRecipe")):
+            yield f"  {printable(key)}: {printable(str(value))}"
+    else:
+        yield f"{style.strong('as')}: {printable(str(definition.get('buildType')))}"
+        builder = dict(_items(details.get("builder"))).get("id")
+        yield f"{style.strong('by')}: {printable(str(builder))}"
     for label, found in (
         ("made from", definition.get("resolvedDependencies")),
         ("with", details.get("byproducts")),
     ):
         for entry in _list(found):
-            yield f"{style.strong(label)}: {printable(str(entry.get('name')))}"
+            named = entry.get("name") or entry.get("uri")
+            yield f"{style.strong(label)}: {printable(str(named))}"
 
 
 def _summary(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
     yield f"{style.strong('verified')}: {printable(str(predicate.get('timeVerified')))}"
     yield f"{style.strong('result')}: {printable(str(predicate.get('verificationResult')))}"
-    deferrals = dict(_items(predicate.get(predicates.DEFERRALS_FIELD))).get("count")
-    yield f"{style.strong('deferred findings')}: {printable(str(deferrals))}"
+    if predicates.DEFERRALS_FIELD in predicate:
+        deferrals = dict(_items(predicate[predicates.DEFERRALS_FIELD])).get("count")
+        yield f"{style.strong('deferred findings')}: {printable(str(deferrals))}"
     inputs = _list(predicate.get("inputAttestations"))
     yield f"{style.strong('from')}: {count(len(inputs), 'bundle')}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.x509 import Certificate, Extensions
+    from cryptography.x509 import Certificate, Extensions, GeneralName
     from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
 
 ARC: Final = "1.3.6.1.4.1.57264.1"
@@ -107,6 +107,8 @@ def load(der: bytes) -> Certificate:
         raise CertificateError("it is not an X.509 certificate") from e
     if version is not x509.Version.v3:
         raise CertificateError("it is not an X.509 v3 certificate")
+    if certificate.serial_number <= 0:
+        raise CertificateError("its serial number is not positive (RFC 5280)")
     return certificate
 
 
@@ -158,8 +160,11 @@ def public_key(certificate: Certificate) -> EllipticCurvePublicKey:
     return key
 
 
-def promised_by(certificate: Certificate) -> SignedCertificateTimestamp:
-    """The one timestamp of a certificate transparency log in it. Raises CertificateError."""
+def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
+    """The one certificate transparency log that has seen it, by its id, and when.
+
+    Raises CertificateError.
+    """
     from cryptography import x509
 
     try:
@@ -174,7 +179,12 @@ def promised_by(certificate: Certificate) -> SignedCertificateTimestamp:
         raise CertificateError(
             f"it holds {len(found)} timestamps of certificate transparency logs, expected 1"
         )
-    return found[0]
+    try:
+        return found[0].log_id, found[0].timestamp.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError) as e:  # milliseconds in 64 bits go far beyond the year 9999
+        raise CertificateError(
+            "the time of its certificate transparency log is out of range"
+        ) from e
 
 
 def claims(extensions: Extensions) -> dict[str, str]:
@@ -227,7 +237,6 @@ def _for_signing_code(extensions: Extensions) -> None:
 def _subject(extensions: Extensions) -> str:
     """The one name. With several, which one counted would be the choice of whoever asks."""
     from cryptography import x509
-    from cryptography.hazmat import asn1
 
     try:
         names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -235,12 +244,26 @@ def _subject(extensions: Extensions) -> str:
         raise CertificateError("it names no subject") from e
     if len(names) != 1:
         raise CertificateError(f"it names {len(names)} subjects, expected 1")
-    (name,) = names
-    if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier) and name.value:
+    found = text_of(names[0])
+    if not found:
+        raise CertificateError("its subject is neither a URI, an e-mail address nor a user name")
+    return found
+
+
+def text_of(name: GeneralName) -> str | None:
+    """A subject alternative name as text; None where it is of a kind that names no signer.
+
+    Raises:
+        CertificateError: It cannot be read.
+    """
+    from cryptography import x509
+    from cryptography.hazmat import asn1
+
+    if isinstance(name, x509.RFC822Name | x509.UniformResourceIdentifier):
         return name.value
     if isinstance(name, x509.OtherName) and name.type_id.dotted_string == OTHER_NAME:
         try:
             return asn1.decode_der(str, name.value)
         except ValueError as e:
             raise CertificateError("its subject cannot be read") from e
-    raise CertificateError("its subject is neither a URI, an e-mail address nor a user name")
+    return None

@@ -72,7 +72,7 @@ def of_certificate(der: bytes) -> CertificateDescription:
         extensions = certificates.extensions_of(certificate)
         claims = certificates.claims(extensions)
         found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = tuple(str(getattr(n, "value", n)) for n in found)
+        names = tuple(certificates.text_of(n) or str(getattr(n, "value", n)) for n in found)
     except (CertificateError, x509.ExtensionNotFound):
         pass  # `problem` says it
     return CertificateDescription(

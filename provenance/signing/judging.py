@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.attestations.bundle import Bundle
+from provenance.attestations.bundle import Bundle, MessageSignature
 from provenance.signing.judgement import Judgement, Signer, Verdict
 from provenance.signing.trust import Entry, Trust
 
@@ -22,6 +22,19 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
     Raises:
         UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
     """
+    found = _judge(bundle, trust, artifact_sha256)
+    if found.verdict is Verdict.VALID and isinstance(bundle.content, MessageSignature):
+        stated = bundle.content.sha256
+        # Whoever reads only what is stated would be shown another file than was signed.
+        if stated is not None and stated != artifact_sha256:
+            return Judgement(
+                Verdict.INVALID,
+                reason=f"it states that it is over the bytes with sha256 {stated}, and it is not",
+            )
+    return found
+
+
+def _judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
     # Each is imported only where it is needed: `keyless` brings all of `sigstore`.
     if bundle.certificate is None:
         from provenance.signing import keyed
@@ -34,9 +47,9 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
             help="If you know who signs, trust the identity: [[trust.github]], "
             "[[trust.identity]], or --identity with --issuer.",
         )
-    from provenance.signing import keyless
+    from provenance.signing.keyless import verifier
 
-    return keyless.judge(bundle, trust, artifact_sha256)
+    return verifier.judge(bundle, trust, artifact_sha256)
 
 
 def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:

@@ -1,118 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key, and judging a bundle's signature against trusted keys.
+"""Judging a bundle's signature against trusted keys.
 
-Signing goes through `securesystemslib` signers and bundles through `sigstore_models`, so that what
-is written is what other clients read. Verifying uses `cryptography` alone: it is what a consumer
-waits for, and there is one algorithm.
+With `cryptography` alone: it is what a consumer waits for, and there is one algorithm.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from provenance.artifacts import limits, paths
-from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
+from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
-from provenance.attestations.statement import PAYLOAD_TYPE
-from provenance.errors import InputError, UnavailableError
-from provenance.signing import log_body, pem
+from provenance.signing import log_body
 from provenance.signing.judgement import Judgement, Moment, Signer, Verdict
 from provenance.signing.trust import Trust, TrustedKey
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-
-FILE_SCHEME: Final = "file:"
-SIGNER_HELP: Final = (
-    "Sign with a local key: provenance keygen release, then --signer file:release.key "
-    "(or set PROVENANCE_SIGNER)."
-)
-
-
-@dataclass(frozen=True)
-class KeySigner:
-    """Signs statements with one key."""
-
-    key: TrustedKey
-    _sign: Callable[[bytes], bytes]
-
-    def sign(self, payload: bytes) -> bytes:
-        """A v0.3 bundle (JSON) with `payload`, an in-toto statement, in a DSSE envelope.
-
-        Raises:
-            UnavailableError: The signer did not sign.
-        """
-        from sigstore_models.bundle.v1 import Bundle as Model
-        from sigstore_models.bundle.v1 import VerificationMaterial
-        from sigstore_models.common.v1 import PublicKeyIdentifier
-        from sigstore_models.intoto import Envelope as DsseEnvelope
-        from sigstore_models.intoto import Signature
-
-        signature = self._sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
-        model = Model(
-            media_type=MEDIA_TYPE,
-            verification_material=VerificationMaterial(
-                public_key=PublicKeyIdentifier(hint=self.key.hint), tlog_entries=[]
-            ),
-            dsse_envelope=DsseEnvelope(
-                # The model's bytes fields take the base64 text that proto3 JSON carries.
-                payload=base64.b64encode(payload),
-                payload_type=PAYLOAD_TYPE,
-                signatures=[Signature(sig=base64.b64encode(signature))],
-            ),
-        )
-        return model.to_json().encode("utf-8")
-
-
-def open_signer(uri: str) -> KeySigner:
-    """The signer that `uri` names: `file:PATH`, an ECDSA P-256 private key in PEM.
-
-    Raises:
-        InputError: The URI's scheme is unknown, or the file is no such key.
-    """
-    if not uri.startswith(FILE_SCHEME):
-        scheme = uri.partition(":")[0]
-        raise InputError(
-            f"--signer {scheme}: this version signs with {FILE_SCHEME}PATH", help=SIGNER_HELP
-        )
-    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
-
-    path = Path(uri.removeprefix(FILE_SCHEME))
-    private = pem.load_private_key(read_key_file(path), str(path))
-    signer = CryptoSigner(private)
-
-    def sign(data: bytes) -> bytes:
-        return bytes.fromhex(signer.sign(data).signature)
-
-    return KeySigner(TrustedKey(str(path), private.public_key()), sign)
-
-
-def require_signer(uri: str | None) -> KeySigner:
-    """The signer that `uri` names.
-
-    Raises:
-        UnavailableError: There is none.
-        InputError: As `open_signer`.
-    """
-    if uri is None:
-        raise UnavailableError("no signer: nothing says who signs", help=SIGNER_HELP)
-    return open_signer(uri)
-
-
-def read_key_file(path: Path) -> bytes:
-    """The bytes of a key file that the user named.
-
-    Raises:
-        InputError: It cannot be read as a regular, small file.
-    """
-    try:
-        return paths.read_named_file(path, limits.KEY)
-    except paths.FileError as e:
-        raise InputError(f"key {path}: {e.message}", help=e.help) from e
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:

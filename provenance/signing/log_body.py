@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a log says was logged, compared with the bundle that carries the entry.
 
-For signatures with a key. `sigstore` does the same for certificates, and knows no keys. An entry of
-something else that is put into a bundle would make a signature look logged that never was.
+For signatures with a key, and for the one kind of entry that `sigstore` does not know: it does the
+same for certificates. An entry of something else that is put into a bundle would make a signature
+look logged that never was.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.strict_json import parse_object
-from provenance.attestations.bundle import Bundle, Envelope
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
 from provenance.attestations.dsse import pre_authentication_encoding
-from provenance.attestations.log_entry import LogEntry
+from provenance.attestations.log_entry import DSSE_V2, LogEntry
 from provenance.signing import pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+_P256: Final = {"keyDetails": "PKIX_ECDSA_P256_SHA_256"}
 
 
 def contradicts(
@@ -27,10 +30,19 @@ def contradicts(
 ) -> str | None:
     """What the log entry in `bundle` is of, where it is not of this very signature."""
     entry = bundle.entry
-    if entry is None:
-        return None
+    return (
+        None if entry is None else _differing(entry, _expected(bundle, entry, key, artifact_sha256))
+    )
+
+
+def contradicts_envelope(content: Envelope, entry: LogEntry, certificate: bytes) -> str | None:
+    """What an entry `dsse 0.0.2` is of, where it is not of this envelope and certificate (DER)."""
+    verifier = {"x509Certificate": {"rawBytes": base64.b64encode(certificate).decode()}}
+    return _differing(entry, _of_envelope(content, verifier | _P256))
+
+
+def _differing(entry: LogEntry, expected: Mapping[str, Any]) -> str | None:
     body = parse_object(entry.body)  # strict JSON, or the bundle would not have been read
-    expected = _expected(bundle, entry, key, artifact_sha256)
     for path, value in expected.items():
         if _at(body, path) != value:
             return f"its log entry is of another signature: {path} differs"
@@ -60,6 +72,9 @@ def _expected(
             "spec.signature.content": signature,
             "spec.signature.publicKey.content": in_pem,
         }
+    raw = {"rawBytes": base64.b64encode(pem.public_der(key)).decode()}
+    if (entry.kind, entry.version) == DSSE_V2:
+        return _of_envelope(content, {"publicKey": raw} | _P256)
     if isinstance(content, Envelope):
         encoded = pre_authentication_encoding(content.payload_type, content.payload)
         signed = hashlib.sha256(encoded).digest()
@@ -69,9 +84,22 @@ def _expected(
         "spec.hashedRekordV002.data.algorithm": "SHA2_256",
         "spec.hashedRekordV002.data.digest": base64.b64encode(signed).decode(),
         "spec.hashedRekordV002.signature.content": signature,
-        "spec.hashedRekordV002.signature.verifier.publicKey.rawBytes": base64.b64encode(
-            pem.public_der(key)
-        ).decode(),
+        "spec.hashedRekordV002.signature.verifier.publicKey": raw,
+    }
+
+
+def _of_envelope(
+    content: Envelope | MessageSignature, verifier: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The members of an entry `dsse 0.0.2`. No bare file has one."""
+    payload = content.payload if isinstance(content, Envelope) else b""
+    signature = base64.b64encode(content.signature).decode()
+    return {
+        "spec.dsseV002.payloadHash": {
+            "algorithm": "SHA2_256",
+            "digest": base64.b64encode(hashlib.sha256(payload).digest()).decode(),
+        },
+        "spec.dsseV002.signatures": [{"content": signature, "verifier": verifier}],
     }
 
 

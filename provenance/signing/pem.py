@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.artifacts import limits, paths
 from provenance.errors import InputError
 
 if TYPE_CHECKING:
@@ -141,3 +143,15 @@ def _describe(key: object) -> str:
             return label
     curve = getattr(key, "curve", None)
     return f"an ECDSA key on {curve.name}" if curve is not None else "a key of another kind"
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a key file that the user named.
+
+    Raises:
+        InputError: It cannot be read as a regular, small file.
+    """
+    try:
+        return paths.read_named_file(path, limits.KEY)
+    except paths.FileError as e:
+        raise InputError(f"key {path}: {e.message}", help=e.help) from e

@@ -3,7 +3,8 @@
 
 `sigstore` judges certificates only together with an inclusion proof. Two kinds of bundles have
 none: those of v0.1, which have the promise of a log instead, and those of instances without a log,
-which have a timestamp instead. The promise is judged here; then the entry is put into a log that
+which have a timestamp instead. A third has one for an entry of a kind that `sigstore` does not
+know (`inclusion` judges it). The promise is judged here; then the entry is put into a log that
 exists for this one question, with a key that is thrown away, and `sigstore` judges the rest. This
 proves nothing about logging, and is not meant to: what takes the place of the proof was judged.
 """

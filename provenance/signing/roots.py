@@ -55,6 +55,6 @@ def complete(
     """
     if trust.root is not None or not trust.needs_root:
         return trust
-    from provenance.signing import keyless
+    from provenance.signing.keyless.instance import fetch_root
 
-    return replace(trust, root=keyless.fetch_root(instance, offline=offline))
+    return replace(trust, root=fetch_root(instance, offline=offline))

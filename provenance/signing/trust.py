@@ -20,6 +20,9 @@ from provenance.signing.trusted_root import Period, TrustedRoot
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+OF_THIS_RUN: Final = "the signer of this run"
+"""The source of a trust in nobody but whoever signs just now."""
+
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
 GITHUB_SERVER: Final = "https://github.com"
 _GLOB: Final = re.compile(r"\*\*|[*?]|[^*?]+")

@@ -25,7 +25,8 @@ from provenance.signing.trusted_root import Period, TrustedRoot
 EXAMPLE: Final = 'Add:\n[[trust.key]]\npath = "release.pub"'
 _KEYS: Final = {"key", "identity", "github", "signatures", "trusted_root"}
 _REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
-_WORKFLOW: Final = re.compile(r"\.github/workflows/[\w./-]+\.ya?ml")
+WORKFLOW_PATH: Final = re.compile(r"\.github/workflows/[\w./-]+\.ya?ml")
+"""What the `workflow` of a `[[trust.github]]` table is."""
 _OPTIONAL: Final = ("event", "environment", "runner_environment")
 _IDS: Final = ("owner_id", "repository_id")
 
@@ -149,7 +150,7 @@ def _workflow(entry: Mapping[str, Any], path: str) -> TrustedWorkflow:
             help='For example: repository = "lusoris/vmaf"',
         )
     workflow = _required(entry, "workflow", where)
-    if _WORKFLOW.fullmatch(workflow) is None:
+    if WORKFLOW_PATH.fullmatch(workflow) is None:
         raise InputError(
             f"{where}: `workflow` is {workflow!r}, expected its path in the repository",
             help='For example: workflow = ".github/workflows/release.yml"',

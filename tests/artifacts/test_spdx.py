@@ -64,3 +64,54 @@ def test_unknown_ids_are_named_and_own_ones_are_not() -> None:
 def test_nonsense_is_no_expression(text: str) -> None:
     with pytest.raises(spdx.NotAnExpressionError):
         spdx.unknown_ids(text)
+
+
+WITH = "GPL-2.0-only WITH Classpath-exception-2.0"
+MIT_AND_GPL = frozenset({"mit", "gpl-2.0-only"})
+
+
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("MIT", ()),
+        ("mit", ()),
+        ("GPL-2.0", ()),  # a former name of GPL-2.0-only
+        ("GPL-2.0+", ("GPL-2.0-or-later",)),
+        ("GPL-2.0-or-later", ("GPL-2.0-or-later",)),
+        (WITH, (WITH,)),
+        ("MIT OR Zlib", ()),
+        ("Zlib OR MIT", ()),
+        ("MIT AND GPL-2.0-only", ()),
+        ("MIT AND Zlib", ("Zlib",)),
+        ("Zlib OR ISC", ("Zlib", "ISC")),
+        ("(Zlib OR MIT) AND (ISC OR GPL-2.0-only)", ()),
+        ("(Zlib OR MIT) AND ISC", ("ISC",)),
+        ("Zlib AND Zlib AND MIT", ("Zlib",)),
+        ("MIT AND Zlib OR ISC", ("Zlib", "ISC")),  # AND binds closer
+        ("LicenseRef-ours", ("LicenseRef-ours",)),
+        ("Made-Up-1.0", ("Made-Up-1.0",)),
+        ("NONE", ("NONE",)),
+    ],
+)  # fmt: skip
+def test_what_is_permitted_follows_from_or_and_and(
+    expression: str, refused: tuple[str, ...]
+) -> None:
+    assert spdx.refused_ids(expression, MIT_AND_GPL) == refused
+
+
+def test_licenses_that_were_named_with_all_they_have_are_permitted() -> None:
+    names = (WITH, "LicenseRef-Ours", "Apache-2.0+")
+    permitted = {spdx.single_id(name) or "" for name in names}
+    for name in (*names, "apache-2.0+"):
+        assert spdx.refused_ids(name, permitted) == ()
+
+
+@pytest.mark.parametrize("text", ["", "MIT AND", "((", "M" * 1001])
+def test_nonsense_is_permitted_by_nothing(text: str) -> None:
+    with pytest.raises(spdx.NotAnExpressionError):
+        spdx.refused_ids(text, MIT_AND_GPL)
+
+
+@pytest.mark.parametrize("text", ["MIT OR Zlib", "MIT AND Zlib", "Apache2", "", "(("])
+def test_one_license_is_named_at_a_time(text: str) -> None:
+    assert spdx.single_id(text) is None

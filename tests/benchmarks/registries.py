@@ -63,6 +63,11 @@ def large(root: Path) -> None:
     _registry(root, rows)
 
 
+def write_registry(root: Path, names: Sequence[str]) -> None:
+    """Release the models that lie in `root`, each with external data."""
+    _registry(root, [_row(root / "model", name, external=True) for name in names])
+
+
 def _proto(name: str, size: int, raw: bytes | None) -> ModelProto:
     """A model that adds a vector of `size` floats: inline where `raw` is given."""
     weight = TensorProto(name="weight", data_type=TensorProto.FLOAT, dims=[size])

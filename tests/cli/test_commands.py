@@ -63,8 +63,12 @@ def test_the_version_is_the_packages() -> None:
         (["check", "--fromat", "json"], "--format"),
         (["check", "--format", "yaml"], "yaml"),
         (["verify", "a.onnx", "row", "--key", "k"], "rows or files, not both"),
-        (["verify", "--bundle", "b"], "--bundle goes with exactly one FILE.onnx"),
-        (["verify", "a.onnx", "b.onnx", "--bundle", "b", "--key", "k"], "exactly one FILE.onnx"),
+        (["verify", "--bundle", "b"], "--bundle goes with exactly one FILE"),
+        (["verify", "a.onnx", "b.onnx", "--bundle", "b", "--key", "k"], "exactly one FILE"),
+        (
+            ["verify", "a.tar", "--bundle", "b", "--key", "k", "--require", "production"],
+            "is about the row of a FILE.onnx",
+        ),
         (["verify", "--key", "k", "--trust", "t"], "--key and --identity, or --trust, not both"),
         (["verify", "--identity", "a@example.org"], "--identity and --issuer go together"),
         (["verify", "--trusted-root", "r", "--staging"], "--trusted-root or --staging, not both"),
@@ -437,7 +441,7 @@ def test_hash_of_what_cannot_be_hashed_fails_and_hashes_the_rest(full: Repositor
     full.write("q.onnx", b"not a model")
     result = run_cli("hash", cwd=full.root)
     assert result.code == 1
-    assert "'model/plain.onnx' does not exist" in result.out
+    assert "  model/plain.onnx  does not exist\n" in result.out
     assert "not ONNX" in result.out
     assert "FAILED: 2 files could not be hashed" in result.out
     assert "ext.onnx.data" in result.out

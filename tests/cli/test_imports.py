@@ -91,3 +91,21 @@ except AttributeError as e:
 def test_importing_the_package_costs_nothing_and_offers_every_name(full: Repository) -> None:
     result = run_process(cwd=full.root, python=("-c", API))
     assert result.out.splitlines() == ["0", "module 'provenance' has no attribute 'nothing'"]
+
+
+OPENED = """
+import sys
+from pathlib import Path
+import provenance
+trust = provenance.trust_from_keys([Path("release.pub")])
+bundle = "bundles/ext.onnx.sigstore.json"
+with provenance.open_model("model/ext.onnx", trust, bundle=bundle) as model:
+    model.read_bytes()
+    print(*sys.modules)
+"""
+
+
+def test_opening_a_model_loads_no_runtime_before_it_is_asked_for(full: Repository) -> None:
+    full.released()
+    result = run_process(cwd=full.root, python=("-c", OPENED))
+    assert HEAVY & set(result.out.split()) == {"google.protobuf", "cryptography"}, result.err

@@ -41,7 +41,7 @@ def test_a_release_says_what_it_is_at(full: Repository) -> None:
     assert full.key is not None
     result = run_on_terminal("release", "--signer", full.key.signer, cwd=full.root, stream="stderr")
     assert result.code == 0
-    for stage in ("signing rows", "attesting seeds"):
+    for stage in ("preparing statements", "signing documents", "signing the summary"):
         assert stage in result.err
 
 

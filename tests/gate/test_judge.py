@@ -273,7 +273,7 @@ def test_an_error_while_hashing_is_a_finding_of_its_row(
     report = full.check()
     assert codes(report) == ["ART305"]
     assert "Input/output error" in report.failing[0].message
-    monkeypatch.setattr("provenance.gate.collect.read_onnx", fail)
+    monkeypatch.setattr("provenance.gate.collect_models.read_onnx", fail)
     assert set(codes(full.check())) == {"ART309"}
 
 

@@ -187,6 +187,17 @@ def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repositor
     assert not obstacle.stated([obstacle.finding])
 
 
+@pytest.mark.parametrize("at", [("smoke",), ("training",)])
+def test_a_sidecar_of_a_placeholder_stands_in_the_way_before_the_row_is_flipped(
+    lone: Repository, at: tuple[str, ...]
+) -> None:
+    edit("m.json", *at, to=True if at == ("smoke",) else {"smoke": True})(lone)
+    (obstacle,) = found(lone, "m")
+    assert lone.check().findings == ()
+    assert "is true: it describes a placeholder" in obstacle.message
+    assert obstacle.codes == ("SID408",)
+
+
 def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) -> None:
     lone.rows[0]["smoke"] = False
     lone.path("m.json").unlink()

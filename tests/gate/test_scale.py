@@ -196,7 +196,8 @@ def test_work_grows_with_the_rows_and_not_with_their_square(
 ) -> None:
     # In this thread, so that what the others do is counted too.
     monkeypatch.setattr(
-        "provenance.gate.collect.map_in_threads", lambda work, items: [work(i) for i in items]
+        "provenance.gate.collect_models.map_in_threads",
+        lambda work, items: [work(i) for i in items],
     )
 
     def calls(rows: int) -> int:

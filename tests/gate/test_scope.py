@@ -25,7 +25,8 @@ def test_what_is_said_of_a_single_file_without_its_registry() -> None:
     """The file and its weights as they are, and who signed these bytes."""
     of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
     of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704"]
-    assert codes(lambda r: r.of_one_file) == sorted([*of_the_file, *of_its_bundle])
+    required = between("USE001", "USE009")
+    assert codes(lambda r: r.of_one_file) == sorted([*of_the_file, *of_its_bundle, *required])
 
 
 def test_what_some_rows_of_a_registry_do_not_show() -> None:
@@ -45,6 +46,7 @@ def test_what_is_not_about_rows() -> None:
 
 def test_what_says_nothing_where_nobody_is_trusted() -> None:
     signed = between("SIG601", "SIG608") + between("ATT701", "ATT711")
+    signed += between("USE001", "USE009")
     assert codes(lambda r: r.needs_trust) == sorted(["LIC205", *signed])
 
 
@@ -54,7 +56,8 @@ def test_what_only_warns() -> None:
 
 
 def test_what_a_release_does_not_judge_is_what_it_cannot_have_signed() -> None:
-    assert {p for p in Phase if not p.is_released} == {Phase.RUNTIME, Phase.BASELINE}
+    not_released = {Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS}
+    assert {p for p in Phase if not p.is_released} == not_released
 
 
 def test_which_rule_takes_the_place_of_which() -> None:

@@ -251,7 +251,6 @@ def wrong(gate: Any) -> list[str]:
     "gate",
     [
         None,
-        "PROMOTE",
         {},
         {"verdict": "PROMOTE"},  # a reference to the verdict file
         {"passed": True},
@@ -266,6 +265,20 @@ def wrong(gate: Any) -> list[str]:
 )
 def test_a_gate_in_a_sidecar_that_nothing_refutes(gate: Any) -> None:
     assert wrong(gate) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("PROMOTE", "`gate` is 'PROMOTE', not an object"),
+        ([], "`gate` is [], not an object"),
+        ({"verdict": True}, "`gate.verdict` is True, not a text"),
+        ({"passed": "true"}, "`gate.passed` is 'true', not true or false"),
+        ({"passed": 1, "per_seed_plccs": {"0": 0.99}}, "`gate.passed` is 1, not true or false"),
+    ],
+)
+def test_a_gate_in_another_form_is_not_passed_over(gate: Any, message: str) -> None:
+    assert wrong(gate) == [message]
 
 
 @pytest.mark.parametrize(

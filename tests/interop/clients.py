@@ -1,23 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real clients, as functions that say null or the reason of a refusal."""
+"""The real clients. What verifies says null or the reason of a refusal; what signs has to succeed.
+
+An identity token is given in a file or in the environment, and never as an argument.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from tests.interop.command import run
+from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.peers import HERE
-from tests.interop.release import Claim, environment
+from tests.interop.release import Claim, environment, hint_of, keys_by_hint
 
 EMPTY_SIGNING_CONFIG: Final = '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}'
 EMPTY_TRUSTED_ROOT: Final = (
     '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 )
 PASSWORD: Final = "interop"
+AT_ONCE: Final = 4
+"""Clients that run at the same time: most of the time of one that signs is the log's."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """What `work` gives for each item, several at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(work, items))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is to be signed: a file, or the in-toto statement in it; and where the bundle goes."""
+
+    file: Path
+    bundle: Path
+    statement: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,18 +70,51 @@ class Cosign:
 
     def verify_blob(self, key: Path, bundle: Path, file: Path) -> str | None:
         """None where `cosign verify-blob` accepts, else its error."""
-        return self._verify("verify-blob", key, bundle, file)
+        return self._verify("verify-blob", bundle, file, *_by_key(key))
 
     def verify_attestation(self, key: Path, bundle: Path, file: Path, kind: str) -> str | None:
         """None where `cosign verify-blob-attestation --type KIND` accepts, else its error."""
-        return self._verify("verify-blob-attestation", key, bundle, file, "--type", kind)
+        command = "verify-blob-attestation"
+        return self._verify(command, bundle, file, *_by_key(key), "--type", kind)
 
-    def _verify(self, command: str, key: Path, bundle: Path, file: Path, *more: str) -> str | None:
-        options = ("--key", key, "--bundle", bundle, "--insecure-ignore-tlog")
-        status, error = self.run(command, *options, *more, file)
+    def verify(self, command: str, claim: Claim, by: Credential, *more: str) -> str | None:
+        """None where `cosign COMMAND` accepts a claim, else its error."""
+        if isinstance(by, Key):
+            return self._verify(command, claim.bundle, claim.file, *_by_key(by.public), *more)
+        options = (
+            *("--trusted-root", by.instance.trusted_root),
+            *("--certificate-identity", by.subject, "--certificate-oidc-issuer", by.issuer),
+        )
+        return self._verify(command, claim.bundle, claim.file, *options, *more)
+
+    def _verify(self, command: str, bundle: Path, file: Path, *more: str | Path) -> str | None:
+        status, error = self.run(command, "--bundle", bundle, *more, file)
         if (status == 0) != ("Verified OK" in error):
             raise AssertionError(f"cosign {command}: exit {status}, but: {error}")
         return None if status == 0 else error
+
+    def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
+        """`cosign sign-blob`, or `attest-blob --statement`, of each draft."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            if isinstance(by, Key):
+                signer = CosignSigner.of(self, folder, by.private)
+                each(lambda d: signer.sign(d), drafts)
+                return
+            token = folder / "token"
+            token.write_text(by.instance.token(), "utf-8")
+            options = (
+                *("--identity-token", token, "--yes"),
+                *("--signing-config", by.instance.signing_config),
+                *("--trusted-root", by.instance.trusted_root),
+            )
+            each(lambda d: self._sign(d, *options), drafts)
+
+    def _sign(self, draft: Draft, *options: str | Path) -> None:
+        command = ("attest-blob", "--statement") if draft.statement else ("sign-blob",)
+        name, *flag = command
+        status, error = self.run(name, *options, "--bundle", draft.bundle, *flag, draft.file)
+        assert status == 0, error
 
 
 @dataclass(frozen=True)
@@ -80,43 +142,125 @@ class CosignSigner:
 
     def sign_blob(self, file: Path, bundle: Path) -> Path:
         """`cosign sign-blob`: a message signature over the bytes of `file`."""
-        return self._sign("sign-blob", bundle, file)
+        return self.sign(Draft(file, bundle))
 
     def attest(self, statement: Path, bundle: Path) -> Path:
         """`cosign attest-blob --statement`: a DSSE envelope around `statement`."""
-        return self._sign("attest-blob", bundle, "--statement", statement)
+        return self.sign(Draft(statement, bundle, statement=True))
 
-    def _sign(self, command: str, bundle: Path, *what: str | Path) -> Path:
-        status, error = self.cosign.run(
-            command,
-            *("--key", self.folder / "cosign.key", "--bundle", bundle, "--yes"),
+    def sign(self, draft: Draft) -> Path:
+        """Either of them; the bundle."""
+        self.cosign._sign(
+            draft,
+            *("--key", self.folder / "cosign.key", "--yes"),
             *("--signing-config", self.folder / "signing-config.json"),
             *("--trusted-root", self.folder / "trusted-root.json"),
-            *what,
         )
-        assert status == 0, error
-        return bundle
+        return draft.bundle
+
+
+@dataclass(frozen=True)
+class SigstorePython:
+    """sigstore-python's command. It knows identities, and no keys."""
+
+    @property
+    def version(self) -> str:
+        """The version that is installed."""
+        return importlib.metadata.version("sigstore")
+
+    def verify(self, claims: Sequence[Claim], by: Identity) -> list[str | None]:
+        """For each claim None where `sigstore verify identity` accepts it, else its error.
+
+        Files whose bundles lie beside them are verified by one process. It stops at the first that
+        it refuses, so that they are then asked for one by one.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            files = []
+            for number, claim in enumerate(claims):
+                place = Path(folder) / str(number)
+                place.mkdir()
+                files.append(place / claim.file.name)
+                files[-1].symlink_to(claim.file)
+                (place / f"{claim.file.name}.sigstore.json").symlink_to(claim.bundle)
+            if self._verify(files, by) is None:
+                return [None] * len(files)
+            return each(lambda file: self._verify([file], by), files)
+
+    def _verify(self, files: Sequence[Path], by: Identity) -> str | None:
+        policy = ("--cert-identity", by.subject, "--cert-oidc-issuer", by.issuer)
+        return self._run(by, "verify", "identity", "--offline", *policy, *files)
+
+    def sign(self, file: Path, bundle: Path, by: Identity) -> None:
+        """`sigstore sign`."""
+        error = self._run(by, "sign", "--bundle", bundle, file, token=by.instance.token())
+        assert error is None, error
+
+    def attest(self, file: Path, bundle: Path, by: Identity, predicate: Path, kind: str) -> None:
+        """`sigstore attest`: a statement about one file, of a type that it knows."""
+        claim = ("--predicate", predicate, "--predicate-type", kind, "--bundle", bundle)
+        error = self._run(by, "attest", *claim, file, token=by.instance.token())
+        assert error is None, error
+
+    def _run(self, by: Identity, *arguments: str | Path, token: str | None = None) -> str | None:
+        identity = {} if token is None else {"SIGSTORE_IDENTITY_TOKEN": token}
+        trust = ("--trust-config", by.instance.trust_config)
+        return run([sys.executable, "-m", "sigstore", *trust, *arguments], identity)
 
 
 @dataclass(frozen=True)
 class SigstoreJs:
-    """sigstore-js, run by `node/verify.cjs`."""
+    """sigstore-js, run by `node/verify.cjs` and `node/sign.cjs`."""
 
     node: Path
     node_modules: Path
 
-    def verify(self, claims: Sequence[Claim], keys: Mapping[str, str]) -> list[str | None]:
-        """For each claim None where it is accepted, else the reason. `keys` are DER, by hint."""
-        jobs = [{"bundle": str(c.bundle), "artifact": str(c.file), "keys": keys} for c in claims]
+    def version(self, package: str) -> str:
+        """The version of one of its packages."""
+        found = self.node_modules / "@sigstore" / package / "package.json"
+        version: str = json.loads(found.read_bytes())["version"]
+        return version
+
+    def verify(self, claims: Sequence[Claim], by: Credential | dict[str, str]) -> list[str | None]:
+        """For each claim None where it is accepted, else the reason. Keys are DER, by hint."""
+        if isinstance(by, Identity):
+            trust: dict[str, object] = {
+                "trustedRoot": str(by.instance.trusted_root),
+                "subject": by.subject,
+                "issuer": by.issuer,
+            }
+        else:
+            trust = {"keys": keys_by_hint(by.public) if isinstance(by, Key) else by}
+        jobs = [{"bundle": str(c.bundle), "artifact": str(c.file), **trust} for c in claims]
+        results: list[str | None] = json.loads(self._run("verify.cjs", jobs))
+        assert len(results) == len(claims)
+        return results
+
+    def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
+        """A bundle of each draft, all at once."""
+        jobs = [
+            {"artifact": str(d.file), "bundle": str(d.bundle), "statement": d.statement}
+            for d in drafts
+        ]
+        order: dict[str, object] = {"jobs": jobs}
+        if isinstance(by, Key):
+            order |= {"privateKey": str(by.private), "hint": hint_of(by.public)}
+        else:
+            instance = by.instance
+            order |= {"signingConfig": str(instance.signing_config), "token": instance.token()}
+        self._run("sign.cjs", order)
+
+    def _run(self, script: str, order: object) -> str:
         done = subprocess.run(
-            [self.node, HERE / "node" / "verify.cjs"],
-            input=json.dumps(jobs),
+            [self.node, HERE / "node" / script],
+            input=json.dumps(order),
             env=environment({"NODE_PATH": str(self.node_modules)}),
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        results: list[str | None] = json.loads(done.stdout)
-        assert len(results) == len(claims)
-        return results
+        return done.stdout
+
+
+def _by_key(key: Path) -> tuple[str | Path, ...]:
+    return ("--key", key, "--insecure-ignore-tlog")

@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.clients import Cosign, CosignSigner, SigstoreJs
+from tests.interop.clients import Cosign, CosignSigner, SigstoreJs, SigstorePython
+from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance, Services, running
+from tests.interop.matrix import Clients, Matrix, measure
+from tests.interop.page import versions_of
 from tests.interop.peers import Peers, prepare
-from tests.interop.release import Release, committed_release, make_release, provenance
+from tests.interop.release import (
+    Release,
+    Released,
+    committed_release,
+    export,
+    make_keyless_release,
+    make_release,
+    provenance,
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,26 +43,81 @@ def sigstore_js(peers: Peers) -> SigstoreJs:
 @pytest.fixture(scope="session")
 def instance(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """A Sigstore instance of this run's own, on loopback."""
-    services = Services(
-        fulcio=peers.services["fulcio"],
-        rekor=peers.services["rekor"],
-        timestamp_server=peers.services["timestamp-server"],
-        cosign=peers.cosign,
-    )
-    with running(services, tmp_path_factory.mktemp("instance")) as started:
+    with running(Services.of(peers), tmp_path_factory.mktemp("instance")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The registry as ADR-1105 decided it: five deferrals, no seed attestation."""
-    return make_release(tmp_path_factory.mktemp("reference"), production=False)
+def model_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models as they are committed: the ensemble is made of placeholders."""
+    return export(tmp_path_factory.mktemp("reference") / "model", production=False)
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Release:
+def production_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models after the production export."""
+    return export(tmp_path_factory.mktemp("production") / "model")
+
+
+@pytest.fixture(scope="session")
+def versions(peers: Peers, clients: Clients) -> dict[str, str]:
+    """The versions of the clients and services."""
+    return versions_of(peers, clients)
+
+
+@pytest.fixture(scope="session")
+def identity(instance: Instance) -> Identity:
+    """Whoever signs at the instance."""
+    return Identity(instance)
+
+
+@pytest.fixture(scope="session")
+def clients(cosign: Cosign, sigstore_js: SigstoreJs) -> Clients:
+    return Clients(cosign, SigstorePython(), sigstore_js)
+
+
+@pytest.fixture(scope="session")
+def keyless_reference(
+    tmp_path_factory: pytest.TempPathFactory, instance: Instance, model_as_it_is: Path
+) -> Released:
+    """As `reference`, by an identity."""
+    root = tmp_path_factory.mktemp("keyless") / "reference"
+    return make_keyless_release(root, instance, model_as_it_is, deferred=True)
+
+
+@pytest.fixture(scope="session")
+def keyless_production(
+    tmp_path_factory: pytest.TempPathFactory, instance: Instance, production_model: Path
+) -> Released:
+    """As `production`, by an identity."""
+    root = tmp_path_factory.mktemp("keyless") / "production"
+    return make_keyless_release(root, instance, production_model)
+
+
+@pytest.fixture(scope="session")
+def matrix(
+    clients: Clients,
+    identity: Identity,
+    production: Release,
+    keyless_production: Released,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Matrix:
+    """What every client makes of every document."""
+    key = Key(production.root / "release.key", production.public_key)
+    releases: dict[Credential, Released] = {key: production, identity: keyless_production}
+    return measure(clients, releases, tmp_path_factory.mktemp("matrix"))
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory, model_as_it_is: Path) -> Release:
+    """The registry as ADR-1105 decided it: five deferrals, no seed attestation."""
+    return make_release(tmp_path_factory.mktemp("reference"), model_as_it_is, deferred=True)
+
+
+@pytest.fixture(scope="session")
+def production(tmp_path_factory: pytest.TempPathFactory, production_model: Path) -> Release:
     """The registry after the production export: every kind of bundle, no deferral."""
-    return make_release(tmp_path_factory.mktemp("production"), production=True)
+    return make_release(tmp_path_factory.mktemp("production"), production_model)
 
 
 @pytest.fixture(params=["committed", "reference", "production"])

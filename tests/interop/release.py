@@ -21,14 +21,15 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 
+from tests.interop.instance.instance import Instance
+from tests.interop.instance.issuer import CLAIMS, WORKFLOW
+
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
 SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 SLSA_SUMMARY: Final = "https://slsa.dev/verification_summary/v1"
 
-CONFIGURATION: Final = """\
-registry = "model/registry.json"
-
+TRUST_IN_KEY: Final = """\
 [[trust.key]]
 path = "release.pub"
 """
@@ -54,11 +55,10 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Release:
-    """A registry with its bundles, and the public key that they verify with."""
+class Released:
+    """A registry with its bundles."""
 
     root: Path
-    public_key: Path
 
     @property
     def registry(self) -> Path:
@@ -88,10 +88,22 @@ class Release:
                 claims.append(Claim(bundle, file, statement["predicateType"]))
         return claims
 
+
+@dataclass(frozen=True)
+class Release(Released):
+    """A registry whose bundles verify with a public key."""
+
+    public_key: Path
+
     @property
     def keys(self) -> dict[str, str]:
         """The public key by its hint, in base64 of its DER."""
-        return {hint_of(self.public_key): base64.b64encode(der_of(self.public_key)).decode()}
+        return keys_by_hint(self.public_key)
+
+
+def keys_by_hint(public_key: Path) -> dict[str, str]:
+    """A public key by its hint, in base64 of its DER."""
+    return {hint_of(public_key): base64.b64encode(der_of(public_key)).decode()}
 
 
 def payload_of(bundle: Path) -> bytes:
@@ -103,6 +115,11 @@ def statement_of(bundle: Path) -> dict[str, Any]:
     """The statement of a DSSE bundle."""
     statement: dict[str, Any] = json.loads(payload_of(bundle))
     return statement
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def der_of(public_key: Path) -> bytes:
@@ -170,25 +187,68 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | closed | dict(extra or {})
 
 
-def make_release(root: Path, *, production: bool) -> Release:
-    """Release a copy of `model/` below `root` with a fresh key.
-
-    With `production`, the ensemble is trained first, so that each seed has an attestation and
-    nothing is deferred.
-    """
-    model = root / "model"
+def export(model: Path, *, production: bool = True) -> Path:
+    """A copy of `model/`. With `production` the ensemble is trained: nothing needs a deferral."""
     shutil.copytree(REPOSITORY / "model", model, ignore=shutil.ignore_patterns("__pycache__"))
-    configuration = CONFIGURATION
     if production:
         exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
         subprocess.run(exporter, check=True, capture_output=True)
-    else:
-        configuration += DEFERRAL
-    (root / "provenance.toml").write_text(configuration, "utf-8")
-    for arguments in (["keygen", "release"], ["release", "--signer", "file:release.key"]):
-        done = provenance(root, *arguments)
-        assert done.returncode == 0, f"provenance {arguments[0]}:\n{done.stdout}{done.stderr}"
+    return model
+
+
+def make_release(root: Path, model: Path, *, deferred: bool = False) -> Release:
+    """Release a copy of `model` below `root` with a fresh key."""
+    _prepare(root, model, TRUST_IN_KEY, deferred=deferred)
+    _run(root, "keygen", "release")
+    _run(root, "release", "--signer", "file:release.key")
     return Release(root, root / "release.pub")
+
+
+def make_keyless_release(
+    root: Path, instance: Instance, model: Path, *, deferred: bool = False
+) -> Released:
+    """Release a copy of `model` below `root` with an identity, which its configuration trusts."""
+    _prepare(root, model, trust_in_workflow(instance), deferred=deferred)
+    shutil.copy(instance.trusted_root, root / "trusted-root.json")
+    token = root.parent / f"{root.name}.token"
+    token.write_text(instance.token(), "utf-8")
+    signer = ("--signer", "keyless", "--trust-config", instance.trust_config)
+    _run(root, "release", *signer, "--identity-token", token)
+    return Released(root)
+
+
+def trust_in_workflow(instance: Instance, **claims: str) -> str:
+    """`[[trust.github]]` with every claim of the instance's tokens; `claims` replace some."""
+    known = {
+        "repository": CLAIMS["repository"],
+        "workflow": WORKFLOW,
+        "ref": "refs/tags/v*",
+        "event": CLAIMS["event_name"],
+        "environment": CLAIMS["environment"],
+        "owner_id": CLAIMS["repository_owner_id"],
+        "repository_id": CLAIMS["repository_id"],
+        "runner_environment": CLAIMS["runner_environment"],
+        "issuer": instance.issuer_url,
+    }
+    lines = [f'{name} = "{value}"' for name, value in {**known, **claims}.items()]
+    root = ("[trust]", 'trusted_root = "trusted-root.json"', "")
+    return "\n".join([*root, "[[trust.github]]", *lines]) + "\n"
+
+
+def write_configuration(root: Path, trust: str, *, deferred: bool = False) -> None:
+    """`provenance.toml` that trusts somebody, with or without the deferral of ADR-1105."""
+    text = f'registry = "model/registry.json"\n\n{trust}{DEFERRAL if deferred else ""}'
+    (root / "provenance.toml").write_text(text, "utf-8")
+
+
+def _prepare(root: Path, model: Path, trust: str, *, deferred: bool) -> None:
+    shutil.copytree(model, root / "model")
+    write_configuration(root, trust, deferred=deferred)
+
+
+def _run(root: Path, *arguments: str | Path) -> None:
+    done = provenance(root, *arguments)
+    assert done.returncode == 0, f"provenance {arguments[0]}:\n{done.stdout}{done.stderr}"
 
 
 def committed_release() -> Release:

@@ -29,7 +29,7 @@ def main() -> None:
     import provenance
 
     signer = provenance.open_signer(f"file:{key}")
-    signer.sign(b"{}")  # what signing imports is not what is tested
+    signer.sign([b"{}"], lambda: None)  # what signing imports is not what is tested
     from pathlib import Path
 
     config = provenance.load_config(Path(root))

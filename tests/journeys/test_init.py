@@ -57,27 +57,86 @@ def init(repository: Repository, *args: str) -> Result:
     return run_cli("init", *args, cwd=repository.root)
 
 
-def test_a_configuration_explains_each_key_and_puts_nothing_in_force(bare: Repository) -> None:
-    (bare.root / FOLDER).mkdir(parents=True)
-    (bare.root / FOLDER / "release.yml").write_text(WORKFLOW)
-    (bare.root / FOLDER / "broken.yml").write_text("[")
-    for arguments in (["init", "-b", "trunk"], ["remote", "add", "origin", "git@github.com:o/r"]):
-        subprocess.run(["git", *arguments], cwd=bare.root, check=True, capture_output=True)
+def clone(root: Path, origin: str, *more: tuple[str, str]) -> None:
+    """Make a folder a clone of `origin`, with more remotes."""
+    remotes = [("remote", "add", name, url) for name, url in (("origin", origin), *more)]
+    for arguments in (("init", "-b", "trunk"), *remotes):
+        subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True)
+
+
+def workflow(root: Path, text: str = WORKFLOW, name: str = "release.yml") -> None:
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    (root / FOLDER / name).write_text(text)
+
+
+def test_a_configuration_trusts_the_workflows_that_sign_and_explains_each_key(
+    bare: Repository,
+) -> None:
+    workflow(bare.root)
+    workflow(bare.root, "[", "broken.yml")
+    clone(bare.root, "git@github.com:o/r")
 
     result = init(bare)
 
     assert result.code == 0
-    assert written(bare) == {"registry": "model/registry.json"}
+    signer = {"repository": "o/r", "workflow": f"{FOLDER}/release.yml"}
+    assert written(bare) == {
+        "registry": "model/registry.json",
+        "repository": "o/r",
+        "trust": {"github": [signer | {"ref": ref} for ref in ("refs/tags/v*", "refs/tags/*")]},
+    }
     text = (bare.root / "provenance.toml").read_text()
     assert '# baseline = "git:origin/trunk"\n' in text
-    for ref in ("refs/tags/v*", "refs/tags/*"):
-        assert (
-            '# [[trust.github]]\n# repository = "o/r"\n'
-            f'# workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n# ref = "{ref}"\n'
-        ) in text
-    assert "Take the # away from\n# those whose signatures count:" in text
-    assert f"{FOLDER}/release.yml signs with cosign sign-blob: noted, in a comment" in result.out
+    assert f'workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n' in text
+    assert f"it trusts the workflow {FOLDER}/release.yml of o/r for refs/tags/v*\n" in result.out
+    assert "look whether each of them releases, and no other does" in result.err
     assert f"note: {FOLDER}/broken.yml was not looked into: it is not YAML" in result.out
+    assert bare.check().exit_code == 1  # the configuration is read again
+
+
+CALLED = "on: {workflow_call: }\njobs: {a: {steps: [{run: cosign sign x}]}}"
+CALLER = f"on: push\njobs: {{a: {{uses: ./{FOLDER}/release.yml}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "remotes", "reason"),
+    [
+        (WORKFLOW, "w.yml", ["https://example.org/o/r"], "the clone does not say"),
+        (WORKFLOW, "w.yml", ["git@github.com:me/r", "git@github.com:o/r"], "a fork of o/r"),
+        (WORKFLOW.replace("tags: ", "branches: ").replace("v*", "**").replace(", release", ", x"),
+         "w.yml", ["git@github.com:o/r"], "for every branch"),
+        (WORKFLOW.replace("on: {push", "on: {pull").replace(", release", ", x"),
+         "w.yml", ["git@github.com:o/r"], "the ref is a guess"),
+        (WORKFLOW, "my release.yml", ["git@github.com:o/r"], "its name has characters"),
+        (CALLED, "release.yml", ["git@github.com:o/r"], f"it runs where {FOLDER}/caller.yml calls"),
+    ],
+)  # fmt: skip
+def test_trust_that_is_not_certain_is_noted_with_the_reason_and_not_in_force(
+    bare: Repository, text: str, name: str, remotes: list[str], reason: str
+) -> None:
+    workflow(bare.root, text, name)
+    workflow(bare.root, CALLER, "caller.yml")
+    clone(bare.root, remotes[0], *(("upstream", url) for url in remotes[1:]))
+    result = run_cli("init", "--format", "json", cwd=bare.root)
+    assert result.json["trusted"] == []
+    assert "trust" not in written(bare)
+    lines = (bare.root / "provenance.toml").read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("# Not in force: "))
+    assert reason in lines[first]
+    assert [line.split(" = ")[0] for line in lines[first + 1 : first + 5]] == [
+        "# [[trust.github]]", "# repository", "# workflow", "# ref",
+    ]  # fmt: skip
+
+
+def test_workflows_below_the_top_of_a_clone_do_not_run(tmp_path: Path) -> None:
+    below = save(Repository(tmp_path / "models"))
+    below.add("m")
+    save(below)
+    workflow(below.root)
+    clone(tmp_path, "git@github.com:o/r")
+    result = init(below)
+    assert f"not in force: {FOLDER}/release.yml for refs/tags/v*: GitHub runs" in result.out
+    assert "trust" not in written(below)
 
 
 def test_what_is_commented_can_be_put_in_force(bare: Repository) -> None:
@@ -90,17 +149,6 @@ def test_what_is_commented_can_be_put_in_force(bare: Repository) -> None:
     value = written(bare)
     assert value["deferral"][0].keys() == {"rule", "rows", "reason", "reference", "expires"}
     assert value["baseline"] == "git:origin/main"
-
-
-def test_a_repository_that_is_not_on_github_is_to_be_filled_in(bare: Repository) -> None:
-    (bare.root / FOLDER).mkdir(parents=True)
-    (bare.root / FOLDER / "w.yml").write_text(WORKFLOW.replace("on: {push", "on: {pull").replace(
-        ", release", ", x"
-    ))  # fmt: skip
-    assert init(bare).code == 0
-    text = (bare.root / "provenance.toml").read_text()
-    assert '# repository = "OWNER/NAME"\n' in text
-    assert '# ref = "refs/tags/*"  # a guess' in text
 
 
 def test_todays_findings_are_recorded_and_what_cannot_be_is_said(bare: Repository) -> None:

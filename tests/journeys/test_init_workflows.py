@@ -99,8 +99,9 @@ def test_a_job_has_the_permissions_of_its_workflow_unless_it_has_its_own(tmp_pat
     [
         ("{push: {tags: ['v*']}}", ("refs/tags/v*",)),
         ("{push: {tags: v1}}", ("refs/tags/v1",)),
-        ("{push: {tags: ['v[0-9]+.[0-9]+*', '!v0*', '**']}}", ("refs/tags/v*.*", "refs/tags/*")),
-        ("{push: {branches: [main, 'release/**']}}", ("refs/heads/main", "refs/heads/release/*")),
+        ("{push: {tags: ['v[0-9]+.[0-9]+*', '!v0*', '**']}}", ("refs/tags/v*.*", "refs/tags/**")),
+        ("{push: {tags: ['v[12].x']}}", ("refs/tags/v?.x",)),
+        ("{push: {branches: [main, 'release/**']}}", ("refs/heads/main", "refs/heads/release/**")),
         ("{push: {tags: ['v*'], branches: [main]}}", ("refs/tags/v*", "refs/heads/main")),
         ("push", ("refs/heads/trunk",)),
         ("[push, pull_request]", ("refs/heads/trunk",)),
@@ -118,7 +119,7 @@ def test_refs_are_those_that_it_runs_for(
     assert refs(tmp_path, on) == expected
 
 
-def test_a_workflow_that_others_call_runs_for_their_refs_with_their_permissions(
+def test_a_workflow_that_others_call_has_their_permissions_and_no_refs_of_its_own(
     tmp_path: Path,
 ) -> None:
     called = "on: {workflow_call: }\njobs: {a: {steps: [{run: cosign sign x}]}}"
@@ -128,7 +129,7 @@ def test_a_workflow_that_others_call_runs_for_their_refs_with_their_permissions(
     )
     result = found(tmp_path, called=called, caller=caller, other="on: push\njobs: {a: 5, b: {}}")
     assert result.workflows == (
-        Workflow(f"{FOLDER}/called.yml", ("cosign sign",), ("refs/tags/v*",)),
+        Workflow(f"{FOLDER}/called.yml", ("cosign sign",), (), (f"{FOLDER}/caller.yml",)),
     )
 
 

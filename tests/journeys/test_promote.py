@@ -164,6 +164,7 @@ SEEDS_SPOILED: dict[str, tuple[Spoil, str]] = {
     "verdict without corpus": (edit(VERDICT, "corpus", "sha256"), "ENS514"),
     "manifest of another width": (edit("ens.json", "codec_vocab", to=["x264"]), "ENS507"),
     "sidecar of another width": (edit("ens_seed1.json", "feature_order", to=["f"]), "SID403"),
+    "sidecar of a placeholder": (edit("ens_seed1.json", "smoke", to=True), "SID408"),
     "no license": (in_row(1, "license"), "LIC201"),
     "no license URL": (in_row(1, "license_url"), "LIC202"),
     "no bundle": (in_row(1, "sigstore_bundle"), "LIC203"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,6 +68,46 @@ def test_a_seed_attestation_says_what_the_seed_was_made_from(released: Path) -> 
         assert part in shown
 
 
+def test_the_provenance_of_somebody_elses_build_is_not_that_of_a_seed(
+    tmp_path: Path, key: KeyPair
+) -> None:
+    predicate = {
+        "buildDefinition": {
+            "buildType": "https://example.org/build",
+            "resolvedDependencies": [{"uri": "git+https://example.org/source"}],
+        },
+        "runDetails": {"builder": {"id": "https://example.org/builder"}},
+    }
+    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
+    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
+    kind = {"predicateType": predicates.SLSA_PROVENANCE, "predicate": predicate}
+    path = tmp_path / "a.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
+    shown = text(inspect(path))
+    for part in (
+        "says: how it was built (SLSA provenance)",
+        "as: https://example.org/build",
+        "by: https://example.org/builder",
+        "made from: git+https://example.org/source",
+    ):
+        assert part in shown
+    assert "seed" not in shown
+
+
+def test_a_summary_by_others_counts_no_deferrals(tmp_path: Path, key: KeyPair) -> None:
+    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
+    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
+    kind = {
+        "predicateType": predicates.SLSA_SUMMARY,
+        "predicate": {"verificationResult": "PASSED"},
+    }
+    path = tmp_path / "a.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
+    shown = text(inspect(path))
+    assert "result: PASSED" in shown
+    assert "deferred" not in shown
+
+
 def test_a_summary_says_what_passed_and_what_was_deferred(released: Path) -> None:
     shown = text(inspect(released / "registry.json.vsa.sigstore.json"))
     assert "result: PASSED" in shown
@@ -115,6 +156,17 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
     assert value["logEntry"]["promised"] is True
     assert value["logEntry"]["inclusionProof"]["origin"].startswith("rekor.simulated.test - ")
     assert value["timestamps"][0]["time"] == "2026-06-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(("value", "shown_as"), [(b"\x0c\x03foo", "foo"), (b"\x02\x01\x05", None)])
+def test_a_user_name_is_shown_as_a_name(tmp_path: Path, value: bytes, shown_as: str | None) -> None:
+    path = tmp_path / "m.sigstore.json"
+    request = email("replaced", ISSUER)
+    request.names = [x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), value)]
+    path.write_text(json.dumps(instance().sign_bytes(b"content", request)))
+    shown = text(inspect(path))
+    assert (f"certificate: for {shown_as}\n" in shown) == (shown_as is not None)
+    assert ("its subject cannot be read" in shown) == (shown_as is None)
 
 
 def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path) -> None:

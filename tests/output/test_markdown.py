@@ -51,7 +51,7 @@ def test_a_failed_run_says_what_and_where_and_what_next(repository: Repository) 
     page = markdown.render(repository.save().check())
     assert page.startswith("### ❌ onnx-provenance: FAILED\n")
     assert "3 errors in 3 of 3 rows" in page
-    assert "\n\nNot judged: signatures" in page
+    assert "; signatures (verify).\n\n" in page
     assert table(page)[1] == [
         "seed0…2 (3 rows)",
         "ART310",

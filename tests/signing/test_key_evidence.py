@@ -127,6 +127,14 @@ def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None) -> Bundle:
             "data": {"hash": {"algorithm": "sha256", "value": SHA256}},
             "signature": {"content": signature, "publicKey": {"content": pem}},
         }
+    elif kind == "dsse 0.0.2":
+        verifier = {
+            "publicKey": {"rawBytes": b64(public_der(who.key))},
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+        }
+        data = {"algorithm": "SHA2_256", "digest": b64(hashlib.sha256(PAYLOAD).digest())}
+        signed = [{"content": signature, "verifier": verifier}]
+        spec = {"dsseV002": {"payloadHash": data, "signatures": signed}}
     else:
         digest = hashlib.sha256(pae(PAYLOAD)).digest() if enveloped else bytes.fromhex(SHA256)
         verifier = {"publicKey": {"rawBytes": b64(public_der(who.key))}}
@@ -147,7 +155,13 @@ def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None) -> Bundle:
     return bundle
 
 
-KINDS = ("dsse 0.0.1", "hashedrekord 0.0.1", "hashedrekord 0.0.2", "hashedrekord 0.0.2 message")
+KINDS = (
+    "dsse 0.0.1",
+    "dsse 0.0.2",
+    "hashedrekord 0.0.1",
+    "hashedrekord 0.0.2",
+    "hashedrekord 0.0.2 message",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,9 +15,10 @@ import pytest
 from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import judging, keyed
+from provenance.signing import judging
 from provenance.signing.judgement import Verdict
-from provenance.signing.keyed import judge, open_signer
+from provenance.signing.keyed import judge
+from provenance.signing.signers import open_signer
 from provenance.signing.trust import Trust, TrustedKey
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.keys import KeyPair
@@ -50,7 +51,8 @@ def test_the_hint_is_base64_of_the_digest_of_the_der_key(key: KeyPair) -> None:
 
 
 def test_what_a_signer_signs_is_valid(key: KeyPair) -> None:
-    signed = decode(open_signer(key.signer).sign(b'{"a": 1}'))
+    (data,) = open_signer(key.signer).sign([b'{"a": 1}'], lambda: None)
+    signed = decode(data)
     assert isinstance(signed.content, Envelope)
     assert signed.content.payload == b'{"a": 1}'
     judgement = judge(signed, trust(key), None)
@@ -117,9 +119,9 @@ def test_a_plain_signature_is_over_the_bytes_that_were_hashed(key: KeyPair) -> N
 
 def test_no_signer_is_told_from_a_wrong_one() -> None:
     with pytest.raises(UnavailableError, match="no signer"):
-        keyed.require_signer(None)
+        open_signer(None)
     with pytest.raises(InputError, match="--signer kms: this version signs with file:PATH"):
-        keyed.require_signer("kms:projects/x")
+        open_signer("kms:projects/x")
 
 
 def test_a_key_below_no_folder_is_an_input_error(tmp_path: Path) -> None:

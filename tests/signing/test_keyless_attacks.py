@@ -6,7 +6,9 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provenance.attestations.bundle import BundleError, decode
+from provenance.signing import inclusion
+from provenance.signing.trusted_root import Log
+from tests.fuzz.make_corpus import certificate
 from tests.signing.workshop import (
     CONTENT,
     PAYLOAD,
@@ -29,9 +34,10 @@ from tests.signing.workshop import (
     stranger,
     trust,
 )
-from tests.support.sigstore.ca import Request, claim, github, uri, usage
+from tests.support.keys import public_der
+from tests.support.sigstore.ca import Request, claim, der, github, uri, usage
 from tests.support.sigstore.instance import ISSUER, NOW, START, SUBJECT, Bundle, rfc3339
-from tests.support.sigstore.rekor import b64, root_hash
+from tests.support.sigstore.rekor import b64, leaf_hash, path, root_hash
 
 SECOND = datetime.timedelta(seconds=1)
 MINUTES = datetime.timedelta(minutes=1)
@@ -43,15 +49,109 @@ def malformed(bundle: Bundle) -> str:
     return str(raised.value)
 
 
+# --- entries that sigstore does not know -------------------------------------------------------
+
+
+def as_such(payload: bytes = PAYLOAD) -> Bundle:
+    """A bundle with an entry `dsse 0.0.2`, which is judged here alone."""
+    return instance().attest(payload, log="v2 dsse")
+
+
+def test_an_entry_of_an_envelope_is_not_one_of_a_message() -> None:
+    bundle = instance().sign_bytes(CONTENT)
+    material(bundle)["tlogEntries"] = material(as_such())["tlogEntries"]
+    assert "is of an envelope" in refusal(bundle)
+
+
+def test_an_entry_of_another_envelope() -> None:
+    bundle, other = as_such(), as_such(b'{"other": "payload"}')
+    material(bundle)["tlogEntries"] = material(other)["tlogEntries"]
+    assert "payloadHash differs" in refusal(bundle)
+
+
+def test_an_entry_whose_body_was_changed_is_in_no_tree() -> None:
+    bundle = as_such()
+    body = base64.b64decode(entry(bundle)["canonicalizedBody"])
+    entry(bundle)["canonicalizedBody"] = b64(body + b" ")
+    assert "does not lead to a tree" in refusal(bundle)
+
+
+def test_an_entry_whose_checkpoint_another_log_has_signed() -> None:
+    bundle = as_such()
+    proof = entry(bundle)["inclusionProof"]
+    proof["checkpoint"]["envelope"] = stranger().v2.checkpoint(
+        int(proof["treeSize"]), base64.b64decode(proof["rootHash"])
+    )
+    assert "does not lead to a tree" in refusal(bundle)
+
+
+@pytest.mark.parametrize("change", ["of the signature", "of the key's name", "not base64"])
+def test_an_entry_whose_checkpoint_has_the_logs_name_on_another_signature(change: str) -> None:
+    bundle = as_such()
+    checkpoint = entry(bundle)["inclusionProof"]["checkpoint"]
+    note, _, signed = checkpoint["envelope"].rstrip("\n").rpartition(" ")
+    changes = {"of the signature": flipped(signed, 30), "of the key's name": flipped(signed, 2)}
+    checkpoint["envelope"] = f"{note} {changes.get(change, 'A')}\n"
+    assert "does not lead to a tree" in refusal(bundle)
+
+
+def test_a_log_signs_with_a_key_that_is_known_here() -> None:
+    rekor = instance().v1
+    logged = decode(json.dumps(instance().attest(PAYLOAD, log="v1")).encode()).entry
+    assert logged is not None
+    log = Log(rekor.url, rekor.log_id, der(rekor.key), "PKIX_ECDSA_P256_SHA_256")
+    assert inclusion.holds(log, logged)
+    assert not inclusion.holds(log, replace(logged, proof=None))
+    other = public_der(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    assert not inclusion.holds(replace(log, public_key=other), logged)
+    assert not inclusion.holds(replace(log, public_key=b"none"), logged)
+
+
+@pytest.mark.parametrize("change", ["none", "one less", "one more", "another"])
+def test_an_entry_with_another_way_to_the_root(change: str) -> None:
+    bundle = as_such()
+    proof = entry(bundle)["inclusionProof"]
+    ways = {
+        "none": [],
+        "one less": proof["hashes"][:-1],
+        "one more": [*proof["hashes"], b64(b"0" * 32)],
+        "another": [b64(b"0" * 32), *proof["hashes"][1:]],
+    }
+    proof["hashes"] = ways[change]
+    assert "does not lead to a tree" in refusal(bundle)
+
+
+def test_an_entry_as_such_is_judged_in_all_else_as_any_other() -> None:
+    bundle = as_such()
+    bundle["dsseEnvelope"]["signatures"][0]["sig"] = b64(b"0" * 70)
+    assert "is of another signature" in refusal(bundle)
+    late = instance().attest(PAYLOAD, log="v2 dsse", signed_at=NOW + datetime.timedelta(minutes=11))
+    assert "the certificate was valid from" in refusal(late)
+    assert "not one of the trusted root's" in refusal(stranger().attest(PAYLOAD, log="v2 dsse"))
+
+
+@pytest.mark.parametrize("size", range(1, 18))
+def test_a_way_leads_from_each_entry_to_the_root(size: int) -> None:
+    leaves = [leaf_hash(b"%d" % n) for n in range(size)]
+    for index, leaf in enumerate(leaves):
+        way = path(index, leaves)
+        assert inclusion.root_of(leaf, index, size, way) == root_hash(leaves)
+        assert inclusion.root_of(leaf, size, size, way) is None
+        assert inclusion.root_of(leaf, index, size, [*way, leaf]) is None
+        others = {inclusion.root_of(leaf, n, size, way) for n in range(size) if n != index}
+        assert root_hash(leaves) not in others
+
+
 # --- what was logged ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("log", ["v1", "v2"])
+@pytest.mark.parametrize("log", ["v1", "v2", "v2 dsse"])
 def test_a_log_entry_of_another_signature(log: Any) -> None:
     bundle = instance().attest(PAYLOAD, log=log, timestamps=1)
     other = instance().attest(PAYLOAD, log=log, timestamps=1)
     material(bundle)["tlogEntries"] = material(other)["tlogEntries"]
-    assert "sigstore refuses it" in refusal(bundle)
+    refused = "is of another signature" if log == "v2 dsse" else "sigstore refuses it"
+    assert refused in refusal(bundle)
 
 
 @pytest.mark.parametrize("log", ["v1", "v2"])
@@ -395,6 +495,7 @@ CERTIFICATES: dict[str, tuple[Callable[[], Request], str]] = {
     ),
     "never logged": (lambda: asked(promises=0), "holds 0 timestamps"),
     "logged twice": (lambda: asked(promises=2), "holds 2 timestamps"),
+    "logged after the year 9999": (lambda: asked(logged=1 << 63), "time of its .* out of range"),
     "for an RSA key": (
         lambda: asked(key=rsa.generate_private_key(65537, 2048).public_key()),
         "not ECDSA P-256",
@@ -415,7 +516,15 @@ def test_a_certificate(kind: str) -> None:
     request, reason = CERTIFICATES[kind]
     found = refusal(instance().attest(PAYLOAD, request()))
     assert found.startswith("of its certificate: ")
-    assert reason in found
+    assert re.search(reason, found)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_certificate_whose_number_is_zero() -> None:
+    bundle = instance().attest(PAYLOAD)
+    zero = certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    material(bundle)["certificate"]["rawBytes"] = b64(zero)
+    assert "serial number is not positive" in refusal(bundle)
 
 
 def test_a_certificate_by_an_authority_that_is_not_trusted() -> None:

@@ -9,6 +9,7 @@ from provenance.gate.rules import (
     artifacts,
     attestations,
     baseline,
+    consumer,
     deferrals,
     ensembles,
     license,
@@ -32,6 +33,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
         signatures,
         attestations,
         deferrals,
+        consumer,
     )
     for rule in family.RULES
 )

@@ -177,7 +177,7 @@ class SidecarChanged(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
-            signed = _digests(statement.predicate.get("sidecars"), "name")
+            signed = digests_of(statement.predicate.get("sidecars"), "name")
             for evidence in (row.sidecar, row.int8_sidecar):
                 if evidence is None:
                     continue
@@ -443,7 +443,7 @@ class SummaryStale(_AttestationRule):
             return
         told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
         signed = {s.name: s.sha256 for s in statement.subjects}
-        signed |= _digests(statement.predicate.get("inputAttestations"), "uri")
+        signed |= digests_of(statement.predicate.get("inputAttestations"), "uri")
         now = documents.summary_subjects(evidence)
         now |= {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
         for name in sorted(signed.keys() | now.keys()):
@@ -509,7 +509,7 @@ class FileOnlySignature(_AttestationRule):
         return iter(())  # raised by `verify FILE`, where there is no registry row to bind
 
 
-def _digests(entries: object, name: str) -> dict[str, str]:
+def digests_of(entries: object, name: str) -> dict[str, str]:
     """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
     found: dict[str, str] = {}
     for entry in entries if isinstance(entries, list) else ():

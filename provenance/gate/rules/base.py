@@ -22,10 +22,13 @@ from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.config import Config
-from provenance.gate import endorsement
+from provenance.gate import endorsement, judging_ahead
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.judging_ahead import Question
+from provenance.gate.requirements import NOTHING, Require
+from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
@@ -42,11 +45,19 @@ class Phase(enum.Enum):
     BASELINE = "changes since a baseline (--baseline)"
     SIGNATURES = "signatures (verify)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
+    REQUIREMENTS = "what a consumer requires (verify --require)"
 
     @property
     def is_released(self) -> bool:
         """Whether a release judges it: only then can what it finds have been signed as deferred."""
-        return self not in (Phase.RUNTIME, Phase.BASELINE)
+        return self not in (Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a run that does not judge it leaves something open. Who requires nothing, misses
+        nothing.
+        """
+        return self is not Phase.REQUIREMENTS
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,8 @@ class Case:
 
     `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
     deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
-    run: a rule that was not judged cannot show that the cause of a deferral is gone.
+    run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
+    what the consumer requires beyond that it verifies.
     """
 
     evidence: Evidence
@@ -65,12 +77,31 @@ class Case:
     findings: tuple[Finding, ...] = ()
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
+    judgements: Mapping[Question, Judgement] = field(default_factory=dict)
+    require: Require = NOTHING
     _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
+
+    @property
+    def compares_releases(self) -> bool:
+        """Whether it matters when the release was made."""
+        return self.require.max_age is not None or self.evidence.seen is not None
+
+    @property
+    def needs_row(self) -> bool:
+        """Whether the bundle has to bind the row."""
+        asked = self.require
+        of_row = asked.row or asked.production or asked.no_deferrals or bool(asked.licenses)
+        return of_row or self.needs_summary
+
+    @property
+    def needs_summary(self) -> bool:
+        """Whether a release summary has to be at hand."""
+        return self.require.of_release or self.evidence.seen is not None
 
     @cached_property
     def subjects(self) -> Mapping[str, set[str]]:
@@ -99,10 +130,12 @@ class Case:
     ) -> Endorsement:
         """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
+        if document.bundle is not None:
+            _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
         question = (document.path, artifact_sha256)
         known = self._endorsements.get(question)
         if known is None:
-            known = endorsement.judge(document, self.trust, artifact_sha256)
+            known = endorsement.judge(document, self.trust, artifact_sha256, self.judgements)
             self._endorsements[question] = known
         return known
 
@@ -173,6 +206,8 @@ class Rule(ABC):
     gone: a deferral names that, and is stale where none of it is found."""
     of_one_file: ClassVar[bool] = False
     """Whether it says something about a single file, without the registry it came from."""
+    of_bundle: ClassVar[bool] = False
+    """Whether it judges a bundle by itself, over whatever kind of file."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 

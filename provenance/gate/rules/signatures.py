@@ -102,6 +102,7 @@ class BundleMalformed(_SignatureRule):
 
     code = "SIG602"
     slug = "bundle-malformed"
+    of_bundle = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
@@ -122,6 +123,8 @@ class BundleMalformed(_SignatureRule):
 
 
 class _Judged(_SignatureRule):
+    of_bundle = True
+
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, document in every_document(case):
             if document.bundle is None:

@@ -25,10 +25,18 @@ _BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 @dataclass(frozen=True)
 class Remote:
-    """What a clone knows of its origin. `github` is `owner/name`, None where it is elsewhere."""
+    """What a clone knows of where it comes from.
+
+    Attributes:
+        github: `owner/name` of its origin, None where that is elsewhere.
+        upstream: The same of the remote `upstream`, which a clone of a fork has.
+        below_top: Whether this is a folder below the top of the clone.
+    """
 
     github: str | None = None
     default_branch: str = DEFAULT_BRANCH
+    upstream: str | None = None
+    below_top: bool = False
 
 
 def remote_of(root: Path) -> Remote:
@@ -36,11 +44,14 @@ def remote_of(root: Path) -> Remote:
     try:
         git = Git.at(root)
         url = git.answer("remote", "get-url", "origin")
+        upstream = git.answer("remote", "get-url", "upstream")
+        prefix = git.answer("rev-parse", "--show-prefix")
         head = git.answer("symbolic-ref", "refs/remotes/origin/HEAD")
         branch = head.removeprefix("refs/remotes/origin/") or git.answer("branch", "--show-current")
     except UnavailableError:
         return Remote()
-    return Remote(github_name(url), branch if _BRANCH.fullmatch(branch) else DEFAULT_BRANCH)
+    default_branch = branch if _BRANCH.fullmatch(branch) else DEFAULT_BRANCH
+    return Remote(github_name(url), default_branch, github_name(upstream), prefix != "")
 
 
 def github_name(url: str) -> str | None:

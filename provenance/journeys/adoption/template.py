@@ -12,7 +12,7 @@ from provenance.journeys.adoption import recording
 from provenance.journeys.adoption.recording import Recorded
 from provenance.journeys.adoption.remote import Remote
 from provenance.journeys.adoption.shape import Shape
-from provenance.journeys.adoption.workflows import Found
+from provenance.journeys.adoption.signers import Signer
 
 _WIDTH = 100
 
@@ -23,7 +23,7 @@ class Template:
 
     shape: Shape
     keys: Sequence[str]
-    workflows: Found
+    signers: Sequence[Signer]
     remote: Remote
     deferrals: Sequence[Recorded] = ()
     table: str = ""
@@ -37,6 +37,10 @@ class Template:
             yield f"[{self.table}]"
         yield "# The JSON file with a row for each model, relative to this file."
         yield f"registry = {quoted(self.shape.path)}"
+        if self.remote.github is not None and self.remote.upstream is None:
+            yield ""
+            yield "# The repository that this is: license URLs that lead here are compared with it."
+            yield f"repository = {quoted(self.remote.github)}"
         yield ""
         yield "# What `provenance check` compares the registry with: what was lost since is named."
         yield f"# baseline = {quoted(f'git:origin/{self.remote.default_branch}')}"
@@ -75,20 +79,23 @@ class Template:
             yield '# path = "release.pub"'
 
     def _trusted_workflows(self) -> Iterator[str]:
-        """The workflows that sign, each once for every ref. Not in force as written."""
-        if not self.workflows.workflows:
+        """The workflows that sign, each once for every ref; as a comment where one is not sure."""
+        if not self.signers:
             return
         yield ""
-        yield "# These workflows of yours sign with an identity of their own. Take the # away from"
-        yield "# those whose signatures count:"
-        for workflow in self.workflows.workflows:
-            for ref in workflow.refs or ("refs/tags/*",):
-                yield "#"
-                yield f"# [[{self._name('trust.github')}]]"
-                yield f"# repository = {quoted(self.remote.github or 'OWNER/NAME')}"
-                yield f"# workflow = {quoted(workflow.path)}  # {', '.join(workflow.tools)}"
-                guess = "" if workflow.refs else "  # a guess: nothing in it says for which refs"
-                yield f"# ref = {quoted(ref)}{guess}"
+        yield "# Whose signatures count: workflows of yours that sign with their own identity."
+        yield "# Keep those that release, and add `owner_id`, which outlives a name (docs: Trust)."
+        for number, signer in enumerate(self.signers):
+            if number:
+                yield ""
+            mark = "# " if signer.unsure else ""
+            if signer.unsure:
+                yield f"# Not in force: {signer.unsure}."
+            yield f"{mark}[[{self._name('trust.github')}]]"
+            yield f"{mark}repository = {quoted(signer.repository)}"
+            tools = ", ".join(signer.workflow.tools)
+            yield f"{mark}workflow = {quoted(signer.workflow.path)}  # {tools}"
+            yield f"{mark}ref = {quoted(signer.ref)}"
 
     def _deferrals(self) -> Iterator[str]:
         yield ""

@@ -25,7 +25,9 @@ _USES: Final = re.compile(
     r"(sigstore/gh-action-sigstore-python|actions/attest(?:-[a-z-]+)?)(?:@.*)?"
 )
 _QUANTIFIED: Final = re.compile(r"(?:\[[^\]]*\]|[^*?+\[\]])[+?]")
-_STARS: Final = re.compile(r"\*+")
+_CLASS: Final = re.compile(r"\[[^\]]*\]")
+_REPEATED: Final = "\0"
+_STARS: Final = re.compile(f"[*{_REPEATED}]+")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Workflow:
     Attributes:
         path: Relative to the repository's root, as it stands in the certificate.
         tools: What signs in it.
-        refs: The refs that it runs for, as globs; empty where nothing in it says.
+        refs: The refs that it runs for by itself, as globs; empty where nothing in it says.
+        callers: The workflows of the same repository that call it.
     """
 
     path: str
     tools: tuple[str, ...]
     refs: tuple[str, ...]
+    callers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,13 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
             texts[path] = _parse(text)
         except _NoWorkflowError as e:
             notes.append(f"{path} was not looked into: it {e}")
-    refs = {path: _refs(_triggers(w), default_branch) for path, w in texts.items()}
     found = []
     for path, workflow in texts.items():
         tools = tuple(dict.fromkeys(t for job in _jobs(workflow) for t in _signs(workflow, job)))
         if tools:
-            callers = [p for p, w in texts.items() if any(_calls(job, path) for job in _jobs(w))]
-            own = (*refs[path], *(r for p in callers for r in refs[p]))
-            found.append(Workflow(path, tools, tuple(dict.fromkeys(own))))
+            callers = (p for p, w in texts.items() if any(_calls(job, path) for job in _jobs(w)))
+            refs = _refs(_triggers(workflow), default_branch)
+            found.append(Workflow(path, tools, refs, tuple(callers)))
     return Found(tuple(found), tuple(notes))
 
 
@@ -178,4 +181,10 @@ def _patterns(push: Mapping[str, Any], key: str) -> list[str]:
     value = push.get(key)
     listed = value if isinstance(value, list) else [value]
     texts = [v for v in listed if isinstance(v, str) and v and not v.startswith("!")]
-    return [_STARS.sub("*", _QUANTIFIED.sub("*", text)) for text in texts]
+    return [_glob(text) for text in texts]
+
+
+def _glob(pattern: str) -> str:
+    """GitHub's pattern without its classes and quantifiers, which `ref` does not have: wider."""
+    plain = _CLASS.sub("?", _QUANTIFIED.sub(_REPEATED, pattern))
+    return _STARS.sub(lambda stars: "**" if "**" in stars[0] else "*", plain)

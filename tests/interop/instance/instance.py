@@ -14,10 +14,14 @@ from typing import Any, Final
 
 from tests.interop.instance import authorities
 from tests.interop.instance.ct_log import CtLog
-from tests.interop.instance.issuer import AUDIENCE, Issuer
-from tests.interop.instance.servers import HOST, free_port, program
+from tests.interop.instance.issuer import AUDIENCE, REF, REPOSITORY, WORKFLOW, Issuer
+from tests.interop.instance.servers import HOST, await_free, free_port, program
+from tests.interop.peers import Peers
 
 REKOR_ORIGIN: Final = "rekor.local"
+TSA_METRICS: Final = 2112
+"""Where the timestamp authority publishes its metrics: it takes no other port, so that there is one
+instance on a machine at a time."""
 _TRUST_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 
 
@@ -29,6 +33,12 @@ class Services:
     rekor: Path
     timestamp_server: Path
     cosign: Path
+
+    @classmethod
+    def of(cls, peers: Peers) -> Services:
+        """Those that `tests.interop.peers` has built."""
+        named = peers.services
+        return cls(named["fulcio"], named["rekor"], named["timestamp-server"], peers.cosign)
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,11 @@ class Instance:
     signing_config: Path
     trust_config: Path
     _issuer: Issuer
+
+    @property
+    def subject(self) -> str:
+        """Whom its certificates are for: the workflow of the job, at the ref that it ran for."""
+        return f"https://github.com/{REPOSITORY}/{WORKFLOW}@{REF}"
 
     def token(self, lifetime: float = 600, **claims: str) -> str:
         """An identity token of a GitHub-shaped job; `claims` replace what it says."""
@@ -135,6 +150,7 @@ class _Starter:
             *("--timestamp-signer", "file", "--file-signer-key-path", key),
             *("--certificate-chain-path", chain, "--disable-ntp-monitoring"),
         ]
+        await_free(TSA_METRICS)
         self._run("timestamp-authority", command, port)
         return f"http://localhost:{port}"
 

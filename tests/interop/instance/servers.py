@@ -20,6 +20,9 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 30.0
 """Seconds after which a server that does not answer is a failure."""
 
+PATIENCE_WITH_OTHERS: Final = 600.0
+"""Seconds after which another run on this machine that holds a port is a failure."""
+
 Answer = tuple[int, Any]
 """A status, and what is sent as JSON."""
 
@@ -30,6 +33,21 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def await_free(port: int) -> None:
+    """Wait until nobody listens on a port, for a program that takes no other."""
+    deadline = time.monotonic() + PATIENCE_WITH_OTHERS
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+                return
+            except OSError as e:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"port {port} is taken: another run?") from e
+        time.sleep(0.5)
 
 
 @contextmanager

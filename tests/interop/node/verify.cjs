@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verifies bundles with sigstore-js, as a JavaScript consumer with a public key would.
+// Verifies bundles with sigstore-js, as a JavaScript consumer would.
 //
-// stdin: a JSON array of {bundle, artifact, keys}: two paths, and the DER public keys in base64 by
-// hint. stdout: a JSON array with null for an accepted artifact, or the reason of the refusal.
+// stdin: a JSON array of {bundle, artifact} with either keys, DER public keys in base64 by hint, or
+// trustedRoot, subject and issuer. stdout: a JSON array with null for an accepted artifact, or the
+// reason of the refusal.
 //
 // sigstore-js verifies the signature of a DSSE bundle and looks at none of its subjects, so a
 // consumer has to, and `checkSubject` does it here.
@@ -13,6 +14,7 @@
 const { createHash } = require('node:crypto');
 const { readFileSync } = require('node:fs');
 const { bundleFromJSON } = require('@sigstore/bundle');
+const { TrustedRoot } = require('@sigstore/protobuf-specs');
 const { Verifier, toSignedEntity, toTrustMaterial } = require('@sigstore/verify');
 
 const NO_AUTHORITIES = {
@@ -31,14 +33,30 @@ function checkSubject(envelope, artifact) {
   }
 }
 
-function verify({ bundle: path, artifact: artifactPath, keys }) {
-  const bundle = bundleFromJSON(JSON.parse(readFileSync(path, 'utf8')));
-  const artifact = readFileSync(artifactPath);
+function verifier({ keys, trustedRoot }) {
+  if (trustedRoot) {
+    const root = TrustedRoot.fromJSON(JSON.parse(readFileSync(trustedRoot, 'utf8')));
+    return new Verifier(toTrustMaterial(root));
+  }
   const byHint = Object.fromEntries(
     Object.entries(keys).map(([hint, der]) => [hint, { rawBytes: pem(der) }]),
   );
-  const verifier = new Verifier(toTrustMaterial(NO_AUTHORITIES, byHint), NO_LOGS);
-  verifier.verify(toSignedEntity(bundle, artifact));
+  return new Verifier(toTrustMaterial(NO_AUTHORITIES, byHint), NO_LOGS);
+}
+
+// The library takes the subject for a pattern.
+function policy({ subject, issuer }) {
+  if (!subject) {
+    return undefined;
+  }
+  const literal = subject.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return { subjectAlternativeName: `^${literal}$`, extensions: { issuer } };
+}
+
+function verify(job) {
+  const bundle = bundleFromJSON(JSON.parse(readFileSync(job.bundle, 'utf8')));
+  const artifact = readFileSync(job.artifact);
+  verifier(job).verify(toSignedEntity(bundle, artifact), policy(job));
   if (bundle.content.$case === 'dsseEnvelope') {
     checkSubject(bundle.content.dsseEnvelope, artifact);
   }

@@ -111,9 +111,8 @@ class CtLog:
     def log_id(self) -> bytes:
         return hashlib.sha256(der(self.key)).digest()
 
-    def promise(self, tbs: bytes, issuer: Authority, at: datetime.datetime) -> bytes:
-        """A SignedCertificateTimestamp over a precertificate."""
-        stamp = int(at.timestamp() * 1000)
+    def promise(self, tbs: bytes, issuer: Authority, stamp: int) -> bytes:
+        """A SignedCertificateTimestamp over a precertificate, at so many milliseconds of time."""
         spki = issuer.certificate.public_key().public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
@@ -154,6 +153,7 @@ class Request:
         names: The subject alternative names.
         claims: Fulcio's extensions by the last number of their OID.
         extensions: More extensions, each with whether it is critical.
+        logged: When it was logged, in milliseconds; when it was issued by default.
     """
 
     names: list[x509.GeneralName]
@@ -165,6 +165,7 @@ class Request:
     key_usage: x509.KeyUsage | None = field(default_factory=lambda: usage(sign=True))
     extensions: list[tuple[x509.ExtensionType, bool]] = field(default_factory=list)
     promises: int = 1
+    logged: int | None = None
 
 
 def email(address: str, issuer: str) -> Request:
@@ -227,8 +228,14 @@ class Fulcio:
         root = make_authority("simulated root", self.start, self.end)
         self.authority = make_authority("simulated issuer", self.start, self.end, root)
 
-    def issue(self, request: Request, key: PublicKey, at: datetime.datetime) -> x509.Certificate:
-        """A certificate for ten minutes, logged in the certificate transparency log."""
+    def issue(
+        self,
+        request: Request,
+        key: PublicKey,
+        at: datetime.datetime,
+        lifetime: datetime.timedelta = LIFETIME,
+    ) -> x509.Certificate:
+        """A certificate, logged in the certificate transparency log."""
         builder: Any = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
@@ -236,7 +243,7 @@ class Fulcio:
             .public_key(request.key or key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(at)
-            .not_valid_after(at + LIFETIME)
+            .not_valid_after(at + lifetime)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority.key.public_key()),
                 critical=False,
@@ -256,7 +263,11 @@ class Fulcio:
             builder = builder.add_extension(extension, critical=critical)
         before = builder.sign(self.authority.key, hashes.SHA256())
         promises = [
-            self.ct.promise(before.tbs_certificate_bytes, self.authority, at)
+            self.ct.promise(
+                before.tbs_certificate_bytes,
+                self.authority,
+                int(at.timestamp() * 1000) if request.logged is None else request.logged,
+            )
             for _ in range(request.promises)
         ]
         if promises:

@@ -32,7 +32,7 @@ START: Final = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 END: Final = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 
 Bundle = dict[str, Any]
-LogVersion = Literal["v1", "v2"] | None
+LogVersion = Literal["v1", "v2", "v2 dsse"] | None
 
 
 def pae(payload: bytes) -> bytes:
@@ -54,6 +54,15 @@ class Instance:
     v1: RekorV1 = field(default_factory=RekorV1)
     v2: RekorV2 = field(default_factory=RekorV2)
     tsa: TimestampAuthority = field(default_factory=lambda: TimestampAuthority(START, END))
+
+    @classmethod
+    def today(cls) -> Instance:
+        """An instance that signs now, and not in the summer of 2026."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        day = datetime.timedelta(days=1)
+        return cls(
+            fulcio=Fulcio(now - day, now + day), tsa=TimestampAuthority(now - day, now + day)
+        )
 
     def attest(
         self,
@@ -86,6 +95,8 @@ class Instance:
             "signatures": [{"signature": b64(signature), "verifier": b64(_pem(certificate))}],
         }
         digest = hashlib.sha256(pae(payload)).digest()
+        if log == "v2 dsse":
+            digest = hashlib.sha256(payload).digest()
         entry = self._log(log, "dsse", v1, digest, signature, certificate, signed_at or at)
         stamps = self._stamps(signature, signed_at or at, log, timestamps)
         return _bundle(version, certificate, entry, stamps) | {"dsseEnvelope": envelope}
@@ -122,7 +133,7 @@ class Instance:
 
     def trusted_root(self) -> dict[str, Any]:
         """The trusted root, as JSON to be changed."""
-        period = {"start": rfc3339(START), "end": rfc3339(END)}
+        period = {"start": rfc3339(self.fulcio.start), "end": rfc3339(self.fulcio.end)}
         return {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [
@@ -169,12 +180,12 @@ class Instance:
             "x509Certificate": {"rawBytes": b64(certificate.public_bytes(Encoding.DER))},
             "keyDetails": "PKIX_ECDSA_P256_SHA_256",
         }
-        spec = {
-            "hashedRekordV002": {
-                "data": {"algorithm": "SHA2_256", "digest": b64(digest)},
-                "signature": {"content": b64(signature), "verifier": verifier},
-            }
-        }
+        data, by = {"algorithm": "SHA2_256", "digest": b64(digest)}, b64(signature)
+        signed = {"content": by, "verifier": verifier}
+        if log == "v2 dsse":  # of the envelope, as older versions of Rekor v2 wrote it
+            spec: dict[str, Any] = {"dsseV002": {"payloadHash": data, "signatures": [signed]}}
+            return self.v2.add("dsse", {"apiVersion": "0.0.2", "kind": "dsse", "spec": spec})
+        spec = {"hashedRekordV002": {"data": data, "signature": signed}}
         body = {"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": spec}
         return self.v2.add("hashedrekord", body)
 

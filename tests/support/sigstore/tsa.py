@@ -33,7 +33,11 @@ class TimestampAuthority:
         )
 
     def stamp(self, signature: bytes, at: datetime.datetime) -> bytes:
-        """A granted timestamp response, DER."""
+        """A granted timestamp response over a signature, DER."""
+        return self.stamp_digest(hashlib.sha256(signature).digest(), at)
+
+    def stamp_digest(self, digest: bytes, at: datetime.datetime) -> bytes:
+        """The same over the SHA-256 of a signature, which is all that an authority is told."""
         sha256 = {"algorithm": "sha256"}
         info = tsp.TSTInfo(
             {
@@ -41,7 +45,7 @@ class TimestampAuthority:
                 "policy": "1.3.6.1.4.1.57264.2",
                 "message_imprint": {
                     "hash_algorithm": sha256,
-                    "hashed_message": hashlib.sha256(signature).digest(),
+                    "hashed_message": digest,
                 },
                 "serial_number": secrets.randbits(63) | 1,
                 "gen_time": at,

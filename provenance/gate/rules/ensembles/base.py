@@ -16,9 +16,7 @@ from provenance.artifacts.sidecar import Document
 from provenance.gate.ensemble import Ensemble
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, some
-
-Place = tuple[str, ...]
-"""The path of a member through the objects of a document."""
+from provenance.gate.rules.forms import Place
 
 T = TypeVar("T")
 

@@ -15,26 +15,28 @@ from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Place
 from provenance.gate.rules.ensembles.recorded import close, correlation, number, same, unit
+from provenance.gate.rules.forms import Place
 
 RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
 """Where a sidecar keeps such a record."""
 
 _STATISTIC: Final = re.compile(r"loso_(mean|min|max|std)_([a-z0-9_]{1,20})")
+_LIMIT: Final = "ship_gate_mean_plcc"
 _CORRELATIONS: Final = ("plcc", "srocc", "krocc")
 
 
 def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
     """Means, extremes and deviations that the folds do not give, or that two places have twice."""
     named: set[Place] = set()
-    for where, message in _not_of_the_folds(document):
-        named.add(where)
-        yield where, message
+    for where, message in (*_no_numbers(document), *_not_of_the_folds(document)):
+        if where not in named:
+            named.add(where)
+            yield where, message
     top, below = RECORDS
     for name in _record(document, top):
         other = (*below, name)
-        if not (_STATISTIC.fullmatch(name) or name == "ship_gate_mean_plcc"):
+        if not _is_statistic(name):
             continue
         mine, theirs = document.get(name), document.get(*other)
         if theirs is None or named & {(name,), other} or same(mine, theirs):
@@ -57,6 +59,20 @@ def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any
         if name in holder:
             return True, holder[name]
     return False, None
+
+
+def _is_statistic(name: str) -> bool:
+    return _STATISTIC.fullmatch(name) is not None or name == _LIMIT
+
+
+def _no_numbers(document: Document) -> Iterator[tuple[Place, str]]:
+    """The statistics that are no numbers; where a limit decides, the gate says so (ENS511)."""
+    for record in RECORDS:
+        told = {_LIMIT} if document.get(*record, "gate_passed") is True else set()
+        for name, value in _record(document, record).items():
+            if _is_statistic(name) and name not in told and number(value) is None is not value:
+                where = (*record, name)
+                yield where, f"`{'.'.join(where)}` is {shown(value)}, not a number"
 
 
 def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:

@@ -14,10 +14,11 @@ from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, short, shown
-from provenance.gate.rules.ensembles.base import EnsembleRule, Place, Said, dissent, whose
+from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import disagreements, seeds_of_another
 from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict
+from provenance.gate.rules.forms import Place
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -30,7 +31,8 @@ class VerdictWrong(EnsembleRule):
     where its number is missing, not finite, or no correlation. This for every verdict file beside
     the registry, and, as far as they have numbers, for the `gate` of every manifest and sidecar,
     and for `gate_passed` with `ship_gate_mean_plcc` and the mean of `loso_folds`. A sidecar that is
-    known to describe other bytes does not count.
+    known to describe other bytes does not count. A `gate` that is no object, a `verdict` that is no
+    text, and a `passed` that is neither true nor false say nothing, and are named.
 
     ## Why it matters
     A verdict is PROMOTE or HOLD by its numbers, never by hand.
@@ -124,8 +126,9 @@ class CorpusDiffers(EnsembleRule):
 
     ## What it does
     Compares the corpus digests of the members' sidecars, the manifest and the verdict: what most of
-    them have counts. For production members the verdict must have one, and where one sidecar has
-    one, each must. A sidecar that is known to describe other bytes does not count.
+    them have counts, and what is no digest is named. For production members the verdict must have
+    one, and where one sidecar has one, each must. A sidecar that is known to describe other bytes
+    does not count.
 
     ## Why it matters
     A verdict about one corpus says nothing about weights that were fitted on another.
@@ -154,12 +157,11 @@ class CorpusDiffers(EnsembleRule):
             if one.value is None:
                 says = f"the sidecar names no corpus digest{there}"
                 yield self._at(one, says, "Export all members in one run.", ensemble)
-        if verdict is None or is_sha256(verdict.value):
-            return
-        if verdict.value is not None:
-            says = f"the corpus digest of the verdict is {shown(verdict.value)}, which is none"
-            yield self._at(verdict, says + there, run_again, ensemble)
-        elif ensemble.production:
+        for one in told[len(members) :]:  # SID407 says so of a member
+            if one.value is not None and not is_sha256(one.value):
+                says = f"the corpus digest is {shown(one.value)}, which is none"
+                yield self._at(one, says + there, run_again, ensemble)
+        if verdict is not None and verdict.value is None and ensemble.production:
             says = f"the verdict names no corpus digest{there}"
             at_hand = "Run the gate with the corpus at hand, so that it records the digest."
             yield self._at(verdict, says, at_hand, ensemble)
@@ -174,6 +176,7 @@ class RecordWrong(Rule):
     ## What it does
     Computes `loso_mean_…`, `loso_min_…`, `loso_max_…` and `loso_std_…` again from `loso_folds`, and
     compares them, and `ship_gate_mean_plcc`, at the top of the sidecar with those under `training`.
+    Each is a number.
     A deviation may be that of a sample or of the whole; a number may be rounded to four decimals or
     more. A sidecar that is known to describe other bytes does not count.
 

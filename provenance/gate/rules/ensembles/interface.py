@@ -12,6 +12,7 @@ from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent
+from provenance.gate.rules.forms import INTERFACE, is_whole, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
@@ -21,11 +22,12 @@ class EnsembleWidth(EnsembleRule):
 
     ## What it does
     Compares what the manifest says of the two inputs (`feature_order` or `features`; `codec_vocab`,
-    `encoder_vocab`, `codec_block_layout`, `num_codecs`) and its `opset` with the members' graphs,
-    and the graphs with each other. Where the sidecars' `codec_block_layout` says that more than the
-    one-hot is in the codec block, a vocabulary may be the one-hot alone. What is said of one member
-    already does not count: a file that is not the one its row names (ART302), a width that its own
-    sidecar disputes (SID403), an opset that is not its row's (ART310).
+    `encoder_vocab`, `codec_block_layout`, `num_codecs`; each a list of names or a number) and its
+    `opset` with the members' graphs, and the graphs with each other. Where the sidecars'
+    `codec_block_layout` says that more than the one-hot is in the codec block, a vocabulary may be
+    the one-hot alone. What is said of one member already does not count: a file that is not the one
+    its row names (ART302), a width that its own sidecar disputes (SID403), an opset that is not its
+    row's (ART310).
 
     ## Why it matters
     The consumer builds one input for all members. A member of another width does not run.
@@ -43,6 +45,9 @@ class EnsembleWidth(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
+        for where, message, form in misfits(manifest, INTERFACE):
+            help = f"Write it as {form.name}."
+            yield self.at(manifest, where, message, help, ensemble=ensemble)
         names, onehots = input_names(ensemble), _onehots(ensemble)
         for at, fields in enumerate(_WIDTH_FIELDS):
             widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.seats}
@@ -83,7 +88,7 @@ class EnsembleWidth(EnsembleRule):
                 "Export all members in one run.",
                 ensemble=ensemble,
             )
-        elif declared is not None and _distinct(opsets) - {declared}:
+        elif is_whole(declared) and _distinct(opsets) - {declared}:
             yield self.at(
                 manifest,
                 ("opset",),
@@ -155,7 +160,7 @@ _VOCABULARIES = ("codec_vocab", "encoder_vocab", "num_codecs")
 def _size(declared: object) -> int | None:
     """The width that a list or a number declares."""
     size = len(declared) if isinstance(declared, list) else declared
-    return size if isinstance(size, int) and not isinstance(size, bool) else None
+    return size if is_whole(size) else None
 
 
 def _says(declared: Any) -> str:

@@ -62,16 +62,15 @@ class MemberMissing(EnsembleRule):
                 )
                 continue
             row = seat.row.row
-            for field, mine, theirs in (
-                ("onnx", member.onnx, _file(seat.row)),
-                ("id", member.id, row.text("id")),
-            ):
-                if mine != theirs and (mine or field == "onnx") and theirs:
+            for field, theirs in (("onnx", _file(seat.row)), ("id", row.text("id"))):
+                mine = _written(manifest, seat, field)
+                if mine != theirs and (mine is not None or field == "onnx") and theirs:
+                    here = "missing" if mine is None else shown(mine)
                     yield self.at(
                         manifest,
                         (*where, field),
-                        f"the `{field}` of {row.label!r} is {shown(mine) if mine else 'missing'} "
-                        f"here and {theirs!r} in the registry",
+                        f"the `{field}` of {row.label!r} is {here} here and {theirs!r} in the "
+                        "registry",
                         "Write one name in both.",
                         row=row.label,
                         ensemble=ensemble,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
-from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
@@ -14,7 +13,7 @@ from provenance.gate.rules.base import Case, Rule, command, shown
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.ensembles.verdicts import (
     PROMOTE,
-    stated_outcomes,
+    not_passed,
     wrong_gate,
     wrong_verdict,
 )
@@ -147,7 +146,8 @@ class GateNotPassed(Rule):
 
     ## What it does
     For each row that is not `smoke: true`: looks for a HOLD, and for `passed` or `gate_passed` that
-    are false. Of the members of an ensemble with a verdict, ENS512 and ENS513 judge that. A record
+    are false. Of the members of an ensemble with a verdict, ENS512 and ENS513 judge that; of one
+    without, ENS512 leaves such a record alone. A record
     that contradicts itself is reported as that (ENS511), and a sidecar that is known to describe
     other bytes does not count.
 
@@ -177,7 +177,7 @@ class GateNotPassed(Rule):
             sidecar = current_sidecar(row.onnx, row.sidecar)
             if sidecar is None or row.row.smoke or row.row.index in judged:
                 continue
-            failed = next((w for w, passed in stated_outcomes(sidecar) if not passed), None)
+            failed = not_passed(sidecar)
             if failed is not None and not any(wrong_gate(sidecar)):
                 yield self.finding(
                     f"production row, and `{'.'.join(failed)}` of the sidecar is "
@@ -194,8 +194,7 @@ class DocumentUnreadable(EnsembleRule):
 
     ## What it does
     Reads the JSON files beside the registry that are named after an ensemble: one that a manifest
-    has, or that a sidecar names. Where a seed cannot be attested for want of its manifest, SID407
-    says so.
+    has, or that a sidecar names.
 
     ## Why it matters
     What cannot be read cannot be judged: the members, or the numbers, are as good as not there.
@@ -212,16 +211,8 @@ class DocumentUnreadable(EnsembleRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
-        said = {
-            row.sidecar.sidecar.text_at("ensemble_id")
-            for row in evidence.rows
-            if documents.attestable(row) and row.manifest is None
-            if row.sidecar is not None and row.sidecar.sidecar is not None
-        }
         for id, paths in broken_documents(evidence).items() if evidence.whole else ():
             for path in paths:
-                if id in said and path == evidence.registry.absolute(f"{id}.json"):
-                    continue
                 yield self.finding(
                     f"{path}, by its name about the ensemble {id!r}, cannot be read: "
                     f"it {evidence.unreadable[path]}",

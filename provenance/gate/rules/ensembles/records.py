@@ -11,9 +11,10 @@ from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.gate.ensemble import Ensemble
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Place, Said, dissent, whose
-from provenance.gate.rules.ensembles.recorded import same
-from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
+from provenance.gate.rules.ensembles.base import Said, dissent, whose
+from provenance.gate.rules.ensembles.recorded import number, same
+from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict
+from provenance.gate.rules.forms import Place
 
 _REPEATED: Final[tuple[tuple[Place, Place], ...]] = (
     (("gate", "verdict"), ("verdict",)),
@@ -89,8 +90,7 @@ def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
             Said(document, row, where, value)
             for document, row in records
             if (value := document.get(*where)) is not None
-            # Some exporters keep the mean of this seed there, and not that of all.
-            and not (where == _OWN_MEAN and same(value, document.get(*_OWN_NUMBER)))
+            and not (where == _OWN_MEAN and _is_of_its_own(document, value))
         ]
         value = verdict.get(*in_verdict) if verdict else None
         if verdict is not None and value is not None:
@@ -100,6 +100,11 @@ def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
             name = ".".join(one.where)
             says = f"`{name}` is {shown(one.value)}, and {shown(most[0].value)} in {whose(most)}"
             yield Disagreement(one.document, one.row, one.where, says)
+
+
+def _is_of_its_own(document: Document, mean: object) -> bool:
+    """Whether it is the mean of one seed, as some exporters keep it; or none at all (ENS516)."""
+    return number(mean) is None or same(mean, document.get(*_OWN_NUMBER))
 
 
 def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
@@ -140,7 +145,9 @@ def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     if (verdict is None or verdict.path != manifest.path) and not any(wrong_gate(manifest)):
         yield manifest, None
     for seat, sidecar in ensemble.described:
-        if not any(wrong_gate(sidecar)):
+        production = seat.row is not None and not seat.row.row.smoke
+        held = verdict is None and production and not_passed(sidecar) is not None
+        if not held and not any(wrong_gate(sidecar)):  # ENS517, ENS511
             yield sidecar, seat.row_label
 
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Document
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Place
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import close, correlation, number, reaches, unit
+from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place, misfits
 
 Named = tuple[Place, str]
 """A member of a document that does not follow from the others, and why."""
@@ -30,6 +30,12 @@ OUTCOMES: Final[tuple[Place, ...]] = (("gate", "verdict"), ("verdict",))
 """Where the outcome of a gate is written in words."""
 
 _FLAGS: Final[tuple[Place, ...]] = (("gate", "passed"), *((*r, "gate_passed") for r in RECORDS))
+
+_FORMS: Final[Forms] = {
+    ("gate",): OBJECT,
+    **dict.fromkeys(OUTCOMES, TEXT),
+    **dict.fromkeys(_FLAGS, FLAG),
+}
 
 _CONDITIONS: Final = (
     ("mean_plcc", "mean_plcc_threshold"),
@@ -59,6 +65,10 @@ def wrong_gate(document: Document) -> Iterator[Named]:
     A sidecar has only its own seed's number: it can refute a pass, and never a failure. What it
     does not repeat is for the verdict file to show.
     """
+    wrong_forms = [(place, message) for place, message, _ in misfits(document, _FORMS)]
+    if wrong_forms:
+        yield from wrong_forms
+        return
     per_seed = document.get("gate", "per_seed_plccs")
     if isinstance(per_seed, dict) and per_seed:
         where = next((w for w in OUTCOMES if document.text_at(*w) is not None), OUTCOMES[0])
@@ -80,6 +90,11 @@ def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
             yield where, passed
 
 
+def not_passed(document: Document) -> Place | None:
+    """The first place in which it says that its gate was not passed."""
+    return next((where for where, passed in stated_outcomes(document) if not passed), None)
+
+
 def _refuted(document: Document) -> Iterator[Named]:
     """The passes that the numbers beside them refute."""
     gate = document.get("gate")
@@ -92,10 +107,8 @@ def _refuted(document: Document) -> Iterator[Named]:
             yield claim, f"the gate says {says}; {'; '.join(failed)}"
     for record in RECORDS:
         where = (*record, "gate_passed")
-        passed = document.get(*where)
-        if passed is not None and not isinstance(passed, bool):
-            yield where, f"`{'.'.join(where)}` is {shown(passed)}, which is not true or false"
-        reason = _below_ship_gate(document, record) if passed is True else None
+        passed = document.get(*where) is True
+        reason = _below_ship_gate(document, record) if passed else None
         if reason is not None:
             yield where, f"`{'.'.join(where)}` is True; {reason}"
 

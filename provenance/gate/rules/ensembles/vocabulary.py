@@ -13,6 +13,7 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
 from provenance.gate.rules.ensembles.recorded import number, same, same_statistic
+from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.widths import refuted_widths
 
 
@@ -47,14 +48,14 @@ class VocabularyDiffers(EnsembleRule):
             said = [
                 Said(sidecar, seat.row_label, (field,), value)
                 for seat, sidecar in ensemble.described
-                if isinstance(value := sidecar.get(field), list)
+                if is_names(value := sidecar.get(field))
                 and not _named_already(seat, sidecar, field)
             ]
             if not said:
                 continue
             without = [(seat, s) for seat, s in ensemble.described if field not in s.value]
             listed = manifest.value.get(in_manifest)
-            if isinstance(listed, list) and any(len(listed) == len(one.value) for one in said):
+            if is_names(listed) and any(len(listed) == len(one.value) for one in said):
                 said.append(Said(manifest, None, (in_manifest,), listed))
             most, others = dissent(said, operator.eq)
             for one in others:

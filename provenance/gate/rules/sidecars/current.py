@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from typing import ClassVar
 
 from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.sidecar import Sidecar
@@ -11,6 +12,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.forms import Forms, misfits
 
 
 def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
@@ -35,6 +37,9 @@ def describes_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
 class ClaimRule(Rule):
     """A rule about claims of a sidecar. One that is of other bytes is reported as that only."""
 
+    forms: ClassVar[Forms] = {}
+    """The claims that it compares, each with the form in which it can: any other is a finding."""
+
     def judge(self, case: Case) -> Iterator[Finding]:
         # Of a file that two rows have, the sidecar is its own row's, or the first one's (ART313).
         rows, owner = case.evidence.rows, dict[str, int]()
@@ -46,12 +51,21 @@ class ClaimRule(Rule):
                 is_its_own = owner.setdefault(model.path, row.row.index) == row.row.index
                 sidecar = evidence.sidecar
                 if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
+                    for member, message, form in misfits(sidecar, self.forms):
+                        fix = self.correct(model, sidecar, member)
+                        help = f"Write it as {form.name}."
+                        yield self.at(row, sidecar, member, message, help, fix)
                     yield from self.conclude(case, row, model, sidecar)
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
+        """What is wrong with the claims that have their form."""
         raise NotImplementedError
+
+    def correct(self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath) -> Edit | None:
+        """What a member has to be, where that is certain."""
+        return None
 
     def at(
         self,

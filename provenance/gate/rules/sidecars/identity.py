@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256
@@ -15,6 +15,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
+from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -44,6 +45,7 @@ class SidecarIdentity(ClaimRule):
     code = "SID408"
     slug = "sidecar-identity"
     deferrable = True
+    forms: ClassVar[Forms] = {("quant_mode",): TEXT, ("training", "smoke"): FLAG}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -62,17 +64,11 @@ class SidecarIdentity(ClaimRule):
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; in the row `{called}` is {there}{default}",
-                "Decide which is right, and write it in both.",
+                _TRAIN if field == "smoke" and claim is True else _DECIDE,
             )
-        trained_as_smoke = sidecar.get("training", "smoke") is True
-        if trained_as_smoke and not row.row.smoke and sidecar.value.get("smoke") is not True:
-            yield self.at(
-                row,
-                sidecar,
-                ("training", "smoke"),
-                "`training.smoke` is true; the row says production",
-                'Train the model, or say "smoke": true in its row.',
-            )
+        if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
+            says = "`training.smoke` is true; the row says production"
+            yield self.at(row, sidecar, ("training", "smoke"), says, _TRAIN)
 
 
 class SidecarDigest(ClaimRule):
@@ -80,8 +76,9 @@ class SidecarDigest(ClaimRule):
 
     ## What it does
     Compares `int8_sha256` of the sidecar with the bytes of the int8 variant, and each entry of
-    `external_data_sha256` with the bytes of that file. (`sha256` is for SID402 and SID404.) Where
-    row and sidecar agree on a digest, the file was replaced: ART302 says so.
+    `external_data_sha256`, which is an object by file name, with the bytes of that file. (`sha256`
+    is for SID402 and SID404.) Where row and sidecar agree on a digest, the file was replaced:
+    ART302 says so.
 
     ## Why it matters
     The sidecar was exported with another int8 file: what it records of the quantization, such as
@@ -96,6 +93,7 @@ class SidecarDigest(ClaimRule):
 
     code = "SID409"
     slug = "sidecar-digest"
+    forms: ClassVar[Forms] = {("int8_sha256",): TEXT, ("external_data_sha256",): OBJECT}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -122,7 +120,7 @@ class SidecarDigest(ClaimRule):
         row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, Any, FileEvidence | None, Any]]:
         """Each digest: where it stands, what it is, of which file, and what the row says of it."""
-        quantized = sidecar.value.get("int8_sha256")
+        quantized = sidecar.text_at("int8_sha256")
         if quantized:
             yield ("int8_sha256",), quantized, row.int8, row.row.fields.get("int8_sha256")
         external = sidecar.value.get("external_data_sha256")
@@ -132,6 +130,18 @@ class SidecarDigest(ClaimRule):
                 file = files.get(name.rpartition("/")[2])
                 in_row = row.row.external_data_sha256.get(file.name) if file else None
                 yield ("external_data_sha256", name), claim, file, in_row
+
+
+_DECIDE: Final = "Decide which is right, and write it in both."
+_TRAIN: Final = 'Train the model and export its sidecar; until then the row is "smoke": true.'
+
+
+def smoke_claim(sidecar: Sidecar) -> Place | None:
+    """Where a sidecar says that its weights are a placeholder's."""
+    for where in (("smoke",), ("training", "smoke")):
+        if sidecar.get(*where) is True:
+            return where
+    return None
 
 
 def _told(case: Case, row: RowEvidence, id: object) -> bool:

@@ -13,6 +13,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.forms import NAMES, TEXT, WHOLE, Form, Forms, is_names, is_whole
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries
 
 _SIDES: Final = ("input", "output")
@@ -27,8 +28,7 @@ class _GraphClaim(ClaimRule):
     ) -> Iterator[Finding]:
         if model.facts is not None:
             for member, message in self.refuted(model.facts, model.name, sidecar):
-                certain = describes_its_model(model, sidecar)
-                fix = self.fix(model.facts, member) if certain else None
+                fix = self.correct(model, sidecar, member)
                 yield self.at(row, sidecar, member, message, self.advice, fix)
 
     def refuted(
@@ -37,17 +37,14 @@ class _GraphClaim(ClaimRule):
         """The members that the graph of the file `name` refutes, each with what it shows."""
         raise NotImplementedError
 
-    def fix(self, facts: OnnxFacts, member: JsonPath) -> Edit | None:
-        """What a refuted member has to be in a sidecar of these very bytes, if that is certain."""
-        return None
-
 
 class SidecarNames(_GraphClaim):
     """An input or output that the sidecar names is not the model's.
 
     ## What it does
     Compares `input_names` and `output_names` with the inputs and outputs of the graph, in their
-    order. A single `input_name` or `output_name` names one of them.
+    order. A single `input_name` or `output_name` names one of them. What is no name, or no list
+    of names, cannot be compared, and is named too.
 
     ## Why it matters
     A runtime binds tensors by name, and refuses one that the model does not have. A consumer that
@@ -62,6 +59,12 @@ class SidecarNames(_GraphClaim):
 
     code = "SID410"
     slug = "sidecar-names"
+    forms: ClassVar[Forms] = {
+        ("input_name",): TEXT,
+        ("output_name",): TEXT,
+        ("input_names",): NAMES,
+        ("output_names",): NAMES,
+    }
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
@@ -94,7 +97,8 @@ class SidecarShape(_GraphClaim):
     ## What it does
     Compares `input_shape`, `input_shapes`, `output_shape` and `output_shapes` with the graph: how
     many dimensions, and each one that is a number in both. -1, null and names stand for any size.
-    Several shapes are a list in the order of the names, or an object by name.
+    Several shapes are a list in the order of the names, or an object by name. A shape that is no
+    list, such as a text, cannot be compared, and is named too.
 
     ## Why it matters
     A consumer allocates its tensors by the sidecar. A runtime refuses another number of dimensions,
@@ -114,7 +118,7 @@ class SidecarShape(_GraphClaim):
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
-            yield from _wrong_claims(facts, name, sidecar, side, "shape", _is_shape, _has_shape)
+            yield from _wrong_claims(facts, name, sidecar, side, "shape", _SHAPE, _has_shape)
 
 
 class SidecarDtype(_GraphClaim):
@@ -123,7 +127,8 @@ class SidecarDtype(_GraphClaim):
     ## What it does
     Compares `input_dtype`, `input_dtypes`, `output_dtype` and `output_dtypes` with the graph. A
     single `dtype` must be that of an input, an output or a weight. `float32`, `float`, `fp32`,
-    `FLOAT` and `tensor(float)` are one type; what is no name of a type is left alone.
+    `FLOAT` and `tensor(float)` are one type. A text that is no name of a type is left alone; what
+    is no text is named.
 
     ## Why it matters
     A runtime refuses a tensor of another type. In a consumer without a check, its bytes are read as
@@ -138,15 +143,16 @@ class SidecarDtype(_GraphClaim):
 
     code = "SID412"
     slug = "sidecar-dtype"
+    forms: ClassVar[Forms] = {("dtype",): TEXT}
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
-            yield from _wrong_claims(facts, name, sidecar, side, "dtype", _is_dtype, _has_dtype)
+            yield from _wrong_claims(facts, name, sidecar, side, "dtype", _DTYPE, _has_dtype)
         claim = sidecar.text_at("dtype") or ""
         used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | set(facts.weight_dtypes)
-        if _is_dtype(claim) and plain_dtype(claim) not in used:
+        if plain_dtype(claim) not in (None, *used):
             says = (
                 f"`dtype` is {shown(claim)}; {name} has {', '.join(sorted(used)) or 'no tensors'}"
             )
@@ -158,7 +164,8 @@ class SidecarOpset(_GraphClaim):
 
     ## What it does
     Compares `opset` and `onnx_opset` with the version of ONNX's own operator set that the file
-    imports. The row's `opset` is for ART310: it is another place to edit.
+    imports. The row's `opset` is for ART310: it is another place to edit. What is no whole number,
+    such as `"17"`, cannot be compared, and is named too.
 
     ## Why it matters
     Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18.
@@ -174,9 +181,14 @@ class SidecarOpset(_GraphClaim):
     code = "SID413"
     slug = "sidecar-opset"
     advice = "Export model and sidecar together, or write the file's opset."
+    forms: ClassVar[Forms] = {("opset",): WHOLE, ("onnx_opset",): WHOLE}
 
-    def fix(self, facts: OnnxFacts, member: JsonPath) -> Edit | None:
-        return Set(member, facts.opset)
+    def correct(self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath) -> Edit | None:
+        # An object may hold the versions of other operator sets too.
+        holds_more = isinstance(sidecar.get(str(member[0])), dict | list)
+        certain = describes_its_model(model, sidecar) and not holds_more
+        opset = model.facts.opset if model.facts else None
+        return Set(member, opset) if certain and opset is not None else None
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
@@ -184,8 +196,7 @@ class SidecarOpset(_GraphClaim):
         actual = facts.opset
         for field in ("opset", "onnx_opset"):
             claim = sidecar.value.get(field)
-            is_number = isinstance(claim, int) and not isinstance(claim, bool)
-            if is_number and actual is not None and claim != actual:
+            if is_whole(claim) and actual is not None and claim != actual:
                 yield (field,), f"`{field}` is {claim}; {name} imports opset {actual}"
 
 
@@ -199,13 +210,13 @@ def _wrong_claims(
     sidecar: Sidecar,
     side: str,
     what: str,
-    is_one: Callable[[object], bool],
+    form: Form,
     has: Callable[[TensorSpec, Any], bool],
 ) -> Iterator[tuple[JsonPath, str]]:
     """The claims under `input_shape`, `input_shapes` and the like that no tensor meant by them has.
 
-    `side` is "input" or "output", `what` is "shape" or "dtype". `is_one` tells one claim from a
-    list or an object of them; `has` says whether a tensor is as one claims.
+    `side` is "input" or "output", `what` is "shape" or "dtype". `form` tells one claim from a list
+    or an object of them; `has` says whether a tensor is as one claims.
     """
     specs = _specs(facts, side)
     claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
@@ -215,12 +226,17 @@ def _wrong_claims(
     single = by_name.get(sidecar.text_at(f"{side}_name") or "")
     for field in (f"{side}_{what}", f"{side}_{what}s"):
         claim = sidecar.value.get(field)
-        if is_one(claim):  # of the one that is named, or of any: only one of several has no name
+        if form.has(claim):  # of the one that is named, or of any: only one of several has no name
             claims = [(field, (field,), [single] if single else specs, claim)]
         elif isinstance(claim, dict):
-            each = [(n, c) for n, c in claim.items() if is_one(c)]
+            for tensor in (n for n in by_name if claim.get(n) is not None):
+                if not form.has(claim[tensor]):
+                    where = f"{field}.{tensor[:60]}"
+                    yield (field, tensor), form.refused(where, claim[tensor])
+            # What is no name of a tensor may be anything: sizes at least and at most.
+            each = [(n, c) for n, c in claim.items() if form.has(c)]
             claims = [(f"{field}.{n[:60]}", (field, n), [by_name.get(n)], c) for n, c in each]
-        elif isinstance(claim, list) and claim and all(map(is_one, claim)):
+        elif isinstance(claim, list) and claim and all(map(form.has, claim)):
             if len(claim) != len(in_order):
                 says = f"`{field}` has {entries(claim)}"
                 yield (field,), f"{says}; {name} has {_listed(specs) or 'none'}"
@@ -228,6 +244,8 @@ def _wrong_claims(
             places = enumerate(zip(in_order, claim, strict=True))
             claims = [(f"{field}[{i}]", (field,), [s], c) for i, (s, c) in places]
         else:
+            if claim is not None:
+                yield (field,), form.refused(field, claim)
             continue
         for where, member, meant, one in claims:
             known = [s for s in meant if s is not None]  # SID410 has named the others
@@ -241,15 +259,13 @@ def _listed(specs: Sequence[TensorSpec]) -> str:
 
 def _names(value: Any) -> list[str] | None:
     """A list of names, None for anything else."""
-    is_list = isinstance(value, list) and value and all(isinstance(n, str) for n in value)
-    return list(value) if is_list else None
+    return list(value) if is_names(value) else None
 
 
 def _is_shape(value: object) -> bool:
     """A list of sizes: numbers, names, null. An empty one may also be no list of shapes."""
     return isinstance(value, list) and all(
-        d is None or isinstance(d, str) or (isinstance(d, int) and not isinstance(d, bool))
-        for d in value
+        d is None or isinstance(d, str) or is_whole(d) for d in value
     )
 
 
@@ -266,9 +282,9 @@ def _is_size(dimension: int | str | None) -> bool:
     return isinstance(dimension, int) and dimension > 0
 
 
-def _is_dtype(value: object) -> bool:
-    return isinstance(value, str) and plain_dtype(value) is not None
+_SHAPE: Final = Form("a list of sizes", _is_shape)
+_DTYPE: Final = Form("the name of a type", lambda value: isinstance(value, str))
 
 
 def _has_dtype(spec: TensorSpec, claim: str) -> bool:
-    return spec.dtype == plain_dtype(claim)
+    return plain_dtype(claim) in (None, spec.dtype)

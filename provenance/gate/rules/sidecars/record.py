@@ -10,7 +10,7 @@ from provenance.attestations.statement import StatementError
 from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.base import Case, Rule, short, shown
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -66,7 +66,7 @@ class _Stale(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
                     continue
-                if sidecar.claimed_sha256 is None and not (self.production and _is_record(sidecar)):
+                if names_no_bytes(sidecar) and not (self.production and _is_record(sidecar)):
                     continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
@@ -77,8 +77,11 @@ class _Stale(Rule):
                 )
 
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
-        if sidecar.claimed_sha256 is None:
+        if names_no_bytes(sidecar):
             return "the sidecar records a gate or a seed and does not say of which bytes"
+        if sidecar.claimed_sha256 is None:
+            written = shown(sidecar.get("sha256"))
+            return f"`sha256` of the sidecar is {written}, which is no digest"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
             {
@@ -99,8 +102,9 @@ class SidecarStale(_Stale):
     """The sidecar of a smoke row describes another file.
 
     ## What it does
-    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. The
-    message says what else the sidecar claims of that other file: widths, verdict.
+    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes; what is
+    no text is no digest of them. The message says what else the sidecar claims of that other file:
+    widths, verdict.
 
     ## Why it matters
     A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
@@ -221,7 +225,7 @@ class SidecarUnlinked(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is None or _is_record(sidecar):
                     continue
-                if sidecar.claimed_sha256 is None:
+                if names_no_bytes(sidecar):
                     yield self.finding(
                         "the sidecar names no `sha256`: nothing says which bytes it describes",
                         'Let the exporter write "sha256", the digest of the model it exported.',
@@ -236,7 +240,9 @@ class SeedRecordIncomplete(Rule):
 
     ## What it does
     For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
-    digest that is one where it is recorded, and an ensemble manifest that lists the model.
+    digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
+    one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
+    one that cannot be read is told once, by ENS519, where the whole registry is judged.)
 
     ## Why it matters
     The seed attestation says how these bytes came to be. It cannot be written from half a record,
@@ -256,6 +262,8 @@ class SeedRecordIncomplete(Rule):
         for row in case.evidence.rows:
             if not documents.attestable(row) or row.sidecar is None:
                 continue
+            if case.evidence.whole and documents.broken_manifest(case.evidence, row):
+                continue  # ENS519 says it once, and not for each seed
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
@@ -265,6 +273,11 @@ class SeedRecordIncomplete(Rule):
                     path=row.sidecar.path,
                     row=row.row.label,
                 )
+
+
+def names_no_bytes(sidecar: Sidecar) -> bool:
+    """Whether the sidecar leaves out which bytes it describes. What is no digest is a wrong one."""
+    return sidecar.value.get("sha256") is None
 
 
 def _is_record(sidecar: Sidecar) -> bool:

@@ -12,6 +12,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, entries
 from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
 
@@ -23,10 +24,10 @@ class SidecarStatistics(ClaimRule):
     """The mean or the standard deviation in the sidecar cannot normalise the input.
 
     ## What it does
-    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each entry is a number,
-    those of a standard deviation are above 0, there are as many as features (or as the input is
-    wide), as many means as deviations, and no mean without its deviation where the input is a
-    vector of features.
+    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
+    (those of an input also one number, or lists of them), those of a standard deviation are above
+    0, there are as many as features (or as the input is wide), as many means as deviations, and no
+    mean without its deviation where the input is a vector of features.
 
     ## Why it matters
     The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
@@ -72,16 +73,18 @@ class SidecarStatistics(ClaimRule):
     def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
         """What is wrong with the first entry that is no number, or no deviation."""
         value = sidecar.value.get(field)
-        is_list = isinstance(value, list)
-        found: list[Any] = value if isinstance(value, list) else [value]
-        for index, entry in enumerate(found):
-            if isinstance(entry, list | dict) or (entry is None and not is_list):
-                return None  # of another form than a list of numbers
+        if value is None:
+            return None
+        flat = field.startswith("feature_")  # an image may have one for all of it, or a block
+        if isinstance(value, dict) or (flat and not isinstance(value, list)):
+            return f"`{field}` is {shown(value)}, not a list of numbers"
+        for places, entry in _entries(value, deep=not flat):
             is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if is_number and (entry > 0 or not positive):
                 continue
-            at = f"[{index}]" if is_list else ""
-            where = f"`{field}{at}`{_feature(sidecar, index) if at else ''}"
+            at = "".join(f"[{place}]" for place in places)
+            feature = _feature(sidecar, places[0]) if len(places) == 1 else ""
+            where = f"`{field}{at}`{feature}"
             if is_number:
                 return f"{where} is {entry}; a standard deviation is above 0"
             return f"{where} is {shown(entry)}, not a number"
@@ -140,7 +143,7 @@ class SidecarEntryTwice(ClaimRule):
         told = {member for member, _ in refuted_widths(model, sidecar)}
         for field in _LISTS:
             value = sidecar.value.get(field)
-            names = [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
+            names = value if is_names(value) else []  # SID403 says so of anything else
             again = list(Counter(names) - Counter(set(names)))
             if again and (field,) not in told:
                 yield self.at(
@@ -150,6 +153,17 @@ class SidecarEntryTwice(ClaimRule):
                     f"`{field}` names {shown(again[0])} twice",
                     "Export the sidecar again.",
                 )
+
+
+def _entries(
+    value: Any, *, deep: bool, places: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """The entries of a list, and where it is `deep` of the lists in it, each with its places."""
+    if not isinstance(value, list) or (places and not (deep and value)):
+        yield places, value
+        return
+    for place, entry in enumerate(value):
+        yield from _entries(entry, deep=deep, places=(*places, place))
 
 
 def _first_input(model: ModelEvidence, sidecar: Sidecar) -> TensorSpec | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import ClassVar, Final
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
@@ -12,6 +12,7 @@ from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case
+from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits
 from provenance.gate.rules.sidecars.current import ClaimRule
 
 NO_WIDTH: Final = 0
@@ -25,7 +26,8 @@ class SidecarWidth(ClaimRule):
     Compares `feature_order` (or `features`), `in_features`, `codec_block_layout`, `num_codecs`,
     `codec_vocab` and `encoder_vocab` with the last dimension of the model input they speak of, and
     the encoders of the layout with the vocabularies. An input with more dimensions than
-    `[batch, width]` has its width in any of them. `in_features` may also be the sum of all inputs,
+    `[batch, width]` has its width in any of them. Each is a list of names or a number; what is
+    anything else cannot be compared, and is named. `in_features` may also be the sum of all inputs,
     and `num_codecs` the encoders of the layout alone. A sidecar that is known to describe another
     file is reported as that only.
 
@@ -43,11 +45,18 @@ class SidecarWidth(ClaimRule):
     code = "SID403"
     slug = "sidecar-width"
     deferrable = True
+    forms: ClassVar[Forms] = WIDTHS | {
+        ("training_recipe", "in_features"): NAMES_OR_COUNT,
+        ("training_recipe", "num_codecs"): NAMES_OR_COUNT,
+    }
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
+        unfit = {member for member, _, _ in misfits(sidecar, self.forms)}
         for member, message in refuted_widths(model, sidecar):
+            if member in unfit:
+                continue
             help = "Export model and sidecar together, at one vocabulary."
             yield self.at(row, sidecar, member, message, help)
 
@@ -62,7 +71,7 @@ def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[Jso
             f"{model.name} has {spec}",
         )
     encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
-    if encoders is None:
+    if encoders is None or not is_names(layout):
         return
     for field in ("encoder_vocab", "codec_vocab"):
         vocabulary = sidecar.get(field)

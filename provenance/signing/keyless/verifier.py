@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures with a certificate. The only module that imports `sigstore`.
+"""Judging signatures with a certificate.
 
 `sigstore` judges certificates, logs and timestamps, through its public interface. Around it:
 
@@ -18,16 +18,11 @@ from __future__ import annotations
 
 import datetime
 import json
-import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-import platformdirs
-from cryptography.hazmat.primitives.serialization import Encoding
 from rfc3161_client import decode_timestamp_response
 from sigstore.hashes import Hashed
 from sigstore.models import Bundle as SigstoreBundle
@@ -35,13 +30,11 @@ from sigstore.models import ClientTrustConfig
 from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
-from provenance.artifacts import limits
-from provenance.artifacts.paths import FileError, read_named_file
 from provenance.attestations.bundle import Bundle, Envelope
-from provenance.attestations.log_entry import REKOR_V2, LogEntry
-from provenance.errors import InputError, UnavailableError
+from provenance.attestations.log_entry import DSSE_V2, REKOR_V2, LogEntry
+from provenance.errors import UnavailableError
 from provenance.signing import certificate as certificates
-from provenance.signing import handover, relog, roots, trusted_root
+from provenance.signing import handover, inclusion, log_body, relog, trusted_root
 from provenance.signing.certificate import CertificateError, Identity
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
 from provenance.signing.timestamps import NO_ROOT_HELP
@@ -53,10 +46,6 @@ if TYPE_CHECKING:
 
 _SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
 _V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
-
-
-# Its warnings are for its own command line; what it refuses is raised.
-logging.getLogger("sigstore").addHandler(logging.NullHandler())
 
 
 class _RefusedError(ValueError):
@@ -79,11 +68,11 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
         return Judgement(Verdict.INVALID, reason=f"of its certificate: {e}")
     except _RefusedError as e:
         return Judgement(Verdict.INVALID, reason=str(e))
-    return _who(identity, trust, moments)
+    return who(identity, trust, moments)
 
 
-def _who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgement:
-    """Who signed is known; whether that is somebody who counts is asked only now."""
+def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgement:
+    """Whether an identity is somebody who counts: VALID, or UNTRUSTED with the reason."""
     candidates = [e for e in trust.entries if not isinstance(e, TrustedKey)]
     differences = {e: e.differs(identity) for e in candidates}
     entries = tuple(e for e, difference in differences.items() if difference is None)
@@ -159,7 +148,11 @@ def _verify(
     """Raises _RefusedError where the bundle does not hold at that moment."""
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, time)
-    if log is None or bundle.entry is None or bundle.entry.proof is None:
+    entry = bundle.entry
+    if log is not None and entry is not None and (entry.kind, entry.version) == DSSE_V2:
+        _logged(bundle, entry, log)
+        bundle, log = _relogged(replace(bundle, entry=None), certificate, artifact_sha256)
+    elif log is None or entry is None or entry.proof is None:
         bundle, log = _relogged(bundle, certificate, artifact_sha256)
     narrowed = trusted_root.as_json(
         log,
@@ -232,13 +225,26 @@ def _log(entry: LogEntry | None, root: TrustedRoot, time: datetime.datetime) -> 
     return log
 
 
+def _logged(bundle: Bundle, entry: LogEntry, log: Log) -> None:
+    """Raises _RefusedError where an entry `dsse 0.0.2` is not in its log, or of something else."""
+    if not inclusion.holds(log, entry):
+        raise _RefusedError(f"its proof does not lead to a tree that its log {log.url} has signed")
+    content = bundle.content
+    if not isinstance(content, Envelope):
+        raise _RefusedError("its log entry is of an envelope, and it has none")
+    reason = log_body.contradicts_envelope(content, entry, bundle.certificate or b"")
+    if reason is not None:
+        raise _RefusedError(reason)
+
+
 def _relogged(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
 
-    What the bundle has in place of a proof is judged elsewhere: the promise of its log, or, where
-    the instance has no log at all, its timestamp.
+    What the bundle has in place of a proof is judged elsewhere: the promise of its log, the proof
+    of an entry of a kind that `sigstore` does not know, or, where the instance has no log at all,
+    its timestamp.
     """
     entry = bundle.entry or relog.entry_of(bundle, certificate, artifact_sha256)
     entry, own = relog.log(entry)
@@ -246,13 +252,11 @@ def _relogged(
 
 
 def _ct_log(certificate: Certificate, root: TrustedRoot) -> Log:
-    promise = certificates.promised_by(certificate)
-    log = root.ct_log(promise.log_id)
-    time = promise.timestamp.replace(tzinfo=datetime.UTC)
+    log_id, time = certificates.promised_by(certificate)
+    log = root.ct_log(log_id)
     if log is None:
         raise _RefusedError(
-            f"the certificate's transparency log ({promise.log_id.hex()}) is not one of the "
-            "trusted root's"
+            f"the certificate's transparency log ({log_id.hex()}) is not one of the trusted root's"
         )
     if not log.period.contains(time):
         raise _RefusedError(
@@ -276,49 +280,3 @@ def _words(error: Exception) -> str:
     """What `sigstore` said, in one line of bounded length."""
     text = " ".join(str(error).split())
     return f"sigstore refuses it: {text[:300] or type(error).__name__}"
-
-
-def fetch_root(instance: roots.Instance, *, offline: bool) -> TrustedRoot:
-    """The trusted root of a public instance, refreshed over TUF unless `offline`.
-
-    `sigstore` keeps what it fetched in its cache and gives no JSON back, so it is read from there,
-    and compared with what `sigstore` itself loaded.
-
-    Raises:
-        UnavailableError: The repository does not answer, or what is cached cannot be used.
-    """
-    from sigstore.errors import Error
-
-    make = {
-        roots.Instance.PRODUCTION: ClientTrustConfig.production,
-        roots.Instance.STAGING: ClientTrustConfig.staging,
-    }[instance]
-    try:
-        loaded = make(offline=offline).trusted_root.get_fulcio_certs()
-    except (Error, OSError, ValueError) as e:
-        raise UnavailableError(
-            f"the trusted root of {instance.value} could not be fetched: {e}",
-            help="Use what is cached with --offline, or give it with --trusted-root FILE.",
-        ) from e
-    path = _cached(instance)
-    try:
-        root = roots.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)
-    except (FileError, InputError) as e:
-        raise UnavailableError(
-            f"the cached trusted root of {instance.value} ({path}): {e.message}",
-            help="Give it with --trusted-root FILE.",
-        ) from e
-    cached = {c for a in root.authorities for c in a.certificates}
-    if {c.public_bytes(Encoding.DER) for c in loaded} != cached:
-        raise UnavailableError(
-            f"{path} is not the trusted root that sigstore loaded",
-            help="Give it with --trusted-root FILE.",
-        )
-    return root
-
-
-def _cached(instance: roots.Instance) -> Path:
-    """Where `sigstore` keeps it; its README names the folder."""
-    repository = quote(f"https://tuf-repo-cdn.{instance.value}", safe="")
-    cache = platformdirs.user_cache_dir("sigstore-python", "sigstore")
-    return Path(cache) / "tuf" / repository / "trusted_root.json"

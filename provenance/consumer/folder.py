@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private folder: copies of files that nobody else can reach, gone when they are not needed.
+
+A copy has an inode of its own: who holds a link to the original, hard or symbolic, or has it open,
+cannot write to the copy. What a process that was killed has left is removed by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from provenance.consumer import copying
+from provenance.errors import InputError, UnavailableError, VerificationError
+
+PREFIX: Final = "onnx-provenance-model-"
+"""How the folders are called; the rest is random."""
+
+_ATTEMPTS: Final = 8
+_TICK: Final = 0.01
+"""Seconds between two times that the kernel gives to changes, where it takes no finer clock."""
+
+Identity = tuple[int, ...]
+
+
+class PrivateFolder:
+    """A folder below `base` that only this user can enter, until it is closed."""
+
+    def __init__(self, base: Path) -> None:
+        """A new folder.
+
+        Raises:
+            InputError: There is no such `base`, or nothing can be written there.
+        """
+        try:
+            _sweep(base)
+            self.path, self._lock = _new_folder(base)
+        except OSError as e:
+            raise InputError(
+                f"cannot keep a private copy in {base}: {e.strerror or e}",
+                help="Name a folder that can be written to: folder=…, or TMPDIR.",
+            ) from e
+        self._process = os.getpid()
+        self._files: dict[str, Identity] = {}
+        self._folders: dict[Path, Identity] = {}
+
+    def copy(self, source: BinaryIO, name: str) -> BinaryIO:
+        """A private copy of an open file under `name` (relative, `/`-separated), open for reading.
+
+        Raises:
+            InputError: There is no room for it, or it cannot be written.
+        """
+        size = os.fstat(source.fileno()).st_size
+        target = self.path / name
+        try:
+            room = shutil.disk_usage(self.path).free
+            if size > room:
+                raise InputError(
+                    f"{name} has {size:,} bytes, and {self.path.parent} has room for {room:,}",
+                    help="Name a folder with more room: folder=…, or TMPDIR.",
+                )
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            copy = os.fdopen(os.open(target, flags, 0o600), "r+b", buffering=0)
+        except OSError as e:
+            raise _unwritable(target, e) from e
+        try:
+            copying.copy(source, copy, size)
+            os.fchmod(copy.fileno(), 0o400)
+            # From here on, whoever writes to the copy changes this, also while it is hashed.
+            self._files[name] = _identity(os.fstat(copy.fileno()))
+            copy.seek(0)
+        except OSError as e:
+            copy.close()
+            raise _unwritable(target, e) from e
+        return copy
+
+    def seal(self) -> None:
+        """Take note of the folder as it is: nothing is added from now on.
+
+        It waits until the clock of the file system has moved on, so that every later change shows.
+        """
+        folders = {self.path, *(p for n in self._files for p in self._above(n))}
+        self._folders = {folder: _identity(folder.lstat()) for folder in folders}
+        newest = max(i[-1] for i in (*self._files.values(), *self._folders.values()))
+        left = _TICK + (newest - time.time_ns()) / 1e9
+        time.sleep(min(max(left, 0), _TICK))
+
+    def check(self) -> None:
+        """Make sure that nothing in the folder was written, added, removed or exchanged.
+
+        Raises:
+            VerificationError: It was: what lies there may not be what was verified.
+        """
+        noted = {self.path / name: identity for name, identity in self._files.items()}
+        for path, identity in (*noted.items(), *self._folders.items()):
+            try:
+                now = _identity(path.lstat())
+            except OSError:
+                now = ()
+            if now != identity:
+                raise _changed(path)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """The copy that was made under `name`, as it was when it was made.
+
+        Raises:
+            VerificationError: It was exchanged or written to.
+        """
+        path = self.path / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as e:
+            raise _changed(path) from e
+        with os.fdopen(descriptor, "rb") as stream:
+            self._compare(descriptor, name)
+            yield stream
+            self._compare(descriptor, name)
+
+    def close(self) -> None:
+        """Remove the folder and everything in it. Once is enough, and no child process does it."""
+        if self._lock < 0 or os.getpid() != self._process:
+            return
+        try:
+            if os.path.lexists(self.path):
+                shutil.rmtree(self.path)
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _compare(self, descriptor: int, name: str) -> None:
+        if _identity(os.fstat(descriptor)) != self._files[name]:
+            raise _changed(self.path / name)
+
+    def _above(self, name: str) -> Iterator[Path]:
+        folder = (self.path / name).parent
+        while folder != self.path:
+            yield folder
+            folder = folder.parent
+
+
+def _identity(found: os.stat_result) -> Identity:
+    """What changes where a file or folder is exchanged or written to.
+
+    Nobody can set the time of the last change (`st_ctime_ns`): also not who puts another file in
+    its place and the first one back.
+    """
+    names = ("st_dev", "st_ino", "st_mode", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns")
+    return tuple(getattr(found, name) for name in names)
+
+
+def _new_folder(base: Path) -> tuple[Path, int]:
+    """A new folder, locked for as long as it is used. Raises OSError."""
+    import fcntl
+
+    for _ in range(_ATTEMPTS):
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base)).absolute()
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # A sweep may have taken the folder for a left-over before it was locked.
+        if os.path.lexists(path) and os.path.samestat(path.lstat(), os.fstat(lock)):
+            return path, lock
+        os.close(lock)
+    raise UnavailableError(f"{base}: folders are removed there as soon as they are made")
+
+
+def _sweep(base: Path) -> None:
+    """Remove what processes of this user have left that are gone: nobody has it locked."""
+    import fcntl
+
+    with os.scandir(base) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
+    for name in names:
+        path = base / name
+        try:
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # somebody else's, or gone by now
+        try:
+            if stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
+        except BlockingIOError:
+            continue  # in use
+        finally:
+            os.close(lock)
+
+
+def _is_mine(descriptor: int) -> bool:
+    return os.fstat(descriptor).st_uid == os.geteuid()
+
+
+def _changed(path: Path) -> VerificationError:
+    return VerificationError(
+        f"the private copy {path} was changed after it was made",
+        help="Find out who writes there. Open the model again.",
+    )
+
+
+def _unwritable(path: Path, e: OSError) -> InputError:
+    return InputError(
+        f"cannot keep a private copy in {path}: {e.strerror or e}",
+        help="Name a folder that can be written to: folder=…, or TMPDIR.",
+    )

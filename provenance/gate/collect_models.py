@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and hashing model files: each once, several at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO, TypeVar
+
+from provenance.artifacts import digest, paths
+from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
+from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.registry import Registry
+from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence
+from provenance.gate.progress import Progress
+from provenance.gate.workers import map_in_threads
+
+_Read = TypeVar("_Read")
+
+
+class ModelReader:
+    """Reads the models that a registry names, with their external data."""
+
+    def __init__(self, root: Tree, registry: Registry, progress: Progress) -> None:
+        self._root = root
+        self._registry = registry
+        self._progress = progress
+
+    def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
+        """The models with these names, relative to the registry's folder; each name once."""
+        self._progress.begin("hashing files", len(names))
+        models = self._each(self._model, names)
+        needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
+        self._progress.begin("hashing files", len(names) + len(needed))
+        data = self._each(self._external, needed)
+        return {name: _with_data(model, data) for name, model in models.items()}
+
+    def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
+        def step(name: str) -> _Read:
+            found = read(name)
+            self._progress.advance()
+            return found
+
+        return dict(zip(names, map_in_threads(step, names), strict=True))
+
+    def _model(self, name: str) -> ModelEvidence:
+        path = self._registry.absolute(name)
+        if ".." in name.split("/"):
+            trouble = FileError(Trouble.UNSAFE, path, f"{name!r} climbs with '..'")
+            return ModelEvidence(path, name, trouble=trouble)
+        try:
+            with self._open(path) as (stream, size):
+                found, facts = read_onnx(stream, size)
+        except FileError as e:
+            return ModelEvidence(path, name, trouble=e.kept())
+        except NotOnnxError as e:
+            return ModelEvidence(path, name, e.digest, not_onnx=str(e))
+        except OSError as e:
+            return ModelEvidence(path, name, trouble=_unreadable(path, e))
+        return ModelEvidence(path, name, found, facts=facts)
+
+    def _external(self, name: str) -> FileEvidence:
+        path = self._registry.absolute(name)
+        reason = paths.unsafe_reason(name)
+        # ONNX requires locations below the model's own folder (onnx.proto, external_data). A '..'
+        # is refused wherever it stands: behind a link it leads elsewhere than its text says.
+        if reason is None and ".." in name.split("/"):
+            reason = "climbs with '..'"
+        if reason is not None:
+            trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
+            return FileEvidence(path, name, trouble=trouble)
+        try:
+            with self._open(path) as (stream, size):
+                return FileEvidence(path, name, digest.of_stream(stream, size))
+        except FileError as e:
+            return FileEvidence(path, name, trouble=e.kept())
+        except OSError as e:
+            return FileEvidence(path, name, trouble=_unreadable(path, e))
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:
+        """The file at `path`, with its size."""
+        with self._root.open(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            with self._progress.reading(stream, path, size) as watched:
+                yield watched, size
+
+
+def _with_data(model: ModelEvidence, data: Mapping[str, FileEvidence]) -> ModelEvidence:
+    external = tuple(
+        ExternalFile(
+            path=data[file].path,
+            name=file,
+            digest=data[file].digest,
+            trouble=data[file].trouble,
+            needs=reference.end,
+            tensor=reference.tensor,
+        )
+        for file, reference in _references(model)
+    )
+    return replace(model, external=external) if external else model
+
+
+def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
+    """The external data of a model by name relative to the registry's folder."""
+    if model.facts is None:
+        return []
+    folder = model.name.rpartition("/")[0]
+
+    def name(location: str) -> str:
+        plain = ".." not in location.split("/")  # else kept as it is, to be refused
+        return paths.join(folder, location) if plain else location
+
+    return [(name(r.location), r) for r in model.facts.external]
+
+
+def _unreadable(path: str, e: OSError) -> FileError:
+    return FileError(Trouble.UNREADABLE, path, f"{path!r}: {e.strerror or e}")

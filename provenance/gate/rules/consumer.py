@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: Apache-2.0
+"""USE0xx: what a consumer requires before a model is used (`verify --require`, `open_model`).
+
+Each is judged on what trusted signers have signed, never on what lies beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from provenance.artifacts import spdx
+from provenance.attestations.statement import Statement
+from provenance.gate import releases
+from provenance.gate.evidence import BundleEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.releases import Release
+from provenance.gate.rules.attestations import digests_of
+from provenance.gate.rules.base import Case, Phase, Rule, short, shown
+from provenance.gate.rules.signatures import changed_files
+
+AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from the publisher."
+
+
+class _Requirement(Rule):
+    phase = Phase.REQUIREMENTS
+    needs_trust = True
+    of_one_file = True
+
+    def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
+        """A finding at a field of the row; of one file alone, at the file."""
+        about = row.onnx.path if row.onnx else None
+        return self.in_row(case, row, field, message, help, about=about)
+
+    def of_summary(self, summary: BundleEvidence, message: str, help: str) -> Finding:
+        """A finding at the release summary."""
+        return self.finding(message, help, path=summary.path)
+
+
+class RowRequired(_Requirement):
+    """The consumer requires a signed row, and the bundle binds none.
+
+    ## What it does
+    Takes the place of the warning ATT711 where anything is required of the row: with
+    `--require row`, `production` or `no-deferrals`, with `--license-allow`, with a release summary,
+    and always in `provenance.open_model`.
+
+    ## Why it matters
+    A signature over a file's bytes says nothing of its license, of smoke or production, of external
+    data or exceptions. What nobody has said cannot be required.
+
+    ## Example
+    `provenance verify m.onnx --key release.pub --require production`, where `m.onnx` was signed
+    with `cosign sign-blob`.
+
+    ## How to fix
+    Ask the publisher for a bundle of `provenance release`.
+    """
+
+    code = "USE001"
+    slug = "row-required"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        return iter(())  # raised by `verify FILE` in place of ATT711; elsewhere ATT701 says it
+
+
+class ProductionRequired(_Requirement):
+    """The consumer requires a production model, and this is a smoke model.
+
+    ## What it does
+    With `--require production`, refuses a row that was signed with `"smoke": true`.
+
+    ## Why it matters
+    Smoke weights load, run and give numbers of the right shape that mean nothing (ADR-1105).
+
+    ## Example
+    The row was signed with `"smoke": true`.
+
+    ## How to fix
+    Use a release in which the model is a production model.
+    """
+
+    code = "USE002"
+    slug = "production-required"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        if not case.require.production:
+            return
+        for row, signed in _signed_rows(case):
+            smoke = signed.get("smoke", False)
+            if smoke is not False:
+                called = f"with `{case.name_of('smoke')}` {shown(smoke)}"
+                yield self.of_row(
+                    case,
+                    row,
+                    "smoke",
+                    f"it was signed {'as a smoke model' if smoke is True else called}; required "
+                    "is a production model",
+                    "Do not use it. Use a release in which it is a production model.",
+                )
+
+
+class DeferralRefused(_Requirement):
+    """The consumer accepts no exceptions, and the row was signed with one.
+
+    ## What it does
+    With `--require no-deferrals`, refuses a row whose bundle lists a deferral, a finding for each.
+
+    ## Why it matters
+    A deferral says that something was known to be wrong and was shipped all the same. Whether that
+    matters is for the consumer to say.
+
+    ## Example
+    Signed with a deferral of SID402: the sidecar describes the former weights.
+
+    ## How to fix
+    Use a release without the exception, or stop requiring that there is none.
+    """
+
+    code = "USE003"
+    slug = "deferral-refused"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        if not case.require.no_deferrals:
+            return
+        for row, statement in case.bound_rows():
+            signed = statement.predicate.get("deferrals")
+            for deferral in signed if isinstance(signed, list) else [signed]:
+                yield self.of_row(
+                    case,
+                    row,
+                    "id",
+                    f"it was signed with {_exception(deferral)}; required is that there is none",
+                    "Do not use it. Use a release without this exception.",
+                )
+
+
+class LicenseRefused(_Requirement):
+    """The model's license is none that the consumer allows.
+
+    ## What it does
+    With `--license-allow`, reads the signed license as an SPDX expression: `A OR B` is allowed
+    where one of them is, `A AND B` where both are. `-or-later` and `WITH` make another id, which
+    has to be named itself. A license that was not signed, or that is no expression, is not allowed.
+
+    ## Why it matters
+    The license decides whether the model may be used at all, and the signed one is what the
+    publisher has promised.
+
+    ## Example
+    Allowed is `MIT`; the row was signed under `MIT AND CC-BY-NC-4.0`.
+
+    ## How to fix
+    Allow the license, after somebody has read it, or use another model.
+    """
+
+    code = "USE004"
+    slug = "license-refused"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        if not case.require.licenses:
+            return
+        for row, signed in _signed_rows(case):
+            why = self._refusal(signed.get("license"), case.require.permitted)
+            if why is not None:
+                yield self.of_row(
+                    case,
+                    row,
+                    "license",
+                    f"{why}; allowed are {', '.join(case.require.licenses)}"[:400],
+                    "Do not use it, or allow its license.",
+                )
+
+    @staticmethod
+    def _refusal(license: object, permitted: frozenset[str]) -> str | None:
+        if not isinstance(license, str) or not license:
+            return "it was signed without a license"
+        try:
+            refused = spdx.refused_ids(license, permitted)
+        except spdx.NotAnExpressionError:
+            return f"its license {shown(license)} is not an SPDX license expression"
+        if not refused:
+            return None
+        names = "" if refused == (license,) else f", which needs {', '.join(refused)[:100]}"
+        return f"its license is {license[:100]}{names}"
+
+
+class SummaryRequired(_Requirement):
+    """The consumer requires a release summary, and there is none that can be judged.
+
+    ## What it does
+    With `--require summary`, `--max-age` or `--state`, looks for the release summary
+    (`<registry>.vsa.sigstore.json`): named with `--summary`, or beside the bundle or the model. It
+    has to be a SLSA verification summary that says PASSED and, where releases are compared, of
+    which registry and when. Its signature is judged by the rules SIG6xx.
+
+    ## Why it matters
+    A bundle alone stays valid for ever. Only the summary says to which release it belongs and when
+    that was.
+
+    ## Example
+    The model was fetched with its bundle, and without the summary of the release.
+
+    ## How to fix
+    Fetch the summary of the release from the publisher, and put it beside the bundle.
+    """
+
+    code = "USE005"
+    slug = "summary-required"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        summary = case.evidence.summary
+        if not case.needs_summary:
+            return
+        if summary is None or summary.missing:
+            bundle = next((r.bundle for r in case.evidence.rows if r.bundle is not None), None)
+            if not case.evidence.whole and bundle is not None:  # else ATT709 has said it
+                yield self.finding(
+                    "there is no release summary beside the bundle or the model",
+                    "Fetch <registry>.vsa.sigstore.json of the release too, or name it: --summary",
+                    path=bundle.path,
+                )
+            return
+        statement = case.signed_statement(summary)
+        if statement is None:
+            return
+        if releases.predicate_of(statement) is None:
+            if not case.evidence.whole:  # else ATT710 has said it
+                yield self.of_summary(
+                    summary,
+                    f"{summary.path} is no release summary that says PASSED; its type is "
+                    f"{statement.predicate_type[:100]}",
+                    AGAIN,
+                )
+        elif releases.release_of(summary) is None and case.compares_releases:
+            yield self.of_summary(
+                summary,
+                f"{summary.path} does not say of which registry it is and when it was made",
+                AGAIN,
+            )
+
+
+class NotInRelease(_Requirement):
+    """The model is not part of the release that the summary describes.
+
+    ## What it does
+    Looks for every model file, by name and digest, and for the bundle, by digest, in the release
+    summary. Of a whole registry ATT710 says the same.
+
+    ## Why it matters
+    Each file can be genuine and the set never released: an old model in a new release, a new model
+    under an old summary, a bundle from before the license was corrected.
+
+    ## Example
+    The summary of the last release, and a model and bundle of the release before.
+
+    ## How to fix
+    Fetch the model, its bundle and the release summary again, of one release.
+    """
+
+    code = "USE006"
+    slug = "not-in-release"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        summary = case.evidence.summary
+        statement = case.signed_statement(summary)
+        if case.evidence.whole or not case.needs_summary or statement is None or summary is None:
+            return
+        predicate = releases.predicate_of(statement)
+        if predicate is None:
+            return
+        release = releases.release_of(summary)
+        which = f"the release of {release.order}" if release else "the release"
+        for row, signed in case.bound_rows():
+            if any(changed_files(row, signed)):
+                continue  # SIG605 has said it
+            for path, message in self._differences(row, signed, statement, predicate, which):
+                yield self.finding(message, AGAIN, path=path, row=row.row.label)
+
+    @staticmethod
+    def _differences(
+        row: RowEvidence,
+        signed: Statement,
+        summary: Statement,
+        predicate: Mapping[str, Any],
+        which: str,
+    ) -> Iterator[tuple[str, str]]:
+        same = True
+        for file in row.model_files:
+            released = summary.digest_of(file.name)
+            if file.sha256 is None or released == file.sha256:
+                continue
+            if signed.digest_of(file.name) is None:
+                continue  # SIG606 and ATT702 say why
+            same = False
+            if released is None:
+                yield file.path, f"{file.path} is not part of {which}"
+            else:
+                yield (
+                    file.path,
+                    f"{file.path} is {short(file.sha256)}; in {which} it is {short(released)}",
+                )
+        assert row.bundle is not None
+        known = digests_of(predicate.get("inputAttestations"), "uri").values()
+        if same and row.bundle.sha256 not in known:
+            yield (
+                row.bundle.path,
+                f"{row.bundle.path} is not a bundle of {which}, which has the same files",
+            )
+
+
+class ReleaseTooOld(_Requirement):
+    """The release is older than the consumer allows.
+
+    ## What it does
+    With `--max-age`, compares the day of the summary's `timeVerified` with today, both in UTC. A
+    time that lies more than a day ahead is refused too: then one of the two clocks is wrong.
+
+    ## Why it matters
+    Whoever can keep new releases from a consumer can keep an old one alive, with everything that
+    was wrong with it. An age that is limited limits that.
+
+    ## Example
+    `--max-age 90d`, and the summary says that it was made 120 days ago.
+
+    ## How to fix
+    Fetch the current release. A publisher whose models do not change signs the same release anew.
+    """
+
+    code = "USE007"
+    slug = "release-too-old"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        max_age = case.require.max_age
+        for summary, release in _releases(case):
+            if max_age is None:
+                continue
+            age = (case.today - release.order.time.date()).days
+            if age > max_age.days:
+                yield self.of_summary(
+                    summary,
+                    f"the release of {release.order} is {age:,} days old; allowed are "
+                    f"{max_age.days:,}",
+                    "Fetch the current release.",
+                )
+            elif age < -1:
+                yield self.of_summary(
+                    summary,
+                    f"the release says that it was made on {release.order}, and today is "
+                    f"{case.today}",
+                    "Set the clock of this machine, or ask the publisher.",
+                )
+
+
+class ReleaseRolledBack(_Requirement):
+    """The release is older than one that was used before.
+
+    ## What it does
+    With `--state FILE`, compares the release with the last one of the same registry that verified
+    with this file, and remembers it where it is newer.
+
+    ## Why it matters
+    An old release is genuine: every signature in it is valid. Whoever serves it takes back what was
+    corrected since.
+
+    ## Example
+    The release of March is served again, after that of May was used.
+
+    ## How to fix
+    Fetch the current release. If the publisher has really taken a release back, remove its registry
+    from the state file. If it is another publisher's registry of the same name, give it a state
+    file of its own.
+    """
+
+    code = "USE008"
+    slug = "release-rolled-back"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for summary, release in _releases(case):
+            last = (case.evidence.seen or {}).get(release.registry)
+            if last is not None and release.order < last.order:
+                yield self.of_summary(
+                    summary,
+                    f"the release of {release.order} of {release.registry} is older than that of "
+                    f"{last.order}, which was used before",
+                    "Fetch the current release. Another publisher's registry of this name needs a "
+                    "state file of its own.",
+                )
+
+
+class ReleaseAmbiguous(_Requirement):
+    """Another release with the same place in the order was used before.
+
+    ## What it does
+    With `--state FILE`, refuses a release that is neither older nor newer than the last one and yet
+    another.
+
+    ## Why it matters
+    It cannot be told which of the two takes the place of the other. A publisher makes one release
+    after the other; two at once are a mistake, or two signers of whom one is not the publisher.
+
+    ## Example
+    Two summaries that both say `"timeVerified": "2026-05-04T10:00:00Z"`, over other files.
+
+    ## How to fix
+    Ask the publisher which one counts, and for a release that is newer than both.
+    """
+
+    code = "USE009"
+    slug = "release-ambiguous"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for summary, release in _releases(case):
+            last = (case.evidence.seen or {}).get(release.registry)
+            if last is None or (release.order, release.sha256) == (last.order, last.sha256):
+                continue
+            if release.order == last.order:
+                yield self.of_summary(
+                    summary,
+                    f"another release of {release.registry}, also of {release.order}, was used "
+                    f"before: its summary is {short(last.sha256)}, this one is "
+                    f"{short(release.sha256)}",
+                    "Ask the publisher which one counts, and for a newer release.",
+                )
+
+
+def _signed_rows(case: Case) -> Iterator[tuple[RowEvidence, Mapping[str, Any]]]:
+    """The rows that a trusted signer has signed, each as it was signed, under our names."""
+    for row, statement in case.bound_rows():
+        signed = case.claimed_row(statement)
+        assert signed is not None
+        yield row, signed
+
+
+def _releases(case: Case) -> Iterator[tuple[BundleEvidence, Release]]:
+    """The release that a trusted signer speaks of, where one has to be at hand."""
+    summary = case.evidence.summary
+    if summary is None or case.signed_statement(summary) is None:
+        return
+    release = releases.release_of(summary)
+    if release is not None:
+        yield summary, release
+
+
+def _exception(deferral: object) -> str:
+    if not isinstance(deferral, dict):
+        return f"deferrals that cannot be read ({shown(deferral)})"
+    words = (f"{deferral.get(key)}"[:200] for key in ("rule", "reason", "reference"))
+    return "an exception to {}: {} ({})".format(*words)
+
+
+RULES: Iterable[type[Rule]] = (
+    RowRequired,
+    ProductionRequired,
+    DeferralRefused,
+    LicenseRefused,
+    SummaryRequired,
+    NotInRelease,
+    ReleaseTooOld,
+    ReleaseRolledBack,
+    ReleaseAmbiguous,
+)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sigstore instances: what one is signed with, and the trusted roots of the public ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import platformdirs
+from cryptography.hazmat.primitives.serialization import Encoding
+from sigstore.errors import Error
+from sigstore.models import ClientTrustConfig
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, read_named_file
+from provenance.errors import InputError, UnavailableError
+from provenance.signing import roots
+from provenance.signing.trusted_root import TrustedRoot
+
+_MAKE: Final = {
+    roots.Instance.PRODUCTION: ClientTrustConfig.production,
+    roots.Instance.STAGING: ClientTrustConfig.staging,
+}
+
+
+@dataclass(frozen=True)
+class SigningInstance:
+    """An instance to sign with.
+
+    Attributes:
+        source: Where its configuration was read, for messages.
+        config: Its services, and its trusted root as `sigstore` reads it.
+        root: The same trusted root as this project reads it: what is signed is judged by it.
+    """
+
+    source: str
+    config: ClientTrustConfig
+    root: TrustedRoot
+
+
+def of_file(path: Path) -> SigningInstance:
+    """The instance that a client trust configuration describes.
+
+    Raises:
+        InputError: The file cannot be read, or is no such configuration.
+    """
+    try:
+        data = read_named_file(path, limits.TRUSTED_ROOT)
+    except FileError as e:
+        raise InputError(f"trust configuration {path}: {e.message}", help=e.help) from e
+    root = roots.of_bytes(data, str(path))
+    try:
+        config = ClientTrustConfig.from_json(data.decode("utf-8"))
+        _ = config.signing_config, config.trusted_root  # read when they are asked for
+    except (Error, ValueError) as e:
+        raise InputError(
+            f"trust configuration {path}: no instance to sign with: {_line(e)}",
+            help="It is the JSON with a trusted root and a signing configuration (v0.2) that the "
+            "operator of the instance publishes.",
+        ) from e
+    return SigningInstance(str(path), config, root)
+
+
+def of_public(instance: roots.Instance) -> SigningInstance:
+    """A public instance, as its TUF repository describes it today.
+
+    Raises:
+        UnavailableError: The repository does not answer, or what it says cannot be used.
+    """
+    config = _load(instance, offline=False)
+    return SigningInstance(instance.value, config, _root(instance, config))
+
+
+def fetch_root(instance: roots.Instance, *, offline: bool) -> TrustedRoot:
+    """The trusted root of a public instance, refreshed over TUF unless `offline`.
+
+    Raises:
+        UnavailableError: The repository does not answer, or what is cached cannot be used.
+    """
+    return _root(instance, _load(instance, offline=offline))
+
+
+def _load(instance: roots.Instance, *, offline: bool) -> ClientTrustConfig:
+    try:
+        return _MAKE[instance](offline=offline)
+    except (Error, OSError, ValueError) as e:
+        raise UnavailableError(
+            f"the trusted root of {instance.value} could not be fetched: {_line(e)}",
+            help="Use what is cached with --offline, or give it with --trusted-root FILE.",
+        ) from e
+
+
+def _root(instance: roots.Instance, config: ClientTrustConfig) -> TrustedRoot:
+    """`sigstore` keeps what it fetched in its cache and gives no JSON back, so it is read from
+    there, and compared with what `sigstore` itself loaded.
+    """
+    path = _cached(instance)
+    try:
+        root = roots.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)
+        loaded = config.trusted_root.get_fulcio_certs()
+    except (FileError, InputError) as e:
+        raise UnavailableError(
+            f"the cached trusted root of {instance.value} ({path}): {e.message}",
+            help="Give it with --trusted-root FILE.",
+        ) from e
+    except (Error, ValueError) as e:
+        raise UnavailableError(
+            f"the trusted root of {instance.value} cannot be used: {_line(e)}",
+            help="Give it with --trusted-root FILE.",
+        ) from e
+    cached = {c for a in root.authorities for c in a.certificates}
+    if {c.public_bytes(Encoding.DER) for c in loaded} != cached:
+        raise UnavailableError(
+            f"{path} is not the trusted root that sigstore loaded",
+            help="Give it with --trusted-root FILE.",
+        )
+    return root
+
+
+def _cached(instance: roots.Instance) -> Path:
+    """Where `sigstore` keeps it; its README names the folder."""
+    repository = quote(f"https://tuf-repo-cdn.{instance.value}", safe="")
+    cache = platformdirs.user_cache_dir("sigstore-python", "sigstore")
+    return Path(cache) / "tuf" / repository / "trusted_root.json"
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:300] or type(error).__name__

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where identity tokens come from: a file, the environment, the CI that this runs in, a browser.
+
+A token is a secret. It is read anew whenever a certificate is asked for, never kept in a file, and
+no message shows it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from sigstore.oidc import IdentityError, IdentityToken, Issuer, IssuerError, detect_credential
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, read_named_file
+from provenance.errors import InputError, UnavailableError
+
+VARIABLES: Final = ("SIGSTORE_ID_TOKEN", "SIGSTORE_IDENTITY_TOKEN")
+"""The environment variables that cosign and sigstore-python read."""
+
+HELP: Final = (
+    "In CI, allow the job to ask for an identity token (GitHub Actions: permissions: id-token: "
+    f"write). Or put a token in {VARIABLES[0]}, or in a file for --identity-token FILE."
+)
+
+Tokens: TypeAlias = Callable[[], IdentityToken]
+"""Gives a token that is valid now. Raises UnavailableError or InputError."""
+
+
+def of_file(path: Path) -> Tokens:
+    """The token in a file, which may be replaced while this runs."""
+
+    def read() -> IdentityToken:
+        try:
+            raw = read_named_file(path, limits.TOKEN)
+        except FileError as e:
+            raise InputError(f"identity token {path}: {e.message}", help=e.help) from e
+        return _token(raw.decode("utf-8", "replace").strip(), str(path))
+
+    return read
+
+
+def of_environment() -> Tokens | None:
+    """The token in the environment, None where there is none."""
+    for name in VARIABLES:
+        if os.environ.get(name, "").strip():
+            return lambda name=name: _token(  # type: ignore[misc]
+                os.environ[name].strip(), f"${name}"
+            )
+    return None
+
+
+def of_ci() -> Tokens | None:
+    """The identity of the job that this runs in, None where it has none.
+
+    Raises:
+        UnavailableError: There is one, and it cannot be had.
+    """
+    return _ambient if _detect() is not None else None
+
+
+def of_browser(issuer_url: str) -> Tokens:
+    """Asks whoever sits at the terminal to log in with a browser."""
+
+    def log_in() -> IdentityToken:
+        try:
+            return Issuer(issuer_url).identity_token()
+        except (IdentityError, IssuerError, OSError, ValueError, KeyError) as e:
+            raise UnavailableError(
+                f"the login with {issuer_url} gave no identity token ({type(e).__name__})",
+                help=HELP,
+            ) from None
+
+    return log_in
+
+
+def _ambient() -> IdentityToken:
+    raw = _detect()
+    if raw is None:
+        raise UnavailableError("the identity of this job cannot be had any more", help=HELP)
+    return _token(raw, "this job")
+
+
+def _detect() -> str | None:
+    try:
+        return detect_credential()
+    except IdentityError as e:
+        # What the CI's own service answered may hold a token: only the first line, up to it.
+        reason = str(e).partition("body=")[0].strip(" (,")
+        raise UnavailableError(
+            f"this job has no identity token: {reason[:200]}", help=HELP
+        ) from None
+
+
+def _token(raw: str, source: str) -> IdentityToken:
+    try:
+        return IdentityToken(raw)
+    except IdentityError as e:
+        raise UnavailableError(
+            f"identity token of {source}: {e}",
+            help="It has to be a JSON Web Token for the audience 'sigstore' that is valid now: "
+            "they last some minutes.",
+        ) from None

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking services: several at once, again where that may help, and not for ever."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Any, Final, TypeVar
+
+import requests
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from provenance.errors import ProvenanceError, UnavailableError
+
+THREADS: Final = 20
+"""How many documents are signed at once. A log answers when its next checkpoint holds the entry: it
+is waiting that is shared, not work."""
+
+TIMEOUT: Final = 120.0
+"""Seconds that one document may take, with every service and every attempt."""
+
+ATTEMPTS: Final = 4
+BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=5)
+UNKNOWN: Final = (
+    "Is the identity token of an issuer that this instance knows, and still valid? Nothing was "
+    "written."
+)
+DECEIVED: Final = (
+    "Nothing was written. Either the trust configuration describes another instance, or this one "
+    "is not to be relied on: ask its operator."
+)
+AGAIN: Final = "Try again later: nothing was written, and a second run does the whole."
+
+_TOKEN: Final = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
+_ROLES: Final = (
+    ("/signingCert", "certificate authority"),
+    ("/log/entries", "transparency log"),
+    ("/timestamp", "timestamp authority"),
+)
+
+_Item = TypeVar("_Item")
+_Done = TypeVar("_Done")
+
+
+class TransientError(Exception):
+    """A service did not do its part, and may the next time. The message says which, and how."""
+
+
+def in_parallel(
+    work: Callable[[_Item], _Done],
+    items: Sequence[_Item],
+    done: Callable[[], None],
+    *,
+    threads: int = THREADS,
+    timeout: float = TIMEOUT,
+) -> list[_Done]:
+    """What `work` gives for each item, in their order, each tried several times.
+
+    The threads are daemons: one that waits for a service which never answers cannot be ended, and
+    must not keep the process alive.
+
+    Args:
+        work: Called from several threads.
+        items: What it is called with.
+        done: Called after each item, from the calling thread.
+        threads: At most so many at once.
+        timeout: Seconds that one item may take.
+
+    Raises:
+        ProvenanceError: As `work` raised it; UnavailableError for whatever else it raised, and
+            where an item took longer.
+    """
+    left = deque(enumerate(items))
+    started: dict[int, float] = {}
+    outcomes: SimpleQueue[tuple[int, _Done | None, Exception | None]] = SimpleQueue()
+    lock, stop = Lock(), Event()
+
+    def run() -> None:
+        while not stop.is_set():
+            with lock:
+                if not left:
+                    return
+                at, item = left.popleft()
+                started[at] = time.monotonic()
+            try:
+                outcomes.put((at, _persistently(work, item), None))
+            except Exception as e:  # raised where it can be handled
+                outcomes.put((at, None, e))
+
+    found: dict[int, Any] = {}
+    for _ in range(min(threads, len(items))):
+        Thread(target=run, daemon=True).start()
+    try:
+        while len(found) < len(items):
+            with lock:
+                oldest = min(started.values(), default=time.monotonic())
+            left_to_wait = oldest + timeout - time.monotonic()
+            try:
+                at, result, error = outcomes.get(timeout=max(0.01, left_to_wait))
+            except Empty:
+                if left_to_wait > 0:
+                    continue  # another item is the oldest by now
+                raise UnavailableError(
+                    f"no answer within {timeout:g} seconds from the services that sign", help=AGAIN
+                ) from None
+            if error is not None:
+                raise explained(error) from error
+            with lock:
+                started.pop(at)
+            found[at] = result
+            done()
+    finally:
+        stop.set()
+    return [found[at] for at in range(len(items))]
+
+
+def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
+    retrying = Retrying(
+        retry=retry_if_exception(_is_transient),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=BACKOFF,
+        reraise=True,
+    )
+    return retrying(work, item)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from: clients wrap what their HTTP library raised."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _http(error: BaseException) -> requests.RequestException | None:
+    return next((e for e in _chain(error) if isinstance(e, requests.RequestException)), None)
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, ProvenanceError):
+        return False
+    if isinstance(error, TransientError):
+        return True
+    http = _http(error)
+    if isinstance(http, requests.HTTPError) and http.response is not None:
+        return http.response.status_code >= 500 or http.response.status_code == 429
+    return isinstance(http, (requests.ConnectionError, requests.Timeout))
+
+
+def explained(error: Exception) -> ProvenanceError:
+    """What went wrong with a service, in words. No token is in them."""
+    if isinstance(error, ProvenanceError):
+        return error
+    if isinstance(error, TransientError):
+        return UnavailableError(redacted(str(error))[:300], help=AGAIN)
+    http = _http(error)
+    url = getattr(getattr(http, "request", None), "url", None)
+    if http is None or url is None:
+        text = redacted(" ".join(str(error).split()))[:200]
+        return UnavailableError(
+            f"a service answered something that is not understood: {text or type(error).__name__}",
+            help=AGAIN,
+        )
+    role = next((name for end, name in _ROLES if url.endswith(end)), "service")
+    if isinstance(http, requests.HTTPError) and http.response is not None:
+        status = http.response.status_code
+        said = redacted(" ".join(http.response.text[:1000].split()))[:200]
+        verb = "refused" if status < 500 else "failed"
+        message = f"the {role} {url} {verb} (HTTP {status}): {said or http.response.reason}"
+        unknown = status < 429 and role == _ROLES[0][1]
+        return UnavailableError(message, help=UNKNOWN if unknown else AGAIN)
+    if isinstance(http, (requests.ConnectionError, requests.Timeout)):
+        return UnavailableError(
+            f"the {role} {url} does not answer ({type(http).__name__})", help=AGAIN
+        )
+    return UnavailableError(
+        f"the {role} {url} answered something that is not understood ({type(http).__name__})",
+        help=AGAIN,
+    )
+
+
+def redacted(text: str) -> str:
+    """The text without whatever looks like a JSON Web Token."""
+    return _TOKEN.sub("[token]", text)

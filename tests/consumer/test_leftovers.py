@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing of a private copy stays behind, however the work with it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance import InputError, UnavailableError
+from provenance.consumer.folder import PREFIX, PrivateFolder
+from tests.consumer.conftest import Downloads
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_nothing_stays_after_an_error_in_the_block(downloads: Downloads) -> None:
+    with pytest.raises(ZeroDivisionError), downloads.open():
+        _ = 1 / 0
+    assert downloads.left == []
+
+
+def test_nothing_stays_after_an_interrupt_while_it_is_read(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("provenance.journeys.verify.judge_file", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        downloads.open()
+    assert downloads.left == []
+
+
+def test_nothing_stays_of_a_model_that_nobody_closes(downloads: Downloads) -> None:
+    opened = downloads.open()
+    assert len(downloads.left) == 1
+    del opened
+    gc.collect()
+    assert downloads.left == []
+
+
+OPEN = """
+import os, signal, sys
+from pathlib import Path
+import provenance
+downloads, private, key = map(Path, sys.argv[1:])
+opened = provenance.open_model(
+    downloads / "outside.onnx", provenance.trust_from_keys([key]), folder=private
+)
+print(opened.path, flush=True)
+"""
+
+
+def start(downloads: Downloads, more: str) -> subprocess.Popen[str]:
+    (key,) = downloads.trust.keys
+    code = OPEN + textwrap.dedent(more)
+    arguments = [str(downloads.folder), str(downloads.private), key.path]
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+
+
+def test_nothing_stays_of_a_process_that_ends_without_closing(downloads: Downloads) -> None:
+    with start(downloads, "") as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert downloads.left == []
+
+
+def test_a_child_process_does_not_remove_what_its_parent_uses(downloads: Downloads) -> None:
+    more = """
+    child = os.fork()
+    if child == 0:
+        opened.close()
+        sys.exit(0)
+    os.waitpid(child, 0)
+    print(len(opened.read_bytes("weights/outside.data")), flush=True)
+    """
+    with start(downloads, more) as process:
+        out, _ = process.communicate(timeout=60)
+    assert out.splitlines()[1:] == ["24"]
+    assert downloads.left == []
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next_one(downloads: Downloads) -> None:
+    with start(downloads, "os.kill(os.getpid(), signal.SIGKILL)") as process:
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert len(downloads.left) == 1
+    with downloads.open():
+        assert len(downloads.left) == 1
+    assert downloads.left == []
+
+
+def test_what_another_process_uses_is_left_alone(downloads: Downloads) -> None:
+    more = """
+    sys.stdin.read()
+    print(len(opened.read_bytes("weights/outside.data")), flush=True)
+    """
+    with start(downloads, more) as process:
+        assert process.stdout is not None
+        used = Path(process.stdout.readline().strip())
+        with downloads.open():
+            assert used.exists()
+        out, _ = process.communicate("", timeout=60)
+    assert out.split() == ["24"]
+
+
+def test_what_only_looks_like_a_left_over_is_left_alone(downloads: Downloads) -> None:
+    names = {f"{PREFIX}file", f"{PREFIX}link", f"{PREFIX}open", "other"}
+    (downloads.private / f"{PREFIX}file").touch()
+    (downloads.private / f"{PREFIX}link").symlink_to(downloads.folder)
+    (downloads.private / f"{PREFIX}open").mkdir(mode=0o755)
+    (downloads.private / "other").mkdir(mode=0o700)
+    with downloads.open():
+        pass
+    assert set(downloads.left) == names
+    assert (downloads.folder / "outside.onnx").exists()
+
+
+def test_what_another_user_has_left_is_left_alone(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (downloads.private / f"{PREFIX}theirs").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with downloads.open():
+        pass
+    assert downloads.left == [f"{PREFIX}theirs"]
+
+
+def test_a_folder_that_a_sweep_took_before_it_was_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, made = tempfile.mkdtemp, []
+
+    def take_the_first(**options: Any) -> str:
+        path: str = make(**options)
+        made.append(path)
+        if len(made) == 1:
+            os.rmdir(path)
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", take_the_first)
+    kept = PrivateFolder(tmp_path)
+    assert [str(kept.path)] == made[1:]
+    kept.close()
+
+
+def test_a_folder_that_a_sweep_takes_while_it_is_locked_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, taken = fcntl.flock, list[Path]()
+
+    def take_the_first(descriptor: int, how: int) -> None:
+        lock(descriptor, how)
+        if not taken:
+            (found,) = tmp_path.iterdir()
+            taken.append(found)
+            found.rmdir()
+
+    monkeypatch.setattr(fcntl, "flock", take_the_first)
+    kept = PrivateFolder(tmp_path)
+    assert kept.path.exists()
+    assert kept.path != taken[0]
+    kept.close()
+
+
+def test_where_folders_never_stay_it_gives_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkdtemp
+
+    def take(**options: Any) -> str:
+        path: str = make(**options)
+        os.rmdir(path)
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", take)
+    with pytest.raises(UnavailableError, match="as soon as they are made"):
+        PrivateFolder(tmp_path)
+
+
+def test_a_folder_that_was_removed_already_is_closed_all_the_same(tmp_path: Path) -> None:
+    kept = PrivateFolder(tmp_path)
+    kept.path.rmdir()
+    kept.close()
+
+
+@pytest.mark.parametrize("name", ["none", "file"])
+def test_a_place_where_nothing_can_be_kept_is_named(downloads: Downloads, name: str) -> None:
+    (downloads.folder / "file").touch()
+    with pytest.raises(InputError, match=f"cannot keep a private copy in .*{name}"):
+        downloads.open(folder=downloads.folder / name)
+
+
+def test_other_systems_are_told(downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provenance.consumer.opening.sys.platform", "win32")
+    with pytest.raises(UnavailableError, match="POSIX"):
+        downloads.open()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is fuzzed: each reader of hostile documents, with the errors that are its own."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from provenance import config
+from provenance.artifacts import strict_json
+from provenance.attestations import bundle, predicates, statement
+from provenance.errors import InputError
+from provenance.signing import certificate, description, roots
+from provenance.signing.certificate import CertificateError
+from tests.fuzz import mutate
+
+CORPUS: Final = Path(__file__).with_name("corpus")
+Mutator = Callable[[bytes, random.Random], bytes]
+
+JSON: Final[tuple[Mutator, ...]] = (mutate.json_tree, mutate.json_tree, mutate.text, mutate.raw)
+TOML: Final[tuple[Mutator, ...]] = (mutate.lines, mutate.lines, mutate.text, mutate.raw)
+DER: Final[tuple[Mutator, ...]] = (mutate.raw,)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: what it is given, and what it may raise.
+
+    Attributes:
+        name: Also the folder of the corpus.
+        read: Gives anything, or raises one of `errors`.
+        mutators: How its documents are made worse.
+    """
+
+    name: str
+    read: Callable[[bytes], object]
+    errors: tuple[type[Exception], ...]
+    mutators: tuple[Mutator, ...]
+
+    @property
+    def corpus(self) -> list[Path]:
+        """The documents to start from."""
+        return sorted((CORPUS / self.name).iterdir())
+
+
+def _bundle(data: bytes) -> None:
+    """A bundle, its statement and its certificate, as `verify` and `inspect` read them."""
+    found = bundle.decode(data)
+    if found.certificate is not None:
+        with contextlib.suppress(CertificateError):  # what `inspect` says in its place
+            description.of_certificate(found.certificate)
+    for timestamp in found.timestamps:
+        description.of_timestamp(timestamp)
+    if isinstance(found.content, bundle.Envelope):
+        _statement(found.content.payload)
+
+
+def _statement(data: bytes) -> None:
+    for older in (False, True):
+        try:
+            found = statement.decode(data, older=older)
+        except statement.StatementError:
+            if older:
+                raise
+            continue
+        predicates.signed_row(found)
+        predicates.field_names(found)
+        predicates.is_seed(found)
+
+
+def _configuration(data: bytes) -> None:
+    root = Path("/nowhere")
+    text = strict_json.decode(data)
+    found = config.of_text(text, root / "provenance.toml", root)
+    assert found is not None
+    config.of_text(text, root / "pyproject.toml", root)
+
+
+TARGETS: Final = (
+    Target("bundle", _bundle, (bundle.BundleError, statement.StatementError), JSON),
+    Target("statement", _statement, (statement.StatementError,), JSON),
+    Target("trusted-root", lambda data: roots.of_bytes(data, "root.json"), (InputError,), JSON),
+    Target("configuration", _configuration, (InputError, strict_json.JsonError), TOML),
+    Target("certificate", certificate.read, (CertificateError,), DER),
+)

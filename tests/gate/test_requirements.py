@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be required, and which of two releases is the later one."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from provenance import InputError, Require
+from provenance.gate.releases import ReleaseOrder
+from provenance.gate.requirements import NAMES, NOTHING
+
+DAY = datetime.timedelta(days=1)
+
+
+def test_nothing_is_required_by_default() -> None:
+    assert Require() == NOTHING
+
+
+def test_what_is_required_by_name_are_fields_of_the_same_meaning() -> None:
+    for name, field in NAMES.items():
+        assert field == name.replace("-", "_")
+        assert Require(**{field: True}) != NOTHING  # type: ignore[arg-type]
+
+
+def test_a_misspelt_license_is_named_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="'Apache2' is not the SPDX id") as caught:
+        Require(licenses=["MIT", "Apache2"])
+    assert caught.value.help is not None
+    assert caught.value.help.startswith("Did you mean Apache-2.0?")
+
+
+def test_what_is_like_no_license_gets_no_guess() -> None:
+    with pytest.raises(InputError) as caught:
+        Require(licenses=["?"])
+    assert caught.value.help is not None
+    assert caught.value.help.startswith("Name each one")
+
+
+def test_an_expression_is_no_license_that_can_be_allowed() -> None:
+    with pytest.raises(InputError, match="'MIT OR Zlib' is not"):
+        Require(licenses=["MIT OR Zlib"])
+
+
+def test_one_text_is_not_taken_for_its_letters() -> None:
+    with pytest.raises(InputError, match="several texts, not 'MIT'"):
+        Require(licenses="MIT")
+
+
+@pytest.mark.parametrize("age", [0 * DAY, -1 * DAY, DAY / 2, 1.5 * DAY])
+def test_an_age_is_in_whole_days(age: datetime.timedelta) -> None:
+    with pytest.raises(InputError, match="whole days"):
+        Require(max_age=age)
+
+
+def order(text: Any) -> ReleaseOrder | None:
+    return ReleaseOrder.of({"timeVerified": text})
+
+
+def test_a_later_release_is_greater() -> None:
+    early, late = order("2026-05-04T10:00:00Z"), order("2026-05-04T10:00:01Z")
+    assert early is not None
+    assert late is not None
+    assert early < late
+
+
+def test_the_same_moment_in_another_zone_is_the_same() -> None:
+    assert order("2026-05-04T10:00:00Z") == order("2026-05-04T12:00:00+02:00")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [None, 5, "", "now", "2026-05-04T10:00:00", "2026-13-04T10:00:00Z", "2026-05-04Z", "1" * 41,
+     "0001-01-01T00:00:00+01:00"],
+)  # fmt: skip
+def test_what_says_no_moment_has_no_order(text: Any) -> None:
+    assert order(text) is None
+
+
+def test_an_order_is_remembered_as_it_is() -> None:
+    found = order("2026-05-04T10:00:00.5Z")
+    assert found is not None
+    assert ReleaseOrder.from_json(found.as_json()) == found
+
+
+@pytest.mark.parametrize(
+    "value", [None, {}, {"time": 5}, {"time": "2026-05-04T10:00:00Z", "version": "2"}, ["time"]]
+)
+def test_an_order_that_says_more_or_less_is_not_understood(value: Any) -> None:
+    assert ReleaseOrder.from_json(value) is None

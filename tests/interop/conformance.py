@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance client as the suite runs it: a program with arguments and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.interop.command import run
+from tests.interop.credentials import Identity
+from tests.interop.peers import HERE
+
+CLIENT: Final = HERE / "conformance-client"
+
+
+def sign(file: Path, bundle: Path, by: Identity, *more: str) -> None:
+    """`sign-bundle`, with the token as an argument: the protocol wants it so."""
+    instance = by.instance
+    options = ("--identity-token", instance.token(), "--bundle", bundle)
+    roots = ("--signing-config", instance.signing_config, "--trusted-root", instance.trusted_root)
+    error = run([sys.executable, CLIENT, "sign-bundle", *options, *roots, *more, file], {})
+    assert error is None, error
+
+
+def verify(target: str | Path, bundle: Path, by: Identity) -> str | None:
+    """None where `verify-bundle` accepts, else its error."""
+    expected = ("--certificate-identity", by.subject, "--certificate-oidc-issuer", by.issuer)
+    root = ("--trusted-root", by.instance.trusted_root)
+    options = ("--bundle", bundle, *expected, *root)
+    return run([sys.executable, CLIENT, "verify-bundle", *options, target], {})

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who reads whom, and that the page which says so is what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.interop.matrix import Answer, Document, Matrix
+from tests.interop.page import PAGE, page_with
+
+pytestmark = pytest.mark.interop
+
+
+def test_every_client_verifies_every_document_that_it_is_offered(matrix: Matrix) -> None:
+    refused = {where for where, answer in matrix.ours.items() if answer is Answer.REFUSED}
+    # It verifies attestations, and a plain signature is none.
+    assert refused == {(Document.MESSAGE, "keyless", "`cosign verify-blob-attestation`")}
+
+
+def test_what_every_client_signs_is_accepted(matrix: Matrix) -> None:
+    answers = list(matrix.theirs.values())
+    assert Answer.REFUSED not in answers
+    assert answers.count(Answer.ACCEPTED) == 18
+
+
+def test_the_page_says_what_was_measured(matrix: Matrix, versions: dict[str, str]) -> None:
+    text = PAGE.read_text("utf-8")
+    assert text == page_with(text, matrix, versions), "run `make interop-docs`, and look at it"

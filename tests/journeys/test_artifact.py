@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of any kind, by bundles of any client: `verify_artifact`, and `verify FILE --bundle`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance import (
+    InputError,
+    Report,
+    Trust,
+    open_signer,
+    sign_artifact,
+    sign_statement,
+    trust_from_keys,
+    verify_artifact,
+)
+from provenance.attestations.bundle import Bundle
+from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
+from tests.support.cases import message_bundle
+from tests.support.command import Result, run_cli
+from tests.support.keys import KeyPair
+from tests.support.sigstore.ca import email
+from tests.support.sigstore.instance import ISSUER, SUBJECT
+from tests.support.sigstore.release import write
+
+SLSA = "https://slsa.dev/provenance/v1"
+SCAN = "https://example.org/malware-scan/v1"
+
+
+def statement(*subjects: tuple[str, str], kind: str = SLSA) -> bytes:
+    """An in-toto statement about the digests of some files."""
+    return json.dumps(
+        {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": n, "digest": {"sha256": s}} for n, s in subjects],
+            "predicateType": kind,
+            "predicate": {},
+        }
+    ).encode()
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that is no model, and the bundle that came with it."""
+
+    file: Path
+    bundle: Path
+
+    def signed(self, bundle: dict[str, Any]) -> Download:
+        """The same, with this bundle."""
+        write(self.bundle, bundle)
+        return self
+
+    def verify(self, who: Trust | None = None, **how: Any) -> Report:
+        """The report on the file."""
+        return verify_artifact(self.file, who or trust(), bundle=self.bundle, **how)
+
+
+@pytest.fixture
+def download(tmp_path: Path) -> Download:
+    file = tmp_path / "data.tar.gz"
+    file.write_bytes(CONTENT)
+    return Download(file, tmp_path / "data.tar.gz.sigstore.json")
+
+
+def codes(report: Report) -> list[str]:
+    return [f.code for f in report.failing]
+
+
+def test_a_signature_over_the_bytes_is_enough(download: Download) -> None:
+    report = download.signed(instance().sign_bytes(CONTENT)).verify()
+    assert (report.exit_code, report.findings) == (0, ())
+    (row,) = report.rows
+    assert (row.signer, row.license, row.smoke) == (SUBJECT, None, None)
+    assert [f.sha256 for f in row.model_files] == [SHA256]
+    assert "binds no name" in report.notes[0]
+
+
+def test_a_statement_about_the_digest_is_enough(download: Download) -> None:
+    about = statement(("other", "0" * 64), ("dist/data.tar.gz", SHA256))
+    report = download.signed(instance().attest(about)).verify()
+    assert (report.exit_code, report.findings) == (0, ())
+    assert report.notes == (
+        f"it is signed as 'dist/data.tar.gz', as one of 2 subjects, in a statement of type {SLSA}",
+    )
+
+
+@pytest.mark.parametrize("form", ["message", "statement"])
+def test_changed_bytes_are_refused(download: Download, form: str) -> None:
+    made = instance().sign_bytes(CONTENT)
+    if form == "statement":
+        made = instance().attest(statement(("data.tar.gz", SHA256)))
+    download.signed(made).file.write_bytes(CONTENT + b"\0")
+    report = download.verify()
+    assert codes(report) == [{"message": "SIG603", "statement": "SIG605"}[form]]
+    assert report.exit_code == 1
+    assert "provenance release" not in report.failing[0].help
+    assert report.notes == ()
+
+
+def test_a_digest_stands_for_the_file(download: Download) -> None:
+    download.signed(instance().sign_bytes(CONTENT))
+    assert verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle).exit_code == 0
+    other = hashlib.sha256(b"other").hexdigest()
+    assert verify_artifact(f"sha256:{other}", trust(), bundle=download.bundle).exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["", SHA256, "sha256:", f"sha256:{SHA256.upper()}", "sha1:00"])
+def test_what_is_no_digest_is_unreadable_input(download: Download, text: str) -> None:
+    download.signed(instance().sign_bytes(CONTENT))
+    with pytest.raises(InputError, match="is no digest"):
+        verify_artifact(text, trust(), bundle=download.bundle)
+
+
+def test_a_digest_that_the_bundle_states_has_to_be_the_files(
+    download: Download, key: KeyPair
+) -> None:
+    """The signature would hold: whoever reads the stated digest alone is shown another file."""
+    made = message_bundle(CONTENT, key)
+    digest = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+    made["messageSignature"]["messageDigest"]["digest"] = digest
+    report = download.signed(made).verify(trust_from_keys([key.public]))
+    assert codes(report) == ["SIG603"]
+    assert "states that it is over the bytes" in report.failing[0].message
+    made = instance().sign_bytes(CONTENT)
+    made["messageSignature"]["messageDigest"]["digest"] = digest
+    assert codes(download.signed(made).verify()) == ["SIG603"]
+
+
+def test_other_kinds_of_claims_count_only_where_they_are_asked_for(download: Download) -> None:
+    download.signed(instance().attest(statement(("data", SHA256), kind=SCAN)))
+    report = download.verify()
+    assert codes(report) == ["ATT701"]
+    assert f"--predicate-type {SCAN}" in report.failing[0].help
+    assert download.verify(predicate_types=[SCAN]).exit_code == 0
+    assert download.verify(predicate_types=None).exit_code == 0
+    assert codes(download.verify(predicate_types=[])) == ["ATT701"]
+
+
+def test_somebody_else_is_named(download: Download) -> None:
+    made = instance().sign_bytes(CONTENT, email("mallory@example.org", ISSUER))
+    report = download.signed(made).verify()
+    assert codes(report) == ["SIG604"]
+    assert "mallory@example.org" in report.failing[0].message
+    assert report.rows[0].signatures == ()
+
+
+def test_a_stranger_with_an_instance_of_his_own_is_refused(download: Download) -> None:
+    assert codes(download.signed(stranger().sign_bytes(CONTENT)).verify()) == ["SIG603"]
+
+
+def test_a_key_verifies_a_file_and_another_key_does_not(
+    download: Download, key: KeyPair, other_key: KeyPair
+) -> None:
+    download.signed(message_bundle(CONTENT, key))
+    report = download.verify(trust_from_keys([key.public]))
+    assert (report.exit_code, report.rows[0].signer) == (0, str(key.public))
+    assert codes(download.verify(trust_from_keys([other_key.public]))) == ["SIG604"]
+
+
+def test_two_signers_are_counted_where_two_have_to_sign(download: Download) -> None:
+    about = statement(("data", SHA256))
+    download.signed(instance().attest(about))
+    both = replace(trust(), signatures=2)
+    assert codes(download.verify(both)) == ["SIG608"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"mediaType": "a", "mediaType": "b"}'])
+def test_what_is_no_bundle_is_refused(download: Download, content: bytes) -> None:
+    download.bundle.write_bytes(content)
+    assert codes(download.verify()) == ["SIG602"]
+
+
+def test_a_file_that_is_not_there_is_unreadable_input(download: Download) -> None:
+    download.signed(instance().sign_bytes(CONTENT)).file.unlink()
+    with pytest.raises(InputError, match=r"data\.tar\.gz"):
+        download.verify()
+
+
+def test_a_folder_is_unreadable_input(download: Download) -> None:
+    download.signed(instance().sign_bytes(CONTENT))
+    with pytest.raises(InputError, match="not a regular file"):
+        verify_artifact(download.file.parent, trust(), bundle=download.bundle)
+
+
+def test_a_file_that_cannot_be_read_is_unreadable_input(
+    download: Download, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_stream: object) -> object:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("provenance.artifacts.digest.of_stream", fail)
+    download.signed(instance().sign_bytes(CONTENT))
+    with pytest.raises(InputError, match="Input/output error"):
+        download.verify()
+
+
+def test_a_bundle_that_is_not_there_is_unreadable_input(download: Download) -> None:
+    with pytest.raises(InputError, match=r"data\.tar\.gz\.sigstore\.json"):
+        download.verify()
+
+
+# --- on the command line ------------------------------------------------------------------------
+
+
+def on_the_command_line(download: Download, target: str, *more: str) -> Result:
+    instance().write_root(download.file.parent / "root.json")
+    return run_cli(
+        *("verify", target, "--bundle", download.bundle.name, "--trusted-root", "root.json"),
+        *("--identity", SUBJECT, "--issuer", ISSUER, *more),
+        cwd=download.file.parent,
+    )
+
+
+def test_verify_takes_a_file_of_any_kind_with_its_bundle(download: Download) -> None:
+    download.signed(instance().sign_bytes(CONTENT))
+    result = on_the_command_line(download, "data.tar.gz", "-v")
+    assert result.code == 0, result
+    shown = " ".join(result.out.split())
+    assert f"signed by {SUBJECT} at 2026-06-01 12:00:00 UTC" in shown
+    assert "note: the signature is over the bytes of" in shown
+    assert on_the_command_line(download, f"sha256:{SHA256}").code == 0
+    download.file.write_bytes(b"other")
+    assert on_the_command_line(download, "data.tar.gz").code == 1
+
+
+def test_verify_says_which_kind_of_claim_to_ask_for(download: Download) -> None:
+    download.signed(instance().attest(statement(("data", SHA256), kind=SCAN)))
+    assert on_the_command_line(download, "data.tar.gz").code == 1
+    assert on_the_command_line(download, "data.tar.gz", "--predicate-type", SCAN).code == 0
+
+
+def test_verify_takes_one_file_with_a_bundle(download: Download) -> None:
+    download.signed(instance().sign_bytes(CONTENT))
+    result = on_the_command_line(download, "data.tar.gz", "another")
+    assert (result.code, result.out) == (2, "")
+    assert "--bundle goes with exactly one FILE" in result.err
+
+
+# --- signing ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Scribe:
+    """Signs statements and files, and keeps what it was given."""
+
+    own: Trust = field(default_factory=lambda: Trust("tests"))
+    given: list[bytes | str] = field(default_factory=list)
+
+    def distrusted(self, declared: Trust) -> str | None:
+        return None
+
+    def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
+        return False
+
+    def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
+        self.given += payloads
+        signed()
+        return [b"bundle"]
+
+    def sign_digest(self, sha256: str) -> bytes:
+        self.given.append(sha256)
+        return b"bundle"
+
+
+def test_the_bytes_of_a_file_are_signed_by_their_digest(download: Download) -> None:
+    scribe = Scribe()
+    assert sign_artifact(download.file, scribe) == b"bundle"
+    assert scribe.given == [SHA256]
+
+
+def test_a_statement_is_signed_byte_for_byte(download: Download) -> None:
+    scribe, payload = Scribe(), statement(("a", SHA256)).replace(b", ", b" ,\n")
+    assert sign_statement(payload, scribe) == b"bundle"
+    assert scribe.given == [payload]
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", statement(), statement(("a", "0" * 63))])
+def test_what_nobody_could_verify_is_not_signed(payload: bytes) -> None:
+    scribe = Scribe()
+    with pytest.raises(InputError, match="cannot be signed"):
+        sign_statement(payload, scribe)
+    assert scribe.given == []
+
+
+def test_a_key_signs_no_bare_files(download: Download, key: KeyPair) -> None:
+    with pytest.raises(InputError, match="signs statements"):
+        sign_artifact(download.file, open_signer(f"file:{key.private}"))

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking services several at once: order, persistence, patience, and what an error says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+from tenacity import wait_none
+
+from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.signing import uploads
+from provenance.signing.uploads import TransientError, explained, in_parallel
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between attempts."""
+    monkeypatch.setattr(uploads, "BACKOFF", wait_none())
+
+
+def nothing() -> None:
+    """Nobody wants to be told."""
+
+
+def http(status: int, text: str = "", url: str = "http://log.test/api/v2/log/entries") -> Exception:
+    response = requests.Response()
+    response.status_code, response._content = status, text.encode()
+    request = requests.Request("POST", url).prepare()
+    return requests.HTTPError(response=response, request=request)
+
+
+def wrapped(error: Exception) -> Exception:
+    """As clients wrap what their HTTP library raises."""
+    try:
+        raise RuntimeError("client") from error
+    except RuntimeError as e:
+        return e
+
+
+def failing(times: int, error: Exception) -> tuple[Callable[[int], int], list[int]]:
+    """Work that fails so often before it succeeds, and what it was asked."""
+    asked: list[int] = []
+
+    def work(item: int) -> int:
+        asked.append(item)
+        if len(asked) <= times:
+            raise error
+        return item
+
+    return work, asked
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.02 if item == 0 else 0)
+        return item * 2
+
+    assert in_parallel(work, range(10), nothing, threads=4) == [i * 2 for i in range(10)]
+
+
+def test_no_items_need_no_thread() -> None:
+    before = threading.active_count()
+    assert in_parallel(lambda _: 1, [], nothing) == []
+    assert threading.active_count() == before
+
+
+TRANSIENT = {
+    "a refused connection": requests.ConnectionError(),
+    "a time-out": requests.Timeout(),
+    "HTTP 500": http(500),
+    "HTTP 503": http(503),
+    "too many requests": http(429),
+    "one that a client has wrapped": wrapped(http(502)),
+    "one of ours": TransientError("no timestamp"),
+}
+FINAL = {
+    "HTTP 400": http(400),
+    "HTTP 401": http(401),
+    "HTTP 428": http(428),
+    "an answer that is no JSON": requests.JSONDecodeError("x", "y", 0),
+    "a wrong value": ValueError("x"),
+    "one of ours": UnavailableError("no"),
+    "ours, from a reset": InputError("no"),
+}
+
+
+@pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
+def test_what_may_pass_is_tried_again(error: Exception) -> None:
+    work, asked = failing(uploads.ATTEMPTS - 1, error)
+    assert in_parallel(work, [7], nothing) == [7]
+    assert len(asked) == uploads.ATTEMPTS
+
+
+@pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
+def test_but_not_for_ever(error: Exception) -> None:
+    work, asked = failing(uploads.ATTEMPTS, error)
+    with pytest.raises(UnavailableError):
+        in_parallel(work, [7], nothing)
+    assert len(asked) == uploads.ATTEMPTS
+
+
+@pytest.mark.parametrize("error", FINAL.values(), ids=FINAL)
+def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
+    work, asked = failing(1, error)
+    with pytest.raises(ProvenanceError):
+        in_parallel(work, [7], nothing)
+    assert asked == [7]
+
+
+def test_attempts_wait_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    waits = [uploads.BACKOFF(type("S", (), {"attempt_number": n})()) for n in (1, 2, 3, 9)]
+    assert 0.5 <= waits[0] <= 1.5
+    assert 1 <= waits[1] <= 2
+    assert 2 <= waits[2] <= 3
+    assert waits[3] == 5
+
+
+def test_the_first_error_ends_the_work() -> None:
+    asked: list[int] = []
+
+    def work(item: int) -> int:
+        asked.append(item)
+        raise ValueError(item)
+
+    with pytest.raises(UnavailableError):
+        in_parallel(work, range(1000), nothing, threads=2)
+    time.sleep(0.05)
+    assert len(asked) < 1000
+
+
+def test_an_item_that_takes_too_long_ends_the_work() -> None:
+    over = threading.Event()
+    started = time.monotonic()
+    with pytest.raises(UnavailableError, match=r"no answer within 0.1 seconds"):
+        in_parallel(lambda _: over.wait(30), [1], nothing, timeout=0.1)
+    over.set()
+    assert time.monotonic() - started < 10
+
+
+def test_each_item_has_the_whole_time() -> None:
+    assert len(in_parallel(lambda _: time.sleep(0.1), range(6), nothing, threads=1, timeout=0.4))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (http(503, "busy"), "the transparency log http://log.test/api/v2/log/entries failed"),
+        (http(400, "bad", "http://ca.test/api/v2/signingCert"), "authority .* refused"),
+        (http(400, "", "http://elsewhere.test/"), "the service http://elsewhere.test/ refused"),
+        (
+            requests.ConnectionError(request=requests.Request("POST", "http://t.test/timestamp")),
+            r"the timestamp authority http://t.test/timestamp does not answer \(ConnectionError\)",
+        ),
+        (
+            requests.TooManyRedirects(request=requests.Request("GET", "http://x.test")),
+            r"the service http://x.test answered something .* \(TooManyRedirects\)",
+        ),
+        (ValueError("no base64"), "a service answered something that is not understood: no base64"),
+        (KeyError(), "not understood: KeyError"),
+        (TransientError("no timestamp"), "no timestamp"),
+    ],
+)
+def test_an_error_says_which_service_and_what(error: Exception, words: str) -> None:
+    found = explained(error)
+    assert isinstance(found, UnavailableError)
+    assert found.help is not None
+    with pytest.raises(UnavailableError, match=words):
+        raise found
+
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        http(401, f"bad token: {TOKEN}!"),
+        ValueError(f"cannot read {TOKEN}"),
+        TransientError(f"refused {TOKEN}"),
+    ],
+)
+def test_no_error_shows_a_token(error: Exception) -> None:
+    found = explained(error)
+    assert "[token]" in found.message
+    for part in TOKEN.split("."):
+        assert part not in found.message
