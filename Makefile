@@ -98,7 +98,7 @@ resign: $(READY) ## sign bundles/ again: make resign KEY=path/to/release.key
 
 lock: $(LOCK)/.ready ## pin the newest versions that pyproject.toml allows
 	@$(COMPILE) pyproject.toml --output-file requirements/run.txt
-	@$(COMPILE) pyproject.toml --extra run --group dev requirements/build.in \
+	@$(COMPILE) pyproject.toml --extra run --extra layout --group dev requirements/build.in \
 		--constraints requirements/run.txt --output-file requirements/dev.txt
 	@$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
 	@$(COMPILE) pyproject.toml --extra run --group dev requirements/build.in \

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,9 @@ examples:
 
   # the corpus itself, to compare with the digest in a sidecar
   python model/export_ensemble_v2_seeds.py --corpus corpus.jsonl
+
+  # the production run as the step `export` of a release, with its in-toto link
+  python model/export_ensemble_v2_seeds.py --link-dir links --link-key file:builder.key
 
 Digests in DIR/registry.json are renewed, and nothing else in it: a row's smoke flag is flipped by
 somebody who has looked at the evidence, never here.
@@ -144,7 +148,41 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="registry folder to write to (default: the folder of this script)",
     )
+    parser.add_argument(
+        "--link-dir",
+        type=Path,
+        metavar="LINKS",
+        help="record this as the step export: write its in-toto link into LINKS (needs provenance)",
+    )
+    parser.add_argument(
+        "--link-key",
+        default=os.environ.get("PROVENANCE_LINK_KEY"),
+        metavar="URI",
+        help="the key that signs the link, such as file:builder.key; also PROVENANCE_LINK_KEY",
+    )
     return parser
+
+
+@contextmanager
+def recorded(folder: Path, links: Path | None, key: str | None) -> Iterator[Callable[[bool], None]]:
+    """What is done inside is the step `export` of the release that `folder` is part of.
+
+    With `links`, its link is written there. What is given says whether the step succeeded; where it
+    did not, or something was raised, nothing is written.
+    """
+    if links is None:
+        yield lambda _succeeded: None
+        return
+    import provenance
+
+    try:
+        config = provenance.load_config(folder)
+        with provenance.record_step("export", config, links, key or "") as step:
+            yield step.succeeded
+    except provenance.ProvenanceError as error:
+        raise ExportError(
+            f"{error.message}; {error.help}" if error.help else error.message
+        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,6 +191,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.vocab and (options.reference or options.corpus):
         parser.error("--vocab has no meaning with --reference or --corpus: leave it out")
+    if bool(options.link_dir) > bool(options.link_key):
+        parser.error("--link-dir: whose step is this? Give --link-key, or set PROVENANCE_LINK_KEY")
+    if options.link_dir and options.corpus:
+        parser.error("--link-dir has no meaning with --corpus: leave it out")
     try:
         if options.out.exists() and not options.out.is_dir():
             raise ExportError(f"--out {options.out}: found a file, expected a folder; name another")
@@ -161,12 +203,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.corpus.parent, {options.corpus.name: production_corpus().jsonl()}
             )
             return EXIT_OK
-        if options.reference:
-            export = export_reference()
-        else:
-            vocabulary = options.vocab or CURRENT.name
-            export = export_members(options.out, vocabulary, smoke=options.smoke)
-        write_together(options.out, export.files, export.remove)
+        with recorded(options.out, options.link_dir, options.link_key) as succeeded:
+            if options.reference:
+                export = export_reference()
+            else:
+                vocabulary = options.vocab or CURRENT.name
+                export = export_members(options.out, vocabulary, smoke=options.smoke)
+            write_together(options.out, export.files, export.remove)
+            succeeded(export.gate is None or export.gate.passed)
     except _FAILURES as error:
         action = "cannot read or write the export: " if isinstance(error, OSError) else ""
         print(f"error: {action}{error}", file=sys.stderr)

@@ -2,10 +2,10 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
-`sign`, `attest`, `release`, `hash_models`), the consumer's `open_model`, the same for single files
-of any kind (`verify_artifact`, `sign_artifact`, `sign_statement`), what they take (`load_config`,
-`open_signer`, `trust_from_keys`, `trust_from_file`, `Require`), what they return (`Report`,
-`Finding`, `VerifiedModel`, …) and the errors.
+`sign`, `attest`, `release`, `hash_models`, `layout`, `record_step`), the consumer's `open_model`,
+the same for single files of any kind (`verify_artifact`, `sign_artifact`, `sign_statement`), what
+they take (`load_config`, `open_signer`, `trust_from_keys`, `trust_from_file`, `layout_request`,
+`Require`), what they return (`Report`, `Finding`, `VerifiedModel`, …) and the errors.
 Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from provenance.journeys.check import check
     from provenance.journeys.fix import fix
     from provenance.journeys.hashing import Hashes, hash_models
+    from provenance.journeys.layout import Layout, layout, layout_request
     from provenance.journeys.promote import Promotion, promote
+    from provenance.journeys.record import Recording, record_step
     from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
@@ -63,6 +65,11 @@ _WHERE = {
     "VerifiedModel": ("provenance.consumer.model", "VerifiedModel"),
     "ModelRefusedError": ("provenance.consumer.opening", "ModelRefusedError"),
     "Require": ("provenance.gate.requirements", "Require"),
+    "Layout": ("provenance.journeys.layout", "Layout"),
+    "layout": ("provenance.journeys.layout", "layout"),
+    "layout_request": ("provenance.journeys.layout", "layout_request"),
+    "Recording": ("provenance.journeys.record", "Recording"),
+    "record_step": ("provenance.journeys.record", "record_step"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
     "trust_from_file": ("provenance.config", "trust_from_file"),
@@ -92,9 +99,11 @@ __all__ = [
     "Hashes",
     "InputError",
     "Instance",
+    "Layout",
     "ModelRefusedError",
     "Promotion",
     "ProvenanceError",
+    "Recording",
     "Report",
     "Require",
     "Restoration",
@@ -113,10 +122,13 @@ __all__ = [
     "check",
     "fix",
     "hash_models",
+    "layout",
+    "layout_request",
     "load_config",
     "open_model",
     "open_signer",
     "promote",
+    "record_step",
     "release",
     "restore",
     "sign",

@@ -24,6 +24,8 @@ from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, string, tables
 from provenance.artifacts.toml_text import Tables
+from provenance.attestations import layout_table
+from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError
 from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
 from provenance.signing import pem, roots, trust_table
@@ -32,6 +34,13 @@ from provenance.signing.trust_table import TrustTable
 
 FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
+
+_KEYS: Final = {
+    *("registry", "repository", "baseline", "fields", "run", "layout"),
+    *("trust", "deferral"),
+}
+_NO_POLICY: Final = ("layout",)
+"""Keys that do not decide what a release is: a layout is signed by itself."""
 
 _Number = TypeVar("_Number", int, float)
 
@@ -78,6 +87,7 @@ class Config:
         baseline: What `check` compares the registry with, as `--baseline` takes it.
         run: How models are run, where they are.
         repository: OWNER/REPO of the repository that this is, None where git says it.
+        layout: Who may do which step of a release, and until when.
         trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
@@ -96,6 +106,7 @@ class Config:
     baseline: str | None = None
     run: RunSettings = field(default_factory=RunSettings)
     repository: str | None = None
+    layout: LayoutTable = field(default_factory=LayoutTable)
 
     @property
     def in_tree(self) -> bool:
@@ -232,8 +243,7 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
-    names = {"registry", "repository", "baseline", "fields", "run", "trust", "deferral"}
-    known(table, names, path, "")
+    known(table, _KEYS, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry:
         raise InputError(
@@ -261,6 +271,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         baseline=string(table, "baseline", path) or None,
         run=_run(table, path),
         repository=_repository(table, path),
+        layout=layout_table.parse(table, path),
     )
 
 
@@ -368,8 +379,9 @@ def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
 
 def _policy_sha256(table: Mapping[str, Any]) -> str:
     """The digest of the configuration's values: keys sorted, dates in ISO form, no white space."""
+    policy = {k: v for k, v in table.items() if k not in _NO_POLICY}
     encoded = json.dumps(
-        table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str
+        policy, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str
     )
     return hashlib.sha256(encoded.encode("ascii")).hexdigest()
 

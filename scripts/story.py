@@ -23,7 +23,15 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 _FINGERPRINT = re.compile(r"(?<=\bkey )(\S+ \(|with )sha256 [0-9a-f]{64}\b")
 _TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\b")
 _COMMIT = re.compile(r"(?<=git:main )\([0-9a-f]{12}\)")
+_KEY_ID = re.compile(r"\b[0-9a-f]{8}(?=\.link\b)|(?<= by )[0-9a-f]{8}\b")
 _RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
+_TOOLS: Final = (
+    ("provenance", "-m provenance "),
+    ("python", ""),
+    ("in-toto-verify", "-c 'from in_toto.in_toto_verify import main; main()' "),
+    ("in-toto-run", "-c 'from in_toto.in_toto_run import main; main()' "),
+)
+"""Commands of this Python's environment, which need not be the one on the PATH."""
 _WIDTH: Final = 100
 _NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
 """Prefixes of environment variables that would change what is printed."""
@@ -330,6 +338,68 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("USE006", "exit 1"),
     ),
+    "pipeline-keys": Scene(
+        None,
+        (
+            "mkdir -p ../secret keys",
+            "for who in owner builder ci release; do provenance keygen -q ../secret/$who; done",
+            "cp ../secret/builder.pub ../secret/ci.pub keys/ && cp ../secret/release.pub bundles/",
+            "cat >> pyproject.toml <<'END'\n\n[tool.provenance.layout]\nexpires = 90\n"
+            'keys = ["keys/ci.pub"]\n\n[[tool.provenance.layout.step]]\nname = "export"\n'
+            'keys = ["keys/builder.pub"]\n\n[[tool.provenance.layout.step]]\nname = "sign"\n'
+            'keys = ["bundles/release.pub"]\nEND',
+        ),
+        ("keys/ci.pub",),
+    ),
+    "pipeline-layout": Scene(
+        "pipeline-keys",
+        ("provenance layout --signer file:../secret/owner.key --output ../release.layout",),
+        ("export: 1 of keys/builder.pub", "sign: 1 of bundles/release.pub", "expires"),
+    ),
+    "pipeline-checked": Scene(
+        "pipeline-layout",
+        (
+            "python model/export_ensemble_v2_seeds.py --smoke \\\n"
+            "    --link-dir ../links --link-key file:../secret/builder.key",
+            "provenance check --link-dir ../links --link-key file:../secret/ci.key | tail -1",
+        ),
+        ("wrote 7 files", "OK: 7 rows passed"),
+    ),
+    "pipeline-released": Scene(
+        "pipeline-checked",
+        (
+            "provenance release --signer file:../secret/release.key \\\n"
+            "    --link-dir ../links --link-key file:../secret/release.key | tail -2",
+            "provenance verify --link-dir ../links --link-key file:../secret/ci.key | tail -1",
+            "ls ../links",
+        ),
+        ("8 bundles written", "OK: 7 rows verified", "verify.<key>.link"),
+    ),
+    "pipeline-verified": Scene(
+        "pipeline-released",
+        (
+            "in-toto-verify --layout ../release.layout --verification-keys ../secret/owner.pub \\\n"
+            '    --link-dir ../links; echo "exit $?"',
+            "provenance verify --layout ../release.layout --layout-key ../secret/owner.pub \\\n"
+            '    --link-dir ../links; echo "exit $?"',
+        ),
+        ("exit 0", "export by <key>", "7 rows verified", "exit 0"),
+    ),
+    "pipeline-changed": Scene(
+        "pipeline-checked",
+        (
+            "sed -i '0,/Apache-2.0/s//MIT/' model/registry.json",
+            "provenance release --signer file:../secret/release.key \\\n"
+            "    --link-dir ../links --link-key file:../secret/release.key | tail -1",
+            "provenance verify --link-dir ../links --link-key file:../secret/ci.key | tail -1",
+            "provenance verify --layout ../release.layout --layout-key ../secret/owner.pub \\\n"
+            '    --link-dir ../links; echo "exit $?"',
+            "in-toto-verify -q --layout ../release.layout \\\n"
+            "    --verification-keys ../secret/owner.pub --link-dir ../links; "
+            'echo "exit $?"',
+        ),
+        ("PIP010", "model/registry.json changed between `check` and `sign`", "exit 1", "exit 1"),
+    ),
     "no-trust": Scene(
         "download",
         (f'provenance verify {EXTERNAL}.onnx; echo "exit $?"',),
@@ -348,7 +418,7 @@ class Stage:
         self._folder = folder
         self._tools = folder / "tools"
         self._tools.mkdir()
-        for name, arguments in (("provenance", "-m provenance "), ("python", "")):
+        for name, arguments in _TOOLS:
             wrapper = self._tools / name
             wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n', "utf-8")
             wrapper.chmod(0o755)
@@ -398,7 +468,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
-        text = _TIME.sub("<time>", _COMMIT.sub("(<commit>)", text))
+        text = _TIME.sub("<time>", _KEY_ID.sub("<key>", _COMMIT.sub("(<commit>)", text)))
         return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
 

@@ -25,6 +25,15 @@ DOCUMENT = 4 * MIB
 BUNDLE = 16 * MIB
 """What the Sigstore clients accept as a bundle."""
 
+LINK = 64 * MIB
+"""A link of a step: the names and digests of all files, twice. Room for 30,000 models."""
+
+LAYOUT = 4 * MIB
+"""A layout: keys, and rules that name files."""
+
+LINK_FILES = 10_000
+"""Files in a folder of links."""
+
 KEY = 64 * KIB
 """A PEM file with one key."""
 

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "sign": "Sign each row: bytes, name, license and sidecar in one bundle.",
     "attest": "Attest ensemble seeds: how these bytes came to be.",
     "release": "Check, sign, attest, verify and summarise. All or nothing.",
+    "layout": "Say who may do which step of a release, as a signed in-toto layout.",
     "verify": "Check, and judge signatures, signers and attestations.",
     "inspect": "Say in words what a bundle says.",
     "rules": "List the rules, or explain one.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import BASELINE, ROWS, RUN, Session, reporting
 
 
@@ -12,15 +13,23 @@ from provenance.cli.options import BASELINE, ROWS, RUN, Session, reporting
     "check",
     epilog="\b\nExamples:\n  provenance check\n  provenance check vmaf_tiny_v2\n"
     "  provenance check --baseline git:origin/main\n  provenance check --fix\n"
-    "  provenance check --format json --output report.json",
+    "  provenance check --format json --output report.json\n"
+    "  provenance check --link-dir links --link-key file:ci.key",
 )
 @ROWS
 @BASELINE
 @RUN
 @click.option("--fix", is_flag=True, help="Make the edits that are safe, and show them.")
+@recorded
 @reporting
 def command(
-    session: Session, rows: tuple[str, ...], baseline: str | None, run: bool, fix: bool
+    session: Session,
+    rows: tuple[str, ...],
+    baseline: str | None,
+    run: bool,
+    fix: bool,
+    link_dir: str | None,
+    link_key: str | None,
 ) -> int:
     """Judge everything that can be judged before signing.
 
@@ -29,15 +38,31 @@ def command(
     not: see `provenance verify`.
 
     With --fix, what has one right answer is edited, and what remains is reported.
+
+    With --link-dir, this is the step `check` of the release, recorded for its layout.
     """
+    if fix and link_dir is not None:
+        raise click.UsageError("--link-dir records what was checked, and --fix changes it")
     if fix:
         from provenance.journeys.fix import fix as judge
     else:
         from provenance.journeys.check import check as judge
 
     config = session.load()
-    with session.progress() as progress:
+    with (
+        session.progress() as progress,
+        recording(
+            session,
+            "check",
+            config,
+            link_dir=link_dir,
+            link_key=link_key,
+            partial=bool(rows),
+            progress=progress,
+        ) as step,
+    ):
         report = judge(
             config, rows=rows, baseline=session.baseline(baseline), run=run, progress=progress
         )
+        step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

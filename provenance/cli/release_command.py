@@ -8,22 +8,42 @@ from typing import Any
 
 import click
 
+from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import Session, reporting
 from provenance.cli.signing_options import open_signer, signing
 
 
-@click.command("release", epilog="\b\nExample:\n  provenance release --signer file:release.key")
+@click.command(
+    "release",
+    epilog="\b\nExamples:\n  provenance release --signer file:release.key\n"
+    "  provenance release --signer file:release.key --link-dir links --link-key file:release.key",
+)
 @signing
+@recorded
 @reporting
-def command(session: Session, **who: Any) -> int:
+def command(session: Session, link_dir: str | None, link_key: str | None, **who: Any) -> int:
     """Check, sign, attest, verify and summarise. All or nothing.
 
     Nothing is written before everything that will be has passed the rules of `verify`. A run that
     is cut short leaves the old state or the new one, and the next run finishes.
+
+    With --link-dir, this is the step `sign` of the release, recorded for its layout.
     """
     from provenance.journeys.sign import release
 
     config, signer = session.load(), open_signer(session, **who)
-    with session.progress() as progress:
+    with (
+        session.progress() as progress,
+        recording(
+            session,
+            "sign",
+            config,
+            link_dir=link_dir,
+            link_key=link_key,
+            partial=False,
+            progress=progress,
+        ) as step,
+    ):
         report = release(config, signer, progress=progress, processes=os.cpu_count() or 1)
+        step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

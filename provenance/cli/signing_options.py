@@ -93,7 +93,7 @@ def open_signer(
     from provenance.signing.signers import open_signer as open_
 
     return open_(
-        _resolved(session, signer),
+        None if signer is None else resolved(session, signer),
         trust_config=session.path(trust_config) if trust_config else None,
         staging=staging,
         identity_token=session.path(identity_token) if identity_token else None,
@@ -102,8 +102,8 @@ def open_signer(
     )
 
 
-def _resolved(session: Session, uri: str | None) -> str | None:
-    """The URI, a relative file in it relative to DIR as all paths are."""
-    if uri is None or not uri.startswith("file:"):
+def resolved(session: Session, uri: str) -> str:
+    """The URI of a key, a relative file in it relative to DIR as all paths are."""
+    if not uri.startswith("file:"):
         return uri
     return f"file:{session.path(uri.removeprefix('file:'))}"

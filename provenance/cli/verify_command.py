@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from provenance.cli.consumer_options import consumer_options, required
+from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import RUN, Session, reporting
 
 
@@ -23,7 +24,9 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
     "  provenance verify model.tar.gz --bundle model.tar.gz.sigstore.json --key release.pub\n"
     "  provenance verify model.onnx --key release.pub --require production,no-deferrals \\\n"
-    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
+    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json\n"
+    "  provenance verify --link-dir links --link-key file:ci.key\n"
+    "  provenance verify --layout release.layout --layout-key owner.pub --link-dir links",
 )
 @click.argument("targets", nargs=-1, metavar="[ROW|FILE]...")
 @click.option(
@@ -55,6 +58,19 @@ from provenance.cli.options import RUN, Session, reporting
 )
 @consumer_options
 @RUN
+@click.option(
+    "--layout",
+    metavar="FILE",
+    help="Also judge the steps by which the release came about, by this in-toto layout.",
+)
+@click.option(
+    "--layout-key",
+    "layout_keys",
+    multiple=True,
+    metavar="PEM",
+    help="Whose layout that has to be. May be repeated: then all have to have signed it.",
+)
+@recorded
 @reporting
 def command(
     session: Session,
@@ -73,6 +89,10 @@ def command(
     summary: str | None,
     state: str | None,
     run: bool,
+    layout: str | None,
+    layout_keys: tuple[str, ...],
+    link_dir: str | None,
+    link_key: str | None,
 ) -> int:
     """Check, and judge signatures, signers and attestations.
 
@@ -89,6 +109,9 @@ def command(
 
     Certificates are judged by the trusted root of --trusted-root, or of the trust, or else of the
     public Sigstore instance, refreshed unless --offline.
+
+    With --layout, the links of the steps are read from --link-dir, or the layout's own folder. With
+    --link-dir alone, this is the step `verify` of the release, recorded for its layout.
     """
     files = [t for t in targets if bundle or t.endswith(".onnx")]
     rows = [t for t in targets if t not in files]
@@ -108,6 +131,12 @@ def command(
     if other is not None and (demands or licenses or max_age or summary or state):
         raise click.UsageError("what a consumer requires is about the row of a FILE.onnx")
     require = required(demands, licenses, max_age)
+    if targets and (layout or link_dir):
+        raise click.UsageError(
+            "--layout and --link-dir are about the whole release: leave out rows"
+        )
+    if layout_keys and not layout:
+        raise click.UsageError("--layout-key goes with --layout FILE")
     trust = _trust(session, keys, trust_file, identity, issuer)
     if files:
         if trust is None:
@@ -128,10 +157,33 @@ def command(
         trust = config.trust()
     how = _judged_by(session, trust, root, staging)
     how |= {"require": require, "state": session.path(state) if state else None}
-    with session.progress() as progress:
-        cores = os.cpu_count() or 1
-        report = verify(config, rows=rows, run=run, progress=progress, processes=cores, **how)
+    how |= {"run": run, "processes": os.cpu_count() or 1}
+    if layout:
+        how["layout"] = _layout_request(session, layout, layout_keys, link_dir)
+    with (
+        session.progress() as progress,
+        recording(
+            session,
+            "verify",
+            config,
+            link_dir=None if layout else link_dir,
+            link_key=link_key,
+            partial=bool(rows),
+            progress=progress,
+        ) as step,
+    ):
+        report = verify(config, rows=rows, progress=progress, **how)
+        step.succeeded(report.exit_code == 0)
     return session.emit_report(report)
+
+
+def _layout_request(
+    session: Session, layout: str, keys: tuple[str, ...], link_dir: str | None
+) -> Any:
+    from provenance.journeys.layout import layout_request
+
+    folder = session.path(link_dir) if link_dir else None
+    return layout_request(session.path(layout), [session.path(k) for k in keys], folder)
 
 
 def _trust(

@@ -22,6 +22,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.gate.comparison import Comparison
 from provenance.gate.ensemble import Ensemble, join
+from provenance.gate.pipeline import PipelineEvidence
 from provenance.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ class Evidence:
         ran: Whether the models were run, where they could be.
         baseline: The registry as it was, None where the run compares with nothing.
         seen: The last release of each registry that was used before; None where nobody remembers.
+        pipeline: The layout of the release and its links, None where there is no layout.
     """
 
     root: Tree
@@ -234,6 +236,7 @@ class Evidence:
     ran: bool = False
     baseline: BaselineEvidence | None = None
     seen: Mapping[str, Release] | None = None
+    pipeline: PipelineEvidence | None = None
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:

@@ -32,6 +32,7 @@ from provenance.gate.finding import (
     Verdict,
 )
 from provenance.gate.judging_ahead import Question
+from provenance.gate.pipeline import PipelineEvidence
 from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
@@ -71,6 +72,7 @@ def judge(
         Phase.RUNTIME: not evidence.ran,
         Phase.BASELINE: evidence.baseline is None,
         Phase.REQUIREMENTS: require == NOTHING and evidence.seen is None,
+        Phase.PIPELINE: evidence.pipeline is None,
     }
     phases = [p for p in Phase if not unseen.get(p, False)]
     declared = Deferrals(config.deferrals)
@@ -110,7 +112,7 @@ def judge(
         ),
         findings=findings,
         trust=trust_result(trust),
-        notes=(*_notes(evidence), *_required(case)),
+        notes=(*_notes(evidence), *_pipeline_notes(evidence.pipeline), *_required(case)),
         baseline=evidence.baseline.label if evidence.baseline else None,
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
@@ -139,6 +141,19 @@ def _required(case: Case) -> Iterator[str]:
         release = releases.release_of(summary)
         of = f"; the release of {release.order}" if release else ""
     yield f"required: {words}{of}"
+
+
+def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
+    """Who did which step, by a layout that somebody signed."""
+    if pipeline is None or not pipeline.steps:
+        return
+    signed = f"layout {pipeline.path}, signed by {', '.join(pipeline.keys)}"
+    yield f"{signed}, expires {pipeline.expires}"
+    done = [
+        f"{step.name} by {', '.join(link.key for link in step.counting) or 'nobody'}"
+        for step in pipeline.steps
+    ]
+    yield f"steps: {'; '.join(done)}"
 
 
 def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:

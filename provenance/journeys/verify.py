@@ -26,6 +26,7 @@ from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
 from provenance.gate import foreign
 from provenance.gate.collect import collect_file, read_bundle
+from provenance.gate.collect_pipeline import LayoutRequest, collect_pipeline
 from provenance.gate.evidence import BundleEvidence, Evidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
@@ -57,6 +58,7 @@ def verify(
     processes: int = 1,
     require: Require = NOTHING,
     state: Path | None = None,
+    layout: LayoutRequest | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
@@ -64,14 +66,16 @@ def verify(
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
     with `offline` as it is cached. With `run`, the models are also loaded and run. With more than
     one of `processes`, hundreds of certificates are judged on several cores: processes are spawned,
-    so that the program's main module has to be one that can be imported.
+    so that the program's main module has to be one that can be imported. With a `layout`, the steps
+    by which the release came about are judged too.
 
     `require` is what a consumer requires beyond that. `state` is a file in which it remembers the
     releases that it has used: an older one is refused, a newer one is recorded.
 
     Raises:
-        InputError: The registry, the configuration or the state file cannot be read, or the state
-            file cannot be written; or some rows are asked of what only a whole registry has.
+        InputError: The registry, the configuration, the layout or the state file cannot be read, or
+            the state file cannot be written; or some rows are asked of what only a whole registry
+            has.
         UnavailableError: Nobody is trusted, or no trusted root can be had, so nothing can be
             verified; or the models are to be run, and there is no runtime.
     """
@@ -84,6 +88,9 @@ def verify(
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
+    if layout is not None:
+        pipeline = collect_pipeline(evidence.root, layout, progress)
+        evidence = replace(evidence, pipeline=pipeline)
     trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
         report = judge(

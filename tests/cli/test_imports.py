@@ -23,6 +23,7 @@ HEAVY = {
     "sigstore",
     "sigstore_models",
     "pydantic",
+    "in_toto",
     "in_toto_attestation",
     "yaml",
 }

@@ -16,6 +16,9 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     documents = rows["sidecars, manifests, verdicts, configuration"]
     assert documents == f"{limits.DOCUMENT // mib} MiB each"
     assert rows["bundles"] == f"{limits.BUNDLE // mib} MiB each"
+    assert rows["layouts"] == f"{limits.LAYOUT // mib} MiB each"
+    links = f"{limits.LINK // mib} MiB each, {limits.LINK_FILES:,} in a folder"
+    assert rows["links"] == links
     assert rows["keys"] == f"{limits.KEY // limits.KIB} KiB each"
     assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"

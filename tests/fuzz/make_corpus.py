@@ -36,6 +36,7 @@ PERIOD: Final = {"start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z"}
 # Keys that sign nothing outside this corpus: their private numbers are 1, 2, 3 and zeros.
 LEAF: Final = ec.derive_private_key(1, ec.SECP256R1())
 CA: Final = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+FORMAT: Final = PublicFormat.SubjectPublicKeyInfo
 SIGNATURE: Final = encode_dss_signature(2, 3)
 
 Corpus = dict[str, dict[str, bytes]]
@@ -272,6 +273,80 @@ TEXTS: Final[Mapping[str, Any]] = {
 }
 """What is wrong with any JSON document."""
 
+
+def layouts() -> dict[str, Any]:
+    """Layouts of in-toto, and what is none. The envelope is signed by nobody."""
+    key: dict[str, Any] = {
+        "keyid": "ab" * 32,
+        "keytype": "ecdsa",
+        "scheme": "ecdsa-sha2-nistp256",
+        "keyval": {"public": LEAF.public_key().public_bytes(Encoding.PEM, FORMAT).decode()},
+    }
+    rules = [["MATCH", "*", "WITH", "PRODUCTS", "FROM", "export"], ["DISALLOW", "*"]]
+    step = {
+        "_type": "step",
+        "name": "export",
+        "pubkeys": [key["keyid"]],
+        "threshold": 1,
+        "expected_command": [],
+        "expected_materials": rules,
+        "expected_products": rules,
+    }
+    inspection = {
+        "_type": "inspection",
+        "name": "untouched",
+        "run": ["true"],
+        "expected_materials": rules,
+        "expected_products": [],
+    }
+    right = {
+        "_type": "layout",
+        "expires": "2027-01-01T00:00:00Z",
+        "inspect": [inspection],
+        "keys": {key["keyid"]: key},
+        "readme": "",
+        "steps": [step],
+    }
+    envelope: dict[str, Any] = {
+        "payload": b64(json.dumps(right).encode()),
+        "payloadType": "application/vnd.in-toto+json",
+        "signatures": [{"keyid": "ab" * 32, "sig": "AA=="}],
+    }
+    return {
+        "right": right,
+        "envelope": envelope,
+        "no-signature": envelope | {"signatures": []},
+        "two-signatures-of-one": envelope | {"signatures": envelope["signatures"] * 2},
+        "threshold-of-true": right | {"steps": [step | {"threshold": True}]},
+        "rule-of-another-kind": right | {"steps": [step | {"expected_products": [["BUY", "*"]]}]},
+        "key-under-another-id": right | {"keys": {"cd" * 32: key}},
+        "key-of-gpg": right | {"keys": {"ab" * 32: {"keyid": "ab" * 32, "subkeys": {}}}},
+        "old-form": {"signed": right, "signatures": []},
+    }
+
+
+def links() -> dict[str, Any]:
+    """Links of in-toto, and what is none."""
+    files = {"model/m.onnx": {"sha256": "0" * 64}}
+    right = {
+        "_type": "link",
+        "name": "check",
+        "command": [],
+        "materials": files,
+        "products": files,
+        "byproducts": {},
+        "environment": {},
+    }
+    return {
+        "right": right,
+        "two-digests": right | {"products": {"m": {"sha256": "0" * 64, "sha512": "0" * 128}}},
+        "no-digest": right | {"products": {"m": {}}},
+        "digest-is-no-text": right | {"materials": {"m": {"sha256": 3}}},
+        "no-name": {k: v for k, v in right.items() if k != "name"},
+        "name-is-a-list": right | {"name": ["check"]},
+    }
+
+
 FOUND: Final[Corpus] = {
     "certificate": {
         # `cryptography` only warns of a serial number that RFC 5280 forbids.
@@ -288,6 +363,8 @@ def corpus() -> Corpus:
         ("bundle", bundles()),
         ("statement", statements()),
         ("trusted-root", roots()),
+        ("layout", layouts()),
+        ("link", links()),
     ):
         first = json.dumps(next(iter(documents.values())), indent=1)
         made[target] = {f"{n}.json": json.dumps(d, indent=1).encode() for n, d in documents.items()}

@@ -27,12 +27,12 @@ def test_codes_and_slugs_are_unique_and_well_formed() -> None:
     assert len(BY_CODE) == len(CATALOGUE) == len({r.slug for r in CATALOGUE})
     for rule in CATALOGUE:
         assert re.fullmatch(
-            r"(RUN0|USE0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|BAS8|DEF9)\d\d", rule.code
+            r"(RUN0|PIP0|USE0|REG1|LIC2|ART3|SID4|ENS5|SIG6|ATT7|BAS8|DEF9)\d\d", rule.code
         )
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.slug)
 
 
-@pytest.mark.parametrize("family", ["SIG", "ATT", "DEF", "USE"])
+@pytest.mark.parametrize("family", ["SIG", "ATT", "PIP", "DEF", "USE"])
 def test_rules_about_signatures_and_deferrals_cannot_be_deferred(family: str) -> None:
     assert not any(r.deferrable for r in CATALOGUE if r.code.startswith(family))
 

@@ -42,6 +42,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import provenance
 from tests.support import keys, models, runnable
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
@@ -318,6 +319,53 @@ def _blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
     path.write_text(json.dumps(message_bundle(content, w.key, digest=digest)), "utf-8")
 
 
+def _layout(w: Workshop, path: Path, *, by: str = "release") -> None:
+    """The layout of the tree, signed by a key of the run."""
+    signer = w.key if by == "release" else w.other
+    done = run_cli("layout", "--signer", signer.signer, "--output", path, cwd=w.tree)
+    assert done.code == 0, done.err
+
+
+def _record(w: Workshop, path: Path, *, step: str, by: str = "release") -> None:
+    """The link of a step in which nothing happens, in a folder of links."""
+    signer = w.key if by == "release" else w.other
+    with provenance.record_step(step, provenance.load_config(w.tree), path, signer.signer):
+        pass
+
+
+def _signed(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
+    """A layout or link changed at one place, and signed again by the key of the run."""
+    envelope = json.loads(path.read_text("utf-8"))
+    payload = json.loads(base64.b64decode(envelope["payload"]))
+    _set(payload, at, to)
+    key_id = envelope["signatures"][0]["keyid"]
+    by = w.key if key_id == functionary_id(w.key) else w.other
+    signed = dsse_bundle(json.dumps(payload).encode(), by)["dsseEnvelope"]
+    signed["signatures"][0]["keyid"] = key_id
+    path.write_text(json.dumps(signed), "utf-8")
+
+
+def _relink(w: Workshop, path: Path, *, of: str, to: str) -> None:
+    """The link of one step in the place of that of another."""
+    (theirs,), (mine,) = path.glob(f"{of}.*.link"), path.glob(f"{to}.*.link")
+    mine.write_bytes(theirs.read_bytes())
+
+
+def _disagree(w: Workshop, path: Path, *, of: str, by: str, file: str) -> None:
+    """A link that names one file more than its step left."""
+    key_id = functionary_id(w.key if by == "release" else w.other)
+    link = path / f"{of}.{key_id[:8]}.link"
+    _signed(w, link, at=["products", file], value={"sha256": "0" * 64})
+
+
+def functionary_id(key: KeyPair) -> str:
+    """The id of a key, as in-toto computes it."""
+    from in_toto.models.layout import Layout
+
+    added: dict[str, str] = Layout().add_functionary_key_from_path(str(key.public))
+    return added["keyid"]
+
+
 def _set(value: Any, at: Sequence[str | int], to: Mapping[str, Any]) -> None:
     for step in at[:-1]:
         value = value[step]
@@ -357,6 +405,11 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "statement": _statement,
     "countersign": _countersign,
     "sign-blob": _blob,
+    "layout": _layout,
+    "record": _record,
+    "signed": _signed,
+    "relink": _relink,
+    "disagree": _disagree,
 }
 """What a step can be. Its first arguments are the workshop and the path."""
 

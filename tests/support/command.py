@@ -101,7 +101,14 @@ def run_process(
 def clean_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
     """The environment without what changes the output of the command, and with `extra`."""
     with mock.patch.dict(os.environ):
-        for name in ("NO_COLOR", "FORCE_COLOR", "PROVENANCE_SIGNER", "COLUMNS", "TERM"):
+        for name in (
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "PROVENANCE_SIGNER",
+            "PROVENANCE_LINK_KEY",
+            "COLUMNS",
+            "TERM",
+        ):
             os.environ.pop(name, None)
         os.environ.update(extra or {})
         yield

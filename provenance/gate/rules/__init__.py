@@ -13,6 +13,7 @@ from provenance.gate.rules import (
     deferrals,
     ensembles,
     license,
+    pipeline,
     registry,
     runtime,
     sidecars,
@@ -32,6 +33,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
         baseline,
         signatures,
         attestations,
+        pipeline,
         deferrals,
         consumer,
     )

@@ -44,20 +44,22 @@ class Phase(enum.Enum):
     RUNTIME = "how the models run (--run)"
     BASELINE = "changes since a baseline (--baseline)"
     SIGNATURES = "signatures (verify)"
+    PIPELINE = "the steps of the release (verify --layout)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"
     REQUIREMENTS = "what a consumer requires (verify --require)"
 
     @property
     def is_released(self) -> bool:
         """Whether a release judges it: only then can what it finds have been signed as deferred."""
-        return self not in (Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS)
+        unreleased = (Phase.RUNTIME, Phase.BASELINE, Phase.PIPELINE, Phase.REQUIREMENTS)
+        return self not in unreleased
 
     @property
     def is_open(self) -> bool:
-        """Whether a run that does not judge it leaves something open. Who requires nothing, misses
-        nothing.
+        """Whether a run that does not judge it leaves something open. Who has no layout or requires
+        nothing, misses nothing.
         """
-        return self is not Phase.REQUIREMENTS
+        return self not in (Phase.PIPELINE, Phase.REQUIREMENTS)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of a command that is a step of a pipeline, and how it is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from provenance.cli.options import Session
+from provenance.cli.signing_options import resolved
+
+if TYPE_CHECKING:
+    from provenance.config import Config
+    from provenance.journeys.record import Recording
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LINK_DIR: Final = click.option(
+    "--link-dir",
+    metavar="DIR",
+    help="Record this step: write its in-toto link into DIR, where it succeeds.",
+)
+LINK_KEY: Final = click.option(
+    "--link-key",
+    envvar="PROVENANCE_LINK_KEY",
+    metavar="URI",
+    help="Whose key signs the link, as --signer has it. Also PROVENANCE_LINK_KEY.",
+)
+
+
+def recorded(function: F) -> F:
+    """The options of a step; the command receives them as `link_dir` and `link_key`."""
+    return LINK_DIR(LINK_KEY(function))
+
+
+@contextmanager
+def recording(
+    session: Session,
+    name: str,
+    config: Config,
+    *,
+    link_dir: str | None,
+    link_key: str | None,
+    partial: bool,
+    progress: Any,
+) -> Iterator[Recording]:
+    """What is done inside is the step `name`, recorded where the user asked for it.
+
+    A step is about the whole release: `partial` says that this run is not.
+    """
+    if link_dir is None:
+        _need_dir(link_key)
+        from provenance.journeys.record import Recording
+
+        yield Recording()
+        return
+    if partial:
+        raise click.UsageError("--link-dir records a step of the whole release: leave out the rows")
+    if link_key is None:
+        raise click.UsageError(
+            "--link-dir: whose step is this? Give --link-key file:NAME.key, or PROVENANCE_LINK_KEY"
+        )
+    from provenance.journeys.record import record_step
+
+    key = resolved(session, link_key)
+    with record_step(name, config, session.path(link_dir), key, progress=progress) as step:
+        yield step
+    if step.link is not None:
+        session.say(f"link: {step.link}")
+
+
+def _need_dir(link_key: str | None) -> None:
+    """A key that is given for this command and not used is a mistake; in the environment it waits
+    for the commands that record.
+    """
+    source = click.get_current_context().get_parameter_source("link_key")
+    if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--link-key goes with --link-dir DIR, where the link is written")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`layout`: who may do which step of a release, as a signed in-toto layout."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.inventory import is_left_out
+from provenance.artifacts.paths import Tree
+from provenance.attestations import layout as layouts
+from provenance.attestations.layout import MOST_REQUIRED, STEPS, Step
+from provenance.attestations.layout_documents import need_in_toto
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.gate import snapshot
+from provenance.gate.collect_pipeline import LayoutRequest
+from provenance.gate.evidence import Evidence
+from provenance.gate.progress import Progress
+from provenance.journeys.examine import examine
+from provenance.signing import pem
+from provenance.signing.functionary import PublicKey, open_functionary
+from provenance.signing.trust import TrustedKey
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout as it was signed.
+
+    Attributes:
+        data: The file.
+        steps: The steps, in their order, each with who may do it.
+        expires: When it expires, in UTC.
+        required: Files that it names, which have to be there in the end.
+        left_out: How many files the registry names which it does not, because they are too many.
+        signer: The path of the key that signed it.
+    """
+
+    data: bytes
+    steps: tuple[Step, ...]
+    expires: str
+    required: tuple[str, ...]
+    left_out: int
+    signer: str
+
+
+def layout(config: Config, signer: str, *, progress: Progress | None = None) -> Layout:
+    """Write the layout of a release of `config`, and sign it with the key that `signer` names.
+
+    Raises:
+        InputError: The registry, a key or the signer cannot be read, or nobody may do a step.
+        UnavailableError: The signer did not sign, or `in-toto` is not installed.
+    """
+    need_in_toto("provenance layout")
+    owner = open_functionary(signer, "--signer")
+    steps = tuple(_steps(config))
+    scope = snapshot.scope_of(config)
+    evidence = examine(config, with_bundles=True, progress=progress)
+    always, named = _always(evidence, config), _named(evidence)
+    required = tuple(sorted(always | (named if len(named) <= MOST_REQUIRED else set())))
+    expires = config.layout.expires_at(datetime.datetime.now(datetime.UTC))
+    document = layouts.layout(
+        steps,
+        expires=expires,
+        folders=scope.folders,
+        bundle_folders=scope.bundle_folders,
+        config=scope.config,
+        required=required,
+    )
+    left_out = len({*named} - {*required})
+    return Layout(owner.sign(document), steps, expires, required, left_out, owner.public.path)
+
+
+def layout_request(layout: Path, keys: Sequence[Path], link_dir: Path | None) -> LayoutRequest:
+    """What `verify` takes: the layout, who has to have signed it, and where its links are.
+
+    Raises:
+        InputError: A key cannot be read.
+        UnavailableError: `in-toto` is not installed.
+    """
+    need_in_toto("--layout")
+    read = tuple(PublicKey.of(TrustedKey.of_pem(pem.read_file(k), str(k))) for k in keys)
+    if not read:
+        raise InputError(
+            f"whose layout is {layout}? Its own keys have no say in that",
+            help="Give the public key of the project's owner: --layout-key owner.pub",
+        )
+    return LayoutRequest(layout, read, link_dir or layout.parent)
+
+
+def _steps(config: Config) -> Iterator[Step]:
+    """The steps, each with the keys that may do it: its own, those of all steps, the trusted."""
+    trusted = tuple(k.path for k in config.trust_table.keys)
+    for name in STEPS:
+        entry = config.layout.step(name)
+        keys = tuple(_key(config, path) for path in entry.keys or trusted)
+        if not keys:
+            raise InputError(
+                f"{config.path}: nobody may do the step {name!r}",
+                help='Say who does: [layout]\nkeys = ["keys/builder.pub"]',
+            )
+        if len({k.key_id for k in keys}) < entry.threshold:
+            raise InputError(
+                f"{config.path}: the step {name!r} has a threshold of {entry.threshold}, and "
+                f"{len({k.key_id for k in keys})} may do it",
+                help="Add keys to its [[layout.step]], or lower the threshold.",
+            )
+        yield Step(name, keys, entry.threshold)
+
+
+def _key(config: Config, path: str) -> PublicKey:
+    try:
+        data = Tree.at(config.key_folder).read(path, limits.KEY)
+    except paths.FileError as e:
+        raise InputError(f"{config.path}: layout key: {e.message}", help=e.help) from e
+    return PublicKey.of(TrustedKey.of_pem(data, path))
+
+
+def _always(evidence: Evidence, config: Config) -> set[str]:
+    """The files by which all others are known."""
+    found = {config.registry}
+    if config.in_tree:
+        found.add(config.path)
+    if evidence.summary is not None:
+        found.add(evidence.summary.path)
+    return found
+
+
+def _named(evidence: Evidence) -> set[str]:
+    """What the registry names: models with their data, sidecars, bundles."""
+    found = {f.path for row in evidence.rows for f in row.model_files}
+    found |= {row.bundle.path for row in evidence.rows if row.bundle is not None}
+    found |= {sidecar.path for sidecar in evidence.sidecars}
+    # in-toto does not see these, and would miss them.
+    return {path for path in found if not is_left_out(path)}

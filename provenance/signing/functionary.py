@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who does a step of a pipeline: a key, under the id that in-toto knows it by."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.statement import PAYLOAD_TYPE
+from provenance.errors import InputError
+from provenance.signing import key_signer
+from provenance.signing.signers import KEYLESS
+from provenance.signing.trust import TrustedKey
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A public key as layouts hold it. `path` is where it was read, for messages."""
+
+    path: str
+    key_id: str
+    as_json: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, key: TrustedKey) -> PublicKey:
+        """The same key, with the id that `securesystemslib` gives it."""
+        from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
+
+        found = SSlibKey.from_crypto(key.public_key)
+        return cls(key.path, found.keyid, found.to_dict() | {"keyid": found.keyid})
+
+
+@dataclass(frozen=True)
+class Functionary:
+    """A private key that signs links and layouts."""
+
+    public: PublicKey
+    _sign: Callable[[bytes], bytes] = field(repr=False)
+
+    def sign(self, document: Mapping[str, Any]) -> bytes:
+        """A file with the link or layout `document`, signed, which in-toto has accepted.
+
+        Raises:
+            UnavailableError: The key did not sign.
+        """
+        from in_toto.models.metadata import Metadata
+
+        payload = json.dumps(document, sort_keys=True).encode("utf-8")
+        signature = self._sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        envelope = {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [
+                {"keyid": self.public.key_id, "sig": base64.b64encode(signature).decode()}
+            ],
+        }
+        data = json.dumps(envelope, sort_keys=True).encode("utf-8")
+        read = Metadata.from_dict(json.loads(data))
+        read.get_payload()
+        read.verify_signature(dict(self.public.as_json))
+        return data + b"\n"
+
+
+def open_functionary(uri: str, option: str) -> Functionary:
+    """The functionary whose private key `uri` names; `option` is how the user gave it.
+
+    Raises:
+        InputError: There is no such key, or it is no key at all.
+        UnavailableError: The key cannot be opened.
+    """
+    if uri == KEYLESS:
+        raise InputError(
+            f"{option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
+            help=f"Make a key: provenance keygen builder, then {option} file:builder.key.",
+        )
+    opened = key_signer.open_signer(uri)
+    return Functionary(PublicKey.of(opened.key), opened._sign)
