@@ -23,7 +23,8 @@ def command(session: Session, **who: Any) -> int:
     """
     from provenance.journeys.sign import release
 
-    config, signer = session.load(), open_signer(session, **who)
+    config = session.load()
+    signer = open_signer(session, config, **who)
     with session.progress() as progress:
         report = release(config, signer, progress=progress, processes=os.cpu_count() or 1)
     return session.emit_report(report)

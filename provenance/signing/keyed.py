@@ -78,7 +78,7 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
 
 
 def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[Moment, ...]:
-    """When it was signed. All that a bundle carries in evidence has to hold, where it can be judged.
+    """When it was signed. All evidence that a bundle carries has to hold, where it can be judged.
 
     A consumer who has only a key needs no trusted root: then a log entry and a timestamp count for
     nothing, for it or against it. Unless a key counts for some time only, and somebody asks when.
