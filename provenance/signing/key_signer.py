@@ -143,6 +143,6 @@ class KeySigner:
         if judgement.verdict is not Verdict.VALID:
             raise UnavailableError(
                 f"what the services answered does not hold: {judgement.reason}",
-                help="They are judged by the trusted root that --trust-config, [trust] or the "
-                "public instance gives. Does it know them?",
+                help="Nothing was written. The trusted root by which they are judged is that of "
+                "--trust-config, of [trust], or of the public instance: does it know them?",
             )

@@ -96,14 +96,11 @@ def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
 
     try:
         return load_pem_private_key(data, passphrase.encode("utf-8"))
-    except UnsupportedAlgorithm as e:
-        raise InputError(
-            f"{path}: the key is encrypted in a way that is not supported",
-            help="Encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW",
-        ) from e
-    except ValueError as e:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise UnavailableError(
-            f"{path}: the passphrase does not open it", help="Is it that of this very key?"
+            f"{path}: the passphrase does not open it",
+            help="Is it that of this very key? One that is encrypted in an old way: "
+            "openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW",
         ) from e
 
 

@@ -68,7 +68,7 @@ SCHEMES: Final = (
         "AWS KMS: key id, ARN or alias",
         extra="awskms",
         public_key="cosign public-key --key awskms:///KEY",
-        check="Are AWS credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
+        check="Are credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
     ),
     Scheme(
         "gcpkms:projects/…/cryptoKeyVersions/N",

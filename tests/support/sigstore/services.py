@@ -194,9 +194,9 @@ class Services:
         return {"1" * 80: answer}
 
     def _tsa(self, request: Request) -> Answer:
-        imprint = tsp.TimeStampReq.load(request.body)["message_imprint"]
-        digest = imprint["hashed_message"].native
-        return Answer(self.instance.tsa.stamp_digest(digest, _now()), 201)
+        asked = tsp.TimeStampReq.load(request.body)
+        digest, nonce = asked["message_imprint"]["hashed_message"].native, asked["nonce"].native
+        return Answer(self.instance.tsa.stamp_digest(digest, _now(), nonce), 201)
 
     def _oidc(self, request: Request) -> Answer:
         url = self.urls["oidc"]
