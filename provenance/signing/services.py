@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _TIMEOUT: Final = (10.0, 60.0)
 """Seconds to connect and to answer. A log answers when its next checkpoint holds the entry."""
 
+_REFUSED: Final = "Nothing was written. Is it the URL of that service, and does it take keys?"
+
 
 @dataclass(frozen=True)
 class LogService:
@@ -210,7 +212,9 @@ def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> byt
             for chunk in answer.iter_content(65536):
                 content += chunk
                 if len(content) > limit:
-                    raise UnavailableError(f"{who} answers with more than {limit} bytes")
+                    raise UnavailableError(
+                        f"{who} answers with more than {limit} bytes", help=_REFUSED
+                    )
             status = answer.status_code
     except requests.RequestException as e:
         raise TransientError(f"{who} does not answer ({type(e).__name__})") from e
@@ -220,7 +224,7 @@ def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> byt
     message = f"{who} refused (HTTP {status}): {said}".rstrip(": ")
     if status >= 500 or status == 429:
         raise TransientError(message)
-    raise UnavailableError(message, help="Is it the URL of that service, and does it take keys?")
+    raise UnavailableError(message, help=_REFUSED)
 
 
 def _base64(data: bytes) -> str:
