@@ -58,7 +58,8 @@ SCHEMES: Final = (
         extra="hsm",
         secret=PIN,
         threads=1,  # a token has one session that is logged in, and PKCS#11 modules few locks
-        public_key="pkcs11-tool --read-object --type pubkey --id 02 -o key.der && "
+        public_key='pkcs11-tool --module "$PYKCS11LIB" --token-label TOKEN --read-object '
+        "--type pubkey --id 02 -o key.der && "
         "openssl pkey -pubin -inform DER -in key.der -out release.pub",
         check="Is the token there, PYKCS11LIB the path of its PKCS#11 module, the key id right, "
         f"and the PIN ({PIN.variable})? A wrong one is tried once.",
@@ -67,7 +68,8 @@ SCHEMES: Final = (
         "awskms:KEY",
         "AWS KMS: key id, ARN or alias",
         extra="awskms",
-        public_key="cosign public-key --key awskms:///KEY",
+        public_key="aws kms get-public-key --key-id KEY --query PublicKey --output text "
+        "| base64 -d | openssl pkey -pubin -inform DER -out release.pub",
         check="Are credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
     ),
     Scheme(
@@ -89,7 +91,8 @@ SCHEMES: Final = (
         "hv:KEY/VERSION",
         "HashiCorp Vault, or OpenBao: the transit engine",
         extra="vault",
-        public_key="vault read -field=keys transit/keys/KEY",
+        public_key="vault read -format=json transit/keys/KEY "
+        """| jq -r '.data.keys["VERSION"].public_key' > release.pub""",
         check="Are VAULT_ADDR and VAULT_TOKEN set, and may the token update transit/sign/KEY?",
     ),
 )
