@@ -131,16 +131,18 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
 
 
 def _admit(uri: str, scheme: Scheme) -> None:
-    """Refuses what would be passed over: `?pin=1234` is in every list of processes by now."""
+    """Refuses what would be passed over, and does not repeat it.
+
+    `?pin=1234`, and even `?1234`, have been in every list of processes by now.
+    """
     known = {name for name, _ in parse_qsl(urlsplit(scheme.form).query)}
     try:
         given = {name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
     except ValueError as e:
         raise InputError(f"--signer {scheme.name}: not a URI: {e}") from e
     if given - known:
-        names = ", ".join(sorted(given - known))
         raise InputError(
-            f"--signer {scheme.name}: unknown parameter in the URI: {names}",
+            f"--signer {scheme.name}: a parameter in the URI that there is not",
             help=f"It is written {scheme.form}. A secret that was there has been seen: change it.",
         )
 

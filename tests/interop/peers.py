@@ -146,11 +146,13 @@ def _softhsm() -> SoftHsm:
 
     def build(folder: Path) -> None:
         apt = _tool("apt-get", "Install SoftHSM 2, which comes as softhsm or softhsm2.")
-        download: list[str | Path] = [apt, "-qq", "download", "libsofthsm2", "softhsm2"]
+        # apt would become a user who may not enter the folder.
+        quiet: list[str | Path] = [apt, "-qq", "-o", "APT::Sandbox::User=root"]
+        download = [*quiet, "download", "libsofthsm2", "softhsm2"]
         try:
             _run(download, folder)
         except PeerError:  # a new machine has no lists of packages yet
-            _run([apt, "-qq", "update"], folder)
+            _run([*quiet, "update"], folder)
             _run(download, folder)
         for package in folder.glob("*.deb"):
             _run(["dpkg-deb", "--extract", package, folder], folder)

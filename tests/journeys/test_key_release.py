@@ -34,11 +34,9 @@ DOCUMENTS: Final = 8
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting between attempts, and nothing of the environment that signs."""
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between attempts."""
     monkeypatch.setattr(uploads, "BACKOFF", wait_none())
-    for name in ("PROVENANCE_KEY_PASSPHRASE", "PROVENANCE_KEY_PIN", "PROVENANCE_PUBLIC_KEY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from asn1crypto import tsp
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 from tenacity import wait_none
 
-from provenance.attestations.bundle import Bundle, decode
+from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import judging, roots, services, uploads
 from provenance.signing.judgement import Clock
@@ -354,6 +358,35 @@ def test_more_timestamps_than_a_bundle_may_hold_are_not_written(
     urls = [f"{simulated.urls['tsa']}/{n}" for n in range(33)]
     error = refused(signer(key, simulated, tmp_path, timestamp_urls=urls))
     assert "what the services answered cannot be used: " in error.message
+
+
+BITS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=8), st.sampled_from(["AA==", "00"])
+)
+MEMBERS = (
+    *("body", "integratedTime", "logID", "logIndex", "verification", "inclusionProof"),
+    *("signedEntryTimestamp", "checkpoint", "hashes", "rootHash", "treeSize", "kind"),
+    *("logId", "keyId", "kindVersion", "version", "canonicalizedBody"),
+)
+ANSWERS = st.recursive(
+    BITS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@given(answer=st.binary(max_size=64) | ANSWERS.map(lambda v: json.dumps(v).encode()))
+@pytest.mark.parametrize("version", [1, 2])
+def test_whatever_a_log_answers_is_an_entry_or_a_failure(version: int, answer: bytes) -> None:
+    log = LogService("http://log.example", version)
+    envelope = Envelope(b"{}", "application/vnd.in-toto+json", b"signature")
+    with mock.patch.object(services, "_post", return_value=answer):
+        with pytest.raises(uploads.TransientError):
+            services.entry(log, envelope, ec.generate_private_key(ec.SECP256R1()).public_key())
+        with pytest.raises(uploads.TransientError):
+            services.timestamp("http://tsa.example", b"signature")
 
 
 # what is signed already

@@ -195,12 +195,12 @@ def test_a_signature_by_another_key_is_never_given_out(
     assert "--public-key" in (raised.value.help or "")
 
 
-@pytest.mark.parametrize("uri", ["hsm:2?pin=4711", "hsm:2?label=x&pin-value=", "hv:k/1?token=s"])
+@pytest.mark.parametrize("uri", ["hsm:2?pin=4711", "hsm:2?label=x&4711", "hv:k/1?token=4711"])
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str, key: KeyPair) -> None:
-    with pytest.raises(InputError, match="unknown parameter") as raised:
+    with pytest.raises(InputError, match="a parameter in the URI that there is not") as raised:
         open_key(uri, key.public)
     assert "change it" in (raised.value.help or "")
-    assert "4711" not in str(raised.value)
+    assert "4711" not in f"{raised.value} {raised.value.help}"
 
 
 def test_a_uri_that_is_none_is_refused(key: KeyPair) -> None:
