@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a log of the trusted root holds an entry: its promise, its checkpoint, its proof.
 
-For signatures with a key, and for the one kind of entry that `sigstore` does not know (`dsse 0.0.2`,
-which sigstore-js writes and older versions of Rekor v2 took). It judges entries only together with a
-certificate, and to verify with a key should not need all of it. That an entry is whole, and that
-its proof and its checkpoint speak of one tree, was judged when it was read
-(`provenance.attestations.log_entry`).
+For signatures with a key, and for the one kind of entry that `sigstore` does not know: `dsse 0.0.2`,
+which sigstore-js writes and older versions of Rekor v2 took. `sigstore` judges the others, together
+with a certificate; to verify with a key should not need all of it.
+
+That an entry is whole, and that its proof and its checkpoint speak of one tree, was judged when it
+was read (`provenance.attestations.log_entry`).
 """
 
 from __future__ import annotations

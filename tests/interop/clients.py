@@ -89,7 +89,7 @@ class Cosign:
         return self._verify(command, claim.bundle, claim.file, *options, *more)
 
     def verify_logged(self, key: Path, bundle: Path, file: Path, trusted_root: Path) -> str | None:
-        """None where `cosign verify-blob` accepts with the log and the timestamp, else its error."""
+        """None where `cosign verify-blob` accepts log and timestamp too, else its error."""
         options = ("--key", key, "--trusted-root", trusted_root, "--use-signed-timestamps")
         return self._verify("verify-blob", bundle, file, *options)
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any, Final, Literal
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.attestations.bundle import decode
-from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
+from provenance.attestations.log_entry import LogEntry
 from provenance.signing import inclusion
 from provenance.signing.inclusion import InclusionError
 from provenance.signing.judgement import Clock, Moment
@@ -27,7 +27,6 @@ from tests.support.sigstore.instance import NOW, START
 from tests.support.sigstore.rekor import b64, leaf_hash, path, root_hash
 
 Version = Literal["v1", "v2"]
-PROOF: Final = InclusionProof(0, b"", 1, (), Checkpoint("", "", 1, b""))
 VERSIONS: Final[tuple[Version, ...]] = ("v1", "v2")
 EM_DASH: Final = "\u2014"
 
@@ -70,24 +69,17 @@ def test_what_a_log_says_of_its_own_entry_holds(version: Version) -> None:
 def test_a_proof_leads_to_the_root_of_a_tree_of_any_size_from_anywhere_in_it(
     before: int, after: int
 ) -> None:
-    leaves = [leaf_hash(b"of others %d" % n) for n in range(before + after)]
-    leaves.insert(before, leaf_hash(b"body"))
-    proof = replace(
-        PROOF,
-        log_index=before,
-        tree_size=len(leaves),
-        root_hash=root_hash(leaves),
-        hashes=tuple(path(before, leaves)),
-    )
-    assert inclusion.root_hash(b"body", proof) == proof.root_hash
-    assert inclusion.root_hash(b"other", proof) != proof.root_hash
-    longer = replace(proof, hashes=(*proof.hashes, leaf_hash(b"")))
-    assert inclusion.root_hash(b"body", longer) is None
-    for n, _ in enumerate(proof.hashes):
-        shorter = (*proof.hashes[:n], *proof.hashes[n + 1 :])
-        assert inclusion.root_hash(b"body", replace(proof, hashes=shorter)) is None
-        other = (*proof.hashes[:n], leaf_hash(b"?"), *proof.hashes[n + 1 :])
-        assert inclusion.root_hash(b"body", replace(proof, hashes=other)) != proof.root_hash
+    leaves = [leaf_hash(b"%d" % n) for n in range(before + 1 + after)]
+    leaf, size, root, way = leaves[before], len(leaves), root_hash(leaves), path(before, leaves)
+    assert inclusion.root_of(leaf, before, size, way) == root
+    assert inclusion.root_of(leaf_hash(b"other"), before, size, way) != root
+    assert inclusion.root_of(leaf, size, size, way) is None
+    assert inclusion.root_of(leaf, before, size, [*way, leaf]) is None
+    assert all(inclusion.root_of(leaf, n, size, way) != root for n in range(size) if n != before)
+    for n, _ in enumerate(way):
+        assert inclusion.root_of(leaf, before, size, way[:n] + way[n + 1 :]) is None
+        other = [*way[:n], leaf_hash(b"?"), *way[n + 1 :]]
+        assert inclusion.root_of(leaf, before, size, other) != root
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -154,6 +146,7 @@ def test_cosignatures_of_witnesses_are_passed_by() -> None:
         {"key_details": "PKIX_ECDSA_P384_SHA_384"},
         {"key_details": "PKIX_ECDSA_P256_SHA_256"},
         {"public_key": b"no key"},
+        {"public_key": der(rsa.generate_private_key(65537, 2048))},
         {"public_key": der(ec.generate_private_key(ec.SECP256R1()))},
         {"public_key": der(ed25519.Ed25519PrivateKey.generate())},
     ],
@@ -171,6 +164,11 @@ def test_a_promise_has_to_be_that_of_the_log(proof: str) -> None:
     assert made.integrated_time is not None
     later = replace(bare, integrated_time=made.integrated_time + 1)
     assert "the promise of its log" in refusal(later, log(made))
+
+
+def test_an_entry_without_proof_and_promise_is_in_no_log() -> None:
+    made = entry("v1", promise=None, proof=None)
+    assert "nothing shows that its log" in refusal(made)
 
 
 def test_an_entry_of_a_log_that_nobody_knows_is_refused() -> None:
