@@ -45,7 +45,7 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
             config,
             resolved(session, signer),
             public_key=session.path(public_key) if public_key else None,
-            ask=session.ask if session.interactive else None,
+            ask=session.asking,
             progress=progress,
         )
     session.emit(human=lambda _style: made.data.decode(), json=lambda: json.loads(made.data))

@@ -74,7 +74,7 @@ def recording(
         session.path(link_dir),
         resolved(session, link_key),
         public_key=session.path(public_key) if public_key else None,
-        ask=session.ask if session.interactive else None,
+        ask=session.asking,
         progress=progress,
     ) as step:
         yield step

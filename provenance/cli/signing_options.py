@@ -121,7 +121,7 @@ def open_signer(
         staging=staging,
         identity_token=session.path(identity_token) if identity_token else None,
         interactive=session.interactive,
-        ask=session.ask if session.interactive else None,
+        ask=session.asking,
         timeout=timeout,
     )
 
