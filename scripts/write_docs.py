@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the generated parts of README.md and docs/; with --check, name those that are out of date.
 
-Three kinds of text are generated, so that none can drift from the program:
+Four kinds of text are generated, so that none can drift from the program:
 
 - whole files: a page a rule and their index, and copies of the JSON Schemas;
 - what a command printed, between `<!-- generated: NAME -->` and `<!-- end -->`: its help, and the
   scenes of the ADR-1105 story, which are run here on a copy of `model/` with a fresh key;
-- documents that were really signed in that story, shortened.
+- documents that were really signed in that story, shortened;
+- tables of what the code knows as a table.
 
 The output is the same on every run. What a fresh key or the clock decides (the key's fingerprint,
 digests of bundles, the time of a release) is replaced by a word in angle brackets.
@@ -34,6 +35,7 @@ if __package__ in (None, ""):
 from provenance.cli import COMMANDS  # noqa: E402
 from provenance.gate.rules import CATALOGUE, Rule  # noqa: E402
 from provenance.output import catalogue  # noqa: E402
+from provenance.signing.schemes import SCHEMES  # noqa: E402
 from scripts.story import EXTERNAL, SEED, STORY, Stage, StoryError  # noqa: E402
 
 MARKED: Final = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -107,6 +109,23 @@ def _example(value: Any) -> str:
     return _fenced("json", json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def _signers() -> str:
+    """Where a private key may be."""
+    lines = ["| URI | the key is in | extra |", "| --- | --- | --- |"]
+    lines += [f"| `{s.form}` | {s.where} | {f'`{s.extra}`' if s.extra else ''} |" for s in SCHEMES]
+    return "\n".join(lines) + "\n"
+
+
+def _public_keys() -> str:
+    """How the public key of one that is in no file is had."""
+    lines = ["| scheme | command |", "| --- | --- |"]
+    for scheme in SCHEMES:
+        if scheme.public_key:
+            command = scheme.public_key.replace("|", r"\|")  # or it would end the cell
+            lines.append(f"| `{scheme.name}:` | `{command}` |")
+    return "\n".join(lines) + "\n"
+
+
 def blocks(stage: Stage) -> dict[str, Callable[[], str]]:
     """How each named block is made. Plays the story."""
     played = {name: stage.play(name) for name in STORY}
@@ -115,6 +134,7 @@ def blocks(stage: Stage) -> dict[str, Callable[[], str]]:
     }
     made |= {f"help/{name}": partial(_help, stage, name) for name in COMMANDS}
     made["help/provenance"] = partial(_help, stage, "")
+    made |= {"table/signers": _signers, "table/public-keys": _public_keys}
     signed = {
         "row": ("release", f"{EXTERNAL}.onnx"),
         "row-deferred": ("release", f"{SEED}0.onnx"),

@@ -75,3 +75,9 @@ GIT_TREE = 32 * MIB
 
 CONSUMER_REGISTRY = 1 * MIB
 """The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""
+
+TIMESTAMP = 64 * KIB
+"""An RFC 3161 timestamp with the certificates of its authority."""
+
+LOG_ENTRY = 8 * MIB
+"""What a transparency log answers: an entry, and the way to the root of its tree."""

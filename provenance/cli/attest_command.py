@@ -23,7 +23,8 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     """
     from provenance.journeys.sign import attest
 
-    config, signer = session.load(), open_signer(session, **who)
+    config = session.load()
+    signer = open_signer(session, config, **who)
     with session.progress() as progress:
         report = attest(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

@@ -19,10 +19,16 @@ from provenance.cli.signing_options import resolved
     "--signer",
     metavar="URI",
     required=True,
-    help="The key of the project's owner: file:PATH.",
+    help="The key of the project's owner: file:PATH, or in a token or a KMS.",
+)
+@click.option(
+    "--public-key",
+    envvar="PROVENANCE_PUBLIC_KEY",
+    metavar="PEM",
+    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
 )
 @common
-def command(session: Session, signer: str) -> int:
+def command(session: Session, signer: str, public_key: str | None) -> int:
     """Say who may do which step of a release, as a signed in-toto layout.
 
     The steps are export, check, sign and verify. Who may do them, how many have to, and until when
@@ -35,7 +41,13 @@ def command(session: Session, signer: str) -> int:
 
     config = session.load()
     with session.progress() as progress:
-        made = layout(config, resolved(session, signer), progress=progress)
+        made = layout(
+            config,
+            resolved(session, signer),
+            public_key=session.path(public_key) if public_key else None,
+            ask=session.asking,
+            progress=progress,
+        )
     session.emit(human=lambda _style: made.data.decode(), json=lambda: json.loads(made.data))
     for step in made.steps:
         keys = ", ".join(k.path for k in step.keys)

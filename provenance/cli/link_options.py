@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,7 +28,8 @@ LINK_KEY: Final = click.option(
     "--link-key",
     envvar="PROVENANCE_LINK_KEY",
     metavar="URI",
-    help="Whose key signs the link, as --signer has it. Also PROVENANCE_LINK_KEY.",
+    help="Whose key signs the link: file:PATH, or in a token or a KMS, whose public key is then in "
+    "PROVENANCE_LINK_PUBLIC_KEY (a PEM file). Also PROVENANCE_LINK_KEY.",
 )
 
 
@@ -65,8 +67,16 @@ def recording(
         )
     from provenance.journeys.record import record_step
 
-    key = resolved(session, link_key)
-    with record_step(name, config, session.path(link_dir), key, progress=progress) as step:
+    public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
+    with record_step(
+        name,
+        config,
+        session.path(link_dir),
+        resolved(session, link_key),
+        public_key=session.path(public_key) if public_key else None,
+        ask=session.asking,
+        progress=progress,
+    ) as step:
         yield step
     if step.link is not None:
         session.say(f"link: {step.link}")

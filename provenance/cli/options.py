@@ -87,6 +87,21 @@ class Session:
         width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
         return Style(colour and not dumb, min(width, 140))
 
+    @property
+    def interactive(self) -> bool:
+        """Whether a person is there to be asked."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def asking(self) -> Callable[[str], str] | None:
+        """How that person is asked for a secret; None where nobody is there."""
+        return self.ask if self.interactive else None
+
+    def ask(self, what: str, *, twice: bool = False) -> str:
+        """Ask that person for a passphrase or a PIN, which is not shown."""
+        answer: str = click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+        return answer
+
     def say(self, text: str) -> None:
         """Narrate on standard error."""
         if not self.quiet:

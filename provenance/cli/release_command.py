@@ -31,7 +31,8 @@ def command(session: Session, link_dir: str | None, link_key: str | None, **who:
     """
     from provenance.journeys.sign import release
 
-    config, signer = session.load(), open_signer(session, **who)
+    config = session.load()
+    signer = open_signer(session, config, **who)
     with (
         session.progress() as progress,
         recording(

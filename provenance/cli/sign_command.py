@@ -27,7 +27,8 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     """
     from provenance.journeys.sign import sign
 
-    config, signer = session.load(), open_signer(session, **who)
+    config = session.load()
+    signer = open_signer(session, config, **who)
     with session.progress() as progress:
         report = sign(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from provenance.cli.options import Session
 from provenance.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from provenance.config import Config
+    from provenance.signing.signer import StatementSigner
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,8 +42,22 @@ _OPTIONS: Final = (
         "--signer",
         envvar="PROVENANCE_SIGNER",
         metavar="URI",
-        help="Who signs: keyless, or file:PATH, an ECDSA P-256 private key in PEM. Also "
-        "PROVENANCE_SIGNER. Without it, keyless where there is an identity token.",
+        help="Who signs: keyless, or an ECDSA P-256 private key in a file (file:PATH), a PKCS#11 "
+        "token (hsm:) or a KMS (awskms:, gcpkms:, azurekms:, hv:). Also PROVENANCE_SIGNER. Without "
+        "it, keyless where there is an identity token.",
+    ),
+    click.option(
+        "--public-key",
+        envvar="PROVENANCE_PUBLIC_KEY",
+        metavar="PEM",
+        help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
+    ),
+    click.option(
+        "--timestamp-url",
+        "timestamp_urls",
+        multiple=True,
+        metavar="URL",
+        help="Key: have this RFC 3161 timestamp authority say when it signed. May be repeated.",
     ),
     click.option(
         "--identity-token",
@@ -51,16 +68,17 @@ _OPTIONS: Final = (
     click.option(
         "--trust-config",
         metavar="FILE",
-        help="Keyless: the Sigstore instance that this client trust configuration describes.",
+        help="The Sigstore instance that this client trust configuration describes. Without it, "
+        "keyless signs with sigstore.dev; with a key, no log is asked.",
     ),
-    click.option("--staging", is_flag=True, help="Keyless: sigstage.dev, to try it."),
+    click.option("--staging", is_flag=True, help="The instance sigstage.dev, to try it."),
     click.option(
         "--timeout",
         type=click.FloatRange(min=1),
         default=120,
         show_default=True,
         metavar="SECONDS",
-        help="Keyless: what signing one document may take.",
+        help="What signing one document may take.",
     ),
 )
 
@@ -75,31 +93,50 @@ def signing(function: F) -> F:
 
 def open_signer(
     session: Session,
+    config: Config,
     *,
     signer: str | None,
+    public_key: str | None,
+    timestamp_urls: tuple[str, ...],
     identity_token: str | None,
     trust_config: str | None,
     staging: bool,
     timeout: float,
-) -> Any:
+) -> StatementSigner:
     """The signer that the options name."""
     if trust_config and staging:
         raise click.UsageError("give --trust-config or --staging, not both")
-    if session.offline and (signer is None or signer == "keyless"):
+    if session.offline:
+        _need_no_network(signer, timestamp_urls or trust_config or staging)
+    from provenance.signing.signers import open_signer as open_
+
+    # A trust that is wrong is said by the journey; here only its root is of interest.
+    declared = config.trust() if timestamp_urls and not trust_config else None
+    return open_(
+        None if signer is None else resolved(session, signer),
+        public_key=session.path(public_key) if public_key else None,
+        timestamp_urls=timestamp_urls,
+        root=declared.root if declared else None,
+        trust_config=session.path(trust_config) if trust_config else None,
+        staging=staging,
+        identity_token=session.path(identity_token) if identity_token else None,
+        interactive=session.interactive,
+        ask=session.asking,
+        timeout=timeout,
+    )
+
+
+def _need_no_network(signer: str | None, services: object) -> None:
+    if signer is None or signer == "keyless":
         raise UnavailableError(
             "--offline: signing with an identity asks a certificate authority and a log",
             help="Sign without --offline, or with a key: --signer file:release.key.",
         )
-    from provenance.signing.signers import open_signer as open_
-
-    return open_(
-        None if signer is None else resolved(session, signer),
-        trust_config=session.path(trust_config) if trust_config else None,
-        staging=staging,
-        identity_token=session.path(identity_token) if identity_token else None,
-        interactive=sys.stdin.isatty() and sys.stderr.isatty(),
-        timeout=timeout,
-    )
+    if services:
+        raise UnavailableError(
+            "--offline: timestamp authorities and logs would have to be asked",
+            help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
+        )
 
 
 def resolved(session: Session, uri: str) -> str:

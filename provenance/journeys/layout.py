@@ -23,6 +23,7 @@ from provenance.gate.progress import Progress
 from provenance.journeys.examine import examine
 from provenance.signing import pem
 from provenance.signing.functionary import PublicKey, open_functionary
+from provenance.signing.secret import Ask
 from provenance.signing.trust import TrustedKey
 
 
@@ -47,15 +48,24 @@ class Layout:
     signer: str
 
 
-def layout(config: Config, signer: str, *, progress: Progress | None = None) -> Layout:
+def layout(
+    config: Config,
+    signer: str,
+    *,
+    public_key: Path | None = None,
+    ask: Ask | None = None,
+    progress: Progress | None = None,
+) -> Layout:
     """Write the layout of a release of `config`, and sign it with the key that `signer` names.
+
+    `public_key` and `ask`: as `record_step`.
 
     Raises:
         InputError: The registry, a key or the signer cannot be read, or nobody may do a step.
         UnavailableError: The signer did not sign, or `in-toto` is not installed.
     """
     need_in_toto("provenance layout")
-    owner = open_functionary(signer, "--signer")
+    owner = open_functionary(signer, "--signer", public_key, ask)
     steps = tuple(_steps(config))
     scope = snapshot.scope_of(config)
     evidence = examine(config, with_bundles=True, progress=progress)

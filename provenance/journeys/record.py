@@ -18,6 +18,7 @@ from provenance.errors import InputError
 from provenance.gate import snapshot
 from provenance.gate.progress import Progress
 from provenance.signing.functionary import open_functionary
+from provenance.signing.secret import Ask
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
@@ -41,6 +42,8 @@ def record_step(
     link_dir: Path,
     key: str,
     *,
+    public_key: Path | None = None,
+    ask: Ask | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Recording]:
     """Record the step `name` of a release of `config`, which is what is done inside of this block.
@@ -48,6 +51,8 @@ def record_step(
     Where the block ends, the link `NAME.KEYID.link` is written into `link_dir`, a folder of its
     own: the files of the release before and after, with their digests, signed with the key that
     the URI `key` names. Where it raises, or says that the step did not succeed, nothing is.
+    A key in a token or a KMS needs its `public_key` (PEM); `ask` asks for a passphrase or PIN that
+    is not in the environment.
 
     Raises:
         InputError: A file cannot be recorded, the key cannot be read, or the link not be written.
@@ -56,7 +61,7 @@ def record_step(
     need_in_toto("recording a step")
     if _NAME.fullmatch(name) is None:
         raise InputError(f"{name!r} is no name for a step", help="For example: export")
-    functionary = open_functionary(key, "--link-key")
+    functionary = open_functionary(key, "--link-key", public_key, ask)
     target = _target(config, link_dir, link_name(name, functionary.public.key_id))
     before = snapshot.take(config, progress)
     recording = Recording()

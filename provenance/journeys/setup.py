@@ -10,8 +10,10 @@ from provenance.errors import InputError
 from provenance.signing import pem
 
 
-def keygen(stem: Path) -> tuple[Path, Path]:
+def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
     """Write a fresh ECDSA P-256 key pair: `<stem>.key` (only its owner can read it), `<stem>.pub`.
+
+    The private key is encrypted with `passphrase`, where there is one.
 
     Raises:
         InputError: A file is in the way, or cannot be written.
@@ -27,7 +29,7 @@ def keygen(stem: Path) -> tuple[Path, Path]:
     for path in (private_path, public_path):
         if path.exists() or path.is_symlink():
             raise InputError(f"{path}: exists", help="Choose another name, or remove it yourself.")
-    private, public = pem.generate()
+    private, public = pem.generate(passphrase)
     try:
         _write_new(private_path, private, 0o600)
         try:

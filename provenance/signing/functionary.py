@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
-from provenance.signing import key_signer
+from provenance.signing.key_uris import SigningKey, open_key
+from provenance.signing.secret import Ask
 from provenance.signing.signers import KEYLESS
 from provenance.signing.trust import TrustedKey
 
@@ -39,7 +41,7 @@ class Functionary:
     """A private key that signs links and layouts."""
 
     public: PublicKey
-    _sign: Callable[[bytes], bytes] = field(repr=False)
+    key: SigningKey = field(repr=False)
 
     def sign(self, document: Mapping[str, Any]) -> bytes:
         """A file with the link or layout `document`, signed, which in-toto has accepted.
@@ -50,7 +52,7 @@ class Functionary:
         from in_toto.models.metadata import Metadata
 
         payload = json.dumps(document, sort_keys=True).encode("utf-8")
-        signature = self._sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         envelope = {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": PAYLOAD_TYPE,
@@ -65,8 +67,12 @@ class Functionary:
         return data + b"\n"
 
 
-def open_functionary(uri: str, option: str) -> Functionary:
+def open_functionary(
+    uri: str, option: str, public_key: Path | None = None, ask: Ask | None = None
+) -> Functionary:
     """The functionary whose private key `uri` names; `option` is how the user gave it.
+
+    `public_key` and `ask`: as `open_key`.
 
     Raises:
         InputError: There is no such key, or it is no key at all.
@@ -77,5 +83,5 @@ def open_functionary(uri: str, option: str) -> Functionary:
             f"{option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
             help=f"Make a key: provenance keygen builder, then {option} file:builder.key.",
         )
-    opened = key_signer.open_signer(uri)
-    return Functionary(PublicKey.of(opened.key), opened._sign)
+    opened = open_key(uri, public_key, ask)
+    return Functionary(PublicKey.of(opened.public), opened)

@@ -19,7 +19,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
     """The bundle with every field spelt out, as v0.3."""
     material: dict[str, Any] = {
         "certificate": {"rawBytes": _base64(bundle.certificate or b"")},
-        "tlogEntries": [_entry_json(bundle.entry)] if bundle.entry else [],
+        "tlogEntries": [entry_json(bundle.entry)] if bundle.entry else [],
         "timestampVerificationData": {
             "rfc3161Timestamps": [{"signedTimestamp": _base64(t)} for t in bundle.timestamps]
         },
@@ -40,7 +40,8 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
     return found | {"dsseEnvelope": envelope}
 
 
-def _entry_json(entry: LogEntry) -> dict[str, Any]:
+def entry_json(entry: LogEntry) -> dict[str, Any]:
+    """An entry with its proof, every field spelt out."""
     assert entry.proof is not None
     found: dict[str, Any] = {
         "logIndex": str(entry.log_index),

@@ -1,27 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a log holds an entry: the checkpoint that it signed, and the proof that leads there.
+"""Whether a log of the trusted root holds an entry: its promise, its checkpoint, its proof.
 
-`sigstore` judges this for the kinds of entries that it knows. This is for one that it does not:
-`dsse 0.0.2`, which sigstore-js writes and older versions of Rekor v2 took.
+For signatures with a key, and for the one kind of entry that `sigstore` does not know: `dsse
+0.0.2`, which sigstore-js writes and older versions of Rekor v2 took. `sigstore` judges the others,
+together with a certificate; to verify with a key should not need all of it.
+
+That an entry is whole, and that its proof and its checkpoint speak of one tree, was judged when it
+was read (`provenance.attestations.log_entry`).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from provenance.attestations.log_entry import Checkpoint, LogEntry
-from provenance.signing.trusted_root import Log
+from provenance.attestations.log_entry import REKOR_V2, Checkpoint, LogEntry
+from provenance.signing import relog
+from provenance.signing.judgement import Moment
+from provenance.signing.trusted_root import Log, TrustedRoot
+
+_V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
+_P256: Final = "PKIX_ECDSA_P256_SHA_256"
+_ED25519: Final = "PKIX_ED25519"
+_HINT: Final = 4
+"""Bytes of a note's signature that name its key (https://c2sp.org/signed-note)."""
 
 
-def holds(log: Log, entry: LogEntry) -> bool:
-    """Whether the log has signed a tree that has the entry at its place."""
-    proof = entry.proof
-    if proof is None or not _is_signed(proof.checkpoint, log):
+class InclusionError(ValueError):
+    """An entry that no trusted log is shown to hold. The message says why."""
+
+
+def log_of(entry: LogEntry, root: TrustedRoot) -> Log:
+    """The log of the trusted root that an entry names, where its checkpoint is of that log.
+
+    Raises:
+        InclusionError: The root knows no such log, or the checkpoint is of another one.
+    """
+    log = root.log(entry.log_id)
+    if log is None:
+        raise InclusionError(f"its log ({entry.log_id.hex()}) is not one of the trusted root's")
+    if entry.proof is not None:
+        origin = entry.proof.checkpoint.origin
+        old = _V1_ORIGIN.fullmatch(origin)
+        host = old["host"] if old and entry.version != REKOR_V2 else origin
+        if host != log.host:
+            raise InclusionError(
+                f"its checkpoint is of the log {origin[:120]!r}, expected {log.host!r}"
+            )
+    return log
+
+
+def in_service(log: Log, moments: Iterable[Moment]) -> None:
+    """Raises InclusionError where the log was not in service at one of the moments."""
+    for moment in moments:
+        if not log.period.contains(moment.time):
+            raise InclusionError(
+                f"its log {log.url} was in service {log.period}, and it was signed at "
+                f"{moment.time.isoformat()}"
+            )
+
+
+def prove(entry: LogEntry, log: Log) -> None:
+    """Whatever the entry says of being in the log has to hold.
+
+    Raises:
+        InclusionError: Its promise, the signature of its checkpoint, or its proof does not.
+    """
+    if entry.promise is not None and not relog.is_promised(entry, log):
+        raise InclusionError(f"the promise of its log {log.url} is not valid")
+    if entry.proof is None:
+        if entry.promise is None:
+            raise InclusionError(f"nothing shows that its log {log.url} holds it")
+        return
+    if not _is_signed(entry.proof.checkpoint, log):
+        raise InclusionError(f"its checkpoint is not signed by the log {log.url}")
+    proof, leaf = entry.proof, hashlib.sha256(b"\0" + entry.body).digest()
+    if root_of(leaf, proof.log_index, proof.tree_size, proof.hashes) != proof.root_hash:
+        raise InclusionError(f"its inclusion proof does not lead to the tree of the log {log.url}")
+
+
+def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
+    """Whether the log signed the checkpoint. Signatures of others, its witnesses, are passed by."""
+    text, _, lines = checkpoint.envelope.partition("\n\n")
+    note = f"{text}\n".encode()
+    return any(_is_valid(signature, note, log) for signature in _signatures(lines, log))
+
+
+def _signatures(lines: str, log: Log) -> Iterator[bytes]:
+    """The signatures of a note that name the log's key."""
+    for line in lines.removesuffix("\n").split("\n"):
+        _, name, encoded = line.split(" ")  # as every line was read
+        try:
+            named = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            continue
+        if name == log.host and named[:_HINT] == log.log_id[:_HINT]:
+            yield named[_HINT:]
+
+
+def _is_valid(signature: bytes, data: bytes, log: Log) -> bool:
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        key = load_der_public_key(log.public_key)
+        if log.key_details == _P256 and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        elif log.key_details == _ED25519 and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, data)
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
-    leaf = hashlib.sha256(b"\0" + entry.body).digest()
-    return root_of(leaf, proof.log_index, proof.tree_size, proof.hashes) == proof.root_hash
+    return True
 
 
 def root_of(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> bytes | None:
@@ -43,39 +139,3 @@ def root_of(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> byte
             found = hashlib.sha256(b"\1" + found + beside).digest()
         place, last = place >> 1, last >> 1
     return found if last == 0 else None
-
-
-def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
-    text, _, signatures = checkpoint.envelope.partition("\n\n")
-    return any(_verifies(log, s, f"{text}\n".encode()) for s in _by(signatures, log))
-
-
-def _by(signatures: str, log: Log) -> Iterator[bytes]:
-    """The signatures of a signed note that are said to be by the log's key."""
-    for line in signatures.removesuffix("\n").split("\n"):
-        _, name, encoded = line.split(" ")  # the note was read as one whose lines have three parts
-        try:
-            raw = base64.b64decode(encoded)
-        except ValueError:
-            continue
-        if name == log.host and raw[:4] == log.log_id[:4]:
-            yield raw[4:]
-
-
-def _verifies(log: Log, signature: bytes, data: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    try:
-        key = load_der_public_key(log.public_key)
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, data)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-        else:
-            return False
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
-        return False
-    return True

@@ -1,100 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key.
+"""Signing with a key, with timestamps and a log entry where they are wanted.
 
-Signing goes through `securesystemslib` signers and bundles through `sigstore_models`, so that what
-is written is what other clients read.
+Keys sign through `securesystemslib` and bundles are written through `sigstore_models`, so that what
+is written is what other clients read. Nothing is given back that does not verify.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final
 
-from provenance.attestations.bundle import MEDIA_TYPE, Bundle
+from provenance.attestations import bundle as bundles
+from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
-from provenance.errors import InputError
-from provenance.signing import keyed, pem
+from provenance.errors import UnavailableError
+from provenance.signing import handover, keyed, services, uploads
 from provenance.signing.judgement import Verdict
-from provenance.signing.trust import OF_THIS_RUN, Trust, TrustedKey
+from provenance.signing.key_uris import SigningKey
+from provenance.signing.services import Services
+from provenance.signing.trust import OF_THIS_RUN, Trust
 
-FILE_SCHEME: Final = "file:"
+_NEVER_DATED: Final = (
+    "which counts only for some time, and without a timestamp (--timestamp-url) nothing says when "
+    "it signs"
+)
 
 
 @dataclass(frozen=True)
 class KeySigner:
-    """Signs statements with one key."""
+    """Signs statements with one key.
 
-    key: TrustedKey
-    _sign: Callable[[bytes], bytes]
+    Attributes:
+        services: Who says when it signed, or that it did; None where nobody is asked.
+    """
+
+    key: SigningKey
+    services: Services | None = None
+    timeout: float = uploads.TIMEOUT
 
     @property
     def own(self) -> Trust:
         """Trust in this key alone."""
-        return Trust(OF_THIS_RUN, (self.key,))
+        root = self.services.root if self.services else None
+        return Trust(OF_THIS_RUN, (self.key.public,), root=root)
 
     def distrusted(self, declared: Trust) -> str | None:
-        """As `StatementSigner`: why this key is not trusted."""
-        return None if declared.key_for(self.key.hint) else f"the key {self.key.path}"
+        """As `StatementSigner`: why this key is not trusted, or not as it signs."""
+        public = self.key.public
+        entries = declared.keys_for(public.hint)
+        if not entries:
+            return f"the key {public.path}"
+        dated = self.services is not None and self.services.states_time
+        if not dated and all(k.period is not None for k in entries):
+            return f"the key {public.path}, {_NEVER_DATED}"
+        return None
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether this very key made the valid signature in `bundle`."""
-        return keyed.judge(bundle, self.own, None).verdict is Verdict.VALID
+        """Whether this very key made the signature in `bundle`, with all that is asked now."""
+        asked = self.services
+        if asked is not None and (
+            len(bundle.timestamps) < len(asked.timestamp_urls)
+            or (asked.log is not None and bundle.entry is None)
+        ):
+            return False
+        trust = self.own
+        if declared is not None:
+            # A signature from outside of the key's time is made anew.
+            keys = declared.keys_for(self.key.public.hint)
+            trust = replace(trust, keys=keys, root=declared.root or trust.root)
+            if trust.needs_root and trust.root is None:
+                return False
+        return keyed.judge(bundle, trust, None).verdict is Verdict.VALID
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
         """As `StatementSigner`.
 
         Raises:
-            UnavailableError: The signer did not sign.
+            UnavailableError: The key, a timestamp authority or the log did not do its part, or
+                what it did does not hold.
         """
-        made: list[bytes] = []
-        for payload in payloads:
-            made.append(self._bundle(payload))
-            signed()
-        return made
+        # Services make wait, and may be asked all at once; the key itself says how much it bears.
+        threads = uploads.THREADS if self.services else self.key.scheme.threads
+        return uploads.in_parallel(
+            self._bundle, payloads, signed, threads=threads, timeout=self.timeout
+        )
 
     def _bundle(self, payload: bytes) -> bytes:
+        signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        envelope = Envelope(payload, PAYLOAD_TYPE, signature)
+        if self.services is None:
+            return self._written(envelope)
+        timestamps = [services.timestamp(u, signature) for u in self.services.timestamp_urls]
+        entry = None
+        if self.services.log is not None:
+            entry = services.entry(self.services.log, envelope, self.key.public.public_key)
+        data = self._written(envelope, timestamps, entry)
+        self._hold(data)
+        return data
+
+    def _written(
+        self, envelope: Envelope, timestamps: Sequence[bytes] = (), entry: LogEntry | None = None
+    ) -> bytes:
         from sigstore_models.bundle.v1 import Bundle as Model
-        from sigstore_models.bundle.v1 import VerificationMaterial
-        from sigstore_models.common.v1 import PublicKeyIdentifier
+        from sigstore_models.bundle.v1 import TimestampVerificationData, VerificationMaterial
+        from sigstore_models.common.v1 import PublicKeyIdentifier, RFC3161SignedTimestamp
         from sigstore_models.intoto import Envelope as DsseEnvelope
         from sigstore_models.intoto import Signature
+        from sigstore_models.rekor.v1 import TransparencyLogEntry
 
-        signature = self._sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        # The models' bytes fields take the base64 text that proto3 JSON carries.
+        stamps = [RFC3161SignedTimestamp(signed_timestamp=base64.b64encode(t)) for t in timestamps]
+        logged = [TransparencyLogEntry.from_dict(handover.entry_json(entry))] if entry else []
         model = Model(
             media_type=MEDIA_TYPE,
             verification_material=VerificationMaterial(
-                public_key=PublicKeyIdentifier(hint=self.key.hint), tlog_entries=[]
+                public_key=PublicKeyIdentifier(hint=self.key.public.hint),
+                tlog_entries=logged,
+                timestamp_verification_data=TimestampVerificationData(rfc3161_timestamps=stamps)
+                if stamps
+                else None,
             ),
             dsse_envelope=DsseEnvelope(
-                # The model's bytes fields take the base64 text that proto3 JSON carries.
-                payload=base64.b64encode(payload),
-                payload_type=PAYLOAD_TYPE,
-                signatures=[Signature(sig=base64.b64encode(signature))],
+                payload=base64.b64encode(envelope.payload),
+                payload_type=envelope.payload_type,
+                signatures=[Signature(sig=base64.b64encode(envelope.signature))],
             ),
         )
         return model.to_json().encode("utf-8")
 
-
-def open_signer(uri: str) -> KeySigner:
-    """The signer that `uri` names: `file:PATH`, an ECDSA P-256 private key in PEM.
-
-    Raises:
-        InputError: The URI's scheme is unknown, or the file is no such key.
-    """
-    if not uri.startswith(FILE_SCHEME):
-        scheme = uri.partition(":")[0]
-        raise InputError(f"--signer {scheme}: this version signs with {FILE_SCHEME}PATH")
-    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
-
-    path = Path(uri.removeprefix(FILE_SCHEME))
-    private = pem.load_private_key(pem.read_file(path), str(path))
-    signer = CryptoSigner(private)
-
-    def sign(data: bytes) -> bytes:
-        return bytes.fromhex(signer.sign(data).signature)
-
-    return KeySigner(TrustedKey(str(path), private.public_key()), sign)
+    def _hold(self, data: bytes) -> None:
+        """Raises UnavailableError where what the services answered does not hold by their root."""
+        try:
+            judgement = keyed.judge(bundles.decode(data), self.own, None)
+        except bundles.BundleError as e:
+            raise UnavailableError(
+                f"what the services answered cannot be used: {e}", help=uploads.AGAIN
+            ) from e
+        if judgement.verdict is not Verdict.VALID:
+            raise UnavailableError(
+                f"what the services answered does not hold: {judgement.reason}",
+                help="Nothing was written. The trusted root by which they are judged is that of "
+                "--trust-config, of [trust], or of the public instance: does it know them?",
+            )

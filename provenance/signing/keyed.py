@@ -6,14 +6,19 @@ With `cryptography` alone: it is what a consumer waits for, and there is one alg
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
-from provenance.signing import log_body
-from provenance.signing.judgement import Judgement, Moment, Signer, Verdict
+from provenance.errors import UnavailableError
+from provenance.signing import inclusion, log_body, timestamps
+from provenance.signing.inclusion import InclusionError
+from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
+from provenance.signing.timestamps import NO_ROOT_HELP, TimestampError
 from provenance.signing.trust import Trust, TrustedKey
+from provenance.signing.trusted_root import TrustedRoot
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -24,7 +29,7 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
 
     Raises:
         UnavailableError: A key counts for some time only, and there is no trusted root to judge
-            a timestamp by.
+            by when it signed.
     """
     # A hint is a claim: it narrows the choice of key and proves nothing. Without one, each may be.
     candidates = trust.keys_for(bundle.hint) if bundle.hint else trust.keys
@@ -45,16 +50,10 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
 
 def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
     """One key may be trusted for several periods; each that holds the moment is an entry."""
-    dated = any(k.period is not None for k in made)
-    moments: tuple[Moment, ...] = ()
-    # Without a period nobody asks when, and a consumer with a key needs no trusted root.
-    if dated:
-        from provenance.signing import timestamps
-
-        try:
-            moments = timestamps.judge(bundle, trust.root)
-        except timestamps.TimestampError as e:
-            return Judgement(Verdict.INVALID, reason=str(e))
+    try:
+        moments = _moments(bundle, trust.root, asked=any(k.period is not None for k in made))
+    except (TimestampError, InclusionError) as e:
+        return Judgement(Verdict.INVALID, reason=str(e))
     entries = tuple(
         k
         for k in made
@@ -62,7 +61,7 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
     )
     if not entries:
         if not moments:
-            reason = "the key counts only for some time, and no timestamp says when it signed"
+            reason = "the key counts only for some time, and nothing says when it signed"
         else:
             reason = (
                 f"it was made at {moments[0].time.isoformat()}, and the key counts {made[0].period}"
@@ -76,6 +75,31 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
     return Judgement(
         Verdict.VALID, Signer(key.path, None, f"key {key.fingerprint}", entries, moments)
     )
+
+
+def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[Moment, ...]:
+    """When it was signed. All evidence that a bundle carries has to hold, where it can be judged.
+
+    A consumer who has only a key needs no trusted root: then a log entry and a timestamp count for
+    nothing, for it or against it. Unless a key counts for some time only, and somebody asks when.
+    """
+    entry = bundle.entry
+    if root is None:
+        if asked and (bundle.timestamps or (entry is not None and entry.promise is not None)):
+            raise UnavailableError("no trusted root to judge a timestamp by", help=NO_ROOT_HELP)
+        return ()
+    moments = timestamps.judge(bundle, root) if bundle.timestamps else ()
+    if entry is None:
+        return moments
+    log = inclusion.log_of(entry, root)
+    inclusion.prove(entry, log)
+    if entry.promise is not None and entry.integrated_time is not None:
+        time = datetime.datetime.fromtimestamp(entry.integrated_time, datetime.UTC)
+        moments = (Moment(time, Clock.LOG), *moments)
+    # An entry of Rekor v2 states no time. Without a timestamp there is none to ask the log's period
+    # about, and the entry takes nothing from a signature that counts without one.
+    inclusion.in_service(log, moments)
+    return moments
 
 
 def _is_valid(bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None) -> bool:

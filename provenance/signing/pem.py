@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provenance.artifacts import limits, paths
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
         EllipticCurvePrivateKey,
         EllipticCurvePublicKey,
     )
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _NEED = "an ECDSA P-256 key in PEM"
 
@@ -56,11 +58,16 @@ def load_public_key(data: bytes, path: str) -> EllipticCurvePublicKey:
     return key
 
 
-def load_private_key(data: bytes, path: str) -> EllipticCurvePrivateKey:
+def load_private_key(
+    data: bytes, path: str, passphrase: Callable[[], str]
+) -> EllipticCurvePrivateKey:
     """The private key in PEM (PKCS#8 or SEC 1) `data`; `path` is for messages.
 
+    `passphrase` is asked only where the key is encrypted.
+
     Raises:
-        InputError: It is no private key, encrypted, or not ECDSA P-256.
+        InputError: It is no private key, or not ECDSA P-256.
+        UnavailableError: It is encrypted, and the passphrase is another one.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -72,12 +79,8 @@ def load_private_key(data: bytes, path: str) -> EllipticCurvePrivateKey:
         raise InputError(f"{path}: a public key; signing needs the private one", help=_MAKE_ONE)
     try:
         key = load_pem_private_key(data, password=None)
-    except TypeError as e:  # what cryptography raises where a password is needed
-        raise InputError(
-            f"{path}: the private key is encrypted; this version reads keys without a passphrase",
-            help="Decrypt it for the run, into a file that only you can read: "
-            "openssl pkcs8 -in KEY -out /dev/shm/release.key",
-        ) from e
+    except TypeError:  # what cryptography raises where a password is needed
+        key = _decrypted(data, path, passphrase())
     except (ValueError, UnsupportedAlgorithm) as e:
         encrypted = b"ENCRYPTED" in data
         what = "an encrypted key that is not PKCS#8" if encrypted else f"not {_NEED}"
@@ -87,11 +90,28 @@ def load_private_key(data: bytes, path: str) -> EllipticCurvePrivateKey:
     return key
 
 
+def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        return load_pem_private_key(data, passphrase.encode("utf-8"))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+        raise UnavailableError(
+            f"{path}: the passphrase does not open it",
+            help="Is it that of this very key? One that is encrypted in an old way: "
+            "openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW",
+        ) from e
+
+
 _MAKE_ONE = "Make a key pair: provenance keygen release"
 
 
-def generate() -> tuple[bytes, bytes]:
-    """A fresh key pair: the private key (PKCS#8 PEM, not encrypted) and the public key (PEM)."""
+def generate(passphrase: str | None = None) -> tuple[bytes, bytes]:
+    """A fresh key pair: the private key (PKCS#8 PEM) and the public key (PEM).
+
+    The private key is encrypted with `passphrase`, where there is one.
+    """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -99,7 +119,9 @@ def generate() -> tuple[bytes, bytes]:
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.BestAvailableEncryption(passphrase.encode("utf-8"))
+        if passphrase
+        else serialization.NoEncryption(),
     )
     return private, public_pem(key.public_key())
 

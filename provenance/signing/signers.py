@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import key_signer
+from provenance.signing import key_uris, services
+from provenance.signing.key_signer import KeySigner
 from provenance.signing.roots import Instance
+from provenance.signing.secret import Ask
+from provenance.signing.services import Services
 from provenance.signing.signer import StatementSigner
+from provenance.signing.trusted_root import TrustedRoot
+from provenance.signing.uploads import TIMEOUT
 
 KEYLESS: Final = "keyless"
 HELP: Final = (
@@ -23,35 +29,93 @@ HELP: Final = (
 def open_signer(
     uri: str | None,
     *,
+    public_key: Path | None = None,
+    timestamp_urls: Sequence[str] = (),
+    root: TrustedRoot | None = None,
     trust_config: Path | None = None,
     staging: bool = False,
     identity_token: Path | None = None,
     interactive: bool = False,
+    ask: Ask | None = None,
     timeout: float | None = None,
 ) -> StatementSigner:
     """The signer that `uri` names, or that this environment has where it names none.
 
     Args:
-        uri: `file:PATH`, an ECDSA P-256 private key in PEM; or `keyless`. With None, keyless where
-            there is an identity token.
+        uri: Where an ECDSA P-256 private key is, as `provenance.signing.schemes` has it; or
+            `keyless`. With None, keyless where there is an identity token.
+        public_key: The public key of one that is in no file.
+        timestamp_urls: RFC 3161 timestamp authorities that are asked about each signature by a key.
+        root: What they are judged by, where there is no `trust_config`. Without either, the root of
+            the public instance.
         trust_config: The client trust configuration of the Sigstore instance to sign with. Without
-            one, the public instance.
+            one, keyless signs with the public instance, and a key with none. With one, its log and
+            its timestamp authorities are asked about a key's signatures too.
         staging: Whether the public instance's staging is meant.
         identity_token: A file with the identity token. Without one, it is looked for in the
             environment, and then the CI that this runs in is asked.
         interactive: Whether a person is there to log in with a browser.
+        ask: Asks that person for a passphrase or PIN that the environment does not hold.
         timeout: Seconds that signing one document may take.
 
     Raises:
         InputError: The scheme is unknown, or a file that was named is not what it has to be.
-        UnavailableError: There is no signer, no identity token, or no instance.
+        UnavailableError: There is no signer, no identity token, or no instance; or a key cannot be
+            opened.
     """
-    if uri is not None and uri != KEYLESS:
-        if identity_token is not None:
-            raise InputError(f"--identity-token goes with --signer {KEYLESS}, not with {uri}")
-        return key_signer.open_signer(uri)
+    patience = TIMEOUT if timeout is None else timeout
+    if uri is None or uri == KEYLESS:
+        if public_key is not None:
+            raise InputError("--public-key goes with a key, and an identity signs with a new one")
+        if timestamp_urls:
+            raise InputError(
+                "--timestamp-url goes with a key: an identity takes the timestamp authorities of "
+                "its instance",
+                help="Name the instance with --trust-config.",
+            )
+        return _keyless(uri, trust_config, staging, identity_token, interactive, patience)
+    if identity_token is not None:
+        raise InputError(f"--identity-token goes with --signer {KEYLESS}, not with {uri}")
+    key = key_uris.open_key(uri, public_key, ask)
+    return KeySigner(key, _services(timestamp_urls, root, trust_config, staging), patience)
+
+
+def _services(
+    timestamp_urls: Sequence[str],
+    root: TrustedRoot | None,
+    trust_config: Path | None,
+    staging: bool,
+) -> Services | None:
+    """Who is asked about a key's signatures; nobody where nothing says so."""
+    urls = tuple(dict.fromkeys(services.checked_url(u) for u in timestamp_urls))
+    if not (urls or trust_config or staging):
+        return None
+    if trust_config or staging:
+        from provenance.signing.keyless import instance
+
+        found = (
+            instance.of_file(trust_config) if trust_config else instance.of_public(Instance.STAGING)
+        )
+        theirs = instance.timestamp_urls(found)
+        return Services(
+            found.root, tuple(dict.fromkeys((*theirs, *urls))), instance.log_service(found)
+        )
+    if root is None:
+        from provenance.signing.keyless.instance import fetch_root
+
+        root = fetch_root(Instance.PRODUCTION, offline=False)
+    return Services(root, urls)
+
+
+def _keyless(
+    uri: str | None,
+    trust_config: Path | None,
+    staging: bool,
+    identity_token: Path | None,
+    interactive: bool,
+    timeout: float,
+) -> StatementSigner:
     from provenance.signing.keyless import instance, token
-    from provenance.signing.uploads import TIMEOUT
 
     named = token.of_file(identity_token) if identity_token else token.of_environment()
     tokens = named or token.of_ci()
@@ -67,4 +131,4 @@ def open_signer(
         tokens = token.of_browser(found.config.signing_config.get_oidc_url())
     from provenance.signing.keyless.signer import KeylessSigner
 
-    return KeylessSigner(found, tokens, timeout=TIMEOUT if timeout is None else timeout)
+    return KeylessSigner(found, tokens, timeout=timeout)

@@ -7,7 +7,6 @@ Those on signatures with a certificate are judged by `sigstore`, with everything
 from __future__ import annotations
 
 from provenance.attestations.bundle import Bundle
-from provenance.errors import UnavailableError
 from provenance.signing.judgement import Clock, Moment
 from provenance.signing.trusted_root import Authority, TrustedRoot
 
@@ -20,17 +19,12 @@ class TimestampError(ValueError):
     """A timestamp that no trusted authority made over this signature. The message says why."""
 
 
-def judge(bundle: Bundle, root: TrustedRoot | None) -> tuple[Moment, ...]:
+def judge(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
     """When the signature in `bundle` was made. Each timestamp has to be a trusted authority's.
 
     Raises:
         TimestampError: One is not.
-        UnavailableError: There is no trusted root to judge them by.
     """
-    if not bundle.timestamps:
-        return ()
-    if root is None:
-        raise UnavailableError("no trusted root to judge a timestamp by", help=NO_ROOT_HELP)
     return tuple(_moment(t, bundle.content.signature, root) for t in bundle.timestamps)
 
 

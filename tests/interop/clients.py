@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from tests.interop.command import run
 from tests.interop.credentials import Credential, Identity, Key
+from tests.interop.instance.instance import Instance
 from tests.interop.peers import HERE
 from tests.interop.release import Claim, environment, hint_of, keys_by_hint
 
@@ -87,6 +88,11 @@ class Cosign:
         )
         return self._verify(command, claim.bundle, claim.file, *options, *more)
 
+    def verify_logged(self, key: Path, bundle: Path, file: Path, trusted_root: Path) -> str | None:
+        """None where `cosign verify-blob` accepts log and timestamp too, else its error."""
+        options = ("--key", key, "--trusted-root", trusted_root, "--use-signed-timestamps")
+        return self._verify("verify-blob", bundle, file, *options)
+
     def _verify(self, command: str, bundle: Path, file: Path, *more: str | Path) -> str | None:
         status, error = self.run(command, "--bundle", bundle, *more, file)
         if (status == 0) != ("Verified OK" in error):
@@ -119,20 +125,25 @@ class Cosign:
 
 @dataclass(frozen=True)
 class CosignSigner:
-    """cosign with our private key imported, signing without a log: it reaches no service."""
+    """cosign with our private key imported. Without an instance it reaches no service."""
 
     cosign: Cosign
     folder: Path
 
     @classmethod
-    def of(cls, cosign: Cosign, folder: Path, private_key: Path) -> CosignSigner:
+    def of(
+        cls, cosign: Cosign, folder: Path, private_key: Path, instance: Instance | None = None
+    ) -> CosignSigner:
         """Import a PKCS#8 key into `folder`."""
         status, error = cosign.run(
             "import-key-pair", "--key", private_key, "--output-key-prefix", "cosign", cwd=folder
         )
         assert status == 0, error
-        (folder / "signing-config.json").write_text(EMPTY_SIGNING_CONFIG, "utf-8")
-        (folder / "trusted-root.json").write_text(EMPTY_TRUSTED_ROOT, "utf-8")
+        for name, content, file in (
+            ("signing-config.json", EMPTY_SIGNING_CONFIG, instance and instance.signing_config),
+            ("trusted-root.json", EMPTY_TRUSTED_ROOT, instance and instance.trusted_root),
+        ):
+            (folder / name).write_text(file.read_text("utf-8") if file else content, "utf-8")
         return cls(cosign, folder)
 
     @property

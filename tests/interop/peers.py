@@ -75,6 +75,22 @@ SERVICES: Final = (
 )
 """What a Sigstore instance is made of, besides what `tests.interop.instance` answers itself."""
 
+SOFTHSM_PLACES: Final = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+)
+"""Where distributions put the PKCS#11 module of SoftHSM 2."""
+
+
+@dataclass(frozen=True)
+class SoftHsm:
+    """SoftHSM 2: a PKCS#11 token in software, and the program that initialises one."""
+
+    module: Path
+    tool: Path
+
 
 @dataclass(frozen=True)
 class Peers:
@@ -84,6 +100,7 @@ class Peers:
     node: Path
     node_modules: Path
     services: Mapping[str, Path]
+    softhsm: SoftHsm
 
 
 def prepare() -> Peers:
@@ -97,6 +114,7 @@ def prepare() -> Peers:
         node=_tool("node", "Install Node.js 20 or newer."),
         node_modules=_node_modules(),
         services={service.name: service.build() for service in SERVICES},
+        softhsm=_softhsm(),
     )
 
 
@@ -117,6 +135,31 @@ def _node_modules() -> Path:
         _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder)
 
     return cached(f"sigstore-js-{SIGSTORE_JS_VERSION}", files, build) / "node_modules"
+
+
+def _softhsm() -> SoftHsm:
+    """As it is installed; else from the packages of Debian, taken apart and not installed."""
+    tool = shutil.which("softhsm2-util")
+    module = next((p for p in map(Path, SOFTHSM_PLACES) if p.is_file()), None)
+    if tool and module:
+        return SoftHsm(module, Path(tool))
+
+    def build(folder: Path) -> None:
+        apt = _tool("apt-get", "Install SoftHSM 2, which comes as softhsm or softhsm2.")
+        # apt would become a user who may not enter the folder.
+        quiet: list[str | Path] = [apt, "-qq", "-o", "APT::Sandbox::User=root"]
+        download = [*quiet, "download", "libsofthsm2", "softhsm2"]
+        try:
+            _run(download, folder)
+        except PeerError:  # a new machine has no lists of packages yet
+            _run([*quiet, "update"], folder)
+            _run(download, folder)
+        for package in folder.glob("*.deb"):
+            _run(["dpkg-deb", "--extract", package, folder], folder)
+            package.unlink()
+
+    found = cached("softhsm2-debian", (), build) / "usr"
+    return SoftHsm(found / "lib" / "softhsm" / "libsofthsm2.so", found / "bin" / "softhsm2-util")
 
 
 def cached(name: str, pinned: Sequence[Path], build: Callable[[Path], None]) -> Path:
@@ -184,6 +227,7 @@ def main() -> int:
     _say(f"sigstore-js {SIGSTORE_JS_VERSION}: {peers.node_modules}")
     for service in SERVICES:
         _say(f"{service.name} {service.version}: {peers.services[service.name]}")
+    _say(f"SoftHSM: {peers.softhsm.module}")
     return 0
 
 

@@ -159,12 +159,14 @@ def with_one_payload_byte_changed(bundle: Path, folder: Path) -> Path:
     return copy
 
 
-def provenance(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run `provenance` in `folder` as a user would."""
+def provenance(
+    folder: Path, *arguments: str | Path, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `provenance` in `folder` as a user would, with `more` in the environment."""
     return subprocess.run(
         [Path(sys.executable).with_name("provenance"), *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(more),
         capture_output=True,
         text=True,
         check=False,
@@ -194,6 +196,12 @@ def export(model: Path, *, production: bool = True) -> Path:
         exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
         subprocess.run(exporter, check=True, capture_output=True)
     return model
+
+
+def make_unsigned(root: Path, model: Path, *, more_trust: str = "") -> Release:
+    """A copy of `model` below `root`, with the deferral of ADR-1105, before anybody signs."""
+    _prepare(root, model, TRUST_IN_KEY + more_trust, deferred=True)
+    return Release(root, root / "release.pub")
 
 
 def make_release(root: Path, model: Path, *, deferred: bool = False) -> Release:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import clean_environment
-from tests.support.keys import KeyPair
+from tests.support.keys import KeyPair, private_pem
 from tests.support.repository import Repository, full_repository
 from tests.support.sigstore.services import SIGNING, Answer, Request, Services, serving
 
@@ -138,3 +138,21 @@ def test_a_private_key_is_in_nothing_that_is_left_or_said(
     everything = said.encode() + written(repository, private)
     for form in (secret, secret.hex().encode(), base64.b64encode(secret), body[:60].encode()):
         assert form not in everything
+
+
+@pytest.mark.parametrize("outcome", ["signed", "refused"])
+def test_a_passphrase_is_in_nothing_that_is_left_or_seen(
+    services: Services, repository: Repository, key: KeyPair, outcome: str
+) -> None:
+    passphrase = "correct-horse-battery-staple"
+    private = repository.root.parent / "release.key"
+    private.write_bytes(private_pem(key.key, passphrase.encode()))
+    given = passphrase if outcome == "signed" else passphrase[::-1]
+    seen = watch(services)
+    arguments = ("--signer", f"file:{private}", "--trust-config", "trust.json")
+    said = run(repository, *arguments, PROVENANCE_KEY_PASSPHRASE=given)
+    assert said.startswith("exit 0" if outcome == "signed" else "exit 4")
+    assert bool(seen) is (outcome == "signed")
+    for secret in (given.encode(), base64.b64encode(given.encode())):
+        assert secret not in said.encode() + written(repository)
+        assert not any(secret in lines for lines in seen)

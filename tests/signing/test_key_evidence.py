@@ -34,7 +34,10 @@ def trust(key: KeyPair, *periods: Period | None, root: bool = True) -> Trust:
 
 
 def stamped(key: KeyPair, at: datetime.datetime = NOW, by: Any = None) -> Bundle:
-    bundle = dsse_bundle(PAYLOAD, key)
+    return add_stamp(dsse_bundle(PAYLOAD, key), at, by)
+
+
+def add_stamp(bundle: Bundle, at: datetime.datetime, by: Any = None) -> Bundle:
     signature = base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
     stamp = (by or instance()).tsa.stamp(signature, at)
     bundle["verificationMaterial"]["timestampVerificationData"] = {
@@ -65,7 +68,7 @@ def test_a_key_does_not_count_out_of_its_time(key: KeyPair, period: Period) -> N
 def test_a_key_with_a_time_does_not_count_without_a_timestamp(key: KeyPair) -> None:
     judgement = found(dsse_bundle(PAYLOAD, key), trust(key, Period(NOW, None)))
     assert judgement.verdict is Verdict.UNTRUSTED
-    assert "no timestamp says when" in judgement.reason
+    assert "nothing says when" in judgement.reason
 
 
 def test_a_key_may_count_for_several_times(key: KeyPair) -> None:
@@ -99,14 +102,21 @@ def test_an_authority_needs_a_chain(key: KeyPair) -> None:
 
 def test_a_timestamp_needs_a_trusted_root_only_where_somebody_asks_when(key: KeyPair) -> None:
     assert found(stamped(key), trust(key, None, root=False)).verdict is Verdict.VALID
-    with pytest.raises(UnavailableError, match="no trusted root"):
-        found(stamped(key), trust(key, Period(NOW), root=False))
+    for evidence in (stamped(key), logged(key, "dsse 0.0.1")):
+        with pytest.raises(UnavailableError, match="no trusted root"):
+            found(evidence, trust(key, Period(NOW), root=False))
+
+
+def test_a_timestamp_has_to_hold_where_there_is_a_root_though_nobody_asks_when(
+    key: KeyPair,
+) -> None:
+    assert "by no authority" in refusal(stamped(key, by=stranger()), trust(key, None))
 
 
 # --- log entries -------------------------------------------------------------------------------
 
 
-def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None) -> Bundle:
+def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None, by: Any = None) -> Bundle:
     """A key bundle with the entry that cosign puts into it."""
     enveloped = kind != "hashedrekord 0.0.1" and not kind.endswith("message")
     bundle = dsse_bundle(PAYLOAD, key) if enveloped else message_bundle(CONTENT, key)
@@ -146,10 +156,11 @@ def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None) -> Bundle:
         }
     name, version, *_ = kind.split()
     body = {"apiVersion": version, "kind": name, "spec": spec}
+    logs = by or instance()
     entry = (
-        instance().v1.add(name, body, int(NOW.timestamp()))
+        logs.v1.add(name, body, int(NOW.timestamp()))
         if version == "0.0.1"
-        else instance().v2.add(name, body)
+        else logs.v2.add(name, body)
     )
     bundle["verificationMaterial"]["tlogEntries"] = [entry]
     return bundle
@@ -188,3 +199,55 @@ def test_an_entry_of_a_message_for_an_envelope_is_refused(key: KeyPair) -> None:
         mixed = json.loads(json.dumps(one))
         mixed["verificationMaterial"] = two["verificationMaterial"]
         assert "its log entry is of another signature" in refusal(mixed, trust(key, None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_of_a_log_that_nobody_trusts_is_refused(key: KeyPair, kind: str) -> None:
+    bundle = logged(key, kind, by=stranger())
+    assert "is not one of the trusted root's" in refusal(bundle, trust(key, None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_entry_that_is_not_in_the_log_is_refused(key: KeyPair, kind: str) -> None:
+    bundle, other = logged(key, kind), logged(key, kind)
+    entries = [b["verificationMaterial"]["tlogEntries"][0] for b in (bundle, other)]
+    for member in ("inclusionProof", "inclusionPromise", "logIndex", "integratedTime"):
+        if member in entries[1]:
+            entries[0][member] = entries[1][member]
+    reason = refusal(bundle, trust(key, None))
+    assert "the promise of its log" in reason or "does not lead to the tree of the log" in reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_trusted_root_an_entry_counts_for_nothing(key: KeyPair, kind: str) -> None:
+    bundle = logged(key, kind, by=stranger())
+    judgement = found(bundle, trust(key, None, root=False))
+    assert judgement.verdict is Verdict.VALID
+    assert judgement.signer is not None
+    assert judgement.signer.moments == ()
+
+
+def test_an_older_log_says_when_and_a_newer_does_not(key: KeyPair) -> None:
+    dated = trust(key, Period(NOW, NOW))
+    judgement = found(logged(key, "dsse 0.0.1"), dated)
+    assert judgement.signer is not None
+    assert [(m.time, m.clock) for m in judgement.signer.moments] == [(NOW, Clock.LOG)]
+    assert found(logged(key, "hashedrekord 0.0.2"), dated).verdict is Verdict.UNTRUSTED
+
+
+def test_both_a_log_and_a_timestamp_have_to_be_in_the_time_of_a_key(key: KeyPair) -> None:
+    bundle = logged(key, "dsse 0.0.1")
+    add_stamp(bundle, NOW + DAY)
+    assert found(bundle, trust(key, Period(NOW, NOW + DAY))).verdict is Verdict.VALID
+    assert found(bundle, trust(key, Period(NOW, NOW))).verdict is Verdict.UNTRUSTED
+
+
+def test_a_log_that_was_not_in_service_says_nothing(key: KeyPair) -> None:
+    root = instance().trusted_root()
+    for log in root["tlogs"]:
+        log["publicKey"]["validFor"]["end"] = "2026-05-01T00:00:00Z"
+    who = Trust("tests", trust(key, None).keys, root=keyless_trust(root).root)
+    bundle = logged(key, "hashedrekord 0.0.2")
+    add_stamp(bundle, NOW)
+    for evidence in (bundle, logged(key, "dsse 0.0.1")):
+        assert "was in service from" in refusal(evidence, who)

@@ -120,8 +120,11 @@ def test_a_plain_signature_is_over_the_bytes_that_were_hashed(key: KeyPair) -> N
 def test_no_signer_is_told_from_a_wrong_one() -> None:
     with pytest.raises(UnavailableError, match="no signer"):
         open_signer(None)
-    with pytest.raises(InputError, match="--signer kms: this version signs with file:PATH"):
+    with pytest.raises(InputError, match="--signer kms: no such signer") as raised:
         open_signer("kms:projects/x")
+    assert "file, hsm, awskms, gcpkms, azurekms, hv" in (raised.value.help or "")
+    with pytest.raises(InputError, match="--signer file: no such signer"):
+        open_signer("file")
 
 
 def test_a_key_below_no_folder_is_an_input_error(tmp_path: Path) -> None:

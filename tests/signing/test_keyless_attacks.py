@@ -8,7 +8,6 @@ import datetime
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provenance.attestations.bundle import BundleError, decode
-from provenance.signing import inclusion
-from provenance.signing.trusted_root import Log
 from tests.fuzz.make_corpus import certificate
 from tests.signing.workshop import (
     CONTENT,
@@ -34,13 +31,14 @@ from tests.signing.workshop import (
     stranger,
     trust,
 )
-from tests.support.keys import public_der
-from tests.support.sigstore.ca import Request, claim, der, github, uri, usage
+from tests.support.sigstore.ca import Request, claim, github, uri, usage
 from tests.support.sigstore.instance import ISSUER, NOW, START, SUBJECT, Bundle, rfc3339
-from tests.support.sigstore.rekor import b64, leaf_hash, path, root_hash
+from tests.support.sigstore.rekor import b64, root_hash
 
 SECOND = datetime.timedelta(seconds=1)
 MINUTES = datetime.timedelta(minutes=1)
+NOT_SIGNED = "its checkpoint is not signed by the log"
+NOT_IN_THE_TREE = "its inclusion proof does not lead to the tree of the log"
 
 
 def malformed(bundle: Bundle) -> str:
@@ -73,7 +71,7 @@ def test_an_entry_whose_body_was_changed_is_in_no_tree() -> None:
     bundle = as_such()
     body = base64.b64decode(entry(bundle)["canonicalizedBody"])
     entry(bundle)["canonicalizedBody"] = b64(body + b" ")
-    assert "does not lead to a tree" in refusal(bundle)
+    assert NOT_IN_THE_TREE in refusal(bundle)
 
 
 def test_an_entry_whose_checkpoint_another_log_has_signed() -> None:
@@ -82,7 +80,7 @@ def test_an_entry_whose_checkpoint_another_log_has_signed() -> None:
     proof["checkpoint"]["envelope"] = stranger().v2.checkpoint(
         int(proof["treeSize"]), base64.b64decode(proof["rootHash"])
     )
-    assert "does not lead to a tree" in refusal(bundle)
+    assert NOT_SIGNED in refusal(bundle)
 
 
 @pytest.mark.parametrize("change", ["of the signature", "of the key's name", "not base64"])
@@ -92,19 +90,7 @@ def test_an_entry_whose_checkpoint_has_the_logs_name_on_another_signature(change
     note, _, signed = checkpoint["envelope"].rstrip("\n").rpartition(" ")
     changes = {"of the signature": flipped(signed, 30), "of the key's name": flipped(signed, 2)}
     checkpoint["envelope"] = f"{note} {changes.get(change, 'A')}\n"
-    assert "does not lead to a tree" in refusal(bundle)
-
-
-def test_a_log_signs_with_a_key_that_is_known_here() -> None:
-    rekor = instance().v1
-    logged = decode(json.dumps(instance().attest(PAYLOAD, log="v1")).encode()).entry
-    assert logged is not None
-    log = Log(rekor.url, rekor.log_id, der(rekor.key), "PKIX_ECDSA_P256_SHA_256")
-    assert inclusion.holds(log, logged)
-    assert not inclusion.holds(log, replace(logged, proof=None))
-    other = public_der(rsa.generate_private_key(public_exponent=65537, key_size=2048))
-    assert not inclusion.holds(replace(log, public_key=other), logged)
-    assert not inclusion.holds(replace(log, public_key=b"none"), logged)
+    assert NOT_SIGNED in refusal(bundle)
 
 
 @pytest.mark.parametrize("change", ["none", "one less", "one more", "another"])
@@ -118,7 +104,7 @@ def test_an_entry_with_another_way_to_the_root(change: str) -> None:
         "another": [b64(b"0" * 32), *proof["hashes"][1:]],
     }
     proof["hashes"] = ways[change]
-    assert "does not lead to a tree" in refusal(bundle)
+    assert NOT_IN_THE_TREE in refusal(bundle)
 
 
 def test_an_entry_as_such_is_judged_in_all_else_as_any_other() -> None:
@@ -128,18 +114,6 @@ def test_an_entry_as_such_is_judged_in_all_else_as_any_other() -> None:
     late = instance().attest(PAYLOAD, log="v2 dsse", signed_at=NOW + datetime.timedelta(minutes=11))
     assert "the certificate was valid from" in refusal(late)
     assert "not one of the trusted root's" in refusal(stranger().attest(PAYLOAD, log="v2 dsse"))
-
-
-@pytest.mark.parametrize("size", range(1, 18))
-def test_a_way_leads_from_each_entry_to_the_root(size: int) -> None:
-    leaves = [leaf_hash(b"%d" % n) for n in range(size)]
-    for index, leaf in enumerate(leaves):
-        way = path(index, leaves)
-        assert inclusion.root_of(leaf, index, size, way) == root_hash(leaves)
-        assert inclusion.root_of(leaf, size, size, way) is None
-        assert inclusion.root_of(leaf, index, size, [*way, leaf]) is None
-        others = {inclusion.root_of(leaf, n, size, way) for n in range(size) if n != index}
-        assert root_hash(leaves) not in others
 
 
 # --- what was logged ---------------------------------------------------------------------------

@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance.signing import pem
-from tests.support.keys import PRIVATE, PUBLIC, KeyPair
+from tests.support.keys import PRIVATE, PUBLIC, KeyPair, private_pem
+
+PASSPHRASE = "correct horse battery staple"
+
+
+def nobody() -> str:
+    """Where no passphrase is needed, none is asked for."""
+    raise AssertionError("a passphrase was asked for")
+
 
 PUBLIC_WORDS = {
     "rsa": "an RSA key, expected an ECDSA P-256 key",
@@ -29,7 +37,6 @@ PRIVATE_WORDS = {
     "p384": "an ECDSA key on secp384r1",
     "certificate": "a certificate, expected",
     "public": "a public key; signing needs the private one",
-    "encrypted": "the private key is encrypted",
     "garbage": "not an ECDSA P-256 key in PEM",
     "broken": "not an ECDSA P-256 key in PEM",
 }
@@ -45,15 +52,37 @@ def test_what_is_no_p256_public_key_is_named(kind: str) -> None:
 @pytest.mark.parametrize("kind", PRIVATE_WORDS)
 def test_what_is_no_p256_private_key_is_named(kind: str) -> None:
     with pytest.raises(InputError, match=f"k.key: {PRIVATE_WORDS[kind]}") as raised:
-        pem.load_private_key(PRIVATE[kind](), "k.key")
+        pem.load_private_key(PRIVATE[kind](), "k.key", nobody)
     assert raised.value.help
 
 
 def test_a_key_pair_that_was_made_here_is_read_here() -> None:
     private, public = pem.generate()
-    key = pem.load_private_key(private, "k")
+    key = pem.load_private_key(private, "k", nobody)
     assert pem.public_pem(key.public_key()) == public
     assert pem.hint(pem.load_public_key(public, "k")) == pem.hint(key.public_key())
+
+
+def test_an_encrypted_key_is_read_with_its_passphrase() -> None:
+    private, public = pem.generate(PASSPHRASE)
+    assert b"BEGIN ENCRYPTED PRIVATE KEY" in private
+    key = pem.load_private_key(private, "k", lambda: PASSPHRASE)
+    assert pem.public_pem(key.public_key()) == public
+
+
+@pytest.mark.parametrize("passphrase", ["another", ""])
+def test_an_encrypted_key_is_not_read_with_another_passphrase(passphrase: str) -> None:
+    private, _ = pem.generate(PASSPHRASE)
+    with pytest.raises(UnavailableError, match="the passphrase does not open it") as raised:
+        pem.load_private_key(private, "k.key", lambda: passphrase)
+    assert PASSPHRASE not in str(raised.value)
+
+
+def test_an_encrypted_key_of_another_kind_is_named_once_it_is_open() -> None:
+    with pytest.raises(InputError, match="an RSA key, expected"):
+        pem.load_private_key(
+            private_pem(rsa.generate_private_key(65537, 2048), b"p"), "k.key", lambda: "p"
+        )
 
 
 def test_a_private_key_in_the_older_form_is_read(key: KeyPair) -> None:
@@ -63,7 +92,7 @@ def test_a_private_key_in_the_older_form_is_read(key: KeyPair) -> None:
         serialization.NoEncryption(),
     )
     assert b"BEGIN EC PRIVATE KEY" in older
-    assert pem.load_private_key(older, "k").private_numbers() == key.key.private_numbers()
+    assert pem.load_private_key(older, "k", nobody).private_numbers() == key.key.private_numbers()
 
 
 @pytest.mark.parametrize(
@@ -90,4 +119,4 @@ def test_no_bytes_whatever_are_a_key_by_accident(content: bytes) -> None:
         with pytest.raises(InputError):
             pem.load_public_key(hostile, "k")
         with pytest.raises(InputError):
-            pem.load_private_key(hostile, "k")
+            pem.load_private_key(hostile, "k", nobody)

@@ -101,15 +101,10 @@ def run_process(
 def clean_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
     """The environment without what changes the output of the command, and with `extra`."""
     with mock.patch.dict(os.environ):
-        for name in (
-            "NO_COLOR",
-            "FORCE_COLOR",
-            "PROVENANCE_SIGNER",
-            "PROVENANCE_LINK_KEY",
-            "COLUMNS",
-            "TERM",
-        ):
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM"):
             os.environ.pop(name, None)
+        for name in [n for n in os.environ if n.startswith("PROVENANCE_")]:
+            del os.environ[name]
         os.environ.update(extra or {})
         yield
 

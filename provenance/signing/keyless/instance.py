@@ -17,6 +17,7 @@ from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, read_named_file
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import roots
+from provenance.signing.services import LogService
 from provenance.signing.trusted_root import TrustedRoot
 
 _MAKE: Final = {
@@ -71,6 +72,25 @@ def of_public(instance: roots.Instance) -> SigningInstance:
     """
     config = _load(instance, offline=False)
     return SigningInstance(instance.value, config, _root(instance, config))
+
+
+def log_service(instance: SigningInstance) -> LogService:
+    """The log of an instance, as `sigstore` chooses it and names its API."""
+    api = _url(instance.config.signing_config.get_tlogs()[0])
+    return LogService(f"{api}/log/entries", 1 if api.endswith("/api/v1") else 2)
+
+
+def timestamp_urls(instance: SigningInstance) -> tuple[str, ...]:
+    """The timestamp authorities of an instance, as `sigstore` chooses them."""
+    return tuple(_url(a) for a in instance.config.signing_config.get_tsas())
+
+
+def _url(client: object) -> str:
+    """The address of a client that `sigstore` gives out. The classes of these clients are not
+    public, their `url` is not documented, and nothing else says which service was chosen.
+    """
+    url: str = client.url  # type: ignore[attr-defined]
+    return url
 
 
 def fetch_root(instance: roots.Instance, *, offline: bool) -> TrustedRoot:

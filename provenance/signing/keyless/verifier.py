@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -31,11 +30,12 @@ from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations.bundle import Bundle, Envelope
-from provenance.attestations.log_entry import DSSE_V2, REKOR_V2, LogEntry
+from provenance.attestations.log_entry import DSSE_V2, LogEntry
 from provenance.errors import UnavailableError
 from provenance.signing import certificate as certificates
 from provenance.signing import handover, inclusion, log_body, relog, trusted_root
 from provenance.signing.certificate import CertificateError, Identity
+from provenance.signing.inclusion import InclusionError
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
 from provenance.signing.timestamps import NO_ROOT_HELP
 from provenance.signing.trust import Trust, TrustedKey
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
-_V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
 
 
 class _RefusedError(ValueError):
@@ -147,7 +146,7 @@ def _verify(
 ) -> None:
     """Raises _RefusedError where the bundle does not hold at that moment."""
     bundle, time = source.bundle, source.moment.time
-    log = _log(bundle.entry, root, time)
+    log = _log(bundle.entry, root, source.moment)
     entry = bundle.entry
     if log is not None and entry is not None and (entry.kind, entry.version) == DSSE_V2:
         _logged(bundle, entry, log)
@@ -200,35 +199,26 @@ class _Named:
             raise ValueError("sigstore read another certificate")
 
 
-def _log(entry: LogEntry | None, root: TrustedRoot, time: datetime.datetime) -> Log | None:
+def _log(entry: LogEntry | None, root: TrustedRoot, moment: Moment) -> Log | None:
     """The log of the entry; None where the instance has none. Raises _RefusedError."""
     if entry is None:
         if root.logs:
             raise _RefusedError("it has no log entry, and the trusted root knows logs")
         return None
-    log = root.log(entry.log_id)
-    if log is None:
-        raise _RefusedError(f"its log ({entry.log_id.hex()}) is not one of the trusted root's")
-    if not log.period.contains(time):
-        raise _RefusedError(
-            f"its log {log.url} was in service {log.period}, and it was signed at "
-            f"{time.isoformat()}"
-        )
-    if entry.proof is not None:
-        origin = entry.proof.checkpoint.origin
-        old = _V1_ORIGIN.fullmatch(origin)
-        host = old["host"] if old and entry.version != REKOR_V2 else origin
-        if host != log.host:
-            raise _RefusedError(
-                f"its checkpoint is of the log {origin[:120]!r}, expected {log.host!r}"
-            )
+    try:
+        log = inclusion.log_of(entry, root)
+        inclusion.in_service(log, [moment])
+    except InclusionError as e:
+        raise _RefusedError(str(e)) from e
     return log
 
 
 def _logged(bundle: Bundle, entry: LogEntry, log: Log) -> None:
     """Raises _RefusedError where an entry `dsse 0.0.2` is not in its log, or of something else."""
-    if not inclusion.holds(log, entry):
-        raise _RefusedError(f"its proof does not lead to a tree that its log {log.url} has signed")
+    try:
+        inclusion.prove(entry, log)
+    except InclusionError as e:
+        raise _RefusedError(str(e)) from e
     content = bundle.content
     if not isinstance(content, Envelope):
         raise _RefusedError("its log entry is of an envelope, and it has none")

@@ -30,7 +30,7 @@ def new_key() -> Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def der(key: Key | ed25519.Ed25519PrivateKey) -> bytes:
+def der(key: Key | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
     """The public key as DER SubjectPublicKeyInfo."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 

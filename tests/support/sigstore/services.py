@@ -7,6 +7,7 @@ import base64
 import datetime
 import hashlib
 import json
+import sys
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -194,9 +195,9 @@ class Services:
         return {"1" * 80: answer}
 
     def _tsa(self, request: Request) -> Answer:
-        imprint = tsp.TimeStampReq.load(request.body)["message_imprint"]
-        digest = imprint["hashed_message"].native
-        return Answer(self.instance.tsa.stamp_digest(digest, _now()), 201)
+        asked = tsp.TimeStampReq.load(request.body)
+        digest, nonce = asked["message_imprint"]["hashed_message"].native, asked["nonce"].native
+        return Answer(self.instance.tsa.stamp_digest(digest, _now(), nonce), 201)
 
     def _oidc(self, request: Request) -> Answer:
         url = self.urls["oidc"]
@@ -220,7 +221,7 @@ def serving(
     names: tuple[Service, ...] = (*SIGNING, "oidc")
     servers = []
     for name in names:
-        server = ThreadingHTTPServer((HOST, 0), _handler(services, name))
+        server = _Server((HOST, 0), _handler(services, name))
         services.urls[name] = f"http://{HOST}:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
@@ -231,6 +232,13 @@ def serving(
         for server in servers:
             server.shutdown()
             server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has heard enough and hangs up is no error of the server."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(services: Services, name: Service) -> type[BaseHTTPRequestHandler]:

@@ -36,7 +36,7 @@ class TimestampAuthority:
         """A granted timestamp response over a signature, DER."""
         return self.stamp_digest(hashlib.sha256(signature).digest(), at)
 
-    def stamp_digest(self, digest: bytes, at: datetime.datetime) -> bytes:
+    def stamp_digest(self, digest: bytes, at: datetime.datetime, nonce: int | None = None) -> bytes:
         """The same over the SHA-256 of a signature, which is all that an authority is told."""
         sha256 = {"algorithm": "sha256"}
         info = tsp.TSTInfo(
@@ -49,7 +49,7 @@ class TimestampAuthority:
                 },
                 "serial_number": secrets.randbits(63) | 1,
                 "gen_time": at,
-                "nonce": secrets.randbits(63) | 1,
+                "nonce": nonce or secrets.randbits(63) | 1,
             }
         )
         content = info.dump()

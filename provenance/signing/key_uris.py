@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the key that a URI names, in a file, a token or a KMS, through `securesystemslib`.
+
+Its signers are given the public key that they sign for. So is this: a role that may sign needs no
+other right, and what was signed is verified with that key before anybody else sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from provenance.errors import InputError, UnavailableError
+from provenance.signing import pem
+from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
+from provenance.signing.secret import PASSPHRASE, Ask
+from provenance.signing.trust import TrustedKey
+from provenance.signing.uploads import redacted
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer  # type: ignore[attr-defined]
+
+OPTION: Final = "Give its public key with --public-key PEM, or in PROVENANCE_PUBLIC_KEY"
+
+# What goes wrong is raised, and said once.
+logging.getLogger("securesystemslib").addHandler(logging.NullHandler())
+
+
+@dataclass
+class SigningKey:
+    """A key that signs: its public half, and how to ask it for an ECDSA signature (DER).
+
+    Once it has failed it is not asked again: a token locks itself after a few wrong PINs.
+    """
+
+    public: TrustedKey
+    scheme: Scheme
+    _sign: Callable[[bytes], bytes] = field(repr=False)
+    _turn: BoundedSemaphore = field(init=False, repr=False)
+    _failed: UnavailableError | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._turn = BoundedSemaphore(self.scheme.threads)
+
+    def sign(self, data: bytes) -> bytes:
+        """A signature over `data` that this very key made. May be called from several threads.
+
+        Raises:
+            UnavailableError: It did not sign, or another key did.
+        """
+        with self._turn:
+            if self._failed is not None:
+                raise self._failed
+            try:
+                return self._signature(data)
+            except UnavailableError as e:
+                self._failed = e
+                raise
+
+    def _signature(self, data: bytes) -> bytes:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        signature = self._sign(data)
+        try:
+            self.public.public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature as e:
+            raise UnavailableError(
+                f"the signer {self.scheme.name}: signs with another key than {self.public.path}",
+                help=f"{OPTION}: that of the very key which the URI names.",
+            ) from e
+        return signature
+
+
+def open_key(uri: str, public_key: Path | None = None, ask: Ask | None = None) -> SigningKey:
+    """The key that `uri` names.
+
+    Args:
+        uri: As the schemes in `provenance.signing.schemes` are written.
+        public_key: Its public key, PEM. A file says by itself which key it holds.
+        ask: Asks a person for a passphrase or a PIN that the environment does not hold.
+
+    Raises:
+        InputError: The URI is none of these, or a file is not an ECDSA P-256 key.
+        UnavailableError: The key cannot be opened: no client for it, no secret, the wrong one.
+    """
+    scheme = BY_NAME.get(uri.partition(":")[0])
+    if scheme is None or ":" not in uri:
+        known = ", ".join(s.name for s in SCHEMES)
+        raise InputError(
+            f"--signer {uri.partition(':')[0]}: no such signer",
+            help=f"Keys are in one of these: {known}. Or sign with an identity: keyless.",
+        )
+    given = None if public_key is None else _public(public_key)
+    if scheme is FILE:
+        return _of_file(uri.partition(":")[2], given, ask)
+    if given is None:
+        raise InputError(
+            f"--signer {scheme.name}: it is not said which key signs",
+            help=f"{OPTION}. To get it:\n{scheme.public_key}",
+        )
+    _admit(uri, scheme)
+    return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
+
+
+def _public(path: Path) -> TrustedKey:
+    return TrustedKey.of_pem(pem.read_file(path), str(path))
+
+
+def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey:
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
+
+    path = Path(name)
+    private = pem.load_private_key(
+        pem.read_file(path), str(path), lambda: PASSPHRASE.get(f"the key {path}", ask)
+    )
+    public = TrustedKey(str(path), private.public_key())
+    if given is not None and given.hint != public.hint:
+        raise InputError(
+            f"{given.path} is not the public key of {path}",
+            help="Leave out --public-key: a file says by itself which key it holds.",
+        )
+    signer = CryptoSigner(private)
+    return SigningKey(public, FILE, lambda data: bytes.fromhex(signer.sign(data).signature))
+
+
+def _admit(uri: str, scheme: Scheme) -> None:
+    """Refuses what would be passed over, and does not repeat it.
+
+    `?pin=1234`, and even `?1234`, have been in every list of processes by now.
+    """
+    known = {name for name, _ in parse_qsl(urlsplit(scheme.form).query)}
+    try:
+        given = {name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
+    except ValueError as e:
+        raise InputError(f"--signer {scheme.name}: not a URI: {e}") from e
+    if given - known:
+        raise InputError(
+            f"--signer {scheme.name}: a parameter in the URI that there is not",
+            help=f"It is written {scheme.form}. A secret that was there has been seen: change it.",
+        )
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A signer of `securesystemslib`, whose failures are ours to explain.
+
+    What it raises is that of the client below it, and its documentation says to catch everything.
+    """
+
+    signer: Signer
+    scheme: Scheme
+    secret: str | None = field(repr=False)
+
+    @classmethod
+    def open(cls, uri: str, scheme: Scheme, public: TrustedKey, ask: Ask | None) -> _Remote:
+        from securesystemslib.exceptions import UnsupportedLibraryError
+        from securesystemslib.signer import Signer, SSlibKey  # type: ignore[attr-defined]
+
+        secret = scheme.secret.get(f"the key {uri}", ask) if scheme.secret else None
+        key = SSlibKey.from_crypto(public.public_key)
+        try:
+            signer = Signer.from_priv_key_uri(uri, key, lambda _: secret or "")
+        except UnsupportedLibraryError as e:
+            raise UnavailableError(
+                f"the signer {scheme.name}: needs a client that is not installed",
+                help=scheme.install,
+            ) from e
+        except Exception as e:
+            raise _explained(e, scheme, secret, "cannot be opened") from e
+        return cls(signer, scheme, secret)
+
+    def __call__(self, data: bytes) -> bytes:
+        try:
+            return bytes.fromhex(self.signer.sign(data).signature)
+        except Exception as e:
+            raise _explained(e, self.scheme, self.secret, "does not sign") from e
+
+
+def _explained(error: Exception, scheme: Scheme, secret: str | None, what: str) -> UnavailableError:
+    text = " ".join(str(error).split())
+    if secret:
+        text = text.replace(secret, f"[{scheme.secret.name if scheme.secret else 'secret'}]")
+    said = ": ".join(t for t in (type(error).__name__, redacted(text)[:200]) if t)
+    return UnavailableError(f"the signer {scheme.name}: {what}: {said}", help=scheme.check)

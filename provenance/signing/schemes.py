@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a private key may be: the schemes of `--signer URI`, and what each needs.
+
+All but files are those of `securesystemslib`, which knows many clouds and tokens so that this
+project knows none. A row here is all that there is to a scheme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from provenance.signing.secret import PASSPHRASE, PIN, Secret
+from provenance.signing.uploads import THREADS
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Where a key may be.
+
+    Attributes:
+        form: How its URI is written.
+        where: What holds the key, for people.
+        extra: The extra of `securesystemslib` that brings its client, None where none is needed.
+        secret: What opens it.
+        threads: How many signatures it may be asked for at once.
+        public_key: How its public key is had, as a command where there is one.
+        check: What to look at where it does not sign.
+    """
+
+    form: str
+    where: str
+    extra: str | None = None
+    secret: Secret | None = None
+    threads: int = THREADS
+    public_key: str = ""
+    check: str = ""
+
+    @property
+    def name(self) -> str:
+        """The scheme of its URIs."""
+        return self.form.partition(":")[0]
+
+    @property
+    def install(self) -> str:
+        """The command that brings its client."""
+        return f'pip install "securesystemslib[{self.extra}]"'
+
+
+FILE: Final = Scheme(
+    "file:PATH", "a file: PKCS#8 PEM, encrypted or not", secret=PASSPHRASE, threads=1
+)
+SCHEMES: Final = (
+    FILE,
+    Scheme(
+        "hsm:KEYID?label=TOKEN",
+        "a PKCS#11 token: YubiKey, smart card, HSM, SoftHSM",
+        extra="hsm",
+        secret=PIN,
+        threads=1,  # a token has one session that is logged in, and PKCS#11 modules few locks
+        public_key='pkcs11-tool --module "$PYKCS11LIB" --token-label TOKEN --read-object '
+        "--type pubkey --id 02 -o key.der && "
+        "openssl pkey -pubin -inform DER -in key.der -out release.pub",
+        check="Is the token there, PYKCS11LIB the path of its PKCS#11 module, the key id right, "
+        f"and the PIN ({PIN.variable})? A wrong one is tried once.",
+    ),
+    Scheme(
+        "awskms:KEY",
+        "AWS KMS: key id, ARN or alias",
+        extra="awskms",
+        public_key="aws kms get-public-key --key-id KEY --query PublicKey --output text "
+        "| base64 -d | openssl pkey -pubin -inform DER -out release.pub",
+        check="Are credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
+    ),
+    Scheme(
+        "gcpkms:projects/…/cryptoKeyVersions/N",
+        "Google Cloud KMS: the version of a key",
+        extra="gcpkms",
+        public_key="gcloud kms keys versions get-public-key N --key KEY --keyring RING "
+        "--location PLACE --output-file release.pub",
+        check="Are there application default credentials with the role cloudkms.signer?",
+    ),
+    Scheme(
+        "azurekms://VAULT.vault.azure.net/keys/KEY/VERSION",
+        "Azure Key Vault",
+        extra="azurekms",
+        public_key="az keyvault key download --vault-name VAULT --name KEY --file release.pub",
+        check="Is somebody logged in who is a Key Vault Crypto User?",
+    ),
+    Scheme(
+        "hv:KEY/VERSION",
+        "HashiCorp Vault, or OpenBao: the transit engine",
+        extra="vault",
+        public_key="vault read -format=json transit/keys/KEY "
+        """| jq -r '.data.keys["VERSION"].public_key' > release.pub""",
+        check="Are VAULT_ADDR and VAULT_TOKEN set, and may the token update transit/sign/KEY?",
+    ),
+)
+BY_NAME: Final = {s.name: s for s in SCHEMES}
