@@ -75,8 +75,8 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     missing = [min(seeds) for seeds in shipped if not any(str(s) in judged for s in seeds)]
     if missing:
         yield f"the verdict has no number for the members with seed {_joined(map(str, missing))}"
-    members = ensemble.manifest.value["members"]
-    all_known = len(ensemble.seats) == len(members) and all(s.seeds for s in ensemble.seats)
+    are_objects = all(isinstance(m, dict) for m in ensemble.manifest.value["members"])
+    all_known = are_objects and all(s.seeds for s in ensemble.seats)
     extra = sorted(judged.keys() - known)
     if extra and all_known and known:
         yield f"the verdict counts seeds of which there is no member: {_joined(extra)}"

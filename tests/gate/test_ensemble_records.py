@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verdict, a manifest and the sidecars say of one gate, and of whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.models import CODECS, model
+from tests.support.mutations import drop, put
+from tests.support.production import PLCC, production
+from tests.support.repository import Repository, codes, sha256
+from tests.support.slips import consistent, slipped
+
+VERDICT = "ens_seed_flip_PROMOTE.json"
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> Repository:
+    """Three production seeds with every claim."""
+    return production(tmp_path / "tree")
+
+
+def place(repository: Repository, finding: Any) -> str:
+    """The line that a finding points at."""
+    lines = (repository.root / finding.path).read_text("utf-8").splitlines()
+    return str(lines[finding.position.line - 1]).strip()
+
+
+def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
+    ensemble: Repository,
+) -> None:
+    (finding,) = slipped(
+        ensemble,
+        ("ens_PROMOTE.json", put("gate", "mean_plcc", to=0.5)),
+        ("ens_PROMOTE.json", put("gate", "per_seed_pass", to=False)),
+        ("ens_PROMOTE.json", put("verdict", to="APPROVED")),
+        expected=["ENS511"],
+    )
+    assert finding.message.startswith("the verdict is 'APPROVED'; its numbers give PROMOTE; `")
+    assert "`mean_plcc` is 0.5" in finding.message
+    assert place(ensemble, finding) == '"verdict": "APPROVED"'
+
+
+def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
+    ensemble: Repository,
+) -> None:
+    (finding,) = slipped(
+        ensemble,
+        ("plain.json", put("training", "loso_max_plcc", to=0.5)),
+        ("plain.json", put("training", "loso_min_plcc", to=0.5)),
+        expected=["ENS516 plain"],
+    )
+    assert place(ensemble, finding) == '"loso_max_plcc": 0.5,'
+
+
+def reseeded(repository: Repository, numbers: dict[str, float]) -> None:
+    consistent(numbers)(repository.path(VERDICT))
+
+
+@pytest.mark.parametrize("numbers", [{"0": 0.99}, {"0": 0.99, "1": 0.99, "7": 0.99}])
+@pytest.mark.parametrize(
+    ("smoke", "sidecar", "told"),
+    [
+        (True, {}, True),  # the sidecars describe what is shipped, and so must the verdict
+        (True, {"sha256": "0" * 64}, False),  # it is the record of the former weights
+        (False, {}, True),
+        (False, {"sha256": "0" * 64}, True),
+    ],
+)
+def test_a_verdict_is_on_the_members_that_are_shipped(
+    repository: Repository,
+    numbers: dict[str, float],
+    smoke: bool,
+    sidecar: dict[str, Any],
+    told: bool,
+) -> None:
+    repository.add_ensemble("ens", 2, smoke=smoke, **sidecar)
+    reseeded(repository, numbers)
+    assert ("ENS512" in codes(repository.save().check())) is told
+
+
+def test_a_hold_without_numbers_is_on_nobody(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2, gate={"verdict": "HOLD"})
+    put("gate", to={})(repository.path(VERDICT))
+    put("verdict", to="HOLD")(repository.path(VERDICT))
+    drop("seeds")(repository.path(VERDICT))
+    assert codes(repository.save().check()) == []
+
+
+def test_of_a_member_that_is_no_object_no_seed_is_known(repository: Repository) -> None:
+    """So a seed more in the verdict may be its own."""
+    repository.add_ensemble("ens", 2)
+    put("members", 2, to="ens_seed2.onnx")(repository.path("ens.json"))
+    reseeded(repository, {"0": 0.99, "1": 0.99, "2": 0.99})
+    assert codes(repository.save().check()) == ["ENS501"]
+
+
+@pytest.mark.parametrize("known", [[0], [1], []])
+def test_of_a_member_without_a_seed_none_is_known(repository: Repository, known: list[int]) -> None:
+    repository.add_ensemble("ens", 2, gate={})
+    for seed in {0, 1} - set(known):
+        drop("members", seed, "seed")(repository.path("ens.json"))
+        drop("seed")(repository.path(f"ens_seed{seed}.json"))
+    reseeded(repository, {"0": 0.99, "1": 0.99, "2": 0.99})
+    assert "ENS512" not in codes(repository.save().check())
+
+
+def test_a_sidecar_without_a_seed_leaves_a_member_without_one(ensemble: Repository) -> None:
+    found = slipped(
+        ensemble,
+        ("ens.json", drop("members", "s1", "seed")),
+        ("s1.json", drop("seed")),
+        expected=["ENS506 s1", "SID407 s1"],
+    )
+    told = {f.code: f.message for f in found}
+    assert told["ENS506"].endswith("missing here; a whole number is expected")
+
+
+def test_the_mean_of_all_may_not_be_the_number_of_one(ensemble: Repository) -> None:
+    """`loso_mean_plcc` may be this seed's own mean, as some exporters have it; `gate` may not."""
+    slipped(ensemble, ("s1.json", put("loso_mean_plcc", to=PLCC["1"])), expected=[])
+    slipped(ensemble, ("s1.json", put("gate", "mean_plcc", to=PLCC["1"])), expected=["ENS512 s1"])
+
+
+def test_a_verdict_is_missed_behind_an_ensemble_of_placeholders(repository: Repository) -> None:
+    repository.add_ensemble("a", 1)
+    repository.path("a_seed_flip_PROMOTE.json").unlink()
+    repository.add_ensemble("b", 1, smoke=False)
+    repository.path("b_seed_flip_PROMOTE.json").unlink()
+    found = [(f.code, f.ensemble) for f in repository.save().check().failing]
+    assert found == [("ENS510", "b")]
+
+
+def member(repository: Repository, seed: int, inputs: list[tuple[str, int]]) -> None:
+    """Another graph of a member, with the digests that it has, and no claim about its inputs."""
+    name = f"ens_seed{seed}"
+    content = model(inputs=inputs, salt=90 + seed)
+    repository.write(f"{name}.onnx", content)
+    repository.rows[seed]["sha256"] = sha256(content)
+    put("members", seed, "sha256", to=sha256(content))(repository.path("ens.json"))
+    put("sha256", to=sha256(content))(repository.path(f"{name}.json"))
+
+
+FEATURES, CODEC = ("features", 6), ("codec_onehot", len(CODECS))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ([FEATURES, CODEC], []),
+        ([CODEC, FEATURES], []),  # of inputs with the same names, the order is for the names
+        ([("feats", 6), CODEC], []),  # another name is for the sidecar to say
+        ([("feats", 5), CODEC], ["ENS507"]),
+        ([FEATURES, CODEC, ("more", 1)], ["ENS520"]),
+        ([FEATURES], ["ENS520"]),
+    ],
+)
+def test_members_take_the_same_inputs_whatever_their_order(
+    repository: Repository, inputs: list[tuple[str, int]], expected: list[str]
+) -> None:
+    repository.add_ensemble("ens", 3, input_names=None, codec_block_layout=None, encoder_vocab=None,
+                            feature_order=None, training_recipe={"epochs": 1})  # fmt: skip
+    drop("codec_vocab")(repository.path("ens.json"))
+    for seed in range(3):
+        member(repository, seed, inputs if seed == 1 else [FEATURES, CODEC])
+    assert codes(repository.save().check()) == expected
+
+
+def test_a_manifest_of_another_width_is_told_once_where_members_differ_too(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens", 3, input_names=None, codec_block_layout=None, encoder_vocab=None,
+                            feature_order=None, training_recipe={"epochs": 1})  # fmt: skip
+    put("feature_order", to=list("abcdefg"))(repository.path("ens.json"))
+    member(repository, 1, [("features", 5), CODEC])
+    (finding,) = repository.save().check().failing
+    assert finding.code == "ENS507"
+    assert finding.message.startswith("`feature_order` has 7 entries; 6: ")
