@@ -169,6 +169,23 @@ def test_members_take_the_same_inputs_whatever_their_order(
     assert codes(repository.save().check()) == expected
 
 
+@pytest.mark.parametrize(
+    "inputs", [[("more", 3), FEATURES, CODEC], [("feats", 6), CODEC, ("more", 3)]]
+)
+def test_what_most_sidecars_call_the_inputs_counts_where_all_graphs_have_these(
+    repository: Repository, inputs: list[tuple[str, int]]
+) -> None:
+    named = [FEATURES, CODEC, ("more", 3)]
+    repository.add_ensemble("ens", 3, input_names=[name for name, _ in named],
+                            codec_block_layout=None, encoder_vocab=None, feature_order=None,
+                            training_recipe={"epochs": 1})  # fmt: skip
+    drop("codec_vocab")(repository.path("ens.json"))
+    for seed in range(3):
+        member(repository, seed, inputs if seed == 1 else named)
+    drop("input_names")(repository.path("ens_seed1.json"))
+    assert codes(repository.save().check()) == []
+
+
 def test_a_manifest_of_another_width_is_told_once_where_members_differ_too(
     repository: Repository,
 ) -> None:

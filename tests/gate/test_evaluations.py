@@ -210,6 +210,16 @@ def test_why_a_gate_was_not_passed(changes: dict[str, Any], says: str) -> None:
     assert message.startswith(f"`gate_passed` is True; {says}")
 
 
+@pytest.mark.parametrize("passed", [True, False, None, 1])
+def test_a_limit_that_is_no_number_is_told_once(passed: Any) -> None:
+    """By the gate, where it decides a pass; else as a number of the record."""
+    fields = evaluation(gate_passed=passed, ship_gate_mean_plcc="0.95")
+    where = ["ship_gate_mean_plcc"]
+    assert places(wrong_statistics(record(**fields))) == ([] if passed is True else where)
+    below = record(training=fields)
+    assert places(wrong_statistics(below)) == ([] if passed is True else ["training." + where[0]])
+
+
 def test_a_pass_that_is_not_true_or_false_is_told_once() -> None:
     """1 is not true, whatever it would be taken for: the folds are not held against it too."""
     fields = evaluation(gate_passed=1, ship_gate_mean_plcc=0.999)

@@ -51,6 +51,10 @@ def test_what_says_nothing_where_nobody_is_trusted() -> None:
     assert codes(lambda r: r.needs_trust) == sorted(["LIC205", *signed])
 
 
+def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
+    assert codes(lambda r: r.of_bundle) == ["SIG602", "SIG603", "SIG604", "SIG608"]
+
+
 def test_what_only_warns() -> None:
     warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.cases import dsse_bundle
+from tests.support import statements
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository, sha256
@@ -62,7 +60,4 @@ def _fetched(repository: Repository, folder: Path, time: str) -> Path:
 
 def sign_again(bundle: Path, key: KeyPair, **fields: Any) -> None:
     """Change fields of what a bundle says, and sign it."""
-    envelope = json.loads(bundle.read_text("utf-8"))["dsseEnvelope"]
-    statement = json.loads(base64.b64decode(envelope["payload"]))
-    statement["predicate"] |= fields
-    bundle.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), key)), "utf-8")
+    statements.sign_again(bundle, key, lambda statement: statement["predicate"].update(fields))

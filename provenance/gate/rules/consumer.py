@@ -264,8 +264,9 @@ class NotInRelease(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         summary = case.evidence.summary
         statement = case.signed_statement(summary)
-        if case.evidence.whole or not case.needs_summary or statement is None or summary is None:
+        if case.evidence.whole or not case.needs_summary or statement is None:
             return
+        assert summary is not None
         predicate = releases.predicate_of(statement)
         if predicate is None:
             return
@@ -332,9 +333,9 @@ class ReleaseTooOld(_Requirement):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         max_age = case.require.max_age
+        if max_age is None:
+            return
         for summary, release in _releases(case):
-            if max_age is None:
-                continue
             age = (case.today - release.order.time.date()).days
             if age > max_age.days:
                 yield self.of_summary(
@@ -412,9 +413,9 @@ class ReleaseAmbiguous(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         for summary, release in _releases(case):
             last = (case.evidence.seen or {}).get(release.registry)
-            if last is None or (release.order, release.sha256) == (last.order, last.sha256):
-                continue
-            if release.order == last.order:
+            if last is None:
+                return
+            if release.order == last.order and release.sha256 != last.sha256:
                 yield self.of_summary(
                     summary,
                     f"another release of {release.registry}, also of {release.order}, was used "
@@ -435,8 +436,9 @@ def _signed_rows(case: Case) -> Iterator[tuple[RowEvidence, Mapping[str, Any]]]:
 def _releases(case: Case) -> Iterator[tuple[BundleEvidence, Release]]:
     """The release that a trusted signer speaks of, where one has to be at hand."""
     summary = case.evidence.summary
-    if summary is None or case.signed_statement(summary) is None:
+    if case.signed_statement(summary) is None:
         return
+    assert summary is not None
     release = releases.release_of(summary)
     if release is not None:
         yield summary, release

@@ -70,7 +70,8 @@ def _no_numbers(document: Document) -> Iterator[tuple[Place, str]]:
     for record in RECORDS:
         told = {_LIMIT} if document.get(*record, "gate_passed") is True else set()
         for name, value in _record(document, record).items():
-            if _is_statistic(name) and name not in told and number(value) is None is not value:
+            is_no_number = value is not None and number(value) is None
+            if is_no_number and _is_statistic(name) and name not in told:
                 where = (*record, name)
                 yield where, f"`{'.'.join(where)}` is {shown(value)}, not a number"
 

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a consumer requires, against statements that a trusted key has signed, whatever they say."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance import Report, Require, trust_from_keys, verify, verify_file
+from tests.support.keys import KeyPair
+from tests.support.models import External, data, model
+from tests.support.releases import SUMMARY
+from tests.support.repository import SUFFIX, Repository, codes, sha256
+from tests.support.statements import sign_again
+
+
+def of_row(repository: Repository, require: Require, **fields: Any) -> list[tuple[str, str]]:
+    """The requirements that a signed row misses, when it is signed with other fields."""
+    assert repository.key is not None
+    bundle = repository.root / "bundles" / f"m.onnx{SUFFIX}"
+    sign_again(bundle, repository.key, lambda s: s["predicate"]["row"].update(fields))
+    found = verify(repository.config, rows=["m"], require=require).failing
+    return [(f.code, f.message) for f in found if f.code.startswith("USE")]
+
+
+@pytest.fixture
+def released(repository: Repository) -> Repository:
+    repository.add_sidecar(repository.add("m", smoke=False))
+    return repository.released()
+
+
+@pytest.mark.parametrize(
+    ("smoke", "says"),
+    [
+        (False, None),
+        (True, "it was signed as a smoke model"),
+        (0, "it was signed with `smoke` 0"),
+        (1, "it was signed with `smoke` 1"),
+        ("false", "it was signed with `smoke` 'false'"),
+        (None, "it was signed with `smoke` None"),
+    ],
+)
+def test_a_production_model_is_one_that_says_it_is_no_smoke(
+    released: Repository, smoke: Any, says: str | None
+) -> None:
+    found = of_row(released, Require(production=True), smoke=smoke)
+    assert [code for code, _ in found] == ([] if says is None else ["USE002"])
+    assert says is None or found[0][1].startswith(f"{says}; required")
+
+
+def test_a_model_that_says_nothing_of_smoke_is_a_production_model(repository: Repository) -> None:
+    row = repository.add("m")
+    del row["smoke"]
+    repository.add_sidecar(row)
+    repository.released()
+    assert codes(verify(repository.config, rows=["m"], require=Require(production=True))) == []
+
+
+@pytest.mark.parametrize(
+    ("license", "says"),
+    [
+        ("MIT", None),
+        ("Zlib", "its license is Zlib; allowed"),
+        ("MIT AND Zlib", "its license is MIT AND Zlib, which needs Zlib; allowed"),
+        ("Zlib AND MIT", "its license is Zlib AND MIT, which needs Zlib; allowed"),
+        ("", "it was signed without a license; allowed"),
+        (None, "it was signed without a license; allowed"),
+        (5, "it was signed without a license; allowed"),
+        (["MIT"], "it was signed without a license; allowed"),
+        ("MIT MIT", "its license 'MIT MIT' is not an SPDX license expression; allowed"),
+    ],
+)
+def test_a_license_that_is_allowed_is_signed(
+    released: Repository, license: Any, says: str | None
+) -> None:
+    found = of_row(released, Require(licenses=["MIT"]), license=license)
+    assert len(found) == (0 if says is None else 1)
+    assert says is None or found[0][1].startswith(says)
+
+
+def consumed(folder: Path, key: KeyPair, **require: Any) -> Report:
+    return verify_file(folder / "m.onnx", trust_from_keys([key.public]), require=Require(**require))
+
+
+def test_of_a_file_alone_the_file_is_named(
+    released: Repository, tmp_path: Path, key: KeyPair
+) -> None:
+    folder = fetched(released, tmp_path / "fetched")
+    sign_again(folder / f"m.onnx{SUFFIX}", key, lambda s: s["predicate"]["row"].update(smoke=True))
+    told = {f.code: f.about for f in consumed(folder, key, production=True).failing}
+    assert told["USE002"].endswith("m.onnx")
+
+
+def fetched(repository: Repository, folder: Path) -> Path:
+    """The files of a release in one folder, as a consumer has them."""
+    shutil.copytree(repository.models, folder)
+    shutil.copytree(repository.root / "bundles", folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("unsigned", [(), ("a.data",)])
+def test_every_file_of_a_model_is_part_of_the_release(
+    repository: Repository, tmp_path: Path, key: KeyPair, unsigned: tuple[str, ...]
+) -> None:
+    """Weights of another release are told behind a model that is in both.
+
+    A file that the bundle does not sign is told as that, and hides none of the others.
+    """
+    names = ("a.data", "b.data")
+
+    def write(salt: int) -> None:
+        for n, name in enumerate(names):
+            repository.write(name, data(24, salt + n))
+        covered = {n: sha256(repository.path(n).read_bytes()) for n in names}
+        repository.rows[0]["external_data_sha256"] = covered
+
+    outside = [External(name, tensor=name) for name in names]
+    repository.add("m", model(external=outside))
+    write(0)
+    repository.released()
+    former = (repository.root / "bundles" / SUMMARY).read_bytes()
+    write(50)
+    repository.released()
+    folder = fetched(repository, tmp_path / "fetched")
+    (folder / SUMMARY).write_bytes(former)
+
+    def leave_out(statement: Any) -> None:
+        kept = [s for s in statement["subject"] if s["name"] not in unsigned]
+        statement["subject"] = kept
+
+    sign_again(folder / f"m.onnx{SUFFIX}", key, leave_out)
+    report = consumed(folder, key, summary=True)
+    found = [Path(f.path).name for f in report.failing if f.code == "USE006"]
+    assert sorted(found) == sorted(set(names) - set(unsigned))
+
+
+def test_of_a_whole_registry_the_summary_itself_says_what_differs(
+    repository: Repository,
+) -> None:
+    repository.add("m")
+    repository.released()
+    assert repository.key is not None
+    sign_again(repository.root / "bundles" / SUMMARY, repository.key, lambda s: s["subject"].pop())
+    assert set(codes(verify(repository.config, require=Require(summary=True)))) == {"ATT710"}
