@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto, helper
 
-from tests.support.models import CODECS, model
+from tests.support.models import CODECS, model, proto
 from tests.support.mutations import drop, put
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, sha256
@@ -119,6 +120,29 @@ def test_a_sidecar_without_a_seed_leaves_a_member_without_one(ensemble: Reposito
     assert told["ENS506"].endswith("missing here; a whole number is expected")
 
 
+def test_where_as_many_say_one_thing_as_another_the_verdict_counts(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2)
+    limit = ("gate", "plcc_spread_max")
+    gate = {"verdict": "PROMOTE", "passed": True, "plcc_spread": 0.0, limit[1]: 0.006}
+    put("gate", to=gate)(repository.path("ens.json"))
+    put(*limit, to=0.006)(repository.path("ens_seed0.json"))
+    found = [(f.code, f.path) for f in repository.save().check().failing]
+    assert sorted(found) == [("ENS512", "model/ens.json"), ("ENS512", "model/ens_seed0.json")]
+
+
+@pytest.mark.parametrize("name", ["mean_plcc", "plcc_spread", "plcc_spread_max", "passed"])
+def test_what_the_verdict_does_not_say_nothing_disagrees_with(
+    ensemble: Repository, name: str
+) -> None:
+    drop("gate", name)(ensemble.path("ens_PROMOTE.json"))
+    assert "ENS512" not in codes(ensemble.check())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_member_need_not_say_which_ensemble_it_is_of(ensemble: Repository, seed: int) -> None:
+    slipped(ensemble, (f"s{seed}.json", drop("ensemble_id")), expected=[])
+
+
 def test_the_mean_of_all_may_not_be_the_number_of_one(ensemble: Repository) -> None:
     """`loso_mean_plcc` may be this seed's own mean, as some exporters have it; `gate` may not."""
     slipped(ensemble, ("s1.json", put("loso_mean_plcc", to=PLCC["1"])), expected=[])
@@ -184,6 +208,42 @@ def test_what_most_sidecars_call_the_inputs_counts_where_all_graphs_have_these(
         member(repository, seed, inputs if seed == 1 else named)
     drop("input_names")(repository.path("ens_seed1.json"))
     assert codes(repository.save().check()) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (["batch", 3, 6], []),
+        (["any", 3, 6], []),
+        (["batch", 4, 6], ["ENS520"]),
+        (["batch", 3, 5], ["ENS507"]),
+        ([3, 6], ["ENS520"]),
+    ],
+)
+def test_of_a_window_all_but_the_width_is_the_same(
+    repository: Repository, shape: list[int | str], expected: list[str]
+) -> None:
+    def window(salt: int, shape: list[int | str]) -> bytes:
+        message = proto(salt=salt)
+        info = helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)
+        message.graph.input[0].CopyFrom(info)
+        content: bytes = message.SerializeToString()
+        return content
+
+    members = []
+    for seed in range(3):
+        content = window(seed, shape if seed == 1 else ["batch", 3, 6])
+        row = repository.add(f"m{seed}", content)
+        members.append({f: row[f] for f in ("id", "onnx", "sha256")} | {"seed": seed})
+    repository.write("ens.json", {"id": "ens", "members": members})
+    assert codes(repository.save().check()) == expected
+
+
+def test_an_empty_vocabulary_is_that_of_no_layout(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2, codec_block_layout=[f"norm{i}" for i in range(len(CODECS))],
+                            encoder_vocab=None)  # fmt: skip
+    put("codec_vocab", to=[])(repository.path("ens.json"))
+    assert codes(repository.save().check()) == ["ENS507"]
 
 
 def test_a_manifest_of_another_width_is_told_once_where_members_differ_too(
