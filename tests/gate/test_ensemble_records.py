@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.support.models import CODECS, model, proto
-from tests.support.mutations import drop, put
+from tests.support.mutations import Change, drop, lengthen, put, shorten
 from tests.support.production import PLCC, production
-from tests.support.repository import Repository, codes, sha256
+from tests.support.repository import Repository, codes, sha256, verdict_gate
 from tests.support.slips import consistent, slipped
 
 VERDICT = "ens_seed_flip_PROMOTE.json"
@@ -141,6 +142,132 @@ def test_what_the_verdict_does_not_say_nothing_disagrees_with(
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_member_need_not_say_which_ensemble_it_is_of(ensemble: Repository, seed: int) -> None:
     slipped(ensemble, (f"s{seed}.json", drop("ensemble_id")), expected=[])
+
+
+def test_a_mean_that_is_no_number_is_told_by_its_record_alone(ensemble: Repository) -> None:
+    slipped(ensemble, ("s1.json", put("loso_mean_plcc", to="x")), expected=["ENS516 s1"])
+
+
+def test_of_a_member_without_a_seed_the_verdict_has_no_number(repository: Repository) -> None:
+    repository.add_ensemble("ens", 1)
+    drop("members", 0, "seed")(repository.path("ens.json"))
+    drop("seed")(repository.path("ens_seed0.json"))
+    put("gate", "this_seed_loso_plcc", to=0.98)(repository.path("ens_seed0.json"))
+    reseeded_by_name(repository, {"None": 0.99})
+    assert "ENS512" not in codes(repository.save().check())
+
+
+def reseeded_by_name(repository: Repository, numbers: dict[str, float]) -> None:
+    put("gate", to=verdict_gate(numbers))(repository.path(VERDICT))
+    put("seeds", to=list(numbers))(repository.path(VERDICT))
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ([0.98, 0.98], [VERDICT]),  # then it is the verdict that is of another run
+        ([0.98, 0.99], ["ens_seed0.json"]),
+        ([0.99, 0.98], ["ens_seed1.json"]),
+    ],
+)
+def test_the_number_of_a_seed_is_that_of_the_verdict(
+    repository: Repository, other: list[float], told: list[str]
+) -> None:
+    repository.add_ensemble("ens", 2)
+    for seed, number in enumerate(other):
+        path = repository.path(f"ens_seed{seed}.json")
+        value = json.loads(path.read_text("utf-8"))
+        value["gate"]["this_seed_loso_plcc"] = number
+        repository.write(path.name, value)
+    found = [(f.code, f.path) for f in repository.save().check().failing]
+    assert found == [("ENS512", f"model/{name}") for name in told]
+
+
+@pytest.mark.parametrize("name", ["ens-PROMOTE.json", "ens_PROMOTE.json"])
+def test_the_gate_of_a_manifest_is_held_against_a_verdict_of_any_name(
+    ensemble: Repository, name: str
+) -> None:
+    ensemble.path("ens_PROMOTE.json").rename(ensemble.path(name))
+    (found,) = slipped(
+        ensemble, ("ens.json", put("gate", "plcc_spread_max", to=0.004)), expected=["ENS512"]
+    )
+    assert found.path == "model/ens.json"
+
+
+@pytest.mark.parametrize(
+    ("smoke", "change", "expected"),
+    [
+        (False, {"verdict": "HOLD"}, {"ENS510", "ENS517 ens_seed1"}),
+        (True, {"verdict": "HOLD"}, {"ENS512 ens_seed1"}),
+        (False, {"plcc_spread_max": 0.006}, {"ENS510", "ENS512 ens_seed1"}),
+        (True, {"plcc_spread_max": 0.006}, {"ENS512 ens_seed1"}),
+    ],
+)
+def test_a_sidecar_on_hold_is_told_once_where_there_is_no_verdict(
+    repository: Repository, smoke: bool, change: dict[str, Any], expected: set[str]
+) -> None:
+    repository.add_ensemble("ens", 3, smoke=smoke)
+    repository.path(VERDICT).unlink()
+    path = repository.path("ens_seed1.json")
+    value = json.loads(path.read_text("utf-8"))
+    gate = value["gate"] | change
+    if "verdict" in change:
+        del gate["passed"]
+    repository.write(path.name, value | {"gate": gate})
+    found = {f"{f.code} {f.row}" if f.row else f.code for f in repository.save().check().failing}
+    assert found == expected
+
+
+def test_a_manifest_is_compared_where_one_member_is_of_its_length(repository: Repository) -> None:
+    repository.add_ensemble("ens", 3, codec_block_layout=None, training_recipe={"epochs": 1})
+    short = list(CODECS[:-1])
+    member(repository, 2, [FEATURES, ("codec_onehot", len(short))])
+    put("encoder_vocab", to=short)(repository.path("ens_seed2.json"))
+    put("codec_vocab", to=list(reversed(CODECS)))(repository.path("ens.json"))
+    found = [(f.code, f.path) for f in repository.save().check().failing if f.code == "ENS508"]
+    assert set(found) == {("ENS508", "model/ens_seed2.json"), ("ENS508", "model/ens.json")}
+
+
+@pytest.mark.parametrize("wrong", [["x"] * 6, [[1.0]] * 6])
+def test_statistics_that_are_none_are_told_by_their_sidecar_alone(
+    ensemble: Repository, wrong: list[Any]
+) -> None:
+    slipped(ensemble, ("s1.json", put("feature_mean", to=wrong)), expected=["SID414 s1"])
+
+
+def test_a_mean_may_be_below_zero_and_a_deviation_may_not(ensemble: Repository) -> None:
+    documents = [*(f"s{seed}.json" for seed in range(3)), "ens.json"]
+    slipped(ensemble, *((d, put("feature_mean", 0, to=-1.0)) for d in documents), expected=[])
+    slipped(ensemble, ("ens.json", put("feature_std", 0, to=0)), expected=["ENS515"])
+    slipped(ensemble, ("ens.json", put("feature_std", 0, to=-0.5)), expected=["ENS515"])
+
+
+def test_a_deviation_is_missed_by_its_sidecar_alone(ensemble: Repository) -> None:
+    slipped(ensemble, ("s1.json", drop("feature_std")), expected=["SID414 s1"])
+
+
+def test_a_mean_is_missed_where_another_member_has_one(ensemble: Repository) -> None:
+    for name in ("feature_mean", "feature_std"):
+        drop(name)(ensemble.path("ens.json"))
+        drop(name)(ensemble.path("s1.json"))
+    slipped(ensemble, expected=["ENS515 s1"])
+    for name in ("feature_mean", "feature_std"):
+        drop(name)(ensemble.path("s0.json"))
+        drop(name)(ensemble.path("s2.json"))
+    slipped(ensemble, expected=[])
+
+
+def test_a_mean_is_not_missed_where_the_manifest_alone_has_it(ensemble: Repository) -> None:
+    slips = [(f"s{s}.json", drop(n)) for s in range(3) for n in ("feature_mean", "feature_std")]
+    slipped(ensemble, *slips, expected=[])
+
+
+@pytest.mark.parametrize("change", [shorten("feature_mean"), lengthen("feature_mean")])
+def test_statistics_of_a_manifest_are_as_many_as_those_of_its_members(
+    ensemble: Repository, change: Change
+) -> None:
+    drop("feature_order")(ensemble.path("ens.json"))
+    slipped(ensemble, ("ens.json", change), expected=["ENS515"])
 
 
 def test_the_mean_of_all_may_not_be_the_number_of_one(ensemble: Repository) -> None:

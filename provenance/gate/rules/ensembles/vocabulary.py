@@ -190,7 +190,7 @@ def _no_statistics(field: str, value: object, features: object) -> str | None:
         return f"is {shown(value)}, which is no list of numbers"
     if isinstance(features, list) and len(features) != len(value):
         return f"has {len(value)} entries; `feature_order` has {len(features)}"
-    if field == "feature_std" and min(value, default=1) <= 0:
+    if field == "feature_std" and any(v <= 0 for v in value):
         return f"is {shown(value)}: a deviation is above 0"
     return None
 
