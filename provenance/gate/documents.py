@@ -128,8 +128,13 @@ def summary_statement(
     deferrals: int,
     tool_version: str,
     time_verified: str,
+    version: str | None = None,
+    previous: str | None = None,
 ) -> Statement:
-    """What the release summary says. `bundles` are those of the release, by name."""
+    """What the release summary says. `bundles` are those of the release, by name.
+
+    `previous` is the digest of the statement of the summary that it replaces.
+    """
     registry = evidence.registry
     return predicates.statement(
         predicates.SLSA_SUMMARY,
@@ -142,5 +147,7 @@ def summary_statement(
             deferrals=deferrals,
             tool_version=tool_version,
             time_verified=time_verified,
+            version=version,
+            previous=previous,
         ),
     )
