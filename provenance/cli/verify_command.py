@@ -272,4 +272,5 @@ def _verify_files(
         findings=tuple(f for report in reports for f in report.findings),
         trust=reports[0].trust,
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        release=reports[0].release if len({r.release for r in reports}) == 1 else None,
     )

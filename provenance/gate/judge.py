@@ -24,6 +24,7 @@ from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
     Finding,
     ModelFile,
+    ReleaseResult,
     Report,
     RowResult,
     Severity,
@@ -116,6 +117,7 @@ def judge(
         baseline=evidence.baseline.label if evidence.baseline else None,
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
+        release=release_result(case),
     )
 
 
@@ -131,16 +133,11 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _required(case: Case) -> Iterator[str]:
-    """What a consumer required, and of which release it got it: a result without that says less."""
+    """What a consumer required: a result without that says less."""
     newer = ["no release before one that was used"] if case.evidence.seen is not None else []
     words = ", ".join(filter(None, (str(case.require), *newer)))
-    if not words or not case.evidence.rows:
-        return
-    summary, of = case.evidence.summary, ""
-    if summary is not None and case.signed_statement(summary) is not None:
-        release = releases.release_of(summary)
-        of = f"; the release of {release.order}" if release else ""
-    yield f"required: {words}{of}"
+    if words and case.evidence.rows:
+        yield f"required: {words}"
 
 
 def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
@@ -220,6 +217,7 @@ def judge_file(
         findings=tuple(found),
         trust=trust_result(trust),
         notes=tuple(_required(case)),
+        release=release_result(case),
     )
 
 
@@ -307,6 +305,29 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
         workflows=trust.workflows,
         signatures=trust.signatures,
         root=(trust.root.source, trust.root.sha256) if trust.root else None,
+    )
+
+
+def release_result(case: Case) -> ReleaseResult | None:
+    """The release that a trusted signer speaks of, for the report."""
+    summary, registry = case.evidence.summary, case.evidence.registry
+    if summary is None or case.trust is None:
+        return None
+    statement = case.signed_statement(summary)
+    release = releases.release_of(summary)
+    if statement is None or release is None:
+        return None
+    files: dict[str, str] = {}
+    if case.evidence.whole and summary.sha256 is not None:
+        files = {registry.absolute(n): d for n, d in releases.files_of(statement).items()}
+        files[summary.path] = summary.sha256
+    return ReleaseResult(
+        registry=release.registry,
+        time=str(release.order),
+        sha256=release.sha256,
+        version=release.version,
+        previous=release.previous,
+        files=tuple(sorted(files.items())),
     )
 
 

@@ -86,11 +86,46 @@ class Release:
         return f"the release {'' if self.version is None else f'{self.version} '}of {self.order}"
 
 
+def divergence(now: Release, last: Release) -> str | None:
+    """Why a release that is later than the last one used does not descend from it, in words.
+
+    None where it does, and where that cannot be known: releases in between were never seen, and
+    who keeps no summary from one release to the next names none.
+    """
+    if now.previous == last.sha256 or not now.order > last.order:
+        return None
+    if now.sha256 == last.previous:
+        return "that one took its place already"
+    if last.previous is None:
+        return None
+    if now.previous == last.previous:
+        return "both took the place of the same release"
+    followed = "that one followed another release, and this one follows none"
+    return followed if now.previous is None else None
+
+
 def is_version(value: object) -> bool:
     """Whether a release can have this version: a short text that looks like what it is."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_VERSION:
         return False
     return value.isprintable() and value == value.strip()
+
+
+def files_of(summary: Statement) -> dict[str, str]:
+    """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
+    found = {s.name: s.sha256 for s in summary.subjects}
+    return found | digests_of(summary.predicate.get("inputAttestations"), "uri")
+
+
+def digests_of(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get(name))] = sha256
+    return found
 
 
 def predicate_of(summary: Statement) -> Mapping[str, Any] | None:

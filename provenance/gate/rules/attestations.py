@@ -10,10 +10,11 @@ from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement, StatementError
-from provenance.gate import documents
+from provenance.gate import documents, releases
 from provenance.gate.deferring import InForce
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity
+from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
@@ -443,8 +444,7 @@ class SummaryStale(_AttestationRule):
             )
             return
         told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
-        signed = {s.name: s.sha256 for s in statement.subjects}
-        signed |= digests_of(statement.predicate.get("inputAttestations"), "uri")
+        signed = releases.files_of(statement)
         now = documents.summary_subjects(evidence)
         now |= {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
         for name in sorted(signed.keys() | now.keys()):
@@ -508,17 +508,6 @@ class FileOnlySignature(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         return iter(())  # raised by `verify FILE`, where there is no registry row to bind
-
-
-def digests_of(entries: object, name: str) -> dict[str, str]:
-    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
-    found: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        digests = entry.get("digest") if isinstance(entry, dict) else None
-        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
-        if isinstance(sha256, str):
-            found[str(entry.get(name))] = sha256
-    return found
 
 
 def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
