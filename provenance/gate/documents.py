@@ -119,6 +119,24 @@ def summary_subjects(evidence: Evidence) -> dict[str, str]:
     return subjects
 
 
+def held(evidence: Evidence) -> dict[str, str | None]:
+    """What is here, by name, to be compared with a summary: digests, None where there is none."""
+    if evidence.released is not None:
+        return {file.name: file.sha256 for file in evidence.released}
+    bundles = {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
+    return {**summary_subjects(evidence), **bundles}
+
+
+def unreadable(evidence: Evidence) -> dict[str, str]:
+    """Why files of a release could not be opened although something is there, by path."""
+    found: dict[str, str] = {}
+    for file in evidence.released or ():
+        if file.trouble is not None and not file.missing:
+            reason = file.trouble.message.removeprefix(repr(file.path)).strip()
+            found[file.path] = f"gives{reason}" if reason.startswith(":") else reason
+    return found
+
+
 def summary_statement(
     evidence: Evidence,
     bundles: Sequence[Described],

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from provenance.artifacts import spdx
+from provenance.attestations.predicates import DEFERRALS_FIELD
 from provenance.attestations.statement import Statement
 from provenance.gate import releases
 from provenance.gate.evidence import BundleEvidence, RowEvidence
@@ -25,6 +26,7 @@ class _Requirement(Rule):
     phase = Phase.REQUIREMENTS
     needs_trust = True
     of_one_file = True
+    of_release = True
 
     def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
         """A finding at a field of the row; of one file alone, at the file."""
@@ -122,6 +124,7 @@ class DeferralRefused(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         if not case.require.no_deferrals:
             return
+        yield from self._of_release(case)
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
             for deferral in signed if isinstance(signed, list) else [signed]:
@@ -132,6 +135,24 @@ class DeferralRefused(_Requirement):
                     f"it was signed with {_exception(deferral)}; required is that there is none",
                     "Do not use it. Use a release without this exception.",
                 )
+
+    def _of_release(self, case: Case) -> Iterator[Finding]:
+        """Of a release that is judged by its summary, only their number is signed."""
+        summary = case.evidence.summary
+        statement = case.signed_statement(summary)
+        if case.evidence.released is None or summary is None or statement is None:
+            return
+        field = statement.predicate.get(DEFERRALS_FIELD)
+        number = field.get("count") if isinstance(field, dict) else None
+        if type(number) is not int or number != 0:
+            known = type(number) is int
+            yield self.of_summary(
+                summary,
+                f"the release was made with {number if known else 'an unknown number of'} "
+                "exceptions; required is that there are none",
+                "Do not use it. Use a release without exceptions, or verify the models that you "
+                "use one by one: provenance verify FILE.onnx",
+            )
 
 
 class LicenseRefused(_Requirement):
@@ -462,7 +483,13 @@ class AnotherHistory(_Requirement):
 
 
 def _signed_rows(case: Case) -> Iterator[tuple[RowEvidence, Mapping[str, Any]]]:
-    """The rows that a trusted signer has signed, each as it was signed, under our names."""
+    """The rows that a trusted signer has signed, each as it was signed, under our names.
+
+    Where a release is judged by its summary, its registry is read only if its bytes are signed.
+    """
+    if case.evidence.released is not None:
+        yield from ((row, row.row.fields) for row in case.evidence.rows)
+        return
     for row, statement in case.bound_rows():
         signed = case.claimed_row(statement)
         assert signed is not None
