@@ -39,6 +39,7 @@ class _Page:
         mark = "✅" if report.verdict is Verdict.VERIFIED else "❌"
         yield f"### {mark} onnx-provenance: {word}"
         yield f"{code(report.registry)}: {escaped(numbers)}."
+        yield from self._release()
         if report.not_judged:
             yield f"Not judged: {escaped('; '.join(report.not_judged))}."
         if report.failing:
@@ -49,7 +50,6 @@ class _Page:
         if report.deferred:
             title = f"{len(report.deferred):,} deferred, with their reasons"
             yield from _folded(title, self._deferred())
-        yield from self._release()
         for note in report.notes:
             yield f"Note: {escaped(note)}."
         if report.trust is not None:
