@@ -101,9 +101,8 @@ lock: $(LOCK)/.ready ## pin the newest versions that pyproject.toml allows
 	@$(COMPILE) pyproject.toml --extra run --extra layout --group dev requirements/build.in \
 		--constraints requirements/run.txt --output-file requirements/dev.txt
 	@$(COMPILE) requirements/bench.in --output-file requirements/bench.txt
-	@$(COMPILE) pyproject.toml --extra run --group dev requirements/build.in \
-		requirements/mutation.in --constraints requirements/dev.txt \
-		--no-emit-package yattag --output-file requirements/mutation.txt
+	@$(COMPILE) requirements/dev.txt requirements/mutation.in --no-emit-package yattag \
+		--output-file requirements/mutation.txt
 	@$(COMPILE) requirements/lock.in --output-file requirements/lock.txt
 
 clean: ## remove what is built, .venv included

@@ -76,13 +76,13 @@ class Warm:
             self.failed.append(report.nodeid)
 
     def reach(self, known: Reach | None = None) -> Reach:
-        """What each test runs. Raises where one fails: nothing could be concluded from it."""
+        """What each test runs. Ends the session where one fails: nothing follows from it then."""
         tests = {t: ran for t, ran in (known.tests if known else {}).items() if t in self.items}
         new = [test for test in self.items if test not in tests]
         if new:
             answer = json.loads(_in_child(lambda: self._measure(new), 3600.0) or '{"failed": true}')
             if "failed" in answer:
-                raise SystemExit(f"tests fail without any mutant: {answer['failed']}")
+                pytest.exit(f"tests fail without any mutant: {answer['failed']}", 2)
             for test, (seconds, lines) in answer.items():
                 ran = {path: frozenset(numbers) for path, numbers in lines.items()}
                 tests[test] = Ran(seconds, ran, _named(self.items[test]))
@@ -240,7 +240,7 @@ def _in_child(work: Callable[[], str], limit: float) -> str | None:
     os.waitpid(child, 0)
     shutil.rmtree(scratch, ignore_errors=True)
     if answer and answer[1:].startswith(_BROKEN.encode()):
-        raise SystemExit(f"the trial of a mutant failed: {answer[1:].decode()}")
+        pytest.exit(f"the trial of a mutant failed: {answer[1:].decode()}", 2)
     return answer[1:].decode() if answer else None
 
 
