@@ -4,17 +4,25 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from provenance import InputError, Require
+from provenance.artifacts import digest
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry
 from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
 from provenance.attestations.predicates import SLSA_SUMMARY
 from provenance.attestations.statement import Statement, Subject
-from provenance.gate.evidence import BundleEvidence
+from provenance.config import Config
+from provenance.gate.evidence import BundleEvidence, Evidence
 from provenance.gate.releases import Release, ReleaseOrder, divergence, release_of
 from provenance.gate.requirements import NAMES, NOTHING
+from provenance.gate.rules.base import Case
+from provenance.signing.trust_table import TrustTable
 
 DAY = datetime.timedelta(days=1)
 
@@ -27,6 +35,38 @@ def test_what_is_required_by_name_are_fields_of_the_same_meaning() -> None:
     for name, field in NAMES.items():
         assert field == name.replace("-", "_")
         assert Require(**{field: True}) != NOTHING  # type: ignore[arg-type]
+
+
+CASE: Final = Case(
+    Evidence(Tree(Path("/")), Registry("r.json", b"{}", digest.of_bytes(b""), ()), (), whole=True),
+    None,
+    Config(Path("/"), "c.toml", "r.json", TrustTable(), (), "", "", Path("/")),
+    datetime.date(2026, 6, 30),
+)
+
+
+@pytest.mark.parametrize(
+    ("require", "row", "summary", "order"),
+    [
+        ({}, False, False, False),
+        ({"row": True}, True, False, False),
+        ({"production": True}, True, False, False),
+        ({"no_deferrals": True}, True, False, False),
+        ({"licenses": ["MIT"]}, True, False, False),
+        ({"summary": True}, True, True, False),
+        ({"max_age": DAY}, True, True, True),
+    ],
+)
+def test_what_has_to_be_at_hand_for_what_is_required(
+    require: dict[str, Any], row: bool, summary: bool, order: bool
+) -> None:
+    case = replace(CASE, require=Require(**require))
+    assert (case.needs_row, case.needs_summary, case.compares_releases) == (row, summary, order)
+
+
+def test_a_release_is_compared_with_its_summary_where_earlier_ones_are_remembered() -> None:
+    seen = replace(CASE, evidence=replace(CASE.evidence, seen={}))
+    assert (seen.needs_row, seen.needs_summary, seen.compares_releases) == (True, True, True)
 
 
 def test_a_misspelt_license_is_named_with_the_nearest() -> None:
