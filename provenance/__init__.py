@@ -2,10 +2,11 @@
 """Sign, attest and verify the models of an ONNX registry.
 
 The public API: the journeys (`check`, `fix`, `promote`, `restore`, `verify`, `verify_file`,
-`sign`, `attest`, `release`, `hash_models`, `layout`, `record_step`), the consumer's `open_model`,
-the same for single files of any kind (`verify_artifact`, `sign_artifact`, `sign_statement`), what
-they take (`load_config`, `open_signer`, `trust_from_keys`, `trust_from_file`, `layout_request`,
-`Require`), what they return (`Report`, `Finding`, `VerifiedModel`, …) and the errors.
+`verify_release`, `sign`, `attest`, `release`, `hash_models`, `layout`, `record_step`), the
+consumer's `open_model`, the same for single files of any kind (`verify_artifact`, `sign_artifact`,
+`sign_statement`), what they take (`load_config`, `open_signer`, `trust_from_keys`,
+`trust_from_file`, `layout_request`, `Require`), what they return (`Report`, `Finding`,
+`VerifiedModel`, …) and the errors.
 Each name is imported when it is first used: importing `provenance` costs nothing.
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from provenance.journeys.restore import Restoration, Restored, restore
     from provenance.journeys.sign import attest, release, sign
     from provenance.journeys.verify import verify, verify_file
+    from provenance.journeys.verify_release import verify_release
     from provenance.signing.roots import Instance
     from provenance.signing.roots import of_file as trusted_root_from_file
     from provenance.signing.signers import open_signer
@@ -51,6 +53,7 @@ _WHERE = {
     "verify": ("provenance.journeys.verify", "verify"),
     "verify_artifact": ("provenance.journeys.artifact", "verify_artifact"),
     "verify_file": ("provenance.journeys.verify", "verify_file"),
+    "verify_release": ("provenance.journeys.verify_release", "verify_release"),
     "sign": ("provenance.journeys.sign", "sign"),
     "attest": ("provenance.journeys.sign", "attest"),
     "release": ("provenance.journeys.sign", "release"),
@@ -141,6 +144,7 @@ __all__ = [
     "verify",
     "verify_artifact",
     "verify_file",
+    "verify_release",
 ]
 
 

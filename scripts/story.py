@@ -288,6 +288,16 @@ STORY: Final[Mapping[str, Scene]] = {
         ),
         ("3 bundles written", "2 rows verified", "1 row verified", '"onnx": "file"'),
     ),
+    "release-page": Scene(
+        "released-again",
+        (
+            "provenance release --signer file:release.key --release-version v1.1.0 \\\n"
+            "    --output sha256sums=SHA256SUMS --format markdown --output release.md",
+            "sha256sum --check --quiet SHA256SUMS && wc -l < SHA256SUMS",
+            "grep '^| <code>quality' release.md",
+        ),
+        ("production | Apache-2.0 | bundles/release.pub",),
+    ),
     "consumer-fetch": Scene(
         "release",
         (
@@ -320,7 +330,7 @@ STORY: Final[Mapping[str, Scene]] = {
         (
             "cp -r fetched old",
             "sed -i 's|LICENSE-2.0|&.txt|' model/registry.json",
-            "sleep 1; provenance release --signer file:release.key -q > /dev/null",
+            "provenance release --signer file:release.key -q > /dev/null",
             f"cp bundles/{EXTERNAL}.* bundles/{_SUMMARY} fetched/",
             f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub --state seen.json "
             "> /dev/null && echo new",
@@ -399,6 +409,24 @@ STORY: Final[Mapping[str, Scene]] = {
             'echo "exit $?"',
         ),
         ("PIP010", "model/registry.json changed between `check` and `sign`", "exit 1", "exit 1"),
+    ),
+    "consumer-release": Scene(
+        "consumer-mixed",
+        (
+            f"provenance verify model/registry.json --key release.pub \\\n"
+            f"    --summary bundles/{_SUMMARY} \\\n"
+            '    --license-allow Apache-2.0,MIT --max-age 90d --state seen.json; echo "exit $?"',
+        ),
+        ("7 rows verified", "exit 0"),
+    ),
+    "consumer-release-changed": Scene(
+        "consumer-release",
+        (
+            "echo >> model/quality_regressor_q_v1.json",
+            "provenance verify model/registry.json --key release.pub \\\n"
+            f'    --summary bundles/{_SUMMARY}; echo "exit $?"',
+        ),
+        ("ATT710", "quality_regressor_q_v1.json is", "exit 1"),
     ),
     "no-trust": Scene(
         "download",

@@ -61,6 +61,9 @@ ONNX_FIELDS = 1_000_000
 EXTERNAL_FILES = 10_000
 """External-data files of one model."""
 
+CLIMB = 3
+"""Folders above that of a registry, as far as the names in a release summary may climb."""
+
 FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
 

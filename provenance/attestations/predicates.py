@@ -37,7 +37,8 @@ SEED_BUILD_TYPE: Final = "https://onnx-provenance.dev/build-types/ensemble-seed/
 BUILDER: Final = "https://onnx-provenance.dev/builders/recorded/v1"
 VERIFIER: Final = "https://onnx-provenance.dev/verifiers/onnx-provenance/v1"
 DEFERRALS_FIELD: Final = "https://onnx-provenance.dev/fields/deferrals"
-"""An extension field of the summary: SLSA asks that such fields are named by URIs."""
+RELEASE_FIELD: Final = "https://onnx-provenance.dev/fields/release"
+"""Extension fields of the summary: SLSA asks that such fields are named by URIs."""
 
 SCHEMAS: Final[Mapping[str, str]] = {
     REGISTRY_ROW: "registry-row.schema.json",
@@ -152,8 +153,17 @@ def release_summary(
     deferrals: int,
     tool_version: str,
     time_verified: str,
+    version: str | None = None,
+    previous: str | None = None,
 ) -> dict[str, Any]:
-    """The predicate of a release summary. `time_verified` is RFC 3339, in UTC."""
+    """The predicate of a release summary.
+
+    `time_verified` is RFC 3339, in UTC. `previous` is the SHA-256 of the statement of the summary
+    that this one replaces.
+    """
+    release: dict[str, Any] = {} if version is None else {"version": version}
+    if previous is not None:
+        release["previous"] = {"digest": {"sha256": previous}}
     return {
         "verifier": {"id": VERIFIER, "version": {"onnx-provenance": tool_version}},
         "timeVerified": time_verified,
@@ -165,6 +175,7 @@ def release_summary(
         "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
         "slsaVersion": "1.1",
         DEFERRALS_FIELD: {"count": deferrals},
+        **({RELEASE_FIELD: release} if release else {}),
     }
 
 

@@ -45,7 +45,8 @@ def consumer_options(function: F) -> F:
             "--summary",
             metavar="FILE",
             help="With FILE.onnx: the release summary that has to hold it. Where one is needed, by "
-            "default the one beside the bundle or the model.",
+            "default the one beside the bundle or the model. With REGISTRY.json: the summary that "
+            "the whole release is verified by.",
         ),
         click.option(
             "--state",

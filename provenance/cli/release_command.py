@@ -16,12 +16,23 @@ from provenance.cli.signing_options import open_signer, signing
 @click.command(
     "release",
     epilog="\b\nExamples:\n  provenance release --signer file:release.key\n"
+    "  provenance release --release-version v1.2.0 --output sha256sums=SHA256SUMS \\\n"
+    "    --output markdown=release.md\n"
     "  provenance release --signer file:release.key --link-dir links --link-key file:release.key",
+)
+@click.option(
+    "--release-version", "version", metavar="TEXT", help="What the release is called: v1.2.0."
 )
 @signing
 @recorded
 @reporting
-def command(session: Session, link_dir: str | None, link_key: str | None, **who: Any) -> int:
+def command(
+    session: Session,
+    version: str | None,
+    link_dir: str | None,
+    link_key: str | None,
+    **who: Any,
+) -> int:
     """Check, sign, attest, verify and summarise. All or nothing.
 
     Nothing is written before everything that will be has passed the rules of `verify`. A run that
@@ -45,6 +56,7 @@ def command(session: Session, link_dir: str | None, link_key: str | None, **who:
             progress=progress,
         ) as step,
     ):
-        report = release(config, signer, progress=progress, processes=os.cpu_count() or 1)
+        cores = os.cpu_count() or 1
+        report = release(config, signer, version=version, progress=progress, processes=cores)
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

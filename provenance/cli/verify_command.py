@@ -25,6 +25,8 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify model.tar.gz --bundle model.tar.gz.sigstore.json --key release.pub\n"
     "  provenance verify model.onnx --key release.pub --require production,no-deferrals \\\n"
     "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json\n"
+    "  provenance verify model/registry.json --summary registry.json.vsa.sigstore.json \\\n"
+    "    --key release.pub\n"
     "  provenance verify --link-dir links --link-key file:ci.key\n"
     "  provenance verify --layout release.layout --layout-key owner.pub --link-dir links",
 )
@@ -101,6 +103,9 @@ def command(
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
     read then; say whose signature counts with --key, --identity and --issuer, or --trust.
 
+    With REGISTRY.json and --summary: the registry and every file of its release, by the one
+    signature of the summary. No configuration is read but the `fields` of --config.
+
     With --bundle and a FILE of any other kind, or sha256:DIGEST: its bytes, by a bundle that any
     Sigstore client made.
 
@@ -114,17 +119,18 @@ def command(
     --link-dir alone, this is the step `verify` of the release, recorded for its layout.
     """
     files = [t for t in targets if bundle or t.endswith(".onnx")]
+    registry = targets[0] if summary and not files and len(targets) == 1 else None
     rows = [t for t in targets if t not in files]
     if files and rows:
         raise click.UsageError("give rows or files, not both")
-    if files and run:
+    if (files or registry) and run:
         raise click.UsageError("--run goes with the rows of a registry, not with FILE.onnx")
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle goes with exactly one FILE")
     if predicate_types and not files:
         raise click.UsageError("--predicate-type goes with FILE")
-    if summary and not files:
-        raise click.UsageError("--summary goes with FILE.onnx; a registry has its own")
+    if summary and not files and not registry:
+        raise click.UsageError("--summary goes with FILE.onnx, or with the one REGISTRY.json")
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
     other = next((f for f in files if not f.endswith(".onnx")), None)
@@ -138,7 +144,7 @@ def command(
     if layout_keys and not layout:
         raise click.UsageError("--layout-key goes with --layout FILE")
     trust = _trust(session, keys, trust_file, identity, issuer)
-    if files:
+    if files or registry:
         if trust is None:
             raise click.UsageError(
                 "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
@@ -149,6 +155,8 @@ def command(
             return session.emit_report(_verify_other(session, other, bundle, predicate_types, how))
         how |= {"require": require, "state": session.path(state) if state else None}
         how |= {"summary": session.path(summary) if summary else None}
+        if registry is not None:
+            return session.emit_report(_verify_release(session, registry, how))
         return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
     from provenance.journeys.verify import verify
 
@@ -244,6 +252,14 @@ def _verify_other(
     )
 
 
+def _verify_release(session: Session, registry: str, how: dict[str, Any]) -> Any:
+    from provenance.journeys.verify_release import verify_release
+
+    fields = session.load().fields if session.config else None
+    with session.progress() as progress:
+        return verify_release(session.path(registry), fields=fields, progress=progress, **how)
+
+
 def _verify_files(
     session: Session,
     files: list[str],
@@ -272,4 +288,5 @@ def _verify_files(
         findings=tuple(f for report in reports for f in report.findings),
         trust=reports[0].trust,
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        release=reports[0].release if len({r.release for r in reports}) == 1 else None,
     )

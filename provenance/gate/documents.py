@@ -119,6 +119,24 @@ def summary_subjects(evidence: Evidence) -> dict[str, str]:
     return subjects
 
 
+def held(evidence: Evidence) -> dict[str, str | None]:
+    """What is here, by name, to be compared with a summary: digests, None where there is none."""
+    if evidence.released is not None:
+        return {file.name: file.sha256 for file in evidence.released}
+    bundles = {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
+    return {**summary_subjects(evidence), **bundles}
+
+
+def unreadable(evidence: Evidence) -> dict[str, str]:
+    """Why files of a release could not be opened although something is there, by path."""
+    found: dict[str, str] = {}
+    for file in evidence.released or ():
+        if file.trouble is not None and not file.missing:
+            reason = file.trouble.message.removeprefix(repr(file.path)).strip()
+            found[file.path] = f"gives{reason}" if reason.startswith(":") else reason
+    return found
+
+
 def summary_statement(
     evidence: Evidence,
     bundles: Sequence[Described],
@@ -128,8 +146,13 @@ def summary_statement(
     deferrals: int,
     tool_version: str,
     time_verified: str,
+    version: str | None = None,
+    previous: str | None = None,
 ) -> Statement:
-    """What the release summary says. `bundles` are those of the release, by name."""
+    """What the release summary says. `bundles` are those of the release, by name.
+
+    `previous` is the digest of the statement of the summary that it replaces.
+    """
     registry = evidence.registry
     return predicates.statement(
         predicates.SLSA_SUMMARY,
@@ -142,5 +165,7 @@ def summary_statement(
             deferrals=deferrals,
             tool_version=tool_version,
             time_verified=time_verified,
+            version=version,
+            previous=previous,
         ),
     )

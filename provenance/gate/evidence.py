@@ -216,6 +216,8 @@ class Evidence:
         license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         summary: The release summary, None where bundles were not collected.
+        released: The files that the summary names, and those that a row names and it does not,
+            where a release is judged by its summary alone; else None.
         ran: Whether the models were run, where they could be.
         baseline: The registry as it was, None where the run compares with nothing.
         seen: The last release of each registry that was used before; None where nobody remembers.
@@ -233,6 +235,7 @@ class Evidence:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
+    released: tuple[FileEvidence, ...] | None = None
     ran: bool = False
     baseline: BaselineEvidence | None = None
     seen: Mapping[str, Release] | None = None

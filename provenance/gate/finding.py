@@ -162,10 +162,37 @@ class TrustResult:
 
 
 @dataclass(frozen=True)
+class ReleaseResult:
+    """The release that a trusted signer has summarised.
+
+    Attributes:
+        registry: What the summary calls the registry.
+        time: When the release was made, as its signer's clock said.
+        sha256: The digest of the summary's statement.
+        version: What the publisher calls it, where it has a name.
+        previous: The `sha256` of the release that it replaced, where it says so.
+        files: Path and SHA-256 of every file that is part of it, and of the summary itself; none
+            where a single model was judged.
+    """
+
+    registry: str
+    time: str
+    sha256: str
+    version: str | None = None
+    previous: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Version and time."""
+        return self.time if self.version is None else f"{self.version}, {self.time}"
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a run concluded.
 
     Attributes:
+        release: Which release it is of, where a trusted signer says so.
         trust: Whose signatures counted, None where no signature was judged.
         baseline: What was compared with, None where nothing was.
         fixed: The findings that `check --fix` made go away; `diff` is how.
@@ -186,6 +213,7 @@ class Report:
     baseline: str | None = None
     not_judged: tuple[str, ...] = ()
     root: Path | None = None
+    release: ReleaseResult | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -24,6 +24,7 @@ from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import (
     Finding,
     ModelFile,
+    ReleaseResult,
     Report,
     RowResult,
     Severity,
@@ -100,7 +101,7 @@ def judge(
                 found += (_defer(f, declared) for f in rule.judge(case))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
-    findings = tuple(sorted(_placed(case.findings, evidence), key=_reading_order(evidence)))
+    findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
     in_force = InForce(findings)
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -112,10 +113,11 @@ def judge(
         ),
         findings=findings,
         trust=trust_result(trust),
-        notes=(*_notes(evidence), *_pipeline_notes(evidence.pipeline), *_required(case)),
+        notes=(*_notes(evidence), *_pipeline_notes(evidence.pipeline), *required(case)),
         baseline=evidence.baseline.label if evidence.baseline else None,
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
+        release=release_result(case),
     )
 
 
@@ -130,17 +132,12 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
 
 
-def _required(case: Case) -> Iterator[str]:
-    """What a consumer required, and of which release it got it: a result without that says less."""
+def required(case: Case) -> Iterator[str]:
+    """What a consumer required: a result without that says less."""
     newer = ["no release before one that was used"] if case.evidence.seen is not None else []
     words = ", ".join(filter(None, (str(case.require), *newer)))
-    if not words or not case.evidence.rows:
-        return
-    summary, of = case.evidence.summary, ""
-    if summary is not None and case.signed_statement(summary) is not None:
-        release = releases.release_of(summary)
-        of = f"; the release of {release.order}" if release else ""
-    yield f"required: {words}{of}"
+    if words and case.evidence.rows:
+        yield f"required: {words}"
 
 
 def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
@@ -210,7 +207,7 @@ def judge_file(
     found += _expired(deferrals, row, today)
     found += _absent(statement, row)
     found = [replace(f, path=f.about, position=None) for f in found]
-    found = list(_placed(found, evidence))
+    found = list(placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
@@ -219,7 +216,8 @@ def judge_file(
         rows=(result,),
         findings=tuple(found),
         trust=trust_result(trust),
-        notes=tuple(_required(case)),
+        notes=tuple(required(case)),
+        release=release_result(case),
     )
 
 
@@ -310,6 +308,30 @@ def trust_result(trust: Trust | None) -> TrustResult | None:
     )
 
 
+def release_result(case: Case) -> ReleaseResult | None:
+    """The release that a trusted signer speaks of, for the report."""
+    summary, registry = case.evidence.summary, case.evidence.registry
+    if summary is None or case.trust is None:
+        return None
+    statement = case.signed_statement(summary)
+    release = releases.release_of(summary)
+    if statement is None or release is None:
+        return None
+    files: dict[str, str] = {}
+    if case.evidence.whole and summary.sha256 is not None:
+        files = {registry.absolute(n): d for n, d in releases.files_of(statement).items()}
+        if case.evidence.released is None:  # else it lies wherever the consumer has put it
+            files[summary.path] = summary.sha256
+    return ReleaseResult(
+        registry=release.registry,
+        time=str(release.order),
+        sha256=release.sha256,
+        version=release.version,
+        previous=release.previous,
+        files=tuple(sorted(files.items())),
+    )
+
+
 def _defer(finding: Finding, declared: Deferrals) -> Finding:
     if not BY_CODE[finding.code].deferrable:
         return finding
@@ -317,7 +339,7 @@ def _defer(finding: Finding, declared: Deferrals) -> Finding:
     return finding if deferral is None else finding.defer(deferral)
 
 
-def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
+def placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
     """What is said of a text file as a whole has its start for a place."""
     texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
     texts -= {f.path for f in evidence.model_files}  # of one file, the model is the registry too

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts import digest
+from provenance.artifacts.digest import is_sha256
 from provenance.attestations import predicates
 from provenance.attestations.bundle import Envelope
 from provenance.attestations.statement import Statement
@@ -16,6 +17,9 @@ from provenance.gate.evidence import BundleEvidence
 
 MAX_NAME: Final = 1000
 """Characters of the name of a registry by which its releases are remembered."""
+
+MAX_VERSION: Final = 100
+"""Characters of the version of a release."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -65,12 +69,63 @@ class Release:
     Attributes:
         registry: What its summary calls the registry.
         order: Where it stands among the registry's releases.
-        sha256: The digest of the summary's statement: two releases never have the same.
+        sha256: The digest of the summary's statement: two releases never have the same, and
+            countersigning leaves it alone.
+        version: What the publisher calls it, where it has a name.
+        previous: The `sha256` of the release that it replaced, where it says so.
     """
 
     registry: str
     order: ReleaseOrder
     sha256: str
+    version: str | None = None
+    previous: str | None = None
+
+    def __str__(self) -> str:
+        """As it is named in a sentence: "the release v1.2.0 of 2026-05-04T10:00:00Z"."""
+        return f"the release {'' if self.version is None else f'{self.version} '}of {self.order}"
+
+
+def divergence(now: Release, last: Release) -> str | None:
+    """Why a release that is later than the last one used does not descend from it, in words.
+
+    None where it does, and where that cannot be known: releases in between were never seen, and
+    who keeps no summary from one release to the next names none.
+    """
+    if now.previous == last.sha256 or not now.order > last.order:
+        return None
+    if now.sha256 == last.previous:
+        return "that one took its place already"
+    if last.previous is None:
+        return None
+    if now.previous == last.previous:
+        return "both took the place of the same release"
+    followed = "that one followed another release, and this one follows none"
+    return followed if now.previous is None else None
+
+
+def is_version(value: object) -> bool:
+    """Whether a release can have this version: a short text that looks like what it is."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_VERSION:
+        return False
+    return value.isprintable() and value == value.strip()
+
+
+def files_of(summary: Statement) -> dict[str, str]:
+    """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
+    found = {s.name: s.sha256 for s in summary.subjects}
+    return found | digests_of(summary.predicate.get("inputAttestations"), "uri")
+
+
+def digests_of(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get(name))] = sha256
+    return found
 
 
 def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
@@ -90,4 +145,23 @@ def release_of(summary: BundleEvidence) -> Release | None:
     registry, order = predicate.get("resourceUri"), ReleaseOrder.of(predicate)
     if not isinstance(registry, str) or not 0 < len(registry) <= MAX_NAME or order is None:
         return None
-    return Release(registry, order, digest.of_bytes(content.payload).sha256)
+    try:
+        version, previous = _succession(predicate.get(predicates.RELEASE_FIELD, {}))
+    except ValueError:
+        return None  # what says something of its place that cannot be read has none
+    return Release(registry, order, digest.of_bytes(content.payload).sha256, version, previous)
+
+
+def _succession(field: object) -> tuple[str | None, str | None]:
+    """The version of a release, and the digest of the one before. Raises ValueError."""
+    if not isinstance(field, dict):
+        raise ValueError("no object")
+    version, previous = field.get("version"), None
+    if "version" in field and not is_version(version):
+        raise ValueError("version")
+    if "previous" in field:
+        digests = field["previous"].get("digest") if isinstance(field["previous"], dict) else None
+        previous = digests.get("sha256") if isinstance(digests, dict) else None
+        if not is_sha256(previous):
+            raise ValueError("previous")
+    return version, previous

@@ -23,6 +23,7 @@ from provenance.gate.progress import Progress
 from provenance.journeys.examine import examine
 from provenance.signing import pem
 from provenance.signing.functionary import PublicKey, open_functionary
+from provenance.signing.key_uris import SIGNER
 from provenance.signing.secret import Ask
 from provenance.signing.trust import TrustedKey
 
@@ -65,7 +66,7 @@ def layout(
         UnavailableError: The signer did not sign, or `in-toto` is not installed.
     """
     need_in_toto("provenance layout")
-    owner = open_functionary(signer, "--signer", public_key, ask)
+    owner = open_functionary(signer, SIGNER, public_key, ask)
     steps = tuple(_steps(config))
     scope = snapshot.scope_of(config)
     evidence = examine(config, with_bundles=True, progress=progress)

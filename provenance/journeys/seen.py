@@ -25,9 +25,12 @@ from provenance.artifacts.writing import write_named_file
 from provenance.errors import InputError, UnavailableError
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Report, Verdict
-from provenance.gate.releases import Release, ReleaseOrder, release_of
+from provenance.gate.releases import Release, ReleaseOrder, is_version, release_of
 
-VERSION: Final = 1
+VERSION: Final = 2
+FORMER: Final = 1
+"""Without version and predecessor of a release. Read, and written anew with the next release."""
+
 LOCK: Final = ".lock"
 """Suffix of the file that is locked. The state file itself is replaced, and a lock with it."""
 
@@ -58,7 +61,12 @@ class Seen:
         value = {
             "version": VERSION,
             "releases": {
-                name: {"order": r.order.as_json(), "summary": r.sha256}
+                name: {
+                    "order": r.order.as_json(),
+                    "summary": r.sha256,
+                    "version": r.version,
+                    "previous": r.previous,
+                }
                 for name, r in sorted(releases.items())
             },
         }
@@ -109,19 +117,29 @@ def _read(path: Path) -> Mapping[str, Release]:
         raise InputError(f"state file {path}: {e.message}", help=e.help) from e
     except JsonError as e:
         raise _malformed(path, str(e)) from e
-    if value.keys() != {"version", "releases"} or value["version"] != VERSION:
-        raise _malformed(path, f"is not one of version {VERSION}")
+    version = value.get("version")
+    known = type(version) is int and version in (FORMER, VERSION)  # True is equal to 1
+    if value.keys() != {"version", "releases"} or not known:
+        raise _malformed(path, f"is not one of version {FORMER} or {VERSION}")
     releases = value["releases"]
     if not isinstance(releases, dict):
         raise _malformed(path, "has no object `releases`")
-    return {name: _release(path, name, entry) for name, entry in releases.items()}
+    fields = _FIELDS if version == VERSION else _FORMER_FIELDS
+    return {name: _release(path, name, entry, fields) for name, entry in releases.items()}
 
 
-def _release(path: Path, name: str, entry: Any) -> Release:
-    if isinstance(entry, dict) and entry.keys() == {"order", "summary"}:
+_FORMER_FIELDS: Final = frozenset(("order", "summary"))
+_FIELDS: Final = _FORMER_FIELDS | {"version", "previous"}
+
+
+def _release(path: Path, name: str, entry: Any, fields: frozenset[str]) -> Release:
+    if isinstance(entry, dict) and entry.keys() == fields:
         order, sha256 = ReleaseOrder.from_json(entry["order"]), entry["summary"]
-        if order is not None and is_sha256(sha256):
-            return Release(name, order, sha256)
+        version, previous = entry.get("version"), entry.get("previous")
+        named = version is None or is_version(version)
+        follows = previous is None or is_sha256(previous)
+        if order is not None and is_sha256(sha256) and named and follows:
+            return Release(name, order, sha256, version, previous)
     raise _malformed(path, f"holds a release of {name[:100]!r} that cannot be read")
 
 

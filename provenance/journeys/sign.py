@@ -7,39 +7,22 @@ written has passed the very rules that `verify` applies.
 
 from __future__ import annotations
 
-import datetime
-import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from provenance.artifacts import digest, writing
+from provenance.artifacts import writing
 from provenance.artifacts.paths import Tree, Trouble
-from provenance.artifacts.strict_json import same
-from provenance.attestations import bundle as bundles
-from provenance.attestations.predicates import Described
-from provenance.attestations.statement import Statement, StatementError, decode, encode
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import documents
-from provenance.gate.deferring import InForce
-from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
-from provenance.gate.finding import Finding, Report
+from provenance.gate.evidence import Evidence
+from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.gate.progress import Progress
+from provenance.journeys import succession
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
-from provenance.signing import roots
+from provenance.journeys.press import Documents, Press, admit, table
 from provenance.signing.signer import StatementSigner
-from provenance.signing.trust import Trust
-from provenance.version import __version__
-
-
-class Documents(enum.Flag):
-    """Which documents a journey makes."""
-
-    ROWS = enum.auto()
-    SEEDS = enum.auto()
-    SUMMARY = enum.auto()
 
 
 def sign(
@@ -78,17 +61,24 @@ def release(
     config: Config,
     signer: StatementSigner,
     *,
+    version: str | None = None,
     progress: Progress | None = None,
     processes: int = 1,
 ) -> Report:
     """Check, sign, attest, verify and summarise the whole registry. All or nothing.
 
+    `version` is what the release is called. The summary also names the release that it replaces,
+    where that was signed by somebody who counts, and has to be later: where both are of one second,
+    the next one is waited for.
+
     `processes`: as `verify`.
 
-    Raises: as `sign`.
+    Raises: as `sign`; InputError too where the version is none, or the clock is behind the release
+        that is replaced.
     """
     everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
-    return _make(config, signer, everything, (), progress, processes)
+    version = succession.checked(version)
+    return _make(config, signer, everything, (), progress, processes, version)
 
 
 def _make(
@@ -98,9 +88,10 @@ def _make(
     rows: Sequence[str],
     progress: Progress | None,
     processes: int = 1,
+    version: str | None = None,
 ) -> Report:
     declared = config.trust()
-    _admit(signer, declared, config)
+    admit(signer, declared, config)
     tree = Tree.at(config.root)
     writing.recover(tree)
     evidence = examine(config, rows=rows, with_bundles=True, progress=progress)
@@ -113,10 +104,10 @@ def _make(
         if trouble is not None and trouble.trouble is Trouble.UNSAFE:
             raise InputError(f"row {row.row.label}: cannot write the bundle: {trouble.message}")
     writing.clean(tree, _written_by(evidence))
-    press = _Press(config, declared, evidence, signer, progress or Progress())
+    press = Press(config, declared, evidence, signer, progress or Progress())
     notes = press.documents(wanted, report.findings)
     if Documents.SUMMARY in wanted:
-        press.summary(len(report.deferred))
+        notes += press.summary(len(report.deferred), version)
         report = judge(
             press.evidence,
             config,
@@ -134,7 +125,7 @@ def _make(
     if stale_summary and not stale_summary.missing:
         notes.append("the release summary does not cover this yet: provenance release")
     if declared is None:
-        notes.append(f"{config.path} trusts nobody yet: add this signer, {_table(signer)}")
+        notes.append(f"{config.path} trusts nobody yet: add this signer, {table(signer)}")
     if declared is not None and declared.signatures > 1 and press.written:
         notes.append(
             f"{declared.signatures} signers have to sign; this was the first: what was written "
@@ -147,161 +138,3 @@ def _written_by(evidence: Evidence) -> list[str]:
     """The paths that a release of what was collected writes."""
     found = [b for row in evidence.rows for b in (row.bundle, row.attestation)]
     return [b.path for b in (*found, evidence.summary) if b is not None]
-
-
-def _admit(signer: StatementSigner, declared: Trust | None, config: Config) -> None:
-    """Raises InputError where the signer is known and not trusted."""
-    who = signer.distrusted(declared) if declared is not None else None
-    if who is not None:
-        raise InputError(
-            f"the signer is not trusted by {config.path}: {who}. What it signs would not verify",
-            help="Sign as somebody who is trusted, or add this signer to the trust: "
-            f"{_table(signer)}.",
-        )
-
-
-def _table(signer: StatementSigner) -> str:
-    """How the configuration trusts a signer."""
-    return "as [[trust.key]]" if signer.own.keys else "as [[trust.github]] or [[trust.identity]]"
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A bundle that has to be signed: what is at its place now, and what it has to say."""
-
-    old: BundleEvidence
-    payload: bytes
-
-
-@dataclass
-class _Press:
-    """Makes bundles in memory: `written` has to be written, `kept` is right already."""
-
-    config: Config
-    declared: Trust | None
-    evidence: Evidence
-    signer: StatementSigner
-    progress: Progress
-    written: dict[str, bytes] = field(default_factory=dict)
-    kept: list[str] = field(default_factory=list)
-
-    def documents(self, wanted: Documents, findings: Sequence[Finding]) -> list[str]:
-        """Sign what is wanted about rows and seeds, all at once; what there is to say about it."""
-        in_force = InForce(findings)
-        drafts: list[_Draft] = []
-        stale = 0
-        self.progress.begin("preparing statements", len(self.evidence.rows))
-        for row in self.evidence.rows:
-            if Documents.ROWS in wanted:
-                assert row.bundle is not None  # a row without sigstore_bundle is LIC203
-                deferrals = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
-                statement = documents.row_statement(self.evidence, row, deferrals)
-                drafts += self._draft(row.bundle, statement)
-            if Documents.SEEDS in wanted and row.is_seed:
-                if row.attestation is not None and documents.attestable(row):
-                    statement = documents.seed_statement(self.evidence, row)
-                    drafts += self._draft(row.attestation, statement)
-                else:
-                    stale += 1
-            self.progress.advance()
-        made = self._sign(drafts, "signing documents")
-        self.evidence = replace(
-            self.evidence, rows=tuple(_with(row, made) for row in self.evidence.rows)
-        )
-        if not stale:
-            return []
-        which = "1 seed is" if stale == 1 else f"{stale} seeds are"
-        return [f"{which} not attested: a sidecar that describes other bytes is no provenance"]
-
-    def summary(self, deferrals: int) -> None:
-        """Sign the summary of what the evidence is now."""
-        old = self.evidence.summary
-        assert old is not None  # collected with the whole registry
-        statement = documents.summary_statement(
-            self.evidence,
-            [Described(b.name, b.sha256) for b in self.evidence.bundles if b.sha256],
-            policy_path=self.config.path,
-            policy_sha256=self.config.policy_sha256,
-            deferrals=deferrals,
-            tool_version=__version__,
-            time_verified=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        drafts = self._draft(old, statement, ignore=("timeVerified", "verifier"))
-        made = self._sign(drafts, "signing the summary")
-        self.evidence = replace(self.evidence, summary=made.get(old.path, old))
-
-    def trust(self) -> Trust:
-        """Whose signatures count when what was made is judged before it is written."""
-        own = self.signer.own
-        if self.declared is None:
-            return own
-        # The first signer of several cannot have been countersigned yet.
-        declared = replace(self.declared, signatures=1, root=self.declared.root or own.root)
-        return roots.complete(declared)
-
-    def _draft(
-        self, old: BundleEvidence, statement: Statement, *, ignore: Sequence[str] = ()
-    ) -> list[_Draft]:
-        """What has to be signed: nothing where the signer has signed the same already."""
-        try:
-            payload = encode(statement)
-        except StatementError as e:
-            raise InputError(f"{old.path}: {e}", help="Correct the row or its sidecar.") from e
-        same = old.bundle is not None and old.statement is not None
-        if same and _same_claim(old, statement, payload, ignore) and self._has_signed(old):
-            self.kept.append(old.path)
-            return []
-        return [_Draft(old, payload)]
-
-    def _has_signed(self, old: BundleEvidence) -> bool:
-        return old.bundle is not None and self.signer.has_signed(old.bundle, self.declared)
-
-    def _sign(self, drafts: Sequence[_Draft], label: str) -> dict[str, BundleEvidence]:
-        """The signed bundles by path. One is signed first: then an identity is known."""
-        if not drafts:
-            return {}
-        self.progress.begin(label, len(drafts))
-        payloads = [d.payload for d in drafts]
-        signed = self.signer.sign(payloads[:1], self.progress.advance)
-        _admit(self.signer, self.declared, self.config)
-        signed += self.signer.sign(payloads[1:], self.progress.advance)
-        made: dict[str, BundleEvidence] = {}
-        for draft, data in zip(drafts, signed, strict=True):
-            self.written[draft.old.path] = data
-            made[draft.old.path] = BundleEvidence(
-                draft.old.path,
-                draft.old.name,
-                digest.of_bytes(data),
-                bundle=bundles.decode(data),
-                statement=decode(draft.payload),
-            )
-        return made
-
-
-def _with(row: RowEvidence, made: Mapping[str, BundleEvidence]) -> RowEvidence:
-    """The row with the bundles that were made for it."""
-    return replace(
-        row,
-        bundle=row.bundle and made.get(row.bundle.path, row.bundle),
-        attestation=row.attestation and made.get(row.attestation.path, row.attestation),
-    )
-
-
-def _same_claim(
-    old: BundleEvidence, statement: Statement, payload: bytes, ignore: Sequence[str]
-) -> bool:
-    assert old.bundle is not None
-    assert old.statement is not None
-    content = old.bundle.content
-    if not ignore:
-        return isinstance(content, bundles.Envelope) and content.payload == payload
-    now = decode(payload)
-
-    def rest(predicate: Mapping[str, object]) -> dict[str, object]:
-        return {k: v for k, v in predicate.items() if k not in ignore}
-
-    return (
-        old.statement.subjects == now.subjects
-        and old.statement.predicate_type == now.predicate_type
-        and same(rest(old.statement.predicate), rest(now.predicate))
-    )

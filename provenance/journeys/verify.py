@@ -218,12 +218,17 @@ def _summary(path: Path, bundle: Path, given: Path | None) -> BundleEvidence | N
         if not found:
             return None
         (given,) = found
+    return read_summary(given)
+
+
+def read_summary(path: Path) -> BundleEvidence:
+    """The release summary that was named, with its countersignatures. Raises InputError."""
     try:
-        data = read_named_file(given, limits.BUNDLE)
+        data = read_named_file(path, limits.BUNDLE)
     except FileError as e:
-        raise InputError(f"release summary {given}: {e.message}") from e
-    countersigned = tuple(_countersignatures(given))
-    return replace(read_bundle(str(given), data), countersigned=countersigned)
+        raise InputError(f"release summary {path}: {e.message}") from e
+    countersigned = tuple(_countersignatures(path))
+    return replace(read_bundle(str(path), data), countersigned=countersigned)
 
 
 def _names(folder: Path) -> list[str]:

@@ -68,6 +68,12 @@ def _markdown(report: Report, view: View) -> str:
     return markdown.render(report)
 
 
+def _sha256sums(report: Report, view: View) -> str:
+    from provenance.output import sha256sums
+
+    return sha256sums.render(report)
+
+
 REPORT_FORMATS: Final[Mapping[str, Callable[[Report, View], str]]] = {
     "human": _human,
     "json": _json,
@@ -75,6 +81,7 @@ REPORT_FORMATS: Final[Mapping[str, Callable[[Report, View], str]]] = {
     "junit": _junit,
     "github": _github,
     "markdown": _markdown,
+    "sha256sums": _sha256sums,
 }
 """Of commands that end in a report: `check`, `verify`, `sign`, `attest`, `release`."""
 

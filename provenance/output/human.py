@@ -140,6 +140,8 @@ class _Page:
         """Whose signatures counted, what was written, what is left open, and the verdict."""
         report, style = self._report, self._style
         lines = [] if report.trust is None else list(_trust(report.trust))
+        if report.release is not None:
+            lines.append(f"release: {printable(str(report.release))}")
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
         if report.not_judged:

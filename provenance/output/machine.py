@@ -7,7 +7,14 @@ import dataclasses
 import json
 from typing import Any
 
-from provenance.gate.finding import Finding, Report, RowResult, SignatureResult, TrustResult
+from provenance.gate.finding import (
+    Finding,
+    ReleaseResult,
+    Report,
+    RowResult,
+    SignatureResult,
+    TrustResult,
+)
 from provenance.journeys.hashing import Hashes
 from provenance.journeys.restore import Restoration
 
@@ -37,6 +44,7 @@ def report(result: Report) -> dict[str, Any]:
         "fixed": [_finding(f) for f in result.fixed],
         "diff": result.diff,
         "not_judged": list(result.not_judged),
+        "release": None if result.release is None else _release(result.release),
     }
 
 
@@ -116,6 +124,16 @@ def _trust(trust: TrustResult) -> dict[str, Any]:
         "trusted_root": None
         if trust.root is None
         else {"source": trust.root[0], "sha256": trust.root[1]},
+    }
+
+
+def _release(release: ReleaseResult) -> dict[str, Any]:
+    return {
+        "registry": release.registry,
+        "version": release.version,
+        "time": release.time,
+        "sha256": release.sha256,
+        "previous": release.previous,
     }
 
 

@@ -7,35 +7,24 @@ page is bounded: GitHub takes a mebibyte for a step, and drops the whole page wh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.gate.finding import Finding, Report, Verdict
+from provenance.output import release_page
 from provenance.output.grouping import Block, Entry, blocks
+from provenance.output.markdown_text import code, escaped
 from provenance.output.names import joined
 from provenance.output.summary import by_deferral, summary
-from provenance.output.text import count, place, printable, until
+from provenance.output.text import count, place, until
 
 LIMIT: Final = 1 << 18
 """Bytes of a page, about: several runs fit into the summary of one step."""
-
-_MARKUP: Final = re.compile(r"[^\w .,;'\"()/=+%…×-]|_|(?<=www)\.", re.IGNORECASE)
-_CODE: Final = re.compile("&#96;(.+?)&#96;")
 
 
 def render(report: Report) -> str:
     """The page."""
     return "\n\n".join(_Page(report).parts()) + "\n"
-
-
-def escaped(text: str) -> str:
-    """`text` as Markdown that shows it and does nothing else, in a line or in a cell.
-
-    What stands between backticks is shown as code: field names in messages do.
-    """
-    plain = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(text))
-    return _CODE.sub(r"<code>\1</code>", plain)
 
 
 class _Page:
@@ -49,7 +38,8 @@ class _Page:
         word, _, numbers = summary(report).partition(": ")
         mark = "✅" if report.verdict is Verdict.VERIFIED else "❌"
         yield f"### {mark} onnx-provenance: {word}"
-        yield f"{_code(report.registry)}: {escaped(numbers)}."
+        yield f"{code(report.registry)}: {escaped(numbers)}."
+        yield from self._release()
         if report.not_judged:
             yield f"Not judged: {escaped('; '.join(report.not_judged))}."
         if report.failing:
@@ -65,6 +55,18 @@ class _Page:
         if report.trust is not None:
             yield f"Trust: {escaped(report.trust.source)}."
 
+    def _release(self) -> Iterator[str]:
+        """What is released, where it verified: nobody has to read of it where it did not."""
+        report = self._report
+        if report.release is None or report.verdict is not Verdict.VERIFIED:
+            return
+        yield release_page.facts(report.release)
+        rows = [_line(*cells) for cells in release_page.models(report.rows)]
+        yield self._table(release_page.MODELS, rows)
+        files = [_line(*cells) for cells in release_page.files(report.rows)]
+        title = f"{count(len(files), 'model file')}, with their digests"
+        yield from _folded(title, self._table(release_page.FILES, files))
+
     def _findings(self, findings: Sequence[Finding]) -> str:
         lines = [
             _line(_who(block), entry.first.code, _what(entry), escaped(entry.first.help))
@@ -77,7 +79,7 @@ class _Page:
         lines = [
             _line(
                 deferral.rule,
-                _code(joined(dict.fromkeys(f.subject for f in covered))),
+                code(joined(dict.fromkeys(f.subject for f in covered))),
                 f"{escaped(deferral.reason)} ({escaped(until(deferral))})",
             )
             for deferral, covered in by_deferral(self._report.deferred)
@@ -103,17 +105,13 @@ def _folded(title: str, table: str) -> Iterable[str]:
 def _who(block: Block) -> str:
     many = len(block.subjects)
     total = f" ({count(many, block.kind.value)})" if many > 1 else ""
-    return f"{_code(joined(block.subjects))}{total}"
+    return f"{code(joined(block.subjects))}{total}"
 
 
 def _what(entry: Entry) -> str:
     others = len(entry.findings) - 1
     more = f" and {others:,} more" if others else ""
     return f"{escaped(entry.first.message)}<br><sub>{escaped(place(entry.first))}{more}</sub>"
-
-
-def _code(text: str) -> str:
-    return f"<code>{escaped(text.replace('`', ' '))}</code>"
 
 
 def _line(*cells: str) -> str:

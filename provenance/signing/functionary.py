@@ -13,7 +13,7 @@ from typing import Any
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
-from provenance.signing.key_uris import SigningKey, open_key
+from provenance.signing.key_uris import Given, SigningKey, open_key
 from provenance.signing.secret import Ask
 from provenance.signing.signers import KEYLESS
 from provenance.signing.trust import TrustedKey
@@ -68,9 +68,9 @@ class Functionary:
 
 
 def open_functionary(
-    uri: str, option: str, public_key: Path | None = None, ask: Ask | None = None
+    uri: str, how: Given, public_key: Path | None = None, ask: Ask | None = None
 ) -> Functionary:
-    """The functionary whose private key `uri` names; `option` is how the user gave it.
+    """The functionary whose private key `uri` names; `how` is how the user gave it.
 
     `public_key` and `ask`: as `open_key`.
 
@@ -80,8 +80,8 @@ def open_functionary(
     """
     if uri == KEYLESS:
         raise InputError(
-            f"{option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
-            help=f"Make a key: provenance keygen builder, then {option} file:builder.key.",
+            f"{how.option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
+            help=f"Make a key: provenance keygen builder, then {how.option} file:builder.key.",
         )
-    opened = open_key(uri, public_key, ask)
+    opened = open_key(uri, public_key, ask, how)
     return Functionary(PublicKey.of(opened.public), opened)

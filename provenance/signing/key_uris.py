@@ -25,10 +25,21 @@ from provenance.signing.uploads import redacted
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer  # type: ignore[attr-defined]
 
-OPTION: Final = "Give its public key with --public-key PEM, or in PROVENANCE_PUBLIC_KEY"
 
 # What goes wrong is raised, and said once.
 logging.getLogger("securesystemslib").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Given:
+    """How a user says which key signs: by which option, and where its public key goes."""
+
+    option: str
+    public_key: str
+
+
+SIGNER: Final = Given("--signer", "with --public-key PEM, or in PROVENANCE_PUBLIC_KEY")
+LINK_KEY: Final = Given("--link-key", "in PROVENANCE_LINK_PUBLIC_KEY, as the path of a PEM file")
 
 
 @dataclass
@@ -73,18 +84,21 @@ class SigningKey:
         except InvalidSignature as e:
             raise UnavailableError(
                 f"the signer {self.scheme.name}: signs with another key than {self.public.path}",
-                help=f"{OPTION}: that of the very key which the URI names.",
+                help="The public key has to be that of the very key which the URI names.",
             ) from e
         return signature
 
 
-def open_key(uri: str, public_key: Path | None = None, ask: Ask | None = None) -> SigningKey:
+def open_key(
+    uri: str, public_key: Path | None = None, ask: Ask | None = None, how: Given = SIGNER
+) -> SigningKey:
     """The key that `uri` names.
 
     Args:
         uri: As the schemes in `provenance.signing.schemes` are written.
         public_key: Its public key, PEM. A file says by itself which key it holds.
         ask: Asks a person for a passphrase or a PIN that the environment does not hold.
+        how: How the user gave it, for messages.
 
     Raises:
         InputError: The URI is none of these, or a file is not an ECDSA P-256 key.
@@ -94,18 +108,18 @@ def open_key(uri: str, public_key: Path | None = None, ask: Ask | None = None) -
     if scheme is None or ":" not in uri:
         known = ", ".join(s.name for s in SCHEMES)
         raise InputError(
-            f"--signer {uri.partition(':')[0]}: no such signer",
-            help=f"Keys are in one of these: {known}. Or sign with an identity: keyless.",
+            f"{how.option} {uri.partition(':')[0]}: no such signer",
+            help=f"Keys are in one of these: {known}.",
         )
     given = None if public_key is None else _public(public_key)
     if scheme is FILE:
         return _of_file(uri.partition(":")[2], given, ask)
     if given is None:
         raise InputError(
-            f"--signer {scheme.name}: it is not said which key signs",
-            help=f"{OPTION}. To get it:\n{scheme.public_key}",
+            f"{how.option} {scheme.name}: it is not said which key signs",
+            help=f"Give its public key {how.public_key}. To get it:\n{scheme.public_key}",
         )
-    _admit(uri, scheme)
+    _admit(uri, scheme, how)
     return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
 
 
@@ -124,13 +138,13 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
     if given is not None and given.hint != public.hint:
         raise InputError(
             f"{given.path} is not the public key of {path}",
-            help="Leave out --public-key: a file says by itself which key it holds.",
+            help="Give no public key: a file says by itself which key it holds.",
         )
     signer = CryptoSigner(private)
     return SigningKey(public, FILE, lambda data: bytes.fromhex(signer.sign(data).signature))
 
 
-def _admit(uri: str, scheme: Scheme) -> None:
+def _admit(uri: str, scheme: Scheme, how: Given) -> None:
     """Refuses what would be passed over, and does not repeat it.
 
     `?pin=1234`, and even `?1234`, have been in every list of processes by now.
@@ -139,10 +153,10 @@ def _admit(uri: str, scheme: Scheme) -> None:
     try:
         given = {name for name, _ in parse_qsl(urlsplit(uri).query, keep_blank_values=True)}
     except ValueError as e:
-        raise InputError(f"--signer {scheme.name}: not a URI: {e}") from e
+        raise InputError(f"{how.option} {scheme.name}: not a URI: {e}") from e
     if given - known:
         raise InputError(
-            f"--signer {scheme.name}: a parameter in the URI that there is not",
+            f"{how.option} {scheme.name}: a parameter in the URI that there is not",
             help=f"It is written {scheme.form}. A secret that was there has been seen: change it.",
         )
 

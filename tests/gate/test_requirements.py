@@ -14,9 +14,12 @@ from provenance import InputError, Require
 from provenance.artifacts import digest
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
+from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
+from provenance.attestations.predicates import SLSA_SUMMARY
+from provenance.attestations.statement import Statement, Subject
 from provenance.config import Config
-from provenance.gate.evidence import Evidence
-from provenance.gate.releases import ReleaseOrder
+from provenance.gate.evidence import BundleEvidence, Evidence
+from provenance.gate.releases import Release, ReleaseOrder, divergence, release_of
 from provenance.gate.requirements import NAMES, NOTHING
 from provenance.gate.rules.base import Case
 from provenance.signing.trust_table import TrustTable
@@ -131,3 +134,72 @@ def test_an_order_is_remembered_as_it_is() -> None:
 )
 def test_an_order_that_says_more_or_less_is_not_understood(value: Any) -> None:
     assert ReleaseOrder.from_json(value) is None
+
+
+def release(day: int, sha256: str, previous: str | None = None) -> Release:
+    found = order(f"2026-05-{day:02}T10:00:00Z")
+    assert found is not None
+    return Release("registry.json", found, sha256 * 64, previous=previous and previous * 64)
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        (release(2, "b", "a"), release(1, "a")),  # the next one
+        (release(3, "c", "b"), release(1, "a")),  # one in between was never seen
+        (release(3, "c", "b"), release(1, "a", "0")),
+        (release(2, "b"), release(1, "a")),  # neither says anything
+        (release(1, "a", "0"), release(1, "a", "0")),  # the same
+        (release(1, "a", "0"), release(2, "b", "0")),  # older: that is another rule's
+    ],
+)
+def test_releases_that_may_follow_each_other(now: Release, last: Release) -> None:
+    assert divergence(now, last) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "why"),
+    [
+        (release(3, "c", "a"), release(2, "b", "a"), "both took the place of the same release"),
+        (release(3, "c"), release(2, "b", "a"), "this one follows none"),
+        (release(3, "a"), release(2, "b", "a"), "that one took its place already"),
+        (release(3, "a", "0"), release(2, "b", "a"), "that one took its place already"),
+    ],
+)
+def test_a_later_release_of_another_history(now: Release, last: Release, why: str) -> None:
+    assert (divergence(now, last) or "").endswith(why)
+
+
+RELEASE = "https://onnx-provenance.dev/fields/release"
+
+
+def said_of(field: Any) -> Release | None:
+    predicate = {
+        "verificationResult": "PASSED",
+        "resourceUri": "registry.json",
+        "timeVerified": "2026-05-04T10:00:00Z",
+        RELEASE: field,
+    }
+    statement = Statement((Subject("registry.json", "0" * 64),), SLSA_SUMMARY, predicate)
+    envelope = Envelope(b"{}", "application/vnd.in-toto+json", b"")
+    bundle = Bundle(MEDIA_TYPE, envelope, hint="key", certificate=None)
+    return release_of(BundleEvidence("s", "s", bundle=bundle, statement=statement))
+
+
+def test_what_a_summary_says_of_its_release() -> None:
+    found = said_of({"version": "v1", "previous": {"digest": {"sha256": "a" * 64}}, "more": 1})
+    assert found is not None
+    assert (found.version, found.previous) == ("v1", "a" * 64)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        None, [], {"version": ""}, {"version": 1}, {"version": None}, {"version": "a\nb"},
+        {"version": "v" * 101}, {"version": " v1"}, {"previous": None}, {"previous": "a" * 64},
+        {"previous": {}}, {"previous": {"digest": []}}, {"previous": {"digest": {"sha1": "a"}}},
+        {"previous": {"digest": {"sha256": "A" * 64}}},
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_read_is_none(field: Any) -> None:
+    assert said_of(field) is None

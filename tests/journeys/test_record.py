@@ -20,7 +20,9 @@ from provenance.artifacts import inventory, limits
 from provenance.attestations import layout as layouts
 from provenance.errors import InputError, UnavailableError
 from provenance.gate import snapshot
-from tests.support.keys import PRIVATE
+from tests.support.command import run_cli
+from tests.support.keys import PRIVATE, private_pem
+from tests.support.kms import aws
 from tests.support.pipeline import LAYOUT, Pipeline, make_pipeline
 from tests.support.repository import sha256
 
@@ -247,6 +249,7 @@ def test_a_name_that_is_none(pipeline: Pipeline, name: str) -> None:
         ("keyless", "in-toto knows people by their keys"),
         ("file:/nowhere.key", "does not exist"),
         ("file:{public}", "a public key"),
+        ("kms:k", "--link-key kms: no such signer"),
     ],
 )
 def test_a_key_that_cannot_sign(pipeline: Pipeline, uri: str, why: str) -> None:
@@ -256,6 +259,37 @@ def test_a_key_that_cannot_sign(pipeline: Pipeline, uri: str, why: str) -> None:
         provenance.record_step("check", pipeline.repository.config, pipeline.links, key),
     ):
         pass
+
+
+def test_an_encrypted_key_signs_a_link_with_its_passphrase(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    encrypted = tmp_path / "ci.key"
+    encrypted.write_bytes(private_pem(pipeline.key("ci").key, b"correct horse"))
+    asked: list[str] = []
+
+    def ask(what: str) -> str:
+        asked.append(what)
+        return "correct horse"
+
+    config, uri = pipeline.repository.config, f"file:{encrypted}"
+    with provenance.record_step("check", config, pipeline.links, uri, ask=ask) as step:
+        pass
+    assert step.link is not None
+    assert asked == [f"passphrase of the key {encrypted}"]
+
+
+def test_a_key_in_a_kms_signs_a_link_where_its_public_key_is_known(pipeline: Pipeline) -> None:
+    key = pipeline.key("ci")
+    arguments = ("check", "--link-dir", pipeline.links, "--link-key", "awskms:k")
+    with aws(key) as environment:
+        unknown = run_cli(*arguments, cwd=pipeline.root, env=environment)
+        public = {"PROVENANCE_LINK_PUBLIC_KEY": str(key.public)}
+        done = run_cli(*arguments, cwd=pipeline.root, env=environment | public)
+    assert unknown.code == 2
+    assert "--link-key awskms: it is not said which key signs" in unknown.err
+    assert "in PROVENANCE_LINK_PUBLIC_KEY" in unknown.err
+    assert (done.code, "link: " in done.err) == (0, True), done
 
 
 def test_the_private_key_is_in_no_link_and_no_layout(pipeline: Pipeline) -> None:

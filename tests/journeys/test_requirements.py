@@ -139,7 +139,7 @@ def test_an_old_release_is_refused_after_a_new_one(consumer: Consumer, tmp_path:
     assert said(with_release(consumer, "may", state)) == []
     ((code, message),) = said(with_release(consumer, "march", state))
     assert code == "USE008"
-    assert f"the release of {MARCH} of registry.json is older than that of {MAY}" in message
+    assert f"the release of {MARCH} of registry.json is older than the release of {MAY}" in message
     assert said(with_release(consumer, "may", state)) == []
 
 

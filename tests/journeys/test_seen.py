@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,12 @@ GOOD: dict[str, Any] = {"order": {"time": "2026-01-01T00:00:00Z"}, "summary": "0
         "[]",
         "{}",
         '{"version": 1}',
-        {"version": 2, "releases": {}},
+        {"version": 3, "releases": {}},
+        {"version": True, "releases": {}},
+        {"version": 1, "releases": {"r": GOOD | {"version": None, "previous": None}}},
+        {"version": 2, "releases": {"r": GOOD}},
+        {"version": 2, "releases": {"r": GOOD | {"version": "", "previous": None}}},
+        {"version": 2, "releases": {"r": GOOD | {"version": None, "previous": "1"}}},
         {"version": 1, "releases": {}, "more": 1},
         {"version": 1, "releases": []},
         {"version": 1, "releases": {"r": {}}},
@@ -115,6 +121,19 @@ def test_a_file_that_is_no_state_is_refused_and_left_alone(tmp_path: Path, conte
     assert caught.value.help is not None
     assert caught.value.help.startswith("Restore it.")
     assert path.read_text() == text
+
+
+def test_a_file_of_the_former_version_is_read_and_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "seen.json"
+    path.write_text(json.dumps({"version": 1, "releases": {"r": GOOD, "other.json": GOOD}}))
+    former = Release("r", ReleaseOrder(START), "0" * 64)
+    assert remembered(path)["r"] == former
+    remember(path, replace(former, version="v1", previous="1" * 64))
+    assert json.loads(path.read_text())["version"] == 2
+    assert remembered(path) == {
+        "r": replace(former, version="v1", previous="1" * 64),
+        "other.json": replace(former, registry="other.json"),
+    }
 
 
 def test_a_link_to_nothing_is_no_fresh_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from provenance.gate.finding import Report, RowResult, Verdict
-from provenance.output import markdown
+from provenance.output import markdown, markdown_text
 from provenance.output.text import printable
 from tests.output.test_sarif import finding
 from tests.support.repository import Repository
@@ -77,7 +77,7 @@ def test_a_verified_run_says_whose_trust_was_used(full: Repository) -> None:
     assert "5 rows verified" in page
     assert "Trust: provenance.toml (" in page
     assert "Not judged" not in page
-    assert "|" not in page
+    assert "next step" not in page
 
 
 def test_nothing_to_verify_is_not_green(repository: Repository) -> None:
@@ -109,7 +109,7 @@ def test_notes_are_told(repository: Repository) -> None:
     ],
 )
 def test_what_was_read_is_shown_and_does_nothing(hostile: str) -> None:
-    page = markdown.escaped(hostile)
+    page = markdown_text.escaped(hostile)
     tokens = inlines(page)
     assert {t.type for t in tokens} == {"text"}
     assert "".join(t.content for t in tokens) == printable(hostile)
@@ -118,7 +118,7 @@ def test_what_was_read_is_shown_and_does_nothing(hostile: str) -> None:
 
 
 def test_what_stands_between_backticks_is_code() -> None:
-    assert markdown.escaped("no `a*b`") == "no <code>a&#42;b</code>"
+    assert markdown_text.escaped("no `a*b`") == "no <code>a&#42;b</code>"
 
 
 texts = st.text("ab`*_<>|[]()!#@\\ \n&;~", min_size=1, max_size=14)
@@ -142,3 +142,42 @@ def test_the_page_is_bounded_and_says_what_it_left_out() -> None:
     assert len(page.encode()) < markdown.LIMIT + 2_000
     assert "more lines, which the log has" in page
     assert "2,000 errors" in page
+
+
+def test_a_release_is_shown_as_its_page_wants_it(repository: Repository) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False, license="Zlib"))
+    repository.add_external("ext")
+    repository.released()
+    repository.rows[0]["license"] = "MIT"
+    repository.save()
+    report = repository.release(version="v1.2.0")
+    assert report.release is not None
+    page = markdown.render(report)
+    text = " ".join("".join(t.content for t in inlines(page) if t.type == "text").split())
+    assert "Release v1.2.0 of registry.json, made at " in text
+    assert f"It follows {report.release.previous}." in text
+    signer = report.rows[0].signer or ""
+    assert table(page)[:3] == [
+        ["model", "kind", "license", "signed by"],
+        ["m", "production", "MIT", signer],
+        ["ext", "smoke", "MIT", signer],
+    ]
+    for file in (f for row in report.rows for f in row.model_files):
+        assert file.path.replace(".", "&#46;") in page or file.path in text
+        assert file.sha256 in page
+    assert "<details><summary>3 model files, with their digests</summary>" in page
+
+
+def test_a_release_that_has_failed_is_not_shown_as_one(repository: Repository) -> None:
+    repository.add("m")
+    repository.released()
+    repository.path("m.onnx").unlink()
+    assert "Release" not in markdown.render(repository.verify())
+
+
+def test_the_version_of_a_release_is_no_markup(repository: Repository) -> None:
+    repository.add("m")
+    report = repository.save().release(version="[v](https://x.example) @you <b>")
+    shown = inlines(markdown.render(report))
+    assert {t.type for t in shown} <= OUR_MARKUP | {"softbreak"}
+    assert {t.content for t in shown if t.type == "html_inline"} <= OUR_HTML

@@ -196,17 +196,17 @@ class Repository:
 
         return verify(self.config, rows=rows)
 
-    def release(self) -> Any:
+    def release(self, **options: Any) -> Any:
         """The report of `release`, with the repository's key."""
         from provenance import open_signer, release
 
         assert self.key is not None, "a repository without a key cannot be released"
-        return release(self.config, open_signer(self.key.signer))
+        return release(self.config, open_signer(self.key.signer), **options)
 
-    def released(self) -> Repository:
+    def released(self, **options: Any) -> Repository:
         """The same repository, saved and released."""
         self.save()
-        report = self.release()
+        report = self.release(**options)
         assert report.exit_code == 0, [(f.code, f.message) for f in report.failing]
         return self
 

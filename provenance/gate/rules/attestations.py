@@ -10,10 +10,11 @@ from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement, StatementError
-from provenance.gate import documents
+from provenance.gate import documents, releases
 from provenance.gate.deferring import InForce
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity
+from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
@@ -426,6 +427,7 @@ class SummaryStale(_AttestationRule):
     code = "ATT710"
     slug = "summary-stale"
     phase = Phase.OUTCOME
+    of_release = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
@@ -442,22 +444,24 @@ class SummaryStale(_AttestationRule):
             )
             return
         told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
-        signed = {s.name: s.sha256 for s in statement.subjects}
-        signed |= digests_of(statement.predicate.get("inputAttestations"), "uri")
-        now = documents.summary_subjects(evidence)
-        now |= {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
-        for name in sorted(signed.keys() | now.keys()):
+        signed = releases.files_of(statement)
+        held = documents.held(evidence)
+        unreadable = {**evidence.unreadable, **documents.unreadable(evidence)}
+        # A release of which nothing was opened has failed for another reason.
+        names = () if evidence.released == () else sorted(signed.keys() | held.keys())
+        for name in names:
             path = evidence.registry.absolute(name)
-            if signed.get(name) == now.get(name) or path in told:
+            now = held.get(name)
+            if (name in signed and signed[name] == now) or path in told:
                 continue
-            if path in evidence.unreadable:
-                what = f"was released and can no longer be read: it {evidence.unreadable[path]}"
-            elif name not in now:
-                what = "was released and is not there"
-            elif name not in signed:
+            if name not in signed:
                 what = "is not part of the release"
+            elif path in unreadable:
+                what = f"was released and cannot be read: it {unreadable[path]}"
+            elif now is None:
+                what = "was released and is not there"
             else:
-                what = f"is {short(now[name])}; released was {short(signed[name])}"
+                what = f"is {short(now)}; released was {short(signed[name])}"
             yield self.finding(
                 f"{path} {what}",
                 "Restore what was released, or release again: provenance release",
@@ -470,7 +474,8 @@ class SummaryStale(_AttestationRule):
         digests = policy.get("digest") if isinstance(policy, dict) else None
         signed = digests.get("sha256") if isinstance(digests, dict) else None
         # A policy that the consumer keeps elsewhere is not the one it was released under.
-        if signed != case.config.policy_sha256 and case.config.in_tree:
+        own = case.config.in_tree and case.evidence.released is None
+        if signed != case.config.policy_sha256 and own:
             yield self.finding(
                 f"the configuration {case.config.path} has changed since the release",
                 "Release again under this policy: provenance release",
@@ -507,17 +512,6 @@ class FileOnlySignature(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         return iter(())  # raised by `verify FILE`, where there is no registry row to bind
-
-
-def digests_of(entries: object, name: str) -> dict[str, str]:
-    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
-    found: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        digests = entry.get("digest") if isinstance(entry, dict) else None
-        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
-        if isinstance(sha256, str):
-            found[str(entry.get(name))] = sha256
-    return found
 
 
 def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:

@@ -208,6 +208,8 @@ class Rule(ABC):
     gone: a deferral names that, and is stale where none of it is found."""
     of_one_file: ClassVar[bool] = False
     """Whether it says something about a single file, without the registry it came from."""
+    of_release: ClassVar[bool] = False
+    """Whether it says something about a release that is judged by its summary alone."""
     of_bundle: ClassVar[bool] = False
     """Whether it judges a bundle by itself, over whatever kind of file."""
     escalates: ClassVar[str | None] = None

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from provenance.artifacts import spdx
+from provenance.attestations.predicates import DEFERRALS_FIELD
 from provenance.attestations.statement import Statement
 from provenance.gate import releases
 from provenance.gate.evidence import BundleEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.releases import Release
-from provenance.gate.rules.attestations import digests_of
+from provenance.gate.releases import Release, digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, short, shown
 from provenance.gate.rules.signatures import changed_files
 
@@ -26,6 +26,7 @@ class _Requirement(Rule):
     phase = Phase.REQUIREMENTS
     needs_trust = True
     of_one_file = True
+    of_release = True
 
     def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
         """A finding at a field of the row; of one file alone, at the file."""
@@ -123,6 +124,7 @@ class DeferralRefused(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         if not case.require.no_deferrals:
             return
+        yield from self._of_release(case)
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
             for deferral in signed if isinstance(signed, list) else [signed]:
@@ -133,6 +135,24 @@ class DeferralRefused(_Requirement):
                     f"it was signed with {_exception(deferral)}; required is that there is none",
                     "Do not use it. Use a release without this exception.",
                 )
+
+    def _of_release(self, case: Case) -> Iterator[Finding]:
+        """Of a release that is judged by its summary, only their number is signed."""
+        summary = case.evidence.summary
+        statement = case.signed_statement(summary)
+        if case.evidence.released is None or summary is None or statement is None:
+            return
+        field = statement.predicate.get(DEFERRALS_FIELD)
+        number = field.get("count") if isinstance(field, dict) else None
+        if type(number) is not int or number != 0:
+            known = type(number) is int
+            yield self.of_summary(
+                summary,
+                f"the release was made with {number if known else 'an unknown number of'} "
+                "exceptions; required is that there are none",
+                "Do not use it. Use a release without exceptions, or verify the models that you "
+                "use one by one: provenance verify FILE.onnx",
+            )
 
 
 class LicenseRefused(_Requirement):
@@ -271,7 +291,7 @@ class NotInRelease(_Requirement):
         if predicate is None:
             return
         release = releases.release_of(summary)
-        which = f"the release of {release.order}" if release else "the release"
+        which = str(release) if release else "the release"
         for row, signed in case.bound_rows():
             if any(changed_files(row, signed)):
                 continue  # SIG605 has said it
@@ -340,8 +360,7 @@ class ReleaseTooOld(_Requirement):
             if age > max_age.days:
                 yield self.of_summary(
                     summary,
-                    f"the release of {release.order} is {age:,} days old; allowed are "
-                    f"{max_age.days:,}",
+                    f"{release} is {age:,} days old; allowed are {max_age.days:,}",
                     "Fetch the current release.",
                 )
             elif age < -1:
@@ -382,8 +401,7 @@ class ReleaseRolledBack(_Requirement):
             if last is not None and release.order < last.order:
                 yield self.of_summary(
                     summary,
-                    f"the release of {release.order} of {release.registry} is older than that of "
-                    f"{last.order}, which was used before",
+                    f"{release} of {release.registry} is older than {last}, which was used before",
                     "Fetch the current release. Another publisher's registry of this name needs a "
                     "state file of its own.",
                 )
@@ -419,14 +437,60 @@ class ReleaseAmbiguous(_Requirement):
                 yield self.of_summary(
                     summary,
                     f"another release of {release.registry}, also of {release.order}, was used "
-                    f"before: its summary is {short(last.sha256)}, this one is "
+                    f"before: the statement of its summary is {short(last.sha256)}, this one is "
                     f"{short(release.sha256)}",
                     "Ask the publisher which one counts, and for a newer release.",
                 )
 
 
+class AnotherHistory(_Requirement):
+    """The release is later than the last one, and does not descend from it.
+
+    ## What it does
+    Each summary names the summary that it replaced, by digest. With `--state FILE`, refuses a later
+    release that took the place of the very release which the last one took the place of; one that
+    follows none, where the last one followed one; and the one that the last one replaced. Where
+    releases were skipped in between, nothing is known, and nothing is said.
+
+    ## Why it matters
+    There are two lines of releases, each signed by somebody you trust. Either a publisher released
+    from two places, or a key is in other hands: what the one line has corrected, the other one has
+    not.
+
+    ## Example
+    Two machines release from the same checkout, each its own change. You have used the release of
+    the one and are served that of the other.
+
+    ## How to fix
+    Ask the publisher which line counts. If the publisher started anew on purpose, remove the
+    registry from the state file.
+    """
+
+    code = "USE010"
+    slug = "another-history"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        for summary, release in _releases(case):
+            last = (case.evidence.seen or {}).get(release.registry)
+            why = releases.divergence(release, last) if last is not None else None
+            if why is not None:
+                yield self.of_summary(
+                    summary,
+                    f"{release} of {release.registry} is of another history than {last}, which "
+                    f"was used before: {why}",
+                    "Ask the publisher which of the two counts. If it started anew on purpose, "
+                    "remove the registry from the state file.",
+                )
+
+
 def _signed_rows(case: Case) -> Iterator[tuple[RowEvidence, Mapping[str, Any]]]:
-    """The rows that a trusted signer has signed, each as it was signed, under our names."""
+    """The rows that a trusted signer has signed, each as it was signed, under our names.
+
+    Where a release is judged by its summary, its registry is read only if its bytes are signed.
+    """
+    if case.evidence.released is not None:
+        yield from ((row, row.row.fields) for row in case.evidence.rows)
+        return
     for row, statement in case.bound_rows():
         signed = case.claimed_row(statement)
         assert signed is not None
@@ -461,4 +525,5 @@ RULES: Iterable[type[Rule]] = (
     ReleaseTooOld,
     ReleaseRolledBack,
     ReleaseAmbiguous,
+    AnotherHistory,
 )

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole release, judged by its summary alone: what a consumer concludes from one signature.
+
+The summary signs the registry and every file of the release. So a row is what the publisher says
+where the registry is the signed one, and a model is what was released where its digest is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+from typing import Final
+
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding, ModelFile, Report, RowResult, Verdict
+from provenance.gate.judge import placed, release_result, required, signature_results, trust_result
+from provenance.gate.rules import CATALOGUE, Case
+
+HELP: Final = "Do not use it. Fetch the release again from the publisher."
+
+
+def judge_release(case: Case, path: str) -> Report:
+    """Everything that follows from the summary of the registry at `path`, and from what is here.
+
+    Where too few trusted signers have signed the summary, nothing else was opened: the report has
+    the findings about its signatures, and no rows.
+    """
+    evidence, summary = case.evidence, case.evidence.summary
+    assert summary is not None
+    assert case.trust is not None
+    found = [
+        _for_a_consumer(finding)
+        for rule in CATALOGUE
+        if rule.of_bundle or rule.of_release
+        for finding in rule.judge(case)
+    ]
+    owners = {path: row.row.label for row in reversed(evidence.rows) for path in _paths(row)}
+    found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]
+    findings = tuple(placed(found, evidence))
+    spoiled = {f.path for f in findings if f.fails} | {f.row for f in findings if f.fails}
+    endorsement = case.endorsement(summary) if summary.bundle is not None else None
+    signatures = signature_results(endorsement)
+    return Report(
+        registry=path,
+        rows=tuple(replace(_result(row, spoiled), signatures=signatures) for row in evidence.rows),
+        findings=findings,
+        trust=trust_result(case.trust),
+        notes=tuple(required(case)),
+        root=evidence.root.root if evidence.released else None,
+        release=release_result(case),
+    )
+
+
+def _paths(row: RowEvidence) -> list[str]:
+    """The paths of all that belongs to a row."""
+    files = (*row.model_files, row.sidecar, row.int8_sidecar, row.bundle)
+    return [file.path for file in files if file is not None]
+
+
+def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:
+    """The result of one row: it has failed with any of its files."""
+    failed = row.row.label in spoiled or not spoiled.isdisjoint(_paths(row))
+    return RowResult(
+        id=row.row.label,
+        path=row.onnx.path if row.onnx else "",
+        line=row.row.position.line,
+        smoke=row.row.smoke,
+        license=row.row.text("license"),
+        verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
+        model_files=tuple(
+            ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
+            for f in row.model_files
+        ),
+    )
+
+
+def _for_a_consumer(finding: Finding) -> Finding:
+    return replace(finding, help=HELP) if "provenance release" in finding.help else finding
