@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules PIP0xx on values: what a layout, its links and in-toto's verdict amount to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from provenance.gate.finding import Finding
+from provenance.gate.pipeline import (
+    HERE,
+    Command,
+    Link,
+    PipelineEvidence,
+    Refusal,
+    Standing,
+    StepEvidence,
+)
+from provenance.gate.rules.pipeline import RULES
+
+KEYS: Final = ("a" * 64, "b" * 64)
+OWN: Final = {"m.onnx": "1" * 64, "m.json": "2" * 64}
+
+
+def link(
+    standing: Standing = Standing.COUNTS, *, path: str = "links/check.aaaaaaaa.link", **fields: Any
+) -> Link:
+    return Link(path, "aaaaaaaa", standing, **fields)
+
+
+def counts(before: dict[str, str], after: dict[str, str], **fields: Any) -> Link:
+    return link(materials=before, products=after, **fields)
+
+
+def step(*links: Link, name: str = "check", threshold: int = 1, **fields: Any) -> StepEvidence:
+    return StepEvidence(name, KEYS, threshold, links, **fields)
+
+
+def pipeline(*steps: StepEvidence, **fields: Any) -> PipelineEvidence:
+    return PipelineEvidence("release.layout", ("owner.pub",), "links", steps=steps, **fields)
+
+
+def found(evidence: PipelineEvidence) -> list[Finding]:
+    return [finding for rule in RULES for finding in rule().conclude(evidence)]
+
+
+def codes(evidence: PipelineEvidence) -> list[str]:
+    return [finding.code for finding in found(evidence)]
+
+
+def only(evidence: PipelineEvidence) -> Finding:
+    (finding,) = found(evidence)
+    return finding
+
+
+def test_a_step_that_enough_did_says_nothing() -> None:
+    assert codes(pipeline(step(counts(OWN, OWN)))) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"malformed": "it is empty"}, "PIP001"),
+        ({"malformed": ""}, "PIP001"),
+        ({"unsigned": ("owner.pub",)}, "PIP002"),
+        ({"expires": "2026-01-01T00:00:00Z", "expired": True}, "PIP003"),
+        ({"commands": (Command("inspect", ("rm", "-rf", "/")),)}, "PIP004"),
+        ({"in_toto": "it does"}, "PIP013"),
+        ({"in_toto": ""}, "PIP013"),
+        ({"in_toto": None}, None),
+        ({"expires": "2999-01-01T00:00:00Z"}, None),
+    ],
+)
+def test_a_layout_as_a_whole(fields: dict[str, Any], code: str | None) -> None:
+    assert codes(pipeline(**fields)) == ([] if code is None else [code])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"malformed": "it is empty"},
+        {"unsigned": ("owner.pub",)},
+        {"expired": True},
+        {"commands": (Command("inspect", ("rm",)),)},
+        {"steps": (step(),)},
+    ],
+)
+def test_what_another_rule_explains_is_not_told_in_the_words_of_in_toto(
+    fields: dict[str, Any],
+) -> None:
+    evidence = replace(pipeline(), **fields)
+    assert codes(replace(evidence, in_toto="it does")) == codes(evidence) != []
+
+
+MALFORMED, ANOTHER, FORGED = (
+    link(Standing.MALFORMED, path="links/check.1.link", why="it is a list"),
+    link(Standing.UNAUTHORIZED, path="links/check.2.link"),
+    link(Standing.UNSIGNED, path="links/check.3.link"),
+)
+RIGHT, TOO = counts(OWN, OWN), counts(OWN, OWN, path="links/check.bbbbbbbb.link")
+
+
+@pytest.mark.parametrize(
+    ("links", "threshold", "expected"),
+    [
+        ([], 1, ["PIP006"]),
+        ([MALFORMED], 1, ["PIP005"]),
+        ([MALFORMED, RIGHT], 1, ["PIP005"]),
+        ([ANOTHER], 1, ["PIP007"]),
+        ([FORGED], 1, ["PIP007"]),
+        ([ANOTHER, FORGED], 1, ["PIP007", "PIP007"]),
+        ([ANOTHER, MALFORMED], 1, ["PIP005"]),  # the malformed one may be the one that is missed
+        ([ANOTHER, RIGHT], 1, []),
+        ([RIGHT], 2, ["PIP008"]),
+        ([RIGHT, TOO], 2, []),
+        ([RIGHT, ANOTHER], 2, ["PIP008"]),
+        ([RIGHT, MALFORMED], 2, ["PIP005"]),
+        ([RIGHT, MALFORMED, ANOTHER], 2, ["PIP005"]),
+    ],
+)
+def test_who_did_a_step(links: list[Link], threshold: int, expected: list[str]) -> None:
+    assert codes(pipeline(step(*links, threshold=threshold))) == expected
+
+
+def test_every_step_is_judged_behind_one_that_is_right() -> None:
+    first = step(RIGHT, name="export")
+    assert codes(pipeline(first, step(ANOTHER), step(name="sign"))) == ["PIP006", "PIP007"]
+
+
+def test_a_step_by_another_is_told_by_who_did_it_and_who_may() -> None:
+    finding = only(pipeline(step(ANOTHER)))
+    assert finding.message == (
+        "links/check.2.link: the step `check` was done by the key aaaaaaaa, who may not do it; the "
+        "layout wants the key aaaaaaaa or bbbbbbbb"
+    )
+    assert "by somebody else than the key aaaaaaaa" in only(pipeline(step(FORGED))).message
+    nobody = replace(step(ANOTHER), authorized=())
+    assert only(pipeline(nobody)).message.endswith("the layout wants nobody")
+
+
+def test_of_too_few_the_others_are_named() -> None:
+    finding = only(pipeline(step(RIGHT, ANOTHER, threshold=3)))
+    assert finding.message == (
+        "the step `check` was done by 1 of those who may, and 3 have to: the key aaaaaaaa or "
+        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, who may not do it"
+    )
+
+
+def test_a_missing_step_is_told_by_the_links_that_would_do() -> None:
+    message = only(pipeline(step())).message
+    assert message == (
+        "the step `check` was not done: there is no check.aaaaaaaa.link or check.bbbbbbbb.link in "
+        "links"
+    )
+    assert "there is no any in links" in only(pipeline(replace(step(), authorized=()))).message
+
+
+@pytest.mark.parametrize(
+    ("name", "does"),
+    [
+        ("check", "provenance check --link-dir links --link-key file:NAME.key"),
+        ("sign", "provenance release --link-dir links --link-key file:NAME.key"),
+        ("verify", "provenance verify --link-dir links --link-key file:NAME.key"),
+        ("export", "Do the step `export` with --link-dir links."),
+    ],
+)
+def test_a_missing_step_comes_with_how_it_is_done(name: str, does: str) -> None:
+    assert only(pipeline(step(name=name))).help.endswith(does)
+
+
+OTHER: Final = OWN | {"m.onnx": "3" * 64}
+
+
+@pytest.mark.parametrize(
+    ("other", "file", "what"),
+    [
+        (counts(OWN, OTHER), "m.onnx", "left"),
+        (counts(OTHER, OWN), "m.onnx", "read"),
+        (counts(OTHER, OTHER), "m.onnx", "read"),
+        (counts(OWN, OWN | {"new": "4" * 64}), "new", "left"),
+        (counts(OWN, {"m.onnx": OWN["m.onnx"]}), "m.json", "left"),
+        (counts({}, OWN), "m.json", "read"),  # the first of several
+        (link(), "m.json", "read"),
+    ],
+)
+@pytest.mark.parametrize("between", [0, 1])
+def test_two_who_did_a_step_differ_in_a_file(
+    other: Link, file: str, what: str, between: int
+) -> None:
+    disputed = step(RIGHT, *[TOO] * between, replace(other, path="links/other"), disputed=True)
+    finding = only(pipeline(disputed))
+    assert (finding.code, finding.path, finding.about) == ("PIP009", "links/other", file)
+    assert finding.message == (
+        f"links/check.aaaaaaaa.link and links/other do not agree on {file}, which the step "
+        f"`check` {what}"
+    )
+
+
+def refused(*files: str) -> dict[str, Any]:
+    return {"refusals": (Refusal("check", ("DISALLOW", "*"), files),), "in_toto": "it does"}
+
+
+def chain(after: dict[str, str], here: dict[str, str], **fields: Any) -> PipelineEvidence:
+    """An export, a check that may have changed the files, and the files as they lie here."""
+    steps = (step(counts({}, OWN), name="export"), step(counts(OWN, after)))
+    return pipeline(*steps, here=here, **fields)
+
+
+WITHOUT: Final = {"m.json": OWN["m.json"]}
+ADDED: Final = OWN | {"n.onnx": "4" * 64, "n.toml": "5" * 64}
+
+
+@pytest.mark.parametrize(
+    ("after", "here", "file", "code", "message"),
+    [
+        (OTHER, OTHER, "m.onnx", "PIP010", "changed while `check` ran"),
+        (OWN, OTHER, "m.onnx", "PIP010", "changed after `check`"),
+        (ADDED, ADDED, "n.onnx", "PIP011", "appeared while `check` ran"),
+        (OWN, ADDED, "n.toml", "PIP011", "appeared after `check`"),
+        (OWN, WITHOUT, "m.onnx", "PIP012", "it was lost after `check`"),
+        (WITHOUT, WITHOUT, "m.onnx", "PIP012", "it was lost while `check` ran"),
+    ],
+)
+def test_a_file_is_told_by_what_became_of_it(
+    after: dict[str, str], here: dict[str, str], file: str, code: str, message: str
+) -> None:
+    finding = only(chain(after, here, **refused(file)))
+    assert (finding.code, finding.path) == (code, file)
+    assert message in finding.message
+    assert (finding.position is not None) is (file == "n.toml")
+    within = "while" in message
+    assert ("do `check` again in a way that leaves it alone" in finding.help) is within
+    assert ("Else put back what was released." in finding.help) is not within
+    assert finding.help.startswith("If it is meant, begin again with `export`")
+
+
+@pytest.mark.parametrize(
+    ("file", "digests", "told"),
+    [
+        ("m.json", OWN | {"m.json": "6" * 64}, True),  # it has a first line to point at
+        ("m.json", {"m.onnx": OWN["m.onnx"]}, False),  # it has none any more
+    ],
+)
+def test_a_text_that_is_here_is_pointed_at(file: str, digests: dict[str, str], told: bool) -> None:
+    assert (only(chain(OWN, digests, **refused(file))).position is not None) is told
+
+
+@pytest.mark.parametrize("next_step", ["sign", "a", "z"])
+def test_what_changed_between_two_steps_is_told_with_the_step_that_saw_it(next_step: str) -> None:
+    steps = (step(RIGHT), step(counts(OTHER, OTHER), name=next_step))
+    unreadable = {"m.onnx": "it is a FIFO"}
+    evidence = pipeline(*steps, here=OTHER, unreadable=unreadable, **refused("m.onnx"))
+    finding = only(evidence)
+    assert finding.message == (
+        f"m.onnx changed between `check` and `{next_step}`: what `check` left is 111111111111…, "
+        f"what `{next_step}` read is 333333333333…"
+    )
+    assert finding.help.startswith(
+        "Find out who did that. If it is meant, begin again with `check`"
+    )
+
+
+def test_a_file_that_cannot_be_read_here_is_not_said_to_be_changed() -> None:
+    fields = refused("m.onnx") | {"unreadable": {"m.onnx": "it is a FIFO"}}
+    finding = only(chain(OWN, OTHER, **fields))
+    assert finding.message == "m.onnx cannot be compared with what `check` left: it is a FIFO"
+    assert HERE not in finding.message
+    other = only(chain(OWN, OTHER, **refused("m.onnx") | {"unreadable": {"m.json": "no"}}))
+    assert other.message.startswith("m.onnx changed after `check`")
+
+
+def test_what_in_toto_refuses_and_nothing_changed_is_told_once_a_file() -> None:
+    refusals = tuple(Refusal(item, ("DISALLOW", "*"), ("nowhere", "m.onnx")) for item in ("a", "b"))
+    evidence = chain(OWN, OTHER, refusals=refusals, in_toto="it does")
+    told = [(f.code, f.path) for f in found(evidence)]
+    assert told == [("PIP010", "m.onnx"), ("PIP013", "nowhere")]
+    assert found(evidence)[1].message == "`a` of release.layout refuses nowhere: 'DISALLOW *'"
