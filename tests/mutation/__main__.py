@@ -36,8 +36,6 @@ TESTS: Final = (
     "tests/docs/test_generated.py::test_the_pages_of_rules_say_what_the_rules_are",
     "tests/journeys/test_consumer.py",
     "tests/journeys/test_fix.py",
-    "tests/journeys/test_pipeline.py",
-    "tests/journeys/test_record.py",
     "tests/journeys/test_requirements.py",
     "tests/journeys/test_restore.py",
 )
