@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,22 +39,19 @@ class Command:
     def run(self) -> Run:
         """Run it in a fresh process. Raises BenchmarkError where it fails."""
         began = time.perf_counter()
-        process = subprocess.Popen(
-            self.arguments,
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        output = process.stdout.read()
-        errors = process.stderr.read()
-        # wait4 and not getrusage: the children's peak there is that of the largest ever.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.stdout.close()
-        process.stderr.close()
+        # Into a file: a pipe that nobody reads yet would fill, and hold the process up.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+            process = subprocess.Popen(
+                self.arguments, cwd=self.folder, stdout=subprocess.PIPE, stderr=said, text=True
+            )
+            assert process.stdout is not None
+            output = process.stdout.read()
+            # wait4 and not getrusage: the children's peak there is that of the largest ever.
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - began
+            process.stdout.close()
+            said.seek(0)
+            errors = said.read()
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             shown = " ".join(map(str, self.arguments))
