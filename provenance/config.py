@@ -12,12 +12,12 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
@@ -27,7 +27,8 @@ from provenance.artifacts.toml_text import Tables
 from provenance.attestations import layout_table
 from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError
-from provenance.runtime.settings import LARGEST, MEMORIES, SIZES, TIMEOUTS, RunSettings
+from provenance.runtime import settings
+from provenance.runtime.settings import RunSettings
 from provenance.signing import pem, roots, trust_table
 from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 from provenance.signing.trust_table import TrustTable
@@ -41,8 +42,6 @@ _KEYS: Final = {
 }
 _NO_POLICY: Final = ("layout",)
 """Keys that do not decide what a release is: a layout is signed by itself."""
-
-_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +268,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         key_folder=key_folder,
         fields=_fields(table, path),
         baseline=string(table, "baseline", path) or None,
-        run=_run(table, path),
+        run=settings.parse(table, path),
         repository=_repository(table, path),
         layout=layout_table.parse(table, path),
     )
@@ -306,49 +305,6 @@ def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
                 help="Each field has a name of its own.",
             )
     return FieldNames(fields.get("rows", FieldNames.rows), renamed)
-
-
-def _run(table: Mapping[str, Any], path: str) -> RunSettings:
-    run = table.get("run", {})
-    if not isinstance(run, dict):
-        raise InputError(f"{path}: `run` is not a table", help="Write it as [run].")
-    known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
-    default = RunSettings()
-    return RunSettings(
-        timeout=_whole(run.get("timeout", default.timeout), TIMEOUTS, f"{path}: `run.timeout`"),
-        memory=_whole(run.get("memory", default.memory), MEMORIES, f"{path}: `run.memory`"),
-        dimensions=_numbers(run, "dimensions", path, _size),
-        inputs=_numbers(run, "inputs", path, _number),
-    )
-
-
-def _numbers(
-    run: Mapping[str, Any], key: str, path: str, read: Callable[[object, str], _Number]
-) -> Mapping[str, _Number]:
-    values = run.get(key, {})
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: `run.{key}` is not a table", help=f"{key} = {{ name = 1 }}")
-    return {name: read(value, f"{path}: `run.{key}.{name}`") for name, value in values.items()}
-
-
-def _size(value: object, where: str) -> int:
-    return _whole(value, SIZES, where)
-
-
-def _whole(value: object, allowed: range, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
-        raise InputError(
-            f"{where} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, "
-            f"not {str(value)[:40]}"
-        )
-    return value
-
-
-def _number(value: object, where: str) -> float:
-    # What a float holds: comparing refuses NaN, infinity, and a number of 400 digits.
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
-        return value
-    raise InputError(f"{where} must be a number, not {str(value)[:40]}")
 
 
 def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:

@@ -83,7 +83,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
     for wanted in rows:
         if wanted not in labels:
             near = difflib.get_close_matches(wanted, labels, 1)
-            raise InputError(
-                f"{registry.path}: no row with the id {wanted!r}",
-                help=f"Did you mean {near[0]!r}?" if near else "Row ids are the values of `id`.",
-            )
+            help = f"Did you mean {near[0]!r}?" if near else "Row ids are the values of `id`."
+            if wanted.endswith(".json") and not near:
+                help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
+            raise InputError(f"{registry.path}: no row with the id {wanted!r}", help=help)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,6 +72,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("files", nargs="*", help="files of provenance/gate/rules (default: all)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at once")
     parser.add_argument("--again", action="store_true", help="only what no test refused before")
     parser.add_argument("--seconds", type=float, help="no more tests than take this, for a mutant")
     parser.add_argument("--tests", action="append", default=[], help="only these tests")
@@ -83,38 +87,72 @@ def _run(warm: Warm, every: Sequence[Mutant], options: argparse.Namespace) -> li
     STATE.mkdir(parents=True, exist_ok=True)
     reach = warm.reach(_load_reach() if options.again else None)
     _save_reach(reach)
-    refused = _load_killers()
+    trials = Trials(warm, reach, _load_killers(), options.seconds, again=options.again)
     results = []
-    for number, mutant in enumerate(every, 1):
+    with ProcessPoolExecutor(options.jobs, get_context("fork"), _begin, (trials,)) as workers:
+        for number, (key, result, given) in enumerate(workers.map(_try, every), 1):
+            results.append(result)
+            trials.refused.pop(key, None)
+            if result.killer is not None:
+                trials.refused[key] = result.killer
+            else:
+                print(f"\nsurvived, {given} of {result.tests} tests: {result}", flush=True)
+            if number % 100 == 0:
+                _save("killers", trials.refused)
+                print(f"[{number} of {len(every)}]", file=sys.stderr, flush=True)
+    _save("killers", trials.refused)
+    return results
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How mutants are tried.
+
+    Attributes:
+        refused: Which test refused a mutant before.
+        seconds: No more tests than take this, None for all of them.
+        again: Whether what was refused before is taken for refused.
+    """
+
+    warm: Warm
+    reach: Reach
+    refused: dict[str, str]
+    seconds: float | None
+    again: bool
+
+    def of(self, mutant: Mutant) -> tuple[str, Result, int]:
+        """The name of a mutant, what became of it, and how many tests it was given."""
         source = mutant.source()
         becomes = mutant.becomes(source)
         key = " | ".join(
             (mutant.path, mutant.operator, mutant.was, becomes, str(mutant.occurrence))
         )
-        before = refused.get(key)
-        began = time.monotonic()
-        tests = [t for t in reach.of(mutant) if reach.tests[t].seconds < SLOW]
-        if options.again and before is not None:
-            results.append(Result(mutant, becomes, before, len(tests)))
-            continue
+        before = self.refused.get(key)
+        tests = [t for t in self.reach.of(mutant) if self.reach.tests[t].seconds < SLOW]
+        if self.again and before is not None:
+            return key, Result(mutant, becomes, before, len(tests)), 0
         if before in tests:
             tests = list(dict.fromkeys([before, *tests]))
-        given, seconds = _within(tests, reach, options.seconds)
-        killer = warm.killer(mutant, source, given, TIMEOUT + 2 * seconds) if given else None
+        given, seconds = _within(tests, self.reach, self.seconds)
+        limit = TIMEOUT + 2 * seconds
+        killer = self.warm.killer(mutant, source, given, limit) if given else None
         if killer is not None:
-            reach.killed(mutant, killer)
-            refused[key] = killer
-        else:
-            refused.pop(key, None)
-        results.append(Result(mutant, becomes, killer, len(tests)))
-        took = time.monotonic() - began
-        if killer is None:
-            print(f"\nsurvived, {len(given)} of {len(tests)} tests: {results[-1]}", flush=True)
-        if number % 20 == 0:
-            _save("killers", refused)
-            print(f"[{number} of {len(every)}, last {took:.2f} s]", file=sys.stderr, flush=True)
-    _save("killers", refused)
-    return results
+            self.reach.killed(mutant, killer)
+        return key, Result(mutant, becomes, killer, len(tests)), len(given)
+
+
+_worker: Trials | None = None
+"""What a worker was given when it was forked: none of it can be sent to a process."""
+
+
+def _begin(trials: Trials) -> None:
+    global _worker
+    _worker = trials
+
+
+def _try(mutant: Mutant) -> tuple[str, Result, int]:
+    assert _worker is not None
+    return _worker.of(mutant)
 
 
 def _within(tests: Sequence[str], reach: Reach, limit: float | None) -> tuple[Sequence[str], float]:

@@ -82,9 +82,8 @@ def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
         if at is None:
             return
         if not folds:
-            if at[:-1] == record:
-                found = shown(document.get(*at))
-                yield at, f"`{'.'.join(at)}` is {found}, which is no list of folds"
+            found = shown(document.get(*at))
+            yield at, f"`{'.'.join(at)}` is {found}, which is no list of folds"
             continue
         measures = _measures(folds)
         for name, found in _record(document, record).items():
