@@ -290,29 +290,28 @@ def test_a_service_that_hangs_is_waited_for_so_long(
     assert "no answer within 1 seconds" in error
 
 
-def test_a_log_that_answers_with_the_entry_of_something_else_is_not_believed(
-    unsigned: Repository, services: Services
-) -> None:
+def the_first_answer_again() -> Fault:
+    """A fault: whatever is asked, the answer is that to the first question."""
     first: list[Answer] = []
 
     def repeat(request: Request, answer: Callable[[Request], Answer]) -> Answer:
         first.append(answer(request))
         return first[0]
 
-    services.faults["log"] = repeat
+    return repeat
+
+
+def test_a_log_that_answers_with_the_entry_of_something_else_is_not_believed(
+    unsigned: Repository, services: Services
+) -> None:
+    services.faults["log"] = the_first_answer_again()
     assert "does not hold" in exits_4_and_writes_nothing(unsigned)
 
 
 def test_a_timestamp_of_something_else_is_not_believed(
     unsigned: Repository, services: Services
 ) -> None:
-    first: list[Answer] = []
-
-    def repeat(request: Request, answer: Callable[[Request], Answer]) -> Answer:
-        first.append(answer(request))
-        return first[0]
-
-    services.faults["tsa"] = repeat
+    services.faults["tsa"] = the_first_answer_again()
     assert "does not hold" in exits_4_and_writes_nothing(unsigned)
 
 

@@ -33,6 +33,7 @@ from tests.signing.workshop import (
     stranger,
     trust,
 )
+from tests.support.json_values import values
 from tests.support.sigstore.instance import ISSUER, NOW, SUBJECT, Bundle, Instance
 from tests.support.sigstore.rekor import RekorV2
 
@@ -246,15 +247,8 @@ def _leaves(value: Any, way: tuple[str | int, ...] = ()) -> Any:
         yield way
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-
-
 @settings(max_examples=200)
-@given(data=st.data(), replacement=json_values, form=st.sampled_from(sorted(FORMS)))
+@given(data=st.data(), replacement=values, form=st.sampled_from(sorted(FORMS)))
 def test_any_part_replaced_by_anything_is_not_accepted(
     data: st.DataObject, replacement: Any, form: str
 ) -> None:

@@ -20,6 +20,7 @@ from provenance.errors import InputError
 from provenance.signing import roots
 from provenance.signing.trusted_root import Period, TrustedRoot, TrustedRootError, decode
 from tests.signing.workshop import instance
+from tests.support.json_values import values
 
 NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
 SECOND = datetime.timedelta(seconds=1)
@@ -144,15 +145,8 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         roots.of_file(tmp_path / "root.json")
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-
-
 @settings(max_examples=150)
-@given(data=st.data(), replacement=json_values)
+@given(data=st.data(), replacement=values)
 def test_any_part_replaced_by_anything_is_a_root_or_our_own_error(
     data: st.DataObject, replacement: Any
 ) -> None:
