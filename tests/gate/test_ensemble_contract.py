@@ -44,6 +44,7 @@ FEATURES, CODEC = ("features", 6), ("codec_onehot", len(CODECS))
         ([("feats", 5), CODEC], ["ENS507"]),
         ([FEATURES, CODEC, ("more", 1)], ["ENS520"]),
         ([FEATURES], ["ENS520"]),
+        ([], ["ENS520"]),  # a constant
     ],
 )
 def test_members_take_the_same_inputs_whatever_their_order(
@@ -130,6 +131,18 @@ def test_a_manifest_is_compared_where_one_member_is_of_its_length(repository: Re
     put("codec_vocab", to=list(reversed(CODECS)))(repository.path("ens.json"))
     found = [(f.code, f.path) for f in repository.save().check().failing if f.code == "ENS508"]
     assert set(found) == {("ENS508", "model/ens_seed2.json"), ("ENS508", "model/ens.json")}
+
+
+@pytest.mark.parametrize(
+    ("of_one_input", "of_the_other"),
+    [("num_codecs", "feature_order"), ("in_features", "num_codecs")],
+)
+def test_sidecars_that_are_wrong_of_one_input_say_nothing_of_the_other(
+    ensemble: Repository, of_one_input: str, of_the_other: str
+) -> None:
+    slips = [(f"s{s}.json", put("training_recipe", of_one_input, to=99)) for s in range(3)]
+    expected = ["SID403 s0", "SID403 s1", "SID403 s2", "ENS507"]
+    slipped(ensemble, *slips, ("ens.json", put(of_the_other, to=9)), expected=expected)
 
 
 @pytest.mark.parametrize("wrong", [["x"] * 6, [[1.0]] * 6])
