@@ -277,7 +277,7 @@ class _Collector:
         """
         folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
         beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
-        known = {f.path for r in rows for f in (*r.model_files, r.sidecar, r.int8_sidecar) if f}
+        known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
         # Named by a row, whether or not a model that can be read uses it (ART312).
         known |= {self._path(n) for r in rows for n in r.row.external_data_sha256}
         stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}

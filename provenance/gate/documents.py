@@ -19,7 +19,7 @@ from provenance.gate.evidence import Evidence, RowEvidence, SidecarEvidence
 
 def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
     """The sidecars of a row that were read."""
-    return tuple(s for s in (row.sidecar, row.int8_sidecar) if s is not None and s.sidecar)
+    return tuple(s for s in row.sidecars if s.sidecar is not None)
 
 
 def attestable(row: RowEvidence) -> bool:

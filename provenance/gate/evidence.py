@@ -152,6 +152,11 @@ class RowEvidence:
         return tuple({f.name: f for m in self.models for f in m.files}.values())
 
     @property
+    def sidecars(self) -> tuple[SidecarEvidence, ...]:
+        """Those of the `.onnx` and of its int8 variant, whether or not they are there."""
+        return tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
+
+    @property
     def is_seed(self) -> bool:
         """Whether a manifest lists the row's model, or its sidecar says that it is a seed."""
         sidecar = self.sidecar.sidecar if self.sidecar else None
@@ -254,8 +259,8 @@ class Evidence:
     @property
     def sidecars(self) -> tuple[SidecarEvidence, ...]:
         """All sidecars that exist."""
-        found = (s for r in self.rows for s in (r.sidecar, r.int8_sidecar))
-        return tuple({s.name: s for s in found if s is not None and not s.missing}.values())
+        found = (s for r in self.rows for s in r.sidecars)
+        return tuple({s.name: s for s in found if not s.missing}.values())
 
     @property
     def texts(self) -> frozenset[str]:

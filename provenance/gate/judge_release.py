@@ -53,8 +53,8 @@ def judge_release(case: Case, path: str) -> Report:
 
 def _paths(row: RowEvidence) -> list[str]:
     """The paths of all that belongs to a row."""
-    files = (*row.model_files, row.sidecar, row.int8_sidecar, row.bundle)
-    return [file.path for file in files if file is not None]
+    bundles = () if row.bundle is None else (row.bundle,)
+    return [file.path for file in (*row.model_files, *row.sidecars, *bundles)]
 
 
 def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:

@@ -204,7 +204,7 @@ def _about(
     for found in theirs:
         files |= {found.manifest.path, *(v.path for v in found.verdicts)}
     for row in rows:
-        files |= {f.path for f in (*row.model_files, row.sidecar, row.int8_sidecar) if f}
+        files |= {f.path for f in (*row.model_files, *row.sidecars)}
 
     def concerns(finding: Finding) -> bool:
         if finding.row is not None or finding.ensemble is not None:

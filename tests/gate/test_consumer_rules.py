@@ -101,6 +101,15 @@ def fetched(repository: Repository, folder: Path) -> Path:
     return folder
 
 
+def test_of_a_registry_the_model_is_named_too(released: Repository) -> None:
+    assert released.key is not None
+    bundle = released.root / "bundles" / f"m.onnx{SUFFIX}"
+    sign_again(bundle, released.key, lambda s: s["predicate"]["row"].update(smoke=True))
+    told = {f.code: f for f in verify(released.config, require=Require(production=True)).failing}
+    refused = told["USE002"]
+    assert (refused.path, refused.about) == ("model/registry.json", "model/m.onnx")
+
+
 @pytest.mark.parametrize("unsigned", [(), ("a.data",)])
 def test_every_file_of_a_model_is_part_of_the_release(
     repository: Repository, tmp_path: Path, key: KeyPair, unsigned: tuple[str, ...]

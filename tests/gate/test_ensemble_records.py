@@ -229,3 +229,12 @@ def test_a_verdict_is_missed_behind_an_ensemble_of_placeholders(repository: Repo
     repository.path("b_seed_flip_PROMOTE.json").unlink()
     found = [(f.code, f.ensemble) for f in repository.save().check().failing]
     assert found == [("ENS510", "b")]
+
+
+def test_an_outcome_that_a_sidecar_states_without_numbers_is_held_against_the_verdict(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens", 2, gate={})
+    put("verdict", to="HOLD")(repository.path("ens_seed1.json"))
+    found = [(f.code, f.about) for f in repository.save().check().failing]
+    assert found == [("ENS512", "model/ens_seed1.json")]

@@ -388,3 +388,9 @@ def test_the_time_grows_with_the_number_of_ensembles() -> None:
 
     seconds(100)
     assert seconds(2000) < 40 * max(seconds(200), 0.005)
+
+
+def test_no_document_is_about_an_ensemble_without_a_name(repository: Repository) -> None:
+    repository.add_sidecar(repository.add("m"), ensemble_id="")
+    repository.write("-notes.json", "{")
+    assert "ENS519" not in codes(repository.save().check())

@@ -41,6 +41,7 @@ TESTS: Final = (
     "tests/journeys/test_fix.py",
     "tests/journeys/test_requirements.py",
     "tests/journeys/test_restore.py",
+    "tests/journeys/test_verify_release.py",
 )
 """The tests of what rules conclude. The others ask other questions, of files and signatures."""
 

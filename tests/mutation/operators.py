@@ -91,8 +91,8 @@ class Membership:
 class Identity:
     """Equality for identity: 1 equals `True` and is not it.
 
-    Not where the other side is an attribute: a member of an enumeration, or a part of the evidence,
-    equals nothing but itself.
+    Not where the other side is an attribute, nor of types: a member of an enumeration, a part of
+    the evidence, or a type equals nothing but itself.
     """
 
     _EQUALITY: Final = {"is": "==", "is not": "!="}
@@ -110,8 +110,9 @@ class Identity:
 
     def _places(self, node: Any) -> Iterator[int]:
         for place in range(1, len(node.children), 2):
-            other = node.children[place + 1].get_code().strip()
+            one, other = (node.children[n].get_code().strip() for n in (place - 1, place + 1))
             is_plain = other != "None" and not re.fullmatch(r"[\w.]+\.\w+", other)
+            is_plain = is_plain and not one.startswith("type(")
             if _spelled(node.children[place]) in self._EQUALITY and is_plain:
                 yield place
 

@@ -179,9 +179,7 @@ class SidecarChanged(_AttestationRule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
             signed = digests_of(statement.predicate.get("sidecars"), "name")
-            for evidence in (row.sidecar, row.int8_sidecar):
-                if evidence is None:
-                    continue
+            for evidence in row.sidecars:
                 then, now = signed.get(evidence.name), evidence.sha256
                 if then == now:
                     continue

@@ -132,8 +132,8 @@ class Case:
     ) -> Endorsement:
         """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
-        if document.bundle is not None:
-            _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
+        assert document.bundle is not None
+        _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
         question = (document.path, artifact_sha256)
         known = self._endorsements.get(question)
         if known is None:

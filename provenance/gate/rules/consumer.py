@@ -293,10 +293,9 @@ class NotInRelease(_Requirement):
         release = releases.release_of(summary)
         which = str(release) if release else "the release"
         for row, signed in case.bound_rows():
-            if any(changed_files(row, signed)):
-                continue  # SIG605 has said it
-            for path, message in self._differences(row, signed, statement, predicate, which):
-                yield self.finding(message, AGAIN, path=path, row=row.row.label)
+            if not any(changed_files(row, signed)):  # SIG605 has said it
+                for path, message in self._differences(row, signed, statement, predicate, which):
+                    yield self.finding(message, AGAIN, path=path, row=row.row.label)
 
     @staticmethod
     def _differences(
@@ -309,10 +308,9 @@ class NotInRelease(_Requirement):
         same = True
         for file in row.model_files:
             released = summary.digest_of(file.name)
-            if file.sha256 is None or released == file.sha256:
+            is_signed = signed.digest_of(file.name) is not None  # else SIG606 and ATT702 say why
+            if file.sha256 is None or released == file.sha256 or not is_signed:
                 continue
-            if signed.digest_of(file.name) is None:
-                continue  # SIG606 and ATT702 say why
             same = False
             if released is None:
                 yield file.path, f"{file.path} is not part of {which}"

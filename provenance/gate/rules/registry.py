@@ -420,8 +420,8 @@ class SharedBundlePath(Rule):
         owner = {bundles.summary_path(registry.path, inside): "the release summary"}
         owner |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
-            files = (*known.model_files, known.sidecar, known.int8_sidecar)
-            owner |= {f.path: f"a file of row {known.row.label!r}" for f in files if f}
+            files = (*known.model_files, *known.sidecars)
+            owner |= {f.path: f"a file of row {known.row.label!r}" for f in files}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:

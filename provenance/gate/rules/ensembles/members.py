@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -370,9 +369,9 @@ class EnsembleIdDiffers(EnsembleRule):
 
 def _file(row: RowEvidence) -> str | None:
     """The name of a row's file, plainly; None where there is no such file, which is said of it."""
-    if row.onnx is None or row.row.onnx is None or row.onnx.trouble is not None:
+    if row.onnx is None or row.onnx.trouble is not None:
         return None
-    return posixpath.normpath(row.row.onnx)
+    return row.onnx.name
 
 
 def _bytes(seat: Seat) -> str | None:
