@@ -26,6 +26,7 @@ from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
 from provenance.gate.collect_licenses import license_files
 from provenance.gate.collect_models import ModelReader
+from provenance.gate.documents import summary_path
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
@@ -65,7 +66,7 @@ def collect(
     collected = tuple(collector.rows(rows, known, with_bundles=with_bundles))
     whole = wanted is None
     judged = whole and with_bundles
-    summary = collector.bundle(collector.summary_path()) if judged else None
+    summary = collector.bundle(summary_path(read)) if judged else None
     return Evidence(
         root=root,
         registry=read,
@@ -240,12 +241,6 @@ class _Collector:
         except FileError as e:
             return BundleEvidence(path, name, trouble=e.kept())
         return read_bundle(path, data, name)
-
-    def summary_path(self) -> str:
-        named = (r.sigstore_bundle for r in self._registry.rows)
-        found = [self._path(b) for b in named if b is not None]
-        inside = [b for b in found if paths.unsafe_reason(b) is None and not b.startswith("../")]
-        return bundles.summary_path(self._registry.path, inside)
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""

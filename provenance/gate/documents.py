@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from provenance.artifacts import paths
+from provenance.artifacts.registry import Registry
+from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
 from provenance.attestations.predicates import Described
 from provenance.attestations.statement import Statement, StatementError
 from provenance.errors import InputError
 from provenance.gate.evidence import Evidence, RowEvidence, SidecarEvidence
+
+
+def summary_path(registry: Registry) -> str:
+    """Where the release summary of a registry lies, relative to the root.
+
+    In the folder below which all row bundles lie; one that is named outside of the tree, which
+    REG107 refuses, moves it nowhere.
+    """
+    named = (registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle)
+    inside = [b for b in named if paths.unsafe_reason(b) is None and not b.startswith("../")]
+    return bundles.summary_path(registry.path, inside)
 
 
 def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:

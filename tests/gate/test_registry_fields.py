@@ -110,6 +110,7 @@ def test_an_id_is_told_twice_behind_a_row_that_has_none(repository: Repository) 
         ('{"models": [{"id": "m", "o": {"a": 1,\n "a": 2}}]}', "m", 2, 2),
         ('{"a": 1,\n"a": 2,\n"models": [{"id": "m"}]}', None, 2, 1),
         ('{"others": [{"a": 1,\n "a": 2}],\n"models": [{"id": "m"}]}', None, 2, 2),
+        ('{"drafts": [{"a": 1,\n "a": 2}],\n"models": [{"id": "m"}]}', None, 2, 2),
         ('{"o": {"a": 1,\n "a": 2},\n"models": [{"id": "m"}]}', None, 2, 2),
     ],
 )

@@ -20,7 +20,7 @@ _WORDS: Final = ("fstring", "decorator")
 """What is left as it is: the words of messages, and decorators. So is `strict=`, an assertion."""
 
 _CUT: Final = 40
-"""A slice to so many or more is where a text of a message is cut."""
+"""A slice to so many or more is where a text of a message is cut; so is such a limit of `shown`."""
 
 _NOT_ARITHMETIC: Final = ("parameters", "param", "argument", "star_expr", "testlist_star_expr")
 """Where a star is no product."""
@@ -84,7 +84,7 @@ def _is_left(node: Any) -> bool:
     """Whether the node is part of words, or of an annotation, which is never evaluated."""
     if node.type == "operator" and node.parent.type in _NOT_ARITHMETIC:
         return True
-    if node.type == "number" and node.parent.type in ("subscript", "sliceop"):
+    if node.type == "number" and (node.parent.type in ("subscript", "sliceop") or _is_shown(node)):
         return int(node.value) >= _CUT
     child, parent = node, node.parent
     while parent is not None:
@@ -97,6 +97,11 @@ def _is_left(node: Any) -> bool:
             return True
         child, parent = parent, parent.parent
     return False
+
+
+def _is_shown(node: Any) -> bool:
+    called = node.parent.parent.get_previous_leaf() if node.parent.type == "arglist" else None
+    return called is not None and called.value == "shown"
 
 
 _OPERATORS: Final = operators()

@@ -13,6 +13,7 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Move
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
+from provenance.gate import documents
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
 
@@ -415,9 +416,7 @@ class SharedBundlePath(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        named = (r.sigstore_bundle for r in registry.rows)
-        inside = [registry.absolute(b) for b in named if b and outside(case, b) is None]
-        owner = {bundles.summary_path(registry.path, inside): "the release summary"}
+        owner = {documents.summary_path(registry): "the release summary"}
         owner |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
             files = (*known.model_files, *known.sidecars)

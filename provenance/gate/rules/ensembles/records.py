@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
-from provenance.gate.ensemble import Ensemble
+from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import Said, dissent, whose
 from provenance.gate.rules.ensembles.recorded import number, same
@@ -68,9 +68,8 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that
     # only one of registry and manifest has, or that is no object.
     shipped = [s.seeds for s in ensemble.seats if s.row is not None and s.seeds]
-    unlisted = [
-        r.sidecar.sidecar.seed for r in ensemble.unlisted if r.sidecar and r.sidecar.sidecar
-    ]
+    sidecars = (current_sidecar(r.onnx, r.sidecar) for r in ensemble.unlisted)
+    unlisted = [sidecar.seed for sidecar in sidecars if sidecar is not None]
     known = {str(seed) for s in ensemble.seats for seed in s.seeds} | set(map(str, unlisted))
     missing = [min(seeds) for seeds in shipped if not any(str(s) in judged for s in seeds)]
     if missing:
