@@ -83,6 +83,8 @@ def test_outputs_that_are_what_is_declared(declared: TensorSpec, given: Output) 
         (spec("new", "new"), output(7, 8), "y: float [new, new] is float [7, 8] with new=7"),
         (spec(1, 6), output(6), "y: float [1, 6] is float [6]"),
         (spec(6), output(1, 6), "y: float [6] is float [1, 6]"),
+        (spec(6, 1), output(6), "y: float [6, 1] is float [6]"),
+        (spec(9), output(*range(1, 10)), "y: float [9] is float [1, 2, 3, 4, 5, 6, 7, 8]"),
         (spec(1), Output("y", None, None), "y: float [1] is no tensor"),
         (spec(1), Output("y", None, (1,)), "y: float [1] is no tensor"),
         (spec(1), Output("y", "double", None), "y: float [1] is no tensor"),

@@ -34,6 +34,7 @@ FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT
         ({"input": ("features", FLOAT, ["batch", 5])}, "float [batch, 5]"),
         ({"input": ("features", FLOAT, ["batch", 1, 6])}, "float [batch, 1, 6]"),
         ({"input": ("features", FLOAT, [6])}, "float [6]"),
+        ({"input": ("features", FLOAT, ["batch", 6, 1])}, "float [batch, 6, 1]"),
         ({"output": ("mos", FLOAT, ["batch", 1])}, "has output mos: float"),
         ({"output": ("score", FLOAT16, ["batch", 1])}, "has output score: float16"),
         ({"output": ("score", FLOAT, ["batch", 2])}, "score: float [batch, 2]"),

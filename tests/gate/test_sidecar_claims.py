@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from onnx import TensorProto, helper
 
 from provenance.artifacts.onnx_model import plain_dtype
 from tests.support.models import External, data, model, proto
+from tests.support.mutations import put
+from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
+from tests.support.slips import slipped
 
 SIX = [1.0] * 6
 
@@ -464,6 +468,30 @@ def test_smoke_is_told_once(repository: Repository) -> None:
         "SID408",
         "`smoke` is True; in the row `smoke` is False",
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "claims", "trains"),
+    [
+        ({"smoke": False}, {"smoke": True}, True),
+        ({"smoke": True}, {"smoke": False}, False),
+        ({"smoke": False}, {"smoke": 1}, False),
+        ({}, {"kind": True}, False),
+    ],
+)
+def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
+    repository: Repository, row: dict[str, Any], claims: dict[str, Any], trains: bool
+) -> None:
+    made = repository.add("m", **row)
+    repository.write("m.json", {"sha256": made["sha256"], **claims})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID408"
+    assert finding.help.startswith("Train the model" if trains else "Decide which is right")
+
+
+def test_a_claim_that_is_the_id_of_its_member_is_told_all_the_same(tmp_path: Path) -> None:
+    repository = production(tmp_path / "tree")
+    slipped(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
 
 
 def test_what_a_row_says_by_saying_nothing_is_said_to_be_so(repository: Repository) -> None:

@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from provenance.gate.endorsement import Endorsement
+from provenance.gate.evidence import BundleEvidence
+from provenance.gate.rules.signatures import SignersTooFew
+from provenance.signing.judgement import Signer
+from provenance.signing.trust import TrustedIdentity
+from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
-from tests.support.repository import Repository, codes, sha256
+from tests.support.repository import SUFFIX, Repository, codes, sha256
+from tests.support.statements import sign_again
 
 
 @pytest.fixture
@@ -45,6 +54,25 @@ def test_two_data_files_swapped_alone_are_not_what_is_declared(
     assert codes(two_data_files.verify("m")) == ["ART302", "ART302"]
 
 
+def test_a_file_under_another_name_is_told_behind_one_under_its_own(
+    two_data_files: Repository, key: KeyPair
+) -> None:
+    def rename(statement: Any) -> None:
+        (subject,) = (s for s in statement["subject"] if s["name"] == "b.data")
+        subject["name"] = "former.data"
+
+    sign_again(two_data_files.root / "bundles" / f"m.onnx{SUFFIX}", key, rename)
+    found = [f.about for f in two_data_files.verify("m").failing if f.code == "SIG606"]
+    assert found == ["model/b.data"]
+
+
+def test_a_model_that_is_not_what_its_row_declares_is_told_as_that_alone(
+    two_data_files: Repository,
+) -> None:
+    two_data_files.write("m.onnx", two_data_files.path("m.onnx").read_bytes() + b"\x3a\x00")
+    assert codes(two_data_files.verify("m")) == ["ART302"]
+
+
 def test_a_model_swapped_with_its_variant_is_not_what_was_signed(repository: Repository) -> None:
     row = repository.add_int8("m")
     repository.released()
@@ -75,3 +103,19 @@ def test_a_bundle_that_cannot_be_read_is_told_behind_one_that_leads_out_of_the_r
     found = [(f.code, f.row) for f in repository.save().verify("m", "n").failing]
     assert ("REG107", "m") in found
     assert [row for code, row in found if code == "SIG602"] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("signed", "wanted", "is_told"), [(1, 2, True), (2, 3, True), (2, 2, False), (3, 2, False)]
+)
+def test_signers_are_too_few_where_there_are_fewer_than_wanted(
+    signed: int, wanted: int, is_told: bool
+) -> None:
+    who = [TrustedIdentity("https://issuer.example", f"{n}@example.org") for n in range(signed)]
+    counted = tuple((Signer(e.subject, e.issuer, e.subject, (e,)), e) for e in who)
+    found = SignersTooFew().conclude(
+        Endorsement((), counted, wanted), BundleEvidence("m.sigstore.json", "m.sigstore.json")
+    )
+    says = [message for _, message, _ in found]
+    assert len(says) == int(is_told)
+    assert all(f"was signed by {signed} of {wanted} signers: 0@example.org (" in m for m in says)

@@ -185,7 +185,7 @@ class SidecarOpset(_GraphClaim):
 
     def correct(self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath) -> Edit | None:
         # An object may hold the versions of other operator sets too.
-        holds_more = isinstance(sidecar.get(str(member[0])), dict | list)
+        holds_more = isinstance(sidecar.get(*map(str, member)), dict | list)
         certain = describes_its_model(model, sidecar) and not holds_more
         opset = model.facts.opset if model.facts else None
         return Set(member, opset) if certain and opset is not None else None
