@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,9 +12,14 @@ from typing import BinaryIO
 import pytest
 
 from provenance import check, load_config
+from provenance.artifacts import digest
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.rules.sidecars.interface import SidecarNames
 from provenance.journeys.examine import examine
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.repository import Repository
 
 # --- one file that many rows name ---------------------------------------------------------------
@@ -98,3 +104,43 @@ def test_what_many_rows_named_at_the_baseline_is_read_once(
     assert {p.name for p in looked_at if baseline in p.parents} == {
         "m.json", "m.int8.json", bundle.name
     }  # fmt: skip
+
+
+# --- documents that name very many things -------------------------------------------------------
+
+
+class Compared(str):
+    """A text that counts how often one like it is compared with anything."""
+
+    __slots__ = ()
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+
+def test_names_of_a_sidecar_are_looked_up_among_those_of_the_graph() -> None:
+    def comparisons(count: int) -> int:
+        inputs = tuple(TensorSpec(Compared(f"x{i}"), "float", (1,)) for i in range(count))
+        facts = OnnxFacts(8, {"": 17}, inputs, (), ())
+        claims = {"input_names": [f"y{i}" for i in range(count)]}
+        sidecar = Sidecar("m.json", digest.of_bytes(b""), json.dumps(claims), claims)
+        Compared.times = 0
+        assert len(list(SidecarNames().refuted(facts, "m.onnx", sidecar))) == 1
+        return Compared.times
+
+    assert comparisons(400) < 3 * comparisons(200) + 100
+
+
+def test_of_very_many_inputs_a_few_are_told(repository: Repository) -> None:
+    inputs = [("features", 6), ("n" * 3000, 1), *((f"i{n}", 1) for n in range(500))]
+    row = repository.add("m", model(inputs=inputs))
+    repository.add_sidecar(row, input_names=["x"])
+    (found,) = repository.save().check().failing
+    assert found.code == "SID410"
+    assert found.message == (
+        "the sidecar declares an input 'x'; m.onnx has "
+        f"features, {'n' * 60}, i0, i1, i2 and 497 more"
+    )
