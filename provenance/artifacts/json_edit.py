@@ -34,7 +34,7 @@ class Raw:
         """The value at `path` of another text. Raises InputError where there is none."""
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
-        line = source.text.rfind("\n", 0, start) + 1
+        line = start + 1 - source.position(start).column
         key = None
         if member.key_start is not None:
             end = source.text.rindex('"', start, member.start) + 1

@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from provenance import check, load_config
-from provenance.artifacts import digest
+from provenance.artifacts import digest, registry
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.comparison import Comparison
 from provenance.gate.rules.sidecars.interface import SidecarNames
 from provenance.journeys.examine import examine
 from tests.support.keys import KeyPair
@@ -144,3 +147,21 @@ def test_of_very_many_inputs_a_few_are_told(repository: Repository) -> None:
         "the sidecar declares an input 'x'; m.onnx has "
         f"features, {'n' * 60}, i0, i1, i2 and 497 more"
     )
+
+
+def test_fields_that_were_lost_are_put_back_in_one_pass() -> None:
+    def state(start: str, count: int) -> Registry:
+        """A registry with so many fields of its own, and a row with as many."""
+        fields: dict[str, object] = {Compared(f"{start}{i}"): i for i in range(count)}
+        row = {"id": "m", **fields}
+        found = registry.parse_bytes(json.dumps({"models": [row], **fields}).encode(), "r.json")
+        return replace(found, keys=("models", *fields), rows=(Row.of(0, row, found.names),))
+
+    def comparisons(count: int) -> int:
+        found = Comparison(state("x", count), state("y", count))
+        Compared.times = 0
+        lost = [*found.lost_fields_of_registry(), *found.lost_fields(found.now.rows[0])]
+        assert len([found.field_edit(field) for field in lost]) == 2 * count
+        return Compared.times
+
+    assert comparisons(60) < 3 * comparisons(30) + 100
