@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.sidecar import Document
 
@@ -39,11 +40,21 @@ class Manifest(Document):
         """The ensemble's id, which its seeds' sidecars repeat as `ensemble_id`."""
         return self.text_at("id")
 
+    @property
+    def count(self) -> int:
+        """How many entries `members` has."""
+        return len(self.value["members"])
+
+    @property
+    def entries(self) -> Sequence[Any]:
+        """The entries of `members`, as many of them as are looked at."""
+        entries: Sequence[Any] = self.value["members"][: limits.MEMBERS]
+        return entries
+
     @cached_property
     def members(self) -> tuple[Member, ...]:
-        """The members that are objects; others are for the rules to report."""
-        members = self.value.get("members")
-        return tuple(_member(m) for m in members if isinstance(m, dict)) if members else ()
+        """The entries that are objects; others are for the rules to report."""
+        return tuple(_member(m) for m in self.entries if isinstance(m, dict))
 
     @cached_property
     def names(self) -> frozenset[tuple[str | None, str | None]]:

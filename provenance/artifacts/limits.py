@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much is read, at most. Everything that is read is hostile until shown otherwise.
+"""How much is read, and what is said of it. All that is read is hostile until shown otherwise.
 
 Sizes are bytes. Each is far above what an honest file needs, and small enough that a hostile one
 costs neither memory nor minutes.
@@ -61,6 +61,13 @@ ONNX_FIELDS = 1_000_000
 EXTERNAL_FILES = 10_000
 """External-data files of one model."""
 
+EXTERNAL_FILES_OF_ROWS = 200_000
+"""External-data files of all rows; one that several rows need counts for each. A statement has room
+for as many subjects."""
+
+MEMBERS = 10_000
+"""Members of one ensemble manifest: each is a model that is loaded beside the others."""
+
 CLIMB = 3
 """Folders above that of a registry, as far as the names in a release summary may climb."""
 
@@ -84,3 +91,13 @@ TIMESTAMP = 64 * KIB
 
 LOG_ENTRY = 8 * MIB
 """What a transparency log answers: an entry, and the way to the root of its tree."""
+
+FINDINGS = 100
+"""Findings of one rule about one row, ensemble or file that are told one by one. A file can have one
+defect a million times, and nobody corrects more than that by hand."""
+
+FINDINGS_OF_RULE = 10_000
+"""Findings of one rule, from which on it tells one about each row, ensemble or file."""
+
+MESSAGE = 2_000
+"""Characters of a message or a help. What they quote is as long as whoever wrote it wanted."""

@@ -55,7 +55,8 @@ def collect(
     `repository` is the name of the repository that `root` is in, where that is known.
 
     Raises:
-        InputError: The registry's folder cannot be listed.
+        InputError: The registry's folder cannot be listed, or the rows need more external data than
+            is judged.
     """
     wanted = None if select is None else set(select)
     rows = [r for r in read.rows if wanted is None or r.label in wanted]
@@ -151,9 +152,21 @@ class _Collector:
         self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row]) -> None:
-        """Hash every model file of `rows` once."""
-        names = list(dict.fromkeys(name for row in rows for name in self._model_names(row)))
-        self._models = ModelReader(self._root, self._registry, self._progress).read(names)
+        """Hash every model file of `rows` once.
+
+        Raises:
+            InputError: Together they need more external data than is judged.
+        """
+        names = [name for row in rows for name in self._model_names(row)]
+        reader = ModelReader(self._root, self._registry, self._progress)
+        self._models = reader.read(list(dict.fromkeys(names)))
+        needed = sum(len(self._models[name].external) for name in names)
+        if needed > limits.EXTERNAL_FILES_OF_ROWS:
+            raise InputError(
+                f"{self._registry.path}: its rows need {needed:,} external-data files, counted for "
+                f"each row; at most {limits.EXTERNAL_FILES_OF_ROWS:,} are judged",
+                help="Do rows share a model? Give each its own, and a model few files of weights.",
+            )
 
     def rows(
         self,

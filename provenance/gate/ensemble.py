@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from provenance.artifacts.ensemble import (
@@ -92,15 +93,24 @@ class Ensemble:
         """The one verdict on the ensemble, None where there is none or more than one."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
 
+    @cached_property
+    def shipped(self) -> tuple[Seat, ...]:
+        """The members that are shipped, each row once: one that is listed twice is ENS502's."""
+        found: dict[int, Seat] = {}
+        for seat in self.seats:
+            if seat.row is not None:
+                found.setdefault(seat.row.row.index, seat)
+        return tuple(found.values())
+
     @property
     def production(self) -> tuple[Seat, ...]:
         """The members whose rows say production."""
-        return tuple(s for s in self.seats if s.row is not None and not s.row.row.smoke)
+        return tuple(s for s in self.shipped if s.row is not None and not s.row.row.smoke)
 
     @property
     def described(self) -> Iterator[tuple[Seat, Sidecar]]:
         """The members whose sidecars are not known to describe other bytes."""
-        for seat in self.seats:
+        for seat in self.shipped:
             if seat.sidecar is not None:
                 yield seat, seat.sidecar
 
@@ -174,8 +184,7 @@ class _Shipped:
 
 
 def _seats(manifest: Manifest, shipped: _Shipped) -> Iterator[Seat]:
-    listed = manifest.value["members"]
-    places = [i for i, member in enumerate(listed) if isinstance(member, dict)]
+    places = [i for i, member in enumerate(manifest.entries) if isinstance(member, dict)]
     for index, member in zip(places, manifest.members, strict=True):
         yield Seat(index, member, shipped.row_of(member))
 

@@ -62,6 +62,7 @@ class Finding:
         deferred: The deferral that covers it.
         ensemble: The id of the ensemble that it is about, where it is about one as a whole.
         fixes: Edits that make it go away, where there is one right way to: what `check --fix` does.
+        others: The files of the findings in whose place it stands, where it does for many.
     """
 
     code: str
@@ -76,6 +77,12 @@ class Finding:
     deferred: Deferral | None = None
     ensemble: str | None = None
     fixes: tuple[Fix, ...] = ()
+    others: frozenset[str] = frozenset()
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files that it names, to be edited or as what it speaks of."""
+        return self.others | {self.path, self.about}
 
     @property
     def subject(self) -> str:

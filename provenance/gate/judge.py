@@ -32,6 +32,7 @@ from provenance.gate.finding import (
     TrustResult,
     Verdict,
 )
+from provenance.gate.gathering import gather
 from provenance.gate.judging_ahead import Question
 from provenance.gate.pipeline import PipelineEvidence
 from provenance.gate.progress import Progress
@@ -98,7 +99,7 @@ def judge(
         found: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
-                found += (_defer(f, declared) for f in rule.judge(case))
+                found += (_defer(f, declared) for f in gather(rule.judge(case)))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
@@ -190,22 +191,22 @@ def judge_file(
         replace(f, help=_consumer_help(f))
         for rule in CATALOGUE
         if rule.of_one_file
-        for f in rule.judge(case)
+        for f in gather(rule.judge(case))
     ]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
-        found += _unsigned_data(row)
+        found += gather(_unsigned_data(row))
     signed_by_others = case.signed_statement(row.bundle)
     if signed_by_others is not None and case.claimed_row(signed_by_others) is None:
         found = [f for f in found if f.code != "ATT701"]
-        found += foreign.judge(row, signed_by_others, predicate_types)
+        found += gather(foreign.judge(row, signed_by_others, predicate_types))
     if case.needs_row:
         found = [_as_row_required(f) if f.code == "ATT711" else f for f in found]
     statement = case.row_statement(row)
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
-    found += _expired(deferrals, row, today)
-    found += _absent(statement, row)
+    found += gather(_expired(deferrals, row, today))
+    found += gather(_absent(statement, row))
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)

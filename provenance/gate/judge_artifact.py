@@ -16,6 +16,7 @@ from provenance.config import Config
 from provenance.gate import foreign
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding, ModelFile, Report, RowResult, Verdict
+from provenance.gate.gathering import gather
 from provenance.gate.judge import signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
 from provenance.signing.trust import Trust
@@ -41,7 +42,7 @@ def judge_artifact(
     case = Case(evidence, trust, nowhere, today)
     (row,) = evidence.rows
     assert row.onnx is not None
-    found = [f for rule in CATALOGUE if rule.of_bundle for f in rule.judge(case)]
+    found = [f for rule in CATALOGUE if rule.of_bundle for f in gather(rule.judge(case))]
     statement = case.signed_statement(row.bundle)
     notes: tuple[str, ...] = ()
     if statement is not None:

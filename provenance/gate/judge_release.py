@@ -13,6 +13,7 @@ from typing import Final
 
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, ModelFile, Report, RowResult, Verdict
+from provenance.gate.gathering import gather
 from provenance.gate.judge import placed, release_result, required, signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
 
@@ -32,7 +33,7 @@ def judge_release(case: Case, path: str) -> Report:
         _for_a_consumer(finding)
         for rule in CATALOGUE
         if rule.of_bundle or rule.of_release
-        for finding in rule.judge(case)
+        for finding in gather(rule.judge(case))
     ]
     owners = {path: row.row.label for row in reversed(evidence.rows) for path in _paths(row)}
     found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]

@@ -31,6 +31,12 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
         f"kept, {limits.ONNX_FIELDS:,} fields are walked"
     )
     assert rows["external-data files of one model"].startswith(f"{limits.EXTERNAL_FILES:,}, ")
+    rows_need = rows["external-data files of all rows"]
+    assert rows_need.startswith(f"{limits.EXTERNAL_FILES_OF_ROWS:,}, ")
+    assert rows["members of an ensemble manifest"] == f"{limits.MEMBERS:,} are looked at"
+    told = rows["findings of one rule about one row, ensemble or file"]
+    assert told == f"{limits.FINDINGS} are told, and how many there are more"
+    assert f"a rule has {limits.FINDINGS_OF_RULE:,} findings" in read("docs/output.md")
     assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
     workflows = f"{limits.WORKFLOW // limits.KIB} KiB each, {limits.WORKFLOWS // mib} MiB together"
     assert rows["workflows that `init` looks into"] == workflows

@@ -441,7 +441,7 @@ class SummaryStale(_AttestationRule):
                 path=at,
             )
             return
-        told = {at for f in case.findings if f.fails for at in (f.path, f.about)}
+        told = {file for f in case.findings if f.fails for file in f.files}
         signed = releases.files_of(statement)
         held = documents.held(evidence)
         unreadable = {**evidence.unreadable, **documents.unreadable(evidence)}

@@ -50,7 +50,7 @@ class EnsembleWidth(EnsembleRule):
             yield self.at(manifest, where, message, help, ensemble=ensemble)
         names, onehots = input_names(ensemble), _onehots(ensemble)
         for at, fields in enumerate(_WIDTH_FIELDS):
-            widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.seats}
+            widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.shipped}
             wrong = False
             for field in fields:
                 declared = _size(manifest.value.get(field))
@@ -78,7 +78,7 @@ class EnsembleWidth(EnsembleRule):
                     "Export all members in one run.",
                     ensemble=ensemble,
                 )
-        opsets = {s.index: _opset(s) for s in ensemble.seats}
+        opsets = {s.index: _opset(s) for s in ensemble.shipped}
         declared = manifest.value.get("opset")
         if len(_distinct(opsets)) > 1:
             yield self.at(
@@ -123,7 +123,7 @@ class InterfaceDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        known = [(seat, _undisputed_graph(seat)) for seat in ensemble.seats]
+        known = [(seat, _undisputed_graph(seat)) for seat in ensemble.shipped]
         graphs = [(seat, facts) for seat, facts in known if facts is not None]
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
         names = input_names(ensemble) if named else ()
@@ -231,7 +231,7 @@ def _distinct(values: Mapping[int, int | None]) -> set[int]:
 def _spread(ensemble: Ensemble, values: Mapping[int, int | None]) -> str:
     """Which members have which value."""
     by_value: dict[int, list[str]] = {}
-    for seat in ensemble.seats:
+    for seat in ensemble.shipped:
         value = values[seat.index]
         if value is not None:
             by_value.setdefault(value, []).append(seat.label)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from provenance.artifacts import limits
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.ensemble import Manifest
 from provenance.gate import documents
@@ -22,7 +23,7 @@ class MemberMissing(EnsembleRule):
 
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
-    compares the two names.
+    compares the two names. Of more than 10,000 members it says so, and looks at the first.
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
@@ -39,7 +40,15 @@ class MemberMissing(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
-        for index, member in enumerate(manifest.value["members"]):
+        if manifest.count > limits.MEMBERS:
+            yield self.at(
+                manifest,
+                ("members",),
+                f"there are {manifest.count:,} members; at most {limits.MEMBERS:,} are looked at",
+                "Is this an ensemble? Export the manifest for its members alone.",
+                ensemble=ensemble,
+            )
+        for index, member in enumerate(manifest.entries):
             if not isinstance(member, dict):
                 yield self.at(
                     manifest,
@@ -227,7 +236,7 @@ class EnsembleSize(EnsembleRule):
     slug = "ensemble-size"
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        count = len(ensemble.manifest.value["members"])
+        count = ensemble.manifest.count
         size = ensemble.manifest.value.get("ensemble_size")
         belong = {s.row.row.index for s in ensemble.seats if s.row is not None}
         belong |= {r.row.index for r in ensemble.unlisted}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The findings of a rule, as many as somebody can read and a report can hold.
+
+A file of some hundred kilobytes can have one defect a million times, and many rows may name that
+file. Every row, ensemble and file keeps a finding of each rule that fails for it: what is bounded
+is how often the same is said of one of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from provenance.artifacts import limits
+from provenance.gate.finding import Finding, Fix
+
+_Group: TypeAlias = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _More:
+    """Findings that are not told: the first, how many there are, their files and their edits."""
+
+    first: Finding
+    count: int = 0
+    files: set[str] = field(default_factory=set)
+    fixes: dict[tuple[object, ...], Fix] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        self.count += 1
+        self.files |= {finding.path, finding.about}
+        for fix in finding.fixes:
+            self.fixes.setdefault((fix.path, type(fix.edit), fix.edit.path), fix)
+
+    def told(self) -> Finding:
+        """One finding in the place of all. It fails as they do, and stays the same from run to run.
+
+        Where it is only one, that itself.
+        """
+        if self.count == 1:
+            return self.first
+        return replace(
+            self.first,
+            message=f"{self.count:,} more of these findings, the first of them here",
+            about=self.first.path,
+            fixes=tuple(self.fixes.values()),
+            others=frozenset(self.files),
+        )
+
+
+def gather(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings in their order: all of them, or the first of one thing and how many there are more.
+
+    One thing is what a deferral covers as a whole or not at all: a rule, and a row, an ensemble or
+    a file.
+    """
+    of_rule: Counter[str] = Counter()
+    about: Counter[_Group] = Counter()
+    more: dict[_Group, _More] = {}
+    for finding in findings:
+        group = _group(finding)
+        most = limits.FINDINGS if of_rule[finding.code] < limits.FINDINGS_OF_RULE else 1
+        if about[group] < most:
+            about[group] += 1
+            of_rule[finding.code] += 1
+            yield _short(finding)
+            continue
+        if group not in more:
+            more[group] = _More(_short(finding))
+        more[group].add(finding)
+    for rest in more.values():
+        yield rest.told()
+
+
+def _group(finding: Finding) -> _Group:
+    of_neither = finding.row is None and finding.ensemble is None
+    return (
+        finding.code,
+        finding.severity,
+        finding.row,
+        finding.ensemble,
+        finding.path if of_neither else None,
+        bool(finding.fixes),  # what `check --fix` makes go away, and what it does not
+    )
+
+
+def _short(finding: Finding) -> Finding:
+    if max(len(finding.message), len(finding.help)) <= limits.MESSAGE:
+        return finding
+    return replace(finding, message=_cut(finding.message), help=_cut(finding.help))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= limits.MESSAGE else f"{text[: limits.MESSAGE - 1]}…"
