@@ -99,6 +99,11 @@ class FieldNames:
         return dict(self.renamed)
 
 
+def is_blank(value: object) -> bool:
+    """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
+    return isinstance(value, str) and not any(map(str.isalnum, value))
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model's entry; `index` is its place in the registry, `position` that in its text.
@@ -119,9 +124,9 @@ class Row:
         return cls(index, names.canonical(verbatim), verbatim, position)
 
     def text(self, field: str) -> str | None:
-        """The value of `field` where it is a non-empty string."""
+        """The value of `field` where it is a text that says something."""
         value = self.fields.get(field)
-        return value if isinstance(value, str) and value else None
+        return value if isinstance(value, str) and not is_blank(value) else None
 
     @property
     def label(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import JsonPath
 
 OF_BYTES: Final = (
@@ -29,7 +29,7 @@ OF_BYTES: Final = (
 """Fields that say something of the model's bytes: of other bytes, an old value would be a lie."""
 
 EMPTY_IS_LOST: Final = ("license", "license_url", "sigstore_bundle")
-"""Fields that an empty text does not fill, as the rules LIC201 to LIC203 see it."""
+"""Fields that a blank text does not fill, as the rules LIC201 to LIC203 see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Comparison:
         for key, value in was.verbatim.items() if was is not None else ():
             field = names.known_as(key)
             gone = key not in row.verbatim or (
-                field in EMPTY_IS_LOST and row.verbatim[key] == "" and value != ""
+                field in EMPTY_IS_LOST and is_blank(row.verbatim[key]) and not is_blank(value)
             )
             if gone:
                 yield LostField(row, key, field, value)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
+from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
@@ -87,7 +88,7 @@ def obstacles(
                 finding.message, finding.help, finding.path, (finding.code,), finding=finding
             )
     for field, code in LICENSE.items():
-        if row.row.fields.get(field, "") == "":
+        if is_blank(row.row.fields.get(field, "")):
             called = evidence.registry.names.of(field)
             yield Obstacle(
                 f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)

@@ -239,6 +239,22 @@ def test_what_the_machine_refuses_is_an_error_of_exit_2(
     assert message in result.err
 
 
+def test_a_defect_of_our_own_is_no_verdict(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provenance.journeys import check
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(check, "check", fail)
+    result = run_cli("check", cwd=full.root)
+    assert result.code == 2
+    assert "error: internal error: ZeroDivisionError: division by zero" in result.err
+    assert "in fail" in result.err  # where, for the report
+    assert "There is no verdict." in result.err
+
+
 # init
 
 

@@ -46,6 +46,25 @@ def test_a_lost_field_is_put_back_from_the_baseline_whatever_else_was_lost(
     assert repr(was) in found[code].message
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "\u200b", "-", "…"])
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [("license", "LIC201"), ("license_url", "LIC202"), ("sigstore_bundle", "LIC203")],
+)
+def test_a_text_that_says_nothing_is_a_lost_field_and_cannot_be_deferred(
+    repository: Repository, field: str, code: str, blank: str
+) -> None:
+    repository.add("m")
+    for rule in ("LIC204", "LIC207"):
+        repository.defer(rule, ["m"])
+
+    def lose(rows: list[dict[str, Any]]) -> None:
+        rows[0][field] = blank
+
+    found = since(repository, lose)
+    assert {f.code for f in found} == {code, "DEF901"}
+
+
 def test_a_new_row_has_lost_nothing(repository: Repository) -> None:
     repository.add("m")
     new = repository.add("new")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from provenance.artifacts import spdx
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
 from provenance.gate.evidence import LicenseFile, RowEvidence
@@ -23,7 +23,7 @@ class _Missing(Rule):
     advice: str
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        missing = [r for r in case.evidence.rows if r.row.fields.get(self.field, "") == ""]
+        missing = [r for r in case.evidence.rows if is_blank(r.row.fields.get(self.field, ""))]
         fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
         for row, fix in zip(missing, fixes, strict=True):
             yield self._lost(case, row) or self._missing(case, row, fix)
@@ -60,7 +60,8 @@ class LicenseMissing(_Missing):
     """A row has no license.
 
     ## What it does
-    Requires a non-empty `license` on every row. Smoke rows are no exception.
+    Requires a `license` on every row; a text without a letter or a digit is none. Smoke rows are no
+    exception.
 
     ## Why it matters
     Whoever ships the model ships it without permission. In ADR-1105 a load fix dropped the field
@@ -86,7 +87,7 @@ class LicenseUrlMissing(_Missing):
     """A row has no license_url.
 
     ## What it does
-    Requires a non-empty `license_url` on every row.
+    Requires a `license_url` on every row; an empty text is none.
 
     ## Why it matters
     The expression names a license; the URL says where its text is, with the holder's name and the
@@ -111,7 +112,7 @@ class BundleFieldMissing(_Missing):
     """A row has no sigstore_bundle.
 
     ## What it does
-    Requires a non-empty `sigstore_bundle` on every row: where the row's signature is.
+    Requires a `sigstore_bundle` on every row, where the row's signature is; an empty text is none.
 
     ## Why it matters
     A consumer that verifies before it loads refuses a row without one, and a consumer that does

@@ -11,6 +11,7 @@ from typing import Any, Final
 from provenance.artifacts import limits, paths
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Move
+from provenance.artifacts.registry import is_blank
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.gate import documents
@@ -35,8 +36,8 @@ def _is_digests(value: Any) -> bool:
 _DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
 _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "id": (
-        "a non-empty string of at most 128 characters",
-        lambda v: _is_text(v) and 0 < len(v) < 129,
+        "a string of at most 128 characters, with a letter or a digit",
+        lambda v: _is_text(v) and not is_blank(v) and len(v) < 129,
     ),
     "kind": ("a string", _is_text),
     "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
@@ -50,7 +51,7 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "license_url": ("a string", _is_text),
     "sigstore_bundle": (
         f"a path that ends in {bundles.SUFFIX}",
-        lambda v: _is_text(v) and (not v or v.endswith(bundles.SUFFIX)),
+        lambda v: _is_text(v) and (is_blank(v) or v.endswith(bundles.SUFFIX)),
     ),
     "notes": ("a string", _is_text),
     "description": ("a string", _is_text),

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256
-from provenance.artifacts.registry import INT8_MODES
+from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
@@ -52,7 +52,7 @@ class SidecarIdentity(ClaimRule):
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
             claim, own = sidecar.value.get(field), row.row.fields.get(field, _DEFAULTS.get(field))
-            if claim is None or own in (None, "") or is_malformed(field, own):
+            if claim is None or own is None or is_blank(own) or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
             if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
                 continue
