@@ -192,10 +192,6 @@ class Trust:
         """The trusted keys that a bundle's hint may name."""
         return tuple(k for k in self.keys if k.hint == hint)
 
-    def key_for(self, hint: str) -> TrustedKey | None:
-        """The first trusted key that a bundle's hint names."""
-        return next(iter(self.keys_for(hint)), None)
-
 
 def _first_difference(claims: tuple[tuple[str, str | None, str | None], ...]) -> str | None:
     """Compares found with expected, character by character; None is expected of nobody."""

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import json
 from typing import Any
 
 import pytest
 
+from provenance import trust_from_keys
+from provenance.gate.collect import read_bundle
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence
+from provenance.gate.rules.base import Case
 from provenance.gate.rules.signatures import SignersTooFew
 from provenance.signing.judgement import Signer
 from provenance.signing.trust import TrustedIdentity
@@ -119,3 +125,24 @@ def test_signers_are_too_few_where_there_are_fewer_than_wanted(
     says = [message for _, message, _ in found]
     assert len(says) == int(is_told)
     assert all(f"was signed by {signed} of {wanted} signers: 0@example.org (" in m for m in says)
+
+
+def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
+    repository: Repository, key: KeyPair
+) -> None:
+    repository.add("m")
+    repository.released()
+    genuine = (repository.root / "bundles" / f"m.onnx{SUFFIX}").read_bytes()
+    bundle = json.loads(genuine)
+    payload = base64.b64decode(bundle["dsseEnvelope"]["payload"])
+    other = base64.b64encode(payload.replace(b'"m.onnx"', b'"n.onnx"'))
+    bundle["dsseEnvelope"]["payload"] = other.decode("ascii")
+    forged = json.dumps(bundle).encode()
+    evidence: Any = None  # of which nothing is asked
+    trust = trust_from_keys([key.public])
+    case = Case(evidence, trust, repository.config, datetime.date(2026, 6, 30))
+    verdicts = [
+        case.endorsement(read_bundle("m.sigstore.json", data, "m")).counts
+        for data in (genuine, forged, genuine)
+    ]
+    assert verdicts == [True, False, True]

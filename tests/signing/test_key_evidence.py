@@ -75,7 +75,7 @@ def test_a_key_may_count_for_several_times(key: KeyPair) -> None:
     who = trust(key, Period(NOW + DAY, None), Period(None, NOW))
     judgement = found(stamped(key), who)
     assert judgement.signer is not None
-    assert judgement.signer.entry == who.keys[1]
+    assert judgement.signer.entries[0] == who.keys[1]
 
 
 def test_a_timestamp_by_a_stranger_does_not_count(key: KeyPair) -> None:
