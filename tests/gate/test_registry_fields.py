@@ -199,3 +199,9 @@ def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:
     del repository.rows[0]["sigstore_bundle"]
     repository.rows[2]["sigstore_bundle"] = repository.rows[1]["sigstore_bundle"]
     assert codes(repository.save().check()) == ["LIC203", "REG108"]
+
+
+def test_a_path_outside_of_the_repository_is_told_as_that_alone(repository: Repository) -> None:
+    for id in "ab":
+        repository.add(id)["sigstore_bundle"] = "../../same.sigstore.json"
+    assert codes(repository.save().check()) == ["REG107", "REG107"]

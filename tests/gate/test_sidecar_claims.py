@@ -196,6 +196,27 @@ def test_of_an_image_any_dimension_holds_the_features(
 
 
 @pytest.mark.parametrize(
+    ("shape", "width", "fits"),
+    [
+        ((6,), 6, True),
+        ((6,), 5, False),
+        (("batch", 6), 6, True),
+        ((5, 6), 5, False),
+        (("batch", 3, 6), 3, True),
+        (("batch", 3, 6), 6, True),
+        (("batch", 3, 6), 5, False),
+        ((5, 3, 6), 5, False),
+        (("batch", "any", 6), 5, True),
+    ],
+)
+def test_of_a_window_any_dimension_but_the_batch_holds_the_features(
+    repository: Repository, shape: tuple[int | str, ...], width: int, fits: bool
+) -> None:
+    claims = {"training_recipe": {"in_features": width}}
+    assert found(repository, image(*shape), **claims) == ([] if fits else ["SID403"])
+
+
+@pytest.mark.parametrize(
     ("names", "says"),
     [
         (
@@ -284,6 +305,43 @@ def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
     repository.write("m.json", {"sha256": row["sha256"], **claims})
     (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
     assert found.message == f"`input_mean[2]`{named} is 'x', not a number"
+
+
+def test_an_entry_of_a_block_is_not_one_of_a_feature(repository: Repository) -> None:
+    row = repository.add("m", image("batch", 2, 2))
+    claims = {"feature_order": ["a", "b"], "input_mean": [[1, "x"], [1, 1]]}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
+    assert found.message == "`input_mean[0][1]` is 'x', not a number"
+
+
+@pytest.mark.parametrize("before", ["a", "c"])
+def test_statistics_are_of_the_input_that_is_named_first(
+    repository: Repository, before: str
+) -> None:
+    content = model(inputs=[(before, 3), ("b", 6)])
+    claims = {"input_names": ["b", before], "input_mean": [1] * 6, "input_std": [1] * 6}
+    assert "SID414" not in found(repository, content, **claims)
+
+
+def test_a_scaler_of_features_has_a_deviation_whatever_the_input(repository: Repository) -> None:
+    claims = {"feature_mean": [1] * 6}
+    assert found(repository, image("batch", 6, 1), **claims) == ["SID414"]
+
+
+def test_a_width_is_refuted_behind_one_that_cannot_be_compared(repository: Repository) -> None:
+    claims = {"feature_order": {"a": 1}, "training_recipe": {"in_features": 9}}
+    assert found(repository, model(), **claims) == ["SID403", "SID403"]
+
+
+def test_a_vocabulary_is_refuted_behind_one_that_is_right(repository: Repository) -> None:
+    layout = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
+    claims = {"codec_block_layout": layout, "encoder_vocab": ["x264", "x265"]}
+    claims["codec_vocab"] = ["a", "b", "c"]
+    row = repository.add("m", image("batch", 2))
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    found = [f.message for f in repository.save().check().failing if "layout" in f.message]
+    assert found == ["`codec_block_layout` holds 2 encoders, `codec_vocab` 3"]
 
 
 @pytest.mark.parametrize(

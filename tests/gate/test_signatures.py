@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from provenance import trust_from_keys
+from provenance.artifacts import digest
+from provenance.artifacts.registry import Row
+from provenance.attestations.statement import Statement, Subject
 from provenance.gate.collect import read_bundle
 from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import BundleEvidence
+from provenance.gate.evidence import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.rules.base import Case
-from provenance.gate.rules.signatures import SignersTooFew
+from provenance.gate.rules.signatures import SignersTooFew, changed_files
 from provenance.signing.judgement import Signer
 from provenance.signing.trust import TrustedIdentity
 from tests.support.keys import KeyPair
@@ -77,6 +80,36 @@ def test_a_model_that_is_not_what_its_row_declares_is_told_as_that_alone(
 ) -> None:
     two_data_files.write("m.onnx", two_data_files.path("m.onnx").read_bytes() + b"\x3a\x00")
     assert codes(two_data_files.verify("m")) == ["ART302"]
+
+
+@pytest.mark.parametrize("file", ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"])
+def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_tell(
+    file: str,
+) -> None:
+    """ART302 says so then; of a row that was changed with its file, nothing else does."""
+    names = ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"]
+    signed = {name: sha256(name.encode()) for name in names}
+    new = digest.of_bytes(b"other bytes")
+    here = {n: new if n == file else digest.of_bytes(n.encode()) for n in names}
+    data = tuple(ExternalFile(n, n, here[n]) for n in names[2:])
+
+    def changed(declared: dict[str, str]) -> list[str]:
+        fields = {
+            "sha256": declared["b.onnx"],
+            "int8_sha256": declared["d.int8.onnx"],
+            "external_data_sha256": {n: declared[n] for n in names[2:]},
+        }
+        row = RowEvidence(
+            Row(0, fields, fields),
+            onnx=ModelEvidence("b.onnx", "b.onnx", here["b.onnx"], external=data),
+            int8=ModelEvidence("d.int8.onnx", "d.int8.onnx", here["d.int8.onnx"]),
+        )
+        subjects = tuple(Subject(name, found) for name, found in signed.items())
+        return [f.name for f in changed_files(row, Statement(subjects, "", {}))]
+
+    assert changed(signed) == []
+    assert changed(signed | {file: new.sha256}) == [file]
+    assert changed(dict.fromkeys(names, "0" * 64)) == [file]
 
 
 def test_a_model_swapped_with_its_variant_is_not_what_was_signed(repository: Repository) -> None:
