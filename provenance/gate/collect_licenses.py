@@ -62,7 +62,7 @@ class _Collector:
         try:
             data = self._root.read(path, limits.LICENSE)
         except FileError as e:
-            return LicenseFile(path, name, trouble=e)
+            return LicenseFile(path, name, trouble=e.kept())
         found = digest.of_bytes(data)
         text = data.decode("utf-8", "replace")
         tags = license_text.tagged(text)

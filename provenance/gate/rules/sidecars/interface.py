@@ -12,7 +12,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.base import Case, shown, some
 from provenance.gate.rules.forms import NAMES, TEXT, WHOLE, Form, Forms, is_names, is_whole
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries
 
@@ -71,14 +71,15 @@ class SidecarNames(_GraphClaim):
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
             has = [s.name for s in _specs(facts, side)]
-            there = f"{name} has {', '.join(has) or 'none'}"
+            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
             single = sidecar.text_at(f"{side}_name")
             several = _names(sidecar.value.get(f"{side}_names"))
             if single is not None and single not in has:
                 yield (f"{side}_name",), f"the sidecar declares an {side} {shown(single)}; {there}"
             if several is not None and several != has:
-                unknown = [n for n in several if n not in has]
-                left_out = [n for n in has if n not in several]
+                known, declared = set(has), set(several)
+                unknown = [n for n in several if n not in known]
+                left_out = [n for n in has if n not in declared]
                 if unknown:
                     says = f"the sidecar declares an {side} {shown(unknown[0])}"
                 elif left_out:
