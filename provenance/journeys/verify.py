@@ -89,7 +89,7 @@ def verify(
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     if layout is not None:
-        pipeline = collect_pipeline(evidence.root, layout, progress)
+        pipeline = collect_pipeline(config, evidence, layout, progress)
         evidence = replace(evidence, pipeline=pipeline)
     trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
