@@ -656,3 +656,35 @@ def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Rep
     ]
     assert "model/m_v0.json, which no row has, speaks of it" in report.failing[0].message
     assert report.failing[0].help.startswith("If model/m_v0.json is its sidecar, name it so.")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"gate": {"verdict": "PROMOTE"}},
+        {"gate_passed": True},
+        {"gate_passed": False},
+        {"verdict": "PROMOTE"},
+        {"seed": 3},
+        {"ensemble_id": "e"},
+        {"training": {"gate_passed": True}},
+    ],
+)
+@pytest.mark.parametrize("digest", [{}, {"sha256": None}])
+def test_a_record_of_weights_says_of_which_bytes_it_is(
+    repository: Repository, record: dict[str, Any], digest: dict[str, Any]
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", **record, **digest})
+    report = repository.save().check()
+    assert "SID404" in codes(report)
+    assert "SID406" not in [f.code for f in report.findings]
+
+
+@pytest.mark.parametrize("training", [{}, {"seed": 42}, "gate_passed", ["gate"], None])
+def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
+    repository: Repository, training: Any
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", "training": training})
+    assert [f.code for f in repository.save().check().findings] == ["SID406"]
