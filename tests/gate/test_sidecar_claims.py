@@ -601,6 +601,34 @@ def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
     assert finding.position.line == line
 
 
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ({"onnx": "m.onnx", "plcc": 0.99}, False),
+        ({"id": "m", "sha256": "0" * 64, "plcc": 0.99}, False),
+        ({"onnx": "m.int8.onnx", "plcc": 0.99}, False),
+        ({"onnx": "n.onnx", "plcc": 0.99}, True),
+        ({"onnx": "m.onnx", "input_name": "features"}, True),
+        ({"id": "m", "sha256": "0" * 64, "feature_order": ["a"]}, True),
+    ],
+)
+def test_beside_its_sidecar_a_model_may_have_records(
+    repository: Repository, beside: dict[str, Any], told: bool
+) -> None:
+    repository.add_sidecar(repository.add_int8("m"))
+    repository.write("eval_m.json", beside)
+    found = [f.code for f in repository.save().check().failing]
+    assert found == (["SID415"] if told else [])
+
+
+def test_nobody_is_told_to_write_over_a_sidecar(repository: Repository) -> None:
+    sidecar = repository.add_sidecar(repository.add("m"))
+    repository.write("copy.json", sidecar | {"onnx": "m.onnx"})
+    (finding,) = repository.save().check().failing
+    assert finding.help == "Remove it."
+    assert finding.message.endswith("it is that of 'm', whose sidecar is m.json")
+
+
 def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:
     repository.add("m")
     repository.write("beside.json", {"onnx": "m.onnx"})
