@@ -196,6 +196,59 @@ def test_of_an_image_any_dimension_holds_the_features(
 
 
 @pytest.mark.parametrize(
+    ("shape", "claims", "expected"),
+    [
+        ((1, 100, 3, 27, 48), {"frame_window": 100, "thumbnail_h": 27, "thumbnail_w": 48}, []),
+        ((1, 100, 3, 27, 48), {"frame_window": 99}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": 0}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": "100"}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": None}, []),
+        ((1, 100, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"thumbnail_w": 49}, ["SID411"]),
+        (("batch", 100, 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, ["SID411", "SID411"]),
+        ((1, "time", 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, []),
+        ((1, 300, 1, 27, 48), {"frame_window": 100}, []),  # of three channels each
+        ((1, 3, 27, 48), {"frame_window": 100}, []),  # one frame at a time
+        ((1, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 6), {"frame_window": 100, "thumbnail_h": 28}, []),  # what the features are of
+        ((1, 3, 27, 48), {"n_params": 3073}, []),  # exporters count in different ways
+    ],
+)
+def test_a_size_is_one_that_an_input_can_have(
+    repository: Repository, shape: tuple[int | str, ...], claims: dict[str, Any], expected: Any
+) -> None:
+    assert found(repository, image(*shape), **claims) == expected
+
+
+def test_a_model_without_inputs_refutes_no_size(repository: Repository) -> None:
+    message = proto()
+    del message.graph.input[:]
+    assert found(repository, message.SerializeToString(), frame_window=99) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "dtype", "expected"),
+    [
+        ([TensorProto.FLOAT, TensorProto.INT64], "int64", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT32], "int32", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.BOOL], "bool", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT64], "float32", []),
+        ([TensorProto.FLOAT, TensorProto.INT8], "int8", []),
+        ([TensorProto.INT64], "int64", []),
+        ([TensorProto.INT64, TensorProto.BOOL], "bool", []),
+    ],
+)
+def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
+    repository: Repository, weights: list[int], dtype: str, expected: list[str]
+) -> None:
+    message = proto()
+    del message.graph.initializer[:]
+    for index, kind in enumerate(weights):
+        message.graph.initializer.append(helper.make_tensor(f"w{index}", kind, [1], [1]))
+    assert found(repository, message.SerializeToString(), dtype=dtype) == expected
+
+
+@pytest.mark.parametrize(
     ("names", "says"),
     [
         (
