@@ -391,3 +391,21 @@ def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
     assert result.code == 2
     assert "not UTF-8, so that no configuration can name it" in result.err
     assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]
+
+
+def test_what_is_not_certain_is_a_comment_of_the_configuration(tmp_path: Path) -> None:
+    """The line that is right has only to be uncommented."""
+    digest = sha256(model())
+    (tmp_path / "m.onnx").write_bytes(model())
+    entry = {"name": "m", "file": "m.onnx", "digest": digest, "ops": 3, "demo": True}
+    (tmp_path / "zoo.json").write_text(json.dumps([entry]))
+    said = run_cli("init", cwd=tmp_path)
+    assert said.code == 0, said.err
+    assert "not certain whether a field is `opset`: `ops`" in said.out
+    assert "not certain whether a field is `smoke`: `demo`" in said.out
+    path = tmp_path / "provenance.toml"
+    text = path.read_text()
+    assert '# opset = "ops"\n' in text
+    path.write_text(text.replace('# opset = "ops"', 'opset = "ops"'))
+    found = run_cli("check", "--format", "json", cwd=tmp_path)
+    assert "ART310" in {code for code, _ in found.codes}
