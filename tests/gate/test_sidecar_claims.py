@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -391,6 +392,8 @@ def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
     [
         (["x265", "x264"], "`encoder_vocab` 2, in another order"),
         (["x264"], "`encoder_vocab` 1"),
+        (["x264", "x266"], "`encoder_vocab` 2, and 'x266' is none of the layout's"),
+        (["x264", "x264"], "`encoder_vocab` 2, without 'x265'"),
         (["x264", "x265", "x266"], "`encoder_vocab` 3"),
     ],
 )
@@ -816,3 +819,15 @@ def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
     repository.add("m", smoke=False)
     repository.write("m.json", {"input_name": "features", "training": training})
     assert [f.code for f in repository.save().check().findings] == ["SID406"]
+
+
+@pytest.mark.parametrize("spell", [str.upper, "sha256:{}".format, " {}\n".format])
+def test_the_right_digest_in_other_letters_is_no_digest(
+    repository: Repository, spell: Callable[[str], str]
+) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"sha256": spell(row["sha256"])})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID402"
+    assert "which is no digest: 64 lower-case hex digits" in finding.message
+    assert finding.help == f'Write it as "sha256": "{row["sha256"]}".'
