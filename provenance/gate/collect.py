@@ -132,8 +132,12 @@ def read_bundle(
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
 
 
-_ABOUT_MODELS: Final = (".md", ".txt", ".rst", ".png", ".svg", ".py", ".license", ".log")
-"""What people write about a model, under its name."""
+_ABOUT_MODELS: Final = (
+    *(".md", ".txt", ".rst", ".html", ".pdf", ".ipynb", ".png", ".svg", ".jpg", ".jpeg"),
+    *(".py", ".license", ".log", ".csv", ".yaml", ".yml", ".toml"),
+    *(".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig", ".minisig"),
+)
+"""What people write about a model, under its name, and its checksums and signatures: no weights."""
 
 
 class _Collector:

@@ -51,6 +51,24 @@ def test_a_stray_is_told_behind_one_that_is_the_renamed_data_of_a_model(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *((f"m.onnx{end}", False) for end in (".sha256", ".SHA512", ".md5", ".asc", ".sig")),
+        *((f"m{end}", False) for end in (".yaml", ".yml", ".toml", ".md", ".onnx.md", ".pdf")),
+        *((f"m{end}", True) for end in (".bin", ".onnx.bak", ".pt", ".onnx.old", ".weights")),
+        ("other.onnx.sha256", False),
+        ("m.sha256.onnx", True),
+    ],
+)
+def test_what_is_written_about_a_model_is_no_stray(
+    repository: Repository, name: str, told: bool
+) -> None:
+    repository.add("m")
+    repository.write(name, "x")
+    assert codes(repository.save().check()) == (["ART311"] if told else [])
+
+
 def test_data_of_a_model_that_cannot_be_read_is_no_stray_and_another_file_is(
     repository: Repository,
 ) -> None:

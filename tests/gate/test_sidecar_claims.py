@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,17 @@ def image(*shape: int | str) -> bytes:
         # statistics
         ({"feature_mean": SIX, "feature_std": SIX}, []),
         ({"feature_mean": SIX}, ["SID414"]),
-        ({"feature_std": SIX}, []),
-        ({"feature_std": [1, 1, 1, 1, 1, 0]}, ["SID414"]),
-        ({"feature_std": [1, 1, 1, 1, 1, -1]}, ["SID414"]),
-        ({"feature_std": [1e-300] * 6}, []),
+        ({"feature_std": SIX}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1, 1, 1, 1, 1, 0]}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1, 1, 1, 1, 1, -1]}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1e-300] * 6}, []),
+        ({"input_std": 0.5}, ["SID414"]),
+        # digests of a corpus
+        ({"corpus_sha256": "58"}, ["SID409"]),
+        ({"corpus_sha256": 58}, ["SID409"]),
+        ({"corpus": {"sha256": "x"}, "corpus_sha256": "58"}, ["SID409", "SID409"]),
+        ({"corpus": {"sha256": None}, "corpus_sha256": "0" * 64}, []),
+        ({"corpus": "runs/phase_a"}, []),
         ({"feature_mean": [0, 0, 0, 0, 0, -1], "feature_std": SIX}, []),
         ({"feature_mean": [True] * 6, "feature_std": SIX}, ["SID414"]),
         ({"feature_mean": ["1"] * 6, "feature_std": SIX}, ["SID414"]),
@@ -340,6 +348,46 @@ def test_a_vector_is_scaled_and_an_image_may_be_centred_only(
     repository: Repository, shape: tuple[int | str, ...], expected: list[str]
 ) -> None:
     assert found(repository, image(*shape), input_mean=0.5) == expected
+    repository.rows.clear()
+    assert found(repository, image(*shape), input_std=0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "variants", "says"),
+    [
+        ({"input_mean": SIX}, {"input_mean": SIX}, None),
+        ({"input_mean": SIX}, {"input_mean": [1.0000001, 1, 1, 1, 1, 1]}, None),
+        ({"input_mean": [0.91544] * 6}, {"input_mean": [0.9154358735163397] * 6}, None),
+        ({"input_mean": SIX}, {}, None),
+        ({}, {"input_mean": SIX}, None),
+        (
+            {"input_mean": SIX},
+            {"input_mean": [1, 5, 1, 1, 1, 1]},
+            "`input_mean[1]` is 5; in model/m.json it is 1.0",
+        ),
+        (
+            {"input_mean": 1, "input_std": 2.0},
+            {"input_mean": 1, "input_std": 3.0},
+            "`input_std` is 3.0; in model/m.json it is 2.0",
+        ),
+        (
+            {"input_mean": 1},
+            {"input_mean": SIX},
+            "`input_mean` is of another form than in model/m.json",
+        ),
+        ({"sha256": "0" * 64, "input_mean": SIX}, {"input_mean": [5] * 6}, None),
+    ],
+)
+def test_an_int8_variant_takes_the_input_of_its_model(
+    repository: Repository, own: dict[str, Any], variants: dict[str, Any], says: str | None
+) -> None:
+    row = repository.add_int8("m")
+    both: dict[str, Any] = {"input_mean": SIX, "input_std": SIX}
+    repository.write("m.json", {"sha256": row["sha256"]} | (both | own if own else {}))
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"]} | (both | variants))
+    found = [f for f in repository.save().check().failing if f.code == "SID414"]
+    assert [f.message for f in found] == ([] if says is None else [says])
+    assert {f.path for f in found} <= {"model/m.int8.json"}
 
 
 def test_one_feature_has_one_mean(repository: Repository) -> None:
@@ -402,6 +450,8 @@ def test_a_vocabulary_is_refuted_behind_one_that_is_right(repository: Repository
     [
         (["x265", "x264"], "`encoder_vocab` 2, in another order"),
         (["x264"], "`encoder_vocab` 1"),
+        (["x264", "x266"], "`encoder_vocab` 2, and 'x266' is none of the layout's"),
+        (["x264", "x264"], "`encoder_vocab` 2, without 'x265'"),
         (["x264", "x265", "x266"], "`encoder_vocab` 3"),
     ],
 )
@@ -827,3 +877,15 @@ def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
     repository.add("m", smoke=False)
     repository.write("m.json", {"input_name": "features", "training": training})
     assert [f.code for f in repository.save().check().findings] == ["SID406"]
+
+
+@pytest.mark.parametrize("spell", [str.upper, "sha256:{}".format, " {}\n".format])
+def test_the_right_digest_in_other_letters_is_no_digest(
+    repository: Repository, spell: Callable[[str], str]
+) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"sha256": spell(row["sha256"])})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID402"
+    assert "which is no digest: 64 lower-case hex digits" in finding.message
+    assert finding.help == f'Write it as "sha256": "{row["sha256"]}".'

@@ -435,8 +435,10 @@ class StrayFile(Rule):
     ## What it does
     Lists the folders that the models are in (not those below), and takes away what the rows name.
     What is left counts if it is an `.onnx` or `.ort` file or its data, or if it has the name of a
-    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone). Sidecars
-    that no row has are for SID415. Other files are none of the registry's business.
+    model before its suffix (`m.bin` or `m.onnx.bak` beside `m.onnx`). What people write about a
+    model is left alone (`.md`, `.yaml`), and so are its checksums and signatures (`.sha256`,
+    `.asc`): nobody loads them as weights. Sidecars that no row has are for SID415. Other files are
+    none of the registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what

@@ -134,8 +134,8 @@ class LicenseOfSameBytes(Rule):
                 case,
                 row,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; the same bytes are "
-                f"{theirs[:80]!r} as {other.row.label!r}",
+                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.row.label!r} has the "
+                f"same bytes under {theirs[:80]!r}",
                 "Write one license in both rows.",
                 about=row.onnx.path,
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
@@ -71,7 +72,7 @@ class _Stale(Rule):
                     continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                    self._help(),
+                    self._respelled(model, sidecar) or self._help(),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate("sha256"),
@@ -80,9 +81,9 @@ class _Stale(Rule):
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
         if names_no_bytes(sidecar):
             return "the sidecar records a gate or a seed and does not say of which bytes"
-        if sidecar.claimed_sha256 is None:
+        if not is_sha256(sidecar.claimed_sha256):
             written = shown(sidecar.get("sha256"))
-            return f"`sha256` of the sidecar is {written}, which is no digest"
+            return f"`sha256` of the sidecar is {written}, which is no digest: {_DIGEST}"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
             {
@@ -95,6 +96,12 @@ class _Stale(Rule):
         parts += [f"verdict {verdict}"] if verdict else []
         return ", ".join(parts) + ")"
 
+    @staticmethod
+    def _respelled(model: ModelEvidence, sidecar: Sidecar) -> str | None:
+        """The next step where the digest is the right one in other letters."""
+        claimed = (sidecar.claimed_sha256 or "").strip().lower().removeprefix("sha256:")
+        return f'Write it as "sha256": "{model.sha256}".' if claimed == model.sha256 else None
+
     def _help(self) -> str:
         raise NotImplementedError
 
@@ -103,9 +110,9 @@ class SidecarStale(_Stale):
     """The sidecar of a smoke row describes another file.
 
     ## What it does
-    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes; what is
-    no text is no digest of them. The message says what else the sidecar claims of that other file:
-    widths, verdict.
+    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. A value
+    that is not 64 lower-case hex digits is no digest, and named as that. The message says what else
+    the sidecar claims of the other file: widths, verdict.
 
     ## Why it matters
     A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
@@ -288,6 +295,8 @@ def _is_record(sidecar: Sidecar) -> bool:
     in_training = _GATE & training.keys() if isinstance(training, dict) else None
     return bool(in_training or (_GATE | _SEED) & sidecar.value.keys())
 
+
+_DIGEST: Final = "64 lower-case hex digits"
 
 _GATE: Final = frozenset(("gate", "verdict", "gate_passed"))
 _SEED: Final = frozenset(("seed", "ensemble_id"))  # under `training` it is that of a generator

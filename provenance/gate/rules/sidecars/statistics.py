@@ -12,11 +12,13 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.ensembles.recorded import number, same_statistic
 from provenance.gate.rules.forms import is_names
-from provenance.gate.rules.sidecars.current import ClaimRule, entries
+from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
 _KINDS: Final = {"feature": True, "input": False}
+_EXPORT: Final = "Export the sidecar again, with the statistics of the training data."
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
 
 
@@ -26,8 +28,9 @@ class SidecarStatistics(ClaimRule):
     ## What it does
     Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
     (those of an input also one number, or lists of them), those of a standard deviation are above
-    0, there are as many as features (or as the input is wide), as many means as deviations, and no
-    mean without its deviation where the input is a vector of features.
+    0, there are as many as features (or as the input is wide), as many means as deviations, and
+    neither without the other where the input is a vector of features. Those in the sidecar of an
+    int8 variant are those of its model: it takes the same input.
 
     ## Why it matters
     The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
@@ -37,7 +40,8 @@ class SidecarStatistics(ClaimRule):
     `"feature_order"` of 6 names and `"feature_std"` of 5 numbers, or one that is `0.0`.
 
     ## How to fix
-    Export the sidecar again, with the statistics of the training data.
+    Export the sidecar again, with the statistics of the training data. Where nothing is subtracted,
+    write means of 0; where nothing is divided, deviations of 1.
     """
 
     code = "SID414"
@@ -60,14 +64,21 @@ class SidecarStatistics(ClaimRule):
             for field, message in wrong.items():
                 if message is not None:
                     yield self._at(row, sidecar, field, message)
-            centred = sidecar.value.get(mean) is not None and sidecar.value.get(std) is None
-            # Some image models are centred only; a scaler of features always has both.
-            if centred and (has_both or _is_vector(spec)):
-                yield self._at(row, sidecar, mean, f"`{mean}` stands there without `{std}`")
+            # Some image models are centred only, or scaled; a scaler of features always has both.
+            there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
+            if len(there) == 1 and (has_both or _is_vector(spec)):
+                lone, other = (mean, std) if there == [mean] else (std, mean)
+                neutral = "means of 0" if other == mean else "deviations of 1"
+                help = f"{_EXPORT} Where the model needs no `{other}`, write {neutral}."
+                says = f"`{lone}` stands there without `{other}`"
+                yield self.at(row, sidecar, (lone,), says, help)
+            for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
+                message = _differs_from_model(row, sidecar, field)
+                if message is not None:
+                    yield self._at(row, sidecar, field, message)
 
     def _at(self, row: RowEvidence, sidecar: Sidecar, field: str, message: str) -> Finding:
-        help = "Export the sidecar again, with the statistics of the training data."
-        return self.at(row, sidecar, (field,), message, help)
+        return self.at(row, sidecar, (field,), message, _EXPORT)
 
     @staticmethod
     def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
@@ -112,6 +123,25 @@ class SidecarStatistics(ClaimRule):
         if not isinstance(means, list) or not isinstance(stds, list) or len(means) == len(stds):
             return None
         return f"`{std}` has {entries(stds)}, `{mean}` {len(means)}"
+
+
+def _differs_from_model(row: RowEvidence, sidecar: Sidecar, field: str) -> str | None:
+    """How a statistic of an int8 variant's sidecar differs from that of its model's."""
+    own = row.sidecar.sidecar if row.sidecar else None
+    if own is None or row.onnx is None or describes_other_bytes(row.onnx, own):
+        return None
+    here, there = sidecar.value.get(field), own.value.get(field)
+    if here is None or there is None:
+        return None
+    mine, theirs = dict(_entries(here, deep=True)), dict(_entries(there, deep=True))
+    if mine.keys() != theirs.keys():
+        return f"`{field}` is of another form than in {own.path}"
+    for places, value in mine.items():
+        numbers = number(value), number(theirs[places])
+        if None not in numbers and not same_statistic(value, theirs[places]):
+            at = "".join(f"[{place}]" for place in places)
+            return f"`{field}{at}` is {shown(value)}; in {own.path} it is {shown(theirs[places])}"
+    return None
 
 
 class SidecarEntryTwice(ClaimRule):

@@ -11,7 +11,7 @@ from provenance.artifacts.sidecar import Sidecar, WidthClaim
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -76,12 +76,22 @@ def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[Jso
         # The layout names encoders; a codec may be called otherwise, or be with its norms.
         as_long = len(vocabulary) in (len(encoders), len(layout))
         if list(encoders) != vocabulary and not (field == "codec_vocab" and as_long):
-            order = ", in another order" if len(vocabulary) == len(encoders) else ""
             yield (
                 (field,),
                 f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
-                f"{len(vocabulary)}{order}",
+                f"{len(vocabulary)}{_otherwise(encoders, vocabulary)}",
             )
+
+
+def _otherwise(encoders: Sequence[str], vocabulary: Sequence[object]) -> str:
+    """In what a vocabulary that is as long as the layout differs from it."""
+    if len(vocabulary) != len(encoders):
+        return ""
+    other = next((name for name in vocabulary if name not in encoders), None)
+    if other is not None:
+        return f", and {shown(other)} is none of the layout's"
+    missing = next((name for name in encoders if name not in vocabulary), None)
+    return ", in another order" if missing is None else f", without {shown(missing)}"
 
 
 def input_width(spec: TensorSpec | None) -> int | None:
