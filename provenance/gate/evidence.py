@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
-from provenance.artifacts.digest import Digest
+from provenance.artifacts.digest import Digest, is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
@@ -60,6 +60,16 @@ class ExternalFile(FileEvidence):
 
     needs: int = 0
     tensor: str = ""
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, None where it could not be read."""
+        return self.digest.size if self.digest else None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is known to have fewer bytes than the model needs of it."""
+        return self.size is not None and self.size < self.needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,23 @@ class RowEvidence:
     def model_files(self) -> tuple[FileEvidence, ...]:
         """Everything the runtime opens for the row, each file once."""
         return tuple({f.name: f for m in self.models for f in m.files}.values())
+
+    def declared(self, file: FileEvidence) -> str | None:
+        """The digest that the row declares for one of its model files, None where it has none."""
+        if file is self.onnx:
+            found = self.row.fields.get("sha256")
+        elif file is self.int8:
+            found = self.row.fields.get("int8_sha256")
+        else:
+            found = self.row.external_data_sha256.get(file.name)
+        return found if is_sha256(found) else None
+
+    def replaced(self, file: FileEvidence) -> bool:
+        """Whether one of its model files is known to be another one than the row names.
+
+        ART302 says so. What such a file holds says nothing about the row.
+        """
+        return file.sha256 is not None and self.declared(file) not in (None, file.sha256)
 
     @property
     def sidecars(self) -> tuple[SidecarEvidence, ...]:

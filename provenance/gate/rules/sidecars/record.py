@@ -66,6 +66,8 @@ class _Stale(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
                     continue
+                if row.replaced(model) and sidecar.claimed_sha256 == row.declared(model):
+                    continue  # the file was replaced, and not the sidecar: ART302 says so
                 if names_no_bytes(sidecar) and not (self.production and _is_record(sidecar)):
                     continue  # SID406 says so
                 yield self.finding(
@@ -104,7 +106,7 @@ class SidecarStale(_Stale):
     ## What it does
     Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes; what is
     no text is no digest of them. The message says what else the sidecar claims of that other file:
-    widths, verdict.
+    widths, verdict. Where row and sidecar agree on a digest, the file was replaced: ART302 says so.
 
     ## Why it matters
     A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
