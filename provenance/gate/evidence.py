@@ -107,6 +107,26 @@ class SidecarEvidence(FileEvidence):
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a document, in words that follow "it", and at which place."""
+
+    reason: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Misshapen:
+    """A JSON object that is no document about models.
+
+    Attributes:
+        as_manifest, as_verdict: Why it is neither; None where nothing in it looks like a verdict.
+    """
+
+    as_manifest: Fault
+    as_verdict: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
 class LicenseFile(FileEvidence):
     """A license file of this repository.
 
@@ -247,6 +267,8 @@ class Evidence:
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
         license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
+        unreadable_at: Where that is known, the place in such a file.
+        misshapen: JSON objects beside the registry that are neither sidecar, manifest nor verdict.
         summary: The release summary, None where bundles were not collected.
         released: The files that the summary names, and those that a row names and it does not,
             where a release is judged by its summary alone; else None.
@@ -265,6 +287,8 @@ class Evidence:
     stray_sidecars: tuple[Sidecar, ...] = ()
     license_files: Mapping[str, LicenseFile] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreadable_at: Mapping[str, Position] = field(default_factory=dict)
+    misshapen: Mapping[str, Misshapen] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
     released: tuple[FileEvidence, ...] | None = None

@@ -271,7 +271,7 @@ class ExternalDataUnsafe(Rule):
         for row in case.evidence.rows:
             for model in row.models:
                 for file in model.external:
-                    if _unsafe(file):
+                    if file.trouble is not None and not file.missing:
                         yield self.in_row(
                             case,
                             row,

@@ -244,7 +244,8 @@ class SeedRecordIncomplete(Rule):
     For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
     digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
     one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
-    one that cannot be read is told once, by ENS519, where the whole registry is judged.)
+    one that is none, or cannot be read, is told once, by ENS519, where the whole registry is
+    judged.)
 
     ## Why it matters
     The seed attestation says how these bytes came to be. It cannot be written from half a record,
