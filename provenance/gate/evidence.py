@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest, is_sha256
-from provenance.artifacts.onnx_model import OnnxFacts
+from provenance.artifacts.onnx_model import CutTensor, OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
@@ -56,10 +56,14 @@ class FileEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
-    """An external-data file of a model, and how many bytes of it the model needs."""
+    """An external-data file of a model, and how many bytes of it the model needs.
+
+    `cut` is the first tensor that is larger than what the model names of the file for it.
+    """
 
     needs: int = 0
     tensor: str = ""
+    cut: CutTensor | None = None
 
     @property
     def size(self) -> int | None:
@@ -93,7 +97,7 @@ class ModelEvidence(FileEvidence):
     def is_whole(self) -> bool:
         """Whether every file of it was read, and holds what the model needs of it."""
         return self.facts is not None and all(
-            f.digest is not None and f.digest.size >= f.needs for f in self.external
+            f.digest is not None and not f.is_short and f.cut is None for f in self.external
         )
 
 

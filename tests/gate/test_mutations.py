@@ -547,6 +547,26 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             reexport(1, external=External("s1.onnx.data", length=48)),
             "ART307 s1",
         ),
+        (
+            "a seed whose data is shorter than it is",
+            reexport(1, external=External("s1.onnx.data", length=4)),
+            "ART307 s1",
+        ),
+        (
+            "a seed whose data is the registry",
+            reexport(1, external=External("registry.json")),
+            "ART305 s1",
+        ),
+        (
+            "a seed whose data is in it, by its own name",
+            reexport(1, external=External("s1.onnx")),
+            "ART305 s1",
+        ),
+        (
+            "a seed whose data is its sidecar",
+            reexport(1, external=External("s1.json")),
+            "ART305 s1",
+        ),
         ("a seed with its weights inside", reexport(1, external=()), "ART312 s1"),
     ],
     "quant.int8.onnx": [

@@ -250,7 +250,8 @@ class ExternalDataUnsafe(Rule):
 
     ## What it does
     Requires every external-data location to be a relative path that stays beside the model, and the
-    file to be a regular one that is no link out of the repository.
+    file to be a regular one that is no link out of the repository, and neither the registry nor a
+    model, a sidecar or a bundle.
 
     ## Why it matters
     A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
@@ -347,7 +348,8 @@ class ExternalDataTruncated(Rule):
     """A model needs more bytes of an external-data file than there are.
 
     ## What it does
-    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size.
+    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size,
+    and the `length` of each tensor with the bytes that it has by its shape and type.
 
     ## Why it matters
     The file is truncated, or belongs to another export: the model does not load, or loads weights
@@ -368,7 +370,18 @@ class ExternalDataTruncated(Rule):
         for row in case.evidence.rows:
             for model in _judged(row):
                 for file in model.external:
-                    if file.is_short and not row.replaced(file):
+                    if file.cut is not None:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"tensor {file.cut.name[:60]!r} of {model.name} has {file.cut.size:,} "
+                            f"bytes by its shape; its `length` in {file.name[:100]} is "
+                            f"{file.cut.length:,}",
+                            "Export the model again, so that both files come from one run.",
+                            about=model.path,
+                        )
+                    elif file.is_short and not row.replaced(file):
                         yield self.in_row(
                             case,
                             row,
