@@ -31,8 +31,6 @@ class ModelReader:
         # With its digest in the registry, none of these would ever be right again.
         self._documents: dict[str, str] = {registry.path: "the registry"}
         for row in registry.rows:
-            if row.sigstore_bundle is not None:
-                self._documents[registry.absolute(row.sigstore_bundle)] = "a bundle"
             if row.onnx is not None:
                 self._documents[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
                 self._documents[registry.absolute(row.onnx)] = "a model"

@@ -179,3 +179,21 @@ def test_a_model_of_other_data_leaves_the_digest_of_the_genuine_one(tmp_path: Pa
     assert "s1.onnx.data, which no model uses" in finding.message
     assert finding.help.startswith("Export the model again with its weights in s1.onnx.data")
     assert not finding.fixes
+
+
+@pytest.mark.parametrize(("name", "code"), [("b.data", "ART302"), ("old.data", "ART312")])
+def test_a_digest_of_data_is_told_at_its_own_line(
+    repository: Repository, name: str, code: str
+) -> None:
+    declared = {}
+    for each in ("a.data", "b.data"):
+        repository.write(each, data(24))
+        declared[each] = sha256(data(24))
+    outside = [External("a.data", tensor="a"), External("b.data", tensor="b")]
+    declared[name] = "0" * 64
+    repository.add("m", model(external=outside), external_data_sha256=declared)
+    (finding,) = repository.save().check().failing
+    assert finding.code == code
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) == name
+    assert f"{name!r}" in finding.message

@@ -93,13 +93,16 @@ class DigestMismatch(Rule):
     def _replaced(
         self, case: Case, row: RowEvidence, field: str, file: FileEvidence, also: str, help: str
     ) -> Finding:
+        entry = file.name if field == "external_data_sha256" else None
+        of = f" of {file.name[:100]!r}" if entry is not None else ""
         return self.in_row(
             case,
             row,
             field,
-            f"`{case.name_of(field)}` is {short(row.declared(file))}; the bytes of {file.path} are "
-            f"{short(file.sha256)}{also}",
+            f"`{case.name_of(field)}`{of} is {short(row.declared(file))}; the bytes of {file.path} "
+            f"are {short(file.sha256)}{also}",
             help,
+            below=entry,
             about=file.path,
         )
 
@@ -251,7 +254,7 @@ class ExternalDataUnsafe(Rule):
     ## What it does
     Requires every external-data location to be a relative path that stays beside the model, and the
     file to be a regular one that is no link out of the repository, and neither the registry nor a
-    model, a sidecar or a bundle.
+    model or a sidecar.
 
     ## Why it matters
     A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
@@ -337,6 +340,7 @@ class ExternalDataUncovered(Rule):
                 if renamed
                 else f"Export the model again with its weights in {others}; or, if {names} is "
                 "meant, name that in the row, with its digest.",
+                below=(renamed or unused)[0],
             )
         missing = [f.name for f in files if f.missing]
         first = f"Put {some(missing, 3)} back, then: " if missing else ""
@@ -609,6 +613,7 @@ class ExternalDataUnused(Rule):
                     f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                     "which no model uses",
                     f"Remove the entry {name[:100]!r}.",
+                    below=name,
                     fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
                     if known
                     else (),
