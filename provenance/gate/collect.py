@@ -384,4 +384,6 @@ class _Collector:
             )
         # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
         readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
-        return [paths.join(folder, n) for n in readable if n]
+        # Whatever it is, it is in this folder: `join` is for names that documents choose.
+        below = "" if folder in ("", ".") else f"{folder}/"
+        return [f"{below}{n}" for n in readable if n]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -197,3 +197,50 @@ def test_a_digest_of_data_is_told_at_its_own_line(
     assert finding.position is not None
     assert field_at(repository, finding.position.line) == name
     assert f"{name!r}" in finding.message
+
+
+def test_a_file_whose_name_is_no_text_is_told_in_its_folder(repository: Repository) -> None:
+    repository.add("m")
+    for name in (b"\xff.onnx", b"\xff.json"):
+        folder = os.fsencode(repository.registry.parent)
+        (Path(os.fsdecode(folder + b"/" + name))).write_bytes(b"x")
+    found = {(f.code, f.path) for f in repository.save().check().failing}
+    assert found == {("ART311", r"model/\udcff.json"), ("ART311", r"model/\udcff.onnx")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ({"quant_mode": "dynamic"}, "`quant_mode`"),
+        ({"int8_sha256": "0" * 64}, "`int8_sha256`"),
+        ({"quant_mode": "dynamic", "int8_sha256": "0" * 64}, "`int8_sha256` and `quant_mode`"),
+    ],
+)
+def test_a_variant_that_is_not_there_is_told_at_the_field_that_asks_for_it(
+    repository: Repository, fields: dict[str, Any], asked: str
+) -> None:
+    repository.add("m", **fields)
+    (finding,) = repository.save().check().failing
+    assert finding.code == "ART301"
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) in asked
+    assert finding.help.endswith(f"where there is no int8 variant, remove {asked}.")
+
+
+def test_an_entry_that_is_no_digest_is_told_at_its_own_line(repository: Repository) -> None:
+    repository.write("m.onnx.data", data(24))
+    repository.add("m", model(external=External()), external_data_sha256={"m.onnx.data": "zz"})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "REG101"
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) == "m.onnx.data"
+    assert "`external_data_sha256` of 'm.onnx.data': expected a SHA-256" in finding.message
+    assert finding.message.endswith("found 'zz'")
+
+
+def test_digests_that_are_no_object_are_told_once(repository: Repository) -> None:
+    repository.write("m.onnx.data", data(24))
+    repository.add("m", model(external=External()), external_data_sha256=[])
+    (finding,) = repository.save().check().failing
+    assert finding.code == "REG101"
+    assert finding.help == "provenance hash --write --add-external-data"

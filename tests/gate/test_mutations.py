@@ -115,7 +115,12 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         (
             "the digest of the data is a text",
             put(*ROW, "external_data_sha256", to="s1.onnx.data"),
-            "ART306+REG101 s1",
+            "REG101 s1",
+        ),
+        (
+            "the digest of the data is none",
+            put(*ROW, "external_data_sha256", "s1.onnx.data", to="zz"),
+            "REG101 s1",
         ),
         ("the opset is another", put(*ROW, "opset", to=18), "ART310 s1"),
         ("the opset is a text", put(*ROW, "opset", to="17"), "REG101 s1"),
@@ -138,6 +143,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             put(*ROW, "sigstore_bundle", to="../bundles/s0.onnx.sigstore.json"),
             "REG108 s1",
         ),
+        ("the bundle is the model", put(*ROW, "sigstore_bundle", to="s1.onnx"), "REG101 s1"),
         ("the bundle is before the file", reverse(*ROW), "REG105 s1"),
         ("one of the seeds is smoke", put(*ROW, "smoke", to=True), "ENS509"),
         ("smoke is gone: production", drop(*ROW, "smoke"), ""),
@@ -157,7 +163,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         (
             "quant_mode on a row without variant",
             put("models", "plain", "quant_mode", to="static"),
-            "ART301+ART308 plain",
+            "ART301 plain",
         ),
         ("a row is gone", drop(*ROW), "ART311 x2, ENS501, SID415"),
         ("a row is there twice", lengthen("models"), "REG102 probe"),

@@ -33,8 +33,8 @@ class ModelMissing(Rule):
     `"onnx": "transnet_v2.onnx"`, and no such file beside the registry.
 
     ## How to fix
-    Add the file, or remove the row. Large files kept elsewhere have to be fetched first
-    (`git lfs pull`, `dvc pull`).
+    Add the file, or remove the row; for an int8 variant that is no more, `int8_sha256` and
+    `quant_mode`. Large files kept elsewhere have to be fetched first (`git lfs pull`, `dvc pull`).
     """
 
     code = "ART301"
@@ -44,14 +44,29 @@ class ModelMissing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                if model.missing:
+                if model.missing and model is row.int8:
+                    yield self._variant(case, row, model)
+                elif model.missing:
                     yield self.in_row(
                         case,
                         row,
-                        "int8_sha256" if model is row.int8 else "onnx",
+                        "onnx",
                         f"{model.path} does not exist",
                         "Fetch or add the file, or remove the row.",
                     )
+
+    def _variant(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Finding:
+        """An int8 variant is named by its digest, by `quant_mode`, or by both."""
+        asking = [f for f in ("int8_sha256", "quant_mode") if f in row.row.fields]
+        called = " and ".join(f"`{case.name_of(field)}`" for field in asking)
+        return self.in_row(
+            case,
+            row,
+            asking[0],
+            f"{model.path} does not exist, which {called} of the row "
+            f"{'asks' if len(asking) == 1 else 'ask'} for",
+            f"Fetch or add the file; where there is no int8 variant, remove {called}.",
+        )
 
 
 class DigestMismatch(Rule):
@@ -314,6 +329,8 @@ class ExternalDataUncovered(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
+            if not isinstance(row.row.fields.get("external_data_sha256", {}), dict):
+                continue  # REG101 says that it is no object of digests
             files = [f for f in _uncovered(row) if not _unsafe(f)]
             unused = _unused(row)
             if unused:
@@ -401,14 +418,14 @@ class Int8Undeclared(Rule):
     """A quantized variant has no digest in its row.
 
     ## What it does
-    Requires `int8_sha256` where a row says it is quantized, and where `<stem>.int8.onnx` lies
-    beside the model.
+    Requires `int8_sha256` where `<stem>.int8.onnx` lies beside the model. Where a row says it is
+    quantized, and there is no such file, ART301 says so.
 
     ## Why it matters
     For such a row the runtime opens the int8 file instead, so that is the file that must be known.
 
     ## Example
-    `"quant_mode": "dynamic"` without `int8_sha256`.
+    `"quant_mode": "dynamic"` without `int8_sha256`, and `m.int8.onnx` beside `m.onnx`.
 
     ## How to fix
     Add `"int8_sha256": ""` after `sha256` and run `provenance hash ROW --write`, or remove the
@@ -420,7 +437,7 @@ class Int8Undeclared(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.int8 is None or "int8_sha256" in row.row.fields:
+            if row.int8 is None or row.int8.missing or "int8_sha256" in row.row.fields:
                 continue
             mode = row.row.text("quant_mode")
             why = (
