@@ -117,8 +117,11 @@ def _opened(
             ) from e
         raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
     except InputError as e:
+        # Of a file that was named, only that was read: no registry at the configured path.
+        alone = isinstance(source, _RegistryFile)
+        said = e.message.removeprefix(f"{path}: ") if alone else e.message
         raise InputError(
-            f"baseline {name.text}: {e.message}",
+            f"baseline {name.text}: {said}",
             help="Compare with a baseline whose registry can be read, or: --baseline none",
         ) from e
     return Baseline(name.text, label, registry, source)

@@ -113,7 +113,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 f"{model.path} is no model that can be read",
                 "Export or fetch the model again.",
                 model.path,
-                ("ART301", "ART303", "ART309", "REG107"),
+                ("ART301", "ART302", "ART303", "ART309", "REG107"),
             )
         elif row.row.fields.get(field) != model.sha256:
             called = evidence.registry.names.of(field)
@@ -154,7 +154,7 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 f"({short(sidecar.claimed_sha256)}, not {short(model.sha256)})",
                 help,
                 sidecar.path,
-                ("SID404",),
+                ("ART302", "SID404"),
             )
         elif (where := smoke_claim(sidecar)) is not None:
             yield Obstacle(

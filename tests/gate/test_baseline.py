@@ -756,3 +756,11 @@ def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> N
     assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"
     assert other_bytes(row, {"sha256": "a" * 64}) is None
     assert other_bytes(RowEvidence(row.row), {"sha256": 7}) == "the model is not here"
+
+
+def test_of_a_file_that_is_no_registry_no_other_file_is_blamed(three: Repository) -> None:
+    (three.root / "NOTES.md").write_text("# Notes\n")
+    with pytest.raises(InputError) as caught:
+        judged(three, baseline=str(three.root / "NOTES.md"))
+    assert "NOTES.md: is not JSON" in str(caught.value)
+    assert three.registry.name not in str(caught.value)

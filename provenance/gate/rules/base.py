@@ -267,17 +267,25 @@ class Rule(ABC):
         message: str,
         help: str,
         *,
+        below: str | None = None,
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding at a field of a row in the registry; `about` is the file it speaks of."""
+        """A finding at a field of a row in the registry; `about` is the file it speaks of.
+
+        `below` is the member of the field that has to be edited, where that is an object.
+        """
         registry = case.evidence.registry
+        position = registry.locate(row.row, field)
+        if field is not None and below is not None:
+            member = registry.source.find(registry.path_of(row.row, field, below))
+            position = registry.source.position(member.start) if member else position
         return self.finding(
             message,
             help,
             path=registry.path,
             row=row.row.label,
-            position=registry.locate(row.row, field),
+            position=position,
             about=about,
             fixes=fixes,
         )

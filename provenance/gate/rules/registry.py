@@ -139,17 +139,26 @@ class RegistrySchema(Rule):
                         self._missing_help(case.name_of(name), fields),
                     )
             for name, (expected, check) in _FIELDS.items():
-                if name in fields and not check(fields[name]):
-                    found = self._found(fields[name])
-                    yield self.in_row(
-                        case,
-                        row,
-                        name,
-                        f"field `{case.name_of(name)}`: expected {expected}, found {found}",
-                        "provenance hash --write"
-                        if "sha256" in name
-                        else f"Correct `{case.name_of(name)}`.",
-                    )
+                if name not in fields or check(fields[name]):
+                    continue
+                value, entry, help = fields[name], None, f"Correct `{case.name_of(name)}`."
+                if "sha256" in name:
+                    help = "provenance hash --write"
+                if name == "external_data_sha256" and isinstance(value, dict):
+                    entry = next(key for key, each in value.items() if not is_sha256(each))
+                    expected, value = _DIGEST, value[entry]
+                elif name == "external_data_sha256":
+                    help = f"{help} --add-external-data"
+                of = f" of {entry[:100]!r}" if entry is not None else ""
+                yield self.in_row(
+                    case,
+                    row,
+                    name,
+                    f"field `{case.name_of(name)}`{of}: expected {expected}, found "
+                    f"{self._found(value)}",
+                    help,
+                    below=entry,
+                )
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
@@ -445,6 +454,8 @@ class SharedBundlePath(Rule):
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:
                 continue
+            if is_malformed("sigstore_bundle", value):
+                continue  # REG101 says what is wrong with it
             places = [registry.absolute(value)]
             if row.is_seed and onnx is not None:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))

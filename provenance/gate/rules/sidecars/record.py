@@ -68,6 +68,8 @@ class _Stale(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
                     continue
+                if row.replaced(model) and sidecar.claimed_sha256 == row.declared(model):
+                    continue  # the file was replaced, and not the sidecar: ART302 says so
                 if names_no_bytes(sidecar) and not (self.production and _is_record(sidecar)):
                     continue  # SID406 says so
                 yield self.finding(
@@ -112,7 +114,8 @@ class SidecarStale(_Stale):
     ## What it does
     Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. A value
     that is not 64 lower-case hex digits is no digest, and named as that. The message says what else
-    the sidecar claims of the other file: widths, verdict.
+    the sidecar claims of the other file: widths, verdict. Where row and sidecar agree on a digest,
+    the file was replaced: ART302 says so.
 
     ## Why it matters
     A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
@@ -251,7 +254,8 @@ class SeedRecordIncomplete(Rule):
     For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
     digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
     one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
-    one that cannot be read is told once, by ENS519, where the whole registry is judged.)
+    one that is none, or cannot be read, is told once, by ENS519, where the whole registry is
+    judged.)
 
     ## Why it matters
     The seed attestation says how these bytes came to be. It cannot be written from half a record,

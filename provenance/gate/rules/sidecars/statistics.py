@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
@@ -54,41 +55,45 @@ class SidecarStatistics(ClaimRule):
         spec = _first_input(model, sidecar)
         for kind, has_both in _KINDS.items():
             mean, std = f"{kind}_mean", f"{kind}_std"
-            wrong = {
-                field: self._wrong_entry(sidecar, field, positive=positive)
-                or self._wrong_length(sidecar, field, spec)
-                for field, positive in ((mean, False), (std, True))
-            }
-            if not any(wrong.values()):
-                wrong[std] = self._other_length(sidecar, mean, std)
-            for field, message in wrong.items():
-                if message is not None:
-                    yield self._at(row, sidecar, field, message)
+            wrong: dict[str, tuple[str, JsonPath] | None] = {}
+            for field, positive in ((mean, False), (std, True)):
+                entry = self._wrong_entry(sidecar, field, positive=positive)
+                length = None if entry else self._wrong_length(sidecar, field, spec)
+                wrong[field] = (length, ()) if length else entry
+            if not any(wrong.values()) and (other := self._other_length(sidecar, mean, std)):
+                wrong[std] = (other, ())
+            for field, found in wrong.items():
+                if found is not None:
+                    yield self._at(row, sidecar, field, *found)
             # Some image models are centred only, or scaled; a scaler of features always has both.
             there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
             if len(there) == 1 and (has_both or _is_vector(spec)):
-                lone, other = (mean, std) if there == [mean] else (std, mean)
-                neutral = "means of 0" if other == mean else "deviations of 1"
-                help = f"{_EXPORT} Where the model needs no `{other}`, write {neutral}."
-                says = f"`{lone}` stands there without `{other}`"
+                lone, lacking = (mean, std) if there == [mean] else (std, mean)
+                neutral = "means of 0" if lacking == mean else "deviations of 1"
+                help = f"{_EXPORT} Where the model needs no `{lacking}`, write {neutral}."
+                says = f"`{lone}` stands there without `{lacking}`"
                 yield self.at(row, sidecar, (lone,), says, help)
             for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
                 message = _differs_from_model(row, sidecar, field)
                 if message is not None:
                     yield self._at(row, sidecar, field, message)
 
-    def _at(self, row: RowEvidence, sidecar: Sidecar, field: str, message: str) -> Finding:
-        return self.at(row, sidecar, (field,), message, _EXPORT)
+    def _at(
+        self, row: RowEvidence, sidecar: Sidecar, field: str, message: str, entry: JsonPath = ()
+    ) -> Finding:
+        return self.at(row, sidecar, (field, *entry), message, _EXPORT)
 
     @staticmethod
-    def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
-        """What is wrong with the first entry that is no number, or no deviation."""
+    def _wrong_entry(
+        sidecar: Sidecar, field: str, *, positive: bool
+    ) -> tuple[str, JsonPath] | None:
+        """What is wrong with the first entry that is no number, or no deviation; and its place."""
         value = sidecar.value.get(field)
         if value is None:
             return None
         flat = field.startswith("feature_")  # an image may have one for all of it, or a block
         if isinstance(value, dict) or (flat and not isinstance(value, list)):
-            return f"`{field}` is {shown(value)}, not a list of numbers"
+            return f"`{field}` is {shown(value)}, not a list of numbers", ()
         for places, entry in _entries(value, deep=not flat):
             is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if is_number and (entry > 0 or not positive):
@@ -96,8 +101,8 @@ class SidecarStatistics(ClaimRule):
             at = "".join(f"[{place}]" for place in places)
             where = f"`{field}{at}`{_feature(sidecar, places)}"
             if is_number:
-                return f"{where} is {entry}; a standard deviation is above 0"
-            return f"{where} is {shown(entry)}, not a number"
+                return f"{where} is {entry}; a standard deviation is above 0", tuple(places)
+            return f"{where} is {shown(entry)}, not a number", tuple(places)
         return None
 
     @staticmethod
