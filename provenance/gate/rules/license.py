@@ -34,7 +34,7 @@ class _Missing(Rule):
 
     def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
         called = case.name_of(self.field)
-        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        advice = case.in_its_words(self.advice)
         return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:

@@ -98,7 +98,9 @@ class RegistrySchema(Rule):
             for index, found in registry.not_rows[:_SHOWN]:
                 yield self.finding(
                     f"expected a row (an object), found {found}",
-                    'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.',
+                    case.in_its_words(
+                        'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.'
+                    ),
                     path=registry.path,
                     row=f"#{index}",
                     position=registry.locate(index),
@@ -348,7 +350,7 @@ class TooLargeForConsumer(Rule):
             yield self.finding(
                 f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
-                "Shorten `notes` and `description`, or split the registry.",
+                case.in_its_words("Shorten `notes` and `description`, or split the registry."),
                 path=registry.path,
             )
 

@@ -136,7 +136,7 @@ class VerdictHold(EnsembleRule):
                 ("verdict",),
                 f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.production)} members "
                 "are production",
-                'Put "smoke": true back until the gate says PROMOTE.',
+                "Let the members say that they are smoke until the gate says PROMOTE.",
                 ensemble=ensemble,
             )
 
@@ -182,7 +182,7 @@ class GateNotPassed(Rule):
                 yield self.finding(
                     f"production row, and `{'.'.join(failed)}` of the sidecar is "
                     f"{shown(sidecar.get(*failed))}",
-                    'Put "smoke": true back until the gate is passed.',
+                    case.in_its_words('Put "smoke": true back until the gate is passed.'),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate(*failed),

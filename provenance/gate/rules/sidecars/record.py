@@ -43,7 +43,7 @@ class SidecarMissing(Rule):
         for row in case.evidence.rows:
             if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
                 stray = strays.get(row.row.index)
-                help = 'Export it with the model, or say "smoke": true.'
+                help = case.in_its_words('Export it with the model, or say "smoke": true.')
                 yield self.in_row(
                     case,
                     row,
@@ -70,7 +70,7 @@ class _Stale(Rule):
                     continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                    self._help(),
+                    self._help(case),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate("sha256"),
@@ -94,7 +94,7 @@ class _Stale(Rule):
         parts += [f"verdict {verdict}"] if verdict else []
         return ", ".join(parts) + ")"
 
-    def _help(self) -> str:
+    def _help(self, case: Case) -> str:
         raise NotImplementedError
 
 
@@ -123,7 +123,7 @@ class SidecarStale(_Stale):
     deferrable = True
     production = False
 
-    def _help(self) -> str:
+    def _help(self, case: Case) -> str:
         return "Export model and sidecar together, or declare a [[deferral]] with its reason."
 
 
@@ -151,8 +151,10 @@ class ProductionSidecarStale(_Stale):
     slug = "production-sidecar-stale"
     production = True
 
-    def _help(self) -> str:
-        return 'Export model and sidecar together; until then the row is "smoke": true.'
+    def _help(self, case: Case) -> str:
+        return case.in_its_words(
+            'Export model and sidecar together; until then the row is "smoke": true.'
+        )
 
 
 class SidecarMalformed(Rule):
