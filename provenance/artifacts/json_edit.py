@@ -8,7 +8,7 @@ neighbours are, so that a diff shows the lines that changed and no others.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,7 +34,7 @@ class Raw:
         """The value at `path` of another text. Raises InputError where there is none."""
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
-        line = source.text.rfind("\n", 0, start) + 1
+        line = start + 1 - source.position(start).column
         key = None
         if member.key_start is not None:
             end = source.text.rindex('"', start, member.start) + 1
@@ -117,12 +117,7 @@ def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
     removals = list(dict.fromkeys(e.path for e in edits if isinstance(e, Remove)))
     others = (e for e in edits if not isinstance(e, Remove))
     text = _applied(source.text, [c for e in others for c in _changes(source, e, where)], where)
-    while removals:  # of one object one by one: neighbours share a comma
-        now = {path[:-1]: path for path in reversed(removals)}
-        here = SourceMap(text)
-        text = _applied(text, [_removed(here, p, where) for p in now.values()], where)
-        removals = [path for path in removals if now[path[:-1]] != path]
-    return text
+    return _applied(text, list(_removals(SourceMap(text), removals, where)), where)
 
 
 def reaches(source: SourceMap, edit: Edit) -> bool:
@@ -166,7 +161,7 @@ def _changes(
         case Move():
             written = Raw.of(source, edit.path, where)
             added = _insert(source, Insert(edit.path, written, edit.after), where)
-            return (_removed(source, edit.path, where), added)
+            return (*_removals(source, [edit.path], where), added)
         case InsertItem():
             return (_insert_item(source, edit, where),)
 
@@ -229,20 +224,45 @@ def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _C
     return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
-def _removed(source: SourceMap, path: JsonPath, where: str) -> _Change:
-    """Nothing where a member stands, with the comma that sets it off."""
-    member = _find(source, path, where)
-    text = source.text
-    assert member.key_start is not None  # a member of an object
-    before = member.key_start
+def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Iterator[_Change]:
+    """Nothing where members stand, with the commas that set them off."""
+    objects: dict[JsonPath, list[Member]] = {}
+    for path in paths:
+        objects.setdefault(path[:-1], []).append(_find(source, path, where))
+    for members in objects.values():
+        for first, last in _runs(source.text, members):
+            yield _removed(source.text, first, last)
+
+
+def _runs(text: str, members: Iterable[Member]) -> list[tuple[Member, Member]]:
+    """The first and the last of members of one object between which no other stands."""
+    runs: list[tuple[Member, Member]] = []
+    for member in sorted(members, key=lambda m: m.start):
+        if runs and _next_to(text, runs[-1][1]) == member.key_start:
+            runs[-1] = (runs[-1][0], member)
+        else:
+            runs.append((member, member))
+    return runs
+
+
+def _next_to(text: str, member: Member) -> int | None:
+    """Where the member behind another one begins; None behind the last."""
+    comma = member.end + len(_space_at(text, member.end))
+    return comma + 1 + len(_space_at(text, comma + 1)) if text[comma] == "," else None
+
+
+def _removed(text: str, first: Member, last: Member) -> _Change:
+    """Nothing where a run of members stands, with the comma that sets it off."""
+    assert first.key_start is not None  # a member of an object
+    before = first.key_start
     while text[before - 1] in _SPACE:
         before -= 1
     if text[before - 1] == ",":
-        return _Change(before - 1, member.end, "")
-    behind = member.end + len(_space_at(text, member.end))
-    if text[behind] == ",":
-        return _Change(member.key_start, behind + 1 + len(_space_at(text, behind + 1)), "")
-    return _Change(before, member.end, "")  # the only one
+        return _Change(before - 1, last.end, "")
+    behind = _next_to(text, last)
+    if behind is not None:
+        return _Change(first.key_start, behind, "")
+    return _Change(before, last.end, "")  # all that there are
 
 
 def _find(source: SourceMap, path: JsonPath, where: str, purpose: str = "") -> Member:

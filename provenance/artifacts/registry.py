@@ -52,6 +52,12 @@ ITSELF: Final = "."
 INT8_MODES: Final = ("dynamic", "qat", "static")
 """Values of `quant_mode` for which the runtime opens `<stem>.int8.onnx` instead."""
 
+OTHER_MODES: Final = ("fp32", "fp16", "bf16", "none")
+"""Values of `quant_mode` for which it opens the `.onnx` itself."""
+
+MAX_ID: Final = 128
+"""Characters of an id: it stands in every message about its row."""
+
 DIGEST_FIELDS: Final = ("sha256", "int8_sha256", "external_data_sha256")
 
 
@@ -130,8 +136,9 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The id, or a name for a row without one."""
-        return self.text("id") or f"#{self.index}"
+        """The id, or a name for a row without one that is short enough to be shown."""
+        id = self.text("id")
+        return id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
 
     @property
     def onnx(self) -> str | None:

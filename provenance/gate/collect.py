@@ -144,6 +144,8 @@ class _Collector:
         self._row_models = {row.onnx for row in read.rows}
         self._names: dict[int, list[str]] = {}
         self._models: dict[str, ModelEvidence] = {}
+        self._sidecars: dict[str, SidecarEvidence] = {}
+        self._bundles: dict[str, BundleEvidence] = {}
         self.unreadable: dict[str, str] = {}
         self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
@@ -235,12 +237,20 @@ class _Collector:
             yield found
 
     def _bundle(self, path: str) -> BundleEvidence:
+        """The one bundle at a path. What is there is read once, however many rows name it."""
+        known = self._bundles.get(path)
+        if known is not None:
+            return known
         name = self._registry.name_of(path)
         try:
             data = self._root.read(path, limits.BUNDLE)
         except FileError as e:
-            return BundleEvidence(path, name, trouble=e.kept())
-        return read_bundle(path, data, name)
+            found = BundleEvidence(path, name, trouble=e.kept())
+        else:
+            found = read_bundle(path, data, name)
+        if not found.missing:  # of every bundle, the next countersignature is
+            self._bundles[path] = found
+        return found
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""
@@ -306,7 +316,14 @@ class _Collector:
                     yield path
 
     def _sidecar(self, name: str) -> SidecarEvidence:
+        """The sidecar with a name. It is read once, however many rows have its model."""
         path = self._path(name)
+        known = self._sidecars.get(path)
+        if known is None:
+            known = self._sidecars[path] = self._read_sidecar(path, name)
+        return known if known.name == name else replace(known, name=name)
+
+    def _read_sidecar(self, path: str, name: str) -> SidecarEvidence:
         try:
             data = self._root.read(path, limits.DOCUMENT)
         except FileError as e:

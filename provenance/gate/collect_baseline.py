@@ -30,11 +30,12 @@ def collect_baseline(
     """
     wanted = None if select is None else set(select)
     comparison = Comparison(baseline.registry, registry)
+    then, here = _Digests(registry, baseline.source), _Digests(registry, root)
     rows: dict[int, FormerRow] = {}
     for row in registry.rows:
         was = comparison.was(row)
         if was is not None and (wanted is None or row.label in wanted):
-            rows[row.index] = _former(root, registry, baseline.source, row, was)
+            rows[row.index] = _former(root, registry, then, here, row, was)
     return BaselineEvidence(
         name=baseline.name,
         label=baseline.label,
@@ -44,35 +45,45 @@ def collect_baseline(
     )
 
 
-def _former(root: Tree, registry: Registry, source: Source, row: Row, was: Row) -> FormerRow:
-    model = was.onnx
-    here = row.onnx
-    if model is None or here is None:
-        return FormerRow(was)
-    changed = bool(changed_digests(row, was))
-    if not changed and root.exists(registry.absolute(sidecar_of(here))):
-        return FormerRow(was)
+class _Digests:
+    """Digests of files of one tree, each read once: rows may share them."""
 
-    def sha256(of: Tree | Source, name: str | None, limit: int) -> str | None:
+    def __init__(self, registry: Registry, tree: Tree | Source) -> None:
+        self._registry = registry
+        self._tree = tree
+        self._known: dict[tuple[str, int], str | None] = {}
+
+    def of(self, name: str | None, limit: int) -> str | None:
+        """The digest of the file that a row names; None where it names none, or none is there."""
         if name is None:
             return None
+        file = (self._registry.absolute(name), limit)
+        if file not in self._known:
+            self._known[file] = self._read(*file)
+        return self._known[file]
+
+    def _read(self, path: str, limit: int) -> str | None:
         try:
-            return digest.of_bytes(of.read(registry.absolute(name), limit)).sha256
+            return digest.of_bytes(self._tree.read(path, limit)).sha256
         except FileError:
             return None  # what cannot be compared is not said to be unchanged
 
-    sidecar = sha256(source, sidecar_of(model), limits.DOCUMENT)
+
+def _former(
+    root: Tree, registry: Registry, then: _Digests, here: _Digests, row: Row, was: Row
+) -> FormerRow:
+    if was.onnx is None or row.onnx is None:
+        return FormerRow(was)
+    changed = bool(changed_digests(row, was))
+    if not changed and root.exists(registry.absolute(sidecar_of(row.onnx))):
+        return FormerRow(was)
+    sidecar = then.of(sidecar_of(was.onnx), limits.DOCUMENT)
     if not changed:
         return FormerRow(was, sidecar)
-    int8 = sidecar_of(f"{model.removesuffix('.onnx')}.int8.onnx")
-    bundle = sha256(source, was.sigstore_bundle, limits.BUNDLE)
-    return FormerRow(
-        was,
-        sidecar,
-        sha256(source, int8, limits.DOCUMENT),
-        bundle,
-        sha256(root, row.sigstore_bundle, limits.BUNDLE) if bundle else None,
-    )
+    int8 = sidecar_of(f"{was.onnx.removesuffix('.onnx')}.int8.onnx")
+    bundle = then.of(was.sigstore_bundle, limits.BUNDLE)
+    now = here.of(row.sigstore_bundle, limits.BUNDLE) if bundle else None
+    return FormerRow(was, sidecar, then.of(int8, limits.DOCUMENT), bundle, now)
 
 
 def _lost_documents(

@@ -29,13 +29,23 @@ class ModelReader:
         self._progress = progress
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
-        """The models with these names, relative to the registry's folder; each name once."""
-        self._progress.begin("hashing files", len(names))
-        models = self._each(self._model, names)
+        """The models with these names, relative to the registry's folder; each name once.
+
+        Names that are spelled differently may mean one file, which is read once.
+        """
+        files = {name: self._file(name) for name in names}
+        spelled = list({file: name for name, file in files.items()}.values())
+        self._progress.begin("hashing files", len(spelled))
+        models = self._each(self._model, spelled)
         needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
-        self._progress.begin("hashing files", len(names) + len(needed))
+        self._progress.begin("hashing files", len(spelled) + len(needed))
         data = self._each(self._external, needed)
-        return {name: _with_data(model, data) for name, model in models.items()}
+        found = {files[name]: _with_data(model, data) for name, model in models.items()}
+        return {name: _named(found[file], name) for name, file in files.items()}
+
+    def _file(self, name: str) -> str:
+        """What file a name means. One that is refused for how it is spelled means itself."""
+        return name if ".." in name.split("/") else self._registry.absolute(name)
 
     def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
         def step(name: str) -> _Read:
@@ -86,6 +96,10 @@ class ModelReader:
             size = os.fstat(stream.fileno()).st_size
             with self._progress.reading(stream, path, size) as watched:
                 yield watched, size
+
+
+def _named(model: ModelEvidence, name: str) -> ModelEvidence:
+    return model if model.name == name else replace(model, name=name)
 
 
 def _with_data(model: ModelEvidence, data: Mapping[str, FileEvidence]) -> ModelEvidence:

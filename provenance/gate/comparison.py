@@ -7,7 +7,7 @@ Rows are matched by `id`; a row that has lost its id, by its file. Rules report 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -41,12 +41,14 @@ class LostField:
         key: What the registry calls it.
         field: What this project calls it; None where it is the registry's own.
         was: Its value at the baseline; of a field of the registry itself, as it stood there.
+        after: The nearest key before it that is still there.
     """
 
     row: Row | None
     key: str
     field: str | None
     was: Any
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +80,26 @@ class Comparison:
         """The fields that a present row had at the baseline, in the order that it had them."""
         names = self.now.names
         was = self.was(row)
+        after: str | None = None
         for key, value in was.verbatim.items() if was is not None else ():
             field = names.known_as(key)
             gone = key not in row.verbatim or (
                 field in EMPTY_IS_LOST and is_blank(row.verbatim[key]) and not is_blank(value)
             )
             if gone:
-                yield LostField(row, key, field, value)
+                yield LostField(row, key, field, value, after)
+            if key in row.verbatim:
+                after = key
 
     def lost_fields_of_registry(self) -> Iterator[LostField]:
         """The fields beside the list of rows that the registry itself had."""
+        here = frozenset(self.now.keys)
+        after: str | None = None
         for key in self.then.keys:
-            if key not in self.now.keys:
-                yield LostField(None, key, None, self._raw((key,)).text)
+            if key in here:
+                after = key
+            else:
+                yield LostField(None, key, None, self._raw((key,)).text, after)
 
     def lost_rows(self) -> Iterator[LostRow]:
         """The rows whose id is no more, in the order that they had."""
@@ -105,16 +114,14 @@ class Comparison:
     def field_edit(self, lost: LostField) -> Insert | Set:
         """The edit of the present registry that puts a field back where it stood."""
         if lost.row is None:
-            raw = self._raw((lost.key,))
-            after = _before(lost.key, self.then.keys, self.now.keys)
-            return Insert((lost.key,), raw, after)
+            return Insert((lost.key,), self._raw((lost.key,)), lost.after)
         was = self.was(lost.row)
         assert was is not None  # else nothing of it is lost
         raw = self._raw((*self.then.path_of(was), lost.key))
         path = (*self.now.path_of(lost.row), lost.key)
         if lost.key in lost.row.verbatim:
             return Set(path, raw)
-        return Insert(path, raw, _before(lost.key, was.verbatim, lost.row.verbatim))
+        return Insert(path, raw, lost.after)
 
     def row_edit(self, lost: LostRow) -> InsertItem:
         """The edit of the present registry that puts a row back where it stood."""
@@ -195,17 +202,6 @@ def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
         for file, then, now in pairs
         if is_sha256(then) and is_sha256(now) and then != now
     }
-
-
-def _before(key: str, was: Iterable[str], now: Container[str]) -> str | None:
-    """The nearest member before `key` as it was that is still there."""
-    nearest = None
-    for other in was:
-        if other == key:
-            break
-        if other in now:
-            nearest = other
-    return nearest
 
 
 def _marks(row: Row) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from provenance.gate.rules.base import short, shown
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import number
 from provenance.gate.rules.ensembles.verdicts import (
+    CONDITIONS,
     not_passed,
     stated_outcomes,
     wrong_gate,
@@ -38,13 +39,6 @@ LICENSE: Final[Mapping[str, str]] = {
     "sigstore_bundle": "LIC203",
 }
 """What a complete license is, with the rule that misses each field."""
-
-_MEASURED: Final = (
-    ("mean_plcc", "mean_plcc_threshold"),
-    ("this_seed_loso_plcc", "per_seed_min_threshold"),
-    ("plcc_spread", "plcc_spread_max"),
-)
-"""Numbers of a gate that a sidecar records, each with its threshold."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +244,7 @@ def _is_measured(sidecar: Sidecar) -> bool:
     """Whether there is anything that the outcome of a sidecar's gate could be computed from."""
     if sidecar.get("gate", "per_seed_plccs"):
         return True
-    for name, limit in _MEASURED:
+    for name, limit in CONDITIONS:
         if None not in (number(sidecar.get("gate", name)), number(sidecar.get("gate", limit))):
             return True
     return any(

@@ -117,7 +117,8 @@ class _Page:
     def rows(self) -> str:
         """Every row, where that is wanted."""
         report, style = self._report, self._style
-        if not self._verbose and (report.trust is None or len(report.rows) > _FEW):
+        many = report.trust is None or len(report.rows) > _FEW
+        if not report.rows or (many and not self._verbose):
             return ""
         width = max((len(printable(r.id)) for r in report.rows), default=0)
         lines = [style.strong("rows")]

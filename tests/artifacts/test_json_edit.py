@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from provenance.artifacts import source_map
 from provenance.artifacts.json_edit import (
     Edit,
     Insert,
@@ -283,11 +284,32 @@ def test_two_edits_of_one_place_are_refused() -> None:
         edited('{"b": 0, "a": 1}', Move(("b",), after="a"), Set(("b",), 5))
 
 
-def test_many_members_of_many_objects_are_removed_in_few_rounds() -> None:
+def test_many_members_of_many_objects_are_removed() -> None:
     rows = [{"a": i, "b": i, "c": i} for i in range(2_000)]
     gone = [Remove(("models", i, key)) for i in range(2_000) for key in "ab"]
     result = edited(json.dumps({"models": rows}, indent=2), *gone, *gone)
     assert result == json.dumps({"models": [{"c": i} for i in range(2_000)]}, indent=2)
+
+
+def test_a_text_is_walked_once_for_all_that_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[int] = []
+    places = source_map._Places.__init__
+
+    def counted(self: Any, text: str, start: int) -> None:
+        walked.append(start)
+        places(self, text, start)
+
+    monkeypatch.setattr(source_map._Places, "__init__", counted)
+    row = {f"k{i}": i for i in range(50)}
+    gone = [Remove(("models", 0, f"k{i}")) for i in range(50) if i % 10]
+    result = edited(json.dumps({"models": [row]}), *gone)
+    assert json.loads(result) == {"models": [{f"k{i}": i for i in range(0, 50, 10)}]}
+    assert len(walked) == 3  # the registry, `models` in it, and the row
+
+
+def test_an_object_and_a_member_of_it_are_not_both_removed() -> None:
+    with pytest.raises(InputError, match="two edits of one place"):
+        edited('{"b": 0, "a": {"c": 1}}', Remove(("a",)), Remove(("a", "c")))
 
 
 @pytest.mark.parametrize(

@@ -374,6 +374,22 @@ def test_a_seed_is_promoted_by_the_verdict_on_its_ensemble(repository: Repositor
     assert codes(judged(repository, "ens_seed0")) == ["BAS804"]  # where ensembles are not judged
 
 
+def test_a_promotion_by_hand_is_told_at_the_first_thing_that_stops_it(
+    repository: Repository,
+) -> None:
+    (row,) = repository.add_ensemble("ens", 1, training_recipe={"in_features": 9, "epochs": 1})
+    manifest = json.loads(repository.path("ens.json").read_text())
+    repository.write("ens.json", manifest | {"codec_vocab": ["x264", "x265"]})
+    repository.defer("ENS507", ["ens"])
+    repository.defer("SID403", ["ens_seed0"])
+    keep(repository)
+    row["smoke"] = False
+    (found,) = (f for f in judged(repository).failing if f.code == "BAS804")
+    first, second = (found.message.index(name) for name in ("`training_recipe", "`codec_vocab`"))
+    assert first < second
+    assert found.about == "model/ens_seed0.json"
+
+
 def test_a_width_that_was_deferred_for_placeholders_stops_their_promotion(
     repository: Repository,
 ) -> None:

@@ -475,7 +475,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             "ENS511 plain",
         ),
         ("the limit is null", put("training", "ship_gate_mean_plcc", to=None), "ENS511 plain"),
-        ("the digest is gone", drop("sha256"), "SID406 plain"),
+        ("the digest is gone", drop("sha256"), "SID404 plain"),
         ("the digest is a list", put("sha256", to=[]), "SID404 plain"),
         ("the mean is a text, above", put("loso_mean_plcc", to="0.9975"), "ENS516 plain"),
         ("the limit is a text", put("training", "ship_gate_mean_plcc", to="0.95"), "ENS511 plain"),

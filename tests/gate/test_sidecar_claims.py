@@ -196,6 +196,80 @@ def test_of_an_image_any_dimension_holds_the_features(
 
 
 @pytest.mark.parametrize(
+    ("shape", "width", "fits"),
+    [
+        ((6,), 6, True),
+        ((6,), 5, False),
+        (("batch", 6), 6, True),
+        ((5, 6), 5, False),
+        (("batch", 3, 6), 3, True),
+        (("batch", 3, 6), 6, True),
+        (("batch", 3, 6), 5, False),
+        ((5, 3, 6), 5, False),
+        (("batch", "any", 6), 5, True),
+    ],
+)
+def test_of_a_window_any_dimension_but_the_batch_holds_the_features(
+    repository: Repository, shape: tuple[int | str, ...], width: int, fits: bool
+) -> None:
+    claims = {"training_recipe": {"in_features": width}}
+    assert found(repository, image(*shape), **claims) == ([] if fits else ["SID403"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "claims", "expected"),
+    [
+        ((1, 100, 3, 27, 48), {"frame_window": 100, "thumbnail_h": 27, "thumbnail_w": 48}, []),
+        ((1, 100, 3, 27, 48), {"frame_window": 99}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": 0}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": "100"}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": None}, []),
+        ((1, 100, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"thumbnail_w": 49}, ["SID411"]),
+        (("batch", 100, 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, ["SID411", "SID411"]),
+        ((1, "time", 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, []),
+        ((1, 300, 1, 27, 48), {"frame_window": 100}, []),  # of three channels each
+        ((1, 3, 27, 48), {"frame_window": 100}, []),  # one frame at a time
+        ((1, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 6), {"frame_window": 100, "thumbnail_h": 28}, []),  # what the features are of
+        ((1, 3, 27, 48), {"n_params": 3073}, []),  # exporters count in different ways
+    ],
+)
+def test_a_size_is_one_that_an_input_can_have(
+    repository: Repository, shape: tuple[int | str, ...], claims: dict[str, Any], expected: Any
+) -> None:
+    assert found(repository, image(*shape), **claims) == expected
+
+
+def test_a_model_without_inputs_refutes_no_size(repository: Repository) -> None:
+    message = proto()
+    del message.graph.input[:]
+    assert found(repository, message.SerializeToString(), frame_window=99) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "dtype", "expected"),
+    [
+        ([TensorProto.FLOAT, TensorProto.INT64], "int64", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT32], "int32", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.BOOL], "bool", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT64], "float32", []),
+        ([TensorProto.FLOAT, TensorProto.INT8], "int8", []),
+        ([TensorProto.INT64], "int64", []),
+        ([TensorProto.INT64, TensorProto.BOOL], "bool", []),
+    ],
+)
+def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
+    repository: Repository, weights: list[int], dtype: str, expected: list[str]
+) -> None:
+    message = proto()
+    del message.graph.initializer[:]
+    for index, kind in enumerate(weights):
+        message.graph.initializer.append(helper.make_tensor(f"w{index}", kind, [1], [1]))
+    assert found(repository, message.SerializeToString(), dtype=dtype) == expected
+
+
+@pytest.mark.parametrize(
     ("names", "says"),
     [
         (
@@ -284,6 +358,43 @@ def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
     repository.write("m.json", {"sha256": row["sha256"], **claims})
     (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
     assert found.message == f"`input_mean[2]`{named} is 'x', not a number"
+
+
+def test_an_entry_of_a_block_is_not_one_of_a_feature(repository: Repository) -> None:
+    row = repository.add("m", image("batch", 2, 2))
+    claims = {"feature_order": ["a", "b"], "input_mean": [[1, "x"], [1, 1]]}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
+    assert found.message == "`input_mean[0][1]` is 'x', not a number"
+
+
+@pytest.mark.parametrize("before", ["a", "c"])
+def test_statistics_are_of_the_input_that_is_named_first(
+    repository: Repository, before: str
+) -> None:
+    content = model(inputs=[(before, 3), ("b", 6)])
+    claims = {"input_names": ["b", before], "input_mean": [1] * 6, "input_std": [1] * 6}
+    assert "SID414" not in found(repository, content, **claims)
+
+
+def test_a_scaler_of_features_has_a_deviation_whatever_the_input(repository: Repository) -> None:
+    claims = {"feature_mean": [1] * 6}
+    assert found(repository, image("batch", 6, 1), **claims) == ["SID414"]
+
+
+def test_a_width_is_refuted_behind_one_that_cannot_be_compared(repository: Repository) -> None:
+    claims = {"feature_order": {"a": 1}, "training_recipe": {"in_features": 9}}
+    assert found(repository, model(), **claims) == ["SID403", "SID403"]
+
+
+def test_a_vocabulary_is_refuted_behind_one_that_is_right(repository: Repository) -> None:
+    layout = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
+    claims = {"codec_block_layout": layout, "encoder_vocab": ["x264", "x265"]}
+    claims["codec_vocab"] = ["a", "b", "c"]
+    row = repository.add("m", image("batch", 2))
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    found = [f.message for f in repository.save().check().failing if "layout" in f.message]
+    assert found == ["`codec_block_layout` holds 2 encoders, `codec_vocab` 3"]
 
 
 @pytest.mark.parametrize(
@@ -601,6 +712,34 @@ def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
     assert finding.position.line == line
 
 
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ({"onnx": "m.onnx", "plcc": 0.99}, False),
+        ({"id": "m", "sha256": "0" * 64, "plcc": 0.99}, False),
+        ({"onnx": "m.int8.onnx", "plcc": 0.99}, False),
+        ({"onnx": "n.onnx", "plcc": 0.99}, True),
+        ({"onnx": "m.onnx", "input_name": "features"}, True),
+        ({"id": "m", "sha256": "0" * 64, "feature_order": ["a"]}, True),
+    ],
+)
+def test_beside_its_sidecar_a_model_may_have_records(
+    repository: Repository, beside: dict[str, Any], told: bool
+) -> None:
+    repository.add_sidecar(repository.add_int8("m"))
+    repository.write("eval_m.json", beside)
+    found = [f.code for f in repository.save().check().failing]
+    assert found == (["SID415"] if told else [])
+
+
+def test_nobody_is_told_to_write_over_a_sidecar(repository: Repository) -> None:
+    sidecar = repository.add_sidecar(repository.add("m"))
+    repository.write("copy.json", sidecar | {"onnx": "m.onnx"})
+    (finding,) = repository.save().check().failing
+    assert finding.help == "Remove it."
+    assert finding.message.endswith("it is that of 'm', whose sidecar is m.json")
+
+
 def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:
     repository.add("m")
     repository.write("beside.json", {"onnx": "m.onnx"})
@@ -656,3 +795,35 @@ def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Rep
     ]
     assert "model/m_v0.json, which no row has, speaks of it" in report.failing[0].message
     assert report.failing[0].help.startswith("If model/m_v0.json is its sidecar, name it so.")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"gate": {"verdict": "PROMOTE"}},
+        {"gate_passed": True},
+        {"gate_passed": False},
+        {"verdict": "PROMOTE"},
+        {"seed": 3},
+        {"ensemble_id": "e"},
+        {"training": {"gate_passed": True}},
+    ],
+)
+@pytest.mark.parametrize("digest", [{}, {"sha256": None}])
+def test_a_record_of_weights_says_of_which_bytes_it_is(
+    repository: Repository, record: dict[str, Any], digest: dict[str, Any]
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", **record, **digest})
+    report = repository.save().check()
+    assert "SID404" in codes(report)
+    assert "SID406" not in [f.code for f in report.findings]
+
+
+@pytest.mark.parametrize("training", [{}, {"seed": 42}, "gate_passed", ["gate"], None])
+def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
+    repository: Repository, training: Any
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", "training": training})
+    assert [f.code for f in repository.save().check().findings] == ["SID406"]

@@ -13,7 +13,7 @@ import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, ClassVar, Final
@@ -83,7 +83,7 @@ class Case:
     phases: tuple[Phase, ...] = ()
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
-    _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
+    _endorsements: dict[tuple[str | None, ...], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
@@ -140,7 +140,7 @@ class Case:
         assert self.trust is not None
         assert document.bundle is not None
         _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
-        question = (document.path, artifact_sha256)
+        question = (document.path, *(f.sha256 for f in document.files), artifact_sha256)
         known = self._endorsements.get(question)
         if known is None:
             known = endorsement.judge(document, self.trust, artifact_sha256, self.judgements)
@@ -218,12 +218,19 @@ class Rule(ABC):
     """Whether it says something about a release that is judged by its summary alone."""
     of_bundle: ClassVar[bool] = False
     """Whether it judges a bundle by itself, over whatever kind of file."""
+    for_publisher: ClassVar[bool] = False
+    """Whether it advises what only the publisher can do, such as to sign again."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
     @abstractmethod
     def judge(self, case: Case) -> Iterable[Finding]:
         """The findings of this rule."""
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """The findings for somebody who has what was released; `help` stands for such advice."""
+        for finding in self.judge(case):
+            yield replace(finding, help=help) if self.for_publisher else finding
 
     def finding(
         self,

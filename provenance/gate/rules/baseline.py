@@ -12,7 +12,7 @@ from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
 from provenance.gate.comparison import LostField, LostRow, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow, ModelEvidence, RowEvidence
+from provenance.gate.evidence import BaselineEvidence, FormerRow, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 from provenance.gate.rules.license import same_license
@@ -211,7 +211,7 @@ class EvidenceUnchanged(_BaselineRule):
                 continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
-            if self._vouches(model, sidecar.text, mine):
+            if self._vouches(sidecar.text, mine):
                 continue
             yield self.finding(
                 f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
@@ -223,9 +223,8 @@ class EvidenceUnchanged(_BaselineRule):
                 position=sidecar.locate("sha256"),
             )
 
-    def _vouches(
-        self, model: ModelEvidence, sidecar: str, changed: Mapping[str, tuple[str, str]]
-    ) -> bool:
+    @staticmethod
+    def _vouches(sidecar: str, changed: Mapping[str, tuple[str, str]]) -> bool:
         """Whether a sidecar names every file's new bytes: it may have been written before them."""
         return all(now in sidecar for _, now in changed.values())
 

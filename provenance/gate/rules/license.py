@@ -143,8 +143,10 @@ class NotSpdx(Rule):
     """A license is not an SPDX expression.
 
     ## What it does
-    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list.
-    `LicenseRef-…` is accepted: it says itself that the license is not on the list.
+    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list,
+    and what stands behind WITH in the list of exceptions. `LicenseRef-…`, and of an exception
+    `AdditionRef-…`, is accepted: it says itself that it is on no list. Behind it stand letters,
+    digits, `.` and `-`.
 
     ## Why it matters
     Scanners, package managers and lawyers' tools read SPDX. They treat an unknown id as no license.
@@ -171,34 +173,50 @@ class NotSpdx(Rule):
             if expression is None:
                 continue
             file = case.evidence.license_files.get(row.row.text("license_url") or "")
-            problem = self._judge_expression(expression, file)
+            problem = self._judge_expression(case.name_of("license"), expression, file)
             if problem is not None:
                 yield self.in_row(case, row, "license", *problem)
 
-    @staticmethod
-    def _judge_expression(expression: str, file: LicenseFile | None) -> tuple[str, str] | None:
+    def _judge_expression(
+        self, called: str, expression: str, file: LicenseFile | None
+    ) -> tuple[str, str] | None:
+        """What is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
-            return f"it has {len(expression):,} characters", "Write an SPDX expression."
+            says = f"`{called}` has {len(expression):,} characters"
+            return f"{says}; at most {spdx.MAX_EXPRESSION:,} are read", "Write an SPDX expression."
         try:
             unknown = spdx.unknown_ids(expression)
         except spdx.NotAnExpressionError:
             return (
                 f"{expression[:80]!r} is not an SPDX license expression",
-                "Join ids with AND, OR and WITH: https://spdx.org/licenses/",
+                f"Join ids with AND, OR and WITH: {_LIST}",
             )
-        if not unknown:
-            return None
-        name = unknown[0]
-        found = f"{name[:80]!r} is not on the SPDX license list"
-        own = f"LicenseRef-{name[:80]} for a license of your own."
-        if file is not None and len(file.licenses) == 1:
-            (here,) = file.licenses
-            return f"{found}; {license_files.says(file)}", f"Write {here}, or {own}"
-        near = _nearest(name)
-        return (
-            f"{found}; {f'the nearest is {near!r}' if near else 'none is near'}",
-            f"Write {near} if that is the license, or {own}" if near else f"Write {own}",
-        )
+        return _unknown(unknown[0], file) if unknown else None
+
+
+def _unknown(id: spdx.UnknownId, file: LicenseFile | None) -> tuple[str, str]:
+    name, kind = id.name, id.kind
+    own = spdx.own_id(name[:80], kind)
+    for_own = f"{own} for {_ARTICLE[kind]} of your own." if own else f"an id: {_LIST}"
+    if name.startswith(spdx.OWN):
+        allowed = f"`{kind.own}` and letters, digits, `.` and `-`"
+        return (f"{name[:80]!r} is no id of {_ARTICLE[kind]}: it is {allowed}", f"Write {for_own}")
+    for other in spdx.Kind:
+        if other is not kind and name in spdx.known_ids(other):
+            return f"{name!r} is {_ARTICLE[other]}, and stands where {_ARTICLE[kind]} does", (
+                f"Behind WITH stands an exception; join licenses with AND and OR: {_LIST}"
+            )
+    found = f"{name[:80]!r} is not on the SPDX {kind.value} list"
+    if file is not None and len(file.licenses) == 1 and kind is spdx.Kind.LICENSE:
+        (here,) = file.licenses
+        return f"{found}; {license_files.says(file)}", f"Write {here}, or {for_own}"
+    near = _nearest(name, kind)
+    if near is None:
+        return f"{found}; none is near", f"Look it up at {_LIST}, or write {for_own}"
+    return (
+        f"{found}; the nearest is {near!r}",
+        f"Write {near} if that is the {kind.value}, or {for_own}",
+    )
 
 
 class SignedLicenseDiffers(Rule):
@@ -222,6 +240,7 @@ class SignedLicenseDiffers(Rule):
     slug = "signed-license-differs"
     phase = Phase.SIGNATURES
     needs_trust = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -244,10 +263,17 @@ class SignedLicenseDiffers(Rule):
 
 
 @lru_cache(maxsize=4096)
-def _nearest(name: str) -> str | None:
+def _nearest(name: str, kind: spdx.Kind) -> str | None:
     """The id on the list that is spelled most like `name`."""
-    ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
-    return next(iter(difflib.get_close_matches(name, ids)), None)
+    ids = sorted(k for k in spdx.known_ids(kind) if not k.startswith(spdx.OWN))
+    return next(iter(difflib.get_close_matches(name, ids, cutoff=_NEAR)), None)
+
+
+_NEAR: Final = 0.75
+"""How alike two ids are that may be one: `Apache-2` is as near to `Apache-2.0`, `GPLv3` to none."""
+
+_LIST: Final = "https://spdx.org/licenses/"
+_ARTICLE: Final = {spdx.Kind.LICENSE: "a license", spdx.Kind.EXCEPTION: "an exception"}
 
 
 def same_license(a: str, b: str) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Move
-from provenance.artifacts.registry import is_blank
+from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.gate import documents
@@ -33,11 +34,25 @@ def _is_digests(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_sha256, value.values()))
 
 
+def _is_id(value: Any) -> bool:
+    if not _is_text(value) or is_blank(value) or len(value) > MAX_ID or value != value.strip():
+        return False
+    return not any(unicodedata.category(c) in _UNSEEN for c in value)
+
+
+_UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp")
+"""Kinds of characters that are not seen, end a line, or move a terminal's cursor."""
+
+_MODES: Final = (
+    f"{', '.join(INT8_MODES)} (the runtime opens the int8 variant), or {', '.join(OTHER_MODES)}"
+)
+
 _DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
 _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "id": (
-        "a string of at most 128 characters, with a letter or a digit",
-        lambda v: _is_text(v) and not is_blank(v) and len(v) < 129,
+        f"a string of at most {MAX_ID} characters, with a letter or a digit, "
+        "without control characters, and without blanks at its ends",
+        _is_id,
     ),
     "kind": ("a string", _is_text),
     "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
@@ -46,7 +61,7 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
     "opset": ("a whole number", _is_int),
     "smoke": ("true or false", lambda v: isinstance(v, bool)),
-    "quant_mode": ("a string", _is_text),
+    "quant_mode": (_MODES, lambda v: v in (*INT8_MODES, *OTHER_MODES)),
     "license": ("a string", _is_text),
     "license_url": ("a string", _is_text),
     "sigstore_bundle": (
@@ -75,7 +90,9 @@ class RegistrySchema(Rule):
 
     ## What it does
     Looks at the fields that this tool and the stock consumers read: `id`, `onnx` and `sha256` must
-    be there, and each must have its type and form. Fields of your own are left alone.
+    be there, and each must have its type and form: an id can be read on one line, and `quant_mode`
+    is a word by which it is known whether the runtime opens the int8 variant. Fields of your own
+    are left alone.
 
     ## Why it matters
     A consumer that finds a number where it expects a digest skips the check, or crashes.
@@ -398,7 +415,8 @@ class SharedBundlePath(Rule):
 
     ## What it does
     Computes where each row's bundle, each seed's attestation and the release summary go, and
-    compares the paths with each other and with those of all models, sidecars and documents.
+    compares the paths with each other and with those of all models, sidecars and documents. Two
+    that differ in nothing but case are one path: they are on macOS and Windows.
 
     ## Why it matters
     Each row has a bundle of its own. With one path for two, signing the second would replace the
@@ -419,11 +437,12 @@ class SharedBundlePath(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        owner = {documents.summary_path(registry): "the release summary"}
-        owner |= {d.path: "a document" for d in case.evidence.documents}
+        taken = {documents.summary_path(registry): "the release summary"}
+        taken |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
             files = (*known.model_files, *known.sidecars)
-            owner |= {f.path: f"a file of row {known.row.label!r}" for f in files}
+            taken |= {f.path: f"a file of row {known.row.label!r}" for f in files}
+        owner = {path.casefold(): (path, what) for path, what in taken.items()}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:
@@ -433,13 +452,14 @@ class SharedBundlePath(Rule):
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
                 mine = f"a document of row {row.row.label!r}"
-                other = owner.setdefault(place, mine)
+                path, other = owner.setdefault(place.casefold(), (place, mine))
                 if other != mine or places.count(place) > 1:
+                    where = "" if path == place else f", {path!r}, on a disk that ignores case"
                     yield self.in_row(
                         case,
                         row,
                         "sigstore_bundle",
-                        f"{place!r} is also where {other} goes",
+                        f"{place!r} is also where {other} goes{where}",
                         f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
                     )
                     break

@@ -37,7 +37,7 @@ _FORMS: Final[Forms] = {
     **dict.fromkeys(_FLAGS, FLAG),
 }
 
-_CONDITIONS: Final = (
+CONDITIONS: Final = (
     ("mean_plcc", "mean_plcc_threshold"),
     ("this_seed_loso_plcc", "per_seed_min_threshold"),
     ("plcc_spread", "plcc_spread_max"),
@@ -128,7 +128,7 @@ def _contradiction(document: Document) -> Iterator[Named]:
 
 
 def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[str]:
-    for name, limit_name in _CONDITIONS:
+    for name, limit_name in CONDITIONS:
         if limit_name not in gate and (name not in gate or correlation(gate[name]) is not None):
             continue
         if name not in gate and isinstance(document, Manifest):

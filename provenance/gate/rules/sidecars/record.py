@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
@@ -131,8 +132,8 @@ class ProductionSidecarStale(_Stale):
     """The sidecar of a production row describes another file.
 
     ## What it does
-    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate or
-    a seed names no digest at all. It cannot be deferred.
+    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate
+    (`gate`, `verdict`, `gate_passed`) or a seed names no digest at all. It cannot be deferred.
 
     ## Why it matters
     A row that says production is a promise that these bytes passed the gate. A sidecar of other
@@ -200,7 +201,8 @@ class SidecarUnlinked(Rule):
     """The sidecar of a production row does not say which file it describes.
 
     ## What it does
-    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate.
+    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate. Where
+    the sidecar records a gate or a seed, SID404 fails.
 
     ## Why it matters
     Without the digest nothing links sidecar and model: after the next export nobody can tell
@@ -283,5 +285,11 @@ def names_no_bytes(sidecar: Sidecar) -> bool:
 
 
 def _is_record(sidecar: Sidecar) -> bool:
-    """Whether a sidecar claims that these weights passed a gate, or are a seed of an ensemble."""
-    return any(key in sidecar.value for key in ("gate", "seed", "ensemble_id"))
+    """Whether a sidecar says how these weights did at a gate, or that they are a seed."""
+    training = sidecar.get("training")
+    in_training = _GATE & training.keys() if isinstance(training, dict) else None
+    return bool(in_training or (_GATE | _SEED) & sidecar.value.keys())
+
+
+_GATE: Final = frozenset(("gate", "verdict", "gate_passed"))
+_SEED: Final = frozenset(("seed", "ensemble_id"))  # under `training` it is that of a generator

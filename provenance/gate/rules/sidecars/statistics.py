@@ -14,7 +14,7 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, entries
-from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
+from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
 _KINDS: Final = {"feature": True, "input": False}
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
@@ -83,8 +83,7 @@ class SidecarStatistics(ClaimRule):
             if is_number and (entry > 0 or not positive):
                 continue
             at = "".join(f"[{place}]" for place in places)
-            feature = _feature(sidecar, places[0]) if len(places) == 1 else ""
-            where = f"`{field}{at}`{feature}"
+            where = f"`{field}{at}`{_feature(sidecar, places)}"
             if is_number:
                 return f"{where} is {entry}; a standard deviation is above 0"
             return f"{where} is {shown(entry)}, not a number"
@@ -96,7 +95,7 @@ class SidecarStatistics(ClaimRule):
         if not isinstance(value, list) or any(isinstance(e, list) for e in value):
             return None
         # What fits the model or the order of features is right: SID403 compares these two.
-        decides = spec is not None and not can_be(NO_WIDTH, spec)
+        decides = spec is not None and is_fixed(spec)
         if spec is not None and decides and can_be(len(value), spec):
             return None
         for order in ("feature_order", "features"):
@@ -178,8 +177,13 @@ def _is_vector(spec: TensorSpec | None) -> bool:
     return spec is not None and spec.shape is not None and len(spec.shape) <= 2
 
 
-def _feature(sidecar: Sidecar, index: int) -> str:
-    """The name of the feature that an entry is of, where the sidecar names it."""
+def _feature(sidecar: Sidecar, places: tuple[int, ...]) -> str:
+    """The name of the feature that an entry of a flat list is of, where the sidecar names it."""
+    match places:
+        case (index,):
+            pass
+        case _:
+            return ""
     order = sidecar.value.get("feature_order") or sidecar.value.get("features")
     name = order[index] if isinstance(order, list) and index < len(order) else None
     return f" ({name[:60]})" if isinstance(name, str) else ""
