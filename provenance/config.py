@@ -22,7 +22,7 @@ from typing import Any, Final
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_tables import known, string, tables
+from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
 from provenance.attestations import layout_table
 from provenance.attestations.layout_table import LayoutTable
@@ -267,7 +267,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         text=text,
         key_folder=key_folder,
         fields=_fields(table, path),
-        baseline=string(table, "baseline", path) or None,
+        baseline=optional(table, "baseline", path),
         run=settings.parse(table, path),
         repository=_repository(table, path),
         layout=layout_table.parse(table, path),
@@ -275,13 +275,13 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
 
 
 def _repository(table: Mapping[str, Any], path: str) -> str | None:
-    name = string(table, "repository", path)
+    name = optional(table, "repository", path)
     if name and repository.NAME.fullmatch(name) is None:
         raise InputError(
             f"{path}: `repository` {name!r} is not OWNER/REPO",
             help='For example: repository = "lusoris/vmaf"',
         )
-    return name or None
+    return name
 
 
 def _fields(table: Mapping[str, Any], path: str) -> FieldNames:

@@ -62,7 +62,7 @@ class Session:
         Raises InputError where a result would be written over what is read there.
         """
         named = config.baseline if given is None else given
-        if named is None or named == "none" or named.startswith("git:"):
+        if not named or named == "none" or named.startswith("git:"):
             return given
         path = config.root / named if given is None else path_in(self.folder, given)
         for target in self._targets():

@@ -632,3 +632,48 @@ def test_an_unknown_rule_suggests_the_nearest(asked: str, help: str) -> None:
     result = run_cli("rules", asked)
     assert result.code == 2
     assert help in result.err
+
+
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_hash_is_not_content_with_a_row_that_has_no_digest(full: Repository, field: str) -> None:
+    row = next(r for r in full.rows if r["id"] == "q")
+    digest = row.pop(field)
+    full.save()
+    before = full.registry.read_bytes()
+    for options in ((), ("--write",)):
+        result = run_cli("hash", *options, cwd=full.root)
+        assert result.code == 1
+        assert "no digest in the row" in result.out
+        assert "OK:" not in result.out
+        assert "FAILED: 1 file without the digest that a row has to have" in result.out
+        assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
+        assert full.registry.read_bytes() == before
+    assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"
+    said = run_cli("check", cwd=full.root)
+    assert said.code == 1
+    assert f'Add "{field}": ""' in " ".join(said.out.split())
+    row[field] = ""
+    full.save()
+    assert run_cli("hash", cwd=full.root).code == 1
+    assert run_cli("hash", "--write", cwd=full.root).code == 0
+    assert digest in full.registry.read_text()
+    assert run_cli("hash", cwd=full.root).code == 0
+
+
+@pytest.mark.parametrize("wrong", ["null", "7", '["x"]'])
+def test_hash_counts_a_digest_that_is_no_text_as_wrong(full: Repository, wrong: str) -> None:
+    full.edit_registry(f'"sha256": "{full.rows[0]["sha256"]}"', f'"sha256": {wrong}')
+    assert run_cli("hash", cwd=full.root).code == 1
+    assert run_cli("hash", "--write", cwd=full.root).code == 0
+    assert full.check().exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["check", "promote", "restore"])
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_empty_baseline_is_an_error_and_not_this_folder(
+    full: Repository, command: str, given: str
+) -> None:
+    rows = ["plain"] if command == "promote" else []
+    result = run_cli(command, *rows, "--baseline", given, cwd=full.root)
+    assert (result.code, result.out) == (2, "")
+    assert "the baseline is empty" in result.err

@@ -269,3 +269,22 @@ def test_a_file_that_is_too_large_or_no_file_is_an_error(tmp_path: Path) -> None
         load(tmp_path)
     with pytest.raises(InputError, match="a folder"):
         load(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["baseline", "repository"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_text_that_is_empty_is_no_way_to_leave_it_out(
+    tmp_path: Path, key: str, empty: str
+) -> None:
+    said = refusal(tmp_path, f'registry = "r.json"\n{key} = "{empty}"\n')
+    assert said.message == f"provenance.toml: `{key}` is empty"
+    assert f"remove `{key}`" in (said.help or "")
+
+
+@pytest.mark.parametrize("key", ["event", "environment", "issuer", "server"])
+def test_an_empty_condition_of_a_workflow_is_none_that_is_left_out(
+    tmp_path: Path, key: str
+) -> None:
+    workflow = 'repository = "a/b"\nworkflow = ".github/workflows/r.yml"\nref = "refs/tags/v*"\n'
+    table = f'[[trust.github]]\n{workflow}{key} = ""\n'
+    assert f"`{key}` is empty" in refusal(tmp_path, f'registry = "r.json"\n{table}').message

@@ -138,7 +138,7 @@ class RegistrySchema(Rule):
                         row,
                         None,
                         f"field `{case.name_of(name)}` is missing; expected {_FIELDS[name][0]}",
-                        self._missing_help(case.name_of(name), fields),
+                        self._missing_help(case.name_of(name), fields, digest=name == "sha256"),
                     )
             for name, (expected, check) in _FIELDS.items():
                 if name in fields and not check(fields[name]):
@@ -154,9 +154,11 @@ class RegistrySchema(Rule):
                     )
 
     @staticmethod
-    def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
+    def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
         near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
-        return f"Did you mean `{name}` where it says `{near[0]}`?" if near else f"Add `{name}`."
+        if near:
+            return f"Did you mean `{name}` where it says `{near[0]}`?"
+        return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
 
     @staticmethod
     def _found(value: Any) -> str:
