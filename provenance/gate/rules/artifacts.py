@@ -12,8 +12,9 @@ from provenance.artifacts.paths import Trouble
 from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
-from provenance.gate.rules.base import Case, Rule, short, some
+from provenance.gate.rules.base import Case, Rule, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
+from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
 
 
@@ -259,12 +260,14 @@ class ExternalDataUncovered(Rule):
             if files:
                 missing = [f.name for f in files if f.missing]
                 first = f"Put {some(missing, 3)} back, then: " if missing else ""
+                lost = lost_field(case, row, "external_data_sha256")
                 yield self.in_row(
                     case,
                     row,
                     "sha256",
-                    f"no digest covers the weights in {some([f.name for f in files], 3)}",
-                    f"{first}provenance hash --write --add-external-data",
+                    f"no digest covers the weights in {some([f.name for f in files], 3)}"
+                    + (lost.said if lost else ""),
+                    lost.help if lost else f"{first}provenance hash --write --add-external-data",
                 )
 
 
@@ -336,13 +339,17 @@ class Int8Undeclared(Rule):
                 if mode not in (None, "fp32")
                 else "it lies there"
             )
+            lost = lost_field(case, row, "int8_sha256")
             yield self.in_row(
                 case,
                 row,
                 "quant_mode",
-                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})",
-                f'Add "{case.name_of("int8_sha256")}": "" to the row, then: provenance hash '
-                f"{row.row.label} --write",
+                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})"
+                + (lost.said if lost else ""),
+                lost.help
+                if lost
+                else f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+                + command("hash", row.row.label, "--write"),
             )
 
 

@@ -18,6 +18,7 @@ from provenance.attestations import bundle as bundles
 from provenance.gate import documents
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.put_back import lost_field
 
 _Check = Callable[[Any], bool]
 
@@ -133,24 +134,32 @@ class RegistrySchema(Rule):
             fields = row.row.fields
             for name in _REQUIRED:
                 if name not in fields:
+                    lost = lost_field(case, row, name)
+                    called = case.name_of(name)
                     yield self.in_row(
                         case,
                         row,
                         None,
-                        f"field `{case.name_of(name)}` is missing; expected {_FIELDS[name][0]}",
-                        self._missing_help(case.name_of(name), fields, digest=name == "sha256"),
+                        f"field `{called}` is missing; expected {_FIELDS[name][0]}"
+                        + (lost.said if lost else ""),
+                        lost.help
+                        if lost
+                        else self._missing_help(called, fields, digest=name == "sha256"),
                     )
             for name, (expected, check) in _FIELDS.items():
                 if name in fields and not check(fields[name]):
-                    found = self._found(fields[name])
+                    lost = lost_field(case, row, name) if fields[name] is None else None
+                    found = self._found(fields[name]) + (lost.said if lost else "")
+                    called = case.name_of(name)
+                    correct = (
+                        "provenance hash --write" if "sha256" in name else f"Correct `{called}`."
+                    )
                     yield self.in_row(
                         case,
                         row,
                         name,
-                        f"field `{case.name_of(name)}`: expected {expected}, found {found}",
-                        "provenance hash --write"
-                        if "sha256" in name
-                        else f"Correct `{case.name_of(name)}`.",
+                        f"field `{called}`: expected {expected}, found {found}",
+                        lost.help if lost else correct,
                     )
 
     @staticmethod

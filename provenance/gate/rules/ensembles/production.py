@@ -17,6 +17,7 @@ from provenance.gate.rules.ensembles.verdicts import (
     wrong_gate,
     wrong_verdict,
 )
+from provenance.gate.rules.put_back import lost_verdict
 
 
 class SmokeMixed(EnsembleRule):
@@ -99,8 +100,11 @@ class VerdictMissing(EnsembleRule):
                 says = f"{count}, and several gate verdicts: {several}"
                 help = "Keep the verdict on these members, and move the others elsewhere."
             elif ensemble.name not in broken:
+                lost = lost_verdict(case, ensemble.name)
                 says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+                says += lost.said if lost else ""
                 help = "Run the gate and commit its verdict, or hold the members as smoke."
+                help = lost.help if lost else help
             else:
                 continue
             yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)

@@ -12,6 +12,7 @@ from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -44,12 +45,15 @@ class SidecarMissing(Rule):
         for row in case.evidence.rows:
             if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
                 stray = strays.get(row.row.index)
+                lost = lost_sidecar(case, row)
                 help = case.in_its_words('Export it with the model, or say "smoke": true.')
+                help = lost.help if lost else help
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"production row without a sidecar: {row.sidecar.path} does not exist"
+                    + (lost.said if lost else "")
                     + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
                     f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
                     about=row.sidecar.path,
@@ -271,9 +275,12 @@ class SeedRecordIncomplete(Rule):
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
+                lost = lost_manifest(case, row) if row.manifest is None else None
                 yield self.finding(
-                    str(e),
-                    "Export sidecar and manifest again, with the whole record.",
+                    str(e) + (lost.said if lost else ""),
+                    lost.help
+                    if lost
+                    else "Export sidecar and manifest again, with the whole record.",
                     path=row.sidecar.path,
                     row=row.row.label,
                 )
