@@ -231,6 +231,12 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
     table = parse_toml(text, shown)
     folder = Path(os.path.realpath(path)).parent
     if path.name != PYPROJECT:
+        tool = table.get("tool")
+        if isinstance(tool, dict) and "provenance" in tool:
+            raise InputError(
+                f"{shown}: [tool.provenance] is for {PYPROJECT}",
+                help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
+            )
         return _parse(table, text, shown, root, folder)
     tool = table.get("tool")
     section = tool.get("provenance") if isinstance(tool, dict) else None
@@ -244,9 +250,12 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
     known(table, _KEYS, path, "")
     registry = table.get("registry")
-    if not isinstance(registry, str) or not registry:
+    if not isinstance(registry, str) or not registry.strip():
+        found = (
+            "is required" if registry is None else "is empty" if registry == "" else "is no path"
+        )
         raise InputError(
-            f"{path}: `registry` is required: the path of the registry",
+            f"{path}: `registry` {found}: the path of the registry",
             help='For example: registry = "model/tiny/registry.json"',
         )
     reason = paths.unsafe_reason(registry)

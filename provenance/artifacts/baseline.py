@@ -7,6 +7,7 @@ ever written to, and of a git commit nothing is checked out.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -106,10 +107,18 @@ def open_baseline(
     else:
         raise InputError(
             f"baseline {name.text!r}: no such folder or file",
-            help=f"A commit is named git:REF: --baseline git:{name.text}"
-            if "." not in name.text or "/" in name.text
-            else f"Name {_EXAMPLES}.",
+            help=_help(name.text),
         )
+
+
+def _help(text: str) -> str:
+    """What may have been meant by a baseline that is not there."""
+    scheme, colon, ref = text.partition(":")
+    if colon and difflib.get_close_matches(scheme.lower(), ["git", "github"], 1):
+        return f"A commit is named git:REF: --baseline git:{ref}"
+    if not colon and ("." not in text or "/" in text):
+        return f"A commit is named git:REF: --baseline git:{text}"
+    return f"Name {_EXAMPLES}."
 
 
 def _opened(

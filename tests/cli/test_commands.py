@@ -677,3 +677,32 @@ def test_an_empty_baseline_is_an_error_and_not_this_folder(
     result = run_cli(command, *rows, "--baseline", given, cwd=full.root)
     assert (result.code, result.out) == (2, "")
     assert "the baseline is empty" in result.err
+
+
+def test_a_family_lists_its_rules() -> None:
+    result = run_cli("rules", "sid", "--format", "json")
+    found = [rule["code"] for rule in result.json["rules"]]
+    assert found == [rule.code for rule in CATALOGUE if rule.code.startswith("SID")]
+    assert len(found) > 5
+    assert "SID401" in run_cli("rules", "SID").out
+    assert run_cli("rules", "SI").code == 2
+
+
+@pytest.mark.parametrize("given", ["github:main", "gti:main", "GIT:main"])
+def test_a_misspelt_commit_of_a_baseline_is_spelt_right(full: Repository, given: str) -> None:
+    result = run_cli("check", "--baseline", given, cwd=full.root)
+    assert result.code == 2
+    assert "--baseline git:main" in result.err
+
+
+def test_who_gives_an_unknown_row_is_told_what_lists_them(full: Repository) -> None:
+    assert "provenance check -v lists them" in run_cli("check", "zzzzzzz", cwd=full.root).err
+
+
+def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository) -> None:
+    for id in ("smoke", "other", "third"):
+        repository.add(id, smoke=False)
+    repository.save()
+    out = run_cli("check", cwd=repository.root).out
+    assert out.count('say "smoke": true') == 1
+    assert "3 ×  Export it" in out
