@@ -256,7 +256,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         text = decode(data)
         value = parse(text, duplicate_keys=repeated)
     except JsonError as e:
-        raise InputError(f"{path}: {e}", help=_correction(data)) from e
+        raise InputError(f"{path}: {e}", help=_correction(data, names)) from e
     rows = value
     if names.rows != ITSELF:
         if not isinstance(value, dict):
@@ -301,8 +301,10 @@ _CONFLICT: Final = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 """What git leaves in a file that two branches changed."""
 
 
-def _correction(data: bytes) -> str:
+def _correction(data: bytes, names: FieldNames) -> str:
     """What makes JSON of a registry that is none."""
+    if not data.strip():
+        return f"It is empty. The registry is {_shape(names)}."
     if _CONFLICT.search(data):
         return (
             "Resolve the merge conflict in it: git leaves both sides between <<<<<<< and >>>>>>>."
