@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -22,6 +23,7 @@ from provenance.output.text import Style
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
+_COLUMNS: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 BASELINE = click.option(
     "--baseline",
     metavar="SPEC",
@@ -62,7 +64,7 @@ class Session:
         Raises InputError where a result would be written over what is read there.
         """
         named = config.baseline if given is None else given
-        if named is None or named == "none" or named.startswith("git:"):
+        if not named or named == "none" or named.startswith("git:"):
             return given
         path = config.root / named if given is None else path_in(self.folder, given)
         for target in self._targets():
@@ -120,7 +122,9 @@ class Session:
         terminal = output.path is None and sys.stdout.isatty()
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
+        asked = os.environ.get("COLUMNS", "") if output.path is None else ""
         width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+        width = int(asked) if _COLUMNS.fullmatch(asked) else width
         return Style(colour and not dumb, min(width, 140))
 
     @property

@@ -101,6 +101,11 @@ class _Page:
             steps.setdefault(likeness(finding).step, []).append(finding)
         if not steps:
             return ""
+        # An id may be a word of the step: then it is one all the same.
+        told: dict[tuple[str, str], list[Finding]] = {}
+        for (code, _), found in steps.items():
+            told.setdefault((code, found[0].help), []).extend(found)
+        steps = told
         times = max(len(found) for found in steps.values())
         aside = self._style.quiet("provenance rules CODE explains a rule")
         text = f"{self._style.strong('next steps')}  {aside}\n"
@@ -156,8 +161,9 @@ class _Page:
             codes = joined(sorted({f.code for f in report.fixed}))
             lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
         paint = style.good if report.verdict is Verdict.VERIFIED else style.error
-        word, _, rest = summary(report).partition(":")
-        return "\n".join([*lines, f"{paint(word)}:{printable(rest)}"]) + "\n"
+        first, *more = style.wrapped(printable(summary(report)), 0, 2)
+        word, _, rest = first.partition(":")
+        return "\n".join([*lines, f"{paint(word)}:{rest}", *more]) + "\n"
 
     def _block(self, block: Block, paint: Callable[[str], str]) -> str:
         text = self._title(block)

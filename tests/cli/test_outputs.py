@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -266,3 +268,48 @@ def test_a_former_result_is_replaced_wherever_it_lies(full: Repository) -> None:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("given", ["-", "json=-"])
+def test_a_dash_is_no_file(full: Repository, given: str) -> None:
+    result = run_cli("check", "--output", given, cwd=full.root)
+    assert result.code == 2
+    assert "a file of that name is ./-" in " ".join(result.err.split())
+    assert not (full.root / "-").exists()
+    assert run_cli("check", "--output", "./-", cwd=full.root).code == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "wide"), [("60", False), ("x", True), ("0", True), ("9999", True)]
+)
+def test_the_columns_that_are_asked_for_count_in_a_pipe_too(
+    full: Repository, columns: str, wide: bool
+) -> None:
+    result = run_cli("check", cwd=full.root, env={"COLUMNS": columns})
+    widest = max(len(line) for line in result.out.splitlines())
+    assert 90 < widest <= 100 if wide else 40 < widest <= 60
+
+
+def test_the_verdict_is_wrapped_too(full: Repository) -> None:
+    full.defer("LIC204", ["*"], reference="a decision that has quite a long name of its own")
+    for row in full.rows:
+        row["license"] = "Mine"
+    full.save()
+    out = run_cli("check", cwd=full.root, env={"COLUMNS": "60"}).out
+    assert "\nOK: 5 rows passed" in out
+    assert all(len(line) <= 60 for line in out.splitlines()[-2:])
+
+
+def test_what_standard_output_cannot_take_is_said(full: Repository) -> None:
+    with open("/dev/full", "w") as target:
+        done = subprocess.run(
+            [sys.executable, "-m", "provenance", "check"],
+            cwd=full.root,
+            stdout=target,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert "cannot write standard output: No space left on device" in done.stderr

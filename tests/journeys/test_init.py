@@ -409,3 +409,18 @@ def test_what_is_not_certain_is_a_comment_of_the_configuration(tmp_path: Path) -
     path.write_text(text.replace('# opset = "ops"', 'opset = "ops"'))
     found = run_cli("check", "--format", "json", cwd=tmp_path)
     assert "ART310" in {code for code, _ in found.codes}
+
+
+def test_a_registry_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    result = run_cli("init", "--registry", "c/registry.json", cwd=tmp_path)
+    assert result.code == 2
+    assert "the registry 'c/registry.json' does not exist" in result.err
+
+
+@pytest.mark.parametrize("name", ["provenance.toml", "pyproject.toml"])
+def test_a_configuration_that_is_there_is_named(tmp_path: Path, name: str) -> None:
+    table = "" if name == "provenance.toml" else "[tool.provenance]\n"
+    (tmp_path / name).write_text(f'{table}registry = "r.json"\n')
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 2
+    assert f"Edit {tmp_path / name} instead." in " ".join(result.err.split())

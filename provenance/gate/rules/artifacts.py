@@ -15,6 +15,7 @@ from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
 from provenance.gate.rules.base import Case, Rule, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
+from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import pairs
 
@@ -361,8 +362,14 @@ class ExternalDataUncovered(Rule):
             )
         missing = [f.name for f in files if f.missing]
         first = f"Put {some(missing, 3)} back, then: " if missing else ""
-        help = f"{first}provenance hash --write --add-external-data"
-        return self.in_row(case, row, "sha256", message, help)
+        lost = lost_field(case, row, "external_data_sha256")
+        return self.in_row(
+            case,
+            row,
+            "sha256",
+            message + (lost.said if lost else ""),
+            lost.help if lost else f"{first}provenance hash --write --add-external-data",
+        )
 
 
 class ExternalDataTruncated(Rule):
@@ -445,13 +452,17 @@ class Int8Undeclared(Rule):
                 if mode not in (None, "fp32")
                 else "it lies there"
             )
+            lost = lost_field(case, row, "int8_sha256")
             yield self.in_row(
                 case,
                 row,
                 "quant_mode",
-                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})",
-                f'Add "{case.name_of("int8_sha256")}": "" to the row, then: provenance hash '
-                f"{row.row.label} --write",
+                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})"
+                + (lost.said if lost else ""),
+                lost.help
+                if lost
+                else f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+                + command("hash", row.row.label, "--write"),
             )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
+_QUOTED: Final = re.compile(r"([\"`])(\w+)\1", re.ASCII)
 
 
 class Phase(enum.Enum):
@@ -126,6 +128,10 @@ class Case:
     def name_of(self, field: str) -> str:
         """What the registry calls a field, for messages."""
         return self.evidence.registry.names.of(field)
+
+    def in_its_words(self, text: str) -> str:
+        """A text about a row with the registry's own names for the fields in it, in quotes."""
+        return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
 
     def endorsement(
         self, document: BundleEvidence, artifact_sha256: str | None = None

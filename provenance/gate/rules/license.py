@@ -15,7 +15,8 @@ from provenance.gate.bundle_names import BundleNames
 from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
-from provenance.gate.rules.base import Case, Phase, Rule, command, differing, shown
+from provenance.gate.rules.base import Case, Phase, Rule, differing
+from provenance.gate.rules.put_back import lost_field
 
 
 class _Missing(Rule):
@@ -34,25 +35,23 @@ class _Missing(Rule):
 
     def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
         called = case.name_of(self.field)
-        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        advice = case.in_its_words(self.advice)
         return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
         """The same where the baseline had it: then it is known what was there."""
+        lost = lost_field(case, row, self.field)
         baseline = case.evidence.baseline
-        if baseline is None:
+        if baseline is None or lost is None or lost.field is None or is_blank(lost.field.was):
             return None
-        former = baseline.former(row)
-        if former is None or not former.row.text(self.field):
-            return None
-        lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
+        edit = baseline.comparison.field_edit(lost.field)
         return self.in_row(
             case,
             row,
             None,
-            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"Put it back: {command('restore', row.row.label, '--baseline', baseline.name)}",
-            fixes=(Fix(case.evidence.registry.path, baseline.comparison.field_edit(lost)),),
+            f"no `{lost.field.key}`{lost.said}",
+            lost.help,
+            fixes=(Fix(case.evidence.registry.path, edit),),
         )
 
 

@@ -18,6 +18,7 @@ from provenance.attestations import bundle as bundles
 from provenance.gate import documents
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.put_back import lost_field
 
 _Check = Callable[[Any], bool]
 
@@ -115,7 +116,9 @@ class RegistrySchema(Rule):
             for index, found in registry.not_rows[:_SHOWN]:
                 yield self.finding(
                     f"expected a row (an object), found {found}",
-                    'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.',
+                    case.in_its_words(
+                        'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.'
+                    ),
                     path=registry.path,
                     row=f"#{index}",
                     position=registry.locate(index),
@@ -131,17 +134,24 @@ class RegistrySchema(Rule):
             fields = row.row.fields
             for name in _REQUIRED:
                 if name not in fields:
+                    lost = lost_field(case, row, name)
+                    called = case.name_of(name)
                     yield self.in_row(
                         case,
                         row,
                         None,
-                        f"field `{case.name_of(name)}` is missing; expected {_FIELDS[name][0]}",
-                        self._missing_help(case.name_of(name), fields),
+                        f"field `{called}` is missing; expected {_FIELDS[name][0]}"
+                        + (lost.said if lost else ""),
+                        lost.help
+                        if lost
+                        else self._missing_help(called, fields, digest=name == "sha256"),
                     )
             for name, (expected, check) in _FIELDS.items():
                 if name not in fields or check(fields[name]):
                     continue
-                value, entry, help = fields[name], None, f"Correct `{case.name_of(name)}`."
+                called = case.name_of(name)
+                value, entry, help = fields[name], None, f"Correct `{called}`."
+                lost = lost_field(case, row, name) if value is None else None
                 if "sha256" in name:
                     help = "provenance hash --write"
                 if name == "external_data_sha256" and isinstance(value, dict):
@@ -154,16 +164,18 @@ class RegistrySchema(Rule):
                     case,
                     row,
                     name,
-                    f"field `{case.name_of(name)}`{of}: expected {expected}, found "
-                    f"{self._found(value)}",
-                    help,
+                    f"field `{called}`{of}: expected {expected}, found {self._found(value)}"
+                    + (lost.said if lost else ""),
+                    lost.help if lost else help,
                     below=entry,
                 )
 
     @staticmethod
-    def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
+    def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
         near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
-        return f"Did you mean `{name}` where it says `{near[0]}`?" if near else f"Add `{name}`."
+        if near:
+            return f"Did you mean `{name}` where it says `{near[0]}`?"
+        return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
 
     @staticmethod
     def _found(value: Any) -> str:
@@ -374,7 +386,7 @@ class TooLargeForConsumer(Rule):
             yield self.finding(
                 f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
-                "Shorten `notes` and `description`, or split the registry.",
+                case.in_its_words("Shorten `notes` and `description`, or split the registry."),
                 path=registry.path,
             )
 

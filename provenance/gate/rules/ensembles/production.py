@@ -18,6 +18,7 @@ from provenance.gate.rules.ensembles.verdicts import (
     wrong_gate,
     wrong_verdict,
 )
+from provenance.gate.rules.put_back import lost_verdict
 
 
 class SmokeMixed(EnsembleRule):
@@ -100,8 +101,11 @@ class VerdictMissing(EnsembleRule):
                 says = f"{count}, and several gate verdicts: {several}"
                 help = "Keep the verdict on these members, and move the others elsewhere."
             elif ensemble.name not in broken:
+                lost = lost_verdict(case, ensemble.name)
                 says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+                says += lost.said if lost else ""
                 help = "Run the gate and commit its verdict, or hold the members as smoke."
+                help = lost.help if lost else help
             else:
                 continue
             yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
@@ -137,7 +141,7 @@ class VerdictHold(EnsembleRule):
                 ("verdict",),
                 f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.production)} members "
                 "are production",
-                'Put "smoke": true back until the gate says PROMOTE.',
+                "Let the members say that they are smoke until the gate says PROMOTE.",
                 ensemble=ensemble,
             )
 
@@ -183,7 +187,7 @@ class GateNotPassed(Rule):
                 yield self.finding(
                     f"production row, and `{'.'.join(failed)}` of the sidecar is "
                     f"{shown(sidecar.get(*failed))}",
-                    'Put "smoke": true back until the gate is passed.',
+                    case.in_its_words('Put "smoke": true back until the gate is passed.'),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate(*failed),

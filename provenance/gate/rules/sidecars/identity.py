@@ -65,11 +65,11 @@ class SidecarIdentity(ClaimRule):
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; in the row `{called}` is {there}{default}",
-                _TRAIN if field == "smoke" and claim is True else _DECIDE,
+                case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
             says = "`training.smoke` is true; the row says production"
-            yield self.at(row, sidecar, ("training", "smoke"), says, _TRAIN)
+            yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
 
 
 class SidecarDigest(ClaimRule):

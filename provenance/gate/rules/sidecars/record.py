@@ -13,6 +13,7 @@ from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -45,12 +46,15 @@ class SidecarMissing(Rule):
         for row in case.evidence.rows:
             if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
                 stray = strays.get(row.row.index)
-                help = 'Export it with the model, or say "smoke": true.'
+                lost = lost_sidecar(case, row)
+                help = case.in_its_words('Export it with the model, or say "smoke": true.')
+                help = lost.help if lost else help
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"production row without a sidecar: {row.sidecar.path} does not exist"
+                    + (lost.said if lost else "")
                     + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
                     f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
                     about=row.sidecar.path,
@@ -74,7 +78,7 @@ class _Stale(Rule):
                     continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                    self._respelled(model, sidecar) or self._help(),
+                    self._respelled(model, sidecar) or self._help(case),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate("sha256"),
@@ -104,7 +108,7 @@ class _Stale(Rule):
         claimed = (sidecar.claimed_sha256 or "").strip().lower().removeprefix("sha256:")
         return f'Write it as "sha256": "{model.sha256}".' if claimed == model.sha256 else None
 
-    def _help(self) -> str:
+    def _help(self, case: Case) -> str:
         raise NotImplementedError
 
 
@@ -134,7 +138,7 @@ class SidecarStale(_Stale):
     deferrable = True
     production = False
 
-    def _help(self) -> str:
+    def _help(self, case: Case) -> str:
         return "Export model and sidecar together, or declare a [[deferral]] with its reason."
 
 
@@ -162,8 +166,10 @@ class ProductionSidecarStale(_Stale):
     slug = "production-sidecar-stale"
     production = True
 
-    def _help(self) -> str:
-        return 'Export model and sidecar together; until then the row is "smoke": true.'
+    def _help(self, case: Case) -> str:
+        return case.in_its_words(
+            'Export model and sidecar together; until then the row is "smoke": true.'
+        )
 
 
 class SidecarMalformed(Rule):
@@ -280,9 +286,12 @@ class SeedRecordIncomplete(Rule):
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
+                lost = lost_manifest(case, row) if row.manifest is None else None
                 yield self.finding(
-                    str(e),
-                    "Export sidecar and manifest again, with the whole record.",
+                    str(e) + (lost.said if lost else ""),
+                    lost.help
+                    if lost
+                    else "Export sidecar and manifest again, with the whole record.",
                     path=row.sidecar.path,
                     row=row.row.label,
                 )
