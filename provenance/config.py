@@ -14,7 +14,6 @@ import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -54,15 +53,6 @@ class Deferral:
     reason: str
     reference: str
     expires: datetime.date | None = None
-
-    def matches(self, row: str | None) -> bool:
-        """Whether a finding about the row with this id can be deferred by it."""
-        return row is not None and any(self.matches_pattern(row, p) for p in self.rows)
-
-    @staticmethod
-    def matches_pattern(row: str, pattern: str) -> bool:
-        """Whether a row id matches one pattern: `*`, `?` and `[…]` as in a shell, case counts."""
-        return fnmatchcase(row, pattern)
 
     def as_json(self) -> dict[str, Any]:
         """The deferral as it is shown and signed."""

@@ -46,6 +46,11 @@ class Manifest(Document):
         members = self.value.get("members")
         return tuple(_member(m) for m in members if isinstance(m, dict)) if members else ()
 
+    @cached_property
+    def names(self) -> frozenset[tuple[str | None, str | None]]:
+        """The file and the id of each member, to be looked up."""
+        return frozenset((m.onnx, m.id) for m in self.members)
+
 
 @dataclass(frozen=True, init=False)
 class GateVerdict(Document):

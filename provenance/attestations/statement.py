@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
@@ -50,11 +51,19 @@ class Statement:
 
     def digest_of(self, name: str) -> str | None:
         """The SHA-256 that is signed under `name`."""
-        return next((s.sha256 for s in self.subjects if s.name == name), None)
+        return self._digests.get(name)
 
     def name_of(self, sha256: str) -> str | None:
         """The first name that `sha256` is signed under."""
-        return next((s.name for s in self.subjects if s.sha256 == sha256), None)
+        return self._names.get(sha256)
+
+    @cached_property
+    def _digests(self) -> Mapping[str, str]:
+        return {s.name: s.sha256 for s in reversed(self.subjects)}
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {s.sha256: s.name for s in reversed(self.subjects)}
 
 
 def encode(statement: Statement) -> bytes:

@@ -6,7 +6,7 @@ The join is made once, by looking up: it takes as long for two thousand manifest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,13 +123,10 @@ def join(
     rows: Sequence[RowEvidence], documents: Sequence[Manifest | GateVerdict]
 ) -> Iterator[Ensemble]:
     """All ensembles beside a registry; `rows` are all of its rows."""
-    by_file: dict[str, list[RowEvidence]] = {}
-    by_id: dict[str, RowEvidence] = {}
+    shipped = _Shipped(rows)
     claims: dict[str, list[RowEvidence]] = {}
     named: set[str] = set()
     for row in rows:
-        by_file.setdefault(row.row.onnx or "", []).append(row)
-        by_id.setdefault(row.row.label, row)
         claims.setdefault(ensemble_of(row) or "", []).append(row)
         if row.sidecar is not None and row.sidecar.sidecar is not None:
             named.add(row.sidecar.sidecar.text_at("ensemble_id") or "")
@@ -140,7 +137,7 @@ def join(
         # `members` alone is any list of anything.
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
             continue
-        seats = tuple(_seats(manifest, by_file, by_id))
+        seats = tuple(_seats(manifest, shipped))
         name = _name(manifest, seats, ids)
         unlisted = _unlisted(manifest, seats, claims.get(name, [])) if name else []
         verdicts = known.verdicts_on(name)
@@ -150,21 +147,37 @@ def join(
         yield Ensemble(manifest, name, seats, tuple(unlisted), verdicts)
 
 
-def _seats(
-    manifest: Manifest,
-    by_file: Mapping[str, list[RowEvidence]],
-    by_id: Mapping[str, RowEvidence],
-) -> Iterator[Seat]:
+class _Shipped:
+    """The rows by what a member may name: looked up, because many may have one file."""
+
+    def __init__(self, rows: Sequence[RowEvidence]) -> None:
+        self._rows: dict[tuple[str | None, ...], RowEvidence] = {}
+        self._by_id: dict[str, RowEvidence] = {}
+        for row in rows:
+            file, id, sha256 = row.row.onnx, row.row.text("id"), row.row.text("sha256")
+            for key in ((file,), (file, id), (file, id, sha256)):
+                self._rows.setdefault(key, row)
+            self._by_id.setdefault(row.row.label, row)
+
+    def row_of(self, member: Member) -> RowEvidence | None:
+        """The row that ships a member; its file goes before its id.
+
+        Where file and id are those of two rows, the digest says which of them is the wrong name.
+        """
+        file, id, sha256 = member.onnx, member.id, member.sha256
+        keys = ((file, id, sha256), (file, id), (file,)) if file else ()
+        candidates = [self._rows[key] for key in keys if key in self._rows][:1]
+        if id is not None and id in self._by_id:
+            candidates.append(self._by_id[id])
+        agreeing = [row for row in candidates if row.row.text("sha256") == sha256]
+        return next(iter(agreeing or candidates), None)
+
+
+def _seats(manifest: Manifest, shipped: _Shipped) -> Iterator[Seat]:
     listed = manifest.value["members"]
     places = [i for i, member in enumerate(listed) if isinstance(member, dict)]
     for index, member in zip(places, manifest.members, strict=True):
-        shipping = by_file.get(member.onnx, []) if member.onnx else []
-        candidates = [r for r in shipping if r.row.text("id") == member.id] or shipping[:1]
-        if member.id is not None and member.id in by_id:
-            candidates = [*candidates, by_id[member.id]]
-        # Where file and id are those of two rows, the digest says which of them is the wrong name.
-        agreeing = [r for r in candidates if r.row.text("sha256") == member.sha256]
-        yield Seat(index, member, next(iter(agreeing or candidates), None))
+        yield Seat(index, member, shipped.row_of(member))
 
 
 def _unlisted(

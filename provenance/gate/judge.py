@@ -252,7 +252,8 @@ def _expired(
 
 def _absent(statement: Statement | None, row: RowEvidence) -> list[Finding]:
     """Signed files that are not here: a runtime that opens one opens what was never verified."""
-    here = {f.name for f in row.model_files}
+    names = {f.name for f in row.model_files}
+    bytes_here = {f.sha256 for f in row.model_files}
     warning = replace(
         BY_CODE["ATT705"].finding("", "Fetch it too, if your runtime opens it.", path=""),
         severity=Severity.WARNING,
@@ -266,7 +267,7 @@ def _absent(statement: Statement | None, row: RowEvidence) -> list[Finding]:
             message=f"the publisher also signed {subject.name}, which is not here",
         )
         for subject in (statement.subjects if statement else ())
-        if subject.name not in here and subject.sha256 not in {f.sha256 for f in row.model_files}
+        if subject.name not in names and subject.sha256 not in bytes_here
     ]
 
 

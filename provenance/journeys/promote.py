@@ -19,7 +19,7 @@ from provenance.artifacts.registry import Registry
 from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import hypothesis, promotion
+from provenance.gate import deferring, hypothesis, promotion
 from provenance.gate.ensemble import Ensemble
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict
@@ -230,7 +230,8 @@ def _about(
 
 def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[Finding, ...]:
     """The findings that a deferral of these rows, their ensemble or its manifest has no cause."""
-    theirs = [d for d in config.deferrals if any(map(d.matches, subjects))]
+    ids = dict.fromkeys((s for s in subjects if s is not None), 0)
+    theirs = [d for d in config.deferrals if deferring.matched(d, ids)]
     places = {config.deferral_position(d, key) for d in theirs for key in (None, "rows")}
     found = (f for f in report.findings if f.code == DeferralStale.code)
     return tuple(f for f in found if f.position in places)

@@ -23,6 +23,7 @@ from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate.collect import collect
 from provenance.gate.comparison import EMPTY_IS_LOST, OF_BYTES, Comparison, LostField, LostRow
+from provenance.gate.deferring import Deferrals
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Verdict
 from provenance.gate.progress import Progress
@@ -124,11 +125,12 @@ def _lost(
     wanted = set(selected)
     found: list[LostField | LostRow] = []
     declared: dict[str, None] = {}
+    deferrals = Deferrals(config.deferrals)
     for item, rule, names in everything:
         if wanted:
             if wanted & set(names):
                 found.append(item)
-        elif any(d.rule == rule and d.matches(names[0]) for d in config.deferrals):
+        elif rule is not None and deferrals.covering(rule, names[0]) is not None:
             declared[names[0]] = None
         else:
             found.append(item)

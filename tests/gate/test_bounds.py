@@ -12,18 +12,24 @@ from typing import BinaryIO
 
 import pytest
 
-from provenance import check, load_config
+from provenance import check, load_config, restore, trust_from_keys, verify_file
 from provenance.artifacts import digest, registry
+from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
+from provenance.attestations.statement import Statement, Subject
+from provenance.gate import ensemble
 from provenance.gate.comparison import Comparison
+from provenance.gate.evidence import FileEvidence, RowEvidence
 from provenance.gate.rules.sidecars.interface import SidecarNames
 from provenance.journeys.examine import examine
+from tests.support.counting import Compared, calls
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository
+from tests.support.statements import sign_again
 
 # --- one file that many rows name ---------------------------------------------------------------
 
@@ -112,18 +118,6 @@ def test_what_many_rows_named_at_the_baseline_is_read_once(
 # --- documents that name very many things -------------------------------------------------------
 
 
-class Compared(str):
-    """A text that counts how often one like it is compared with anything."""
-
-    __slots__ = ()
-    times = 0
-    __hash__ = str.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        Compared.times += 1
-        return str.__eq__(self, other)
-
-
 def test_names_of_a_sidecar_are_looked_up_among_those_of_the_graph() -> None:
     def comparisons(count: int) -> int:
         inputs = tuple(TensorSpec(Compared(f"x{i}"), "float", (1,)) for i in range(count))
@@ -165,3 +159,112 @@ def test_fields_that_were_lost_are_put_back_in_one_pass() -> None:
         return Compared.times
 
     assert comparisons(60) < 3 * comparisons(30) + 100
+
+
+def test_members_are_looked_up_among_the_rows() -> None:
+    def comparisons(count: int) -> int:
+        fields = [
+            {"id": Compared(f"r{i}"), "onnx": Compared("m.onnx"), "sha256": Compared("0" * 64)}
+            for i in range(count)
+        ]
+        rows = [RowEvidence(Row(i, row, row)) for i, row in enumerate(fields)]
+        value = {"members": [{"id": f"x{i}", "onnx": "m.onnx"} for i in range(count)]}
+        manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
+        Compared.times = 0
+        (found,) = ensemble.join(rows, [manifest])
+        assert {seat.row_label for seat in found.seats} == {"r0"}
+        return Compared.times
+
+    assert comparisons(200) < 3 * comparisons(100) + 100
+
+
+def test_the_row_of_a_member_is_that_of_its_names_and_else_of_its_digest() -> None:
+    def seated(rows: list[dict[str, str]], member: dict[str, str]) -> str | None:
+        found = [RowEvidence(Row(i, row, row)) for i, row in enumerate(rows)]
+        value = {"members": [member]}
+        manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
+        (joined,) = ensemble.join(found, [manifest])
+        return joined.seats[0].row_label
+
+    first = {"id": "first", "onnx": "m.onnx", "sha256": "1"}
+    second = {"id": "second", "onnx": "m.onnx", "sha256": "2"}
+    other = {"id": "other", "onnx": "n.onnx", "sha256": "3"}
+    rows = [first, second, other]
+    assert seated(rows, {"onnx": "m.onnx"}) == "first"
+    assert seated(rows, {"onnx": "m.onnx", "id": "second"}) == "second"
+    assert seated(rows, {"onnx": "m.onnx", "id": "second", "sha256": "1"}) == "second"
+    assert seated(rows, {"onnx": "m.onnx", "id": "other", "sha256": "2"}) == "first"
+    assert seated(rows, {"onnx": "m.onnx", "id": "other", "sha256": "3"}) == "other"
+    assert seated(rows, {"onnx": "x.onnx", "id": "other"}) == "other"
+    again = second | {"sha256": "4"}
+    assert seated([*rows, again], second | {"sha256": "4"}) == "second"
+
+
+def test_subjects_of_a_statement_are_looked_up() -> None:
+    def comparisons(count: int) -> int:
+        subjects = tuple(Subject(Compared(f"f{i}"), Compared(f"{i:064}")) for i in range(count))
+        statement = Statement(subjects, "", {})
+        Compared.times = 0
+        for i in range(count):
+            assert statement.digest_of(f"f{i}") == f"{i:064}"
+            assert statement.name_of(f"{i:064}") == f"f{i}"
+        return Compared.times
+
+    assert comparisons(200) < 3 * comparisons(100) + 100
+
+
+def test_of_one_digest_the_first_name_is_told() -> None:
+    statement = Statement((Subject("a", "1"), Subject("b", "1")), "", {})
+    assert statement.name_of("1") == "a"
+    assert (statement.digest_of("b"), statement.digest_of("c")) == ("1", None)
+
+
+def test_what_is_here_of_a_release_is_listed_once(
+    repository: Repository, key: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.add("m")
+    bundle = repository.released().root / "bundles" / "m.onnx.sigstore.json"
+    listed = 0
+    model_files = RowEvidence.model_files
+
+    def counted(row: RowEvidence) -> tuple[FileEvidence, ...]:
+        nonlocal listed
+        listed += 1
+        return model_files.__get__(row)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(RowEvidence, "model_files", property(counted))
+
+    def lists(count: int) -> int:
+        nonlocal listed
+        more = [{"name": f"x{count}-{i}", "digest": {"sha256": f"{i:064}"}} for i in range(count)]
+        sign_again(bundle, key, lambda s: s["subject"].extend(more))
+        listed = 0
+        trust = trust_from_keys([key.public])
+        report = verify_file(repository.path("m.onnx"), trust, bundle=bundle)
+        assert "ATT705" in {f.code for f in report.warnings}
+        return listed
+
+    assert lists(1) == lists(50)
+
+
+def test_what_is_declared_to_be_gone_is_looked_up(tmp_path: Path) -> None:
+    def work(count: int) -> tuple[int, int]:
+        """The work of `check` and `restore` where all of so many rows but one may be gone."""
+        here = Repository(tmp_path / f"{count}")
+        here.add("m")
+        gone = [here.rows[0] | {"id": f"x{i}", "onnx": f"x{i}.onnx"} for i in range(count)]
+        was = Repository(tmp_path / f"{count}-was", rows=[*here.rows, *gone]).save()
+        for row in gone[1:]:
+            here.defer("BAS801", [row["id"]])
+        config = here.save().config
+        checking, report = calls(lambda: check(config, baseline=str(was.root)))
+        assert [(f.code, f.row) for f in report.failing] == [("BAS801", "x0")]
+        restoring, restored = calls(lambda: restore(config, str(was.root), write=False))
+        assert [lost.row for lost in restored.lost] == ["x0"]
+        assert restored.declared == tuple(row["id"] for row in gone[1:])
+        return checking, restoring
+
+    work(1)  # what is done once for all
+    small, middle, large = (work(rows) for rows in (50, 100, 200))
+    for a, b, c in zip(small, middle, large, strict=True):
+        assert (c - b) / (b - a) < 2.1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,11 +19,11 @@ import pytest
 from provenance.artifacts import source_map
 from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
-from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.journeys.check import check, today_utc
 from provenance.journeys.examine import examine
 from tests.benchmarks.many_rows import GROUP, Shape, write
+from tests.support import counting
 
 BYTES = 10_000
 """What a row may take, evidence and report together (tests/benchmarks/scale.py)."""
@@ -202,28 +201,10 @@ def test_work_grows_with_the_rows_and_not_with_their_square(
 
     def calls(rows: int) -> int:
         config = registry(tmp_path / str(rows), rows, change)
-        count, report = _counted(lambda: check(config))
+        count, report = counting.calls(lambda: check(config))
         assert len(report.rows) == rows
         return count
 
     calls(GROUP)  # what is done once for all
     small, middle, large = (calls(rows) for rows in (100, 200, 400))
     assert (large - middle) / (middle - small) < 2.1
-
-
-def _counted(work: Callable[[], Report]) -> tuple[int, Report]:
-    """How many functions are called, those of the interpreter included."""
-    count = 0
-
-    def profile(_frame: object, event: str, _argument: object) -> None:
-        nonlocal count
-        if event in ("call", "c_call"):
-            count += 1
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        done = work()
-    finally:
-        sys.setprofile(before)
-    return count, done

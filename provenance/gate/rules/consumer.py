@@ -6,7 +6,7 @@ Each is judged on what trusted signers have signed, never on what lies beside it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from provenance.artifacts import spdx
@@ -292,9 +292,10 @@ class NotInRelease(_Requirement):
             return
         release = releases.release_of(summary)
         which = str(release) if release else "the release"
+        bundles = set(digests_of(predicate.get("inputAttestations"), "uri").values())
         for row, signed in case.bound_rows():
             if not any(changed_files(row, signed)):  # SIG605 has said it
-                for path, message in self._differences(row, signed, statement, predicate, which):
+                for path, message in self._differences(row, signed, statement, bundles, which):
                     yield self.finding(message, AGAIN, path=path, row=row.row.label)
 
     @staticmethod
@@ -302,7 +303,7 @@ class NotInRelease(_Requirement):
         row: RowEvidence,
         signed: Statement,
         summary: Statement,
-        predicate: Mapping[str, Any],
+        bundles: Collection[str],
         which: str,
     ) -> Iterator[tuple[str, str]]:
         same = True
@@ -320,8 +321,7 @@ class NotInRelease(_Requirement):
                     f"{file.path} is {short(file.sha256)}; in {which} it is {short(released)}",
                 )
         assert row.bundle is not None
-        known = digests_of(predicate.get("inputAttestations"), "uri").values()
-        if same and row.bundle.sha256 not in known:
+        if same and row.bundle.sha256 not in bundles:
             yield (
                 row.bundle.path,
                 f"{row.bundle.path} is not a bundle of {which}, which has the same files",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from provenance.gate.deferring import Deferrals
 from provenance.gate.rules.base import Case
 
 
@@ -17,12 +18,12 @@ def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
     baseline = case.evidence.baseline
     if baseline is None:
         return lambda _name: False
-    meant = [d for d in case.config.deferrals if d.rule == "BAS801"]
+    meant = Deferrals(case.config.deferrals)
     lost = (r.row for r in baseline.comparison.lost_rows())
     models = frozenset(
         row.onnx.removesuffix(".onnx")
         for row in lost
-        if row.onnx and not any(d.matches(row.label) for d in meant)
+        if row.onnx and meant.covering("BAS801", row.label) is None
     )
     return lambda name: not models.isdisjoint(stems(name))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import glob
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.config import Deferral
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
 
@@ -53,14 +53,16 @@ def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded
 
 def _patterns(subjects: Mapping[str, None], labels: Sequence[str]) -> Iterator[str]:
     """Patterns that match the subjects and, of what there is, nothing else."""
+    names = sorted({*labels, *subjects})
     families: dict[str, list[str]] = {}
     for subject in subjects:
         match = _NUMBERED.fullmatch(subject)
         families.setdefault(match[1] if match else subject, []).append(subject)
     for stem, members in families.items():
-        pattern = f"{glob.escape(stem)}*"
-        alike = {s for s in (*labels, *subjects) if Deferral.matches_pattern(s, pattern)}
-        if len(members) >= _MANY and alike == set(members):
-            yield pattern
+        first = bisect_left(names, stem)
+        behind = first + len(members)
+        alone = behind == len(names) or not names[behind].startswith(stem)
+        if len(members) >= _MANY and alone:
+            yield f"{glob.escape(stem)}*"
         else:
             yield from map(glob.escape, members)

@@ -157,8 +157,9 @@ def smoke_claim(sidecar: Sidecar) -> Place | None:
 
 def _told(case: Case, row: RowEvidence, id: object) -> bool:
     """Whether the row's ensemble has the sidecar's id too: ENS501 says that the row has not."""
-    members = row.manifest.members if row.manifest and case.evidence.whole else ()
-    return any(m.onnx == row.row.onnx and m.id == id for m in members)
+    if row.manifest is None or not case.evidence.whole or not isinstance(id, str):
+        return False
+    return (row.row.onnx, id) in row.manifest.names
 
 
 _Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]
