@@ -467,6 +467,27 @@ def test_a_hostile_name_in_a_link_is_shown_and_does_nothing(done: Pipeline) -> N
     assert "\x1b" not in shown.out
 
 
+def test_in_toto_leaves_how_far_it_came_in_a_list_of_rules() -> None:
+    """`RULE_TRACE` is a name that `in-toto` does not document (docs/adr/0002)."""
+    from in_toto import verifylib
+    from in_toto.exceptions import RuleVerificationError
+    from in_toto.models.link import Link
+
+    files = {"a": {"sha256": "1" * 64}, "b": {"sha256": "2" * 64}, "c": {"sha256": "3" * 64}}
+    links = {"check": Link(name="check", materials=files)}
+    rules = [["ALLOW", "a"], ["ALLOW", "b"], ["DISALLOW", "*"], ["ALLOW", "*"]]
+    with pytest.raises(RuleVerificationError):
+        verifylib.verify_item_rules("check", "materials", rules, links)
+    passed = verifylib.RULE_TRACE["trace"]
+    assert [(p["rule"], sorted(p["queue"])) for p in passed] == [
+        (["ALLOW", "a"], ["b", "c"]),
+        (["ALLOW", "b"], ["c"]),
+    ]
+    with pytest.raises(RuleVerificationError):  # what is left is of this list, and of no other
+        verifylib.verify_item_rules("check", "materials", [["DISALLOW", "*"]], links)
+    assert verifylib.RULE_TRACE["trace"] == []
+
+
 # --- files here ----------------------------------------------------------------------------------
 
 

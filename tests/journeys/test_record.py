@@ -631,6 +631,18 @@ def test_a_command_that_finds_something_writes_no_link(pipeline: Pipeline, comma
         (["check", "--link-key", "file:k"], "--link-key goes with --link-dir"),
         (["verify", "plain", "--link-dir", "x", "--link-key", "file:k"], "leave out rows"),
         (["verify", "x.onnx", "--layout", "x"], "leave out rows"),
+        (["verify", "--row", "plain", "--layout", "x"], "leave out rows"),
+        (["verify", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
+        (["verify", "plain", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
+        (["verify", "x.onnx", "--key", "k", "--link-key", "file:k"], "--link-key goes with --lin"),
+        (
+            ["verify", "r.json", "--summary", "s", "--key", "k", "--link-key", "file:k"],
+            "--link-key goes with --link-dir DIR",
+        ),
+        (
+            ["verify", "x.gz", "--bundle", "b", "--key", "k", "--link-key", "file:k"],
+            "--link-key goes with --link-dir DIR",
+        ),
         (["verify", "--layout-key", "x"], "--layout-key goes with --layout"),
     ],
 )
@@ -645,7 +657,30 @@ def test_a_step_is_recorded_before_its_layout_is_verified(pipeline: Pipeline) ->
     owner = pipeline.key("owner").public
     layout = ("verify", "--layout", pipeline.layout, "--layout-key", owner, "--link-dir", "keys")
     done = pipeline.cli(*layout, "--link-key", pipeline.key("ci").signer)
-    assert (done.code, "--link-key goes with --link-dir" in done.err) == (2, True)
+    assert (done.code, "--link-dir DIR" in done.err) == (2, False)
+    assert "--link-key records the step `verify`, and --layout judges the steps" in done.err
+    assert "first without --layout, then without --link-key" in done.err
+
+
+def test_a_key_of_links_in_the_environment_is_no_mistake_of_a_consumer(pipeline: Pipeline) -> None:
+    pipeline.release()
+    environment = {"PROVENANCE_LINK_KEY": pipeline.key("ci").signer}
+    key, owner = pipeline.key("release").public, pipeline.key("owner").public
+    bundle = pipeline.root / "bundles" / "plain.onnx.sigstore.json"
+    for arguments in (
+        ("verify", "model/plain.onnx", "--bundle", bundle, "--key", key),
+        (
+            "verify",
+            "--layout",
+            pipeline.layout,
+            "--layout-key",
+            owner,
+            "--link-dir",
+            pipeline.links,
+        ),
+    ):
+        done = run_cli(*arguments, cwd=pipeline.root, env=environment)
+        assert done.code == 0, done
 
 
 def test_a_layout_needs_a_key_from_elsewhere(pipeline: Pipeline) -> None:
