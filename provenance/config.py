@@ -21,7 +21,7 @@ from typing import Any, Final
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_tables import known, string, tables
+from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
 from provenance.attestations import layout_table
 from provenance.attestations.layout_table import LayoutTable
@@ -221,6 +221,12 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
     table = parse_toml(text, shown)
     folder = Path(os.path.realpath(path)).parent
     if path.name != PYPROJECT:
+        tool = table.get("tool")
+        if isinstance(tool, dict) and "provenance" in tool:
+            raise InputError(
+                f"{shown}: [tool.provenance] is for {PYPROJECT}",
+                help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
+            )
         return _parse(table, text, shown, root, folder)
     tool = table.get("tool")
     section = tool.get("provenance") if isinstance(tool, dict) else None
@@ -234,9 +240,12 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
     known(table, _KEYS, path, "")
     registry = table.get("registry")
-    if not isinstance(registry, str) or not registry:
+    if not isinstance(registry, str) or not registry.strip():
+        found = (
+            "is required" if registry is None else "is empty" if registry == "" else "is no path"
+        )
         raise InputError(
-            f"{path}: `registry` is required: the path of the registry",
+            f"{path}: `registry` {found}: the path of the registry",
             help='For example: registry = "model/tiny/registry.json"',
         )
     reason = paths.unsafe_reason(registry)
@@ -257,7 +266,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         text=text,
         key_folder=key_folder,
         fields=_fields(table, path),
-        baseline=string(table, "baseline", path) or None,
+        baseline=optional(table, "baseline", path),
         run=settings.parse(table, path),
         repository=_repository(table, path),
         layout=layout_table.parse(table, path),
@@ -265,13 +274,13 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
 
 
 def _repository(table: Mapping[str, Any], path: str) -> str | None:
-    name = string(table, "repository", path)
+    name = optional(table, "repository", path)
     if name and repository.NAME.fullmatch(name) is None:
         raise InputError(
             f"{path}: `repository` {name!r} is not OWNER/REPO",
             help='For example: repository = "lusoris/vmaf"',
         )
-    return name or None
+    return name
 
 
 def _fields(table: Mapping[str, Any], path: str) -> FieldNames:

@@ -112,7 +112,7 @@ STORY: Final[Mapping[str, Scene]] = {
             f"cp model/{SEED}1.onnx model/{SEED}0.onnx",
             'provenance check; echo "exit $?"',
         ),
-        ("ART302", f"hash {SEED}0 --write", "exit 1"),
+        ("ART302", "Restore the file", "exit 1"),
     ),
     "swap": Scene(
         "release",

@@ -7,6 +7,7 @@ ever written to, and of a git commit nothing is checked out.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ NONE: Final = "none"
 """The baseline that switches a configured one off."""
 
 _GIT: Final = "git:"
+_EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"
 _FIRST_TIME: Final = (
     "A registry that has moved or is new has no baseline: --baseline none, until the baseline has "
     "it at this path."
@@ -43,7 +45,13 @@ class BaselineName:
 
 
 def named(text: str | None, folder: Path) -> BaselineName | None:
-    """The baseline that `text` names; None where it names none."""
+    """The baseline that `text` names; None where it names none.
+
+    Raises:
+        InputError: It is empty, as a variable is that was not set: that would compare with nothing.
+    """
+    if text is not None and not text.strip():
+        raise InputError("the baseline is empty", help=f"Name it, or say {NONE}: {_EXAMPLES}")
     return None if text is None or text == NONE else BaselineName(text, folder)
 
 
@@ -99,10 +107,18 @@ def open_baseline(
     else:
         raise InputError(
             f"baseline {name.text!r}: no such folder or file",
-            help=f"A commit is named git:REF: --baseline git:{name.text}"
-            if "." not in name.text or "/" in name.text
-            else "Name a commit (git:origin/main), a folder, or a registry file.",
+            help=_help(name.text),
         )
+
+
+def _help(text: str) -> str:
+    """What may have been meant by a baseline that is not there."""
+    scheme, colon, ref = text.partition(":")
+    if colon and difflib.get_close_matches(scheme.lower(), ["git", "github"], 1):
+        return f"A commit is named git:REF: --baseline git:{ref}"
+    if not colon and ("." not in text or "/" in text):
+        return f"A commit is named git:REF: --baseline git:{text}"
+    return f"Name {_EXAMPLES}."
 
 
 def _opened(
@@ -117,8 +133,11 @@ def _opened(
             ) from e
         raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
     except InputError as e:
+        # Of a file that was named, only that was read: no registry at the configured path.
+        alone = isinstance(source, _RegistryFile)
+        said = e.message.removeprefix(f"{path}: ") if alone else e.message
         raise InputError(
-            f"baseline {name.text}: {e.message}",
+            f"baseline {name.text}: {said}",
             help="Compare with a baseline whose registry can be read, or: --baseline none",
         ) from e
     return Baseline(name.text, label, registry, source)

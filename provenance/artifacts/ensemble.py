@@ -17,6 +17,7 @@ from typing import Any
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.sidecar import Document
+from provenance.artifacts.strict_json import JsonPath, type_name
 
 _WORD = re.compile("[A-Za-z0-9]")
 
@@ -79,15 +80,26 @@ class Documents:
     found: tuple[Manifest | GateVerdict, ...] = ()
     _known: dict[str, tuple[GateVerdict, ...]] = field(default_factory=dict, compare=False)
 
-    def manifest_of(self, onnx: str, ensemble_id: str | None) -> Manifest | None:
+    def manifest_of(
+        self, onnx: str, ensemble_id: str | None, id: str | None = None, sha256: str | None = None
+    ) -> Manifest | None:
         """The manifest that lists a model; where several do, or none, the one its sidecar names.
+
+        A member with the file of a row, and with another id and another digest, is another model
+        under a wrong name (ENS501), unless the row's sidecar says that it is of an ensemble.
 
         Args:
             onnx: The model's file, relative to the registry's folder.
             ensemble_id: The ensemble that its sidecar names.
+            id: The id of its row.
+            sha256: The digest in its row.
         """
-        listed = self._listing.get((onnx, ensemble_id)) or self._listing.get((onnx, None))
-        return listed or (self._by_id.get(ensemble_id) if ensemble_id else None)
+        if ensemble_id is not None:
+            listed = self._listing.get((onnx, "of", ensemble_id)) or self._listing.get((onnx,))
+            return listed or self._by_id.get(ensemble_id)
+        marks = (("id", id), ("sha256", sha256), ("id", None))
+        found = (self._listing.get((onnx, *mark)) for mark in marks)
+        return next((manifest for manifest in found if manifest is not None), None)
 
     def verdicts_on(self, id: str | None) -> tuple[GateVerdict, ...]:
         """The verdicts on an ensemble: those whose file name starts with its id."""
@@ -122,15 +134,18 @@ class Documents:
         return {m.id: m for m in reversed(manifests) if m.id}
 
     @cached_property
-    def _listing(self) -> Mapping[tuple[str, str | None], Manifest]:
-        """The first manifest that lists a file, and the first of each id."""
-        found: dict[tuple[str, str | None], Manifest] = {}
+    def _listing(self) -> Mapping[tuple[str | None, ...], Manifest]:
+        """The first manifest that lists a file: at all, of each id, as that of a member."""
+        found: dict[tuple[str | None, ...], Manifest] = {}
         for manifest in self.found:
             if isinstance(manifest, Manifest):
                 for member in manifest.members:
                     if member.onnx is not None:
-                        found.setdefault((member.onnx, None), manifest)
-                        found.setdefault((member.onnx, manifest.id), manifest)
+                        found.setdefault((member.onnx,), manifest)
+                        found.setdefault((member.onnx, "of", manifest.id), manifest)
+                        found.setdefault((member.onnx, "id", member.id), manifest)
+                        if member.sha256 is not None:
+                            found.setdefault((member.onnx, "sha256", member.sha256), manifest)
         return found
 
 
@@ -155,6 +170,29 @@ def is_manifest(value: Mapping[str, Any]) -> bool:
 def is_gate_verdict(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a gate verdict."""
     return isinstance(value.get("verdict"), str) and isinstance(value.get("gate"), dict)
+
+
+def not_a_manifest(value: Mapping[str, Any]) -> tuple[str, JsonPath] | None:
+    """Why a JSON object is no manifest, and at which place; None where it is one."""
+    return _wrong(value, "members", list, "a list")
+
+
+def not_a_verdict(value: Mapping[str, Any]) -> tuple[str, JsonPath] | None:
+    """The same of a verdict, None also where nothing in it is like one."""
+    if "verdict" not in value and "gate" not in value:
+        return None
+    return _wrong(value, "verdict", str, "a text") or _wrong(value, "gate", dict, "an object")
+
+
+def _wrong(
+    value: Mapping[str, Any], key: str, form: type, called: str
+) -> tuple[str, JsonPath] | None:
+    if key not in value:
+        return f"`{key}` is missing", ()
+    found = value[key]
+    if isinstance(found, form):
+        return None
+    return f"`{key}` is {type_name(found)}, and not {called}", (key,)
 
 
 def document(

@@ -2,13 +2,15 @@
 """What lies below a folder: the names of all files, without opening one.
 
 Left out is what `in-toto` leaves out of what it records by itself, so that both see the same files;
-a test compares the patterns with its settings.
+a test compares the patterns with its settings. By these a model or a folder of models can be left
+out as well, so what is none of the by-products that they are meant for is named apart.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -19,9 +21,25 @@ from provenance.errors import InputError
 LEFT_OUT: Final = ("*.link*", ".git", "*.pyc", "*~")
 """Patterns for the names of files and folders, at any depth."""
 
+_BY_PRODUCTS: Final = ("*.link", ".git", "*.pyc", "*~")
+"""What in-toto, git, Python and editors leave behind: files, and the folder of git."""
 
-def inventory(tree: Tree, folders: Iterable[str]) -> list[str]:
-    """The paths of all files below `folders`, each relative to the root, sorted, each once.
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What lies below some folders. Paths are relative to the root, sorted, each once.
+
+    Attributes:
+        files: All files, but for what is left out.
+        unseen: What is left out and is no by-product; the path of a folder ends in `/`.
+    """
+
+    files: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def inventory(tree: Tree, folders: Iterable[str]) -> Inventory:
+    """What lies below `folders`.
 
     Links are named and not followed: a link to a folder is one entry, which is no file to whoever
     opens it. Nothing can hide behind one.
@@ -29,29 +47,35 @@ def inventory(tree: Tree, folders: Iterable[str]) -> list[str]:
     Raises:
         InputError: A folder cannot be listed, a name cannot be written down, or there are too many.
     """
-    found: set[str] = set()
+    files: set[str] = set()
+    unseen: set[str] = set()
     for folder in folders:
-        for path in _below(tree, paths.join("", folder) or "."):
-            found.add(path)
-            if len(found) > limits.FOLDER_ENTRIES:
+        for path, is_unseen in _below(tree, paths.join("", folder) or "."):
+            (unseen if is_unseen else files).add(path)
+            if len(files) + len(unseen) > limits.FOLDER_ENTRIES:
                 raise InputError(
                     f"more than {limits.FOLDER_ENTRIES:,} files below {folder!r}",
                     help="Keep the registry in a folder of its own.",
                 )
-    return sorted(found)
+    return Inventory(tuple(sorted(files)), tuple(sorted(unseen)))
 
 
-def is_left_out(path: str) -> bool:
-    """Whether a path, or a folder on the way to it, has a name that is left out."""
-    return any(_left_out(name) for name in path.split("/"))
+def left_out_by(path: str) -> str | None:
+    """The pattern that leaves out a path, or a folder on the way to it; None where none does."""
+    matched = (_matching(name, LEFT_OUT) for name in path.split("/"))
+    return next((pattern for pattern in matched if pattern is not None), None)
 
 
-def _left_out(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+def _matching(name: str, patterns: Iterable[str]) -> str | None:
+    return next((pattern for pattern in patterns if fnmatchcase(name, pattern)), None)
 
 
-def _below(tree: Tree, folder: str) -> Iterator[str]:
-    """All that is no folder itself, folder by folder."""
+def _is_by_product(name: str, *, is_folder: bool) -> bool:
+    return name == ".git" if is_folder else _matching(name, _BY_PRODUCTS) is not None
+
+
+def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
+    """All that is no folder itself, folder by folder, and what is left out; and whether it is."""
     waiting = [folder]
     while waiting:
         here = waiting.pop()
@@ -65,13 +89,16 @@ def _below(tree: Tree, folder: str) -> Iterator[str]:
                 Trouble.UNREADABLE, here, f"cannot list {here!r}: {e.strerror or e}"
             ) from e
         for name, is_folder in entries:
-            if _left_out(name):
+            left_out = _matching(name, LEFT_OUT) is not None
+            if left_out and _is_by_product(name, is_folder=is_folder):
                 continue
             path = _checked(name if here == "." else f"{here}/{name}")
-            if is_folder:
+            if left_out:
+                yield f"{path}/" if is_folder else path, True
+            elif is_folder:
                 waiting.append(path)
             else:
-                yield path
+                yield path, False
 
 
 def _checked(path: str) -> str:

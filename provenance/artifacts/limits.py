@@ -93,8 +93,8 @@ LOG_ENTRY = 8 * MIB
 """What a transparency log answers: an entry, and the way to the root of its tree."""
 
 FINDINGS = 100
-"""Findings of one rule about one row, ensemble or file that are told one by one. A file can have one
-defect a million times, and nobody corrects more than that by hand."""
+"""Findings of one rule about one row, ensemble or file that are told one by one. A file can have
+one defect a million times, and nobody corrects more than that by hand."""
 
 FINDINGS_OF_RULE = 10_000
 """Findings of one rule, from which on it tells one about each row, ensemble or file."""

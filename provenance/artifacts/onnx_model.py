@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -53,12 +53,25 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CutTensor:
+    """A tensor of `size` bytes, by its shape and type, for which `length` bytes are named."""
+
+    name: str
+    size: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExternalReference:
-    """A file that holds tensors of a model. `end` is the first byte that need not be there."""
+    """A file that holds tensors of a model. `end` is the first byte that need not be there.
+
+    `cut` is the first tensor that is larger than its `length` says.
+    """
 
     location: str
     end: int
     tensor: str
+    cut: CutTensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,15 +255,47 @@ def _external(model: Any) -> Iterator[ExternalReference]:
             continue
         entries = _unique([(_text(e.key), _text(e.value)) for e in tensor.external_data])
         location = entries.get("location", "")
-        end = _count(entries, "offset", tensor) + _count(entries, "length", tensor)
+        # A `length` of 0 is none: readers take as much as the tensor needs.
+        size, length = _size(tensor), _count(entries, "length", tensor)
+        end = _count(entries, "offset", tensor) + (length or size)
         known = found.get(location)
+        cut = known.cut if known else None
+        if cut is None and 0 < length < size:
+            cut = CutTensor(_text(tensor.name), size, length)
         if known is None or end > known.end:
-            found[location] = ExternalReference(location, end, _text(tensor.name))
+            found[location] = ExternalReference(location, end, _text(tensor.name), cut)
+        elif cut is not known.cut:
+            found[location] = replace(known, cut=cut)
         if len(found) > limits.EXTERNAL_FILES:
             raise MalformedMessageError(
                 f"it names more than {limits.EXTERNAL_FILES:,} external files"
             )
     yield from found.values()
+
+
+def _size(tensor: Any) -> int:
+    """How many bytes a tensor has by its shape and type; 0 where that is not known."""
+    size = _BITS.get(_dtype(tensor.data_type), 0)
+    for dim in tensor.dims:
+        size *= dim
+        if not 0 < size <= _MOST_BITS:
+            return 0
+    return (size + 7) // 8
+
+
+_BITS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("int4", "uint4", "float4e2m1"), 4),
+    **dict.fromkeys(("int8", "uint8", "bool"), 8),
+    **dict.fromkeys(("float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"), 8),
+    **dict.fromkeys(("int16", "uint16", "float16", "bfloat16"), 16),
+    **dict.fromkeys(("int32", "uint32", "float"), 32),
+    **dict.fromkeys(("int64", "uint64", "double", "complex64"), 64),
+    "complex128": 128,
+}
+"""The size of one element. Texts have none: they cannot be external."""
+
+_MOST_BITS: Final = 1 << 66
+"""Eight exabytes: more than any file has, and no number that takes time to multiply."""
 
 
 def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:

@@ -4,9 +4,10 @@
 protobuf offers no way to parse a message and leave out fields, and what the gate needs is a sliver
 of a model: opsets, inputs, outputs, and the tensors that keep their data elsewhere. This walks the
 wire format (https://protobuf.dev/programming-guides/encoding/), passes over everything else
-(weights, the arrays of tree ensembles, nodes without external data) and hands the rest on
-unchanged, so that protobuf itself still does the parsing that counts. Time and memory are bounded
-by what is walked and kept, not by the size of the file.
+(weights, the arrays of tree ensembles, nodes without external data) and hands the rest on, so that
+protobuf itself still does the parsing that counts. What protobuf's implementations may read in
+several ways is refused: a field that this walk passes over must be one that no runtime finds. Time
+and memory are bounded by what is walked and kept, not by the size of the file.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _FACTS: Final = frozenset(
 )
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
+_MAX_TAG: Final = (1 << 32) - 1
+_MAX_LENGTH: Final = 5
+"""Bytes that a length may be written in: more, and C++ refuses it."""
 _TYPE_STRING: Final = 9  # google.protobuf.FieldDescriptor.TYPE_STRING
 
 
@@ -101,11 +105,11 @@ class _Walk:
             self._fields += 1
             if self._fields > limits.ONNX_FIELDS:
                 raise MalformedMessageError(f"it has more than {limits.ONNX_FIELDS:,} fields")
-            tag = _varint(reader, end)
+            tag = _tag(reader, end)
             number, wire = tag >> 3, tag & 7
             field = descriptor.fields_by_number.get(number)
             if wire == _BYTES:
-                length = _varint(reader, end)
+                length = _length(reader, end)
                 if length > end - reader.position:
                     raise MalformedMessageError("it ends in the middle of a field: truncated?")
                 body = self._body(reader, length, field, depth)
@@ -197,6 +201,31 @@ def _run(tag: bytes, wire: int) -> re.Pattern[bytes]:
     """A run of one repeated scalar: the numbers of a tree ensemble come by the million."""
     value = {_VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", _FIXED32: rb".{4}", _FIXED64: rb".{8}"}[wire]
     return re.compile(rb"(?:" + re.escape(tag) + value + rb")*+", re.DOTALL)
+
+
+def _tag(reader: Reader, end: int) -> int:
+    """The number and the wire type of a field, in the one way in which protobuf writes them.
+
+    Protobuf in C++, and with it onnxruntime, drops what a tag has above 32 bits; in Python it
+    refuses the message. A tag of 33 bits is then an unknown field here, and a tensor there.
+
+    Raises:
+        MalformedMessageError: It is written in another way, or names no field.
+    """
+    begins = reader.position
+    tag = _varint(reader, end)
+    size = reader.position - begins
+    if tag > _MAX_TAG or tag >> 3 == 0 or size != len(_encode(tag)):
+        raise MalformedMessageError("the tag of a field in it is not one that protobuf writes")
+    return tag
+
+
+def _length(reader: Reader, end: int) -> int:
+    begins = reader.position
+    length = _varint(reader, end)
+    if reader.position - begins > _MAX_LENGTH:
+        raise MalformedMessageError("the length of a field in it is not one that protobuf writes")
+    return length
 
 
 def _varint(reader: Reader, end: int) -> int:

@@ -113,7 +113,10 @@ class Tree:
             try:
                 descriptor = self._open_descriptor(relative)
             except OSError as e:
-                raise _trouble_of(e, path) from e
+                link = self.root / os.path.normpath(path)
+                # In a cache of downloads, what was not fetched is missing, link or not.
+                dangling = Trouble.IRREGULAR if self.confined else Trouble.MISSING
+                raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
         return _regular(descriptor, path)
 
     def read(self, path: str, limit: int) -> bytes:
@@ -214,7 +217,8 @@ def open_named_file(path: Path) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
-        raise _trouble_of(e, str(path)) from e
+        link = _trouble_of_link(path, str(path), Trouble.MISSING)
+        raise link or _trouble_of(e, str(path)) from e
     return _regular(descriptor, str(path))
 
 
@@ -264,6 +268,24 @@ def join(folder: str, path: str) -> str:
 def relative(folder: str, path: str) -> str:
     """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
+
+
+def _trouble_of_link(at: Path, path: str, dangling: Trouble) -> FileError | None:
+    """What is wrong with the link at `at`, where it leads to itself, or nowhere: `dangling`."""
+    try:
+        if not at.is_symlink():
+            return None
+        os.stat(at)
+    except FileNotFoundError:
+        to = os.readlink(at)
+        return FileError(dangling, path, f"{path!r} is a link to {to!r}, which does not exist")
+    except OSError as e:
+        if e.errno != errno.ELOOP:
+            return None
+        return FileError(Trouble.IRREGULAR, path, f"{path!r} is a link that leads to itself")
+    except ValueError:  # a NUL in the name
+        return None
+    return None  # it was made while the file was read
 
 
 def _trouble_of(e: OSError | ValueError, path: str) -> FileError:

@@ -9,6 +9,8 @@ no registry at all is an error here.
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +53,12 @@ ITSELF: Final = "."
 
 INT8_MODES: Final = ("dynamic", "qat", "static")
 """Values of `quant_mode` for which the runtime opens `<stem>.int8.onnx` instead."""
+
+OTHER_MODES: Final = ("fp32", "fp16", "bf16", "none")
+"""Values of `quant_mode` for which it opens the `.onnx` itself."""
+
+MAX_ID: Final = 128
+"""Characters of an id: it stands in every message about its row."""
 
 DIGEST_FIELDS: Final = ("sha256", "int8_sha256", "external_data_sha256")
 
@@ -99,6 +107,11 @@ class FieldNames:
         return dict(self.renamed)
 
 
+def is_blank(value: object) -> bool:
+    """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
+    return isinstance(value, str) and not any(map(str.isalnum, value))
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model's entry; `index` is its place in the registry, `position` that in its text.
@@ -119,14 +132,15 @@ class Row:
         return cls(index, names.canonical(verbatim), verbatim, position)
 
     def text(self, field: str) -> str | None:
-        """The value of `field` where it is a non-empty string."""
+        """The value of `field` where it is a text that says something."""
         value = self.fields.get(field)
-        return value if isinstance(value, str) and value else None
+        return value if isinstance(value, str) and not is_blank(value) else None
 
     @property
     def label(self) -> str:
-        """The id, or a name for a row without one."""
-        return self.text("id") or f"#{self.index}"
+        """The id, or a name for a row without one that is short enough to be shown."""
+        id = self.text("id")
+        return id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
 
     @property
     def onnx(self) -> str | None:
@@ -242,7 +256,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         text = decode(data)
         value = parse(text, duplicate_keys=repeated)
     except JsonError as e:
-        raise InputError(f"{path}: {e}", help=f"The registry is {_shape(names)}.") from e
+        raise InputError(f"{path}: {e}", help=_correction(data, names)) from e
     rows = value
     if names.rows != ITSELF:
         if not isinstance(value, dict):
@@ -282,7 +296,26 @@ def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
             yield Row.of(index, row, names, position)
 
 
-_OTHER_SHAPE: Final = "Where yours has another shape, say so in [tool.provenance.fields]."
+_OTHER_SHAPE: Final = "Where yours has another shape, say so in `fields` of the configuration."
+_CONFLICT: Final = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+"""What git leaves in a file that two branches changed."""
+
+
+def _correction(data: bytes, names: FieldNames) -> str:
+    """What makes JSON of a registry that is none."""
+    if not data.strip():
+        return f"It is empty. The registry is {_shape(names)}."
+    if _CONFLICT.search(data):
+        return (
+            "Resolve the merge conflict in it: git leaves both sides between <<<<<<< and >>>>>>>."
+        )
+    if data.startswith(codecs.BOM_UTF8):
+        return "Save it as UTF-8 without a byte-order mark."
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "Save it as UTF-8: this is UTF-16."
+    if b"\0" in data:
+        return "This is no text. Set `registry` in the configuration to the registry's path."
+    return "Correct it there; nothing is judged of a registry that readers may read differently."
 
 
 def _shape(names: FieldNames) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
@@ -171,3 +171,21 @@ def is_sidecar(value: Mapping[str, Any]) -> bool:
     names_file = isinstance(onnx, str) and onnx.endswith(".onnx")
     is_contract = "onnx_opset" in value and ("input_name" in value or "input_names" in value)
     return names_file or is_contract or ("sha256" in value and ("id" in value or "name" in value))
+
+
+def says_how_to_run(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object that speaks of a model says how to run it, as a sidecar does.
+
+    Others record what came of it: an evaluation, a benchmark.
+    """
+    return not _INTERFACE.isdisjoint(value)
+
+
+_INTERFACE: Final = frozenset(
+    (
+        *("opset", "onnx_opset", "feature_order", "features", "feature_mean", "feature_std"),
+        *(f"{side}_{what}" for side in ("input", "output") for what in ("name", "names")),
+        *(f"{side}_{what}" for side in ("input", "output") for what in ("shape", "shapes")),
+        *("input_mean", "input_std", "codec_block_layout", "encoder_vocab", "codec_vocab"),
+    )
+)

@@ -7,7 +7,10 @@ build, only for what is not a plain id.
 
 from __future__ import annotations
 
-from collections.abc import Container
+import enum
+import re
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -20,6 +23,7 @@ MAX_EXPRESSION: Final = 1000
 OWN: Final = ("LicenseRef-", "DocumentRef-", "AdditionRef-")
 """What an id starts with that says itself that it is not on the list."""
 
+
 Alternatives: TypeAlias = frozenset[frozenset[str]]
 """What an expression leaves to choose from; each choice is the licenses that then apply."""
 
@@ -30,13 +34,52 @@ class NotAnExpressionError(ValueError):
     """Text that is not an SPDX license expression."""
 
 
+class Kind(enum.Enum):
+    """What an id stands for: behind WITH stands an exception, elsewhere a license."""
+
+    LICENSE = "license"
+    EXCEPTION = "exception"
+
+    @property
+    def own(self) -> str:
+        """What an id of one's own starts with."""
+        return "LicenseRef-" if self is Kind.LICENSE else "AdditionRef-"
+
+
+_IDSTRING: Final = "[A-Za-z0-9.-]+"
+_OWN: Final = {
+    kind: re.compile(rf"(?:DocumentRef-{_IDSTRING}:)?{kind.own}{_IDSTRING}") for kind in Kind
+}
+"""What an id of one's own looks like (SPDX 3.0, annex on license expressions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownId:
+    """An id of an expression that is on no list, or on that of the other kind."""
+
+    name: str
+    kind: Kind
+
+
 @cache
-def known_ids() -> frozenset[str]:
-    """The ids on the SPDX license list; exceptions are no licenses."""
+def known_ids(kind: Kind = Kind.LICENSE) -> frozenset[str]:
+    """The ids on the SPDX list of licenses, or on that of exceptions."""
     from license_expression import get_license_index
 
-    licenses = (entry for entry in get_license_index() if not entry.get("is_exception"))
-    return frozenset(e["spdx_license_key"] for e in licenses if e.get("spdx_license_key"))
+    wanted = kind is Kind.EXCEPTION
+    listed = (entry for entry in get_license_index() if _is_exception(entry) is wanted)
+    return frozenset(e["spdx_license_key"] for e in listed if e.get("spdx_license_key"))
+
+
+def _is_exception(entry: Mapping[str, Any]) -> bool:
+    """Whether an id stands behind WITH. Deprecated ones are of a license and its exception."""
+    return bool(entry.get("is_exception")) and not entry.get("is_deprecated")
+
+
+def own_id(name: str, kind: Kind) -> str | None:
+    """An id of one's own in the characters that SPDX allows; None where nothing is left of it."""
+    plain = re.sub("[^A-Za-z0-9.]+", "-", name.removeprefix(kind.own)).strip("-.")
+    return f"{kind.own}{plain}" if plain else None
 
 
 @cache
@@ -48,7 +91,7 @@ def licensing() -> Licensing:
 
 
 @lru_cache(maxsize=4096)
-def unknown_ids(expression: str) -> tuple[str, ...]:
+def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
     """The ids of an expression that are on no list and do not say so themselves.
 
     Raises:
@@ -61,12 +104,33 @@ def unknown_ids(expression: str) -> tuple[str, ...]:
     # The parser below license-expression also lets IndexError and AssertionError escape on
     # nonsense: whatever it cannot parse is not an expression.
     try:
-        unknown = licensing().unknown_license_keys(expression)
+        parser = licensing()
+        parsed = parser.parse(expression)
+        named = [
+            (s, kind)
+            for one in parser.license_symbols(parsed, decompose=False)
+            for s, kind in _named(one)
+        ]
     except Exception as e:
         raise NotAnExpressionError(expression) from e
-    known = known_ids()
+    unknown = (UnknownId(str(s.key), kind) for s, kind in named if not _is_known(s, kind))
+    return tuple(dict.fromkeys(unknown))
+
+
+def _named(symbol: Any) -> Iterator[tuple[Any, Kind]]:
+    """The license of a part of an expression, and its exception where it has one."""
+    yield getattr(symbol, "license_symbol", symbol), Kind.LICENSE
+    exception = getattr(symbol, "exception_symbol", None)
+    if exception is not None:
+        yield exception, Kind.EXCEPTION
+
+
+def _is_known(symbol: Any, kind: Kind) -> bool:
+    key, listed = str(symbol.key), known_ids(kind)
+    if key in listed or _OWN[kind].fullmatch(key):
+        return True
     # "+" after any id means "or later"; the library knows it of the GNU licenses only.
-    return tuple(k for k in unknown if not k.startswith(OWN) and k.removesuffix("+") not in known)
+    return kind is Kind.LICENSE and key.removesuffix("+") in listed
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import limits
+from provenance.artifacts import json_faults, limits
 
 JsonPath: TypeAlias = tuple[str | int, ...]
 
@@ -48,11 +48,13 @@ class DuplicateKeyError(JsonError):
 def decode(data: bytes) -> str:
     """UTF-8 text without a byte-order mark. Raises JsonError."""
     if data.startswith(b"\xef\xbb\xbf"):
-        raise JsonError("starts with a byte-order mark; JSON is UTF-8 without one")
+        raise JsonError("starts with a byte-order mark; JSON is UTF-8 without one", position=START)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
-        raise JsonError(f"is not UTF-8 (byte {e.start})") from e
+        # What stands before it is.
+        before = data[: e.start].decode("utf-8")
+        raise _at("is not UTF-8", before, len(before)) from e
 
 
 def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
@@ -79,21 +81,28 @@ def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
         )
     except json.JSONDecodeError as e:
         if not text.strip():
-            raise JsonError("is empty") from e
+            raise JsonError("is empty", position=START) from e
         raise JsonError(
             f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}",
             position=Position(e.lineno, e.colno),
         ) from e
     except RecursionError as e:
-        raise JsonError("is nested too deeply") from e
+        place = json_faults.of_depth(text, limits.NESTING)
+        raise _at(_TOO_DEEP, text, place) from e
+    except _RefusedTokenError as e:
+        raise _at(str(e), text, json_faults.of_token(text, e.token)) from e
+    except _RepeatedKeyError as e:
+        place = json_faults.of_repeated_key(text, e.key)
+        raise _at(str(e), text, place, DuplicateKeyError) from e
     if text.count("[") + text.count("{") > limits.NESTING and _is_deeper(value, limits.NESTING):
-        raise JsonError(f"is nested too deeply: more than {limits.NESTING} levels")
+        raise _at(_TOO_DEEP, text, json_faults.of_depth(text, limits.NESTING))
     # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
     if _SURROGATE.search(text):
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as e:
-            raise JsonError("holds half of a surrogate pair, which is no character") from e
+            says = "holds half of a surrogate pair, which is no character"
+            raise _at(says, text, json_faults.of_half_a_pair(text)) from e
     return value
 
 
@@ -139,7 +148,31 @@ def same(a: object, b: object) -> bool:
 
 
 _DIGITS_OF_DOUBLE = 308
+_TOO_DEEP: Final = f"is nested too deeply: more than {limits.NESTING} levels"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class _RefusedTokenError(ValueError):
+    def __init__(self, message: str, token: str) -> None:
+        super().__init__(message)
+        self.token = token
+
+
+class _RepeatedKeyError(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"has the key {key[:80]!r} twice in one object")
+        self.key = key
+
+
+def _at(
+    message: str, text: str, offset: int | None, error: type[JsonError] = JsonError
+) -> JsonError:
+    """The error with the place that it is about, where that is known."""
+    if offset is None:
+        return error(message)
+    line = text.count("\n", 0, offset) + 1
+    column = offset - text.rfind("\n", 0, offset)
+    return error(f"{message}, at line {line}, column {column}", position=Position(line, column))
 
 
 def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
@@ -148,7 +181,7 @@ def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[st
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen and repeated is None:
-                raise DuplicateKeyError(f"has the key {key[:80]!r} twice in one object")
+                raise _RepeatedKeyError(key)
             if key in seen and repeated is not None:
                 repeated.append(key)
             seen.add(key)
@@ -156,7 +189,7 @@ def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[st
 
 
 def _refuse_constant(name: str) -> Any:
-    raise JsonError(f"holds {name}, which is not JSON")
+    raise _RefusedTokenError(f"holds {name}, which is not JSON", name)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -178,12 +211,12 @@ def _is_deeper(value: Any, levels: int) -> bool:
 def _in_range(text: str) -> int:
     # No other reader keeps an integer beyond the doubles, and protobuf refuses it.
     if len(text) > _DIGITS_OF_DOUBLE:
-        raise JsonError(f"holds the number {text[:40]}…, which is out of range")
+        raise _RefusedTokenError(f"holds the number {text[:40]}…, which is out of range", text)
     return int(text)
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise JsonError(f"holds the number {text[:40]}, which is out of range")
+        raise _RefusedTokenError(f"holds the number {text[:40]}, which is out of range", text)
     return value

@@ -39,3 +39,14 @@ def string(entry: Mapping[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{where}: `{key}` must be a string")
     return value.strip()
+
+
+def optional(entry: Mapping[str, Any], key: str, where: str) -> str | None:
+    """The string under `key`, None where there is none. Raises InputError, also where it is empty.
+
+    Whoever writes `baseline = ""` would otherwise have a comparison that never takes place.
+    """
+    value = string(entry, key, where)
+    if not value and key in entry:
+        raise InputError(f"{where}: `{key}` is empty", help=f"Say what it is, or remove `{key}`.")
+    return value or None

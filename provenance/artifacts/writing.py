@@ -3,9 +3,10 @@
 
 One file is replaced by a rename. Several files that have a folder to themselves (`bundles/`) are
 replaced by exchanging the whole folder for one that was prepared beside it: one system call, so no
-reader ever sees half of a release. Where that is not possible, the new files are staged, a journal
-is committed by a rename, and the files are moved; a run that was cut short after that point is
-finished by the next one, and until then every reading command says so and stops
+reader ever sees half of a release. Where that is not possible, the new files are prepared beside
+their targets, a journal is committed by a rename, and each file is renamed; a run that was cut
+short after that point is finished by the next one, and until then every reading command says so
+and stops. Where the system cannot do the exchange that was meant to be, this is said
 (docs/adr/0007-all-or-nothing.md).
 """
 
@@ -36,6 +37,20 @@ _SPECIAL: Final = ("/dev/", "/proc/")
 
 JOURNAL_FOLDER: Final = ".provenance-journal"
 _JOURNAL: Final = "journal.json"
+_NOT_COMMITTED: Final = f"{_JOURNAL}.new"
+"""The journal while files are prepared: which they are, for the run that removes them."""
+
+_NO_EXCHANGE: Final = frozenset(
+    {
+        errno.EINVAL,  # a file system that does not know it, and
+        errno.EOPNOTSUPP,  # one on the network
+        errno.ENOSYS,  # a kernel without the call, and
+        errno.EPERM,  # a sandbox that forbids it, or a folder of somebody else in a sticky one
+        errno.EBUSY,  # a folder that is a mount of its own, and
+        errno.EXDEV,  # one that is on another mount than the folder above it
+    }
+)
+"""What is answered where two folders cannot be exchanged, and files in them may well be renamed."""
 
 
 def replace_file(tree: Tree, path: str, data: bytes) -> None:
@@ -86,26 +101,37 @@ def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None
             _sync_folder(folder)
 
 
-def write_all(tree: Tree, files: Mapping[str, bytes]) -> None:
+def write_all(tree: Tree, files: Mapping[str, bytes]) -> str | None:
     """Write all `files` (by path relative to the root), or none.
 
+    Returns what there is to be told, where their folder cannot be exchanged in one step here.
+
     Raises:
-        InputError: They cannot be written; nothing has changed.
+        InputError: They cannot be written, and nothing has changed; or they are committed and not
+            all in place, which the next run finishes.
     """
     if not files:
-        return
+        return None
     with _as_input_error("the release"), _locked(tree):
         _recover(tree)
         targets = {tree.target(path): data for path, data in files.items()}
         folders = {t.parent for t in targets}
         if len(targets) == 1:
             target, data = next(iter(targets.items()))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _replace(target, data)
+            with _made(folders):
+                _replace(target, data)
         elif len(folders) == 1 and _owns_folder(tree, folder := next(iter(folders))):
-            _exchange_folder(folder, {t.name: data for t, data in targets.items()})
+            try:
+                _exchange_folder(folder, {t.name: data for t, data in targets.items()})
+            except _CannotExchangeError as e:
+                _move_by_journal(tree, targets)
+                return (
+                    f"{folder.relative_to(tree.root).as_posix()}/ cannot be exchanged in one step "
+                    f"here ({e}): its files were replaced one after the other, under a journal"
+                )
         else:
             _move_by_journal(tree, targets)
+    return None
 
 
 def write_named_file(path: Path, data: bytes) -> None:
@@ -156,15 +182,19 @@ def _staging_of(target: Path) -> Path:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
     staged = _staging_of(target)
     try:
-        _write(staged, data, mode)
+        _write(staged, data, _mode_of(target))
         os.replace(staged, target)
-    except OSError:
+    except BaseException:  # an interrupt too
         staged.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)
+
+
+def _mode_of(target: Path) -> int:
+    """The mode of the file that is replaced, or that of a new one."""
+    return stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
 
 
 def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -191,6 +221,10 @@ def _owns_folder(tree: Tree, folder: Path) -> bool:
     return plain and all(n.endswith((".json", ".pub", ".md", ".pem")) for n, _ in names)
 
 
+class _CannotExchangeError(Exception):
+    """Two folders cannot be exchanged here. The message says why."""
+
+
 def _exchange_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     staged = _staging_of(folder)
     _remove(staged)
@@ -202,19 +236,15 @@ def _exchange_folder(folder: Path, files: Mapping[str, bytes]) -> None:
                 if name not in files:
                     _link(folder / name, staged / name)
         for name, data in files.items():
-            old = folder / name
-            mode = stat.S_IMODE(old.stat().st_mode) if old.exists() else 0o644
-            _write(staged / name, data, mode)
+            _write(staged / name, data, _mode_of(folder / name))
         _sync_folder(staged)
         if folder.exists():
             _exchange(staged, folder)
         else:
             os.rename(staged, folder)
-    except OSError:
-        _remove(staged)
-        raise
-    _sync_folder(folder.parent)
-    _remove(staged)
+        _sync_folder(folder.parent)
+    finally:
+        _remove(staged)  # what was to be, or what has been
 
 
 def _link(source: Path, target: Path) -> None:
@@ -227,65 +257,143 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _exchange(a: Path, b: Path) -> None:
-    """Exchange two folders in one step (Linux, renameat2(2)). Python has no call for it."""
-    import ctypes
+    """Exchange two folders in one step (Linux, renameat2(2)). Python has no call for it.
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    Raises:
+        _CannotExchangeError: The system cannot do it with these folders.
+    """
+    try:
+        import ctypes
+
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except ImportError as e:
+        raise _CannotExchangeError("Python has no ctypes") from e
+    except AttributeError as e:
+        raise _CannotExchangeError("the C library has no renameat2") from e
+    except OSError as e:
+        raise _CannotExchangeError(str(e)) from e
     at_fdcwd, rename_exchange = -100, 2
-    if libc.renameat2(at_fdcwd, os.fsencode(a), at_fdcwd, os.fsencode(b), rename_exchange) != 0:
+    if rename(at_fdcwd, os.fsencode(a), at_fdcwd, os.fsencode(b), rename_exchange) != 0:
         code = ctypes.get_errno()
+        if code in _NO_EXCHANGE:
+            raise _CannotExchangeError(os.strerror(code))
         raise OSError(code, os.strerror(code), str(b))
 
 
 def _move_by_journal(tree: Tree, targets: Mapping[Path, bytes]) -> None:
+    """Prepare each file beside its target, commit to all of them, and rename them.
+
+    What can go wrong goes wrong before the commit: a folder that cannot be written to, a full disk.
+    No file has to leave its folder, which may be on a file system of its own.
+    """
     folder = tree.root / JOURNAL_FOLDER
-    try:
-        folder.mkdir()
-        moves: dict[str, str] = {}
-        for number, (target, data) in enumerate(targets.items()):
-            _write(folder / str(number), data)
-            moves[str(number)] = target.relative_to(tree.root).as_posix()
-        _write(folder / f"{_JOURNAL}.new", json.dumps({"moves": moves}).encode())
+    paths = [target.relative_to(tree.root).as_posix() for target in targets]
+    parents = {target.parent for target in targets}
+    with _made(parents):
+        try:
+            folder.mkdir()
+            _write(folder / _NOT_COMMITTED, json.dumps({"files": paths}).encode())
+            _sync_folder(folder)
+            _sync_folder(tree.root)
+            for target, data in targets.items():
+                _write(_staging_of(target), data, _mode_of(target))
+            for parent in parents:
+                _sync_folder(parent)
+            os.rename(folder / _NOT_COMMITTED, folder / _JOURNAL)
+        except BaseException:  # an interrupt too, which may come right after the commit
+            if not interrupted(tree):
+                _abandon(tree, paths)
+            raise
         _sync_folder(folder)
-        os.rename(folder / f"{_JOURNAL}.new", folder / _JOURNAL)
-    except OSError:
-        _remove(folder)
-        raise
-    _sync_folder(folder)
-    _finish_moves(tree)
+        _finish_moves(tree)
 
 
 def _finish_moves(tree: Tree) -> None:
-    folder = tree.root / JOURNAL_FOLDER
-    for name, path in _moves(tree).items():
-        staged, target = folder / name, tree.target(path)
-        if staged.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staged, target)
-            _sync_folder(target.parent)
-    _remove(folder)
+    paths = _committed(tree)
+    try:
+        targets = [tree.target(path) for path in paths]
+        for target in targets:
+            if os.path.lexists(_staging_of(target)):  # else it was renamed by the run before
+                os.replace(_staging_of(target), target)
+        for parent in {target.parent for target in targets}:
+            if parent.exists():  # else what was prepared is gone with it, and made anew
+                _sync_folder(parent)
+        _remove(tree.root / JOURNAL_FOLDER)
+    except (FileError, OSError) as e:
+        reason = e.message if isinstance(e, FileError) else e.strerror or e
+        raise InputError(
+            f"cannot finish the release: {reason}",
+            help="It is committed, and not all of its bundles are in place. Remove the cause, and "
+            "run `provenance release` again: it finishes.",
+        ) from e
 
 
-def _moves(tree: Tree) -> dict[str, str]:
+def _abandon(tree: Tree, paths: Iterable[str]) -> None:
+    """Remove what was prepared for `paths`, and the journal that was never committed."""
+    for path in paths:
+        # Where something else than a file lies by now, that is not ours, and is left alone.
+        with contextlib.suppress(FileError):
+            _remove(_staging_of(tree.target(path)))
+    _remove(tree.root / JOURNAL_FOLDER)
+
+
+def _committed(tree: Tree) -> list[str]:
+    """What a committed journal says is to be renamed. Raises InputError where it is none."""
     where = f"{JOURNAL_FOLDER}/{_JOURNAL}"
     try:
-        moves: Any = parse_object(tree.read(where, limits.DOCUMENT)).get("moves")
+        return _journal(tree.read(where, limits.DOCUMENT))
     except JsonError as e:
-        raise InputError(f"{where} {e}", help="Remove the folder and release again.") from e
-    # The journal was read from the tree: it may only move staged files onto bundles.
-    if not isinstance(moves, dict) or not all(
-        name.isdigit() and isinstance(path, str) and path.endswith(".sigstore.json")
-        for name, path in moves.items()
-    ):
-        raise InputError(f"{where} is not a journal", help="Remove the folder and release again.")
-    return moves
+        raise InputError(
+            f"{where} is not a journal: {e}", help="Remove the folder and release again."
+        ) from e
+
+
+def _prepared(tree: Tree) -> list[str]:
+    """What a run may have prepared files for, that was killed before it committed to them."""
+    try:
+        return _journal(tree.read(f"{JOURNAL_FOLDER}/{_NOT_COMMITTED}", limits.DOCUMENT))
+    except (FileError, JsonError):
+        return []  # killed while it wrote that: before the first of them
+
+
+def _journal(data: bytes) -> list[str]:
+    """The paths in a journal. Raises JsonError where it is none.
+
+    It is read from the tree, where anybody may have put it: it may speak of bundles and nothing
+    else.
+    """
+    files: Any = parse_object(data).get("files")
+    if not isinstance(files, list):
+        raise JsonError("`files` is no list")
+    if not all(isinstance(path, str) and path.endswith(".sigstore.json") for path in files):
+        raise JsonError("not all of `files` are bundles")
+    return files
 
 
 def _recover(tree: Tree) -> None:
     if interrupted(tree):
         _finish_moves(tree)
     else:
-        _remove(tree.root / JOURNAL_FOLDER)
+        _abandon(tree, _prepared(tree))
+
+
+@contextlib.contextmanager
+def _made(folders: Iterable[Path]) -> Iterator[None]:
+    """With these folders, which are made where there are none, and removed again on a failure."""
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            missing = [f for f in (folder, *folder.parents) if not f.exists()]
+            for new in reversed(missing):
+                new.mkdir()
+                made.append(new)
+        yield
+    except BaseException:  # an interrupt too
+        for new in reversed(made):
+            # One that is not empty holds what is committed.
+            with contextlib.suppress(OSError):
+                new.rmdir()
+        raise
 
 
 def _remove(path: Path) -> None:

@@ -75,6 +75,11 @@ class Bundle:
     entry: LogEntry | None = None
     timestamps: tuple[bytes, ...] = ()
 
+    @property
+    def says_when(self) -> bool:
+        """Whether anything in it says when it was signed: a timestamp, or the promise of a log."""
+        return bool(self.timestamps) or (self.entry is not None and self.entry.promise is not None)
+
 
 def seed_attestation_path(registry_folder: str, onnx: str, row_bundle: str) -> str:
     """Where the seed attestation of `onnx` lives: beside the row bundle."""

@@ -30,7 +30,7 @@ def read_layout(data: bytes) -> Read:
     Raises:
         DocumentError: It is none, or means something else than it seems to say.
     """
-    found = _parsed(layout_documents.read(data, LAYOUT).envelope)
+    found = _parsed(layout_documents.read(data, LAYOUT))
     _sound(found.payload)
     return found
 
@@ -41,7 +41,7 @@ def read_link(data: bytes) -> Read:
     Raises:
         DocumentError: It is none, or has other digests than SHA-256.
     """
-    found = _parsed(layout_documents.read(data, LINK).envelope)
+    found = _parsed(layout_documents.read(data, LINK))
     for path, hashes in (*found.payload.materials.items(), *found.payload.products.items()):
         if set(hashes) != {"sha256"}:
             raise DocumentError(f"it has no SHA-256 of {path[:80]!r}, or something besides")

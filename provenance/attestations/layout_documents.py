@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
@@ -30,25 +29,11 @@ class DocumentError(ValueError):
     """Bytes that are not a signed layout or link. The message says why."""
 
 
-@dataclass(frozen=True)
-class Document:
-    """A layout or link as read. Nothing in it counts before a signature was judged.
+def read(data: bytes, kind: str) -> Mapping[str, Any]:
+    """The envelope, as JSON, of the layout or link, as `kind` says, that `data` is.
 
-    Attributes:
-        kind: `LAYOUT` or `LINK`.
-        envelope: The envelope as JSON, for `in-toto`, which changes what it is given.
-        payload: What was signed, as JSON.
-        signers: The ids of the keys that are said to have signed.
-    """
-
-    kind: str
-    envelope: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    signers: tuple[str, ...]
-
-
-def read(data: bytes, kind: str) -> Document:
-    """The layout or link, as `kind` says, that `data` is.
+    It is for `in-toto`, which changes what it is given. Nothing in it counts before a signature was
+    judged.
 
     Raises:
         DocumentError: It is none.
@@ -77,7 +62,7 @@ def read(data: bytes, kind: str) -> Document:
     if found != kind:
         shown = repr(found[:40]) if isinstance(found, str) else type_name(found)
         raise DocumentError(f"its _type is {shown}, not {kind!r}")
-    return Document(kind, envelope, payload, signers)
+    return envelope
 
 
 def link_name(step: str, key_id: str) -> str:

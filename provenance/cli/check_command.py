@@ -62,7 +62,11 @@ def command(
         ) as step,
     ):
         report = judge(
-            config, rows=rows, baseline=session.baseline(baseline), run=run, progress=progress
+            config,
+            rows=rows,
+            baseline=session.baseline(config, baseline),
+            run=run,
+            progress=progress,
         )
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

@@ -2,13 +2,14 @@
 """Exceptions become exit codes here, and nowhere else.
 
 0 verified, 1 findings, 2 usage, configuration or unreadable input, 3 nothing to verify,
-4 could not verify.
+4 could not verify. A defect of our own is 2: what was not judged is neither verified nor refused.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Final, NoReturn
 
 import click
@@ -17,6 +18,7 @@ from provenance.errors import ProvenanceError
 from provenance.output.text import printable
 
 USAGE: Final = 2
+REPORT: Final = "There is no verdict. This is a defect of provenance: please report it."
 INTERRUPTED: Final = 130
 
 
@@ -39,6 +41,10 @@ def run(command: click.Command) -> NoReturn:
         sys.exit(USAGE)
     except OSError as e:
         _say(f"{e.filename or 'input/output'}: {e.strerror or e}", None)
+        sys.exit(USAGE)
+    except Exception as e:  # ours: 1 would say that findings were reported
+        traceback.print_exc()
+        _say(f"internal error: {type(e).__name__}: {e}"[:400], REPORT)
         sys.exit(USAGE)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -35,6 +35,7 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
     from provenance.journeys.init import init
     from provenance.output import adoption
 
+    session.spare_below(session.folder)
     with ExitStack() as bar:
         progress = bar.enter_context(session.progress())
         consent = _consent(defer, before_asking=bar.close)

@@ -38,6 +38,9 @@ def recorded(function: F) -> F:
     return LINK_DIR(LINK_KEY(function))
 
 
+NEEDS_DIR: Final = "--link-key goes with --link-dir DIR, where the link is written"
+
+
 @contextmanager
 def recording(
     session: Session,
@@ -54,7 +57,7 @@ def recording(
     A step is about the whole release: `partial` says that this run is not.
     """
     if link_dir is None:
-        _need_dir(link_key)
+        refuse_key(link_key, NEEDS_DIR)
         from provenance.journeys.record import Recording
 
         yield Recording()
@@ -82,10 +85,11 @@ def recording(
         session.say(f"link: {step.link}")
 
 
-def _need_dir(link_key: str | None) -> None:
-    """A key that is given for this command and not used is a mistake; in the environment it waits
-    for the commands that record.
+def refuse_key(link_key: str | None, why: str) -> None:
+    """Raises UsageError where a key is given for this command, which does not use it.
+
+    In the environment it waits for the commands that record.
     """
     source = click.get_current_context().get_parameter_source("link_key")
     if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--link-key goes with --link-dir DIR, where the link is written")
+        raise click.UsageError(why)

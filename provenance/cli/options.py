@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -22,6 +23,7 @@ from provenance.output.text import Style
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
+_COLUMNS: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 BASELINE = click.option(
     "--baseline",
     metavar="SPEC",
@@ -45,20 +47,56 @@ class Session:
     offline: bool = False
 
     def path(self, given: str) -> Path:
-        """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
-        return path_in(self.folder, given)
+        """A path as the user gave it, relative to DIR; shown as given where DIR is this folder.
 
-    def baseline(self, given: str | None) -> str | None:
-        """A baseline as the user gave it, a path in it relative to DIR as all paths are."""
-        if given is None or given == "none" or given.startswith("git:"):
+        Raises InputError where a result would be written over what is read there.
+        """
+        path = path_in(self.folder, given)
+        for target in self._targets():
+            from provenance.journeys.inputs import given_is_read
+
+            _spare(target, given_is_read(path, target))
+        return path
+
+    def baseline(self, config: Any, given: str | None) -> str | None:
+        """A baseline as the user gave it, a path in it relative to DIR as all paths are.
+
+        Raises InputError where a result would be written over what is read there.
+        """
+        named = config.baseline if given is None else given
+        if not named or named == "none" or named.startswith("git:"):
             return given
-        return str(self.path(given))
+        path = config.root / named if given is None else path_in(self.folder, given)
+        for target in self._targets():
+            from provenance.journeys.inputs import baseline_is_read
+
+            _spare(target, baseline_is_read(config, path, target))
+        return None if given is None else str(path)
 
     def load(self) -> Any:
-        """The configuration. Raises InputError."""
+        """The configuration.
+
+        Raises InputError, also where a result would be written over what a run reads by it.
+        """
         from provenance.config import load
 
-        return load(self.folder, self.config)
+        config = load(self.folder, self.config)
+        for target in self._targets():
+            from provenance.journeys.inputs import is_read
+
+            _spare(target, is_read(config, target))
+        return config
+
+    def spare_below(self, folder: Path) -> None:
+        """Raises InputError where a result would be written over a file below `folder`."""
+        for target in self._targets():
+            from provenance.journeys.inputs import is_looked_at
+
+            _spare(target, is_looked_at(folder, target))
+
+    def _targets(self) -> Iterator[Path]:
+        """The files that results are written to."""
+        return (o.path for o in self.outputs if o.path is not None and not o.append)
 
     def emit(self, *, human: Callable[[Style], str], json: Callable[[], dict[str, Any]]) -> None:
         """Write a result that is no report wherever it goes: for people, or as JSON."""
@@ -84,7 +122,9 @@ class Session:
         terminal = output.path is None and sys.stdout.isatty()
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
+        asked = os.environ.get("COLUMNS", "") if output.path is None else ""
         width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+        width = int(asked) if _COLUMNS.fullmatch(asked) else width
         return Style(colour and not dumb, min(width, 140))
 
     @property
@@ -117,6 +157,15 @@ class Session:
 
         with on_standard_error(colour=not self.no_color) as bar:
             yield bar
+
+
+def _spare(target: Path, read: bool) -> None:
+    """Raises InputError for a result that would take the place of what is `read`."""
+    if read:
+        raise InputError(
+            f"cannot write {target}: this run reads that file, or writes it itself",
+            help="Give --output a file of its own.",
+        )
 
 
 def common(function: F) -> F:

@@ -55,6 +55,11 @@ def outputs(
         InputError: A file cannot be written where it is to be.
     """
     named = [_named(value, known) for value in given]
+    if any(path == "-" for _, path in named):
+        raise click.UsageError(
+            "--output -: standard output has the result in the format of --format; a file of that "
+            "name is ./-"
+        )
     files = [Output(chosen or format, path_in(folder, path)) for chosen, path in named]
     _check([output.path for output in files if output.path is not None])
     # Files first: a reader of standard output that has gone takes no file with it.
@@ -118,6 +123,8 @@ def _print(text: str) -> None:
         # Left to click, this would exit with 1, the code of findings.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise InputError("nobody reads standard output any more") from e
+    except OSError as e:
+        raise InputError(f"cannot write standard output: {e.strerror or e}") from e
 
 
 def _append(path: Path, text: str) -> None:

@@ -39,7 +39,7 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
     with session.progress() as progress:
         result = restore(
             config,
-            session.baseline(baseline) or baseline,
+            session.baseline(config, baseline) or baseline,
             rows=rows,
             write=not dry_run,
             progress=progress,

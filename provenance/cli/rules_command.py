@@ -11,11 +11,17 @@ from provenance.cli.options import Session, common
 from provenance.errors import InputError
 
 
-@click.command("rules", epilog="\b\nExamples:\n  provenance rules\n  provenance rules SID402")
+@click.command(
+    "rules",
+    epilog="\b\nExamples:\n  provenance rules\n  provenance rules SID\n  provenance rules SID402",
+)
 @click.argument("code", required=False)
 @common
 def command(session: Session, code: str | None) -> int:
-    """List the rules, or explain one."""
+    """List the rules, or explain one.
+
+    The letters of a family, such as SID, list its rules.
+    """
     from provenance.gate.rules import BY_CODE, CATALOGUE
     from provenance.output import catalogue
 
@@ -23,6 +29,8 @@ def command(session: Session, code: str | None) -> int:
         chosen = CATALOGUE
     elif code.upper() in BY_CODE:
         chosen = (BY_CODE[code.upper()],)
+    elif family := tuple(rule for rule in CATALOGUE if rule.code[:-3] == code.upper()):
+        chosen = family
     else:
         slugs = {rule.slug: rule for rule in CATALOGUE}
         if code not in slugs:
@@ -35,7 +43,7 @@ def command(session: Session, code: str | None) -> int:
     session.emit(
         human=lambda style: (
             catalogue.listing(chosen, style)
-            if code is None
+            if code is None or len(chosen) > 1
             else catalogue.page_for_terminal(chosen[0], style)
         ),
         json=lambda: catalogue.as_json(chosen),

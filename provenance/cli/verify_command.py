@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from provenance.cli.consumer_options import consumer_options, required
-from provenance.cli.link_options import recorded, recording
+from provenance.cli.link_options import NEEDS_DIR, recorded, recording, refuse_key
 from provenance.cli.options import RUN, Session, reporting
 
 
@@ -18,6 +18,7 @@ from provenance.cli.options import RUN, Session, reporting
     "verify",
     epilog="\b\nExamples:\n  provenance verify\n"
     "  provenance verify vmaf_tiny_v2 --key release.pub\n"
+    "  provenance verify --row vmaf_tiny_v2.onnx\n"
     "  provenance verify downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
@@ -31,6 +32,13 @@ from provenance.cli.options import RUN, Session, reporting
     "  provenance verify --layout release.layout --layout-key owner.pub --link-dir links",
 )
 @click.argument("targets", nargs=-1, metavar="[ROW|FILE]...")
+@click.option(
+    "--row",
+    "ids",
+    multiple=True,
+    metavar="ID",
+    help="A ROW whatever its id looks like: one that ends in .onnx too. May be repeated.",
+)
 @click.option(
     "--key", "keys", multiple=True, metavar="PEM", help="Trust this public key. May be repeated."
 )
@@ -77,6 +85,7 @@ from provenance.cli.options import RUN, Session, reporting
 def command(
     session: Session,
     targets: tuple[str, ...],
+    ids: tuple[str, ...],
     keys: tuple[str, ...],
     trust_file: str | None,
     identity: str | None,
@@ -101,7 +110,8 @@ def command(
     Without arguments: the whole registry, with its release summary. With ROWs: those rows.
 
     With FILE.onnx: that file as a consumer has it, by the bundle beside it. No configuration is
-    read then; say whose signature counts with --key, --identity and --issuer, or --trust.
+    read then; say whose signature counts with --key, --identity and --issuer, or --trust. A row
+    whose id ends in .onnx is named with --row.
 
     With REGISTRY.json and --summary: the registry and every file of its release, by the one
     signature of the summary. No configuration is read but the `fields` of --config.
@@ -119,8 +129,8 @@ def command(
     --link-dir alone, this is the step `verify` of the release, recorded for its layout.
     """
     files = [t for t in targets if bundle or t.endswith(".onnx")]
-    registry = targets[0] if summary and not files and len(targets) == 1 else None
-    rows = [t for t in targets if t not in files]
+    registry = targets[0] if summary and not files and len(targets) == 1 and not ids else None
+    rows = list(dict.fromkeys((*(t for t in targets if t not in files), *ids)))
     if files and rows:
         raise click.UsageError("give rows or files, not both")
     if (files or registry) and run:
@@ -137,18 +147,28 @@ def command(
     if other is not None and (demands or licenses or max_age or summary or state):
         raise click.UsageError("what a consumer requires is about the row of a FILE.onnx")
     require = required(demands, licenses, max_age)
-    if targets and (layout or link_dir):
+    if (targets or ids) and (layout or link_dir):
         raise click.UsageError(
             "--layout and --link-dir are about the whole release: leave out rows"
         )
     if layout_keys and not layout:
         raise click.UsageError("--layout-key goes with --layout FILE")
+    if layout:
+        refuse_key(
+            link_key,
+            "--link-key records the step `verify`, and --layout judges the steps that were "
+            "recorded: run it first without --layout, then without --link-key",
+        )
+    elif files or registry:
+        refuse_key(link_key, NEEDS_DIR)
     trust = _trust(session, keys, trust_file, identity, issuer)
     if files or registry:
         if trust is None:
+            may_be_row = files and not bundle
+            row = f". If {files[0]} is the id of a row: --row {files[0]}" if may_be_row else ""
             raise click.UsageError(
                 "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
-                "trust never comes from the files that are verified"
+                f"trust never comes from the files that are verified{row}"
             )
         how = _judged_by(session, trust, root, staging)
         if other is not None:

@@ -8,10 +8,10 @@ other row is still judged. No digest comes from anywhere but the bytes on disk.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
@@ -19,7 +19,15 @@ from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
-from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
+from provenance.artifacts.source_map import SourceMap
+from provenance.artifacts.strict_json import (
+    START,
+    JsonError,
+    JsonPath,
+    Position,
+    decode,
+    parse_object_text,
+)
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
@@ -30,7 +38,9 @@ from provenance.gate.documents import summary_path
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
+    Fault,
     FileEvidence,
+    Misshapen,
     ModelEvidence,
     RowEvidence,
     SidecarEvidence,
@@ -78,6 +88,8 @@ def collect(
         stray_sidecars=tuple(collector.stray_sidecars) if whole else (),
         license_files=license_files(root, read, rows, repository),
         unreadable=collector.unreadable,
+        unreadable_at=collector.unreadable_at,
+        misshapen=collector.misshapen,
         stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
         summary=summary,
     )
@@ -133,8 +145,25 @@ def read_bundle(
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
 
 
-_ABOUT_MODELS: Final = (".md", ".txt", ".rst", ".png", ".svg", ".py", ".license", ".log")
-"""What people write about a model, under its name."""
+def _misshapen(text: str, value: Mapping[str, Any]) -> Misshapen:
+    source = SourceMap(text)
+
+    def fault(found: tuple[str, JsonPath]) -> Fault:
+        reason, where = found
+        member = source.find(where) if where else None
+        return Fault(reason, source.position(member.start) if member else START)
+
+    manifest, verdict = ensemble.not_a_manifest(value), ensemble.not_a_verdict(value)
+    assert manifest is not None  # else it was a document
+    return Misshapen(fault(manifest), fault(verdict) if verdict else None)
+
+
+_ABOUT_MODELS: Final = (
+    *(".md", ".txt", ".rst", ".html", ".pdf", ".ipynb", ".png", ".svg", ".jpg", ".jpeg"),
+    *(".py", ".license", ".log", ".csv", ".yaml", ".yml", ".toml"),
+    *(".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig", ".minisig"),
+)
+"""What people write about a model, under its name, and its checksums and signatures: no weights."""
 
 
 class _Collector:
@@ -148,6 +177,8 @@ class _Collector:
         self._sidecars: dict[str, SidecarEvidence] = {}
         self._bundles: dict[str, BundleEvidence] = {}
         self.unreadable: dict[str, str] = {}
+        self.unreadable_at: dict[str, Position] = {}
+        self.misshapen: dict[str, Misshapen] = {}
         self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
 
@@ -199,7 +230,7 @@ class _Collector:
         onnx, *int8 = names
         sidecar = self._sidecar(sidecar_of(onnx))
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
-        manifest = documents.manifest_of(onnx, named)
+        manifest = documents.manifest_of(onnx, named, row.text("id"), row.text("sha256"))
         evidence = RowEvidence(
             row=row,
             onnx=self._models[onnx],
@@ -281,12 +312,16 @@ class _Collector:
                 if "\\" in path:  # as _names_in shows a name that is no text
                     self._nameless.append(path)
                 self.unreadable[path] = str(e)  # no document about models, unless it was released
+                if isinstance(e, JsonError) and e.position is not None:
+                    self.unreadable_at[path] = e.position
                 continue
             document = ensemble.document(path, digest.of_bytes(data), text, value)
             if document is not None:
                 yield document
             elif is_sidecar(value):
                 self.stray_sidecars.append(Sidecar(path, digest.of_bytes(data), text, value))
+            else:
+                self.misshapen[path] = _misshapen(text, value)
 
     def strays(self, rows: tuple[RowEvidence, ...]) -> Iterator[FileEvidence]:
         """Model files, in the folders of the model files, that nothing names.
@@ -383,4 +418,6 @@ class _Collector:
             )
         # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
         readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
-        return [paths.join(folder, n) for n in readable if n]
+        # Whatever it is, it is in this folder: `join` is for names that documents choose.
+        below = "" if folder in ("", ".") else f"{folder}/"
+        return [f"{below}{n}" for n in readable if n]

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts import digest, license_text, limits, paths
@@ -40,7 +42,7 @@ class _Collector:
         return work_tree(self._root.root, self._repository)
 
     def file(self, url: str) -> LicenseFile | None:
-        address = file_url(url)
+        address = file_url(url) if _is_elsewhere(url) else None
         if address is not None:
             path = self._work_tree.path_of(address)
             found = None if path is None else self._read(path)
@@ -73,11 +75,22 @@ class _Collector:
 
 
 def _is_elsewhere(url: str) -> bool:
-    """Whether a text is the address of something outside of the work tree."""
+    """Whether a text is an address at which somebody can read a license."""
+    # `urlsplit` drops line ends and tabs; whoever opens the address would not.
+    if any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in url):
+        return False
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    web = parts.scheme in ("http", "https")
-    # One letter is a drive, and `file:` is a place on somebody's machine.
-    return bool(parts.netloc) if web else len(parts.scheme) > 1 and parts.scheme != "file"
+    if parts.scheme in _WITH_HOST:
+        return bool(parts.hostname)
+    return parts.scheme in _WITHOUT_HOST and bool(parts.netloc or parts.path)
+
+
+# `file:` is a place on somebody's machine, one letter a drive, and `htps:` nothing at all.
+_WITH_HOST: Final = (
+    *("https", "http", "ftps", "ftp", "sftp", "ssh", "git", "svn", "s3", "gs", "hf", "oci"),
+    *(f"git+{scheme}" for scheme in ("https", "http", "ssh")),
+)
+_WITHOUT_HOST: Final = ("urn", "doi", "swh", "ipfs", "pkg", "info")

@@ -13,6 +13,7 @@ from provenance.artifacts import digest, paths
 from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry
+from provenance.artifacts.sidecar import sidecar_of
 from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence
 from provenance.gate.progress import Progress
 from provenance.gate.workers import map_in_threads
@@ -27,6 +28,12 @@ class ModelReader:
         self._root = root
         self._registry = registry
         self._progress = progress
+        # With its digest in the registry, none of these would ever be right again.
+        self._documents: dict[str, str] = {registry.path: "the registry"}
+        for row in registry.rows:
+            if row.onnx is not None:
+                self._documents[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+                self._documents[registry.absolute(row.onnx)] = "a model"
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
         """The models with these names, relative to the registry's folder; each name once.
@@ -78,6 +85,8 @@ class ModelReader:
         # is refused wherever it stands: behind a link it leads elsewhere than its text says.
         if reason is None and ".." in name.split("/"):
             reason = "climbs with '..'"
+        if reason is None and (known := self._documents.get(path)) is not None:
+            reason = f"is {known}, and no data"
         if reason is not None:
             trouble = FileError(Trouble.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, trouble=trouble)
@@ -111,6 +120,7 @@ def _with_data(model: ModelEvidence, data: Mapping[str, FileEvidence]) -> ModelE
             trouble=data[file].trouble,
             needs=reference.end,
             tensor=reference.tensor,
+            cut=reference.cut,
         )
         for file, reference in _references(model)
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
 from provenance.artifacts.strict_json import JsonPath
 
 OF_BYTES: Final = (
@@ -29,7 +29,7 @@ OF_BYTES: Final = (
 """Fields that say something of the model's bytes: of other bytes, an old value would be a lie."""
 
 EMPTY_IS_LOST: Final = ("license", "license_url", "sigstore_bundle")
-"""Fields that an empty text does not fill, as the rules LIC201 to LIC203 see it."""
+"""Fields that a blank text does not fill, as the rules LIC201 to LIC203 see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,7 @@ class Comparison:
         after: str | None = None
         for key, value in was.verbatim.items() if was is not None else ():
             field = names.known_as(key)
-            gone = key not in row.verbatim or (
-                field in EMPTY_IS_LOST and row.verbatim[key] == "" and value != ""
-            )
-            if gone:
+            if key not in row.verbatim or _is_emptied(field, row.verbatim[key], value):
                 yield LostField(row, key, field, value, after)
             if key in row.verbatim:
                 after = key
@@ -210,3 +207,13 @@ def _marks(row: Row) -> Iterator[tuple[str, str]]:
         value = row.text(field)
         if value is not None:
             yield field, value
+
+
+def _is_emptied(field: str | None, now: Any, then: Any) -> bool:
+    """Whether a field that is there says nothing any more. In a registry's own, null may be meant.
+
+    Of the fields that this project reads, none may be null.
+    """
+    if field in FIELDS and now is None:
+        return then is not None
+    return field in EMPTY_IS_LOST and is_blank(now) and not is_blank(then)

@@ -72,12 +72,12 @@ def row_statement(
 
 
 def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
-    """The file that a seed's manifest would be by its name, where it cannot be read."""
+    """The file that a seed's manifest would be by its name, where it is none."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if sidecar is None or row.manifest is not None:
         return None
     path = evidence.registry.absolute(f"{sidecar.text_at('ensemble_id')}.json")
-    return path if path in evidence.unreadable else None
+    return path if path in evidence.unreadable or path in evidence.misshapen else None
 
 
 def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
@@ -87,7 +87,11 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     assert sidecar is not None
     if manifest is None:
         path = broken_manifest(evidence, row)
-        broken = f"; {path} cannot be read: {evidence.unreadable[path]}" if path else ""
+        broken = ""
+        if path is not None and path in evidence.unreadable:
+            broken = f"; {path} cannot be read: {evidence.unreadable[path]}"
+        elif path is not None:
+            broken = f"; {path} is none: {evidence.misshapen[path].as_manifest.reason}"
         raise StatementError(
             f"{sidecar.path}: no ensemble manifest lists this seed, or has the id "
             f"{sidecar.text_at('ensemble_id')!r:.80}{broken}"

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
-from provenance.artifacts.digest import Digest
-from provenance.artifacts.onnx_model import OnnxFacts
+from provenance.artifacts.digest import Digest, is_sha256
+from provenance.artifacts.onnx_model import CutTensor, OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
@@ -56,10 +56,24 @@ class FileEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
-    """An external-data file of a model, and how many bytes of it the model needs."""
+    """An external-data file of a model, and how many bytes of it the model needs.
+
+    `cut` is the first tensor that is larger than what the model names of the file for it.
+    """
 
     needs: int = 0
     tensor: str = ""
+    cut: CutTensor | None = None
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, None where it could not be read."""
+        return self.digest.size if self.digest else None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is known to have fewer bytes than the model needs of it."""
+        return self.size is not None and self.size < self.needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class ModelEvidence(FileEvidence):
     def is_whole(self) -> bool:
         """Whether every file of it was read, and holds what the model needs of it."""
         return self.facts is not None and all(
-            f.digest is not None and f.digest.size >= f.needs for f in self.external
+            f.digest is not None and not f.is_short and f.cut is None for f in self.external
         )
 
 
@@ -94,6 +108,26 @@ class SidecarEvidence(FileEvidence):
     sidecar: Sidecar | None = None
     malformed: str | None = None
     malformed_at: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a document, in words that follow "it", and at which place."""
+
+    reason: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class Misshapen:
+    """A JSON object that is no document about models.
+
+    Attributes:
+        as_manifest, as_verdict: Why it is neither; None where nothing in it looks like a verdict.
+    """
+
+    as_manifest: Fault
+    as_verdict: Fault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +184,23 @@ class RowEvidence:
     def model_files(self) -> tuple[FileEvidence, ...]:
         """Everything the runtime opens for the row, each file once."""
         return tuple({f.name: f for m in self.models for f in m.files}.values())
+
+    def declared(self, file: FileEvidence) -> str | None:
+        """The digest that the row declares for one of its model files, None where it has none."""
+        if file is self.onnx:
+            found = self.row.fields.get("sha256")
+        elif file is self.int8:
+            found = self.row.fields.get("int8_sha256")
+        else:
+            found = self.row.external_data_sha256.get(file.name)
+        return found if is_sha256(found) else None
+
+    def replaced(self, file: FileEvidence) -> bool:
+        """Whether one of its model files is known to be another one than the row names.
+
+        ART302 says so. What such a file holds says nothing about the row.
+        """
+        return file.sha256 is not None and self.declared(file) not in (None, file.sha256)
 
     @property
     def sidecars(self) -> tuple[SidecarEvidence, ...]:
@@ -220,6 +271,8 @@ class Evidence:
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
         license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.
+        unreadable_at: Where that is known, the place in such a file.
+        misshapen: JSON objects beside the registry that are neither sidecar, manifest nor verdict.
         summary: The release summary, None where bundles were not collected.
         released: The files that the summary names, and those that a row names and it does not,
             where a release is judged by its summary alone; else None.
@@ -238,6 +291,8 @@ class Evidence:
     stray_sidecars: tuple[Sidecar, ...] = ()
     license_files: Mapping[str, LicenseFile] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreadable_at: Mapping[str, Position] = field(default_factory=dict)
+    misshapen: Mapping[str, Misshapen] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     summary: BundleEvidence | None = None
     released: tuple[FileEvidence, ...] | None = None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from provenance.artifacts import digest, ensemble
 from provenance.artifacts import registry as registries
 from provenance.artifacts.strict_json import parse_object
+from provenance.gate.comparison import Comparison
 from provenance.gate.evidence import Evidence, RowEvidence
 
 
@@ -34,9 +35,14 @@ def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
         found = manifests.get(manifest.path, manifest) if manifest else None
         return replace(row, row=rows[row.row.index], manifest=found)
 
+    baseline = evidence.baseline
+    if baseline is not None:
+        comparison = Comparison(baseline.comparison.then, registry)
+        baseline = replace(baseline, comparison=comparison)
     return replace(
         evidence,
         registry=registry,
+        baseline=baseline,
         rows=tuple(map(row_of, evidence.rows)),
         documents=tuple(manifests.get(d.path, d) for d in evidence.documents),
     )

@@ -11,7 +11,7 @@ import datetime
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from provenance.artifacts.strict_json import START
 from provenance.attestations.statement import Statement
@@ -41,6 +41,8 @@ from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
+
+HELP: Final = "Do not use it. Fetch the model and its bundle again from the publisher."
 
 
 def judge(
@@ -188,10 +190,10 @@ def judge_file(
         row = replace(row, int8=None, int8_sidecar=None)
         case = replace(case, evidence=replace(evidence, rows=(row,)))
     found = [
-        replace(f, help=_consumer_help(f))
+        f
         for rule in CATALOGUE
         if rule.of_one_file
-        for f in gather(rule.judge(case))
+        for f in gather(rule.judge_for_consumer(case, HELP))
     ]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
@@ -271,12 +273,6 @@ def _absent(statement: Statement | None, row: RowEvidence) -> list[Finding]:
         for subject in (statement.subjects if statement else ())
         if subject.name not in names and subject.sha256 not in bytes_here
     ]
-
-
-def _consumer_help(finding: Finding) -> str:
-    if "provenance release" not in finding.help:
-        return finding.help
-    return "Do not use it. Fetch the model and its bundle again from the publisher."
 
 
 def _as_file_only(finding: Finding) -> Finding:

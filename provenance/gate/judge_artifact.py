@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.gate import foreign
 from provenance.gate.evidence import Evidence
-from provenance.gate.finding import Finding, ModelFile, Report, RowResult, Verdict
+from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
 from provenance.gate.gathering import gather
 from provenance.gate.judge import signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
@@ -42,7 +41,12 @@ def judge_artifact(
     case = Case(evidence, trust, nowhere, today)
     (row,) = evidence.rows
     assert row.onnx is not None
-    found = [f for rule in CATALOGUE if rule.of_bundle for f in gather(rule.judge(case))]
+    found = [
+        f
+        for rule in CATALOGUE
+        if rule.of_bundle
+        for f in gather(rule.judge_for_consumer(case, HELP))
+    ]
     statement = case.signed_statement(row.bundle)
     notes: tuple[str, ...] = ()
     if statement is not None:
@@ -52,7 +56,6 @@ def judge_artifact(
             notes = (_said_of(row.onnx.sha256 or "", statement),)
     elif case.is_message_signature(row):
         notes = (f"the signature is over the bytes of {path} alone: it binds no name and no claim",)
-    found = [_for_a_consumer(f) for f in found]
     endorsement = case.row_endorsement(row)
     result = RowResult(
         id=path,
@@ -78,8 +81,3 @@ def _said_of(sha256: str, statement: Statement) -> str:
     among = "" if subjects == 1 else f", as one of {subjects:,} subjects"
     kind = statement.predicate_type[:100]
     return f"it is signed as {name[:100]!r}{among}, in a statement of type {kind}"
-
-
-def _for_a_consumer(finding: Finding) -> Finding:
-    """Whoever verifies has a file and its bundle, and signs nothing again."""
-    return replace(finding, help=HELP) if "provenance release" in finding.help else finding

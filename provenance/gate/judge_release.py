@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from provenance.gate.evidence import RowEvidence
-from provenance.gate.finding import Finding, ModelFile, Report, RowResult, Verdict
+from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
 from provenance.gate.gathering import gather
 from provenance.gate.judge import placed, release_result, required, signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
@@ -30,10 +30,10 @@ def judge_release(case: Case, path: str) -> Report:
     assert summary is not None
     assert case.trust is not None
     found = [
-        _for_a_consumer(finding)
+        finding
         for rule in CATALOGUE
         if rule.of_bundle or rule.of_release
-        for finding in gather(rule.judge(case))
+        for finding in gather(rule.judge_for_consumer(case, HELP))
     ]
     owners = {path: row.row.label for row in reversed(evidence.rows) for path in _paths(row)}
     found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]
@@ -73,7 +73,3 @@ def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:
             for f in row.model_files
         ),
     )
-
-
-def _for_a_consumer(finding: Finding) -> Finding:
-    return replace(finding, help=HELP) if "provenance release" in finding.help else finding

@@ -120,6 +120,7 @@ class PipelineEvidence:
         refusals: What in-toto refused, of the files.
         here: The files on disk that an inspection compares; None where nothing was compared.
         unreadable: Of these, those that cannot be read, and why.
+        unseen: What of the release no link can name, and in-toto never sees.
         in_toto: Why in-toto refuses the whole, in its words; None where it does not.
     """
 
@@ -135,6 +136,7 @@ class PipelineEvidence:
     refusals: tuple[Refusal, ...] = ()
     here: Files | None = None
     unreadable: Mapping[str, str] | None = None
+    unseen: tuple[str, ...] = ()
     in_toto: str | None = None
 
     @property

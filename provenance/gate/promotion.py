@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
+from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
@@ -20,6 +21,7 @@ from provenance.gate.rules.base import short, shown
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import number
 from provenance.gate.rules.ensembles.verdicts import (
+    CONDITIONS,
     not_passed,
     stated_outcomes,
     wrong_gate,
@@ -37,13 +39,6 @@ LICENSE: Final[Mapping[str, str]] = {
     "sigstore_bundle": "LIC203",
 }
 """What a complete license is, with the rule that misses each field."""
-
-_MEASURED: Final = (
-    ("mean_plcc", "mean_plcc_threshold"),
-    ("this_seed_loso_plcc", "per_seed_min_threshold"),
-    ("plcc_spread", "plcc_spread_max"),
-)
-"""Numbers of a gate that a sidecar records, each with its threshold."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def obstacles(
                 finding.message, finding.help, finding.path, (finding.code,), finding=finding
             )
     for field, code in LICENSE.items():
-        if row.row.fields.get(field, "") == "":
+        if is_blank(row.row.fields.get(field, "")):
             called = evidence.registry.names.of(field)
             yield Obstacle(
                 f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)
@@ -118,7 +113,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 f"{model.path} is no model that can be read",
                 "Export or fetch the model again.",
                 model.path,
-                ("ART301", "ART303", "ART309", "REG107"),
+                ("ART301", "ART302", "ART303", "ART309", "REG107"),
             )
         elif row.row.fields.get(field) != model.sha256:
             called = evidence.registry.names.of(field)
@@ -159,7 +154,7 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 f"({short(sidecar.claimed_sha256)}, not {short(model.sha256)})",
                 help,
                 sidecar.path,
-                ("SID404",),
+                ("ART302", "SID404"),
             )
         elif (where := smoke_claim(sidecar)) is not None:
             yield Obstacle(
@@ -249,7 +244,7 @@ def _is_measured(sidecar: Sidecar) -> bool:
     """Whether there is anything that the outcome of a sidecar's gate could be computed from."""
     if sidecar.get("gate", "per_seed_plccs"):
         return True
-    for name, limit in _MEASURED:
+    for name, limit in CONDITIONS:
         if None not in (number(sidecar.get("gate", name)), number(sidecar.get("gate", limit))):
             return True
     return any(

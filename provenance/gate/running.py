@@ -34,15 +34,21 @@ LARGEST_MEAN: Final = 65504
 
 
 def run_models(
-    evidence: Evidence, runtime: Runtime, settings: RunSettings, progress: Progress | None = None
+    evidence: Evidence,
+    runtime: Runtime,
+    settings: RunSettings,
+    progress: Progress | None = None,
+    source: str = "the configuration",
 ) -> Evidence:
     """The evidence, and what came of running each model of which every file was read.
+
+    `source` is where the settings were read, for messages.
 
     Raises:
         InputError: A file has changed since it was read, or a setting names nothing.
         UnavailableError: onnxruntime cannot be started.
     """
-    _known_names(evidence, settings)
+    _known_names(evidence, settings, source)
     jobs = {m.name: (m, _job(m, settings, s)) for r in evidence.rows for m, s in _models(r)}
     progress = progress or Progress()
     progress.begin("running models", len(jobs))
@@ -119,7 +125,7 @@ def _with_runs(row: RowEvidence, runs: Mapping[str, Run]) -> RowEvidence:
     return replace(row, onnx=with_run(row.onnx), int8=with_run(row.int8))
 
 
-def _known_names(evidence: Evidence, settings: RunSettings) -> None:
+def _known_names(evidence: Evidence, settings: RunSettings, source: str) -> None:
     """Raises InputError where a setting names nothing in any model: a slip of the pen."""
     models = [m for r in evidence.rows for m in r.models]
     facts = [m.facts for m in models if m.facts is not None]
@@ -136,6 +142,6 @@ def _known_names(evidence: Evidence, settings: RunSettings) -> None:
                 near = difflib.get_close_matches(name, known, 1)
                 what = "open dimension of an input" if table == "dimensions" else "input"
                 raise InputError(
-                    f"`run.{table}` names {name!r}, which is no {what} of any model",
+                    f"{source}: `run.{table}` names {name!r}, which is no {what} of any model",
                     help=f"Did you mean {near[0]!r}?" if near else "Remove it.",
                 )

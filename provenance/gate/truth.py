@@ -67,7 +67,7 @@ def _other_opset(model: ModelEvidence | None, value: Any) -> str | None:
     reason = _unreadable(model, "the model")
     if reason is not None or model is None or model.facts is None:
         return reason
-    actual = model.facts.opsets.get("", model.facts.opsets.get("ai.onnx"))
+    actual = model.facts.opset
     return None if actual == value else f"{model.path} imports opset {actual}, not {shown(value)}"
 
 

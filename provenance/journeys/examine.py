@@ -59,7 +59,9 @@ def examine(
         repository=config.repository,
     )
     evidence = replace(evidence, baseline=former)
-    return run_models(evidence, runtime, config.run, progress) if run else evidence
+    if not run:
+        return evidence
+    return run_models(evidence, runtime, config.run, progress, config.path)
 
 
 def read_registry(config: Config) -> tuple[Tree, Registry]:
@@ -83,7 +85,12 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
     for wanted in rows:
         if wanted not in labels:
             near = difflib.get_close_matches(wanted, labels, 1)
-            help = f"Did you mean {near[0]!r}?" if near else "Row ids are the values of `id`."
+            help = (
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"Row ids are the values of `{registry.names.of('id')}`: "
+                "provenance check -v lists them."
+            )
             if wanted.endswith(".json") and not near:
                 help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
             raise InputError(f"{registry.path}: no row with the id {wanted!r}", help=help)

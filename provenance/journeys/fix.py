@@ -90,8 +90,8 @@ def plan(evidence: Evidence, findings: Sequence[Finding]) -> Repair:
         ),
         tuple(fixed),
         tuple(
-            f"{path}: {count} that could be fixed is left: where a key stands twice no edit is "
-            "certain"
+            f"{path}: not fixed: {count} {'finding' if count == 1 else 'findings'}; where a "
+            "key stands twice no edit is certain"
             for path, count in left.items()
         ),
     )

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from provenance.artifacts import change, json_edit
 from provenance.artifacts.change import Change
 from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.registry import FieldNames
 from provenance.config import Config
 from provenance.gate.evidence import Evidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Verdict
@@ -18,7 +21,10 @@ from provenance.journeys.examine import examine
 
 @dataclass(frozen=True, slots=True)
 class HashedFile:
-    """A model file and its digest. `declared` is what the row says, None where it says nothing."""
+    """A model file and its digest. `declared` is what the row says, None where it says nothing.
+
+    `missing` is the field that the row has to say it in, where it has no such field.
+    """
 
     row: str
     path: str
@@ -26,6 +32,7 @@ class HashedFile:
     size: int | None
     declared: str | None
     problem: str | None
+    missing: str | None = None
 
     @property
     def matches(self) -> bool:
@@ -49,8 +56,8 @@ class Hashes:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED where a file could not be hashed, or is not what its row declares."""
-        if any(f.problem or (f.wrong and not self.written) for f in self.files):
+        """FAILED where a file could not be hashed, or is not what its row declares, or has to."""
+        if any(f.problem or f.missing or (f.wrong and not self.written) for f in self.files):
             return Verdict.FAILED
         return Verdict.VERIFIED if self.files else Verdict.NOTHING
 
@@ -79,7 +86,7 @@ def hash_models(
         change.write(evidence.root, [edited])
     return Hashes(
         registry=registry.path,
-        files=tuple(f for row in evidence.rows for f in _files(row)),
+        files=tuple(f for row in evidence.rows for f in _files(row, registry.names)),
         diff=edited.diff,
         written=write and bool(edited.diff),
     )
@@ -116,17 +123,24 @@ def _edits(evidence: Evidence, add_external_data: bool) -> Iterator[Edit]:
             yield Insert(field, covered, after=names.of("sha256"))
 
 
-def _files(row: RowEvidence) -> Iterator[HashedFile]:
+def _files(row: RowEvidence, names: FieldNames) -> Iterator[HashedFile]:
     fields = row.row.fields
     for model in row.models:
         field = "int8_sha256" if model is row.int8 else "sha256"
-        yield _file(row, model, fields.get(field), model.not_onnx)
+        found = _file(row, model, _declared(fields, field), model.not_onnx)
+        yield found if field in fields else replace(found, missing=names.of(field))
         for file in model.external:
-            yield _file(row, file, row.row.external_data_sha256.get(file.name), None)
+            yield _file(row, file, _declared(row.row.external_data_sha256, file.name), None)
+
+
+def _declared(fields: Mapping[str, Any], field: str) -> str | None:
+    """What a field says; of what is no text, which is no digest either, the JSON."""
+    value = fields.get(field)
+    return value if isinstance(value, str) or field not in fields else json.dumps(value)
 
 
 def _file(
-    row: RowEvidence, file: FileEvidence, declared: object, problem: str | None
+    row: RowEvidence, file: FileEvidence, declared: str | None, problem: str | None
 ) -> HashedFile:
     reason = file.trouble.message if file.trouble else problem
     return HashedFile(
@@ -134,6 +148,6 @@ def _file(
         path=file.path,
         sha256=file.sha256,
         size=file.digest.size if file.digest else None,
-        declared=declared if isinstance(declared, str) else None,
+        declared=declared,
         problem=reason,
     )

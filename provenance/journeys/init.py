@@ -16,7 +16,7 @@ from pathlib import Path
 from provenance import config as configuration
 from provenance.artifacts import change, limits, writing
 from provenance.artifacts.change import Change
-from provenance.artifacts.paths import Tree
+from provenance.artifacts.paths import FileError, Tree
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
 from provenance.gate.evidence import Evidence
@@ -80,7 +80,8 @@ def init(
     target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
     existing = read_text(target) if target.is_file() else ""
     if os.path.lexists(folder / FILE) or _has_table(existing, target):
-        raise InputError(f"{folder}: there is a configuration already", help="Edit it instead.")
+        own = folder / FILE if os.path.lexists(folder / FILE) else target
+        raise InputError(f"{own}: there is a configuration already", help=f"Edit {own} instead.")
     shape = _registry(tree, folder, registry)
     remote = remote_of(tree.root)
     workflows = signing_workflows(tree, remote.default_branch)
@@ -122,6 +123,10 @@ def _judge(evidence: Evidence, config: Config) -> Report:
 def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
     if named is not None:
         path = os.path.normpath(named).replace(os.sep, "/")
+        try:
+            tree.open(path).close()
+        except FileError as e:
+            raise InputError(f"the registry {e.message}", help=e.help) from e
         found = list(shapes_of(tree, path))
         if not found:
             raise InputError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.inventory import is_left_out
+from provenance.artifacts.inventory import inventory
 from provenance.artifacts.paths import Tree
 from provenance.attestations import layout as layouts
 from provenance.attestations.layout import MOST_REQUIRED, STEPS, Step
@@ -62,15 +62,18 @@ def layout(
     `public_key` and `ask`: as `record_step`.
 
     Raises:
-        InputError: The registry, a key or the signer cannot be read, or nobody may do a step.
+        InputError: The registry, a key or the signer cannot be read, nobody may do a step, or
+            something of the release can be in no link.
         UnavailableError: The signer did not sign, or `in-toto` is not installed.
     """
     need_in_toto("provenance layout")
     owner = open_functionary(signer, SIGNER, public_key, ask)
     steps = tuple(_steps(config))
-    scope = snapshot.scope_of(config)
     evidence = examine(config, with_bundles=True, progress=progress)
-    always, named = _always(evidence, config), _named(evidence)
+    scope = snapshot.scope_of(config, evidence.registry)
+    always, named = _always(evidence, config), snapshot.named_by(evidence)
+    listed = inventory(evidence.root, scope.folders)
+    snapshot.need_seen(snapshot.unseen(scope, listed, always | named))
     required = tuple(sorted(always | (named if len(named) <= MOST_REQUIRED else set())))
     expires = config.layout.expires_at(datetime.datetime.now(datetime.UTC))
     document = layouts.layout(
@@ -138,12 +141,3 @@ def _always(evidence: Evidence, config: Config) -> set[str]:
     if evidence.summary is not None:
         found.add(evidence.summary.path)
     return found
-
-
-def _named(evidence: Evidence) -> set[str]:
-    """What the registry names: models with their data, sidecars, bundles."""
-    found = {f.path for row in evidence.rows for f in row.model_files}
-    found |= {row.bundle.path for row in evidence.rows if row.bundle is not None}
-    found |= {sidecar.path for sidecar in evidence.sidecars}
-    # in-toto does not see these, and would miss them.
-    return {path for path in found if not is_left_out(path)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from provenance.artifacts import change, json_edit
@@ -27,8 +27,10 @@ from provenance.gate.judge import judge
 from provenance.gate.progress import Progress
 from provenance.gate.promotion import Obstacle
 from provenance.gate.rules.base import command
+from provenance.gate.rules.baseline import PromotedByHand
 from provenance.gate.rules.deferrals import DeferralStale
-from provenance.journeys.check import today_utc
+from provenance.gate.rules.sidecars.current import pairs
+from provenance.journeys.check import baseline_of, today_utc
 from provenance.journeys.examine import examine, known_rows
 
 
@@ -48,6 +50,7 @@ class Promotion:
         ensemble: The ensemble that it is about, None where it is about single rows.
         report: The rows as they would be, with what fails about them; no other row's findings.
         missing: What else stands in the way.
+        unvouched: External data of which nothing but the row says that it is what was evaluated.
         flipped: The rows that were smoke.
         deferrals: The findings that deferrals have to go, whatever is promoted.
         diff: The edits; empty where nothing is to be promoted, or may be.
@@ -57,6 +60,7 @@ class Promotion:
     ensemble: str | None
     report: Report
     missing: tuple[Missing, ...]
+    unvouched: tuple[str, ...]
     flipped: tuple[str, ...]
     deferrals: tuple[Finding, ...]
     diff: str = ""
@@ -78,17 +82,21 @@ def promote(
     *,
     rows: Sequence[str] = (),
     ensemble: str | None = None,
+    baseline: str | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> Promotion:
     """Say production of the rows with the given ids, or of all members of an ensemble.
 
+    `baseline` is what they are compared with, named as for `check`; by default the configuration's.
+
     Raises:
         InputError: Unreadable input, an unknown id, a row that is promoted with its ensemble only,
             or a file that cannot be written.
+        UnavailableError: The baseline is not at hand.
     """
-    evidence = examine(config, progress=progress)
+    evidence = examine(config, baseline=baseline_of(config, baseline), progress=progress)
     target = _ensemble(evidence, ensemble) if ensemble is not None else None
     if target is None:
         known_rows(evidence.registry, rows)
@@ -106,6 +114,7 @@ def promote(
         ensemble=target.manifest.id if target else None,
         report=report,
         missing=_missing(after, report, selected),
+        unvouched=tuple(_unvouched(after, selected)),
         flipped=tuple(
             dict.fromkeys(
                 r.row.label for r in evidence.rows if r.row.label in labels and r.row.smoke
@@ -214,7 +223,8 @@ def _about(
     return replace(
         report,
         rows=tuple(r for r in report.rows if r.id in labels),
-        findings=tuple(f for f in report.findings if concerns(f)),
+        # What BAS804 says of a flip by hand, the conditions that are missing say of this one.
+        findings=tuple(f for f in report.findings if f.code != PromotedByHand.code and concerns(f)),
     )
 
 
@@ -240,3 +250,17 @@ def _missing(
             known = found.get(key, Missing((), obstacle))
             found[key] = replace(known, rows=(*known.rows, row.row.label))
     return tuple(found.values())
+
+
+def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]:
+    """The external data whose bytes neither a baseline nor a sidecar ties to the evaluation.
+
+    A sidecar and a verdict speak of the model's file. One that was trained anew may differ in its
+    weights alone: then they say the same of bytes that nobody has evaluated.
+    """
+    if evidence.baseline is not None:
+        return
+    for row in rows:
+        for model, found in pairs(row):
+            text = found.sidecar.text if found.sidecar else ""
+            yield from (f.path for f in model.external if f.sha256 and f.sha256 not in text)

@@ -118,7 +118,8 @@ def _make(
         )
         if report.failing:
             return report
-    writing.write_all(tree, press.written)
+    told = writing.write_all(tree, press.written)
+    notes += [told] if told is not None else []
     if wanted is Documents.SEEDS and not press.written and not press.kept:
         return replace(report, rows=(), notes=(*notes, "there is no ensemble seed to attest"))
     stale_summary = Documents.SUMMARY not in wanted and press.written and evidence.summary

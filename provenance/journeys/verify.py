@@ -89,7 +89,7 @@ def verify(
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     if layout is not None:
-        pipeline = collect_pipeline(evidence.root, layout, progress)
+        pipeline = collect_pipeline(config, evidence, layout, progress)
         evidence = replace(evidence, pipeline=pipeline)
     trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
@@ -247,8 +247,10 @@ def _names(folder: Path) -> list[str]:
 def rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) -> Trust:
     """The trust with a trusted root, where anything that was signed is judged by one."""
     documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
-    signed = (file.bundle for document in documents for file in document.files)
-    if any(b is not None and (b.certificate is not None or b.timestamps) for b in signed):
+    files = (file.bundle for document in documents for file in document.files)
+    signed = [bundle for bundle in files if bundle is not None]
+    judged_by_root = any(b.certificate is not None or b.timestamps for b in signed)
+    if judged_by_root or (trust.asks_when and any(b.says_when for b in signed)):
         return roots.complete(trust, instance=instance, offline=offline)
     return trust
 

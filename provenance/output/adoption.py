@@ -24,7 +24,8 @@ def render(done: Initialised, style: Style) -> str:
         lines.append(f"  its `{known}` is called `{printable(name)}`")
     for known, could in shape.unsure.items():
         several = ", ".join(f"`{printable(name)}`" for name in could)
-        lines.append(f"  {style.warning('not certain')} which field is `{known}`: {several}")
+        which = "which field is" if len(could) > 1 else "whether a field is"
+        lines.append(f"  {style.warning('not certain')} {which} `{known}`: {several}")
     lines += [f"  it trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:

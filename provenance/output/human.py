@@ -101,6 +101,11 @@ class _Page:
             steps.setdefault(likeness(finding).step, []).append(finding)
         if not steps:
             return ""
+        # An id may be a word of the step: then it is one all the same.
+        told: dict[tuple[str, str], list[Finding]] = {}
+        for (code, _), found in steps.items():
+            told.setdefault((code, found[0].help), []).extend(found)
+        steps = told
         times = max(len(found) for found in steps.values())
         aside = self._style.quiet("provenance rules CODE explains a rule")
         text = f"{self._style.strong('next steps')}  {aside}\n"
@@ -117,7 +122,8 @@ class _Page:
     def rows(self) -> str:
         """Every row, where that is wanted."""
         report, style = self._report, self._style
-        if not self._verbose and (report.trust is None or len(report.rows) > _FEW):
+        many = report.trust is None or len(report.rows) > _FEW
+        if not report.rows or (many and not self._verbose):
             return ""
         width = max((len(printable(r.id)) for r in report.rows), default=0)
         lines = [style.strong("rows")]
@@ -155,8 +161,9 @@ class _Page:
             codes = joined(sorted({f.code for f in report.fixed}))
             lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
         paint = style.good if report.verdict is Verdict.VERIFIED else style.error
-        word, _, rest = summary(report).partition(":")
-        return "\n".join([*lines, f"{paint(word)}:{printable(rest)}"]) + "\n"
+        first, *more = style.wrapped(printable(summary(report)), 0, 2)
+        word, _, rest = first.partition(":")
+        return "\n".join([*lines, f"{paint(word)}:{rest}", *more]) + "\n"
 
     def _block(self, block: Block, paint: Callable[[str], str]) -> str:
         text = self._title(block)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from provenance.gate.finding import Verdict
 from provenance.journeys.hashing import HashedFile, Hashes
 from provenance.output import difference
+from provenance.output.names import joined
 from provenance.output.text import Style, count, printable, size
 
 
@@ -27,9 +28,18 @@ def hashes(result: Hashes, style: Style) -> str:
             lines.append(f"{style.error('FAILED')}: {count(wrong, 'file')} not as declared")
     else:
         what = "every digest that the rows declare is right"
-        lines.append(f"{style.good('OK')}: {what}" if not unhashed else "nothing to write")
+        good = result.verdict is Verdict.VERIFIED
+        lines.append(f"{style.good('OK')}: {what}" if good else "nothing to write")
     if unhashed:
         lines.append(f"{style.error('FAILED')}: {count(unhashed, 'file')} could not be hashed")
+    lacking = [f for f in result.files if f.missing]
+    if lacking:
+        number = count(len(lacking), "file")
+        lines.append(f"{style.error('FAILED')}: {number} without the digest that a row has to have")
+        for field in sorted({str(f.missing) for f in lacking}):
+            rows = joined(dict.fromkeys(printable(f.row) for f in lacking if f.missing == field))
+            step = f'Add "{printable(field)}": "" to {rows}, then: provenance hash --write'
+            lines += [style.quiet("  next: ") + step]
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from provenance.gate.finding import Verdict
 from provenance.journeys.promote import Promotion
 from provenance.output import difference, human, machine
+from provenance.output.names import joined
 from provenance.output.text import Style, count, printable
 
 
@@ -23,6 +24,8 @@ def render(done: Promotion, style: Style) -> str:
         lines += [*difference.lines(done.diff, style), ""]
     if done.deferrals and done.verdict is Verdict.VERIFIED:
         lines += [*_deferrals(done, style), ""]
+    if done.unvouched and done.verdict is Verdict.VERIFIED:
+        lines += style.wrapped(f"note: {_unvouched(done)}", 0, 6)
     return "\n".join((*lines, _outcome(done, style))) + "\n"
 
 
@@ -46,6 +49,7 @@ def as_json(done: Promotion) -> dict[str, Any]:
             }
             for m in done.missing
         ],
+        "unvouched": list(done.unvouched),
         "deferrals": [
             {
                 "path": f.path,
@@ -74,6 +78,14 @@ def _deferrals(done: Promotion, style: Style) -> Iterator[str]:
         line = f":{finding.position.line}" if finding.position else ""
         yield style.fill(printable(f"{finding.path}{line}: {finding.message}"), 2, 4)
         yield style.quiet("    next: ") + printable(finding.help)
+
+
+def _unvouched(done: Promotion) -> str:
+    paths = joined(printable(p) for p in done.unvouched)
+    return (
+        f"nothing but the row says that {paths} holds the weights that were evaluated; a baseline "
+        "(--baseline), or their digest in the sidecar, would"
+    )
 
 
 def _outcome(done: Promotion, style: Style) -> str:

@@ -50,11 +50,6 @@ class Signer:
     entries: tuple[Entry, ...]
     moments: tuple[Moment, ...] = ()
 
-    @property
-    def entry(self) -> Entry:
-        """The trust entry under which it counts."""
-        return self.entries[0]
-
 
 @dataclass(frozen=True)
 class Judgement:

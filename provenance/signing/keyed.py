@@ -85,8 +85,11 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
     """
     entry = bundle.entry
     if root is None:
-        if asked and (bundle.timestamps or (entry is not None and entry.promise is not None)):
-            raise UnavailableError("no trusted root to judge a timestamp by", help=NO_ROOT_HELP)
+        if asked and bundle.says_when:
+            raise UnavailableError(
+                "no trusted root to judge by when a key signed that counts for some time only",
+                help=NO_ROOT_HELP,
+            )
         return ()
     moments = timestamps.judge(bundle, root) if bundle.timestamps else ()
     if entry is None:

@@ -185,16 +185,16 @@ class Trust:
     @property
     def needs_root(self) -> bool:
         """Whether anything in it can be judged only with a trusted root."""
-        dated = any(k.period is not None for k in self.keys)
-        return bool(self.identities or self.workflows or dated)
+        return bool(self.identities or self.workflows or self.asks_when)
+
+    @property
+    def asks_when(self) -> bool:
+        """Whether a key counts for some time only, so that it matters when it signed."""
+        return any(k.period is not None for k in self.keys)
 
     def keys_for(self, hint: str) -> tuple[TrustedKey, ...]:
         """The trusted keys that a bundle's hint may name."""
         return tuple(k for k in self.keys if k.hint == hint)
-
-    def key_for(self, hint: str) -> TrustedKey | None:
-        """The first trusted key that a bundle's hint names."""
-        return next(iter(self.keys_for(hint)), None)
 
 
 def _first_difference(claims: tuple[tuple[str, str | None, str | None], ...]) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from provenance.artifacts.toml_tables import known, string, tables
+from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.attestations.bundle import MAX_SIGNERS
 from provenance.errors import InputError
 from provenance.signing.trust import (
@@ -85,7 +85,7 @@ def parse(table: Mapping[str, Any], path: str) -> TrustTable:
         identities=tuple(_identity(e, path) for e in tables(trust, "identity", path, "trust.")),
         workflows=tuple(_workflow(e, path) for e in tables(trust, "github", path, "trust.")),
         signatures=_signatures(trust, path),
-        trusted_root=string(trust, "trusted_root", f"{path}: trust") or None,
+        trusted_root=optional(trust, "trusted_root", f"{path}: trust"),
     )
     entries = len(found.keys) + len(found.identities) + len(found.workflows)
     if found and found.signatures > entries:
@@ -165,13 +165,13 @@ def _workflow(entry: Mapping[str, Any], path: str) -> TrustedWorkflow:
         repository=repository,
         workflow=workflow,
         ref=ref,
-        event=string(entry, "event", where) or None,
-        environment=string(entry, "environment", where) or None,
+        event=optional(entry, "event", where),
+        environment=optional(entry, "environment", where),
         owner_id=_number(entry, "owner_id", where),
         repository_id=_number(entry, "repository_id", where),
-        runner_environment=string(entry, "runner_environment", where) or None,
-        issuer=string(entry, "issuer", where) or GITHUB_ISSUER,
-        server=(string(entry, "server", where) or GITHUB_SERVER).rstrip("/"),
+        runner_environment=optional(entry, "runner_environment", where),
+        issuer=optional(entry, "issuer", where) or GITHUB_ISSUER,
+        server=(optional(entry, "server", where) or GITHUB_SERVER).rstrip("/"),
     )
 
 

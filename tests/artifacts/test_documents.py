@@ -142,6 +142,23 @@ def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | N
     assert (listing.id if listing else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("named", "id", "sha256", "listed"),
+    [
+        (None, "s0", "y", True),
+        (None, "other", "x", True),  # the member's id is misspelt
+        (None, "other", "y", False),  # the member's file is misspelt: this is another model
+        ("ens", "other", "y", True),
+    ],
+)
+def test_a_member_with_the_file_of_a_row_alone_is_another_model(
+    named: str | None, id: str, sha256: str, listed: bool
+) -> None:
+    member = {"id": "s0", "onnx": "s0.onnx", "sha256": "x"}
+    found = ensemble.Documents((manifest(id="ens", members=[member]),))
+    assert (found.manifest_of("s0.onnx", named, id, sha256) is not None) is listed
+
+
 def test_the_verdict_on_an_ensemble_starts_with_its_id() -> None:
     names = ("ens_flip_PROMOTE", "ens", "ens1_PROMOTE", "en", "x", "ensemble_PROMOTE", "ens-2")
     found = ensemble.Documents(tuple(verdict(f"model/{name}.json") for name in names))

@@ -206,6 +206,10 @@ def test_subgraphs_nested_deeper_than_protobuf_reads_are_refused() -> None:
         (b"\x0b" + b"\0" * SMALL, "wire type 3 does not occur"),
         (field(2, b"x" * SMALL)[:-1], "truncated"),
         (b"\x08\x01" * SMALL + b"\x09\0", "runs past the message"),
+        (b"\0\1" + b"\x08\x01" * SMALL, "tag of a field"),  # field 0
+        (b"\x88\0\1" + b"\x08\x01" * SMALL, "tag of a field"),  # in two bytes instead of one
+        (b"\xba\x80\x80\x80\x10\0" + b"\x08\x01" * SMALL, "tag of a field"),  # of 33 bits
+        (b"\x12\x81\x80\x80\x80\x80\0x" + b"\x08\x01" * SMALL, "length of a field"),
     ],
 )
 def test_hostile_fields_are_named(hostile: bytes, message: str) -> None:

@@ -367,3 +367,20 @@ def test_a_named_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> Non
 
 def test_a_named_file_with_a_nul_in_its_name_is_refused(tree: Tree) -> None:
     assert named_trouble(tree.root / "a\0b") is Trouble.UNSAFE
+
+
+def test_a_link_that_leads_nowhere_is_no_file_that_is_missing(tree: Tree) -> None:
+    (tree.root / "link").symlink_to("nowhere")
+    found = trouble(tree, "link")
+    assert found.trouble is Trouble.IRREGULAR
+    assert str(found) == "'link' is a link to 'nowhere', which does not exist"
+
+
+def test_links_in_a_circle_are_named_as_that(tree: Tree) -> None:
+    (tree.root / "one").symlink_to("two")
+    (tree.root / "two").symlink_to("one")
+    for read in (tree.read, lambda p, n: read_named_file(tree.root / p, n)):
+        with pytest.raises(FileError) as e:
+            read("one", 100)
+        assert e.value.trouble is Trouble.IRREGULAR
+        assert str(e.value).endswith("one' is a link that leads to itself")

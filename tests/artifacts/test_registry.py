@@ -96,4 +96,21 @@ def test_a_registry_of_a_shape_that_was_not_declared_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=says) as caught:
         registries.parse_bytes(text.encode(), "index.json", names)
-    assert "[tool.provenance.fields]" in str(caught.value.help)
+    assert "`fields` of the configuration" in str(caught.value.help)
+
+
+@pytest.mark.parametrize(
+    ("data", "help"),
+    [
+        (b'{"models": []\n<<<<<<< HEAD\n', "Resolve the merge conflict"),
+        (b'\xef\xbb\xbf{"models": []}', "without a byte-order mark"),
+        ('{"models": []}'.encode("utf-16"), "this is UTF-16"),
+        (b"\x08\x00\x12\x00", "This is no text"),
+        (b'{"models": [],}', "Correct it there"),
+        (b'{"models": NaN}', "Correct it there"),
+    ],
+)
+def test_a_registry_that_is_no_json_is_told_what_makes_it_one(data: bytes, help: str) -> None:
+    with pytest.raises(InputError) as caught:
+        registries.parse_bytes(data, "r.json")
+    assert help in str(caught.value.help)

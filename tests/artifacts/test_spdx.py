@@ -56,8 +56,9 @@ def test_of_what_is_no_plain_expression_nothing_is_known(expression: str) -> Non
 
 def test_unknown_ids_are_named_and_own_ones_are_not() -> None:
     assert spdx.unknown_ids("LicenseRef-ours AND MIT") == ()
-    assert spdx.unknown_ids("Made-Up-1.0 OR MIT") == ("Made-Up-1.0",)
-    assert spdx.unknown_ids("Made-Up-1.0+") == ("Made-Up-1.0+",)
+    for made_up in ("Made-Up-1.0", "Made-Up-1.0+"):
+        unknown = spdx.UnknownId(made_up, spdx.Kind.LICENSE)
+        assert spdx.unknown_ids(f"{made_up} OR MIT OR {made_up}") == (unknown,)
 
 
 @pytest.mark.parametrize("text", ["", "MIT AND", "((", "M" * 1001])

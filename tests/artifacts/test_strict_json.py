@@ -81,7 +81,7 @@ def test_an_error_has_its_place_where_that_is_known() -> None:
         parse('{"a": 1,\n "b": }')
     assert e.value.position == Position(2, 7)
     with pytest.raises(JsonError) as e:
-        parse("NaN")
+        parse_object(b"[]")
     assert e.value.position is None
 
 
@@ -119,7 +119,7 @@ def test_where_duplicates_are_allowed_the_last_one_counts_and_each_is_told() -> 
 
 @pytest.mark.parametrize(
     ("hostile", "message"),
-    [(b"\xef\xbb\xbf{}", "byte-order mark"), (b'{"a": "\xe9"}', r"not UTF-8 \(byte 7\)")],
+    [(b"\xef\xbb\xbf{}", "byte-order mark"), (b'{"a": "\xe9"}', r"not UTF-8, at line 1, column 8")],
 )
 def test_bytes_that_are_not_utf8_are_named(hostile: bytes, message: str) -> None:
     with pytest.raises(JsonError, match=message):
@@ -157,3 +157,26 @@ def test_values_of_different_types_are_different(a: object, b: object) -> None:
 def test_sameness_is_that_of_the_written_value(a: object, b: object) -> None:
     assert same(a, a)
     assert same(a, b) == (json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True))
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "column"),
+    [
+        (b'{"x": "NaN",\n "a": [1, NaN]}', 2, 11),
+        (b'{"x": "1e999",\n "a": 1e999}', 2, 7),
+        (b'{"x": 1,\n "a": -Infinity}', 2, 7),
+        (b'{\n"a": ' + b"9" * 400 + b"}", 2, 6),
+        (b'{"b": {"a": 0},\n "a": 1, "c": ["a"],\n "a": 2}', 3, 2),
+        (b'{"a": 1,\n "\\u0061": 2}', 2, 2),
+        (b'{\n "a": "\xc3\xa4\xff"}', 2, 9),
+        (b'{"a": "\\ud83d\\ude00",\n "b": "\\ud83d"}', 2, 7),
+        (b"[\n" * 50 + b"]" * 50, 49, 1),
+        (b"[\n" * 9_000, 49, 1),
+        (b"\xef\xbb\xbf{}", 1, 1),
+        (b" ", 1, 1),
+    ],
+)
+def test_what_is_refused_is_told_with_its_place(data: bytes, line: int, column: int) -> None:
+    with pytest.raises(JsonError) as e:
+        parse(decode(data))
+    assert e.value.position == Position(line, column)

@@ -102,8 +102,8 @@ def test_a_committed_journal_moves_nothing_onto_a_link(tree: Tree) -> None:
     (tree.root / "a.sigstore.json").symlink_to("folder/file")
     folder = tree.root / writing.JOURNAL_FOLDER
     folder.mkdir()
-    (folder / "0").write_bytes(b"new")
-    (folder / "journal.json").write_text('{"moves": {"0": "a.sigstore.json"}}')
+    (tree.root / f".a.sigstore.json{writing.STAGING}").write_bytes(b"new")
+    (folder / "journal.json").write_text('{"files": ["a.sigstore.json"]}')
     with pytest.raises(InputError, match=r"'a\.sigstore\.json' is a link"):
         writing.recover(tree)
     assert (tree.root / "folder" / "file").read_bytes() == b"inside"

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import json
 import os
+import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from provenance.artifacts import writing
 from provenance.artifacts.paths import Tree
 from provenance.errors import InputError
+from tests.support.folders import cannot_exchange
 
 
 @pytest.fixture
@@ -36,9 +42,14 @@ def files(tree: Tree) -> dict[str, bytes]:
     }
 
 
+def everything(tree: Tree) -> list[str]:
+    """All files and folders, hidden ones included."""
+    return sorted(p.relative_to(tree.root).as_posix() for p in tree.root.rglob("*"))
+
+
 @pytest.mark.parametrize("new", [ONE, TWO, SCATTERED], ids=["one", "one folder", "two folders"])
 def test_all_files_are_written_and_the_others_stay(tree: Tree, new: dict[str, bytes]) -> None:
-    writing.write_all(tree, new)
+    assert writing.write_all(tree, new) is None  # nothing to be told about
     assert files(tree) == {**new, "bundles/release.pub": b"key"}
 
 
@@ -92,6 +103,75 @@ def test_a_folder_that_somebody_stands_in_is_never_exchanged(
     assert Path("b.sigstore.json").read_bytes() == b"b"
 
 
+NO_EXCHANGE = {
+    "a file system that does not know it": (errno.EINVAL, "Invalid argument"),
+    "a kernel without the call": (errno.ENOSYS, "Function not implemented"),
+    "a network file system": (errno.EOPNOTSUPP, "Operation not supported"),
+    "a sandbox that forbids it": (errno.EPERM, "Operation not permitted"),
+    "a folder that is a mount of its own": (errno.EBUSY, "Device or resource busy"),
+    "a folder on another file system": (errno.EXDEV, "Invalid cross-device link"),
+    "a C library without the call": (None, "the C library has no renameat2"),
+}
+
+
+@pytest.mark.parametrize(("code", "why"), NO_EXCHANGE.values(), ids=list(NO_EXCHANGE))
+def test_a_folder_that_cannot_be_exchanged_is_written_by_a_journal_and_that_is_said(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int | None, why: str
+) -> None:
+    cannot_exchange(monkeypatch, code)
+    before = (tree.root / "bundles").stat().st_ino
+    said = writing.write_all(tree, TWO)
+    assert said == (
+        f"bundles/ cannot be exchanged in one step here ({why}): "
+        "its files were replaced one after the other, under a journal"
+    )
+    assert files(tree) == {**TWO, "bundles/release.pub": b"key"}
+    assert everything(tree) == ["bundles", *sorted(files(tree))]
+    assert (tree.root / "bundles").stat().st_ino == before
+
+
+@pytest.mark.parametrize("module", ["ctypes", "_ctypes"])
+def test_a_python_without_ctypes_writes_by_a_journal(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "ctypes")
+    monkeypatch.setitem(sys.modules, module, None)
+    assert "Python has no ctypes" in (writing.write_all(tree, TWO) or "")
+    assert everything(tree) == ["bundles", *sorted({**TWO, "bundles/release.pub": b""})]
+
+
+def test_a_c_library_that_cannot_be_opened_writes_by_a_journal(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("Dynamic loading not supported")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert "Dynamic loading not supported" in (writing.write_all(tree, TWO) or "")
+    assert files(tree) == {**TWO, "bundles/release.pub": b"key"}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_an_exchange_that_fails_for_another_reason_stops_the_release(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    cannot_exchange(monkeypatch, code)
+    with pytest.raises(InputError, match=os.strerror(code)) as caught:
+        writing.write_all(tree, TWO)
+    assert "Nothing was changed" in (caught.value.help or "")
+    assert everything(tree) == ["bundles", "bundles/release.pub"]
+
+
+def test_a_journal_that_takes_the_place_of_an_exchange_writes_all_or_nothing(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cannot_exchange(monkeypatch, errno.EINVAL)
+    fail_at(monkeypatch, "rename")  # the commit
+    with pytest.raises(InputError, match="No space left"):
+        writing.write_all(tree, TWO)
+    assert everything(tree) == ["bundles", "bundles/release.pub"]
+
+
 def test_files_are_copied_where_the_file_system_has_no_hard_links(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,15 +214,70 @@ def test_a_write_that_fails_leaves_nothing_behind(
     with pytest.raises(InputError, match="No space left"):
         writing.write_all(tree, new)
     assert files(tree) == {"bundles/release.pub": b"key"}
-    assert sorted(p.name for p in tree.root.iterdir()) == ["bundles"]
+    assert everything(tree) == ["bundles", "bundles/release.pub"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"], ids=["staging", "commit"])
+def test_a_write_that_fails_leaves_no_folder_that_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    tree = Tree.at(tmp_path)
+    (tmp_path / "kept").mkdir()
+    fail_at(monkeypatch, call)
+    with pytest.raises(InputError, match="No space left"):
+        writing.write_all(tree, {"a/b/c/x.sigstore.json": b"x", "kept/y.sigstore.json": b"y"})
+    assert everything(tree) == ["kept"]
+
+
+def test_one_file_that_cannot_be_written_leaves_no_folder_that_was_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = Tree.at(tmp_path)
+    fail_at(monkeypatch, "replace")
+    with pytest.raises(InputError, match="No space left"):
+        writing.write_all(tree, {"a/b/x.sigstore.json": b"x"})
+    assert everything(tree) == []
+
+
+@pytest.mark.parametrize("new", [ONE, TWO, SCATTERED], ids=["one", "one folder", "two folders"])
+def test_an_interrupt_leaves_nothing_behind(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, new: dict[str, bytes]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        writing.write_all(tree, new)
+    assert everything(tree) == ["bundles", "bundles/release.pub"]
+
+
+def test_an_interrupt_after_the_commit_leaves_what_the_next_run_finishes(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def interrupt(*names: Any) -> None:
+        rename(*names)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        writing.write_all(tree, SCATTERED)
+    assert writing.interrupted(tree)
+    monkeypatch.undo()
+    writing.recover(tree)
+    assert everything(tree) == ["bundles", *sorted({**SCATTERED, "bundles/release.pub": b""})]
 
 
 def test_moves_that_fail_are_finished_by_the_next_run(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_at(monkeypatch, "replace")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="cannot finish the release: No space left") as caught:
         writing.write_all(tree, SCATTERED)
+    assert "not all of its bundles are in place" in (caught.value.help or "")
+    assert "Nothing was changed" not in (caught.value.help or "")
     assert writing.interrupted(tree)
     monkeypatch.undo()
     writing.recover(tree)
@@ -150,24 +285,97 @@ def test_moves_that_fail_are_finished_by_the_next_run(
     assert not writing.interrupted(tree)
 
 
-def test_a_journal_that_was_never_committed_is_removed(tree: Tree) -> None:
+def test_a_folder_that_is_gone_after_the_commit_does_not_stop_the_next_run(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_at(monkeypatch, "replace")
+    with pytest.raises(InputError):
+        writing.write_all(tree, SCATTERED)
+    monkeypatch.undo()
+    shutil.rmtree(tree.root / "bundles")
+    writing.recover(tree)
+    assert everything(tree) == ["c.sigstore.json"]
+
+
+def test_a_journal_moves_no_file_from_one_folder_to_another(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be on two file systems: after the commit it would be too late to find that out."""
+    replace = os.replace
+
+    def on_its_own(source: Path, target: Path) -> None:
+        if source.parent != target.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", on_its_own)
+    writing.write_all(tree, SCATTERED)
+    assert files(tree) == {**SCATTERED, "bundles/release.pub": b"key"}
+
+
+def test_bundles_keep_their_modes_when_a_journal_replaces_them(tree: Tree) -> None:
+    writing.write_all(tree, SCATTERED)
+    bundle = tree.root / "bundles" / "a.sigstore.json"
+    bundle.chmod(0o600)
+    writing.write_all(tree, {k: v + b"!" for k, v in SCATTERED.items()})
+    assert (bundle.read_bytes(), stat.S_IMODE(bundle.stat().st_mode)) == (b"a!", 0o600)
+
+
+def never_committed(tree: Tree, text: str) -> None:
+    """What a run leaves that was killed while it prepared its files."""
     folder = tree.root / writing.JOURNAL_FOLDER
     folder.mkdir()
-    (folder / "0").write_bytes(b"half of it")
+    (folder / "journal.json.new").write_text(text)
+    for name in ("a", "b"):
+        (tree.root / "bundles" / f".{name}.sigstore.json{writing.STAGING}").write_bytes(b"half")
+
+
+def test_a_journal_that_was_never_committed_is_removed_with_what_was_prepared(tree: Tree) -> None:
+    never_committed(tree, json.dumps({"files": [*TWO, "bundles/not-yet.sigstore.json"]}))
     writing.recover(tree)
-    assert files(tree) == {"bundles/release.pub": b"key"}
-    assert not folder.exists()
+    assert everything(tree) == ["bundles", "bundles/release.pub"]
+
+
+def test_a_file_that_cannot_be_written_any_more_does_not_keep_what_was_prepared_for_others(
+    tree: Tree,
+) -> None:
+    never_committed(tree, json.dumps({"files": [*TWO, "bundles/link.sigstore.json"]}))
+    (tree.root / "bundles" / "link.sigstore.json").symlink_to("release.pub")
+    writing.recover(tree)
+    kept = ["bundles", "bundles/link.sigstore.json", "bundles/release.pub"]
+    assert everything(tree) == kept
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"moves": {"../x": "a.sigstore.json"}}', '{"moves": 1}']
+    "text",
+    [
+        *("", "{", "[]", "{}", '{"files": 1}', '{"files": ["bundles/a.sigstore.json", 2]}'),
+        '{"files": ["bundles/a.sigstore.json", "bundles/release.pub"]}',
+    ],
+)
+def test_a_journal_that_was_never_committed_and_is_none_is_removed_alone(
+    tree: Tree, text: str
+) -> None:
+    never_committed(tree, text)
+    prepared = sorted(f"bundles/.{n}.sigstore.json{writing.STAGING}" for n in ("a", "b"))
+    writing.recover(tree)
+    assert everything(tree) == ["bundles", *prepared, "bundles/release.pub"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"files": 1}', '{"files": ["registry.json"]}', '{"files": [2]}'),
+        '{"moves": {"0": "a.sigstore.json"}}',
+    ],
 )
 def test_a_journal_that_is_none_is_refused(tree: Tree, text: str) -> None:
     folder = tree.root / writing.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "journal.json").write_text(text)
-    with pytest.raises(InputError, match="journal"):
+    with pytest.raises(InputError, match="journal") as caught:
         writing.recover(tree)
+    assert "Remove the folder" in (caught.value.help or "")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["a folder", "a file"])

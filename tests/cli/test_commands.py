@@ -239,6 +239,22 @@ def test_what_the_machine_refuses_is_an_error_of_exit_2(
     assert message in result.err
 
 
+def test_a_defect_of_our_own_is_no_verdict(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from provenance.journeys import check
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(check, "check", fail)
+    result = run_cli("check", cwd=full.root)
+    assert result.code == 2
+    assert "error: internal error: ZeroDivisionError: division by zero" in result.err
+    assert "in fail" in result.err  # where, for the report
+    assert "There is no verdict." in result.err
+
+
 # init
 
 
@@ -616,3 +632,77 @@ def test_an_unknown_rule_suggests_the_nearest(asked: str, help: str) -> None:
     result = run_cli("rules", asked)
     assert result.code == 2
     assert help in result.err
+
+
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_hash_is_not_content_with_a_row_that_has_no_digest(full: Repository, field: str) -> None:
+    row = next(r for r in full.rows if r["id"] == "q")
+    digest = row.pop(field)
+    full.save()
+    before = full.registry.read_bytes()
+    for options in ((), ("--write",)):
+        result = run_cli("hash", *options, cwd=full.root)
+        assert result.code == 1
+        assert "no digest in the row" in result.out
+        assert "OK:" not in result.out
+        assert "FAILED: 1 file without the digest that a row has to have" in result.out
+        assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
+        assert full.registry.read_bytes() == before
+    assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"
+    said = run_cli("check", cwd=full.root)
+    assert said.code == 1
+    assert f'Add "{field}": ""' in " ".join(said.out.split())
+    row[field] = ""
+    full.save()
+    assert run_cli("hash", cwd=full.root).code == 1
+    assert run_cli("hash", "--write", cwd=full.root).code == 0
+    assert digest in full.registry.read_text()
+    assert run_cli("hash", cwd=full.root).code == 0
+
+
+@pytest.mark.parametrize("wrong", ["null", "7", '["x"]'])
+def test_hash_counts_a_digest_that_is_no_text_as_wrong(full: Repository, wrong: str) -> None:
+    full.edit_registry(f'"sha256": "{full.rows[0]["sha256"]}"', f'"sha256": {wrong}')
+    assert run_cli("hash", cwd=full.root).code == 1
+    assert run_cli("hash", "--write", cwd=full.root).code == 0
+    assert full.check().exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["check", "promote", "restore"])
+@pytest.mark.parametrize("given", ["", " "])
+def test_an_empty_baseline_is_an_error_and_not_this_folder(
+    full: Repository, command: str, given: str
+) -> None:
+    rows = ["plain"] if command == "promote" else []
+    result = run_cli(command, *rows, "--baseline", given, cwd=full.root)
+    assert (result.code, result.out) == (2, "")
+    assert "the baseline is empty" in result.err
+
+
+def test_a_family_lists_its_rules() -> None:
+    result = run_cli("rules", "sid", "--format", "json")
+    found = [rule["code"] for rule in result.json["rules"]]
+    assert found == [rule.code for rule in CATALOGUE if rule.code.startswith("SID")]
+    assert len(found) > 5
+    assert "SID401" in run_cli("rules", "SID").out
+    assert run_cli("rules", "SI").code == 2
+
+
+@pytest.mark.parametrize("given", ["github:main", "gti:main", "GIT:main"])
+def test_a_misspelt_commit_of_a_baseline_is_spelt_right(full: Repository, given: str) -> None:
+    result = run_cli("check", "--baseline", given, cwd=full.root)
+    assert result.code == 2
+    assert "--baseline git:main" in result.err
+
+
+def test_who_gives_an_unknown_row_is_told_what_lists_them(full: Repository) -> None:
+    assert "provenance check -v lists them" in run_cli("check", "zzzzzzz", cwd=full.root).err
+
+
+def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository) -> None:
+    for id in ("smoke", "other", "third"):
+        repository.add(id, smoke=False)
+    repository.save()
+    out = run_cli("check", cwd=repository.root).out
+    assert out.count('say "smoke": true') == 1
+    assert "3 ×  Export it" in out

@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from provenance.cli.outputs import repository_folder
 from tests.support.command import run_cli
+from tests.support.keys import KeyPair
+from tests.support.models import External, data, model
 from tests.support.repository import Repository
 
 
@@ -142,3 +148,168 @@ def test_the_folder_of_a_tree_in_its_repository_is_found(tmp_path: Path) -> None
     (tmp_path / ".git").write_text("gitdir: elsewhere\n")
     assert repository_folder(below) == "a/b"
     assert repository_folder(tmp_path) == ""
+
+
+CHECK = ("check",)
+RELEASE = ("release", "--signer", "file:none.key")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model/registry.json",
+        "provenance.toml",
+        "release.pub",
+        "model/plain.onnx",
+        "model/plain.json",
+        "model/ext.onnx.data",
+        "model/q.int8.onnx",
+        "model/ens.json",
+        "model/ens_seed_flip_PROMOTE.json",
+        "model/stray.json",
+        "model/ext.json",  # a sidecar that the row could have
+        "bundles/plain.onnx.sigstore.json",
+        "bundles/plain.onnx.2.sigstore.json",
+        "bundles/ens_seed0.onnx.provenance.sigstore.json",
+        "bundles/registry.json.vsa.sigstore.json",
+    ],
+)
+def test_a_result_is_never_written_over_what_the_run_reads(
+    full: Repository, key: KeyPair, name: str
+) -> None:
+    full.key = key
+    full.save()
+    full.write("stray.json", {"id": "plain", "kind": "fr", "onnx": "old.onnx", "sha256": "0" * 64})
+    before = contents(full.root)
+    for command in (CHECK, ("hash", "--write"), ("promote", "plain"), RELEASE, ("verify",)):
+        for given in (name, f"json=./{name}", f"json={full.root / name}"):
+            result = run_cli(*command, "--output", given, cwd=full.root)
+            assert (result.code, result.out) == (2, ""), (command, given)
+            assert "this run reads that file, or writes it itself" in " ".join(result.err.split())
+    assert contents(full.root) == before
+
+
+@pytest.mark.parametrize("make", [os.symlink, os.link])
+def test_a_link_to_what_the_run_reads_is_no_file_of_its_own(
+    full: Repository, tmp_path: Path, make: Callable[[Path, Path], None]
+) -> None:
+    for name in ("registry.json", "ext.onnx.data", "ens.json"):
+        make(full.path(name), tmp_path / f"link-{name}")
+        before = contents(full.root)
+        result = run_cli("check", "--output", tmp_path / f"link-{name}", cwd=full.root)
+        assert (result.code, contents(full.root)) == (2, before)
+
+
+def test_external_data_that_no_row_names_is_spared_too(full: Repository) -> None:
+    full.write("weights.bin", data(24, salt=90))
+    full.add("loose", model(salt=90, external=External("weights.bin")))
+    full.save()
+    result = run_cli("check", "--output", "model/weights.bin", cwd=full.root)
+    assert result.code == 2
+    assert full.path("weights.bin").read_bytes() == data(24, salt=90)
+
+
+def test_a_file_that_the_user_names_is_spared_too(full: Repository, key: KeyPair) -> None:
+    (full.root / "trust.toml").write_text(f'[[trust.key]]\npath = "{key.public}"\n')
+    (full.root / "signed.sigstore.json").write_text("{}")
+    (full.root / "links").mkdir()
+    (full.root / "links" / "check.01234567.link").write_text("{}")
+    model = "model/ext.onnx"
+    for output, *args in (
+        (key.public, "verify", model, "--key", key.public),
+        (key.public, "verify", model, "--trust", "trust.toml"),
+        ("trust.toml", "verify", model, "--trust", "trust.toml"),
+        (model, "verify", model, "--key", key.public),
+        ("model/ext.onnx.data", "verify", model, "--key", key.public),
+        ("signed.sigstore.json", "inspect", "signed.sigstore.json"),
+        ("new.key", "keygen", "new"),
+        ("new.pub", "keygen", "new"),
+        ("model/registry.json", "check", "--baseline", "model/registry.json"),
+        ("model/registry.json", "restore", "--baseline", "."),
+        ("links/check.01234567.link", "check", "--link-dir", "links", "--link-key", "file:x"),
+    ):
+        before = contents(full.root), contents(key.public.parent)
+        result = run_cli(*args, "--output", output, cwd=full.root)
+        assert (result.code, result.out) == (2, ""), args
+        assert "this run reads that file" in " ".join(result.err.split()), (args, result.err)
+        assert (contents(full.root), contents(key.public.parent)) == before
+
+
+def test_a_baseline_elsewhere_is_spared_too(full: Repository, tmp_path: Path) -> None:
+    former = tmp_path / "former"
+    shutil.copytree(full.root, former)
+    before = contents(former)
+    for name in ("registry.json", "plain.json", "ens.json"):
+        args = ("--baseline", former, "--output", former / "model" / name)
+        for command in ("check", "restore"):
+            assert run_cli(command, *args, cwd=full.root).code == 2
+    (full.root / "provenance.toml").write_text(
+        f'registry = "model/registry.json"\nbaseline = "{former}"\n'
+    )
+    target = former / "model" / "registry.json"
+    assert run_cli("check", "--output", target, cwd=full.root).code == 2
+    assert contents(former) == before
+
+
+def test_init_writes_its_result_over_nothing_that_it_looks_at(full: Repository) -> None:
+    (full.root / "provenance.toml").unlink()
+    before = contents(full.root)
+    for name in ("model/registry.json", "provenance.toml"):
+        assert run_cli("init", "--output", name, cwd=full.root).code == 2
+    assert contents(full.root) == before
+
+
+def test_a_former_result_is_replaced_wherever_it_lies(full: Repository) -> None:
+    for name in ("report.json", "model/report.json", "bundles/report.sarif"):
+        for _ in range(2):
+            assert run_cli("check", "--output", f"json={name}", cwd=full.root).code == 0
+        assert json.loads((full.root / name).read_text())["verdict"] == "verified"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("given", ["-", "json=-"])
+def test_a_dash_is_no_file(full: Repository, given: str) -> None:
+    result = run_cli("check", "--output", given, cwd=full.root)
+    assert result.code == 2
+    assert "a file of that name is ./-" in " ".join(result.err.split())
+    assert not (full.root / "-").exists()
+    assert run_cli("check", "--output", "./-", cwd=full.root).code == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "wide"), [("60", False), ("x", True), ("0", True), ("9999", True)]
+)
+def test_the_columns_that_are_asked_for_count_in_a_pipe_too(
+    full: Repository, columns: str, wide: bool
+) -> None:
+    result = run_cli("check", cwd=full.root, env={"COLUMNS": columns})
+    widest = max(len(line) for line in result.out.splitlines())
+    assert 90 < widest <= 100 if wide else 40 < widest <= 60
+
+
+def test_the_verdict_is_wrapped_too(full: Repository) -> None:
+    full.defer("LIC204", ["*"], reference="a decision that has quite a long name of its own")
+    for row in full.rows:
+        row["license"] = "Mine"
+    full.save()
+    out = run_cli("check", cwd=full.root, env={"COLUMNS": "60"}).out
+    assert "\nOK: 5 rows passed" in out
+    assert all(len(line) <= 60 for line in out.splitlines()[-2:])
+
+
+def test_what_standard_output_cannot_take_is_said(full: Repository) -> None:
+    with open("/dev/full", "w") as target:
+        done = subprocess.run(
+            [sys.executable, "-m", "provenance", "check"],
+            cwd=full.root,
+            stdout=target,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert "cannot write standard output: No space left on device" in done.stderr

@@ -95,8 +95,8 @@ def test_a_named_pyproject_without_the_table_is_an_error(tmp_path: Path) -> None
         (MINIMAL + '[[deferral]]\nrule="X"\nrows=["a"]\nexpires="x"\n', "must be a date", None),
         (MINIMAL + '[[deferral]]\nrule = "X"\nraws = ["a"]\n', "`deferral.raws`", "deferral.rows"),
         ("", "`registry` is required", "For example"),
-        ("registry = 5\n", "`registry` is required", None),
-        ('registry = ""\n', "`registry` is required", None),
+        ("registry = 5\n", "`registry` is no path", "For example"),
+        ('registry = ""\n', "`registry` is empty", "For example"),
         ('registry = "a/../../x.json"\n', "leaves the folder", None),
         ('registry = "/x.json"\n', "absolute", None),
         ("registry = \n", "not TOML", None),
@@ -206,7 +206,7 @@ def test_trust_is_in_keys_below_the_root(tmp_path: Path, key: KeyPair) -> None:
     (tmp_path / "release.pub").write_bytes(key.public.read_bytes())
     trust = config(tmp_path, MINIMAL + '[[trust.key]]\npath = "release.pub"\n').trust()
     assert trust is not None
-    assert trust.key_for(key.hint) is not None
+    assert len(trust.keys_for(key.hint)) == 1
     assert trust.source.startswith("provenance.toml")
 
 
@@ -223,7 +223,7 @@ def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) ->
     (folder / "k.pub").write_bytes(key.public.read_bytes())
     (folder / "trust.toml").write_text('[[trust.key]]\npath = "k.pub"\n')
     trust = trust_from_file(folder / "trust.toml")
-    assert trust.key_for(key.hint) is not None
+    assert len(trust.keys_for(key.hint)) == 1
     assert trust.source.endswith("trust.toml")
 
 
@@ -258,3 +258,28 @@ def test_a_file_that_is_too_large_or_no_file_is_an_error(tmp_path: Path) -> None
         load(tmp_path)
     with pytest.raises(InputError, match="a folder"):
         load(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["baseline", "repository"])
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_text_that_is_empty_is_no_way_to_leave_it_out(
+    tmp_path: Path, key: str, empty: str
+) -> None:
+    said = refusal(tmp_path, f'registry = "r.json"\n{key} = "{empty}"\n')
+    assert said.message == f"provenance.toml: `{key}` is empty"
+    assert f"remove `{key}`" in (said.help or "")
+
+
+@pytest.mark.parametrize("key", ["event", "environment", "issuer", "server"])
+def test_an_empty_condition_of_a_workflow_is_none_that_is_left_out(
+    tmp_path: Path, key: str
+) -> None:
+    workflow = 'repository = "a/b"\nworkflow = ".github/workflows/r.yml"\nref = "refs/tags/v*"\n'
+    table = f'[[trust.github]]\n{workflow}{key} = ""\n'
+    assert f"`{key}` is empty" in refusal(tmp_path, f'registry = "r.json"\n{table}').message
+
+
+def test_the_table_of_a_pyproject_in_a_file_of_its_own_is_named(tmp_path: Path) -> None:
+    said = refusal(tmp_path, '[tool.provenance]\nregistry = "r.json"\n')
+    assert said.message == "provenance.toml: [tool.provenance] is for pyproject.toml"
+    assert 'registry = "…"' in (said.help or "")

@@ -21,9 +21,11 @@ from provenance.errors import InputError, UnavailableError
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Report
 from provenance.gate.truth import refutation
+from tests.support.command import run_cli
 from tests.support.git import GitRepository
+from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
-from tests.support.repository import Repository, codes, sha256
+from tests.support.repository import Repository, codes, full_repository, sha256
 
 
 def keep(repository: Repository) -> Path:
@@ -374,6 +376,22 @@ def test_a_seed_is_promoted_by_the_verdict_on_its_ensemble(repository: Repositor
     assert codes(judged(repository, "ens_seed0")) == ["BAS804"]  # where ensembles are not judged
 
 
+def test_a_promotion_by_hand_is_told_at_the_first_thing_that_stops_it(
+    repository: Repository,
+) -> None:
+    (row,) = repository.add_ensemble("ens", 1, training_recipe={"in_features": 9, "epochs": 1})
+    manifest = json.loads(repository.path("ens.json").read_text())
+    repository.write("ens.json", manifest | {"codec_vocab": ["x264", "x265"]})
+    repository.defer("ENS507", ["ens"])
+    repository.defer("SID403", ["ens_seed0"])
+    keep(repository)
+    row["smoke"] = False
+    (found,) = (f for f in judged(repository).failing if f.code == "BAS804")
+    first, second = (found.message.index(name) for name in ("`training_recipe", "`codec_vocab`"))
+    assert first < second
+    assert found.about == "model/ens_seed0.json"
+
+
 def test_a_width_that_was_deferred_for_placeholders_stops_their_promotion(
     repository: Repository,
 ) -> None:
@@ -434,7 +452,7 @@ def test_a_deferral_of_a_lost_field_names_a_row_that_exists(three: Repository) -
         ("MIT OR Apache-2.0", "MIT", True),
         ("MIT OR Apache-2.0", "MIT AND Apache-2.0", True),
         ("BSD-3-Clause-Plus-Patent", "BSD-2-Clause-Patent", True),
-        ("((", "))", True),
+        ("((MIT", "MIT))", True),
         ("A" * 2000, "B" * 2000, True),
     ],
 )
@@ -740,3 +758,102 @@ def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> N
     assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"
     assert other_bytes(row, {"sha256": "a" * 64}) is None
     assert other_bytes(RowEvidence(row.row), {"sha256": 7}) == "the model is not here"
+
+
+def test_of_a_file_that_is_no_registry_no_other_file_is_blamed(three: Repository) -> None:
+    (three.root / "NOTES.md").write_text("# Notes\n")
+    with pytest.raises(InputError) as caught:
+        judged(three, baseline=str(three.root / "NOTES.md"))
+    assert "NOTES.md: is not JSON" in str(caught.value)
+    assert three.registry.name not in str(caught.value)
+
+
+# --- every rule that misses something says how it is put back ----------------------------------
+
+
+def lose(repository: Repository, id: str, field: str, *, null: bool) -> None:
+    row = next(r for r in repository.rows if r["id"] == id)
+    if null:
+        row[field] = None
+    else:
+        del row[field]
+
+
+@pytest.fixture
+def everything(tmp_path: Path, key: KeyPair) -> Repository:
+    """One of everything in production, as it is at the baseline."""
+    repository = full_repository(tmp_path / "repository", key)
+    for row in repository.rows:
+        row["smoke"] = not row["id"].startswith("ens") and row["id"] != "plain"
+    repository.save()
+    keep(repository)
+    return repository
+
+
+@pytest.mark.parametrize("null", [False, True])
+@pytest.mark.parametrize(
+    ("id", "field", "code"),
+    [
+        ("plain", "license", "LIC201"),
+        ("plain", "sigstore_bundle", "LIC203"),
+        ("plain", "sha256", "REG101"),
+        ("ext", "external_data_sha256", "ART306"),
+        ("q", "int8_sha256", "ART308"),
+    ],
+)
+def test_a_field_that_is_gone_or_null_is_put_back_by_the_command_that_is_named(
+    everything: Repository, id: str, field: str, code: str, null: bool
+) -> None:
+    before = everything.registry.read_text()
+    lose(everything, id, field, null=null)
+    report = judged(everything)
+    found = [f for f in report.failing if f.row == id and f.code == ("REG101" if null else code)]
+    assert len(found) == 1, [(f.code, f.message) for f in report.failing]
+    assert f"restore {id} --baseline" in found[0].help
+    assert "/baseline has " in found[0].message
+    assert "BAS802" not in codes(report)
+    baseline = everything.root.parent / "baseline"
+    result = run_cli("restore", id, "--baseline", baseline, cwd=everything.root)
+    assert result.code == 0, result.out
+    assert everything.registry.read_text() == before
+
+
+def test_null_in_a_field_of_the_registrys_own_is_a_change_and_no_loss(
+    repository: Repository,
+) -> None:
+    repository.add("m", budget=0.01)
+    keep(repository)
+    repository.rows[0]["budget"] = None
+    assert judged(repository).failing == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("plain.json", "SID401"),
+        ("ens_seed_flip_PROMOTE.json", "ENS510"),
+        ("ens.json", "SID407"),
+    ],
+)
+def test_a_document_that_is_gone_is_put_back_as_the_rule_says_that_misses_it(
+    everything: Repository, name: str, code: str
+) -> None:
+    GitRepository.init(everything.root).commit()
+    text = everything.path(name).read_bytes()
+    everything.path(name).unlink()
+    report = judged(everything, baseline="git:HEAD")
+    found = [f for f in report.failing if f.code == code]
+    assert found, [(f.code, f.message) for f in report.failing]
+    step = f"git restore --source=HEAD -- model/{name}"
+    assert {f.help for f in found} == {f"Put it back: {step}."}
+    assert all(f"git:HEAD has model/{name}" in f.message for f in found)
+    GitRepository(everything.root).run(*step.split()[1:])
+    assert everything.path(name).read_bytes() == text
+
+
+def test_a_sidecar_of_former_bytes_is_not_to_be_put_back(everything: Repository) -> None:
+    everything.path("plain.json").unlink()
+    everything.write("plain.onnx", model(salt=99))
+    everything.rows[0]["sha256"] = sha256(model(salt=99))
+    found = only(judged(everything), "SID401")
+    assert found.help == 'Export it with the model, or say "smoke": true.'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.mutations import drop, put
+from tests.support.mutations import Change, drop, put
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, verdict_gate
 from tests.support.slips import consistent, slipped
@@ -54,6 +54,34 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
         expected=["ENS516 plain"],
     )
     assert place(ensemble, finding) == '"loso_max_plcc": 0.5,'
+
+
+@pytest.mark.parametrize(
+    ("name", "slip", "says", "line"),
+    [
+        ("ens.json", put("members", to={}), "is no manifest: `members` is an object", '"members"'),
+        ("ens.json", drop("members"), "is no manifest: `members` is missing", "{"),
+        ("ens_PROMOTE.json", put("gate", to=[]), "is no gate verdict: `gate` is an", '"gate"'),
+        ("ens_PROMOTE.json", put("verdict", to=1), "is no gate verdict: `verdict` is", '"verdict"'),
+        ("ens_PROMOTE.json", drop("verdict"), "no gate verdict: `verdict` is missing", "{"),
+    ],
+)
+def test_a_document_without_its_form_is_told_once_and_where_it_lies(
+    ensemble: Repository, name: str, slip: Change, says: str, line: str
+) -> None:
+    (finding,) = slipped(ensemble, (name, slip), expected=["ENS519"])
+    assert finding.path == f"model/{name}"
+    assert says in finding.message
+    assert place(ensemble, finding).startswith(line)
+
+
+def test_a_placeholder_needs_no_verdict_and_what_looks_like_one_is_none(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble()
+    repository.path(VERDICT).unlink()
+    repository.write("ens_settings.json", b'{"gate": "open"}\n')
+    assert "ENS519" not in codes(repository.save().check())
 
 
 def reseeded(repository: Repository, numbers: dict[str, float]) -> None:

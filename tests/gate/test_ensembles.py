@@ -394,3 +394,14 @@ def test_no_document_is_about_an_ensemble_without_a_name(repository: Repository)
     repository.add_sidecar(repository.add("m"), ensemble_id="")
     repository.write("-notes.json", "{")
     assert "ENS519" not in codes(repository.save().check())
+
+
+def test_a_seed_of_another_ensemble_is_judged_behind_one_whose_manifest_cannot_be_read(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("a", 1)
+    repository.add_ensemble("b", 1, corpus={"path": "clips.jsonl", "sha256": "58"})
+    repository.write("a.json", "{")
+    found = [(f.code, f.row) for f in repository.save().check().failing]
+    assert [row for code, row in found if code == "SID407"] == ["b_seed0"]
+    assert ("ENS519", None) in found

@@ -123,6 +123,43 @@ def test_what_leads_to_no_readable_file_leads_nowhere(repository: Repository) ->
     assert license_codes(repository) == ["LIC207", "LIC207"]
 
 
+@pytest.mark.parametrize(
+    ("url", "leads"),
+    [
+        ("https://example.org/LICENSE", True),
+        ("HTTPS://example.org/a?b#c", True),
+        ("http://[::1]/LICENSE", True),
+        ("ftp://example.org/LICENSE", True),
+        ("git+https://example.org/o/r@v1#LICENSE", True),
+        ("ssh://git@example.org/o/r", True),
+        ("doi:10.1000/182", True),
+        ("urn:spdx:MIT", True),
+        ("https://exämple.org/LICENSE", True),
+        ("htps://github.com/x/LICENSE", False),
+        ("javascript://x/%0aalert(1)", False),
+        ("data:text/plain,MIT", False),
+        ("file:///etc/passwd", False),
+        ("c:/LICENSE", False),
+        ("https://", False),
+        ("https://:80/LICENSE", False),
+        ("https:LICENSE", False),
+        ("doi:", False),
+        ("https://exa mple.org/x", False),
+        (" https://example.org/x", False),
+        ("https://x\r\nevil", False),
+        ("https://x\tevil", False),
+        ("https://example.org/\u202ex", False),
+        ("https://github.com/o/r/blob/main/LICENSE\n", False),
+        ("http://[::1/LICENSE", False),
+    ],
+)
+def test_an_address_is_one_that_somebody_can_open(
+    repository: Repository, url: str, leads: bool
+) -> None:
+    repository.add("m", license_url=url)
+    assert license_codes(repository) == ([] if leads else ["LIC207"])
+
+
 def test_a_license_file_that_is_too_large_is_there_and_says_nothing(
     repository: Repository,
 ) -> None:

@@ -46,6 +46,25 @@ def test_a_lost_field_is_put_back_from_the_baseline_whatever_else_was_lost(
     assert repr(was) in found[code].message
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "\u200b", "-", "…"])
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [("license", "LIC201"), ("license_url", "LIC202"), ("sigstore_bundle", "LIC203")],
+)
+def test_a_text_that_says_nothing_is_a_lost_field_and_cannot_be_deferred(
+    repository: Repository, field: str, code: str, blank: str
+) -> None:
+    repository.add("m")
+    for rule in ("LIC204", "LIC207"):
+        repository.defer(rule, ["m"])
+
+    def lose(rows: list[dict[str, Any]]) -> None:
+        rows[0][field] = blank
+
+    found = since(repository, lose)
+    assert {f.code for f in found} == {code, "DEF901"}
+
+
 def test_a_new_row_has_lost_nothing(repository: Repository) -> None:
     repository.add("m")
     new = repository.add("new")
@@ -60,7 +79,72 @@ def test_an_expression_has_an_end(repository: Repository, length: int, readable:
     license = "LicenseRef-" + "a" * (spdx.MAX_EXPRESSION - len("LicenseRef-") + length)
     repository.add("m", license=license)
     found = [f.message for f in repository.save().check().failing]
-    assert found == ([] if readable else [f"it has {spdx.MAX_EXPRESSION + 1:,} characters"])
+    told = f"`license` has {spdx.MAX_EXPRESSION + 1:,} characters; at most 1,000 are read"
+    assert found == ([] if readable else [told])
+
+
+@pytest.mark.parametrize(
+    "license",
+    [
+        "Apache-2.0 WITH LLVM-exception",
+        "apache-2.0 with llvm-exception",
+        "GPL-2.0-or-later WITH Classpath-exception-2.0",
+        "GPL-2.0-with-classpath-exception",  # deprecated: a license with its exception
+        "Apache-2.0 WITH AdditionRef-ours",
+        "Apache-2.0 WITH DocumentRef-x:AdditionRef-ours",
+        "MIT+ WITH LLVM-exception",
+        "LicenseRef-ours WITH LLVM-exception",
+        "LicenseRef-BSD-3",
+        "LicenseRef-3.x-a",
+        "DocumentRef-x:LicenseRef-y",
+        "LicenseRef-scancode-mit",
+    ],
+)
+def test_what_spdx_allows_is_an_expression(repository: Repository, license: str) -> None:
+    repository.add("m", license=license)
+    assert codes(repository.save().check()) == []
+
+
+@pytest.mark.parametrize(
+    ("license", "says", "help"),
+    [
+        ("MIT WITH MIT", "'MIT' is a license, and stands where an exception does", "Behind WITH"),
+        ("GPL-3.0-only WITH ISC", "'ISC' is a license, and stands where", "join licenses with AND"),
+        ("LLVM-exception", "'LLVM-exception' is an exception, and stands where a license does", ""),
+        ("MIT WITH LicenseRef-x", "'LicenseRef-x' is no id of an exception", "AdditionRef-"),
+        ("LicenseRef-", "'LicenseRef-' is no id of a license", "Write an id: https://"),
+        ("LicenseRef-a b", "'LicenseRef-a b' is no id of a license", "Write LicenseRef-a-b for"),
+        ("LicenseRef-BSD_3", "it is `LicenseRef-` and letters, digits,", "Write LicenseRef-BSD-3 "),
+        ("DocumentRef-x", "'DocumentRef-x' is no id of a license", "LicenseRef-DocumentRef-x for"),
+        ("Apache 2.0", "the nearest is 'Apache-2.0'", "or LicenseRef-Apache-2.0 for a license"),
+        (
+            "Apache-2.0 WITH LLVM-exceptoin",
+            "'LLVM-exceptoin' is not on the SPDX exception list; the nearest is 'LLVM-exception'",
+            "Write LLVM-exception if that is the exception, or AdditionRef-LLVM-exceptoin for an",
+        ),
+        ("MIT WITH Nope", "'Nope' is not on the SPDX exception list; none is near", "AdditionRef-"),
+        ("GPLv3", "none is near", "Look it up at https://spdx.org/licenses/, or write LicenseRef-"),
+    ],
+)
+def test_what_is_no_id_is_told_with_one_that_could_be_meant(
+    repository: Repository, license: str, says: str, help: str
+) -> None:
+    repository.add("m", license=license)
+    (finding,) = repository.save().check().failing
+    assert finding.code == "LIC204"
+    assert says in finding.message
+    assert help in finding.help
+
+
+@pytest.mark.parametrize("name", ["Apache 2.0", "a_b", "LicenseRef-a b", "x" * 100, "ünlike", "…"])
+@pytest.mark.parametrize("kind", spdx.Kind)
+def test_an_id_of_ones_own_that_is_suggested_is_one(name: str, kind: spdx.Kind) -> None:
+    own = spdx.own_id(name, kind)
+    if own is None:
+        assert name == "…"
+    else:
+        lead = "" if kind is spdx.Kind.LICENSE else "MIT WITH "
+        assert spdx.unknown_ids(lead + own) == ()
 
 
 def test_the_first_id_that_is_not_on_the_list_is_named(repository: Repository) -> None:

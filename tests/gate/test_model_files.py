@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from provenance import check, load_config
 from tests.support.models import External, data, model
+from tests.support.mutations import content, cut, flip, of, reexport, rename, swap
+from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
 
 
@@ -49,6 +54,24 @@ def test_a_stray_is_told_behind_one_that_is_the_renamed_data_of_a_model(
         ("ART304", "model/m.onnx.data"),
         ("ART311", "model/z.onnx"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        *((f"m.onnx{end}", False) for end in (".sha256", ".SHA512", ".md5", ".asc", ".sig")),
+        *((f"m{end}", False) for end in (".yaml", ".yml", ".toml", ".md", ".onnx.md", ".pdf")),
+        *((f"m{end}", True) for end in (".bin", ".onnx.bak", ".pt", ".onnx.old", ".weights")),
+        ("other.onnx.sha256", False),
+        ("m.sha256.onnx", True),
+    ],
+)
+def test_what_is_written_about_a_model_is_no_stray(
+    repository: Repository, name: str, told: bool
+) -> None:
+    repository.add("m")
+    repository.write(name, "x")
+    assert codes(repository.save().check()) == (["ART311"] if told else [])
 
 
 def test_data_of_a_model_that_cannot_be_read_is_no_stray_and_another_file_is(
@@ -108,4 +131,134 @@ def test_what_other_bytes_say_is_not_written_into_the_row(
 ) -> None:
     repository.add_int8("m", opset=18, **{field: declared})
     found = {f.code: f.fixes for f in repository.save().check().failing}
-    assert found == {"ART302": (), "ART310": ()}
+    assert found == {"ART302": ()} | ({"ART310": ()} if field == "int8_sha256" else {})
+
+
+REPLACED: Final = {
+    "no model": (
+        content(b"<html>"),
+        "no ONNX model",
+        "Restore the file: export or fetch it again.",
+    ),
+    "that of another row": (of("s2.onnx"), "those of model/s2.onnx (s2)", "Restore the file"),
+    "another, and its sidecar is not": (
+        flip(0.5),
+        "the sidecar names that of the row too",
+        "Restore the file. If a new export is meant, export its sidecar with it first.",
+    ),
+}
+"""Ways in which a file is known not to be meant, what is said of it, and the next step."""
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_file_that_is_not_meant_is_restored_and_not_hashed(tmp_path: Path, name: str) -> None:
+    change, says, help = REPLACED[name]
+    tree = production(tmp_path / "tree").root
+    change(tree / "model/s1.onnx")
+    (finding,) = check(load_config(tree)).findings
+    assert finding.code == "ART302"
+    assert says in finding.message
+    assert help in finding.help
+    assert "--write" not in finding.help
+
+
+def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
+    """Two digests of the registry are swapped: the files are where they should be."""
+    tree = production(tmp_path / "tree").root
+    swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
+    for finding in check(load_config(tree)).findings:
+        assert finding.code == "ART302"
+        assert f"provenance hash {finding.row} --write" in finding.help
+
+
+def test_data_that_is_too_short_is_restored_and_not_hashed(tmp_path: Path) -> None:
+    tree = production(tmp_path / "tree").root
+    cut(0.5)(tree / "model/s1.onnx.data")
+    (finding,) = check(load_config(tree)).findings
+    assert finding.code == "ART302"
+    assert "bytes, of which s1.onnx needs" in finding.message
+    assert finding.help.startswith("Restore the file, or export the model again")
+
+
+def test_an_entry_with_a_wrong_name_is_given_the_right_one(tmp_path: Path) -> None:
+    tree = production(tmp_path / "tree").root
+    entry = ("models", "s1", "external_data_sha256", "s1.onnx.data")
+    rename(*entry, to="s1.data")(tree / "model/registry.json")
+    (finding,) = check(load_config(tree)).findings
+    assert finding.code == "ART306"
+    assert finding.help == "Name the entry s1.onnx.data, as the model does."
+
+
+def test_a_model_of_other_data_leaves_the_digest_of_the_genuine_one(tmp_path: Path) -> None:
+    tree = production(tmp_path / "tree").root
+    reexport(1, external=External("s2.onnx.data"))(tree / "model/s1.onnx")
+    (finding,) = check(load_config(tree)).findings
+    assert finding.code == "ART306"
+    assert "s1.onnx.data, which no model uses" in finding.message
+    assert finding.help.startswith("Export the model again with its weights in s1.onnx.data")
+    assert not finding.fixes
+
+
+@pytest.mark.parametrize(("name", "code"), [("b.data", "ART302"), ("old.data", "ART312")])
+def test_a_digest_of_data_is_told_at_its_own_line(
+    repository: Repository, name: str, code: str
+) -> None:
+    declared = {}
+    for each in ("a.data", "b.data"):
+        repository.write(each, data(24))
+        declared[each] = sha256(data(24))
+    outside = [External("a.data", tensor="a"), External("b.data", tensor="b")]
+    declared[name] = "0" * 64
+    repository.add("m", model(external=outside), external_data_sha256=declared)
+    (finding,) = repository.save().check().failing
+    assert finding.code == code
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) == name
+    assert f"{name!r}" in finding.message
+
+
+def test_a_file_whose_name_is_no_text_is_told_in_its_folder(repository: Repository) -> None:
+    repository.add("m")
+    for name in (b"\xff.onnx", b"\xff.json"):
+        folder = os.fsencode(repository.registry.parent)
+        (Path(os.fsdecode(folder + b"/" + name))).write_bytes(b"x")
+    found = {(f.code, f.path) for f in repository.save().check().failing}
+    assert found == {("ART311", r"model/\udcff.json"), ("ART311", r"model/\udcff.onnx")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ({"quant_mode": "dynamic"}, "`quant_mode`"),
+        ({"int8_sha256": "0" * 64}, "`int8_sha256`"),
+        ({"quant_mode": "dynamic", "int8_sha256": "0" * 64}, "`int8_sha256` and `quant_mode`"),
+    ],
+)
+def test_a_variant_that_is_not_there_is_told_at_the_field_that_asks_for_it(
+    repository: Repository, fields: dict[str, Any], asked: str
+) -> None:
+    repository.add("m", **fields)
+    (finding,) = repository.save().check().failing
+    assert finding.code == "ART301"
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) in asked
+    assert finding.help.endswith(f"where there is no int8 variant, remove {asked}.")
+
+
+def test_an_entry_that_is_no_digest_is_told_at_its_own_line(repository: Repository) -> None:
+    repository.write("m.onnx.data", data(24))
+    repository.add("m", model(external=External()), external_data_sha256={"m.onnx.data": "zz"})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "REG101"
+    assert finding.position is not None
+    assert field_at(repository, finding.position.line) == "m.onnx.data"
+    assert "`external_data_sha256` of 'm.onnx.data': expected a SHA-256" in finding.message
+    assert finding.message.endswith("found 'zz'")
+
+
+def test_digests_that_are_no_object_are_told_once(repository: Repository) -> None:
+    repository.write("m.onnx.data", data(24))
+    repository.add("m", model(external=External()), external_data_sha256=[])
+    (finding,) = repository.save().check().failing
+    assert finding.code == "REG101"
+    assert finding.help == "provenance hash --write --add-external-data"

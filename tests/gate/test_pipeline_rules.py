@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from provenance.artifacts.strict_json import Position
 from provenance.gate.finding import Finding
 from provenance.gate.pipeline import (
     HERE,
@@ -92,6 +93,22 @@ def test_what_another_rule_explains_is_not_told_in_the_words_of_in_toto(
 ) -> None:
     evidence = replace(pipeline(), **fields)
     assert codes(replace(evidence, in_toto="it does")) == codes(evidence) != []
+
+
+def test_what_no_link_can_name_does_not_explain_why_in_toto_refuses() -> None:
+    evidence = pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",), in_toto="it does")
+    assert codes(evidence) == ["PIP013", "PIP014"]
+
+
+def test_what_no_link_can_name_is_told_with_the_pattern_and_the_first_step() -> None:
+    told = only(pipeline(step(counts(OWN, OWN)), unseen=("model/x.link/",)))
+    assert (told.code, told.path, told.position) == ("PIP014", "model/x.link", None)
+    text = only(pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",)))
+    assert text.position == Position(1, 1)
+    assert told.message == (
+        "model/x.link/ is part of the release and can be in no link: in-toto leaves out `*.link*`"
+    )
+    assert "begin again with `check`" in told.help
 
 
 MALFORMED, ANOTHER, FORGED = (

@@ -26,7 +26,9 @@ DIGEST = "0123456789abcdef" * 4
 @pytest.mark.parametrize(
     ("field", "right", "wrong"),
     [
-        ("id", ["x", "x" * 128], ["", "x" * 129, 7, None, ["x"]]),
+        ("id", ["x", "x" * 128, "a b", "é", "模型"], ["", "x" * 129, 7, None, ["x"]]),
+        ("id", [], [" x", "x ", "\u00a0x", "a\nb", "a\tb", "a\x1b[31mb", "a\x07b", "a\x7fb"]),
+        ("id", [], ["a\u200bb", "a\u202eb", "a\u2028b", "a\u0085b", "\ufeffa"]),
         ("kind", ["fr", ""], [7, None, True]),
         ("onnx", ["m.onnx", ".onnx"], ["m.onnx.data", "m", "", 7, None, ["m.onnx"]]),
         ("sha256", [DIGEST], [DIGEST[1:], DIGEST.upper(), "", 7, None]),
@@ -38,7 +40,8 @@ DIGEST = "0123456789abcdef" * 4
         ),
         ("opset", [17, 0, -1], [True, False, 17.0, "17", None]),
         ("smoke", [True, False], [1, 0, "true", None]),
-        ("quant_mode", ["fp32"], [8, None]),
+        ("quant_mode", ["fp32", "fp16", "bf16", "none", "static", "dynamic", "qat"], [8, None, []]),
+        ("quant_mode", [], ["dynmic", "Dynamic", "dynamic ", "int8", "", {}, True]),
         ("license", ["MIT", ""], [7, None, ["MIT"]]),
         ("license_url", ["LICENSE"], [7, None]),
         (
@@ -86,6 +89,35 @@ def test_what_was_found_is_shown_in_60_characters(
     repository.add("m")["sha256"] = value
     (finding,) = (f for f in repository.save().check().failing if f.code == "REG101")
     assert finding.message.endswith(f"found {shown}")
+
+
+def test_an_id_that_is_too_long_is_not_shown_in_full(repository: Repository) -> None:
+    repository.add("m")["id"] = "x" * 5000
+    (finding,) = repository.save().check().failing
+    assert (finding.code, finding.row) == ("REG101", "#0")
+    assert len(finding.message) < 300
+
+
+def test_a_mode_that_nobody_knows_is_told_with_those_that_are_known(
+    repository: Repository,
+) -> None:
+    repository.add("m", quant_mode="Dynamic")
+    (finding,) = repository.save().check().failing
+    assert finding.message == (
+        "field `quant_mode`: expected dynamic, qat, static (the runtime opens the int8 variant), "
+        "or fp32, fp16, bf16, none, found 'Dynamic'"
+    )
+
+
+def test_two_bundles_that_differ_in_case_are_one_on_some_disks(repository: Repository) -> None:
+    repository.add("m")
+    repository.add("n", sigstore_bundle="../bundles/M.ONNX.sigstore.json")
+    (finding,) = repository.save().check().failing
+    assert (finding.code, finding.row) == ("REG108", "n")
+    assert finding.message == (
+        "'bundles/M.ONNX.sigstore.json' is also where a document of row 'm' goes, "
+        "'bundles/m.onnx.sigstore.json', on a disk that ignores case"
+    )
 
 
 def test_a_field_that_is_misspelt_is_named_by_its_nearest(repository: Repository) -> None:
@@ -199,3 +231,9 @@ def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:
     del repository.rows[0]["sigstore_bundle"]
     repository.rows[2]["sigstore_bundle"] = repository.rows[1]["sigstore_bundle"]
     assert codes(repository.save().check()) == ["LIC203", "REG108"]
+
+
+def test_a_path_outside_of_the_repository_is_told_as_that_alone(repository: Repository) -> None:
+    for id in "ab":
+        repository.add(id)["sigstore_bundle"] = "../../same.sigstore.json"
+    assert codes(repository.save().check()) == ["REG107", "REG107"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,17 @@ def image(*shape: int | str) -> bytes:
         # statistics
         ({"feature_mean": SIX, "feature_std": SIX}, []),
         ({"feature_mean": SIX}, ["SID414"]),
-        ({"feature_std": SIX}, []),
-        ({"feature_std": [1, 1, 1, 1, 1, 0]}, ["SID414"]),
-        ({"feature_std": [1, 1, 1, 1, 1, -1]}, ["SID414"]),
-        ({"feature_std": [1e-300] * 6}, []),
+        ({"feature_std": SIX}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1, 1, 1, 1, 1, 0]}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1, 1, 1, 1, 1, -1]}, ["SID414"]),
+        ({"feature_mean": SIX, "feature_std": [1e-300] * 6}, []),
+        ({"input_std": 0.5}, ["SID414"]),
+        # digests of a corpus
+        ({"corpus_sha256": "58"}, ["SID409"]),
+        ({"corpus_sha256": 58}, ["SID409"]),
+        ({"corpus": {"sha256": "x"}, "corpus_sha256": "58"}, ["SID409", "SID409"]),
+        ({"corpus": {"sha256": None}, "corpus_sha256": "0" * 64}, []),
+        ({"corpus": "runs/phase_a"}, []),
         ({"feature_mean": [0, 0, 0, 0, 0, -1], "feature_std": SIX}, []),
         ({"feature_mean": [True] * 6, "feature_std": SIX}, ["SID414"]),
         ({"feature_mean": ["1"] * 6, "feature_std": SIX}, ["SID414"]),
@@ -193,6 +201,80 @@ def test_of_an_image_any_dimension_holds_the_features(
     repository: Repository, claims: dict[str, Any], expected: list[str]
 ) -> None:
     assert found(repository, image("batch", 3, 224, 224), **claims) == expected
+
+
+@pytest.mark.parametrize(
+    ("shape", "width", "fits"),
+    [
+        ((6,), 6, True),
+        ((6,), 5, False),
+        (("batch", 6), 6, True),
+        ((5, 6), 5, False),
+        (("batch", 3, 6), 3, True),
+        (("batch", 3, 6), 6, True),
+        (("batch", 3, 6), 5, False),
+        ((5, 3, 6), 5, False),
+        (("batch", "any", 6), 5, True),
+    ],
+)
+def test_of_a_window_any_dimension_but_the_batch_holds_the_features(
+    repository: Repository, shape: tuple[int | str, ...], width: int, fits: bool
+) -> None:
+    claims = {"training_recipe": {"in_features": width}}
+    assert found(repository, image(*shape), **claims) == ([] if fits else ["SID403"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "claims", "expected"),
+    [
+        ((1, 100, 3, 27, 48), {"frame_window": 100, "thumbnail_h": 27, "thumbnail_w": 48}, []),
+        ((1, 100, 3, 27, 48), {"frame_window": 99}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": 0}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": "100"}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"frame_window": None}, []),
+        ((1, 100, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 100, 3, 27, 48), {"thumbnail_w": 49}, ["SID411"]),
+        (("batch", 100, 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, ["SID411", "SID411"]),
+        ((1, "time", 3, 27, 48), {"frame_window": 99, "thumbnail_w": 49}, []),
+        ((1, 300, 1, 27, 48), {"frame_window": 100}, []),  # of three channels each
+        ((1, 3, 27, 48), {"frame_window": 100}, []),  # one frame at a time
+        ((1, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 6), {"frame_window": 100, "thumbnail_h": 28}, []),  # what the features are of
+        ((1, 3, 27, 48), {"n_params": 3073}, []),  # exporters count in different ways
+    ],
+)
+def test_a_size_is_one_that_an_input_can_have(
+    repository: Repository, shape: tuple[int | str, ...], claims: dict[str, Any], expected: Any
+) -> None:
+    assert found(repository, image(*shape), **claims) == expected
+
+
+def test_a_model_without_inputs_refutes_no_size(repository: Repository) -> None:
+    message = proto()
+    del message.graph.input[:]
+    assert found(repository, message.SerializeToString(), frame_window=99) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "dtype", "expected"),
+    [
+        ([TensorProto.FLOAT, TensorProto.INT64], "int64", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT32], "int32", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.BOOL], "bool", ["SID412"]),
+        ([TensorProto.FLOAT, TensorProto.INT64], "float32", []),
+        ([TensorProto.FLOAT, TensorProto.INT8], "int8", []),
+        ([TensorProto.INT64], "int64", []),
+        ([TensorProto.INT64, TensorProto.BOOL], "bool", []),
+    ],
+)
+def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
+    repository: Repository, weights: list[int], dtype: str, expected: list[str]
+) -> None:
+    message = proto()
+    del message.graph.initializer[:]
+    for index, kind in enumerate(weights):
+        message.graph.initializer.append(helper.make_tensor(f"w{index}", kind, [1], [1]))
+    assert found(repository, message.SerializeToString(), dtype=dtype) == expected
 
 
 @pytest.mark.parametrize(
@@ -266,6 +348,46 @@ def test_a_vector_is_scaled_and_an_image_may_be_centred_only(
     repository: Repository, shape: tuple[int | str, ...], expected: list[str]
 ) -> None:
     assert found(repository, image(*shape), input_mean=0.5) == expected
+    repository.rows.clear()
+    assert found(repository, image(*shape), input_std=0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "variants", "says"),
+    [
+        ({"input_mean": SIX}, {"input_mean": SIX}, None),
+        ({"input_mean": SIX}, {"input_mean": [1.0000001, 1, 1, 1, 1, 1]}, None),
+        ({"input_mean": [0.91544] * 6}, {"input_mean": [0.9154358735163397] * 6}, None),
+        ({"input_mean": SIX}, {}, None),
+        ({}, {"input_mean": SIX}, None),
+        (
+            {"input_mean": SIX},
+            {"input_mean": [1, 5, 1, 1, 1, 1]},
+            "`input_mean[1]` is 5; in model/m.json it is 1.0",
+        ),
+        (
+            {"input_mean": 1, "input_std": 2.0},
+            {"input_mean": 1, "input_std": 3.0},
+            "`input_std` is 3.0; in model/m.json it is 2.0",
+        ),
+        (
+            {"input_mean": 1},
+            {"input_mean": SIX},
+            "`input_mean` is of another form than in model/m.json",
+        ),
+        ({"sha256": "0" * 64, "input_mean": SIX}, {"input_mean": [5] * 6}, None),
+    ],
+)
+def test_an_int8_variant_takes_the_input_of_its_model(
+    repository: Repository, own: dict[str, Any], variants: dict[str, Any], says: str | None
+) -> None:
+    row = repository.add_int8("m")
+    both: dict[str, Any] = {"input_mean": SIX, "input_std": SIX}
+    repository.write("m.json", {"sha256": row["sha256"]} | (both | own if own else {}))
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"]} | (both | variants))
+    found = [f for f in repository.save().check().failing if f.code == "SID414"]
+    assert [f.message for f in found] == ([] if says is None else [says])
+    assert {f.path for f in found} <= {"model/m.int8.json"}
 
 
 def test_one_feature_has_one_mean(repository: Repository) -> None:
@@ -286,11 +408,50 @@ def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
     assert found.message == f"`input_mean[2]`{named} is 'x', not a number"
 
 
+def test_an_entry_of_a_block_is_not_one_of_a_feature(repository: Repository) -> None:
+    row = repository.add("m", image("batch", 2, 2))
+    claims = {"feature_order": ["a", "b"], "input_mean": [[1, "x"], [1, 1]]}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    (found,) = (f for f in repository.save().check().failing if f.code == "SID414")
+    assert found.message == "`input_mean[0][1]` is 'x', not a number"
+
+
+@pytest.mark.parametrize("before", ["a", "c"])
+def test_statistics_are_of_the_input_that_is_named_first(
+    repository: Repository, before: str
+) -> None:
+    content = model(inputs=[(before, 3), ("b", 6)])
+    claims = {"input_names": ["b", before], "input_mean": [1] * 6, "input_std": [1] * 6}
+    assert "SID414" not in found(repository, content, **claims)
+
+
+def test_a_scaler_of_features_has_a_deviation_whatever_the_input(repository: Repository) -> None:
+    claims = {"feature_mean": [1] * 6}
+    assert found(repository, image("batch", 6, 1), **claims) == ["SID414"]
+
+
+def test_a_width_is_refuted_behind_one_that_cannot_be_compared(repository: Repository) -> None:
+    claims = {"feature_order": {"a": 1}, "training_recipe": {"in_features": 9}}
+    assert found(repository, model(), **claims) == ["SID403", "SID403"]
+
+
+def test_a_vocabulary_is_refuted_behind_one_that_is_right(repository: Repository) -> None:
+    layout = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
+    claims = {"codec_block_layout": layout, "encoder_vocab": ["x264", "x265"]}
+    claims["codec_vocab"] = ["a", "b", "c"]
+    row = repository.add("m", image("batch", 2))
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    found = [f.message for f in repository.save().check().failing if "layout" in f.message]
+    assert found == ["`codec_block_layout` holds 2 encoders, `codec_vocab` 3"]
+
+
 @pytest.mark.parametrize(
     ("vocabulary", "says"),
     [
         (["x265", "x264"], "`encoder_vocab` 2, in another order"),
         (["x264"], "`encoder_vocab` 1"),
+        (["x264", "x266"], "`encoder_vocab` 2, and 'x266' is none of the layout's"),
+        (["x264", "x264"], "`encoder_vocab` 2, without 'x265'"),
         (["x264", "x265", "x266"], "`encoder_vocab` 3"),
     ],
 )
@@ -601,6 +762,34 @@ def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
     assert finding.position.line == line
 
 
+@pytest.mark.parametrize(
+    ("beside", "told"),
+    [
+        ({"onnx": "m.onnx", "plcc": 0.99}, False),
+        ({"id": "m", "sha256": "0" * 64, "plcc": 0.99}, False),
+        ({"onnx": "m.int8.onnx", "plcc": 0.99}, False),
+        ({"onnx": "n.onnx", "plcc": 0.99}, True),
+        ({"onnx": "m.onnx", "input_name": "features"}, True),
+        ({"id": "m", "sha256": "0" * 64, "feature_order": ["a"]}, True),
+    ],
+)
+def test_beside_its_sidecar_a_model_may_have_records(
+    repository: Repository, beside: dict[str, Any], told: bool
+) -> None:
+    repository.add_sidecar(repository.add_int8("m"))
+    repository.write("eval_m.json", beside)
+    found = [f.code for f in repository.save().check().failing]
+    assert found == (["SID415"] if told else [])
+
+
+def test_nobody_is_told_to_write_over_a_sidecar(repository: Repository) -> None:
+    sidecar = repository.add_sidecar(repository.add("m"))
+    repository.write("copy.json", sidecar | {"onnx": "m.onnx"})
+    (finding,) = repository.save().check().failing
+    assert finding.help == "Remove it."
+    assert finding.message.endswith("it is that of 'm', whose sidecar is m.json")
+
+
 def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:
     repository.add("m")
     repository.write("beside.json", {"onnx": "m.onnx"})
@@ -656,3 +845,47 @@ def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Rep
     ]
     assert "model/m_v0.json, which no row has, speaks of it" in report.failing[0].message
     assert report.failing[0].help.startswith("If model/m_v0.json is its sidecar, name it so.")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"gate": {"verdict": "PROMOTE"}},
+        {"gate_passed": True},
+        {"gate_passed": False},
+        {"verdict": "PROMOTE"},
+        {"seed": 3},
+        {"ensemble_id": "e"},
+        {"training": {"gate_passed": True}},
+    ],
+)
+@pytest.mark.parametrize("digest", [{}, {"sha256": None}])
+def test_a_record_of_weights_says_of_which_bytes_it_is(
+    repository: Repository, record: dict[str, Any], digest: dict[str, Any]
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", **record, **digest})
+    report = repository.save().check()
+    assert "SID404" in codes(report)
+    assert "SID406" not in [f.code for f in report.findings]
+
+
+@pytest.mark.parametrize("training", [{}, {"seed": 42}, "gate_passed", ["gate"], None])
+def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
+    repository: Repository, training: Any
+) -> None:
+    repository.add("m", smoke=False)
+    repository.write("m.json", {"input_name": "features", "training": training})
+    assert [f.code for f in repository.save().check().findings] == ["SID406"]
+
+
+@pytest.mark.parametrize("spell", [str.upper, "sha256:{}".format, " {}\n".format])
+def test_the_right_digest_in_other_letters_is_no_digest(
+    repository: Repository, spell: Callable[[str], str]
+) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"sha256": spell(row["sha256"])})
+    (finding,) = repository.save().check().failing
+    assert finding.code == "SID402"
+    assert "which is no digest: 64 lower-case hex digits" in finding.message
+    assert finding.help == f'Write it as "sha256": "{row["sha256"]}".'

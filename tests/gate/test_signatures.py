@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import json
 from typing import Any
 
 import pytest
 
+from provenance import trust_from_keys
+from provenance.artifacts import digest
+from provenance.artifacts.registry import Row
+from provenance.attestations.statement import Statement, Subject
+from provenance.gate.collect import read_bundle
 from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import BundleEvidence
-from provenance.gate.rules.signatures import SignersTooFew
+from provenance.gate.evidence import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
+from provenance.gate.rules.base import Case
+from provenance.gate.rules.signatures import SignersTooFew, changed_files
 from provenance.signing.judgement import Signer
 from provenance.signing.trust import TrustedIdentity
 from tests.support.keys import KeyPair
@@ -73,6 +82,36 @@ def test_a_model_that_is_not_what_its_row_declares_is_told_as_that_alone(
     assert codes(two_data_files.verify("m")) == ["ART302"]
 
 
+@pytest.mark.parametrize("file", ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"])
+def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_tell(
+    file: str,
+) -> None:
+    """ART302 says so then; of a row that was changed with its file, nothing else does."""
+    names = ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"]
+    signed = {name: sha256(name.encode()) for name in names}
+    new = digest.of_bytes(b"other bytes")
+    here = {n: new if n == file else digest.of_bytes(n.encode()) for n in names}
+    data = tuple(ExternalFile(n, n, here[n]) for n in names[2:])
+
+    def changed(declared: dict[str, str]) -> list[str]:
+        fields = {
+            "sha256": declared["b.onnx"],
+            "int8_sha256": declared["d.int8.onnx"],
+            "external_data_sha256": {n: declared[n] for n in names[2:]},
+        }
+        row = RowEvidence(
+            Row(0, fields, fields),
+            onnx=ModelEvidence("b.onnx", "b.onnx", here["b.onnx"], external=data),
+            int8=ModelEvidence("d.int8.onnx", "d.int8.onnx", here["d.int8.onnx"]),
+        )
+        subjects = tuple(Subject(name, found) for name, found in signed.items())
+        return [f.name for f in changed_files(row, Statement(subjects, "", {}))]
+
+    assert changed(signed) == []
+    assert changed(signed | {file: new.sha256}) == [file]
+    assert changed(dict.fromkeys(names, "0" * 64)) == [file]
+
+
 def test_a_model_swapped_with_its_variant_is_not_what_was_signed(repository: Repository) -> None:
     row = repository.add_int8("m")
     repository.released()
@@ -119,3 +158,24 @@ def test_signers_are_too_few_where_there_are_fewer_than_wanted(
     says = [message for _, message, _ in found]
     assert len(says) == int(is_told)
     assert all(f"was signed by {signed} of {wanted} signers: 0@example.org (" in m for m in says)
+
+
+def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
+    repository: Repository, key: KeyPair
+) -> None:
+    repository.add("m")
+    repository.released()
+    genuine = (repository.root / "bundles" / f"m.onnx{SUFFIX}").read_bytes()
+    bundle = json.loads(genuine)
+    payload = base64.b64decode(bundle["dsseEnvelope"]["payload"])
+    other = base64.b64encode(payload.replace(b'"m.onnx"', b'"n.onnx"'))
+    bundle["dsseEnvelope"]["payload"] = other.decode("ascii")
+    forged = json.dumps(bundle).encode()
+    evidence: Any = None  # of which nothing is asked
+    trust = trust_from_keys([key.public])
+    case = Case(evidence, trust, repository.config, datetime.date(2026, 6, 30))
+    verdicts = [
+        case.endorsement(read_bundle("m.sigstore.json", data, "m")).counts
+        for data in (genuine, forged, genuine)
+    ]
+    assert verdicts == [True, False, True]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from provenance.artifacts import digest
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.recorded import TOLERANCE
 from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
 from tests.support.repository import seed_gate, verdict_gate
@@ -155,11 +156,20 @@ def test_a_seed_without_a_correlation_never_passes(value: Any) -> None:
     assert {"verdict", "per_seed_pass", "failing_seeds"} <= named(gate)
     says = [message for where, message in wrong_verdict(verdict(gate)) if where == ("verdict",)]
     assert says == [
-        "the verdict is 'PROMOTE'; its numbers give HOLD: a seed has no number for `" + MEAN + "`; "
-        "each seed (1) fails `per_seed_min`; a seed has no number for `plcc_spread_max`"
+        f"the verdict is 'PROMOTE'; its numbers give HOLD: "
+        f"seed 1 has no correlation: {shown(value, 40)}"
     ]
     held = gate | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
     assert named(held | {"mean_plcc": None, "mean_plcc_pass": False}, "HOLD") == set()
+
+
+def test_seeds_without_a_correlation_are_told_beside_those_that_fail() -> None:
+    gate = verdict_gate({"0": 0.99, "1": 0.5, "2": 0.4, "3": 0.99})
+    gate["per_seed_plccs"] |= {"0": "nan", "3": 1.5}
+    says = dict(wrong_verdict(verdict(gate)))[("verdict",)]
+    assert says.partition("HOLD: ")[2] == (
+        "seeds 0, 3 have no correlation: 'nan', 1.5; each of the seeds 1, 2 fails `per_seed_min`"
+    )
 
 
 @pytest.mark.parametrize("limit", [MEAN, SEED, SPREAD])

@@ -3,7 +3,9 @@
 
 An audit hook sees every open for writing, rename, link, mkdir and removal before it happens; it
 cannot be caught, and no `finally` runs, as when the power fails. Writes the number of changes when
-it survives. Usage: kill_release.py ROOT KEY N
+it survives. Usage: kill_release.py ROOT KEY N [no-exchange]
+
+With `no-exchange` as on a system without a call that exchanges two folders.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ def main() -> None:
     root, key, fatal = sys.argv[1], sys.argv[2], int(sys.argv[3])
     import provenance
 
+    if sys.argv[4:] == ["no-exchange"]:
+        import ctypes
+
+        vars(ctypes)["CDLL"] = lambda *_, **__: object()
     signer = provenance.open_signer(f"file:{key}")
     signer.sign([b"{}"], lambda: None)  # what signing imports is not what is tested
     from pathlib import Path

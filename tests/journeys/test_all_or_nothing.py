@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import provenance
 from provenance import InputError
 from provenance.artifacts import writing
 from tests.journeys.workspace import REPOSITORY, Workspace, codes, make_workspace
+from tests.support.folders import cannot_exchange
 
 KILLER = Path(__file__).with_name("kill_release.py")
 ROWS = ("quality_regressor_ext_v1", "quality_regressor_q_v1")
@@ -44,18 +46,36 @@ def small_workspace(folder: Path, bundle_folder: str) -> Workspace:
     return full
 
 
-LAYOUTS = {"a folder of their own": "../bundles/", "beside the models": ""}
+@dataclass(frozen=True)
+class Layout:
+    """Where the bundles lie, and whether the system exchanges a folder of theirs in one step."""
+
+    folder: str = "../bundles/"
+    exchanges: bool = True
+
+    @property
+    def atomic(self) -> bool:
+        return self.exchanges and self.folder != ""
+
+
+LAYOUTS = {
+    "a folder of their own": Layout(),
+    "beside the models": Layout(""),
+    "a folder that cannot be exchanged": Layout(exchanges=False),
+}
 
 
 @pytest.fixture(params=LAYOUTS.values(), ids=list(LAYOUTS))
-def layout(request: pytest.FixtureRequest) -> str:
-    value: str = request.param
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    value: Layout = request.param
+    if not value.exchanges:
+        cannot_exchange(monkeypatch, errno.EINVAL)
     return value
 
 
 @pytest.fixture
-def unreleased(tmp_path: Path, layout: str) -> Workspace:
-    return small_workspace(tmp_path, layout)
+def unreleased(tmp_path: Path, layout: Layout) -> Workspace:
+    return small_workspace(tmp_path, layout.folder)
 
 
 @pytest.fixture
@@ -66,8 +86,11 @@ def outdated(unreleased: Workspace) -> Workspace:
     return unreleased
 
 
-def run_killed(workspace: Workspace, change: int) -> subprocess.CompletedProcess[str]:
+def run_killed(
+    workspace: Workspace, change: int, layout: Layout
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(KILLER), str(workspace.root), str(workspace.key), str(change)]
+    command += [] if layout.exchanges else ["no-exchange"]
     return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
 
@@ -88,7 +111,7 @@ def leftovers(workspace: Workspace) -> list[str]:
 
 @pytest.mark.parametrize("start", ["unreleased", "outdated"])
 def test_killed_at_any_write_the_tree_is_old_or_new_and_the_next_run_finishes(
-    start: str, tmp_path: Path, layout: str, request: pytest.FixtureRequest
+    start: str, tmp_path: Path, layout: Layout, request: pytest.FixtureRequest
 ) -> None:
     workspace: Workspace = request.getfixturevalue(start)
     saved = tmp_path / "saved"
@@ -100,11 +123,11 @@ def test_killed_at_any_write_the_tree_is_old_or_new_and_the_next_run_finishes(
         change += 1
         shutil.rmtree(workspace.root)
         shutil.copytree(saved, workspace.root)
-        run = run_killed(workspace, change)
+        run = run_killed(workspace, change, layout)
         if run.returncode == 0:
             break
         assert run.returncode == -signal.SIGKILL, run.stderr
-        outcomes.add(self_consistent(workspace, before, atomic=layout != ""))
+        outcomes.add(self_consistent(workspace, before, atomic=layout.atomic))
         workspace.release()
         assert leftovers(workspace) == [], f"killed at change {change}"
         assert workspace.verify().exit_code == 0
@@ -179,6 +202,15 @@ def test_a_read_only_folder_is_exit_2_and_nothing_is_lost(
     assert outdated.snapshot() == before
 
 
+def test_a_release_that_no_exchange_wrote_says_so(outdated: Workspace, layout: Layout) -> None:
+    report = outdated.release()
+    told = [n for n in report.notes if "cannot be exchanged in one step" in n]
+    assert len(told) == (0 if layout.exchanges else 1)
+    assert leftovers(outdated) == []
+    assert outdated.verify().exit_code == 0
+    assert not [n for n in outdated.release().notes if "exchanged" in n]  # nothing was written
+
+
 def test_a_release_with_findings_writes_nothing(outdated: Workspace) -> None:
     outdated.edit_row(ROWS[0], lambda row: row.pop("license"))
     before = outdated.snapshot()
@@ -220,8 +252,8 @@ def test_two_releases_at_once_do_not_mix(unreleased: Workspace) -> None:
 def test_a_planted_journal_moves_nothing_but_bundles(unreleased: Workspace) -> None:
     folder = unreleased.root / writing.JOURNAL_FOLDER
     folder.mkdir()
-    (folder / "0").write_bytes(b"not yours")
-    (folder / "journal.json").write_text(json.dumps({"moves": {"0": "model/registry.json"}}))
+    (unreleased.root / "model" / f".registry.json{writing.STAGING}").write_bytes(b"not yours")
+    (folder / "journal.json").write_text(json.dumps({"files": ["model/registry.json"]}))
     before = unreleased.registry.read_bytes()
     with pytest.raises(InputError, match="is not a journal"):
         unreleased.release()
@@ -231,9 +263,9 @@ def test_a_planted_journal_moves_nothing_but_bundles(unreleased: Workspace) -> N
 def test_a_planted_journal_cannot_write_outside_the_repository(unreleased: Workspace) -> None:
     folder = unreleased.root / writing.JOURNAL_FOLDER
     folder.mkdir()
-    (folder / "0").write_bytes(b"not yours")
-    moves = {"moves": {"0": "../escaped.sigstore.json"}}
-    (folder / "journal.json").write_text(json.dumps(moves))
+    planted = unreleased.root.parent / f".escaped.sigstore.json{writing.STAGING}"
+    planted.write_bytes(b"not yours")
+    (folder / "journal.json").write_text(json.dumps({"files": ["../escaped.sigstore.json"]}))
     with pytest.raises(InputError, match="leaves the repository"):
         unreleased.release()
     assert not (unreleased.root.parent / "escaped.sigstore.json").exists()

@@ -99,6 +99,64 @@ def test_whose_signature_counts_is_never_taken_from_the_download(downloads: Down
     assert "whose signature counts?" in result.err
 
 
+@pytest.fixture
+def named_as_files(tmp_path: Path, key: KeyPair) -> Repository:
+    """A registry whose ids are the names of the models."""
+    repository = Repository(tmp_path / "named", key)
+    for name in ("one.onnx", "two.onnx"):
+        repository.add(name, onnx=name)
+    return repository.released()
+
+
+def test_a_row_whose_id_is_that_of_a_file_is_named_with_an_option(
+    named_as_files: Repository, key: KeyPair
+) -> None:
+    for trust in ((), ("--key", key.public)):
+        result = run_cli(
+            *("verify", "--row", "one.onnx", *trust, "--format", "json"), cwd=named_as_files.root
+        )
+        assert (result.code, [row["id"] for row in result.json["rows"]]) == (0, ["one.onnx"])
+        assert result.json["registry"] == "model/registry.json"
+    both = ("verify", "--row", "one.onnx", "--row", "two.onnx", "--format", "json")
+    result = run_cli(*both, cwd=named_as_files.root)
+    assert [row["id"] for row in result.json["rows"]] == ["one.onnx", "two.onnx"]
+
+
+def test_without_trust_a_file_is_not_taken_for_a_row_and_the_way_to_name_one_is_told(
+    named_as_files: Repository,
+) -> None:
+    result = run_cli("verify", "one.onnx", cwd=named_as_files.root)
+    assert (result.code, result.out) == (2, "")
+    assert "whose signature counts?" in result.err
+    assert "If one.onnx is the id of a row: --row one.onnx" in result.err
+
+
+def test_a_row_may_be_named_in_either_way(named_as_files: Repository) -> None:
+    named_as_files.add("plain")
+    named_as_files.released()
+    named = ("verify", "plain", "--row", "one.onnx", "--row", "plain", "--format", "json")
+    result = run_cli(*named, cwd=named_as_files.root)
+    assert [row["id"] for row in result.json["rows"]] == ["one.onnx", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["one.onnx", "--row", "two.onnx", "--key", "release.pub"], "give rows or files, not both"),
+        (["x.gz", "--bundle", "b", "--row", "two.onnx"], "give rows or files, not both"),
+        (["--row", "two.onnx", "--bundle", "b"], "--bundle goes with exactly one FILE"),
+        (["--row", "two.onnx", "--summary", "s"], "--summary goes with FILE.onnx"),
+        (["r.json", "--row", "two.onnx", "--summary", "s"], "--summary goes with FILE.onnx"),
+        (["--row", "three.onnx"], "no row with the id 'three.onnx'"),
+    ],
+)
+def test_a_row_does_not_go_with_what_is_about_files(
+    named_as_files: Repository, arguments: list[str], why: str
+) -> None:
+    result = run_cli("verify", *arguments, cwd=named_as_files.root)
+    assert (result.code, why in result.err) == (2, True), result.err
+
+
 def test_a_bundle_by_a_key_that_was_not_given_does_not_count(
     downloads: Downloads, other_key: KeyPair
 ) -> None:

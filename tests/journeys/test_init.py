@@ -391,3 +391,36 @@ def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
     assert result.code == 2
     assert "not UTF-8, so that no configuration can name it" in result.err
     assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]
+
+
+def test_what_is_not_certain_is_a_comment_of_the_configuration(tmp_path: Path) -> None:
+    """The line that is right has only to be uncommented."""
+    digest = sha256(model())
+    (tmp_path / "m.onnx").write_bytes(model())
+    entry = {"name": "m", "file": "m.onnx", "digest": digest, "ops": 3, "demo": True}
+    (tmp_path / "zoo.json").write_text(json.dumps([entry]))
+    said = run_cli("init", cwd=tmp_path)
+    assert said.code == 0, said.err
+    assert "not certain whether a field is `opset`: `ops`" in said.out
+    assert "not certain whether a field is `smoke`: `demo`" in said.out
+    path = tmp_path / "provenance.toml"
+    text = path.read_text()
+    assert '# opset = "ops"\n' in text
+    path.write_text(text.replace('# opset = "ops"', 'opset = "ops"'))
+    found = run_cli("check", "--format", "json", cwd=tmp_path)
+    assert "ART310" in {code for code, _ in found.codes}
+
+
+def test_a_registry_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    result = run_cli("init", "--registry", "c/registry.json", cwd=tmp_path)
+    assert result.code == 2
+    assert "the registry 'c/registry.json' does not exist" in result.err
+
+
+@pytest.mark.parametrize("name", ["provenance.toml", "pyproject.toml"])
+def test_a_configuration_that_is_there_is_named(tmp_path: Path, name: str) -> None:
+    table = "" if name == "provenance.toml" else "[tool.provenance]\n"
+    (tmp_path / name).write_text(f'{table}registry = "r.json"\n')
+    result = run_cli("init", cwd=tmp_path)
+    assert result.code == 2
+    assert f"Edit {tmp_path / name} instead." in " ".join(result.err.split())

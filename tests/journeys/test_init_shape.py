@@ -160,3 +160,50 @@ def test_folders_of_tools_are_not_looked_into(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "r.json").write_text(json.dumps([row()]))
     assert [s.path for s in registries(Tree.at(tmp_path))] == ["model/r.json"]
+
+
+def test_what_only_the_values_tell_is_not_certain_and_is_named(tmp_path: Path) -> None:
+    rows = [
+        row(
+            i,
+            ops=17,
+            demo=False,
+            terms="https://example.org/LICENSE",
+            purpose="quality" if i else "probe",
+            spelt="MIT OR Apache-2.0",
+            **({"q8_checksum": DIGESTS[8]} if i == 2 else {}),
+        )
+        for i in range(3)
+    ]
+    shape = one(tmp_path, *rows)
+    assert dict(shape.names.renamed) == {"onnx": "file", "sha256": "digest", "id": "name"}
+    assert dict(shape.unsure) == {
+        "int8_sha256": ("q8_checksum",),
+        "kind": ("purpose",),
+        "opset": ("ops",),
+        "smoke": ("demo",),
+        "license_url": ("terms",),
+        "license": ("spelt",),
+    }
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"year": 2026},
+        {"ratio": 0.5},
+        {"title": "the same"},
+        {"summary": "a model of mine"},
+        {"tags": ["a"]},
+    ],
+)
+def test_values_that_fit_no_field_are_the_registrys_own(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    assert one(tmp_path, row(0, **extra), row(1, **extra)).unsure == {}
+
+
+def test_a_registry_of_this_projects_shape_has_fields_of_its_own(tmp_path: Path) -> None:
+    mine = {"id": "m", "onnx": "m.onnx", "sha256": DIGESTS[0], "reviewed": True, "version": 3}
+    (shape,) = found(tmp_path, {"models": [mine]})
+    assert shape.unsure == {}

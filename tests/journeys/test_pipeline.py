@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from provenance.artifacts import limits
+from tests.support.models import External, data, model
 from tests.support.pipeline import STEPS, Pipeline, copied, make_pipeline, say_more, write_notes
 
 TWO = """
@@ -466,6 +467,27 @@ def test_a_hostile_name_in_a_link_is_shown_and_does_nothing(done: Pipeline) -> N
     assert "\x1b" not in shown.out
 
 
+def test_in_toto_leaves_how_far_it_came_in_a_list_of_rules() -> None:
+    """`RULE_TRACE` is a name that `in-toto` does not document (docs/adr/0002)."""
+    from in_toto import verifylib
+    from in_toto.exceptions import RuleVerificationError
+    from in_toto.models.link import Link
+
+    files = {"a": {"sha256": "1" * 64}, "b": {"sha256": "2" * 64}, "c": {"sha256": "3" * 64}}
+    links = {"check": Link(name="check", materials=files)}
+    rules = [["ALLOW", "a"], ["ALLOW", "b"], ["DISALLOW", "*"], ["ALLOW", "*"]]
+    with pytest.raises(RuleVerificationError):
+        verifylib.verify_item_rules("check", "materials", rules, links)
+    passed = verifylib.RULE_TRACE["trace"]
+    assert [(p["rule"], sorted(p["queue"])) for p in passed] == [
+        (["ALLOW", "a"], ["b", "c"]),
+        (["ALLOW", "b"], ["c"]),
+    ]
+    with pytest.raises(RuleVerificationError):  # what is left is of this list, and of no other
+        verifylib.verify_item_rules("check", "materials", [["DISALLOW", "*"]], links)
+    assert verifylib.RULE_TRACE["trace"] == []
+
+
 # --- files here ----------------------------------------------------------------------------------
 
 
@@ -498,6 +520,42 @@ def test_a_released_file_behind_a_link_out_of_the_repository(
     assert code == "PIP010"
     assert "model/notes.txt cannot be compared with what `verify` left" in message
     assert "is a link that leaves the repository" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [
+        ("model/seeds.link.json", "model/seeds.link.json"),
+        ("model/x.link/deep.json", "model/x.link/"),
+        ("bundles/plain.link.sigstore.json", "bundles/plain.link.sigstore.json"),
+    ],
+)
+def test_a_file_that_no_link_can_name(done: Pipeline, path: str, what: str) -> None:
+    """in-toto does not see it, whatever becomes of it."""
+    target = done.root / path
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("x")
+    assert done.in_toto() == 0, done.said
+    found = {f.code: f for f in done.ours().failing}
+    assert "PIP014" in found, found
+    assert found["PIP014"].message.startswith(f"{what} is part of the release and can be in no lin")
+    assert found["PIP014"].path == what.removesuffix("/")
+
+
+def test_weights_that_only_their_model_names_and_no_link_can(done: Pipeline) -> None:
+    done.repository.write("w~", data(24))
+    done.repository.write("plain.onnx", model(salt=99, external=External("w~")))
+    unseen = [f.path for f in done.ours().failing if f.code == "PIP014"]
+    assert unseen == ["model/w~"]
+
+
+def test_what_tools_leave_behind_is_no_part_of_a_release(done: Pipeline) -> None:
+    for path in ("__pycache__/x.pyc", "notes.txt~", "untouched.link", ".git/HEAD"):
+        target = done.repository.path(path)
+        target.parent.mkdir(exist_ok=True)
+        target.write_text("x")
+    assert done.in_toto() == 0, done.said
+    assert done.ours().exit_code == 0
 
 
 def test_a_folder_behind_a_link_hides_nothing(done: Pipeline, elsewhere: Path) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.journeys.workspace import CONFIG, DEFERRAL, SEEDS, Workspace
 from tests.support.command import Result, run_cli
-from tests.support.models import model
+from tests.support.git import GitRepository
+from tests.support.models import data, model
+from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
 
 Spoil = Callable[[Repository], object]
@@ -414,3 +417,78 @@ def test_a_flip_by_hand_without_evidence_is_caught_by_check(candidate: Workspace
     for seed in SEEDS:
         candidate.edit_row(seed, lambda row: row.update(smoke=False))
     assert set(codes(candidate.check())) == {"SID404", "ENS509"}
+
+
+@pytest.fixture
+def committed(tmp_path: Path) -> Repository:
+    """Production seeds with weights in external data that say smoke, as the last commit has it."""
+    repository = production(tmp_path / "repository")
+    for index in range(3):
+        in_row(index, "smoke", to=True)(repository)
+    edit("ens.json", "smoke", to=True)(repository)
+    GitRepository.init(repository.root).commit()
+    return repository
+
+
+def replace_weights(repository: Repository) -> None:
+    """Other weights for a seed, with their digest in its row."""
+    repository.write("s2.onnx.data", data(24, salt=77))
+    assert run_cli("hash", "--write", cwd=repository.root).code == 0
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_weights_that_were_replaced_since_the_baseline_are_not_promoted(
+    committed: Repository, configured: bool
+) -> None:
+    replace_weights(committed)
+    if configured:
+        path = committed.root / "provenance.toml"
+        path.write_text(f'baseline = "git:HEAD"\n{path.read_text()}')
+    args = ["--ensemble", "ens", *([] if configured else ["--baseline", "git:HEAD"])]
+    before = files(committed)
+    result = promote(committed, *args)
+    assert (result.code, result.codes) == (1, [("BAS803", "s2")])
+    assert files(committed) == before
+    assert "REFUSED: ens, 3 rows" in run_cli("promote", *args, cwd=committed.root).out
+
+
+def test_without_a_baseline_it_is_said_that_nothing_ties_the_weights(
+    committed: Repository,
+) -> None:
+    replace_weights(committed)
+    args = ("promote", "--ensemble", "ens", "--dry-run")
+    said = " ".join(run_cli(*args, cwd=committed.root).out.split())
+    paths = [f"model/s{seed}.onnx.data" for seed in range(3)]
+    assert "nothing but the row says that model/s0…2.onnx.data holds the weights" in said
+    assert promote(committed, "--ensemble", "ens", "--dry-run").json["unvouched"] == paths
+    tied = {"s0.onnx.data": sha256(committed.path("s0.onnx.data").read_bytes())}
+    edit("s0.json", "external_data_sha256", to=tied)(committed)
+    assert promote(committed, "--ensemble", "ens", "--dry-run").json["unvouched"] == paths[1:]
+
+
+def test_an_unchanged_ensemble_is_promoted_against_its_baseline(committed: Repository) -> None:
+    result = promote(committed, "--ensemble", "ens", "--baseline", "git:HEAD")
+    assert (result.code, result.json["unvouched"], result.codes) == (0, [], [])
+    checked = run_cli("check", "--baseline", "git:HEAD", cwd=committed.root)
+    assert checked.code == 0, checked.out
+
+
+def test_what_is_missing_is_said_once_with_a_baseline_too(committed: Repository) -> None:
+    edit("ens_PROMOTE.json", "verdict", to="HOLD")(committed)
+    result = promote(committed, "--ensemble", "ens", "--baseline", "git:HEAD")
+    assert result.code == 1
+    assert "BAS804" not in {code for code, _ in result.codes}
+    assert result.out.count("BAS804") == 0
+
+
+def test_the_loss_of_a_field_stands_in_the_way(committed: Repository) -> None:
+    in_row(1, "kind")(committed)
+    result = promote(committed, "--ensemble", "ens", "--baseline", "git:HEAD")
+    assert result.code == 1
+    assert {row for _, row in result.codes} == {"s1"}
+
+
+def test_a_baseline_that_is_not_there_is_an_error(committed: Repository) -> None:
+    before = files(committed)
+    result = promote(committed, "--ensemble", "ens", "--baseline", "git:nowhere")
+    assert (result.code, result.out, files(committed)) == (4, "", before)

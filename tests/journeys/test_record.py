@@ -23,6 +23,7 @@ from provenance.gate import snapshot
 from tests.support.command import run_cli
 from tests.support.keys import PRIVATE, private_pem
 from tests.support.kms import aws
+from tests.support.models import External, data, model
 from tests.support.pipeline import LAYOUT, Pipeline, make_pipeline
 from tests.support.repository import sha256
 
@@ -58,7 +59,7 @@ def test_a_link_holds_what_in_toto_itself_would_record(pipeline: Pipeline) -> No
     (pipeline.root / "model" / "deep" / "er").mkdir(parents=True)
     (pipeline.root / "model" / "deep" / "er" / "ü [1].txt").write_text("x")
     (pipeline.root / "model" / "twice.txt").symlink_to("notes.txt")
-    for left_out in ("a.link", "b.link.txt", "c.pyc", "d~"):
+    for left_out in ("a.link", "c.pyc", "d~"):
         (pipeline.root / "model" / left_out).write_text("x")
     (pipeline.root / "model" / ".git").mkdir()
     (pipeline.root / "model" / ".git" / "HEAD").write_text("x")
@@ -75,6 +76,98 @@ def test_what_is_left_out_is_what_in_toto_leaves_out() -> None:
     from in_toto import settings
 
     assert list(inventory.LEFT_OUT) == settings.ARTIFACT_EXCLUDE_PATTERNS
+
+
+def _row(**fields: Any) -> Callable[[Pipeline], None]:
+    """What adds a row, complete, with its sidecar; its links and bundles are wherever they are."""
+
+    def change(pipeline: Pipeline) -> None:
+        repository = pipeline.repository
+        repository.add_sidecar(repository.add("linked", smoke=False, **fields))
+        repository.save()
+
+    return change
+
+
+def _data(name: str) -> Callable[[Pipeline], None]:
+    """What adds a model with its weights in `name`."""
+
+    def change(pipeline: Pipeline) -> None:
+        weights = pipeline.repository.write(name, data(24)).read_bytes()
+        content = model(salt=99, external=External(name))
+        _row(content=content, external_data_sha256={name: sha256(weights)})(pipeline)
+
+    return change
+
+
+def _file(path: str) -> Callable[[Pipeline], None]:
+    """What writes a file below the root."""
+
+    def change(pipeline: Pipeline) -> None:
+        target = pipeline.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("x")
+
+    return change
+
+
+UNSEEN = [
+    (_row(onnx="m.link.onnx"), "model/m.link.json", "*.link*"),
+    (_row(onnx="m.onnx~"), "model/m.onnx~", "*~"),
+    (_row(onnx="m.pyc"), "model/m.pyc", "*.pyc"),
+    (_row(onnx="m.link"), "model/m.link", "*.link*"),
+    (_row(sigstore_bundle="../bundles/m.link.sigstore.json"), "bundles/m.link.sig", "*.link*"),
+    (_row(sigstore_bundle="../.git/m.sigstore.json"), ".git/", ".git"),
+    (_data("weights~"), "model/weights~", "*~"),
+    (_file("model/seeds.link.json"), "model/seeds.link.json", "*.link*"),
+    (_file("bundles/a.link.sigstore.json"), "bundles/a.link.sigstore.json", "*.link*"),
+    (_file("model/x.link/deep.txt"), "model/x.link/", "*.link*"),
+    (_file("model/old~/deep.txt"), "model/old~/", "*~"),
+    (_file("model/old.pyc/deep.txt"), "model/old.pyc/", "*.pyc"),
+]
+"""What makes something of the release that in-toto leaves out, what it is, and by what pattern."""
+
+
+@pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
+@pytest.mark.parametrize("during", [False, True])
+def test_what_no_link_can_name_stops_the_step(
+    pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str, during: bool
+) -> None:
+    if not during:
+        make(pipeline)
+    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`") as caught:
+        pipeline.do("export", change=make if during else None)
+    assert path in str(caught.value) or "more are part of" in str(caught.value)
+    assert "Rename it" in (caught.value.help or "")
+    assert not pipeline.links.exists()
+
+
+@pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
+def test_what_no_link_can_name_is_no_part_of_a_layout(
+    pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str
+) -> None:
+    make(pipeline)
+    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`"):
+        provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
+
+
+def test_a_configuration_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+    (pipeline.root / "provenance.toml").rename(pipeline.root / "x.link.toml")
+    config = provenance.load_config(pipeline.root, pipeline.root / "x.link.toml")
+    key = pipeline.key("ci").signer
+    with (
+        pytest.raises(InputError, match=r"'x\.link\.toml' is part of the release"),
+        provenance.record_step("check", config, pipeline.links, key),
+    ):
+        pass
+
+
+def test_a_registry_in_a_folder_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+    (pipeline.root / "model").rename(pipeline.root / "model.link")
+    pipeline.repository.folder = "model.link"
+    pipeline.repository.save()
+    with pytest.raises(InputError, match=r"'model\.link/' is part of the release.*\*`$"):
+        pipeline.do("check")
 
 
 def test_a_step_that_fails_writes_nothing(pipeline: Pipeline) -> None:
@@ -153,10 +246,13 @@ def test_what_cannot_be_recorded_afterwards_writes_no_link(pipeline: Pipeline) -
     assert not pipeline.links.exists()
 
 
-def test_too_many_files(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", [".txt", ".link.txt"])
+def test_too_many_files(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     monkeypatch.setattr(limits, "FOLDER_ENTRIES", 3)
+    for number in range(4):
+        _file(f"many/{number}{end}")(pipeline)
     with pytest.raises(InputError, match="more than 3 files below"):
-        inventory.inventory(provenance_tree(pipeline), ["model"])
+        inventory.inventory(provenance_tree(pipeline), ["many"])
 
 
 def test_a_folder_that_cannot_be_listed(
@@ -171,7 +267,8 @@ def test_a_folder_that_cannot_be_listed(
 
 
 def test_a_folder_that_is_not_there_holds_nothing(pipeline: Pipeline) -> None:
-    assert inventory.inventory(provenance_tree(pipeline), ["nowhere"]) == []
+    found = inventory.inventory(provenance_tree(pipeline), ["nowhere"])
+    assert found == inventory.Inventory((), ())
 
 
 def provenance_tree(pipeline: Pipeline) -> Any:
@@ -534,6 +631,18 @@ def test_a_command_that_finds_something_writes_no_link(pipeline: Pipeline, comma
         (["check", "--link-key", "file:k"], "--link-key goes with --link-dir"),
         (["verify", "plain", "--link-dir", "x", "--link-key", "file:k"], "leave out rows"),
         (["verify", "x.onnx", "--layout", "x"], "leave out rows"),
+        (["verify", "--row", "plain", "--layout", "x"], "leave out rows"),
+        (["verify", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
+        (["verify", "plain", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
+        (["verify", "x.onnx", "--key", "k", "--link-key", "file:k"], "--link-key goes with --lin"),
+        (
+            ["verify", "r.json", "--summary", "s", "--key", "k", "--link-key", "file:k"],
+            "--link-key goes with --link-dir DIR",
+        ),
+        (
+            ["verify", "x.gz", "--bundle", "b", "--key", "k", "--link-key", "file:k"],
+            "--link-key goes with --link-dir DIR",
+        ),
         (["verify", "--layout-key", "x"], "--layout-key goes with --layout"),
     ],
 )
@@ -548,7 +657,30 @@ def test_a_step_is_recorded_before_its_layout_is_verified(pipeline: Pipeline) ->
     owner = pipeline.key("owner").public
     layout = ("verify", "--layout", pipeline.layout, "--layout-key", owner, "--link-dir", "keys")
     done = pipeline.cli(*layout, "--link-key", pipeline.key("ci").signer)
-    assert (done.code, "--link-key goes with --link-dir" in done.err) == (2, True)
+    assert (done.code, "--link-dir DIR" in done.err) == (2, False)
+    assert "--link-key records the step `verify`, and --layout judges the steps" in done.err
+    assert "first without --layout, then without --link-key" in done.err
+
+
+def test_a_key_of_links_in_the_environment_is_no_mistake_of_a_consumer(pipeline: Pipeline) -> None:
+    pipeline.release()
+    environment = {"PROVENANCE_LINK_KEY": pipeline.key("ci").signer}
+    key, owner = pipeline.key("release").public, pipeline.key("owner").public
+    bundle = pipeline.root / "bundles" / "plain.onnx.sigstore.json"
+    for arguments in (
+        ("verify", "model/plain.onnx", "--bundle", bundle, "--key", key),
+        (
+            "verify",
+            "--layout",
+            pipeline.layout,
+            "--layout-key",
+            owner,
+            "--link-dir",
+            pipeline.links,
+        ),
+    ):
+        done = run_cli(*arguments, cwd=pipeline.root, env=environment)
+        assert done.code == 0, done
 
 
 def test_a_layout_needs_a_key_from_elsewhere(pipeline: Pipeline) -> None:

@@ -203,6 +203,7 @@ def test_a_summary_that_says_nothing_opens_nothing(
     ((found, _, _),) = said(report)
     assert found.startswith(code)
     assert report.rows == ()
+    assert report.failing[0].help == "Do not use it. Fetch the release again from the publisher."
 
 
 def test_two_signers_who_have_to_sign_are_waited_for(

@@ -7,14 +7,18 @@ import base64
 import datetime
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provenance import verify_artifact
 from provenance.errors import UnavailableError
+from provenance.signing import roots
 from provenance.signing.judgement import Clock, Judgement, Verdict
+from provenance.signing.keyless import instance as instances
 from provenance.signing.trust import Trust, TrustedKey
-from provenance.signing.trusted_root import Period
+from provenance.signing.trusted_root import Period, TrustedRoot
 from tests.signing.workshop import CONTENT, PAYLOAD, SHA256, instance, judge, refusal, stranger
 from tests.signing.workshop import trust as keyless_trust
 from tests.support.cases import dsse_bundle, message_bundle
@@ -75,7 +79,7 @@ def test_a_key_may_count_for_several_times(key: KeyPair) -> None:
     who = trust(key, Period(NOW + DAY, None), Period(None, NOW))
     judgement = found(stamped(key), who)
     assert judgement.signer is not None
-    assert judgement.signer.entry == who.keys[1]
+    assert judgement.signer.entries[0] == who.keys[1]
 
 
 def test_a_timestamp_by_a_stranger_does_not_count(key: KeyPair) -> None:
@@ -251,3 +255,63 @@ def test_a_log_that_was_not_in_service_says_nothing(key: KeyPair) -> None:
     add_stamp(bundle, NOW)
     for evidence in (bundle, logged(key, "dsse 0.0.1")):
         assert "was in service from" in refusal(evidence, who)
+
+
+# --- which evidence has the root of the public instance fetched -----------------------------------
+
+
+def of_a_file(key: KeyPair, kind: str) -> Bundle:
+    """A bundle over the bytes of a file that says when it was signed, or nothing of it."""
+    if kind == "timestamp":
+        bundle = message_bundle(CONTENT, key)
+        signature = base64.b64decode(bundle["messageSignature"]["signature"])
+        stamps = [{"signedTimestamp": b64(instance().tsa.stamp(signature, NOW))}]
+        bundle["verificationMaterial"]["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
+        return bundle
+    return message_bundle(CONTENT, key) if kind == "nothing" else logged(key, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "period", "fetched", "code"),
+    [
+        ("hashedrekord 0.0.1", Period(NOW, NOW), True, 0),
+        ("timestamp", Period(NOW, NOW), True, 0),
+        # Neither an entry of Rekor v2 nor a bare signature says when: no root can help.
+        ("hashedrekord 0.0.2 message", Period(NOW, NOW), False, 1),
+        ("nothing", Period(NOW, NOW), False, 1),
+        ("hashedrekord 0.0.1", None, False, 0),
+        ("timestamp", None, False, 0),
+    ],
+)
+def test_the_root_of_the_public_instance_is_fetched_for_what_says_when_a_dated_key_signed(
+    key: KeyPair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    period: Period | None,
+    fetched: bool,
+    code: int,
+) -> None:
+    asked = []
+
+    def fetch(which: roots.Instance, *, offline: bool) -> TrustedRoot | None:
+        asked.append((which, offline))
+        return keyless_trust().root
+
+    monkeypatch.setattr(instances, "fetch_root", fetch)
+    path = tmp_path / "bundle.sigstore.json"
+    path.write_text(json.dumps(of_a_file(key, kind)), "utf-8")
+    who = trust(key, period, root=False)
+    report = verify_artifact(f"sha256:{SHA256}", who, bundle=path)
+    assert asked == ([(roots.Instance.PRODUCTION, False)] if fetched else [])
+    assert report.exit_code == code, report.failing
+
+
+def test_the_promise_of_a_log_needs_no_root_for_a_key_without_a_period_beside_an_identity(
+    key: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(instances, "fetch_root")
+    path = tmp_path / "bundle.sigstore.json"
+    path.write_text(json.dumps(of_a_file(key, "hashedrekord 0.0.1")), "utf-8")
+    who = Trust("tests", trust(key, None).keys, keyless_trust().identities)
+    assert verify_artifact(f"sha256:{SHA256}", who, bundle=path).exit_code == 0

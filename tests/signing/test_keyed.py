@@ -58,7 +58,7 @@ def test_what_a_signer_signs_is_valid(key: KeyPair) -> None:
     judgement = judge(signed, trust(key), None)
     assert judgement.verdict is Verdict.VALID
     assert judgement.signer is not None
-    assert judgement.signer.entry == trust(key).keys[0]
+    assert judgement.signer.entries[0] == trust(key).keys[0]
 
 
 def test_a_bundle_made_by_the_specifications_alone_is_valid(key: KeyPair) -> None:

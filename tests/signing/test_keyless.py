@@ -58,7 +58,7 @@ def test_each_form_of_a_bundle_is_accepted(form: str) -> None:
     found = accepted(FORMS[form]())
     assert found.signer is not None
     assert (found.signer.name, found.signer.issuer) == (SUBJECT, ISSUER)
-    assert found.signer.entry == TrustedIdentity(ISSUER, SUBJECT)
+    assert found.signer.entries[0] == TrustedIdentity(ISSUER, SUBJECT)
     assert {m.time for m in found.signer.moments} == {NOW}
 
 

@@ -29,7 +29,7 @@ def test_the_workflow_is_matched() -> None:
     found = signed_by(github(), WORKFLOW)
     assert found.verdict is Verdict.VALID
     assert found.signer.name == RELEASE
-    assert found.signer.entry == WORKFLOW
+    assert found.signer.entries[0] == WORKFLOW
 
 
 def test_everything_that_is_asked_for_is_matched() -> None:

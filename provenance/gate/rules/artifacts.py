@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
-from provenance.gate.evidence import ExternalFile, ModelEvidence, RowEvidence
+from provenance.artifacts.registry import Registry
+from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
-from provenance.gate.rules.base import Case, Rule, short, some
+from provenance.gate.rules.base import Case, Rule, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
+from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
+from provenance.gate.rules.sidecars.current import pairs
 
 
 class ModelMissing(Rule):
@@ -31,8 +34,8 @@ class ModelMissing(Rule):
     `"onnx": "transnet_v2.onnx"`, and no such file beside the registry.
 
     ## How to fix
-    Add the file, or remove the row. Large files kept elsewhere have to be fetched first
-    (`git lfs pull`, `dvc pull`).
+    Add the file, or remove the row; for an int8 variant that is no more, `int8_sha256` and
+    `quant_mode`. Large files kept elsewhere have to be fetched first (`git lfs pull`, `dvc pull`).
     """
 
     code = "ART301"
@@ -42,14 +45,29 @@ class ModelMissing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                if model.missing:
+                if model.missing and model is row.int8:
+                    yield self._variant(case, row, model)
+                elif model.missing:
                     yield self.in_row(
                         case,
                         row,
-                        "int8_sha256" if model is row.int8 else "onnx",
+                        "onnx",
                         f"{model.path} does not exist",
                         "Fetch or add the file, or remove the row.",
                     )
+
+    def _variant(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Finding:
+        """An int8 variant is named by its digest, by `quant_mode`, or by both."""
+        asking = [f for f in ("int8_sha256", "quant_mode") if f in row.row.fields]
+        called = " and ".join(f"`{case.name_of(field)}`" for field in asking)
+        return self.in_row(
+            case,
+            row,
+            asking[0],
+            f"{model.path} does not exist, which {called} of the row "
+            f"{'asks' if len(asking) == 1 else 'ask'} for",
+            f"Fetch or add the file; where there is no int8 variant, remove {called}.",
+        )
 
 
 class DigestMismatch(Rule):
@@ -57,7 +75,8 @@ class DigestMismatch(Rule):
 
     ## What it does
     Computes the SHA-256 of every model file and compares it with `sha256`, `int8_sha256` and
-    `external_data_sha256`.
+    `external_data_sha256`. What else such a file holds, or refers to, is not judged: it is not the
+    row's.
 
     ## Why it matters
     The bytes are not the ones somebody looked at when the row was written. In ADR-1105 five
@@ -67,37 +86,95 @@ class DigestMismatch(Rule):
     `"sha256": "08ab1aed…"`, and the file's digest is `fa89df1b…`.
 
     ## How to fix
-    If the new bytes are meant: `provenance hash --write`, and export the sidecar with them. If not:
-    restore the file.
+    If the new bytes are meant: export the sidecar with them, and `provenance hash --write`. If not:
+    restore the file. It is not meant where it is no ONNX model, where it is that of another row,
+    where it is too short for its model, and where the sidecar names the digest that the row has.
     """
 
     code = "ART302"
     slug = "digest-mismatch"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        owners = _owners(case.evidence.registry)
         for row in case.evidence.rows:
-            fields = row.row.fields
-            declared: list[tuple[str, object, ModelEvidence | ExternalFile]] = []
-            if row.onnx is not None:
-                declared.append(("sha256", fields.get("sha256"), row.onnx))
-            if row.int8 is not None:
-                declared.append(("int8_sha256", fields.get("int8_sha256"), row.int8))
             for model in row.models:
-                for file in model.external:
-                    value = row.row.external_data_sha256.get(file.name)
-                    declared.append(("external_data_sha256", value, file))
-            for field, value, found in declared:
-                if is_sha256(value) and found.sha256 is not None and found.sha256 != value:
-                    yield self.in_row(
-                        case,
-                        row,
-                        field,
-                        f"`{case.name_of(field)}` is {short(str(value))}; "
-                        f"the bytes of {found.path} are {short(found.sha256)}",
-                        f"If these bytes are meant: provenance hash {row.row.label} --write. "
-                        "If not, restore the file.",
-                        about=found.path,
-                    )
+                field = "int8_sha256" if model is row.int8 else "sha256"
+                if row.replaced(model):
+                    yield self._replaced(case, row, field, model, *_of_model(row, model, owners))
+                    continue
+                for file in filter(row.replaced, model.external):
+                    says = _of_data(row, model, file, owners)
+                    yield self._replaced(case, row, "external_data_sha256", file, *says)
+
+    def _replaced(
+        self, case: Case, row: RowEvidence, field: str, file: FileEvidence, also: str, help: str
+    ) -> Finding:
+        entry = file.name if field == "external_data_sha256" else None
+        of = f" of {file.name[:100]!r}" if entry is not None else ""
+        return self.in_row(
+            case,
+            row,
+            field,
+            f"`{case.name_of(field)}`{of} is {short(row.declared(file))}; the bytes of {file.path} "
+            f"are {short(file.sha256)}{also}",
+            help,
+            below=entry,
+            about=file.path,
+        )
+
+
+_Owners = Mapping[str, tuple[str, str]]
+
+
+def _owners(registry: Registry) -> _Owners:
+    """The first file of each digest that a row declares, and the label of the row."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in registry.rows:
+        names = {row.onnx: row.text("sha256")} if row.onnx else {}
+        for name, sha256 in (*names.items(), *row.external_data_sha256.items()):
+            if sha256 is not None and is_sha256(sha256):
+                found.setdefault(sha256, (registry.absolute(name), row.label))
+    return found
+
+
+def _of_model(row: RowEvidence, model: ModelEvidence, owners: _Owners) -> tuple[str, str]:
+    """What else is known of a model that was replaced, and the next step."""
+    if model.not_onnx is not None:
+        return f", no ONNX model: {model.not_onnx}", "Restore the file: export or fetch it again."
+    claims = {e.sidecar.claimed_sha256 for m, e in pairs(row) if m is model and e.sidecar}
+    if model.sha256 not in claims:
+        if (another := _of_another(row, model, owners)) is not None:
+            return another
+        if row.declared(model) in claims:
+            return (
+                ", and the sidecar names that of the row too",
+                "Restore the file. If a new export is meant, export its sidecar with it first.",
+            )
+    return "", _meant(row)
+
+
+def _of_data(
+    row: RowEvidence, model: ModelEvidence, file: ExternalFile, owners: _Owners
+) -> tuple[str, str]:
+    """The same of its external data."""
+    if file.is_short:
+        return (
+            f", {file.size:,} bytes, of which {model.name} needs {file.needs:,}",
+            "Restore the file, or export the model again, so that both files come from one run.",
+        )
+    return _of_another(row, file, owners) or ("", _meant(row))
+
+
+def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[str, str] | None:
+    path, label = owners.get(file.sha256 or "", (file.path, ""))
+    if path == file.path:
+        return None
+    return f", those of {path} ({label})", "Restore the file: these are the bytes of another one."
+
+
+def _meant(row: RowEvidence) -> str:
+    hashed = command("hash", row.row.label, "--write")
+    return f"If these bytes are meant: {hashed}. If not, restore the file."
 
 
 class NotOnnx(Rule):
@@ -105,7 +182,7 @@ class NotOnnx(Rule):
 
     ## What it does
     Parses the file with ONNX's own protobuf definitions. A model has an IR version, a graph and at
-    least one opset.
+    least one opset. Of a file that is not the one whose digest the row declares, ART302 says it.
 
     ## Why it matters
     A truncated upload, a Git LFS pointer or an error page has a digest too, and signing it makes it
@@ -125,7 +202,7 @@ class NotOnnx(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                if model.not_onnx is not None:
+                if model.not_onnx is not None and not row.replaced(model):
                     yield self.in_row(
                         case,
                         row,
@@ -160,7 +237,7 @@ class ExternalDataMissing(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            for model in row.models:
+            for model in _judged(row):
                 for file in model.external:
                     if file.missing:
                         yield self._missing(case, row, model, file)
@@ -192,7 +269,8 @@ class ExternalDataUnsafe(Rule):
 
     ## What it does
     Requires every external-data location to be a relative path that stays beside the model, and the
-    file to be a regular one that is no link out of the repository.
+    file to be a regular one that is no link out of the repository, and neither the registry nor a
+    model or a sidecar.
 
     ## Why it matters
     A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
@@ -230,7 +308,9 @@ class ExternalDataUncovered(Rule):
     """A row's weights are in a file that no digest covers.
 
     ## What it does
-    Requires a digest in `external_data_sha256` for each file that the model keeps weights in.
+    Requires a digest in `external_data_sha256` for each file that the model keeps weights in. Where
+    the row has one for a file that no model uses, it names both: they are likely to be one file,
+    under two names.
 
     ## Why it matters
     `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
@@ -250,29 +330,54 @@ class ExternalDataUncovered(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            files = [
-                f
-                for m in row.models
-                for f in m.external
-                if f.name not in row.row.external_data_sha256 and not _unsafe(f)
-            ]
+            if not isinstance(row.row.fields.get("external_data_sha256", {}), dict):
+                continue  # REG101 says that it is no object of digests
+            files = [f for f in _uncovered(row) if not _unsafe(f)]
+            unused = _unused(row)
+            if unused:
+                # What is not there has another name in the model than in the row: ART304 says it.
+                files = [f for f in files if not f.missing]
             if files:
-                missing = [f.name for f in files if f.missing]
-                first = f"Put {some(missing, 3)} back, then: " if missing else ""
-                yield self.in_row(
-                    case,
-                    row,
-                    "sha256",
-                    f"no digest covers the weights in {some([f.name for f in files], 3)}",
-                    f"{first}provenance hash --write --add-external-data",
-                )
+                yield self._uncovered(case, row, files, unused)
+
+    def _uncovered(
+        self, case: Case, row: RowEvidence, files: list[ExternalFile], unused: list[str]
+    ) -> Finding:
+        names = some([f.name for f in files], 3)
+        message = f"no digest covers the weights in {names}"
+        if unused:
+            declared = row.row.external_data_sha256
+            renamed = [n for n in unused if declared[n] in {f.sha256 for f in files}]
+            others = some([name[:100] for name in unused], 3)
+            return self.in_row(
+                case,
+                row,
+                "external_data_sha256",
+                f"{message}; the row has one for {others}, which no model uses",
+                f"Name the entry {names}, as the model does."
+                if renamed
+                else f"Export the model again with its weights in {others}; or, if {names} is "
+                "meant, name that in the row, with its digest.",
+                below=(renamed or unused)[0],
+            )
+        missing = [f.name for f in files if f.missing]
+        first = f"Put {some(missing, 3)} back, then: " if missing else ""
+        lost = lost_field(case, row, "external_data_sha256")
+        return self.in_row(
+            case,
+            row,
+            "sha256",
+            message + (lost.said if lost else ""),
+            lost.help if lost else f"{first}provenance hash --write --add-external-data",
+        )
 
 
 class ExternalDataTruncated(Rule):
     """A model needs more bytes of an external-data file than there are.
 
     ## What it does
-    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size.
+    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size,
+    and the `length` of each tensor with the bytes that it has by its shape and type.
 
     ## Why it matters
     The file is truncated, or belongs to another export: the model does not load, or loads weights
@@ -291,15 +396,26 @@ class ExternalDataTruncated(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            for model in row.models:
+            for model in _judged(row):
                 for file in model.external:
-                    if file.digest is not None and file.needs > file.digest.size:
+                    if file.cut is not None:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"tensor {file.cut.name[:60]!r} of {model.name} has {file.cut.size:,} "
+                            f"bytes by its shape; its `length` in {file.name[:100]} is "
+                            f"{file.cut.length:,}",
+                            "Export the model again, so that both files come from one run.",
+                            about=model.path,
+                        )
+                    elif file.is_short and not row.replaced(file):
                         yield self.in_row(
                             case,
                             row,
                             "onnx",
                             f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
-                            f"{file.tensor[:60]!r}); it has {file.digest.size:,}",
+                            f"{file.tensor[:60]!r}); it has {file.size:,}",
                             "Export the model again, so that both files come from one run.",
                             about=file.path,
                         )
@@ -309,14 +425,14 @@ class Int8Undeclared(Rule):
     """A quantized variant has no digest in its row.
 
     ## What it does
-    Requires `int8_sha256` where a row says it is quantized, and where `<stem>.int8.onnx` lies
-    beside the model.
+    Requires `int8_sha256` where `<stem>.int8.onnx` lies beside the model. Where a row says it is
+    quantized, and there is no such file, ART301 says so.
 
     ## Why it matters
     For such a row the runtime opens the int8 file instead, so that is the file that must be known.
 
     ## Example
-    `"quant_mode": "dynamic"` without `int8_sha256`.
+    `"quant_mode": "dynamic"` without `int8_sha256`, and `m.int8.onnx` beside `m.onnx`.
 
     ## How to fix
     Add `"int8_sha256": ""` after `sha256` and run `provenance hash ROW --write`, or remove the
@@ -328,7 +444,7 @@ class Int8Undeclared(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.int8 is None or "int8_sha256" in row.row.fields:
+            if row.int8 is None or row.int8.missing or "int8_sha256" in row.row.fields:
                 continue
             mode = row.row.text("quant_mode")
             why = (
@@ -336,13 +452,17 @@ class Int8Undeclared(Rule):
                 if mode not in (None, "fp32")
                 else "it lies there"
             )
+            lost = lost_field(case, row, "int8_sha256")
             yield self.in_row(
                 case,
                 row,
                 "quant_mode",
-                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})",
-                f'Add "{case.name_of("int8_sha256")}": "" to the row, then: provenance hash '
-                f"{row.row.label} --write",
+                f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})"
+                + (lost.said if lost else ""),
+                lost.help
+                if lost
+                else f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+                + command("hash", row.row.label, "--write"),
             )
 
 
@@ -415,6 +535,8 @@ class OpsetMismatch(Rule):
             facts = row.onnx.facts if row.onnx else None
             if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
                 continue
+            if row.onnx is not None and row.replaced(row.onnx):
+                continue
             actual = facts.opset
             place = registry.path_of(row.row, "opset")
             if actual is not None and actual != declared:
@@ -435,8 +557,10 @@ class StrayFile(Rule):
     ## What it does
     Lists the folders that the models are in (not those below), and takes away what the rows name.
     What is left counts if it is an `.onnx` or `.ort` file or its data, or if it has the name of a
-    model before its suffix (`m.bin` beside `m.onnx`; `.md` and the like are left alone). Sidecars
-    that no row has are for SID415. Other files are none of the registry's business.
+    model before its suffix (`m.bin` or `m.onnx.bak` beside `m.onnx`). What people write about a
+    model is left alone (`.md`, `.yaml`), and so are its checksums and signatures (`.sha256`,
+    `.asc`): nobody loads them as weights. Sidecars that no row has are for SID415. Other files are
+    none of the registry's business.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
@@ -483,7 +607,9 @@ class ExternalDataUnused(Rule):
     """A row declares a digest for a file that its model does not use.
 
     ## What it does
-    Compares the names in `external_data_sha256` with the files that the model refers to.
+    Compares the names in `external_data_sha256` with the files that the model refers to. Where it
+    refers to one that has no digest there, ART304, ART305 or ART306 says so: the entry may be meant
+    for it.
 
     ## Why it matters
     The digest covers nothing: it belongs to a former export, and the weights that are loaded are
@@ -502,12 +628,11 @@ class ExternalDataUnused(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         for row in case.evidence.rows:
-            if not row.models or any(m.facts is None for m in row.models):
+            unused = _unused(row)
+            if any(_uncovered(row)):
                 continue
-            used = {f.name for m in row.models for f in m.external}
-            unused = [name for name in row.row.external_data_sha256 if name not in used]
             field = registry.path_of(row.row, "external_data_sha256")
-            every = used.isdisjoint(row.row.external_data_sha256)
+            every = len(unused) == len(row.row.external_data_sha256)
             # Of data that was renamed, the entry is all that is known.
             known = _as_declared(row) and not any(f.missing for m in row.models for f in m.external)
             for name in unused:
@@ -518,6 +643,7 @@ class ExternalDataUnused(Rule):
                     f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                     "which no model uses",
                     f"Remove the entry {name[:100]!r}.",
+                    below=name,
                     fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
                     if known
                     else (),
@@ -540,6 +666,25 @@ def renamed_from(case: Case, row: RowEvidence) -> str | None:
                 if at < len(strays) and strays[at].path.startswith(start):
                     return strays[at].name
     return None
+
+
+def _judged(row: RowEvidence) -> Iterator[ModelEvidence]:
+    """The models that are not known to be other ones than the row names."""
+    return (m for m in row.models if not row.replaced(m))
+
+
+def _uncovered(row: RowEvidence) -> Iterator[ExternalFile]:
+    """External data that the row has no digest of."""
+    declared = row.row.external_data_sha256
+    return (f for m in _judged(row) for f in m.external if f.name not in declared)
+
+
+def _unused(row: RowEvidence) -> list[str]:
+    """The names in `external_data_sha256` that no model uses, where every model is known."""
+    if not row.models or any(m.facts is None or row.replaced(m) for m in row.models):
+        return []
+    used = {f.name for m in row.models for f in m.external}
+    return [name for name in row.row.external_data_sha256 if name not in used]
 
 
 def _unsafe(file: ExternalFile) -> bool:

@@ -48,6 +48,7 @@ class RowUnbound(_AttestationRule):
     code = "ATT701"
     slug = "row-unbound"
     of_one_file = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -94,6 +95,7 @@ class FileUncovered(_AttestationRule):
     code = "ATT702"
     slug = "file-uncovered"
     of_one_file = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -131,6 +133,7 @@ class RowChanged(_AttestationRule):
 
     code = "ATT703"
     slug = "row-changed"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -175,6 +178,7 @@ class SidecarChanged(_AttestationRule):
     code = "ATT704"
     slug = "sidecar-changed"
     of_one_file = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -217,6 +221,7 @@ class FileGone(_AttestationRule):
 
     code = "ATT705"
     slug = "file-gone"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -254,6 +259,7 @@ class DeferralsDiffer(_AttestationRule):
     code = "ATT706"
     slug = "deferrals-differ"
     phase = Phase.OUTCOME
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
@@ -299,6 +305,7 @@ class SeedUnattested(_AttestationRule):
 
     code = "ATT707"
     slug = "seed-unattested"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -335,6 +342,7 @@ class SeedAttestationDiffers(_AttestationRule):
 
     code = "ATT708"
     slug = "seed-attestation-differs"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -392,6 +400,7 @@ class SummaryMissing(_AttestationRule):
 
     code = "ATT709"
     slug = "summary-missing"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         summary = case.evidence.summary
@@ -426,6 +435,7 @@ class SummaryStale(_AttestationRule):
     slug = "summary-stale"
     phase = Phase.OUTCOME
     of_release = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import enum
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, ClassVar, Final
@@ -32,6 +33,7 @@ from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
+_QUOTED: Final = re.compile(r"([\"`])(\w+)\1", re.ASCII)
 
 
 class Phase(enum.Enum):
@@ -81,7 +83,7 @@ class Case:
     phases: tuple[Phase, ...] = ()
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
-    _endorsements: dict[tuple[str, str | None], Endorsement] = field(default_factory=dict)
+    _endorsements: dict[tuple[str | None, ...], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
@@ -127,6 +129,10 @@ class Case:
         """What the registry calls a field, for messages."""
         return self.evidence.registry.names.of(field)
 
+    def in_its_words(self, text: str) -> str:
+        """A text about a row with the registry's own names for the fields in it, in quotes."""
+        return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
+
     def endorsement(
         self, document: BundleEvidence, artifact_sha256: str | None = None
     ) -> Endorsement:
@@ -134,7 +140,7 @@ class Case:
         assert self.trust is not None
         assert document.bundle is not None
         _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
-        question = (document.path, artifact_sha256)
+        question = (document.path, *(f.sha256 for f in document.files), artifact_sha256)
         known = self._endorsements.get(question)
         if known is None:
             known = endorsement.judge(document, self.trust, artifact_sha256, self.judgements)
@@ -212,12 +218,19 @@ class Rule(ABC):
     """Whether it says something about a release that is judged by its summary alone."""
     of_bundle: ClassVar[bool] = False
     """Whether it judges a bundle by itself, over whatever kind of file."""
+    for_publisher: ClassVar[bool] = False
+    """Whether it advises what only the publisher can do, such as to sign again."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
     @abstractmethod
     def judge(self, case: Case) -> Iterable[Finding]:
         """The findings of this rule."""
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """The findings for somebody who has what was released; `help` stands for such advice."""
+        for finding in self.judge(case):
+            yield replace(finding, help=help) if self.for_publisher else finding
 
     def finding(
         self,
@@ -260,17 +273,25 @@ class Rule(ABC):
         message: str,
         help: str,
         *,
+        below: str | None = None,
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding at a field of a row in the registry; `about` is the file it speaks of."""
+        """A finding at a field of a row in the registry; `about` is the file it speaks of.
+
+        `below` is the member of the field that has to be edited, where that is an object.
+        """
         registry = case.evidence.registry
+        position = registry.locate(row.row, field)
+        if field is not None and below is not None:
+            member = registry.source.find(registry.path_of(row.row, field, below))
+            position = registry.source.position(member.start) if member else position
         return self.finding(
             message,
             help,
             path=registry.path,
             row=row.row.label,
-            position=registry.locate(row.row, field),
+            position=position,
             about=about,
             fixes=fixes,
         )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -12,10 +11,11 @@ from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
 from provenance.gate.comparison import LostField, LostRow, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow, ModelEvidence, RowEvidence
+from provenance.gate.evidence import BaselineEvidence, FormerRow, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 from provenance.gate.rules.license import same_license
+from provenance.gate.rules.put_back import put_back, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -70,7 +70,7 @@ class RowGone(_BaselineRule):
                 onnx = lost.row.onnx
                 ships = f", for {onnx}" if onnx else ""
                 message = f"this row is gone; {baseline.name} has it{ships}"
-                help = f"{_restore(baseline, id)}. {self.declare(id, 'it was removed')}"
+                help = f"{restore_rows(baseline, id)}. {self.declare(id, 'it was removed')}"
             else:
                 message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
                 help = (
@@ -126,7 +126,9 @@ class FieldGone(_BaselineRule):
         said = {(f.code, f.row) for f in case.findings}
         for row in case.evidence.rows:
             for lost in baseline.comparison.lost_fields(row.row):
-                if (_MISSED_BY.get(lost.field or ""), row.row.label) in said:
+                empty = lost.key in row.row.verbatim and row.row.verbatim[lost.key] is None
+                missed_by = "REG101" if empty else _MISSED_BY.get(lost.field or "")
+                if (missed_by, row.row.label) in said:
                     continue
                 if not self._speaks_of_nothing(row, lost):
                     yield self._gone(case, baseline, row, lost)
@@ -145,7 +147,7 @@ class FieldGone(_BaselineRule):
             row,
             None,
             f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"{_restore(baseline, label)}. {self.declare(label, 'it was removed')}",
+            f"{restore_rows(baseline, label)}. {self.declare(label, 'it was removed')}",
         )
 
 
@@ -211,7 +213,7 @@ class EvidenceUnchanged(_BaselineRule):
                 continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
-            if self._vouches(model, sidecar.text, mine):
+            if self._vouches(sidecar.text, mine):
                 continue
             yield self.finding(
                 f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
@@ -223,9 +225,8 @@ class EvidenceUnchanged(_BaselineRule):
                 position=sidecar.locate("sha256"),
             )
 
-    def _vouches(
-        self, model: ModelEvidence, sidecar: str, changed: Mapping[str, tuple[str, str]]
-    ) -> bool:
+    @staticmethod
+    def _vouches(sidecar: str, changed: Mapping[str, tuple[str, str]]) -> bool:
         """Whether a sidecar names every file's new bytes: it may have been written before them."""
         return all(now in sidecar for _, now in changed.values())
 
@@ -394,7 +395,7 @@ class RegistryFieldGone(_BaselineRule):
             was = lost.was if len(lost.was) <= 80 else f"{lost.was[:79]}…"
             yield self.finding(
                 f"no `{lost.key}`; {baseline.name} has {was}",
-                f"{_restore(baseline)}. {self.declare(registry.path, 'it was removed')}",
+                f"{restore_rows(baseline)}. {self.declare(registry.path, 'it was removed')}",
                 path=registry.path,
                 position=Position(1, 1),
             )
@@ -436,7 +437,7 @@ class SidecarGone(_BaselineRule):
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"{_file(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
+                    f"{put_back(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
                     about=path,
                 )
 
@@ -501,7 +502,7 @@ class RecordGone(_BaselineRule):
         registry = case.evidence.registry
         return self.finding(
             f"the {what} of {id!r} is gone; {baseline.name} has {path}",
-            f"{_file(baseline, path)}. {self.declare(id, 'it was removed')}",
+            f"{put_back(baseline, path)}. {self.declare(id, 'it was removed')}",
             path=registry.path,
             position=registry.locate(row.row, "onnx"),
             about=path,
@@ -527,18 +528,6 @@ _MISSED_BY: Final[Mapping[str, str]] = {
 
 def _called(manifest: Manifest) -> str:
     return manifest.id or manifest.path
-
-
-def _restore(baseline: BaselineEvidence, *rows: str) -> str:
-    return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
-
-
-def _file(baseline: BaselineEvidence, path: str) -> str:
-    """How a file is put back that `restore`, which edits the registry alone, does not."""
-    if not baseline.name.startswith("git:"):
-        return f"Copy it back from {baseline.name}"
-    ref = baseline.name.removeprefix("git:")
-    return f"Put it back: {shlex.join(('git', 'restore', f'--source={ref}', '--', path))}"
 
 
 def _was(changed: Mapping[str, tuple[str, str]]) -> str:

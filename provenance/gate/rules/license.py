@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import Final
 
 from provenance.artifacts import spdx
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
 from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
-from provenance.gate.rules.base import Case, Phase, Rule, command, differing, shown
+from provenance.gate.rules.base import Case, Phase, Rule, differing
+from provenance.gate.rules.put_back import lost_field
 
 
 class _Missing(Rule):
@@ -23,7 +24,7 @@ class _Missing(Rule):
     advice: str
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        missing = [r for r in case.evidence.rows if r.row.fields.get(self.field, "") == ""]
+        missing = [r for r in case.evidence.rows if is_blank(r.row.fields.get(self.field, ""))]
         fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
         for row, fix in zip(missing, fixes, strict=True):
             yield self._lost(case, row) or self._missing(case, row, fix)
@@ -34,25 +35,23 @@ class _Missing(Rule):
 
     def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
         called = case.name_of(self.field)
-        advice = self.advice.replace(f'"{self.field}"', f'"{called}"')
+        advice = case.in_its_words(self.advice)
         return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
         """The same where the baseline had it: then it is known what was there."""
+        lost = lost_field(case, row, self.field)
         baseline = case.evidence.baseline
-        if baseline is None:
+        if baseline is None or lost is None or lost.field is None or is_blank(lost.field.was):
             return None
-        former = baseline.former(row)
-        if former is None or not former.row.text(self.field):
-            return None
-        lost = next(f for f in baseline.comparison.lost_fields(row.row) if f.field == self.field)
+        edit = baseline.comparison.field_edit(lost.field)
         return self.in_row(
             case,
             row,
             None,
-            f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"Put it back: {command('restore', row.row.label, '--baseline', baseline.name)}",
-            fixes=(Fix(case.evidence.registry.path, baseline.comparison.field_edit(lost)),),
+            f"no `{lost.field.key}`{lost.said}",
+            lost.help,
+            fixes=(Fix(case.evidence.registry.path, edit),),
         )
 
 
@@ -60,7 +59,8 @@ class LicenseMissing(_Missing):
     """A row has no license.
 
     ## What it does
-    Requires a non-empty `license` on every row. Smoke rows are no exception.
+    Requires a `license` on every row; a text without a letter or a digit is none. Smoke rows are no
+    exception.
 
     ## Why it matters
     Whoever ships the model ships it without permission. In ADR-1105 a load fix dropped the field
@@ -86,7 +86,7 @@ class LicenseUrlMissing(_Missing):
     """A row has no license_url.
 
     ## What it does
-    Requires a non-empty `license_url` on every row.
+    Requires a `license_url` on every row; an empty text is none.
 
     ## Why it matters
     The expression names a license; the URL says where its text is, with the holder's name and the
@@ -111,7 +111,7 @@ class BundleFieldMissing(_Missing):
     """A row has no sigstore_bundle.
 
     ## What it does
-    Requires a non-empty `sigstore_bundle` on every row: where the row's signature is.
+    Requires a `sigstore_bundle` on every row, where the row's signature is; an empty text is none.
 
     ## Why it matters
     A consumer that verifies before it loads refuses a row without one, and a consumer that does
@@ -142,8 +142,10 @@ class NotSpdx(Rule):
     """A license is not an SPDX expression.
 
     ## What it does
-    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list.
-    `LicenseRef-…` is accepted: it says itself that the license is not on the list.
+    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list,
+    and what stands behind WITH in the list of exceptions. `LicenseRef-…`, and of an exception
+    `AdditionRef-…`, is accepted: it says itself that it is on no list. Behind it stand letters,
+    digits, `.` and `-`.
 
     ## Why it matters
     Scanners, package managers and lawyers' tools read SPDX. They treat an unknown id as no license.
@@ -170,34 +172,50 @@ class NotSpdx(Rule):
             if expression is None:
                 continue
             file = case.evidence.license_files.get(row.row.text("license_url") or "")
-            problem = self._judge_expression(expression, file)
+            problem = self._judge_expression(case.name_of("license"), expression, file)
             if problem is not None:
                 yield self.in_row(case, row, "license", *problem)
 
-    @staticmethod
-    def _judge_expression(expression: str, file: LicenseFile | None) -> tuple[str, str] | None:
+    def _judge_expression(
+        self, called: str, expression: str, file: LicenseFile | None
+    ) -> tuple[str, str] | None:
+        """What is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
-            return f"it has {len(expression):,} characters", "Write an SPDX expression."
+            says = f"`{called}` has {len(expression):,} characters"
+            return f"{says}; at most {spdx.MAX_EXPRESSION:,} are read", "Write an SPDX expression."
         try:
             unknown = spdx.unknown_ids(expression)
         except spdx.NotAnExpressionError:
             return (
                 f"{expression[:80]!r} is not an SPDX license expression",
-                "Join ids with AND, OR and WITH: https://spdx.org/licenses/",
+                f"Join ids with AND, OR and WITH: {_LIST}",
             )
-        if not unknown:
-            return None
-        name = unknown[0]
-        found = f"{name[:80]!r} is not on the SPDX license list"
-        own = f"LicenseRef-{name[:80]} for a license of your own."
-        if file is not None and len(file.licenses) == 1:
-            (here,) = file.licenses
-            return f"{found}; {license_files.says(file)}", f"Write {here}, or {own}"
-        near = _nearest(name)
-        return (
-            f"{found}; {f'the nearest is {near!r}' if near else 'none is near'}",
-            f"Write {near} if that is the license, or {own}" if near else f"Write {own}",
-        )
+        return _unknown(unknown[0], file) if unknown else None
+
+
+def _unknown(id: spdx.UnknownId, file: LicenseFile | None) -> tuple[str, str]:
+    name, kind = id.name, id.kind
+    own = spdx.own_id(name[:80], kind)
+    for_own = f"{own} for {_ARTICLE[kind]} of your own." if own else f"an id: {_LIST}"
+    if name.startswith(spdx.OWN):
+        allowed = f"`{kind.own}` and letters, digits, `.` and `-`"
+        return (f"{name[:80]!r} is no id of {_ARTICLE[kind]}: it is {allowed}", f"Write {for_own}")
+    for other in spdx.Kind:
+        if other is not kind and name in spdx.known_ids(other):
+            return f"{name!r} is {_ARTICLE[other]}, and stands where {_ARTICLE[kind]} does", (
+                f"Behind WITH stands an exception; join licenses with AND and OR: {_LIST}"
+            )
+    found = f"{name[:80]!r} is not on the SPDX {kind.value} list"
+    if file is not None and len(file.licenses) == 1 and kind is spdx.Kind.LICENSE:
+        (here,) = file.licenses
+        return f"{found}; {license_files.says(file)}", f"Write {here}, or {for_own}"
+    near = _nearest(name, kind)
+    if near is None:
+        return f"{found}; none is near", f"Look it up at {_LIST}, or write {for_own}"
+    return (
+        f"{found}; the nearest is {near!r}",
+        f"Write {near} if that is the {kind.value}, or {for_own}",
+    )
 
 
 class SignedLicenseDiffers(Rule):
@@ -221,6 +239,7 @@ class SignedLicenseDiffers(Rule):
     slug = "signed-license-differs"
     phase = Phase.SIGNATURES
     needs_trust = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -243,10 +262,17 @@ class SignedLicenseDiffers(Rule):
 
 
 @lru_cache(maxsize=4096)
-def _nearest(name: str) -> str | None:
+def _nearest(name: str, kind: spdx.Kind) -> str | None:
     """The id on the list that is spelled most like `name`."""
-    ids = sorted(k for k in spdx.known_ids() if not k.startswith(spdx.OWN))
-    return next(iter(difflib.get_close_matches(name, ids)), None)
+    ids = sorted(k for k in spdx.known_ids(kind) if not k.startswith(spdx.OWN))
+    return next(iter(difflib.get_close_matches(name, ids, cutoff=_NEAR)), None)
+
+
+_NEAR: Final = 0.75
+"""How alike two ids are that may be one: `Apache-2` is as near to `Apache-2.0`, `GPLv3` to none."""
+
+_LIST: Final = "https://spdx.org/licenses/"
+_ARTICLE: Final = {spdx.Kind.LICENSE: "a license", spdx.Kind.EXCEPTION: "an exception"}
 
 
 def same_license(a: str, b: str) -> bool:

@@ -60,8 +60,9 @@ class LicenseUrlNowhere(Rule):
     """A license_url is neither an address nor a file of this repository.
 
     ## What it does
-    Requires that `license_url` is a URL with a host, or a path that leads to a file, relative to
-    the registry's folder or to the root.
+    Requires that `license_url` is a URL with a host, of a kind that can be opened and without
+    blanks or control characters, or a path that leads to a file, relative to the registry's folder
+    or to the root. That the address is there is not tried: nothing is fetched.
 
     ## Why it matters
     Nobody can read the license there. The expression alone says neither who grants it, nor since
@@ -133,8 +134,8 @@ class LicenseOfSameBytes(Rule):
                 case,
                 row,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; the same bytes are "
-                f"{theirs[:80]!r} as {other.row.label!r}",
+                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.row.label!r} has the "
+                f"same bytes under {theirs[:80]!r}",
                 "Write one license in both rows.",
                 about=row.onnx.path,
             )

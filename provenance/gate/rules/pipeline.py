@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from provenance.artifacts.inventory import left_out_by
 from provenance.artifacts.strict_json import START
 from provenance.attestations.layout_documents import link_name
 from provenance.gate.file_history import Change, Kind, changes
@@ -474,12 +475,47 @@ class PipelineRefused(_PipelineRule):
             )
 
 
+class FileUnseen(_PipelineRule):
+    """A file of the release can be in no link.
+
+    ## What it does
+    Looks for files that in-toto leaves out by their names, among those that the registry names and
+    those that lie in its folder and in the folders of the bundles: `*.link*`, `.git`, `*.pyc`,
+    `*~`, and what lies below a folder of such a name. Links themselves (`*.link`), `.git`, and
+    what Python and editors leave behind are no finding where nothing names them.
+
+    ## Why it matters
+    What is in no link can change, appear or go away between two steps, and in-toto-verify passes.
+
+    ## Example
+    A row has `"onnx": "m.link.onnx"`: neither the model nor its sidecar `m.link.json` was recorded.
+
+    ## How to fix
+    Rename it, and what names it, or move it out of the folders of the release. Then do the steps
+    again.
+    """
+
+    code = "PIP014"
+    slug = "step-file-unseen"
+
+    def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
+        for file in pipeline.unseen:
+            yield self.finding(
+                f"{file} is part of the release and can be in no link: in-toto leaves out "
+                f"`{left_out_by(file)}`",
+                "Rename it, and what names it, or move it elsewhere, and begin again with "
+                f"`{pipeline.steps[0].name}`, so that every step sees it.",
+                path=file.removesuffix("/"),
+                position=START if file.endswith(_TEXTS) else None,
+            )
+
+
 _BY_ANOTHER: Final = (Standing.UNAUTHORIZED, Standing.UNSIGNED)
 
 
 def _explained(pipeline: PipelineEvidence) -> bool:
-    """Whether another rule says why in-toto refuses."""
-    others = (rule() for rule in RULES if rule is not PipelineRefused)
+    """Whether another rule says why in-toto refuses, which it never does for what it cannot see."""
+    others = (rule() for rule in RULES if rule not in (PipelineRefused, FileUnseen))
     return any(True for rule in others for _ in rule.conclude(pipeline))
 
 
@@ -546,4 +582,5 @@ RULES: Final = (
     FileAdded,
     FileGone,
     PipelineRefused,
+    FileUnseen,
 )

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Move
+from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.gate import documents
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.put_back import lost_field
 
 _Check = Callable[[Any], bool]
 
@@ -32,11 +35,25 @@ def _is_digests(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_sha256, value.values()))
 
 
+def _is_id(value: Any) -> bool:
+    if not _is_text(value) or is_blank(value) or len(value) > MAX_ID or value != value.strip():
+        return False
+    return not any(unicodedata.category(c) in _UNSEEN for c in value)
+
+
+_UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp")
+"""Kinds of characters that are not seen, end a line, or move a terminal's cursor."""
+
+_MODES: Final = (
+    f"{', '.join(INT8_MODES)} (the runtime opens the int8 variant), or {', '.join(OTHER_MODES)}"
+)
+
 _DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
 _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "id": (
-        "a non-empty string of at most 128 characters",
-        lambda v: _is_text(v) and 0 < len(v) < 129,
+        f"a string of at most {MAX_ID} characters, with a letter or a digit, "
+        "without control characters, and without blanks at its ends",
+        _is_id,
     ),
     "kind": ("a string", _is_text),
     "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
@@ -45,12 +62,12 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
     "opset": ("a whole number", _is_int),
     "smoke": ("true or false", lambda v: isinstance(v, bool)),
-    "quant_mode": ("a string", _is_text),
+    "quant_mode": (_MODES, lambda v: v in (*INT8_MODES, *OTHER_MODES)),
     "license": ("a string", _is_text),
     "license_url": ("a string", _is_text),
     "sigstore_bundle": (
         f"a path that ends in {bundles.SUFFIX}",
-        lambda v: _is_text(v) and (not v or v.endswith(bundles.SUFFIX)),
+        lambda v: _is_text(v) and (is_blank(v) or v.endswith(bundles.SUFFIX)),
     ),
     "notes": ("a string", _is_text),
     "description": ("a string", _is_text),
@@ -74,7 +91,9 @@ class RegistrySchema(Rule):
 
     ## What it does
     Looks at the fields that this tool and the stock consumers read: `id`, `onnx` and `sha256` must
-    be there, and each must have its type and form. Fields of your own are left alone.
+    be there, and each must have its type and form: an id can be read on one line, and `quant_mode`
+    is a word by which it is known whether the runtime opens the int8 variant. Fields of your own
+    are left alone.
 
     ## Why it matters
     A consumer that finds a number where it expects a digest skips the check, or crashes.
@@ -97,7 +116,9 @@ class RegistrySchema(Rule):
             for index, found in registry.not_rows[:_SHOWN]:
                 yield self.finding(
                     f"expected a row (an object), found {found}",
-                    'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.',
+                    case.in_its_words(
+                        'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.'
+                    ),
                     path=registry.path,
                     row=f"#{index}",
                     position=registry.locate(index),
@@ -113,30 +134,48 @@ class RegistrySchema(Rule):
             fields = row.row.fields
             for name in _REQUIRED:
                 if name not in fields:
+                    lost = lost_field(case, row, name)
+                    called = case.name_of(name)
                     yield self.in_row(
                         case,
                         row,
                         None,
-                        f"field `{case.name_of(name)}` is missing; expected {_FIELDS[name][0]}",
-                        self._missing_help(case.name_of(name), fields),
+                        f"field `{called}` is missing; expected {_FIELDS[name][0]}"
+                        + (lost.said if lost else ""),
+                        lost.help
+                        if lost
+                        else self._missing_help(called, fields, digest=name == "sha256"),
                     )
             for name, (expected, check) in _FIELDS.items():
-                if name in fields and not check(fields[name]):
-                    found = self._found(fields[name])
-                    yield self.in_row(
-                        case,
-                        row,
-                        name,
-                        f"field `{case.name_of(name)}`: expected {expected}, found {found}",
-                        "provenance hash --write"
-                        if "sha256" in name
-                        else f"Correct `{case.name_of(name)}`.",
-                    )
+                if name not in fields or check(fields[name]):
+                    continue
+                called = case.name_of(name)
+                value, entry, help = fields[name], None, f"Correct `{called}`."
+                lost = lost_field(case, row, name) if value is None else None
+                if "sha256" in name:
+                    help = "provenance hash --write"
+                if name == "external_data_sha256" and isinstance(value, dict):
+                    entry = next(key for key, each in value.items() if not is_sha256(each))
+                    expected, value = _DIGEST, value[entry]
+                elif name == "external_data_sha256":
+                    help = f"{help} --add-external-data"
+                of = f" of {entry[:100]!r}" if entry is not None else ""
+                yield self.in_row(
+                    case,
+                    row,
+                    name,
+                    f"field `{called}`{of}: expected {expected}, found {self._found(value)}"
+                    + (lost.said if lost else ""),
+                    lost.help if lost else help,
+                    below=entry,
+                )
 
     @staticmethod
-    def _missing_help(name: str, fields: Mapping[str, Any]) -> str:
+    def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
         near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
-        return f"Did you mean `{name}` where it says `{near[0]}`?" if near else f"Add `{name}`."
+        if near:
+            return f"Did you mean `{name}` where it says `{near[0]}`?"
+        return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
 
     @staticmethod
     def _found(value: Any) -> str:
@@ -347,7 +386,7 @@ class TooLargeForConsumer(Rule):
             yield self.finding(
                 f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
-                "Shorten `notes` and `description`, or split the registry.",
+                case.in_its_words("Shorten `notes` and `description`, or split the registry."),
                 path=registry.path,
             )
 
@@ -395,7 +434,8 @@ class SharedBundlePath(Rule):
 
     ## What it does
     Computes where each row's bundle, each seed's attestation and the release summary go, and
-    compares the paths with each other and with those of all models, sidecars and documents.
+    compares the paths with each other and with those of all models, sidecars and documents. Two
+    that differ in nothing but case are one path: they are on macOS and Windows.
 
     ## Why it matters
     Each row has a bundle of its own. With one path for two, signing the second would replace the
@@ -416,27 +456,31 @@ class SharedBundlePath(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        owner = {documents.summary_path(registry): "the release summary"}
-        owner |= {d.path: "a document" for d in case.evidence.documents}
+        taken = {documents.summary_path(registry): "the release summary"}
+        taken |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
             files = (*known.model_files, *known.sidecars)
-            owner |= {f.path: f"a file of row {known.row.label!r}" for f in files}
+            taken |= {f.path: f"a file of row {known.row.label!r}" for f in files}
+        owner = {path.casefold(): (path, what) for path, what in taken.items()}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
             if value is None or outside(case, value) is not None:
                 continue
+            if is_malformed("sigstore_bundle", value):
+                continue  # REG101 says what is wrong with it
             places = [registry.absolute(value)]
             if row.is_seed and onnx is not None:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
                 mine = f"a document of row {row.row.label!r}"
-                other = owner.setdefault(place, mine)
+                path, other = owner.setdefault(place.casefold(), (place, mine))
                 if other != mine or places.count(place) > 1:
+                    where = "" if path == place else f", {path!r}, on a disk that ignores case"
                     yield self.in_row(
                         case,
                         row,
                         "sigstore_bundle",
-                        f"{place!r} is also where {other} goes",
+                        f"{place!r} is also where {other} goes{where}",
                         f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
                     )
                     break

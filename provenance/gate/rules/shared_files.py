@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
@@ -80,7 +79,7 @@ class Int8Interface(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.onnx is None or row.int8 is None or _replaced(row):
+            if row.onnx is None or row.int8 is None or any(map(row.replaced, row.models)):
                 continue
             model, variant = row.onnx.facts, row.int8.facts
             difference = _difference(model, variant) if model and variant else None
@@ -118,7 +117,9 @@ class Int8NotQuantized(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.onnx is None or row.int8 is None or row.row.smoke or _replaced(row):
+            if row.onnx is None or row.int8 is None or row.row.smoke:
+                continue
+            if any(map(row.replaced, row.models)):
                 continue
             if row.int8.sha256 is not None and row.int8.sha256 == row.onnx.sha256:
                 yield self.in_row(
@@ -130,15 +131,6 @@ class Int8NotQuantized(Rule):
                     "Quantize the model, or remove the int8 file and its fields.",
                     about=row.int8.path,
                 )
-
-
-def _replaced(row: RowEvidence) -> bool:
-    """Whether one of a row's two files is not the declared one: ART302 says that, and is enough."""
-    for field, model in (("sha256", row.onnx), ("int8_sha256", row.int8)):
-        declared = row.row.fields.get(field)
-        if model is not None and is_sha256(declared) and declared != model.sha256:
-            return True
-    return False
 
 
 def _difference(model: OnnxFacts, variant: OnnxFacts) -> tuple[str, str] | None:

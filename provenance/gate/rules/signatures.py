@@ -67,6 +67,7 @@ class BundleMissing(_SignatureRule):
 
     code = "SIG601"
     slug = "bundle-missing"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -103,6 +104,7 @@ class BundleMalformed(_SignatureRule):
     code = "SIG602"
     slug = "bundle-malformed"
     of_bundle = True
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
@@ -164,6 +166,7 @@ class SignatureInvalid(_Judged):
 
     code = "SIG603"
     slug = "signature-invalid"
+    for_publisher = True
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
@@ -228,6 +231,7 @@ class BytesNotSigned(_SignatureRule):
 
     code = "SIG605"
     slug = "bytes-not-signed"
+    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():

@@ -11,18 +11,22 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import is_manifest
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
+from provenance.artifacts.spdx import alternatives
 from provenance.artifacts.strict_json import JsonError, decode, parse
 from provenance.attestations import bundle as bundles
 
 _HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
 _MAX_FILES: Final = 100_000
+_OPSETS: Final = range(1, 100)
+"""What an opset can be: in ten years there were 26."""
 
 Row = Mapping[str, Any]
 
@@ -35,7 +39,7 @@ class Shape:
         path: Relative to the repository's root.
         rows: How many rows it has.
         names: What it calls them and their fields, as far as that is certain.
-        unsure: The keys that could be a field, where there are several.
+        unsure: The keys that could be a field, where that is not certain.
         complete: Whether rows have a model and a digest, as those of a registry have.
     """
 
@@ -109,8 +113,8 @@ class _Field:
     Attributes:
         fits: Whether it can have a value.
         named: Its usual names, the most usual first.
-        by_name: Whether values alone say too little, and it must have one of these names.
-        marked: Whether its name must tell that it is about the int8 variant.
+        by_name: Whether values alone say too little: without one of these names it is not certain.
+        marked: Whether its name must tell that it is about the int8 variant, to be certain.
     """
 
     fits: Callable[[Any], bool]
@@ -134,7 +138,7 @@ _KNOWN: Final[Mapping[str, _Field]] = {
     "id": _Field(_label, ("name", "model_id", "key", "slug", "identifier", "model")),
     "kind": _Field(_label, ("type", "task", "role"), by_name=True),
     "opset": _Field(
-        lambda v: isinstance(v, int) and not isinstance(v, bool),
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and v in _OPSETS,
         ("onnx_opset", "opset_version", "opsetVersion"),
         by_name=True,
     ),
@@ -180,6 +184,12 @@ def _shape(path: str, key: str, rows: Sequence[Row]) -> Shape | None:
     found = {*renamed, *unsure, *(k for k in _KNOWN if k in values)}
     if "onnx" not in found:
         return None
+    if renamed:  # else it is a registry of this project's shape, and the rest are fields of its own
+        taken = {*values} & {*FIELDS, *renamed.values(), *chain.from_iterable(unsure.values())}
+        for known in (k for k in _KNOWN if k not in found):
+            could = [n for n in values if n not in taken and _could_be(known, values[n], len(rows))]
+            if could:
+                unsure[known] = tuple(could)
     in_order = dict(sorted(renamed.items(), key=lambda item: FIELDS.index(item[0])))
     return Shape(path, len(rows), FieldNames(key, in_order), unsure, "sha256" in found)
 
@@ -191,3 +201,17 @@ def _may_be(known: str, how: _Field, name: str, values: Sequence[Any], rows: int
         return False
     # Each row has an id of its own.
     return known != "id" or (len(values) == rows and len(set(values)) == rows)
+
+
+def _could_be(known: str, values: Sequence[Any], rows: int) -> bool:
+    """Whether a field whose name says nothing could be `known`, by its values alone.
+
+    Of texts only those that are a license, and for `kind` those that rows share.
+    """
+    if known == "id" or not all(map(_KNOWN[known].fits, values)):
+        return False
+    if known == "license":
+        return all(alternatives(v) is not None for v in values)
+    if known == "kind":
+        return len(values) == rows and 1 < len(set(values)) < rows
+    return True

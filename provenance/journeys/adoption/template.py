@@ -65,7 +65,8 @@ class Template:
         for known, name in names.renamed.items():
             yield f"{known} = {quoted(name)}"
         for known, could in shape.unsure.items():
-            yield f"# Several of your fields could be `{known}`. Keep the line that is right:"
+            several = "Several of your fields" if len(could) > 1 else "One of your fields, or none,"
+            yield f"# {several} could be `{known}`. Keep the line that is right:"
             yield from (f"# {known} = {quoted(name)}" for name in could)
 
     def _trusted_keys(self) -> Iterator[str]:

@@ -97,13 +97,21 @@ def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
                 yield where, f"{says}; a fold has no number `{statistic[2]}`"
                 continue
             slack = max(map(unit, known)) * (2 if statistic[1] == "std" else 1)
-            given = _compute(statistic[1], known)
+            try:
+                given = _compute(statistic[1], known)
+            except OverflowError:
+                yield where, f"{says}; its folds are too large to compute it"
+                continue
             if not any(close(found, value, slack) for value in given):
                 yield where, f"{says}; its folds give {given[-1]!r}"
 
 
 def _compute(statistic: str, values: Sequence[float]) -> tuple[float, ...]:
-    """What a statistic may be. Exporters differ in which deviation they mean by "std"."""
+    """What a statistic may be. Exporters differ in which deviation they mean by "std".
+
+    Raises:
+        OverflowError: What is computed of these numbers is none that a float holds.
+    """
     match statistic:
         case "mean":
             return (math.fsum(values) / len(values),)

@@ -220,7 +220,7 @@ def _opset(seat: Seat) -> int | None:
     """The opset of a member, where its row does not say another (ART310)."""
     if seat.facts is None or seat.row is None:
         return None
-    found = seat.facts.opsets.get("", seat.facts.opsets.get("ai.onnx"))
+    found = seat.facts.opset
     return found if seat.row.row.fields.get("opset") in (None, found) else None
 
 

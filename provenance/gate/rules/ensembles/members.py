@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -380,7 +381,7 @@ def _file(row: RowEvidence) -> str | None:
     """The name of a row's file, plainly; None where there is no such file, which is said of it."""
     if row.onnx is None or row.onnx.trouble is not None:
         return None
-    return row.onnx.name
+    return posixpath.normpath(row.onnx.name)
 
 
 def _bytes(seat: Seat) -> str | None:

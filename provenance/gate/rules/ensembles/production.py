@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
+from provenance.artifacts.strict_json import START
 from provenance.gate.ensemble import Ensemble, current_sidecar
-from provenance.gate.evidence import Evidence
+from provenance.gate.evidence import Evidence, Fault
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown
 from provenance.gate.rules.ensembles.base import EnsembleRule
@@ -17,6 +18,7 @@ from provenance.gate.rules.ensembles.verdicts import (
     wrong_gate,
     wrong_verdict,
 )
+from provenance.gate.rules.put_back import lost_verdict
 
 
 class SmokeMixed(EnsembleRule):
@@ -72,8 +74,8 @@ class VerdictMissing(EnsembleRule):
     ## What it does
     Looks for the verdict file of an ensemble that has production members: a JSON file beside the
     registry whose name starts with the ensemble's id, with a `verdict` and its `gate`; or the
-    manifest itself, where it has both. A file of such a name that cannot be read is reported as
-    that (ENS519).
+    manifest itself, where it has both. A file of such a name that cannot be read, or has one of the
+    two, is reported as that (ENS519).
 
     ## Why it matters
     Production means that the gate was passed. Without the numbers that is hearsay.
@@ -99,8 +101,11 @@ class VerdictMissing(EnsembleRule):
                 says = f"{count}, and several gate verdicts: {several}"
                 help = "Keep the verdict on these members, and move the others elsewhere."
             elif ensemble.name not in broken:
+                lost = lost_verdict(case, ensemble.name)
                 says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+                says += lost.said if lost else ""
                 help = "Run the gate and commit its verdict, or hold the members as smoke."
+                help = lost.help if lost else help
             else:
                 continue
             yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
@@ -136,7 +141,7 @@ class VerdictHold(EnsembleRule):
                 ("verdict",),
                 f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.production)} members "
                 "are production",
-                'Put "smoke": true back until the gate says PROMOTE.',
+                "Let the members say that they are smoke until the gate says PROMOTE.",
                 ensemble=ensemble,
             )
 
@@ -182,7 +187,7 @@ class GateNotPassed(Rule):
                 yield self.finding(
                     f"production row, and `{'.'.join(failed)}` of the sidecar is "
                     f"{shown(sidecar.get(*failed))}",
-                    'Put "smoke": true back until the gate is passed.',
+                    case.in_its_words('Put "smoke": true back until the gate is passed.'),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate(*failed),
@@ -190,11 +195,13 @@ class GateNotPassed(Rule):
 
 
 class DocumentUnreadable(EnsembleRule):
-    """A manifest or a verdict cannot be read.
+    """A manifest or a verdict cannot be read, or has not the form of one.
 
     ## What it does
     Reads the JSON files beside the registry that are named after an ensemble: one that a manifest
-    has, or that a sidecar names.
+    has, or that a sidecar names. Where its manifest is missing, a file of its very name must be it:
+    with a list `members`. Where it has production members and no verdict, one with a `verdict` or a
+    `gate` must be it: with both, a text and an object.
 
     ## Why it matters
     What cannot be read cannot be judged: the members, or the numbers, are as good as not there.
@@ -211,29 +218,43 @@ class DocumentUnreadable(EnsembleRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
-        for id, paths in broken_documents(evidence).items() if evidence.whole else ():
-            for path in paths:
+        for id, broken in broken_documents(evidence).items() if evidence.whole else ():
+            for path, fault in broken.items():
                 yield self.finding(
-                    f"{path}, by its name about the ensemble {id!r}, cannot be read: "
-                    f"it {evidence.unreadable[path]}",
+                    f"{path}, by its name about the ensemble {id!r}, {fault.reason}",
                     "Export it again, or correct it at this place.",
                     path=path,
+                    position=fault.position,
                 )
 
 
-def broken_documents(evidence: Evidence) -> Mapping[str, list[str]]:
-    """JSON files that cannot be read and are named after an ensemble, by its id."""
+def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
+    """What is wrong with JSON files that are named after an ensemble, by its id and their path."""
     ids = {e.name for e in evidence.ensembles}
     ids |= {d.id for d in evidence.documents if isinstance(d, Manifest)}
     for row in evidence.rows:
         sidecar = row.sidecar.sidecar if row.sidecar else None
         ids.add(sidecar.text_at("ensemble_id") if sidecar else None)
-    found: dict[str, list[str]] = {}
-    for path in sorted(evidence.unreadable):
+    unjudged = {e.name for e in evidence.ensembles if e.production and not e.verdicts}
+    manifests = {d.id for d in evidence.documents if isinstance(d, Manifest)}
+    manifests |= {e.name for e in evidence.ensembles}
+    found: dict[str, dict[str, Fault]] = {}
+    for path in sorted((*evidence.unreadable, *evidence.misshapen)):
         name = path.rpartition("/")[2]
         # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
         about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
         id = next((stem for stem in about if stem in ids), None)
-        if id is not None:
-            found.setdefault(id, []).append(path)
+        if id is None:
+            continue
+        fault = None
+        if path in evidence.unreadable:
+            reason = f"cannot be read: it {evidence.unreadable[path]}"
+            fault = Fault(reason, evidence.unreadable_at.get(path, START))
+        elif name == f"{id}.json" and id not in manifests:
+            wrong = evidence.misshapen[path].as_manifest
+            fault = Fault(f"is no manifest: {wrong.reason}", wrong.position)
+        elif (wrong_verdict := evidence.misshapen[path].as_verdict) and id in unjudged:
+            fault = Fault(f"is no gate verdict: {wrong_verdict.reason}", wrong_verdict.position)
+        if fault is not None:
+            found.setdefault(id, {})[path] = fault
     return found

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Document
-from provenance.gate.rules.base import shown
+from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import close, correlation, number, reaches, unit
 from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place, misfits
@@ -37,7 +37,7 @@ _FORMS: Final[Forms] = {
     **dict.fromkeys(_FLAGS, FLAG),
 }
 
-_CONDITIONS: Final = (
+CONDITIONS: Final = (
     ("mean_plcc", "mean_plcc_threshold"),
     ("this_seed_loso_plcc", "per_seed_min_threshold"),
     ("plcc_spread", "plcc_spread_max"),
@@ -128,7 +128,7 @@ def _contradiction(document: Document) -> Iterator[Named]:
 
 
 def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[str]:
-    for name, limit_name in _CONDITIONS:
+    for name, limit_name in CONDITIONS:
         if limit_name not in gate and (name not in gate or correlation(gate[name]) is not None):
             continue
         if name not in gate and isinstance(document, Manifest):
@@ -186,13 +186,11 @@ class _Condition:
         return bool(recorded) if undecided else self.reached
 
     @property
-    def why(self) -> str:
-        """Why it does not hold."""
+    def why(self) -> str | None:
+        """Why it does not hold; None where a seed without a number is the reason."""
         if self.limit is None:
             return f"`{self.limit_name}` is no number"
-        if not self.counted:
-            return f"a seed has no number for `{self.limit_name}`"
-        return f"{self.name} fails `{self.limit_name}`"
+        return f"{self.name} fails `{self.limit_name}`" if self.counted and self.name else None
 
 
 def _wrong_numbers(
@@ -217,8 +215,9 @@ def _wrong_numbers(
     if lowest is not None and listed is not None and _texts(listed) != failing:
         says = f"`failing_seeds` is {shown(listed)}; they are {_listed(failing)}"
         yield ("gate", "failing_seeds"), says
-    holds, certain = [], True
-    for condition in _conditions(gate, mean, spread, failing):
+    holds, certain = _no_correlations(per_seed, by_seed), True
+    below = [seed for seed in failing if by_seed[seed] is not None]
+    for condition in _conditions(gate, mean, spread, failing, below):
         found = gate.get(condition.flag)
         passed = condition.passed(found)
         if passed is None:
@@ -227,7 +226,7 @@ def _wrong_numbers(
             flag = condition.flag
             yield ("gate", flag), f"`{flag}` is {shown(found)}; its numbers give {passed}"
         if passed is False or not condition.known:
-            holds.append(condition.why)
+            holds += [condition.why] if condition.why else []
     yield from _wrong_outcome(gate.get("passed"), word, at, holds, certain=certain)
 
 
@@ -249,13 +248,31 @@ def _wrong_outcome(
         yield ("gate", "passed"), f"`passed` is {shown(passed)}; the verdict is {shown(word)}"
 
 
+def _no_correlations(per_seed: Mapping[str, Any], by_seed: Mapping[str, float | None]) -> list[str]:
+    """The seeds whose number is none, each with what stands there."""
+    unknown = sorted(seed for seed, value in by_seed.items() if value is None)
+    if not unknown:
+        return []
+    values = some([shown(per_seed[seed], 40) for seed in unknown], 3)
+    return [f"{_seeds(unknown)} no correlation: {values}"]
+
+
+def _seeds(seeds: Sequence[str]) -> str:
+    one = len(seeds) == 1
+    return f"seed {seeds[0][:40]} has" if one else f"seeds {some(seeds, 10)[:200]} have"
+
+
 def _conditions(
-    gate: Mapping[str, Any], mean: float | None, spread: float | None, failing: Sequence[str]
+    gate: Mapping[str, Any],
+    mean: float | None,
+    spread: float | None,
+    failing: Sequence[str],
+    below: Sequence[str],
 ) -> tuple[_Condition, ...]:
     names = ("mean_plcc_threshold", "per_seed_min", "plcc_spread_max")
     least, lowest, most = (number(gate.get(name)) for name in names)
     all_known = mean is not None
-    each = f"each seed ({', '.join(failing)})"
+    each = f"{'each of the seeds' if below[1:] else 'seed'} {', '.join(below)}" if below else ""
     return (
         _Condition("mean_plcc_pass", "the mean", names[0], least, all_known, reaches(mean, least)),
         _Condition("per_seed_pass", each, names[1], lowest, True, not failing),

@@ -155,10 +155,10 @@ class StatisticsDiffer(EnsembleRule):
                 there = _first_difference(one.value, most[0].value, same_statistic)
                 reason = f"is not that of {whose(most)}{there}"
                 yield self._at(ensemble, one.document, field, reason, one.row)
-            # A mean without its deviation is reported as that (SID414).
+            # One of the two without the other is reported as that (SID414).
             if field == "feature_mean" and any(one.row is not None for one in said):
                 for seat, sidecar in ensemble.described:
-                    if field not in sidecar.value:
+                    if field not in sidecar.value and sidecar.get("feature_std") is None:
                         reason = f"is missing; there is one in {whose(most)}"
                         yield self._at(ensemble, sidecar, field, reason, seat.row_label)
 

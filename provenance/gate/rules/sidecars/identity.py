@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256
-from provenance.artifacts.registry import INT8_MODES
+from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
+from provenance.gate import documents
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
@@ -52,7 +53,7 @@ class SidecarIdentity(ClaimRule):
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
             claim, own = sidecar.value.get(field), row.row.fields.get(field, _DEFAULTS.get(field))
-            if claim is None or own in (None, "") or is_malformed(field, own):
+            if claim is None or own is None or is_blank(own) or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
             if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
                 continue
@@ -64,11 +65,11 @@ class SidecarIdentity(ClaimRule):
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; in the row `{called}` is {there}{default}",
-                _TRAIN if field == "smoke" and claim is True else _DECIDE,
+                case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
             says = "`training.smoke` is true; the row says production"
-            yield self.at(row, sidecar, ("training", "smoke"), says, _TRAIN)
+            yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
 
 
 class SidecarDigest(ClaimRule):
@@ -78,7 +79,8 @@ class SidecarDigest(ClaimRule):
     Compares `int8_sha256` of the sidecar with the bytes of the int8 variant, and each entry of
     `external_data_sha256`, which is an object by file name, with the bytes of that file. (`sha256`
     is for SID402 and SID404.) Where row and sidecar agree on a digest, the file was replaced:
-    ART302 says so.
+    ART302 says so. The digest of the corpus, `corpus_sha256` or `corpus.sha256`, must be one; of a
+    seed SID407 says so.
 
     ## Why it matters
     The sidecar was exported with another int8 file: what it records of the quantization, such as
@@ -114,6 +116,12 @@ class SidecarDigest(ClaimRule):
                 message,
                 "Export the sidecar with these files, or put back those that it describes.",
             )
+        if not documents.attestable(row):
+            for where in (("corpus_sha256",), ("corpus", "sha256")):
+                claim = sidecar.get(*where)
+                if claim is not None and not is_sha256(claim):
+                    message = f"`{'.'.join(where)}` is {shown(claim)}, which is no SHA-256 digest"
+                    yield self.at(row, sidecar, where, message, _CORPUS)
 
     @staticmethod
     def _claims(
@@ -132,6 +140,9 @@ class SidecarDigest(ClaimRule):
                 yield ("external_data_sha256", name), claim, file, in_row
 
 
+_CORPUS: Final = (
+    "Write the digest as 64 lower-case hex digits, or leave it out where none is known."
+)
 _DECIDE: Final = "Decide which is right, and write it in both."
 _TRAIN: Final = 'Train the model and export its sidecar; until then the row is "smoke": true.'
 

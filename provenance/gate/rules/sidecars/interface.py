@@ -18,6 +18,9 @@ from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_mode
 
 _SIDES: Final = ("input", "output")
 
+_SIZES: Final = {"frame_window": 5, "thumbnail_h": 4, "thumbnail_w": 4}
+"""What a sidecar calls a size of its input, and how many dimensions one with such a size has."""
+
 
 class _GraphClaim(ClaimRule):
     deferrable = True
@@ -101,6 +104,12 @@ class SidecarShape(_GraphClaim):
     Several shapes are a list in the order of the names, or an object by name. A shape that is no
     list, such as a text, cannot be compared, and is named too.
 
+    `thumbnail_h` and `thumbnail_w` are a size of an image that goes in, or divide one, and
+    `frame_window` one of an input with a dimension for time (`[batch, frames, channels, height,
+    width]`). Where a dimension is not fixed, or a model takes one frame at a time, the graph cannot
+    say. Nor can it say how many parameters a model has: exporters count what was trained, and a
+    graph also holds what is constant, and lacks what was folded. `n_params` is left alone.
+
     ## Why it matters
     A consumer allocates its tensors by the sidecar. A runtime refuses another number of dimensions,
     and another size.
@@ -114,12 +123,18 @@ class SidecarShape(_GraphClaim):
 
     code = "SID411"
     slug = "sidecar-shape"
+    forms: ClassVar[Forms] = {(field,): WHOLE for field in _SIZES}
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "shape", _SHAPE, _has_shape)
+        for field, dimensions in _SIZES.items():
+            claim = sidecar.value.get(field)
+            if is_whole(claim) and not _can_take(facts, claim, dimensions):
+                there = _listed(facts.inputs)
+                yield (field,), f"`{field}` is {shown(claim)}; {name} has {there}"
 
 
 class SidecarDtype(_GraphClaim):
@@ -127,7 +142,8 @@ class SidecarDtype(_GraphClaim):
 
     ## What it does
     Compares `input_dtype`, `input_dtypes`, `output_dtype` and `output_dtypes` with the graph. A
-    single `dtype` must be that of an input, an output or a weight. `float32`, `float`, `fp32`,
+    single `dtype` must be that of an input, an output or a weight; beside weights of another type,
+    those of `int64`, `int32` and `bool` are shapes and places. `float32`, `float`, `fp32`,
     `FLOAT` and `tensor(float)` are one type. A text that is no name of a type is left alone; what
     is no text is named.
 
@@ -152,7 +168,8 @@ class SidecarDtype(_GraphClaim):
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "dtype", _DTYPE, _has_dtype)
         claim = sidecar.text_at("dtype") or ""
-        used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | set(facts.weight_dtypes)
+        weights = set(facts.weight_dtypes)
+        used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | (weights - _PLACES or weights)
         if plain_dtype(claim) not in (None, *used):
             says = (
                 f"`dtype` is {shown(claim)}; {name} has {', '.join(sorted(used)) or 'no tensors'}"
@@ -282,6 +299,21 @@ def _has_shape(spec: TensorSpec, claim: list[int | str | None]) -> bool:
 def _is_size(dimension: int | str | None) -> bool:
     return isinstance(dimension, int) and dimension > 0
 
+
+def _can_take(facts: OnnxFacts, size: int, dimensions: int) -> bool:
+    """Whether an input may have such a size, or one that it divides: frames beside each other."""
+    for spec in facts.inputs:
+        shape = spec.shape or ()
+        behind_batch = shape[1:]
+        if len(shape) < dimensions or not all(map(_is_size, behind_batch)):
+            return True
+        if size > 0 and any(isinstance(d, int) and d % size == 0 for d in behind_batch):
+            return True
+    return not facts.inputs
+
+
+_PLACES: Final = frozenset(("int64", "int32", "bool"))
+"""Types of initializers that say how large something is, or where, and are no weights."""
 
 _SHAPE: Final = Form("a list of sizes", _is_shape)
 _DTYPE: Final = Form("the name of a type", lambda value: isinstance(value, str))

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -43,12 +46,15 @@ class SidecarMissing(Rule):
         for row in case.evidence.rows:
             if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
                 stray = strays.get(row.row.index)
-                help = 'Export it with the model, or say "smoke": true.'
+                lost = lost_sidecar(case, row)
+                help = case.in_its_words('Export it with the model, or say "smoke": true.')
+                help = lost.help if lost else help
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"production row without a sidecar: {row.sidecar.path} does not exist"
+                    + (lost.said if lost else "")
                     + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
                     f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
                     about=row.sidecar.path,
@@ -66,11 +72,13 @@ class _Stale(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
                     continue
+                if row.replaced(model) and sidecar.claimed_sha256 == row.declared(model):
+                    continue  # the file was replaced, and not the sidecar: ART302 says so
                 if names_no_bytes(sidecar) and not (self.production and _is_record(sidecar)):
                     continue  # SID406 says so
                 yield self.finding(
                     f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                    self._help(),
+                    self._respelled(model, sidecar) or self._help(case),
                     path=sidecar.path,
                     row=row.row.label,
                     position=sidecar.locate("sha256"),
@@ -79,9 +87,9 @@ class _Stale(Rule):
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
         if names_no_bytes(sidecar):
             return "the sidecar records a gate or a seed and does not say of which bytes"
-        if sidecar.claimed_sha256 is None:
+        if not is_sha256(sidecar.claimed_sha256):
             written = shown(sidecar.get("sha256"))
-            return f"`sha256` of the sidecar is {written}, which is no digest"
+            return f"`sha256` of the sidecar is {written}, which is no digest: {_DIGEST}"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
             {
@@ -94,7 +102,13 @@ class _Stale(Rule):
         parts += [f"verdict {verdict}"] if verdict else []
         return ", ".join(parts) + ")"
 
-    def _help(self) -> str:
+    @staticmethod
+    def _respelled(model: ModelEvidence, sidecar: Sidecar) -> str | None:
+        """The next step where the digest is the right one in other letters."""
+        claimed = (sidecar.claimed_sha256 or "").strip().lower().removeprefix("sha256:")
+        return f'Write it as "sha256": "{model.sha256}".' if claimed == model.sha256 else None
+
+    def _help(self, case: Case) -> str:
         raise NotImplementedError
 
 
@@ -102,9 +116,10 @@ class SidecarStale(_Stale):
     """The sidecar of a smoke row describes another file.
 
     ## What it does
-    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes; what is
-    no text is no digest of them. The message says what else the sidecar claims of that other file:
-    widths, verdict.
+    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. A value
+    that is not 64 lower-case hex digits is no digest, and named as that. The message says what else
+    the sidecar claims of the other file: widths, verdict. Where row and sidecar agree on a digest,
+    the file was replaced: ART302 says so.
 
     ## Why it matters
     A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
@@ -123,7 +138,7 @@ class SidecarStale(_Stale):
     deferrable = True
     production = False
 
-    def _help(self) -> str:
+    def _help(self, case: Case) -> str:
         return "Export model and sidecar together, or declare a [[deferral]] with its reason."
 
 
@@ -131,8 +146,8 @@ class ProductionSidecarStale(_Stale):
     """The sidecar of a production row describes another file.
 
     ## What it does
-    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate or
-    a seed names no digest at all. It cannot be deferred.
+    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate
+    (`gate`, `verdict`, `gate_passed`) or a seed names no digest at all. It cannot be deferred.
 
     ## Why it matters
     A row that says production is a promise that these bytes passed the gate. A sidecar of other
@@ -151,8 +166,10 @@ class ProductionSidecarStale(_Stale):
     slug = "production-sidecar-stale"
     production = True
 
-    def _help(self) -> str:
-        return 'Export model and sidecar together; until then the row is "smoke": true.'
+    def _help(self, case: Case) -> str:
+        return case.in_its_words(
+            'Export model and sidecar together; until then the row is "smoke": true.'
+        )
 
 
 class SidecarMalformed(Rule):
@@ -198,7 +215,8 @@ class SidecarUnlinked(Rule):
     """The sidecar of a production row does not say which file it describes.
 
     ## What it does
-    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate.
+    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate. Where
+    the sidecar records a gate or a seed, SID404 fails.
 
     ## Why it matters
     Without the digest nothing links sidecar and model: after the next export nobody can tell
@@ -242,7 +260,8 @@ class SeedRecordIncomplete(Rule):
     For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
     digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
     one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
-    one that cannot be read is told once, by ENS519, where the whole registry is judged.)
+    one that is none, or cannot be read, is told once, by ENS519, where the whole registry is
+    judged.)
 
     ## Why it matters
     The seed attestation says how these bytes came to be. It cannot be written from half a record,
@@ -267,9 +286,12 @@ class SeedRecordIncomplete(Rule):
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
+                lost = lost_manifest(case, row) if row.manifest is None else None
                 yield self.finding(
-                    str(e),
-                    "Export sidecar and manifest again, with the whole record.",
+                    str(e) + (lost.said if lost else ""),
+                    lost.help
+                    if lost
+                    else "Export sidecar and manifest again, with the whole record.",
                     path=row.sidecar.path,
                     row=row.row.label,
                 )
@@ -281,5 +303,13 @@ def names_no_bytes(sidecar: Sidecar) -> bool:
 
 
 def _is_record(sidecar: Sidecar) -> bool:
-    """Whether a sidecar claims that these weights passed a gate, or are a seed of an ensemble."""
-    return any(key in sidecar.value for key in ("gate", "seed", "ensemble_id"))
+    """Whether a sidecar says how these weights did at a gate, or that they are a seed."""
+    training = sidecar.get("training")
+    in_training = _GATE & training.keys() if isinstance(training, dict) else None
+    return bool(in_training or (_GATE | _SEED) & sidecar.value.keys())
+
+
+_DIGEST: Final = "64 lower-case hex digits"
+
+_GATE: Final = frozenset(("gate", "verdict", "gate_passed"))
+_SEED: Final = frozenset(("seed", "ensemble_id"))  # under `training` it is that of a generator

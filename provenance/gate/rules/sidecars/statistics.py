@@ -9,14 +9,17 @@ from typing import Any, Final
 
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.ensembles.recorded import number, same_statistic
 from provenance.gate.rules.forms import is_names
-from provenance.gate.rules.sidecars.current import ClaimRule, entries
-from provenance.gate.rules.sidecars.widths import NO_WIDTH, can_be, refuted_widths
+from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
+from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
 _KINDS: Final = {"feature": True, "input": False}
+_EXPORT: Final = "Export the sidecar again, with the statistics of the training data."
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
 
 
@@ -26,8 +29,9 @@ class SidecarStatistics(ClaimRule):
     ## What it does
     Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
     (those of an input also one number, or lists of them), those of a standard deviation are above
-    0, there are as many as features (or as the input is wide), as many means as deviations, and no
-    mean without its deviation where the input is a vector of features.
+    0, there are as many as features (or as the input is wide), as many means as deviations, and
+    neither without the other where the input is a vector of features. Those in the sidecar of an
+    int8 variant are those of its model: it takes the same input.
 
     ## Why it matters
     The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
@@ -37,7 +41,8 @@ class SidecarStatistics(ClaimRule):
     `"feature_order"` of 6 names and `"feature_std"` of 5 numbers, or one that is `0.0`.
 
     ## How to fix
-    Export the sidecar again, with the statistics of the training data.
+    Export the sidecar again, with the statistics of the training data. Where nothing is subtracted,
+    write means of 0; where nothing is divided, deviations of 1.
     """
 
     code = "SID414"
@@ -50,44 +55,54 @@ class SidecarStatistics(ClaimRule):
         spec = _first_input(model, sidecar)
         for kind, has_both in _KINDS.items():
             mean, std = f"{kind}_mean", f"{kind}_std"
-            wrong = {
-                field: self._wrong_entry(sidecar, field, positive=positive)
-                or self._wrong_length(sidecar, field, spec)
-                for field, positive in ((mean, False), (std, True))
-            }
-            if not any(wrong.values()):
-                wrong[std] = self._other_length(sidecar, mean, std)
-            for field, message in wrong.items():
+            wrong: dict[str, tuple[str, JsonPath] | None] = {}
+            for field, positive in ((mean, False), (std, True)):
+                entry = self._wrong_entry(sidecar, field, positive=positive)
+                length = None if entry else self._wrong_length(sidecar, field, spec)
+                wrong[field] = (length, ()) if length else entry
+            if not any(wrong.values()) and (other := self._other_length(sidecar, mean, std)):
+                wrong[std] = (other, ())
+            for field, found in wrong.items():
+                if found is not None:
+                    yield self._at(row, sidecar, field, *found)
+            # Some image models are centred only, or scaled; a scaler of features always has both.
+            there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
+            if len(there) == 1 and (has_both or _is_vector(spec)):
+                lone, lacking = (mean, std) if there == [mean] else (std, mean)
+                neutral = "means of 0" if lacking == mean else "deviations of 1"
+                help = f"{_EXPORT} Where the model needs no `{lacking}`, write {neutral}."
+                says = f"`{lone}` stands there without `{lacking}`"
+                yield self.at(row, sidecar, (lone,), says, help)
+            for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
+                message = _differs_from_model(row, sidecar, field)
                 if message is not None:
                     yield self._at(row, sidecar, field, message)
-            centred = sidecar.value.get(mean) is not None and sidecar.value.get(std) is None
-            # Some image models are centred only; a scaler of features always has both.
-            if centred and (has_both or _is_vector(spec)):
-                yield self._at(row, sidecar, mean, f"`{mean}` stands there without `{std}`")
 
-    def _at(self, row: RowEvidence, sidecar: Sidecar, field: str, message: str) -> Finding:
-        help = "Export the sidecar again, with the statistics of the training data."
-        return self.at(row, sidecar, (field,), message, help)
+    def _at(
+        self, row: RowEvidence, sidecar: Sidecar, field: str, message: str, entry: JsonPath = ()
+    ) -> Finding:
+        return self.at(row, sidecar, (field, *entry), message, _EXPORT)
 
     @staticmethod
-    def _wrong_entry(sidecar: Sidecar, field: str, *, positive: bool) -> str | None:
-        """What is wrong with the first entry that is no number, or no deviation."""
+    def _wrong_entry(
+        sidecar: Sidecar, field: str, *, positive: bool
+    ) -> tuple[str, JsonPath] | None:
+        """What is wrong with the first entry that is no number, or no deviation; and its place."""
         value = sidecar.value.get(field)
         if value is None:
             return None
         flat = field.startswith("feature_")  # an image may have one for all of it, or a block
         if isinstance(value, dict) or (flat and not isinstance(value, list)):
-            return f"`{field}` is {shown(value)}, not a list of numbers"
+            return f"`{field}` is {shown(value)}, not a list of numbers", ()
         for places, entry in _entries(value, deep=not flat):
             is_number = isinstance(entry, int | float) and not isinstance(entry, bool)
             if is_number and (entry > 0 or not positive):
                 continue
             at = "".join(f"[{place}]" for place in places)
-            feature = _feature(sidecar, places[0]) if len(places) == 1 else ""
-            where = f"`{field}{at}`{feature}"
+            where = f"`{field}{at}`{_feature(sidecar, places)}"
             if is_number:
-                return f"{where} is {entry}; a standard deviation is above 0"
-            return f"{where} is {shown(entry)}, not a number"
+                return f"{where} is {entry}; a standard deviation is above 0", tuple(places)
+            return f"{where} is {shown(entry)}, not a number", tuple(places)
         return None
 
     @staticmethod
@@ -96,7 +111,7 @@ class SidecarStatistics(ClaimRule):
         if not isinstance(value, list) or any(isinstance(e, list) for e in value):
             return None
         # What fits the model or the order of features is right: SID403 compares these two.
-        decides = spec is not None and not can_be(NO_WIDTH, spec)
+        decides = spec is not None and is_fixed(spec)
         if spec is not None and decides and can_be(len(value), spec):
             return None
         for order in ("feature_order", "features"):
@@ -113,6 +128,25 @@ class SidecarStatistics(ClaimRule):
         if not isinstance(means, list) or not isinstance(stds, list) or len(means) == len(stds):
             return None
         return f"`{std}` has {entries(stds)}, `{mean}` {len(means)}"
+
+
+def _differs_from_model(row: RowEvidence, sidecar: Sidecar, field: str) -> str | None:
+    """How a statistic of an int8 variant's sidecar differs from that of its model's."""
+    own = row.sidecar.sidecar if row.sidecar else None
+    if own is None or row.onnx is None or describes_other_bytes(row.onnx, own):
+        return None
+    here, there = sidecar.value.get(field), own.value.get(field)
+    if here is None or there is None:
+        return None
+    mine, theirs = dict(_entries(here, deep=True)), dict(_entries(there, deep=True))
+    if mine.keys() != theirs.keys():
+        return f"`{field}` is of another form than in {own.path}"
+    for places, value in mine.items():
+        numbers = number(value), number(theirs[places])
+        if None not in numbers and not same_statistic(value, theirs[places]):
+            at = "".join(f"[{place}]" for place in places)
+            return f"`{field}{at}` is {shown(value)}; in {own.path} it is {shown(theirs[places])}"
+    return None
 
 
 class SidecarEntryTwice(ClaimRule):
@@ -178,8 +212,13 @@ def _is_vector(spec: TensorSpec | None) -> bool:
     return spec is not None and spec.shape is not None and len(spec.shape) <= 2
 
 
-def _feature(sidecar: Sidecar, index: int) -> str:
-    """The name of the feature that an entry is of, where the sidecar names it."""
+def _feature(sidecar: Sidecar, places: tuple[int, ...]) -> str:
+    """The name of the feature that an entry of a flat list is of, where the sidecar names it."""
+    match places:
+        case (index,):
+            pass
+        case _:
+            return ""
     order = sidecar.value.get("feature_order") or sidecar.value.get("features")
     name = order[index] if isinstance(order, list) and index < len(order) else None
     return f" ({name[:60]})" if isinstance(name, str) else ""

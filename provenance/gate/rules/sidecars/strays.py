@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, says_how_to_run
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, shown
@@ -28,7 +28,8 @@ class StraySidecar(Rule):
     `vmaf_tiny_v1.json`, while the row has `"onnx": "vmaf_tiny_v1_final.onnx"`.
 
     ## How to fix
-    Name it after its model, add the row that is missing, or remove it.
+    Where the message says that its row has none, name it after its model. Else add the row that is
+    missing, or remove it.
     """
 
     code = "SID415"
@@ -40,13 +41,18 @@ class StraySidecar(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         is_lost = files_of_lost_rows(case)
         told = {sidecar.path for sidecar in left_behind(case).values()}
+        models = {m.name for row in case.evidence.rows for m in row.models}
         for sidecar, owner in _with_owners(case):
             if sidecar.path in told or is_lost(case.evidence.registry.name_of(sidecar.path)):
                 continue
             named = sidecar.text_at("onnx")
+            if (owner is not None or named in models) and _is_a_record(sidecar, owner):
+                continue
             if owner is not None and owner.sidecar is not None:
+                own, has_one = owner.sidecar.name, not owner.sidecar.missing
                 says = f"; by what it says it is that of {owner.row.label!r}"
-                help = f"Name it {owner.sidecar.name}, or remove it."
+                says += f", whose sidecar is {own}" if has_one else ""
+                help = "Remove it." if has_one else f"Name it {own}, or remove it."
             else:
                 says = f"; it speaks of {shown(named)}" if named else ""
                 help = "Remove it, or add the row of its model."
@@ -56,6 +62,12 @@ class StraySidecar(Rule):
                 path=sidecar.path,
                 position=sidecar.locate("onnx" if named else "id"),
             )
+
+
+def _is_a_record(sidecar: Sidecar, owner: RowEvidence | None) -> bool:
+    """Whether it is about a model that has its sidecar, and not what that is run by."""
+    misses_one = owner is not None and owner.sidecar is not None and owner.sidecar.missing
+    return not misses_one and not says_how_to_run(sidecar.value)
 
 
 def left_behind(case: Case) -> dict[int, Sidecar]:

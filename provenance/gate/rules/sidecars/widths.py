@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import ClassVar, Final
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits
 from provenance.gate.rules.sidecars.current import ClaimRule
-
-NO_WIDTH: Final = 0
-"""What only an input whose size is not fixed can be."""
 
 
 class SidecarWidth(ClaimRule):
@@ -55,10 +52,9 @@ class SidecarWidth(ClaimRule):
     ) -> Iterator[Finding]:
         unfit = {member for member, _, _ in misfits(sidecar, self.forms)}
         for member, message in refuted_widths(model, sidecar):
-            if member in unfit:
-                continue
-            help = "Export model and sidecar together, at one vocabulary."
-            yield self.at(row, sidecar, member, message, help)
+            if member not in unfit:
+                help = "Export model and sidecar together, at one vocabulary."
+                yield self.at(row, sidecar, member, message, help)
 
 
 def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
@@ -79,14 +75,23 @@ def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[Jso
             continue
         # The layout names encoders; a codec may be called otherwise, or be with its norms.
         as_long = len(vocabulary) in (len(encoders), len(layout))
-        if list(encoders) == vocabulary or (field == "codec_vocab" and as_long):
-            continue
-        order = ", in another order" if len(vocabulary) == len(encoders) else ""
-        yield (
-            (field,),
-            f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
-            f"{len(vocabulary)}{order}",
-        )
+        if list(encoders) != vocabulary and not (field == "codec_vocab" and as_long):
+            yield (
+                (field,),
+                f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
+                f"{len(vocabulary)}{_otherwise(encoders, vocabulary)}",
+            )
+
+
+def _otherwise(encoders: Sequence[str], vocabulary: Sequence[object]) -> str:
+    """In what a vocabulary that is as long as the layout differs from it."""
+    if len(vocabulary) != len(encoders):
+        return ""
+    other = next((name for name in vocabulary if name not in encoders), None)
+    if other is not None:
+        return f", and {shown(other)} is none of the layout's"
+    missing = next((name for name in encoders if name not in vocabulary), None)
+    return ", in another order" if missing is None else f", without {shown(missing)}"
 
 
 def input_width(spec: TensorSpec | None) -> int | None:
@@ -96,16 +101,19 @@ def input_width(spec: TensorSpec | None) -> int | None:
 
 
 def can_be(width: int, spec: TensorSpec) -> bool:
-    """Whether an input can hold so many features.
+    """Whether an input can hold so many features."""
+    return width in _holding(spec) or not is_fixed(spec)
 
-    Where only a batch stands before it, the last dimension holds them. Of an image or a window, any
-    dimension may.
-    """
-    shape = spec.shape
-    if not shape:
-        return True
-    holding = shape[-1:] if len(shape) <= 2 else shape[1:]
-    return width in holding or not all(isinstance(d, int) for d in holding)
+
+def is_fixed(spec: TensorSpec) -> bool:
+    """Whether it is known how many features an input holds."""
+    return bool(spec.shape) and all(isinstance(d, int) for d in _holding(spec))
+
+
+def _holding(spec: TensorSpec) -> Sequence[int | str | None]:
+    """The dimensions that can hold features: of an image or a window, any but the batch."""
+    shape = spec.shape or ()
+    return shape[1:] if len(shape) > 2 else shape[-1:]
 
 
 def wrong_widths(
