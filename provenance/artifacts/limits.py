@@ -65,6 +65,12 @@ EXTERNAL_FILES_OF_ROWS = 200_000
 """External-data files of all rows; one that several rows need counts for each. A statement has room
 for as many subjects."""
 
+TENSORS_OF_ROWS = 5_000_000
+"""Inputs and outputs of the models of all rows, counted for each row: 50 for each of so many."""
+
+SIDECARS_OF_ROWS = 512 * MIB
+"""The sidecars of all rows, counted for each row: 5 KiB for each of so many."""
+
 MEMBERS = 10_000
 """Members of one ensemble manifest: each is a model that is loaded beside the others."""
 

@@ -32,6 +32,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
+from provenance.gate.collect_bounds import Together
 from provenance.gate.collect_licenses import license_files
 from provenance.gate.collect_models import ModelReader
 from provenance.gate.documents import summary_path
@@ -65,8 +66,8 @@ def collect(
     `repository` is the name of the repository that `root` is in, where that is known.
 
     Raises:
-        InputError: The registry's folder cannot be listed, or the rows need more external data than
-            is judged.
+        InputError: The registry's folder cannot be listed, or the rows have more together than is
+            judged.
     """
     wanted = None if select is None else set(select)
     rows = [r for r in read.rows if wanted is None or r.label in wanted]
@@ -176,6 +177,7 @@ class _Collector:
         self._models: dict[str, ModelEvidence] = {}
         self._sidecars: dict[str, SidecarEvidence] = {}
         self._bundles: dict[str, BundleEvidence] = {}
+        self._together = Together(read.path)
         self.unreadable: dict[str, str] = {}
         self.unreadable_at: dict[str, Position] = {}
         self.misshapen: dict[str, Misshapen] = {}
@@ -183,21 +185,12 @@ class _Collector:
         self._nameless: list[str] = []
 
     def read_models(self, rows: Sequence[Row]) -> None:
-        """Hash every model file of `rows` once.
-
-        Raises:
-            InputError: Together they need more external data than is judged.
-        """
+        """Hash every model file of `rows` once."""
         names = [name for row in rows for name in self._model_names(row)]
         reader = ModelReader(self._root, self._registry, self._progress)
         self._models = reader.read(list(dict.fromkeys(names)))
-        needed = sum(len(self._models[name].external) for name in names)
-        if needed > limits.EXTERNAL_FILES_OF_ROWS:
-            raise InputError(
-                f"{self._registry.path}: its rows need {needed:,} external-data files, counted for "
-                f"each row; at most {limits.EXTERNAL_FILES_OF_ROWS:,} are judged",
-                help="Do rows share a model? Give each its own, and a model few files of weights.",
-            )
+        for name in names:
+            self._together.model(self._models[name])
 
     def rows(
         self,
@@ -369,6 +362,7 @@ class _Collector:
         known = self._sidecars.get(path)
         if known is None:
             known = self._sidecars[path] = self._read_sidecar(path, name)
+        self._together.sidecar(known)
         return known if known.name == name else replace(known, name=name)
 
     def _read_sidecar(self, path: str, name: str) -> SidecarEvidence:

@@ -33,6 +33,10 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["external-data files of one model"].startswith(f"{limits.EXTERNAL_FILES:,}, ")
     rows_need = rows["external-data files of all rows"]
     assert rows_need.startswith(f"{limits.EXTERNAL_FILES_OF_ROWS:,}, ")
+    tensors = rows["inputs and outputs of all rows"]
+    assert tensors == f"{limits.TENSORS_OF_ROWS:,}, counted for each row"
+    sidecars = rows["sidecars of all rows"]
+    assert sidecars == f"{limits.SIDECARS_OF_ROWS // mib} MiB, counted for each row"
     assert rows["members of an ensemble manifest"] == f"{limits.MEMBERS:,} are looked at"
     told = rows["findings of one rule about one row, ensemble or file"]
     assert told == f"{limits.FINDINGS} are told, and how many there are more"

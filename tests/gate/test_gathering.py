@@ -221,17 +221,30 @@ def test_a_row_that_is_listed_often_is_one_member(repository: Repository) -> Non
     assert codes(repository.check()) == ["ENS502"] * 3
 
 
-def test_rows_that_share_a_model_of_many_files_are_refused(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
+# --- what rows share ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "of_a_row", "what"),
+    [
+        ("EXTERNAL_FILES_OF_ROWS", 4, "external-data files"),
+        ("TENSORS_OF_ROWS", 2, "inputs and outputs"),
+        ("SIDECARS_OF_ROWS", 100, "bytes of sidecars"),
+    ],
+)
+def test_what_rows_share_counts_for_each(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, limit: str, of_a_row: int, what: str
 ) -> None:
     weights = [External(f"w{i}", tensor=f"t{i}") for i in range(4)]
     row = repository.add("m", model(external=weights))
+    repository.write("m.json", json.dumps({"sha256": row["sha256"]}).ljust(100))
     repository.rows = [row | {"id": f"m{i}"} for i in range(3)]
     repository.save()
-    monkeypatch.setattr(limits, "EXTERNAL_FILES_OF_ROWS", 12)
+    monkeypatch.setattr(limits, limit, 3 * of_a_row)
     assert repository.check().exit_code == 1
-    monkeypatch.setattr(limits, "EXTERNAL_FILES_OF_ROWS", 11)
-    with pytest.raises(InputError, match="need 12 external-data files") as refused:
+    monkeypatch.setattr(limits, limit, 3 * of_a_row - 1)
+    says = f"rows have more than {3 * of_a_row - 1} {what} together"
+    with pytest.raises(InputError, match=says) as refused:
         repository.check()
     assert refused.value.help is not None
     assert repository.check("m0", "m1").exit_code == 1  # what is selected is counted
