@@ -100,17 +100,25 @@ class DigestMismatch(Rule):
             for model in row.models:
                 field = "int8_sha256" if model is row.int8 else "sha256"
                 if row.replaced(model):
-                    yield self._replaced(case, row, field, model, *_of_model(row, model, owners))
+                    says = _of_model(row, model, owners)
+                    yield self._replaced(case, row, (field,), model, *says)
                     continue
                 for file in filter(row.replaced, model.external):
                     says = _of_data(row, model, file, owners)
-                    yield self._replaced(case, row, "external_data_sha256", file, *says)
+                    where = ("external_data_sha256", file.name)
+                    yield self._replaced(case, row, where, file, *says)
 
     def _replaced(
-        self, case: Case, row: RowEvidence, field: str, file: FileEvidence, also: str, help: str
+        self,
+        case: Case,
+        row: RowEvidence,
+        where: tuple[str, ...],
+        file: FileEvidence,
+        also: str,
+        help: str,
     ) -> Finding:
-        entry = file.name if field == "external_data_sha256" else None
-        of = f" of {file.name[:100]!r}" if entry is not None else ""
+        field, *entries = where
+        of = "".join(f" of {entry[:100]!r}" for entry in entries)
         return self.in_row(
             case,
             row,
@@ -118,7 +126,7 @@ class DigestMismatch(Rule):
             f"`{case.name_of(field)}`{of} is {short(row.declared(file))}; the bytes of {file.path} "
             f"are {short(file.sha256)}{also}",
             help,
-            below=entry,
+            below=next(iter(entries), None),
             about=file.path,
         )
 
