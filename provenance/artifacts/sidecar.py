@@ -165,6 +165,11 @@ def sidecar_of(model: str) -> str:
     return f"{model.removesuffix('.onnx')}.json"
 
 
+def int8_of(model: str) -> str:
+    """The name of the int8 variant of the model with this name."""
+    return f"{model.removesuffix('.onnx')}.int8.onnx"
+
+
 def is_sidecar(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object speaks of a model, whatever its name: of its file, digest or inputs."""
     onnx = value.get("onnx")

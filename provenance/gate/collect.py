@@ -18,7 +18,7 @@ from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
-from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
+from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
     START,
@@ -254,7 +254,7 @@ class _Collector:
         name = row.onnx
         if name is None:
             return []
-        int8 = f"{name.removesuffix('.onnx')}.int8.onnx"
+        int8 = int8_of(name)
         lies_there = int8 not in self._row_models and self._root.exists(self._path(int8))
         return [name, int8] if row.quantized or lies_there else [name]
 

@@ -13,7 +13,7 @@ from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.baseline import Baseline, Source
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import sidecar_of
+from provenance.artifacts.sidecar import int8_of, sidecar_of
 from provenance.artifacts.strict_json import JsonError, decode, parse_object
 from provenance.gate.comparison import Comparison, changed_digests
 from provenance.gate.evidence import BaselineEvidence, FormerRow
@@ -80,7 +80,7 @@ def _former(
     sidecar = then.of(sidecar_of(was.onnx), limits.DOCUMENT)
     if not changed:
         return FormerRow(was, sidecar)
-    int8 = sidecar_of(f"{was.onnx.removesuffix('.onnx')}.int8.onnx")
+    int8 = sidecar_of(int8_of(was.onnx))
     bundle = then.of(was.sigstore_bundle, limits.BUNDLE)
     now = here.of(row.sigstore_bundle, limits.BUNDLE) if bundle else None
     return FormerRow(was, sidecar, then.of(int8, limits.DOCUMENT), bundle, now)

@@ -18,7 +18,7 @@ from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
-from provenance.artifacts.sidecar import sidecar_of
+from provenance.artifacts.sidecar import int8_of, sidecar_of
 from provenance.errors import InputError
 from provenance.gate.evidence import (
     BundleEvidence,
@@ -146,7 +146,7 @@ class _Rows:
         name = row.onnx
         if name is None:
             return RowEvidence(row, bundle=self._bundle(row))
-        int8 = f"{name.removesuffix('.onnx')}.int8.onnx"
+        int8 = int8_of(name)
         variant = row.quantized or self._is_here(int8)
         external = tuple(
             ExternalFile(f.path, f.name, f.digest, f.trouble)
