@@ -66,10 +66,10 @@ EXTERNAL_FILES_OF_ROWS = 200_000
 for as many subjects."""
 
 TENSORS_OF_ROWS = 5_000_000
-"""Inputs and outputs of the models of all rows, counted for each row: 50 for each of so many."""
+"""Inputs and outputs of the models of all rows, counted for each row: 50 for each of `ROWS`."""
 
-SIDECARS_OF_ROWS = 512 * MIB
-"""The sidecars of all rows, counted for each row: 5 KiB for each of so many."""
+SIDECARS_OF_ROWS = 256 * MIB
+"""The sidecars of all rows, counted for each row: 8 KiB for each of 30,000 models."""
 
 MEMBERS = 10_000
 """Members of one ensemble manifest: each is a model that is loaded beside the others."""

@@ -17,6 +17,12 @@ from typing import Any, Final
 _RECENT: Final = 16
 """Values that are kept unpacked: those of one row, and of the members of one ensemble."""
 
+_LARGE: Final = 64 * 1024
+"""Bytes of a packed value from which on it is kept among few: 4 MiB of JSON can take 100 MB."""
+
+_RECENT_LARGE: Final = 3
+"""Large values that are kept unpacked: a sidecar, its manifest and its verdict."""
+
 
 def pack_text(text: str) -> bytes:
     """`text`, compressed."""
@@ -37,9 +43,18 @@ def pack_value(value: Any) -> bytes:
     return bytes(memoryview(marshal.dumps(value)))
 
 
-@lru_cache(maxsize=_RECENT)
 def unpack_value(packed: bytes) -> Any:
     """The value that `pack_value` packed. It may be shared: nobody changes it."""
+    return (_small if len(packed) <= _LARGE else _large)(packed)
+
+
+@lru_cache(maxsize=_RECENT)
+def _small(packed: bytes) -> Any:
+    return marshal.loads(packed)  # noqa: S302
+
+
+@lru_cache(maxsize=_RECENT_LARGE)
+def _large(packed: bytes) -> Any:
     return marshal.loads(packed)  # noqa: S302
 
 

@@ -33,6 +33,14 @@ def test_a_text_comes_back_with_its_characters(content: str) -> None:
     assert unpack_text(pack_text(content)) == content
 
 
+@pytest.mark.parametrize(("entries", "kept"), [(1, 16), (100_000, 3)])
+def test_the_last_values_are_kept_unpacked_and_of_large_ones_few(entries: int, kept: int) -> None:
+    packed = [pack_value([n] * entries) for n in range(kept + 1)]
+    first, *others = [unpack_value(each) for each in packed]
+    assert all(unpack_value(p) is value for p, value in zip(packed[1:], others, strict=True))
+    assert unpack_value(packed[0]) is not first
+
+
 @given(st.dictionaries(text, values, max_size=4))
 def test_a_packed_object_is_the_object(value: dict[str, Any]) -> None:
     packed = PackedObject(value)
