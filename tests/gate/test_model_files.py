@@ -262,3 +262,47 @@ def test_digests_that_are_no_object_are_told_once(repository: Repository) -> Non
     (finding,) = repository.save().check().failing
     assert finding.code == "REG101"
     assert finding.help == "provenance hash --write --add-external-data"
+
+
+@pytest.mark.parametrize(("one", "other"), [("m", "n"), ("n", "m")])
+def test_a_file_with_the_bytes_of_another_row_is_to_be_restored(
+    repository: Repository, one: str, other: str
+) -> None:
+    for salt, name in enumerate("mn"):
+        repository.add(name, model(salt=salt))
+    repository.write(f"{one}.onnx", repository.path(f"{other}.onnx").read_bytes())
+    (found,) = repository.save().check().failing
+    assert (found.code, found.row) == ("ART302", one)
+    assert found.message.startswith("`sha256` is ")
+    assert found.message.endswith(f"those of model/{other}.onnx ({other})")
+    assert found.help == "Restore the file: these are the bytes of another one."
+
+
+def test_weights_without_a_digest_are_told_behind_a_row_whose_digests_are_no_object(
+    repository: Repository,
+) -> None:
+    repository.add_external("a")["external_data_sha256"] = []
+    del repository.add_external("b")["external_data_sha256"]
+    found = [(f.code, f.row) for f in repository.save().check().failing]
+    assert found == [("REG101", "a"), ("ART306", "b")]
+
+
+def test_of_entries_that_no_model_uses_three_are_named_and_the_first_is_pointed_at(
+    repository: Repository,
+) -> None:
+    entries = {f"{name}.data": "0" * 64 for name in "abcd"}
+    repository.add_external("m")["external_data_sha256"] = entries
+    (found,) = repository.save().check().failing
+    assert found.code == "ART306"
+    assert "the row has one for a.data, b.data, c.data and 1 more, which" in found.message
+    line = repository.registry.read_text().splitlines()[found.position.line - 1]
+    assert '"a.data"' in line
+
+
+def test_an_unused_entry_is_told_behind_a_row_whose_weights_have_no_digest(
+    repository: Repository,
+) -> None:
+    del repository.add_external("a")["external_data_sha256"]
+    repository.add("b")["external_data_sha256"] = {"old.data": "0" * 64}
+    found = [(f.code, f.row) for f in repository.save().check().failing]
+    assert found == [("ART306", "a"), ("ART312", "b")]

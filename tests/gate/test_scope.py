@@ -55,6 +55,12 @@ def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
     assert codes(lambda r: r.of_bundle) == ["SIG602", "SIG603", "SIG604", "SIG608"]
 
 
+def test_what_only_a_publisher_can_do_as_advised() -> None:
+    """Whoever verifies has files and a bundle, and signs nothing again."""
+    signed = ["SIG601", "SIG602", "SIG603", "SIG605", *between("ATT701", "ATT710")]
+    assert codes(lambda r: r.for_publisher) == sorted(["LIC205", *signed])
+
+
 def test_what_only_warns() -> None:
     warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings

@@ -140,7 +140,7 @@ def _owners(registry: Registry) -> _Owners:
     for row in registry.rows:
         names = {row.onnx: row.text("sha256")} if row.onnx else {}
         for name, sha256 in (*names.items(), *row.external_data_sha256.items()):
-            if sha256 is not None and is_sha256(sha256):
+            if is_sha256(sha256):
                 found.setdefault(sha256, (registry.absolute(name), row.label))
     return found
 
@@ -338,9 +338,9 @@ class ExternalDataUncovered(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if not isinstance(row.row.fields.get("external_data_sha256", {}), dict):
-                continue  # REG101 says that it is no object of digests
-            files = [f for f in _uncovered(row) if not _unsafe(f)]
+            # REG101 says of anything else that it is no object of digests.
+            is_object = isinstance(row.row.fields.get("external_data_sha256", {}), dict)
+            files = [f for f in _uncovered(row) if not _unsafe(f)] if is_object else []
             unused = _unused(row)
             if unused:
                 # What is not there has another name in the model than in the row: ART304 says it.
@@ -636,9 +636,7 @@ class ExternalDataUnused(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         for row in case.evidence.rows:
-            unused = _unused(row)
-            if any(_uncovered(row)):
-                continue
+            unused = [] if any(_uncovered(row)) else _unused(row)
             field = registry.path_of(row.row, "external_data_sha256")
             every = len(unused) == len(row.row.external_data_sha256)
             # Of data that was renamed, the entry is all that is known.
