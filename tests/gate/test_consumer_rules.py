@@ -12,6 +12,7 @@ import pytest
 from provenance import Report, Require, trust_from_keys, verify, verify_file
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
+from tests.support.production import late
 from tests.support.releases import SUMMARY
 from tests.support.repository import SUFFIX, Repository, codes, sha256
 from tests.support.statements import sign_again
@@ -154,3 +155,11 @@ def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     assert repository.key is not None
     sign_again(repository.root / "bundles" / SUMMARY, repository.key, lambda s: s["subject"].pop())
     assert set(codes(verify(repository.config, require=Require(summary=True)))) == {"ATT710"}
+
+
+def test_of_a_registry_each_row_with_an_exception_is_told_and_the_summary_is_not(
+    tmp_path: Path, key: KeyPair
+) -> None:
+    repository = late(tmp_path / "tree", key).released()
+    report = verify(repository.config, require=Require(no_deferrals=True))
+    assert [(f.code, f.row) for f in report.failing] == [("USE003", "late")]

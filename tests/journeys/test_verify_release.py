@@ -458,8 +458,8 @@ def test_a_license_is_required_of_every_row(download: Download) -> None:
 
 @pytest.mark.parametrize(
     ("field", "words"),
-    [({"count": 0}, None), ({"count": 2}, "with 2 exceptions"), ({"count": False}, "unknown"),
-     ({}, "unknown"), (None, "unknown")],
+    [({"count": 0}, None), ({"count": 2}, "with 2 exceptions"), ({"count": -1}, "-1"),
+     ({"count": False}, "unknown"), ({}, "unknown"), (None, "unknown")],
 )  # fmt: skip
 def test_exceptions_are_counted_by_the_summary(
     download: Download, field: Any, words: str | None

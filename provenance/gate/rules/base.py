@@ -283,9 +283,11 @@ class Rule(ABC):
         """
         registry = case.evidence.registry
         position = registry.locate(row.row, field)
-        if field is not None and below is not None:
-            member = registry.source.find(registry.path_of(row.row, field, below))
-            position = registry.source.position(member.start) if member else position
+        where = tuple(step for step in (field, below) if step is not None)
+        if below is not None and (
+            member := registry.source.find(registry.path_of(row.row, *where))
+        ):
+            position = registry.source.position(member.start)
         return self.finding(
             message,
             help,

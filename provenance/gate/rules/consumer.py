@@ -140,8 +140,9 @@ class DeferralRefused(_Requirement):
         """Of a release that is judged by its summary, only their number is signed."""
         summary = case.evidence.summary
         statement = case.signed_statement(summary)
-        if case.evidence.released is None or summary is None or statement is None:
+        if case.evidence.released is None or statement is None:
             return
+        assert summary is not None
         field = statement.predicate.get(DEFERRALS_FIELD)
         number = field.get("count") if isinstance(field, dict) else None
         if type(number) is not int or number != 0:
