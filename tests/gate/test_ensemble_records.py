@@ -266,3 +266,12 @@ def test_an_outcome_that_a_sidecar_states_without_numbers_is_held_against_the_ve
     put("verdict", to="HOLD")(repository.path("ens_seed1.json"))
     found = [(f.code, f.about) for f in repository.save().check().failing]
     assert found == [("ENS512", "model/ens_seed1.json")]
+
+
+def test_of_a_member_with_two_seeds_the_lower_is_named(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2)
+    put("members", 1, "seed", to=8)(repository.path("ens.json"))
+    put("seed", to=7)(repository.path("ens_seed1.json"))
+    (found,) = (f for f in repository.save().check().failing if "no number for" in f.message)
+    assert found.code == "ENS512"
+    assert "no number for the members with seed 7" in found.message

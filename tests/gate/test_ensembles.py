@@ -405,3 +405,15 @@ def test_a_seed_of_another_ensemble_is_judged_behind_one_whose_manifest_cannot_b
     found = [(f.code, f.row) for f in repository.save().check().failing]
     assert [row for code, row in found if code == "SID407"] == ["b_seed0"]
     assert ("ENS519", None) in found
+
+
+@pytest.mark.parametrize("name", ["ens-notes.json", "ens_notes.json"])
+def test_what_is_only_named_after_an_ensemble_is_no_manifest_of_it(
+    repository: Repository, name: str
+) -> None:
+    repository.add_ensemble("ens", 1)
+    repository.path("ens.json").unlink()
+    repository.write(name, {"a": 1})
+    found = codes(repository.save().check())
+    assert "SID407" in found
+    assert "ENS519" not in found

@@ -244,17 +244,22 @@ def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
         # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
         about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
         id = next((stem for stem in about if stem in ids), None)
-        if id is None:
-            continue
-        fault = None
-        if path in evidence.unreadable:
-            reason = f"cannot be read: it {evidence.unreadable[path]}"
-            fault = Fault(reason, evidence.unreadable_at.get(path, START))
-        elif name == f"{id}.json" and id not in manifests:
-            wrong = evidence.misshapen[path].as_manifest
-            fault = Fault(f"is no manifest: {wrong.reason}", wrong.position)
-        elif (wrong_verdict := evidence.misshapen[path].as_verdict) and id in unjudged:
-            fault = Fault(f"is no gate verdict: {wrong_verdict.reason}", wrong_verdict.position)
-        if fault is not None:
+        no_manifest, no_verdict = id not in manifests, id in unjudged
+        fault = _fault(evidence, path, manifest=no_manifest and name == f"{id}.json",
+                       verdict=no_verdict)  # fmt: skip
+        if id is not None and fault is not None:
             found.setdefault(id, {})[path] = fault
     return found
+
+
+def _fault(evidence: Evidence, path: str, *, manifest: bool, verdict: bool) -> Fault | None:
+    """Why a document cannot be read, or is no `manifest` or `verdict` where one is missed."""
+    if path in evidence.unreadable:
+        reason = f"cannot be read: it {evidence.unreadable[path]}"
+        return Fault(reason, evidence.unreadable_at.get(path, START))
+    found = evidence.misshapen[path]
+    if manifest:
+        return Fault(f"is no manifest: {found.as_manifest.reason}", found.as_manifest.position)
+    if verdict and found.as_verdict is not None:
+        return Fault(f"is no gate verdict: {found.as_verdict.reason}", found.as_verdict.position)
+    return None
