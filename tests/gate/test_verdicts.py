@@ -172,6 +172,13 @@ def test_seeds_without_a_correlation_are_told_beside_those_that_fail() -> None:
     )
 
 
+def test_of_many_seeds_without_a_correlation_the_values_of_three_are_shown() -> None:
+    gate = verdict_gate({str(seed): 0.99 for seed in range(5)})
+    gate["per_seed_plccs"] = {str(seed): seed + 2 for seed in range(5)}
+    says = dict(wrong_verdict(verdict(gate)))[("verdict",)]
+    assert "seeds 0, 1, 2, 3, 4 have no correlation: 2, 3, 4 and 2 more" in says
+
+
 @pytest.mark.parametrize("limit", [MEAN, SEED, SPREAD])
 @pytest.mark.parametrize("value", ["absent", None, "0.95", True, math.nan, math.inf, 10**400])
 def test_a_condition_without_a_threshold_never_passes(limit: str, value: Any) -> None:
