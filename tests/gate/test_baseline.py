@@ -857,3 +857,23 @@ def test_a_sidecar_of_former_bytes_is_not_to_be_put_back(everything: Repository)
     everything.rows[0]["sha256"] = sha256(model(salt=99))
     found = only(judged(everything), "SID401")
     assert found.help == 'Export it with the model, or say "smoke": true.'
+
+
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_a_sidecar_of_a_model_under_another_name_is_not_put_back(
+    everything: Repository, name: str
+) -> None:
+    """The baseline has none of that name."""
+    everything.write(f"{name}.onnx", everything.path("plain.onnx").read_bytes())
+    everything.path("plain.onnx").unlink()
+    everything.path("plain.json").unlink()
+    everything.rows[0]["onnx"] = f"{name}.onnx"
+    found = only(judged(everything), "SID401")
+    assert found.help == 'Export it with the model, or say "smoke": true.'
+
+
+def test_a_sidecar_that_was_never_there_is_not_put_back(repository: Repository) -> None:
+    repository.add("m", smoke=False)
+    keep(repository)
+    found = only(judged(repository), "SID401")
+    assert found.help == 'Export it with the model, or say "smoke": true.'

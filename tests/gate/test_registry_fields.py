@@ -237,3 +237,30 @@ def test_a_path_outside_of_the_repository_is_told_as_that_alone(repository: Repo
     for id in "ab":
         repository.add(id)["sigstore_bundle"] = "../../same.sigstore.json"
     assert codes(repository.save().check()) == ["REG107", "REG107"]
+
+
+@pytest.mark.parametrize(
+    ("field", "help"),
+    [
+        ("id", "Add `id`."),
+        ("onnx", "Add `onnx`."),
+        ("sha256", 'Add "sha256": "", then: provenance hash --write'),
+    ],
+)
+def test_a_field_that_is_missing_is_added_and_a_digest_is_computed(
+    repository: Repository, field: str, help: str
+) -> None:
+    del repository.add("m")[field]
+    found = [f.help for f in repository.save().check().failing if f.code == "REG101"]
+    assert found == [help]
+
+
+@pytest.mark.parametrize("field", ["description", "notes"])
+@pytest.mark.parametrize(("value", "found"), [({"a": 1}, "an object"), (7, "a number")])
+def test_a_field_of_another_type_is_corrected(
+    repository: Repository, field: str, value: Any, found: str
+) -> None:
+    repository.add("m", **{field: value})
+    (finding,) = repository.save().check().failing
+    assert finding.message == f"field `{field}`: expected a string, found {found}"
+    assert finding.help == f"Correct `{field}`."
