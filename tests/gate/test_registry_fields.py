@@ -264,3 +264,22 @@ def test_a_field_of_another_type_is_corrected(
     (finding,) = repository.save().check().failing
     assert finding.message == f"field `{field}`: expected a string, found {found}"
     assert finding.help == f"Correct `{field}`."
+
+
+def test_a_shared_bundle_is_told_behind_a_path_that_is_none(repository: Repository) -> None:
+    for id in "abc":
+        repository.add(id)["sigstore_bundle"] = "same.sigstore.json"
+    repository.rows[0]["sigstore_bundle"] = "none.json"
+    found = [(f.code, f.row) for f in repository.save().check().failing]
+    assert found == [("REG101", "a"), ("REG108", "c")]
+
+
+@pytest.mark.parametrize("names", [("a", "A"), ("A", "a"), ("a", "a")])
+def test_bundles_that_differ_in_case_are_one_on_some_disks(
+    repository: Repository, names: tuple[str, str]
+) -> None:
+    for id, name in zip("xy", names, strict=True):
+        repository.add(id)["sigstore_bundle"] = f"{name}.sigstore.json"
+    (found,) = repository.save().check().failing
+    assert (found.code, found.row) == ("REG108", "y")
+    assert ("on a disk that ignores case" in found.message) == (names[0] != names[1])

@@ -130,3 +130,14 @@ def test_copies_of_a_model_are_no_matter(repository: Repository) -> None:
     repository.add("a", same)
     repository.add("b", same)
     assert codes(repository.save().check()) == []
+
+
+@pytest.mark.parametrize("replaced", ["m.onnx", "m.int8.onnx"])
+def test_a_file_that_was_replaced_is_compared_with_nothing(
+    repository: Repository, replaced: str
+) -> None:
+    repository.add_int8("m")
+    repository.save()
+    assert codes(repository.check()) == []
+    repository.write(replaced, variant(input=("x", FLOAT, ["batch", 6])))
+    assert codes(repository.check()) == ["ART302"]

@@ -889,3 +889,13 @@ def test_the_right_digest_in_other_letters_is_no_digest(
     assert finding.code == "SID402"
     assert "which is no digest: 64 lower-case hex digits" in finding.message
     assert finding.help == f'Write it as "sha256": "{row["sha256"]}".'
+
+
+def test_an_id_that_row_and_sidecar_give_differently_is_told_where_no_ensemble_is_judged(
+    tmp_path: Path,
+) -> None:
+    repository = production(tmp_path / "tree")
+    repository.rows[1]["id"] = "renamed"
+    repository.save()
+    assert codes(repository.check()) == ["ENS501"]
+    assert codes(repository.check("renamed")) == ["SID408"]

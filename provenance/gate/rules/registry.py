@@ -464,10 +464,8 @@ class SharedBundlePath(Rule):
         owner = {path.casefold(): (path, what) for path, what in taken.items()}
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
-            if value is None or outside(case, value) is not None:
-                continue
-            if is_malformed("sigstore_bundle", value):
-                continue  # REG101 says what is wrong with it
+            if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):
+                continue  # LIC203, REG107 or REG101 says what is wrong with it
             places = [registry.absolute(value)]
             if row.is_seed and onnx is not None:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
