@@ -239,6 +239,10 @@ def test_of_a_window_any_dimension_but_the_batch_holds_the_features(
         ((1, 300, 1, 27, 48), {"frame_window": 100}, []),  # of three channels each
         ((1, 3, 27, 48), {"frame_window": 100}, []),  # one frame at a time
         ((1, 3, 27, 48), {"thumbnail_h": 28}, ["SID411"]),
+        ((1, 3, 27, 48), {"thumbnail_w": 49}, ["SID411"]),
+        ((1, 27, 48), {"thumbnail_h": 28, "thumbnail_w": 49}, []),
+        ((1, 100, 3, 27, 48), {"frame_window": 1}, []),
+        ((1, 100, 3, 27, 48), {"frame_window": -1}, ["SID411"]),
         ((1, 6), {"frame_window": 100, "thumbnail_h": 28}, []),  # what the features are of
         ((1, 3, 27, 48), {"n_params": 3073}, []),  # exporters count in different ways
     ],
