@@ -903,3 +903,74 @@ def test_an_id_that_row_and_sidecar_give_differently_is_told_where_no_ensemble_i
     repository.save()
     assert codes(repository.check()) == ["ENS501"]
     assert codes(repository.check("renamed")) == ["SID408"]
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking", "neutral"),
+    [
+        ("feature_mean", "feature_std", "deviations of 1"),
+        ("feature_std", "feature_mean", "means of 0"),
+    ],
+)
+def test_of_a_mean_and_a_deviation_the_one_that_is_missing_is_named(
+    repository: Repository, there: str, lacking: str, neutral: str
+) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"sha256": row["sha256"], there: SIX})
+    (found,) = repository.save().check().failing
+    assert found.message == f"`{there}` stands there without `{lacking}`"
+    assert found.help.endswith(f"Where the model needs no `{lacking}`, write {neutral}.")
+
+
+def test_statistics_of_a_variant_are_compared_where_they_are_statistics(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("m")
+    claims = {"feature_mean": SIX, "feature_std": SIX}
+    repository.write("m.json", {"sha256": row["sha256"], **claims})
+    other = {"feature_mean": ["x", *SIX[1:]], "feature_std": [2.0] * 6}
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"], **other})
+    (found,) = repository.save().check().failing
+    assert found.message == "`feature_mean[0]` is 'x', not a number"
+    repository.write(
+        "m.int8.json", {"sha256": row["int8_sha256"], **claims, "feature_std": [2.0] * 6}
+    )
+    (found,) = repository.check().failing
+    assert found.message == "`feature_std[0]` is 2.0; in model/m.json it is 1.0"
+
+
+@pytest.mark.parametrize("claimed", ["0" * 64, "f" * 64])
+def test_a_sidecar_of_third_bytes_is_told_beside_a_file_that_was_replaced(
+    repository: Repository, claimed: str
+) -> None:
+    row = repository.add_int8("m")
+    repository.add_sidecar(row, sha256=claimed)
+    repository.write("m.int8.json", {"sha256": claimed})
+    repository.write("m.onnx", model(salt=70))
+    found = repository.save().check().failing
+    assert [f.code for f in found] == ["ART302", "SID402", "SID402"]
+    assert all(not f.help.startswith("Write it as") for f in found)
+
+
+def test_a_stale_sidecar_of_a_variant_is_told_beside_a_model_that_was_replaced(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("m")
+    repository.add_sidecar(row)
+    repository.write("m.int8.json", {"sha256": "0" * 64})
+    repository.write("m.onnx", model(salt=70))
+    assert codes(repository.save().check()) == ["ART302", "SID402"]
+
+
+def test_blocks_of_statistics_of_a_variant_are_compared_entry_by_entry(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("m")
+    blocks = {"input_mean": [[0.0, 1.0], [0.5, 0.5]], "input_std": [[1.0, 1.0], [1.0, 1.0]]}
+    repository.write("m.json", {"sha256": row["sha256"], **blocks})
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"], **blocks})
+    assert codes(repository.save().check()) == []
+    blocks["input_mean"] = [[0.0, 1.0], [0.5, 0.6]]
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"], **blocks})
+    (found,) = repository.check().failing
+    assert found.message == "`input_mean[1][1]` is 0.6; in model/m.json it is 0.5"

@@ -10,7 +10,7 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
-from provenance.gate.evidence import ModelEvidence
+from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
 from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
@@ -70,19 +70,22 @@ class _Stale(Rule):
                 continue
             for model, evidence in pairs(row):
                 sidecar = evidence.sidecar
-                if sidecar is None or model.sha256 is None or describes_its_model(model, sidecar):
-                    continue
-                if row.replaced(model) and sidecar.claimed_sha256 == row.declared(model):
-                    continue  # the file was replaced, and not the sidecar: ART302 says so
-                if names_no_bytes(sidecar) and not (self.production and _is_record(sidecar)):
-                    continue  # SID406 says so
-                yield self.finding(
-                    f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                    self._respelled(model, sidecar) or self._help(case),
-                    path=sidecar.path,
-                    row=row.row.label,
-                    position=sidecar.locate("sha256"),
-                )
+                if sidecar is not None and self._is_stale(row, model, sidecar):
+                    yield self.finding(
+                        f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
+                        self._respelled(model, sidecar) or self._help(case),
+                        path=sidecar.path,
+                        row=row.row.label,
+                        position=sidecar.locate("sha256"),
+                    )
+
+    def _is_stale(self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar) -> bool:
+        if model.sha256 is None or describes_its_model(model, sidecar):
+            return False
+        if names_no_bytes(sidecar):  # else SID406 says so
+            return self.production and _is_record(sidecar)
+        # Where it is of what the row declares, the file was replaced: ART302 says so.
+        return sidecar.claimed_sha256 != row.declared(model)
 
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
         if names_no_bytes(sidecar):

@@ -68,11 +68,12 @@ class SidecarStatistics(ClaimRule):
             # Some image models are centred only, or scaled; a scaler of features always has both.
             there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
             if len(there) == 1 and (has_both or _is_vector(spec)):
-                lone, lacking = (mean, std) if there == [mean] else (std, mean)
-                neutral = "means of 0" if lacking == mean else "deviations of 1"
+                lacking, neutral = (
+                    (std, "deviations of 1") if mean in there else (mean, "means of 0")
+                )
                 help = f"{_EXPORT} Where the model needs no `{lacking}`, write {neutral}."
-                says = f"`{lone}` stands there without `{lacking}`"
-                yield self.at(row, sidecar, (lone,), says, help)
+                says = f"`{there[0]}` stands there without `{lacking}`"
+                yield self.at(row, sidecar, (there[0],), says, help)
             for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
                 message = _differs_from_model(row, sidecar, field)
                 if message is not None:

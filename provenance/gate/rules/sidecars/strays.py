@@ -43,10 +43,10 @@ class StraySidecar(Rule):
         told = {sidecar.path for sidecar in left_behind(case).values()}
         models = {m.name for row in case.evidence.rows for m in row.models}
         for sidecar, owner in _with_owners(case):
-            if sidecar.path in told or is_lost(case.evidence.registry.name_of(sidecar.path)):
-                continue
             named = sidecar.text_at("onnx")
-            if (owner is not None or named in models) and _is_a_record(sidecar, owner):
+            is_known = owner is not None or named in models
+            is_told = sidecar.path in told or is_lost(case.evidence.registry.name_of(sidecar.path))
+            if is_told or (is_known and _is_a_record(sidecar, owner)):
                 continue
             if owner is not None and owner.sidecar is not None:
                 own, has_one = owner.sidecar.name, not owner.sidecar.missing
