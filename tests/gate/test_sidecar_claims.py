@@ -220,7 +220,7 @@ def test_of_an_image_any_dimension_holds_the_features(
 def test_of_a_window_any_dimension_but_the_batch_holds_the_features(
     repository: Repository, shape: tuple[int | str, ...], width: int, fits: bool
 ) -> None:
-    claims = {"training_recipe": {"in_features": width}}
+    claims = {"feature_order": [f"f{n}" for n in range(width)]}
     assert found(repository, image(*shape), **claims) == ([] if fits else ["SID403"])
 
 
