@@ -272,3 +272,9 @@ def test_folds_that_no_float_can_sum_are_told(statistic: str) -> None:
     found = list(wrong_statistics(record(loso_folds=folds, **{f"loso_{statistic}_rmse": 1})))
     assert places(found) == [f"loso_{statistic}_rmse"]
     assert found[0][1].endswith("its folds give a number that no float holds")
+
+
+def test_of_a_wrong_deviation_that_of_a_sample_is_told() -> None:
+    found = list(wrong_statistics(record(**evaluation(loso_std_plcc=0.5))))
+    assert places(found) == ["loso_std_plcc"]
+    assert found[0][1].endswith(f"its folds give {statistics.stdev(FOLDS)!r}")
