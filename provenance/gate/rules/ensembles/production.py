@@ -230,23 +230,21 @@ class DocumentUnreadable(EnsembleRule):
 
 def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
     """What is wrong with JSON files that are named after an ensemble, by its id and their path."""
-    ids = {e.name for e in evidence.ensembles}
-    ids |= {d.id for d in evidence.documents if isinstance(d, Manifest)}
+    manifests = {e.name for e in evidence.ensembles}
+    manifests |= {d.id for d in evidence.documents if isinstance(d, Manifest)}
+    ids = set(manifests)
     for row in evidence.rows:
         sidecar = row.sidecar.sidecar if row.sidecar else None
         ids.add(sidecar.text_at("ensemble_id") if sidecar else None)
     unjudged = {e.name for e in evidence.ensembles if e.production and not e.verdicts}
-    manifests = {d.id for d in evidence.documents if isinstance(d, Manifest)}
-    manifests |= {e.name for e in evidence.ensembles}
     found: dict[str, dict[str, Fault]] = {}
     for path in sorted((*evidence.unreadable, *evidence.misshapen)):
         name = path.rpartition("/")[2]
         # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
         about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
         id = next((stem for stem in about if stem in ids), None)
-        no_manifest, no_verdict = id not in manifests, id in unjudged
-        fault = _fault(evidence, path, manifest=no_manifest and name == f"{id}.json",
-                       verdict=no_verdict)  # fmt: skip
+        is_missed = name == f"{id}.json" and id not in manifests
+        fault = _fault(evidence, path, manifest=is_missed, verdict=id in unjudged)
         if id is not None and fault is not None:
             found.setdefault(id, {})[path] = fault
     return found
