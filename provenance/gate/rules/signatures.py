@@ -33,7 +33,7 @@ def changed_files(row: RowEvidence, statement: Statement) -> Iterator[FileEviden
     """
     for file in row.model_files:
         signed = statement.digest_of(file.name)
-        if file.sha256 and signed not in (None, file.sha256, _declared(row, file)):
+        if file.sha256 and signed not in (None, file.sha256, row.declared(file)):
             yield file
 
 
@@ -346,15 +346,6 @@ class SignersTooFew(_Judged):
                 "Let another trusted signer sign the same statement, into "
                 f"{countersignature_path(document.path, count + 1)}.",
             )
-
-
-def _declared(row: RowEvidence, file: FileEvidence) -> object:
-    """The digest that the row declares for this one of its files."""
-    if row.onnx is not None and file.name == row.onnx.name:
-        return row.row.fields.get("sha256")
-    if row.int8 is not None and file.name == row.int8.name:
-        return row.row.fields.get("int8_sha256")
-    return row.row.external_data_sha256.get(file.name)
 
 
 RULES: Iterable[type[Rule]] = (
