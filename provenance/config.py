@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths, repository
-from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
@@ -36,7 +35,7 @@ FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
 
 _KEYS: Final = {
-    *("registry", "repository", "baseline", "fields", "run", "layout"),
+    *("registry", "repository", "resource_uri", "baseline", "run", "layout"),
     *("trust", "deferral"),
 }
 _NO_POLICY: Final = ("layout",)
@@ -72,14 +71,17 @@ class Config:
         root: The folder that all paths are relative to, and that none may leave.
         path: Where the configuration was read, for messages and findings.
         registry: The registry, relative to `root`.
-        fields: What the registry calls its rows and their fields.
         baseline: What `check` compares the registry with, as `--baseline` takes it.
         run: How models are run, where they are.
-        repository: OWNER/REPO of the repository that this is, None where git says it.
+        repository: OWNER/REPO of this repository, or None to take it from git.
+        resource_uri: The absolute URI that names this project's registry in the release summary,
+            or None to derive it from the repository.
         layout: Who may do which step of a release, and until when.
         trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
-        key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
-            takes its keys from the tree that it is applied to.
+        key_folder: The folder that key paths are relative to: `root`, or the configuration's own
+            folder if the user named it. Such a policy never takes its keys from the tree.
+        named: Whether the user named this configuration on the command line. A configuration that
+            was found in the tree must be the signer's; one that was named is the user's own.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
     """
 
@@ -91,16 +93,12 @@ class Config:
     policy_sha256: str
     text: str
     key_folder: Path
-    fields: FieldNames = field(default_factory=FieldNames)
+    named: bool = False
     baseline: str | None = None
     run: RunSettings = field(default_factory=RunSettings)
     repository: str | None = None
+    resource_uri: str | None = None
     layout: LayoutTable = field(default_factory=LayoutTable)
-
-    @property
-    def in_tree(self) -> bool:
-        """Whether the configuration is part of the tree that it is applied to."""
-        return self.key_folder == self.root
 
     def trust(self) -> Trust | None:
         """The trust that the configuration declares, None where it declares none.
@@ -119,12 +117,22 @@ class Config:
             except paths.FileError as e:
                 raise InputError(f"{self.path}: trust.{what}: {e.message}") from e
 
-        own = " (the configuration in this tree)" if self.in_tree else ""
+        own = "" if self.named else " (the configuration in this tree)"
         return self.trust_table.open(
             f"{self.path}{own}",
             lambda p: read(p, limits.KEY, "key"),
             lambda p: roots.of_bytes(read(p, limits.TRUSTED_ROOT, "trusted_root"), p),
         )
+
+    @property
+    def project(self) -> str | None:
+        """The URI that names this project's registry: `resource_uri`, or by the git remote."""
+        return self.resource_uri or repository.registry_uri(self.root, self.registry)
+
+    @property
+    def is_in_root(self) -> bool:
+        """Whether the configuration file lies in the folder that it is applied to."""
+        return self.key_folder == self.root
 
     @property
     def position(self) -> Position:
@@ -147,14 +155,15 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
     With `explicit`, the registry is relative to `start`, so that one configuration can serve many
-    trees; keys are always relative to the configuration.
+    trees; its keys are relative to its own folder. A configuration that is found belongs to the
+    folder it is found in, also if it is a link: the registry and the keys are relative to that.
 
     Raises:
         InputError: None is found, or it cannot be read or understood.
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
-        found = _read(explicit, start)
+        found = _read(explicit, start, named=True)
         if found is None:
             raise InputError(f"{explicit}: no [tool.provenance]", help="Write it: provenance init")
         return found
@@ -206,20 +215,23 @@ def trust_from_keys(keys: Iterable[Path]) -> Trust:
     return trust_from_options(keys)
 
 
-def _read(path: Path, root: Path) -> Config | None:
+def _read(path: Path, root: Path, *, named: bool = False) -> Config | None:
     """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    return of_text(read_text(path), path, root)
+    return of_text(read_text(path), path, root, named=named)
 
 
-def of_text(text: str, path: Path, root: Path) -> Config | None:
-    """The configuration that `text` is, at `path`, where it may be yet to be written.
+def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config | None:
+    """Return the configuration in `text`, which is or will be written to `path`.
 
-    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    None for a pyproject.toml without [tool.provenance].
+
+    Raises:
+        InputError: If the text is not a valid configuration.
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
     table = parse_toml(text, shown)
-    folder = Path(os.path.realpath(path)).parent
+    folder = Path(os.path.realpath(path)).parent if named else root
     if path.name != PYPROJECT:
         tool = table.get("tool")
         if isinstance(tool, dict) and "provenance" in tool:
@@ -227,17 +239,25 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
                 f"{shown}: [tool.provenance] is for {PYPROJECT}",
                 help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
             )
-        return _parse(table, text, shown, root, folder)
+        return _parse(table, text, shown, root, folder, named)
     tool = table.get("tool")
     section = tool.get("provenance") if isinstance(tool, dict) else None
     if section is None:
         return None
     if not isinstance(section, dict):
         raise InputError(f"{shown}: [tool.provenance] is not a table")
-    return _parse(section, text, shown, root, folder)
+    return _parse(section, text, shown, root, folder, named)
 
 
-def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:
+def _parse(
+    table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path, named: bool
+) -> Config:
+    if "fields" in table:
+        raise InputError(
+            f"{path}: `fields` is not supported: unsigned names cannot say what a signed row means",
+            help="Remove the table and give the registry's rows this project's names: a list "
+            "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
+        )
     known(table, _KEYS, path, "")
     registry = table.get("registry")
     if not isinstance(registry, str) or not registry.strip():
@@ -265,10 +285,11 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         policy_sha256=_policy_sha256(table),
         text=text,
         key_folder=key_folder,
-        fields=_fields(table, path),
+        named=named,
         baseline=optional(table, "baseline", path),
         run=settings.parse(table, path),
         repository=_repository(table, path),
+        resource_uri=_resource_uri(table, path),
         layout=layout_table.parse(table, path),
     )
 
@@ -283,27 +304,15 @@ def _repository(table: Mapping[str, Any], path: str) -> str | None:
     return name
 
 
-def _fields(table: Mapping[str, Any], path: str) -> FieldNames:
-    fields = table.get("fields", {})
-    if not isinstance(fields, dict):
-        raise InputError(f"{path}: `fields` is not a table", help="Write it as [fields].")
-    known(fields, {"rows", *FIELDS}, path, "fields.")
-    for key, name in fields.items():
-        if not isinstance(name, str) or not name:
-            raise InputError(
-                f"{path}: `fields.{key}` is not a name",
-                help=f'Write what the registry calls it: {key} = "…"',
-            )
-    renamed = {f: n for f, n in fields.items() if f != "rows" and f != n}
-    # A name may be that of another field only where that one is called something else itself.
-    taken = [renamed.get(f, f) for f in FIELDS]
-    for key, name in renamed.items():
-        if taken.count(name) > 1:
-            raise InputError(
-                f"{path}: `fields.{key}` is {name!r}, which is the name of another field too",
-                help="Each field has a name of its own.",
-            )
-    return FieldNames(fields.get("rows", FieldNames.rows), renamed)
+def _resource_uri(table: Mapping[str, Any], path: str) -> str | None:
+    uri = optional(table, "resource_uri", path)
+    if uri is not None and not repository.is_absolute_uri(uri):
+        raise InputError(
+            f"{path}: `resource_uri` {uri[:200]!r} is not an absolute URI of at most "
+            f"{repository.MAX_URI:,} printable ASCII characters",
+            help='For example: resource_uri = "https://example.org/models/registry.json"',
+        )
+    return uri
 
 
 def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import FieldNames, Registry, parse_bytes
+from provenance.artifacts.registry import Registry, parse_bytes
 from provenance.errors import InputError
 
 NONE: Final = "none"
@@ -83,9 +83,7 @@ class Baseline:
 
 
 @contextmanager
-def open_baseline(
-    name: BaselineName, root: Path, registry: str, names: FieldNames
-) -> Iterator[Baseline]:
+def open_baseline(name: BaselineName, root: Path, registry: str) -> Iterator[Baseline]:
     """The baseline of the registry at path `registry` of the repository at `root`.
 
     Raises:
@@ -97,13 +95,13 @@ def open_baseline(
 
         with open_commit(root, name.ref) as commit:
             label = f"{name.text} ({commit.oid[:12]})"
-            yield _opened(name, label, registry, names, commit)
+            yield _opened(name, label, registry, commit)
         return
     path = name.folder / name.text
     if path.is_dir():
-        yield _opened(name, name.text, registry, names, _Checkout(Tree.at(path)))
+        yield _opened(name, name.text, registry, _Checkout(Tree.at(path)))
     elif path.exists():
-        yield _opened(name, name.text, registry, names, _RegistryFile(path, registry))
+        yield _opened(name, name.text, registry, _RegistryFile(path, registry))
     else:
         raise InputError(
             f"baseline {name.text!r}: no such folder or file",
@@ -121,11 +119,9 @@ def _help(text: str) -> str:
     return f"Name {_EXAMPLES}."
 
 
-def _opened(
-    name: BaselineName, label: str, path: str, names: FieldNames, source: Source
-) -> Baseline:
+def _opened(name: BaselineName, label: str, path: str, source: Source) -> Baseline:
     try:
-        registry = parse_bytes(source.read(path, limits.REGISTRY), path, names)
+        registry = parse_bytes(source.read(path, limits.REGISTRY), path)
     except FileError as e:
         if e.trouble is Trouble.MISSING:
             raise InputError(

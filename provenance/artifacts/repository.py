@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError
@@ -31,6 +31,11 @@ _REST: Final = re.compile(r"(?:refs/heads/)?(?P<ref>[^/]+)/(?P<path>.+)")
 _FIXED: Final = re.compile(r"[0-9a-f]{7,64}|v?\d[\w.+-]*|refs", re.IGNORECASE)
 _ORIGIN: Final = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
 _SCP: Final = re.compile(r"[^/\s:]+:(?P<path>\S+)")
+
+MAX_URI: Final = 1000
+"""Characters of the URI that names a project's registry in its release summary."""
+
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +102,40 @@ def work_tree(folder: Path, name: str | None = None) -> WorkTree:
     return WorkTree(name or _origin(top / ".git"), prefix)
 
 
-def _origin(git: Path) -> str | None:
-    """OWNER/REPO of the remote `origin`."""
+def is_absolute_uri(text: str) -> bool:
+    """Whether `text` is an absolute URI (RFC 3986) of at most `MAX_URI` characters."""
+    return len(text) <= MAX_URI and _URI.fullmatch(text) is not None
+
+
+def registry_uri(root: Path, registry: str) -> str | None:
+    """Return the URI of the registry at `registry` below `root`, by the git remote `origin`.
+
+    `git+https://HOST/OWNER/REPO#PATH`, the same whichever way the repository was cloned. None if
+    `root` is not in a clone, or `origin` is not on a host.
+    """
+    tree = work_tree(root)
+    top = next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
+    if tree.name is None or top is None:
+        return None
+    url = _origin_url(top / ".git")
+    host = (
+        urlsplit(url).hostname if "://" in url else url.partition(":")[0].rpartition("@")[2]
+    ) or ""
+    inside = f"{tree.prefix}/{registry}" if tree.prefix else registry
+    uri = f"git+https://{host.lower()}/{tree.name}#{quote(inside)}"
+    return uri if host and is_absolute_uri(uri) else None
+
+
+def _origin_url(git: Path) -> str:
+    """The URL of the remote `origin`, or an empty string."""
     common = _common_folder(git)
     config = None if common is None else _text(common / "config")
-    url = _url_of_origin(config or "")
+    return _url_of_origin(config or "")
+
+
+def _origin(git: Path) -> str | None:
+    """OWNER/REPO of the remote `origin`."""
+    url = _origin_url(git)
     if "://" in url:
         path = "" if url.startswith("file:") else url.partition("://")[2].partition("/")[2]
     else:  # git@host:OWNER/REPO.git; a folder of this machine has no owner

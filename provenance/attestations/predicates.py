@@ -7,6 +7,7 @@ predicate must satisfy before it is signed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +17,13 @@ from typing import Any, Final
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
+from provenance.attestations.signed_row import REGISTRY_ROW, SignedFile
 from provenance.attestations.statement import (
-    STATEMENT_TYPE,
     Statement,
     StatementError,
     Subject,
     descriptors,
 )
-
-REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
-"""The row bundle: one row of a registry, verbatim, over all of its model files."""
 
 SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 """The seed attestation (https://slsa.dev/spec/v1.1/provenance)."""
@@ -38,7 +36,18 @@ BUILDER: Final = "https://onnx-provenance.dev/builders/recorded/v1"
 VERIFIER: Final = "https://onnx-provenance.dev/verifiers/onnx-provenance/v1"
 DEFERRALS_FIELD: Final = "https://onnx-provenance.dev/fields/deferrals"
 RELEASE_FIELD: Final = "https://onnx-provenance.dev/fields/release"
+REGISTRY_FIELD: Final = "https://onnx-provenance.dev/fields/registry"
 """Extension fields of the summary: SLSA asks that such fields are named by URIs."""
+
+VERIFIED_LEVEL: Final = "ONNX_PROVENANCE_VERIFIED"
+"""What a summary says of the release: every rule of this project passed, or was deferred.
+
+A level of our own: this project does not evaluate SLSA build levels, and `slsa-verifier verify-vsa`
+reads every `SLSA_*_LEVEL_*` as a number.
+"""
+
+IDENTITY_MAPPING: Final = hashlib.sha256(b"{}").hexdigest()
+"""The digest of the empty mapping table: the registry has this project's own shape."""
 
 SCHEMAS: Final[Mapping[str, str]] = {
     REGISTRY_ROW: "registry-row.schema.json",
@@ -57,30 +66,49 @@ class Described:
 
 def registry_row(
     row: Mapping[str, Any],
+    files: Sequence[SignedFile],
+    source: Mapping[str, Any],
     sidecars: Sequence[tuple[Described, str | None]],
     models: Mapping[str, OnnxFacts],
     deferrals: Sequence[Mapping[str, Any]],
-    field_names: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The predicate of a row bundle.
+    """Return the predicate of a row bundle.
 
     Args:
-        row: The row, verbatim.
+        row: The canonical row: this project's names, with `classification`.
+        files: Every file of the row that was hashed.
+        source: Where the row was read, as `row_source` gives it.
         sidecars: Each sidecar of the row, with the digest that it claims to describe.
         models: What each ONNX file of the row says, by name.
         deferrals: The deferrals in force for the row, as `Deferral.as_json` gives them.
-        field_names: What the row calls the fields that this project knows by another name.
     """
-    named = {"fieldNames": dict(field_names)} if field_names else {}
     return {
         "row": dict(row),
-        **named,
+        "files": [
+            {"name": f.name, "role": f.role, "declared": dict(f.declared), "size": f.size}
+            for f in files
+        ],
+        "source": dict(source),
         "sidecars": [
             {"name": d.name, "digest": {"sha256": d.sha256}, "describes": claimed}
             for d, claimed in sidecars
         ],
         "models": {name: _facts(facts) for name, facts in models.items()},
         "deferrals": [dict(d) for d in deferrals],
+    }
+
+
+def row_source(index: str, location: str, verbatim: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a row was read: `index` relative to the project's root, `location` in it.
+
+    The location is a normalized path (RFC 9535, section 2.7).
+    """
+    return {
+        "index": index,
+        "format": "json",
+        "location": location,
+        "verbatim": dict(verbatim),
+        "mapping": {"sha256": IDENTITY_MAPPING},
     }
 
 
@@ -146,7 +174,9 @@ def _not_stated(sidecar: Sidecar, name: str, form: str) -> StatementError:
 
 def release_summary(
     *,
-    registry: str,
+    resource_uri: str,
+    index: str,
+    rows: Mapping[str, int],
     policy_path: str,
     policy_sha256: str,
     bundles: Sequence[Described],
@@ -158,8 +188,10 @@ def release_summary(
 ) -> dict[str, Any]:
     """The predicate of a release summary.
 
-    `time_verified` is RFC 3339, in UTC. `previous` is the SHA-256 of the statement of the summary
-    that this one replaces.
+    `resource_uri` names the project's registry: an absolute URI, or the name of the registry file
+    if none is known. `index` is the path of that file relative to the project's root, `rows` the
+    number of rows by classification. `time_verified` is RFC 3339, in UTC. `previous` is the SHA-256
+    of the statement of the summary that this one replaces.
     """
     release: dict[str, Any] = {} if version is None else {"version": version}
     if previous is not None:
@@ -167,13 +199,13 @@ def release_summary(
     return {
         "verifier": {"id": VERIFIER, "version": {"onnx-provenance": tool_version}},
         "timeVerified": time_verified,
-        "resourceUri": registry,
+        "resourceUri": resource_uri,
         "policy": {"uri": policy_path, "digest": {"sha256": policy_sha256}},
         "inputAttestations": [{"uri": b.name, "digest": {"sha256": b.sha256}} for b in bundles],
         "verificationResult": "PASSED",
-        # The tool says nothing about where a model was built: the levels are not evaluated.
-        "verifiedLevels": ["SLSA_BUILD_LEVEL_UNEVALUATED"],
+        "verifiedLevels": [VERIFIED_LEVEL],
         "slsaVersion": "1.1",
+        REGISTRY_FIELD: {"index": index, "rows": dict(rows)},
         DEFERRALS_FIELD: {"count": deferrals},
         **({RELEASE_FIELD: release} if release else {}),
     }
@@ -203,28 +235,11 @@ def schema(predicate_type: str) -> dict[str, Any]:
     return loaded
 
 
-def signed_row(statement: Statement | None) -> Mapping[str, Any] | None:
-    """The row that a row bundle's statement holds, None where it is of another kind."""
-    if statement is None or statement.predicate_type != REGISTRY_ROW:
-        return None
-    if statement.type != STATEMENT_TYPE:  # older statements are read, and none is a row bundle
-        return None
-    row = statement.predicate.get("row")
-    return row if isinstance(row, dict) else None
-
-
 def is_seed(statement: Statement) -> bool:
     """Whether a statement is a seed attestation of this project, not another build's provenance."""
     definition = statement.predicate.get("buildDefinition")
     kind = definition.get("buildType") if isinstance(definition, dict) else None
     return statement.predicate_type == SLSA_PROVENANCE and kind == SEED_BUILD_TYPE
-
-
-def field_names(statement: Statement | None) -> Mapping[str, str]:
-    """What the signed row calls the fields that this project knows by another name."""
-    names = statement.predicate.get("fieldNames") if statement else None
-    valid = isinstance(names, dict) and all(isinstance(v, str) for v in names.values())
-    return names if isinstance(names, dict) and valid else {}
 
 
 def _facts(facts: OnnxFacts) -> dict[str, Any]:

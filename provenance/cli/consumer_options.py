@@ -20,7 +20,7 @@ _DAYS: Final = re.compile(r"(\d{1,5})d", re.ASCII)
 
 
 def consumer_options(function: F) -> F:
-    """`--require`, `--license-allow`, `--max-age`, `--summary` and `--state`."""
+    """Add the options of a consumer's requirements, and of the release that they are about."""
     options: tuple[Callable[[F], F], ...] = (
         click.option(
             "--require",
@@ -52,6 +52,12 @@ def consumer_options(function: F) -> F:
             "--state",
             metavar="FILE",
             help="Refuse a release that is older than the last one that verified with this FILE.",
+        ),
+        click.option(
+            "--resource-uri",
+            metavar="URI",
+            help="The project that the release summary has to be of. By default, in a registry, "
+            "that of the configuration or the git remote.",
         ),
     )
     for option in reversed(options):

@@ -99,6 +99,7 @@ def command(
     max_age: str | None,
     summary: str | None,
     state: str | None,
+    resource_uri: str | None,
     run: bool,
     layout: str | None,
     layout_keys: tuple[str, ...],
@@ -114,7 +115,7 @@ def command(
     whose id ends in .onnx is named with --row.
 
     With REGISTRY.json and --summary: the registry and every file of its release, by the one
-    signature of the summary. No configuration is read but the `fields` of --config.
+    signature of the summary. No configuration is read.
 
     With --bundle and a FILE of any other kind, or sha256:DIGEST: its bytes, by a bundle that any
     Sigstore client made.
@@ -144,7 +145,7 @@ def command(
     if root and staging:
         raise click.UsageError("give --trusted-root or --staging, not both")
     other = next((f for f in files if not f.endswith(".onnx")), None)
-    if other is not None and (demands or licenses or max_age or summary or state):
+    if other is not None and (demands or licenses or max_age or summary or state or resource_uri):
         raise click.UsageError("what a consumer requires is about the row of a FILE.onnx")
     require = required(demands, licenses, max_age)
     if (targets or ids) and (layout or link_dir):
@@ -175,6 +176,7 @@ def command(
             return session.emit_report(_verify_other(session, other, bundle, predicate_types, how))
         how |= {"require": require, "state": session.path(state) if state else None}
         how |= {"summary": session.path(summary) if summary else None}
+        how |= {"resource_uri": resource_uri}
         if registry is not None:
             return session.emit_report(_verify_release(session, registry, how))
         return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
@@ -185,7 +187,7 @@ def command(
         trust = config.trust()
     how = _judged_by(session, trust, root, staging)
     how |= {"require": require, "state": session.path(state) if state else None}
-    how |= {"run": run, "processes": os.cpu_count() or 1}
+    how |= {"resource_uri": resource_uri, "run": run, "processes": os.cpu_count() or 1}
     if layout:
         how["layout"] = _layout_request(session, layout, layout_keys, link_dir)
     with (
@@ -275,9 +277,8 @@ def _verify_other(
 def _verify_release(session: Session, registry: str, how: dict[str, Any]) -> Any:
     from provenance.journeys.verify_release import verify_release
 
-    fields = session.load().fields if session.config else None
     with session.progress() as progress:
-        return verify_release(session.path(registry), fields=fields, progress=progress, **how)
+        return verify_release(session.path(registry), progress=progress, **how)
 
 
 def _verify_files(

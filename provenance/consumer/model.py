@@ -25,7 +25,7 @@ class VerifiedModel:
 
     Attributes:
         name: The model's file name.
-        row: The registry row as it was signed, under this project's names: `id`, `license`, …
+        row: The canonical row as it was signed: `id`, `license`, `classification`, …
         sidecar: The sidecar, where one lay beside the model; it was signed with the row.
         files: Digest and size of the model and of each of its external-data files, by name.
         report: All that was judged, warnings and deferrals included.
@@ -36,7 +36,7 @@ class VerifiedModel:
         onnx = row.onnx
         assert onnx is not None
         self.name = onnx.name
-        self.row: Mapping[str, Any] = evidence.registry.names.canonical(row.row.verbatim)
+        self.row: Mapping[str, Any] = row.row.verbatim
         sidecar = row.sidecar.sidecar if row.sidecar else None
         self.sidecar: Mapping[str, Any] | None = sidecar.value if sidecar else None
         self.files: Mapping[str, Digest] = _digests(onnx)

@@ -51,6 +51,7 @@ def open_model(
     bundle: str | os.PathLike[str] | None = None,
     summary: str | os.PathLike[str] | None = None,
     state: str | os.PathLike[str] | None = None,
+    resource_uri: str | None = None,
     folder: str | os.PathLike[str] | None = None,
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
@@ -71,6 +72,7 @@ def open_model(
         summary: The release summary; where one is required, by default the one beside the bundle
             or the model.
         state: A file that remembers which releases were used: an older one is refused.
+        resource_uri: The project that the release summary has to be of; requires a summary.
         folder: Where the private folder is made; by default where temporary files are. On a file
             system that can share blocks, such as Btrfs or XFS, a folder near the model costs
             nothing.
@@ -99,6 +101,7 @@ def open_model(
             require=replace(require, row=True),
             summary=_path(summary),
             state=_path(state),
+            resource_uri=resource_uri,
         )
         if report.verdict is not Verdict.VERIFIED:
             raise ModelRefusedError(report)

@@ -17,7 +17,7 @@ from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import FieldNames, Registry, Row
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
@@ -96,12 +96,12 @@ def collect(
     )
 
 
-def collect_file(root: Tree, row: Row, bundle: BundleEvidence, names: FieldNames) -> Evidence:
+def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     """Evidence about one model file and what lies beside it, without a registry.
 
-    `row` names the file relative to `root`; `bundle` is what signs it, in a row with `names`.
+    `row` names the file relative to `root`; `bundle` is what signs it.
     """
-    nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,), names=names)
+    nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,))
     collector = _Collector(root, nowhere, None)
     collector.read_models([row])
     (evidence,) = collector.rows([row], ensemble.Documents(), with_bundles=False)

@@ -17,9 +17,11 @@ from provenance.artifacts import registry as registries
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import FieldNames, Registry, Row
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import int8_of, sidecar_of
+from provenance.attestations.statement import Statement
 from provenance.errors import InputError
+from provenance.gate.collect import read_bundle
 from provenance.gate.evidence import (
     BundleEvidence,
     Evidence,
@@ -43,13 +45,15 @@ def collect_release(
     path: Path,
     summary: BundleEvidence,
     signed: Mapping[str, str],
-    names: FieldNames | None,
     progress: Progress,
+    *,
+    with_rows: bool = False,
 ) -> Evidence:
     """What is here of the release of the registry at `path`, of which `signed` are the digests.
 
     Names are relative to the registry's folder. A file that a row names and no signer does, and a
-    sidecar or int8 variant that lies beside a model unsigned, is part of the evidence too.
+    sidecar or int8 variant that lies beside a model unsigned, is part of the evidence too. With
+    `with_rows`, the statements of the row bundles are read, where they have the signed bytes.
 
     Raises:
         InputError: The registry cannot be read, or has the signed bytes and is none.
@@ -63,12 +67,12 @@ def collect_release(
         raise InputError(f"registry {path}: {e.message}", help=e.help) from e
     found = digest.of_bytes(data)
     genuine = signed.get(path.name) == found.sha256
-    registry = registries.parse_bytes(data, at, names) if genuine else _unread(at, found)
+    registry = registries.parse_bytes(data, at) if genuine else _unread(at, found)
     del data
     reader = _Reader(tree, registry, progress)
     held = {path.name: FileEvidence(at, path.name, found)}
     held |= reader.read([name for name in signed if name != path.name])
-    rows = tuple(_Rows(tree, registry, held).collect())
+    rows = tuple(_Rows(tree, registry, held, signed if with_rows else {}).collect())
     return Evidence(
         tree, registry, rows, whole=True, summary=summary, released=tuple(held.values())
     )
@@ -132,10 +136,17 @@ class _Reader:
 class _Rows:
     """Finds the files of each row among those of the release. What is not there joins `held`."""
 
-    def __init__(self, tree: Tree, registry: Registry, held: dict[str, FileEvidence]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        registry: Registry,
+        held: dict[str, FileEvidence],
+        bundles: Mapping[str, str],
+    ) -> None:
         self._tree = tree
         self._registry = registry
         self._held = held
+        self._bundles = bundles
 
     def collect(self) -> Iterator[RowEvidence]:
         """The rows of the registry, in their order."""
@@ -165,7 +176,22 @@ class _Rows:
         if row.sigstore_bundle is None:
             return None
         file = self._file(row.sigstore_bundle)
-        return BundleEvidence(file.path, file.name, file.digest, file.trouble)
+        return BundleEvidence(
+            file.path, file.name, file.digest, file.trouble, statement=self._statement(file)
+        )
+
+    def _statement(self, file: FileEvidence) -> Statement | None:
+        """The statement of a row bundle whose bytes the summary signs, where it is asked for."""
+        expected = self._bundles.get(file.name)
+        if expected is None or file.sha256 != expected:
+            return None
+        try:
+            data = self._tree.read(file.path, limits.BUNDLE)
+        except FileError:
+            return None  # USE001 reports a row without a statement
+        if digest.of_bytes(data).sha256 != expected:
+            return None
+        return read_bundle(file.path, data, file.name).statement
 
     def _sidecar(self, onnx: str) -> SidecarEvidence | None:
         name = sidecar_of(onnx)

@@ -52,25 +52,6 @@ def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
     return [(f.name, f.digest.sha256) for f in row.model_files if f.digest is not None]
 
 
-def row_statement(
-    evidence: Evidence, row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]
-) -> Statement:
-    """What the row bundle says. The row has passed the gate: all of its files were read."""
-    described = [
-        (Described(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
-        for s in sidecars_of(row)
-        if s.sidecar is not None
-    ]
-    models = {m.name: m.facts for m in row.models if m.facts is not None}
-    return predicates.statement(
-        predicates.REGISTRY_ROW,
-        row_subjects(row),
-        predicates.registry_row(
-            row.row.verbatim, described, models, deferrals, evidence.registry.names.as_json()
-        ),
-    )
-
-
 def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
     """The file that a seed's manifest would be by its name, where it is none."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
@@ -159,6 +140,8 @@ def summary_statement(
     evidence: Evidence,
     bundles: Sequence[Described],
     *,
+    resource_uri: str,
+    rows: Mapping[str, int],
     policy_path: str,
     policy_sha256: str,
     deferrals: int,
@@ -167,8 +150,9 @@ def summary_statement(
     version: str | None = None,
     previous: str | None = None,
 ) -> Statement:
-    """What the release summary says. `bundles` are those of the release, by name.
+    """Return what the release summary says. `bundles` are those of the release, by name.
 
+    `resource_uri` names the project's registry, `rows` is the number of rows by classification,
     `previous` is the digest of the statement of the summary that it replaces.
     """
     registry = evidence.registry
@@ -176,7 +160,9 @@ def summary_statement(
         predicates.SLSA_SUMMARY,
         list(summary_subjects(evidence).items()),
         predicates.release_summary(
-            registry=registry.name_of(registry.path),
+            resource_uri=resource_uri,
+            index=registry.path,
+            rows=rows,
             policy_path=policy_path,
             policy_sha256=policy_sha256,
             bundles=bundles,

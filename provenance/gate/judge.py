@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from provenance.artifacts.strict_json import START
+from provenance.attestations.signed_row import EXTERNAL_DATA, is_row, signed_row
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
@@ -27,7 +28,6 @@ from provenance.gate.finding import (
     ReleaseResult,
     Report,
     RowResult,
-    Severity,
     SignatureResult,
     TrustResult,
     Verdict,
@@ -52,6 +52,7 @@ def judge(
     trust: Trust | None,
     today: datetime.date,
     require: Require = NOTHING,
+    resource_uri: str | None = None,
     progress: Progress | None = None,
     processes: int = 1,
 ) -> Report:
@@ -59,7 +60,7 @@ def judge(
 
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
     Many certificates are judged by so many `processes`. `require` is what a consumer requires
-    beyond that.
+    beyond that, `resource_uri` names the project whose release summary it has to be.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -94,6 +95,7 @@ def judge(
         phases=tuple(phases),
         judgements=judgements,
         require=require,
+        resource_uri=resource_uri,
     )
     rules = [r for r in CATALOGUE if r.phase in phases and (trust is not None or not r.needs_trust)]
     progress.begin("judging rules", len(rules))
@@ -116,7 +118,12 @@ def judge(
         ),
         findings=findings,
         trust=trust_result(trust),
-        notes=(*_notes(evidence), *_pipeline_notes(evidence.pipeline), *required(case)),
+        notes=(
+            *_notes(evidence),
+            *_pipeline_notes(evidence.pipeline),
+            *_policy_notes(case),
+            *required(case),
+        ),
         baseline=evidence.baseline.label if evidence.baseline else None,
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
@@ -133,6 +140,20 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     versions = {run.version for run in runs}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
     return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
+
+
+def _policy_notes(case: Case) -> Iterator[str]:
+    """What a user has to know about whose policy and which project the verdict is about."""
+    statement = case.signed_statement(case.evidence.summary) if case.trust is not None else None
+    if statement is None:
+        return
+    if case.config.named and releases.policy_of(statement) != case.config.policy_sha256:
+        yield f"policy: {case.config.path}, named on the command line; it is not the signer's"
+    if case.resource_uri is None:
+        yield (
+            "the project is not compared: neither --resource-uri, nor `resource_uri` in the "
+            "configuration, nor a git remote names it"
+        )
 
 
 def required(case: Case) -> Iterator[str]:
@@ -172,6 +193,7 @@ def judge_file(
     today: datetime.date,
     predicate_types: Collection[str] = foreign.EXPECTED,
     require: Require = NOTHING,
+    resource_uri: str | None = None,
 ) -> Report:
     """What a consumer can conclude about one model file from its bundle.
 
@@ -184,8 +206,8 @@ def judge_file(
     root = evidence.root.root
     nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
-    case = Case(evidence, trust, nowhere, today, require=require)
-    if row.bundle is not None and case.claimed_row(row.bundle.statement) is None:
+    case = Case(evidence, trust, nowhere, today, require=require, resource_uri=resource_uri)
+    if row.bundle is not None and not _is_of_row(row.bundle.statement):
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
         case = replace(case, evidence=replace(evidence, rows=(row,)))
@@ -199,7 +221,7 @@ def judge_file(
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]
         found += gather(_unsigned_data(row))
     signed_by_others = case.signed_statement(row.bundle)
-    if signed_by_others is not None and case.claimed_row(signed_by_others) is None:
+    if signed_by_others is not None and not is_row(signed_by_others):
         found = [f for f in found if f.code != "ATT701"]
         found += gather(foreign.judge(row, signed_by_others, predicate_types))
     if case.needs_row:
@@ -208,7 +230,7 @@ def judge_file(
     signed = statement.predicate.get("deferrals") if statement else None
     deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
     found += gather(_expired(deferrals, row, today))
-    found += gather(_absent(statement, row))
+    found += gather(_absent(statement, row, require))
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
@@ -222,6 +244,10 @@ def judge_file(
         notes=tuple(required(case)),
         release=release_result(case),
     )
+
+
+def _is_of_row(statement: Statement | None) -> bool:
+    return statement is not None and is_row(statement)
 
 
 def _unsigned_data(row: RowEvidence) -> list[Finding]:
@@ -254,25 +280,39 @@ def _expired(
     ]
 
 
-def _absent(statement: Statement | None, row: RowEvidence) -> list[Finding]:
-    """Signed files that are not here: a runtime that opens one opens what was never verified."""
+def _absent(statement: Statement | None, row: RowEvidence, require: Require) -> Iterator[Finding]:
+    """What was signed with the row and is not here.
+
+    Models and external data are errors: a runtime that opens one opens what was never verified. A
+    sidecar need not have been fetched, unless that is required.
+    """
+    signed = signed_row(statement)
+    if signed is None:
+        return
     names = {f.name for f in row.model_files}
     bytes_here = {f.sha256 for f in row.model_files}
-    warning = replace(
-        BY_CODE["ATT705"].finding("", "Fetch it too, if your runtime opens it.", path=""),
-        severity=Severity.WARNING,
-        row=row.row.label,
-    )
-    return [
-        replace(
-            warning,
-            path=subject.name,
-            about=subject.name,
-            message=f"the publisher also signed {subject.name}, which is not here",
-        )
-        for subject in (statement.subjects if statement else ())
-        if subject.name not in names and subject.sha256 not in bytes_here
-    ]
+    digests = {s.name: s.sha256 for s in statement.subjects} if statement else {}
+    for file in signed.files:
+        if file.name not in names and digests[file.name] not in bytes_here:
+            what = "external data" if file.role == EXTERNAL_DATA else "a model of the row"
+            yield replace(
+                BY_CODE["ATT705"].finding(
+                    f"the publisher also signed {file.name[:200]}, {what}, which is not here",
+                    "Fetch it from the publisher too, and put it beside the model.",
+                    path=file.name,
+                ),
+                row=row.row.label,
+            )
+    here = {s.name for s in row.sidecars}
+    rule = BY_CODE["USE011" if require.files or require.production else "ATT713"]
+    for name in signed.sidecars:
+        if name not in here:
+            yield rule.finding(
+                f"the sidecar {name[:200]} was signed with the row and is not here",
+                "Fetch it from the publisher too, and put it beside the model.",
+                path=name,
+                row=row.row.label,
+            )
 
 
 def _as_file_only(finding: Finding) -> Finding:

@@ -136,6 +136,28 @@ def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
     return predicate if predicate.get("verificationResult") == "PASSED" else None
 
 
+def policy_of(summary: Statement) -> str | None:
+    """Return the SHA-256 of the policy that a release was verified under, as it was signed."""
+    policy = summary.predicate.get("policy")
+    digests = policy.get("digest") if isinstance(policy, dict) else None
+    sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+    return sha256 if isinstance(sha256, str) else None
+
+
+def index_of(summary: Statement) -> str | None:
+    """Return the path of the registry file of a release, relative to its project's root."""
+    field = summary.predicate.get(predicates.REGISTRY_FIELD)
+    index = field.get("index") if isinstance(field, dict) else None
+    return index if isinstance(index, str) else None
+
+
+def deferrals_of(summary: Statement) -> int | None:
+    """Return the number of deferred findings of a release, or None if it is not stated."""
+    field = summary.predicate.get(predicates.DEFERRALS_FIELD)
+    count = field.get("count") if isinstance(field, dict) else None
+    return count if type(count) is int and count >= 0 else None
+
+
 def release_of(summary: BundleEvidence) -> Release | None:
     """The release that a summary speaks of; None where it does not say which that is."""
     content = summary.bundle.content if summary.bundle else None

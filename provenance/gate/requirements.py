@@ -18,6 +18,7 @@ NAMES: Final[Mapping[str, str]] = {
     "production": "production",
     "no-deferrals": "no_deferrals",
     "summary": "summary",
+    "files": "files",
 }
 """What can be required by name, and the field of `Require` that it sets."""
 
@@ -29,9 +30,11 @@ class Require:
     Attributes:
         row: The bundle binds the row: name, license, external data, sidecar. A signature over the
             bytes alone, or a statement of others about them, is not enough.
-        production: The signed row is no smoke row.
-        no_deferrals: The row was signed without any exception to the rules.
+        production: The row was signed as production: it claims so, and the evidence was there.
+        no_deferrals: What is verified was signed without any exception to the rules: the row, or
+            for a whole registry or release, all of it.
         summary: A release summary of a trusted signer holds these very files and this bundle.
+        files: Every file that was signed with the row is here, sidecars too.
         licenses: The licenses that are allowed, by SPDX id; empty allows all. `A OR B` is allowed
             where one of them is, `A AND B` where both are.
         max_age: How long ago the release may have been verified, in whole days.
@@ -44,6 +47,7 @@ class Require:
     production: bool = False
     no_deferrals: bool = False
     summary: bool = False
+    files: bool = False
     licenses: Collection[str] = ()
     max_age: datetime.timedelta | None = None
 
@@ -70,6 +74,12 @@ class Require:
         if self.max_age is not None:
             found.append(f"a release of at most {self.max_age.days:,} days")
         return ", ".join(found)
+
+    @property
+    def of_row(self) -> bool:
+        """Whether anything is required of the signed row."""
+        named = self.row or self.production or self.no_deferrals or self.files
+        return named or bool(self.licenses)
 
     @property
     def of_release(self) -> bool:

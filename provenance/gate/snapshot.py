@@ -51,7 +51,7 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     bundles: set[str] = set()
     named = {config.registry}
     if registry is None and tree.exists(config.registry):
-        registry = registries.read(tree, config.registry, config.fields)
+        registry = registries.read(tree, config.registry)
     if registry is not None:
         paths = {registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle}
         bundles = {tree.resolve(_folder_of(path)) for path in paths}
@@ -60,7 +60,7 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     return Scope(
         folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
         bundle_folders=tuple(sorted(bundles)),
-        config=config.path if config.in_tree else None,
+        config=config.path if config.is_in_root else None,
         named=tuple(sorted(named)),
     )
 

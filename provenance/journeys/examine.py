@@ -48,7 +48,7 @@ def examine(
     known_rows(registry, rows)
     former = None
     if baseline is not None:  # before the models, for the same reason
-        with open_baseline(baseline, config.root, config.registry, config.fields) as opened:
+        with open_baseline(baseline, config.root, config.registry) as opened:
             former = collect_baseline(tree, registry, opened, rows or None)
     evidence = collect(
         tree,
@@ -76,7 +76,7 @@ def read_registry(config: Config) -> tuple[Tree, Registry]:
             "a release was cut short after it was committed: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",
         )
-    return tree, registries.read(tree, config.registry, config.fields)
+    return tree, registries.read(tree, config.registry)
 
 
 def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()) -> None:

@@ -135,7 +135,14 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
             )
     else:
         found = [s for s in registries(tree) if s.stock or s.complete]
-    found = [s for s in found if s.stock] or found
+    other = next((s for s in found if not s.stock), None)
+    found = [s for s in found if s.stock]
+    if other is not None and not found:
+        raise InputError(
+            f"{other.path}: its rows are not in this project's shape: {_differences(other)}",
+            help="Only this project's own shape is read: a list `models` of rows with `id`, "
+            "`onnx`, `sha256`, `license`, …",
+        )
     if not found:
         raise InputError(
             f"{folder}: no registry found: no JSON with a list of rows, of which each names an "
@@ -147,15 +154,17 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
             f"{folder}: several registries: {', '.join(sorted(s.path for s in found))}",
             help="Name one: provenance init --registry PATH",
         )
-    if len(found) > 1:
-        raise InputError(
-            f"{found[0].path}: several lists of rows: {', '.join(s.names.rows for s in found)}",
-            help="Write provenance.toml by hand: the registry, and in [fields] which list: "
-            f"rows = {found[0].names.rows!r}",
-        )
     if not _is_text(found[0].path):
         raise InputError(f"{found[0].path!r}: not UTF-8, so that no configuration can name it")
     return found[0]
+
+
+def _differences(shape: Shape) -> str:
+    """What an index of another shape calls its rows and their fields."""
+    names = shape.names
+    rows = "the file is a list" if not names.path else f"their list is `{names.rows}`"
+    called = (f"`{known}` is called `{name}`" for known, name in names.renamed.items())
+    return ", ".join((rows, *called))[:400]
 
 
 def _whole(existing: str, template: Template) -> str:

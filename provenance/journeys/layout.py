@@ -136,7 +136,7 @@ def _key(config: Config, path: str) -> PublicKey:
 def _always(evidence: Evidence, config: Config) -> set[str]:
     """The files by which all others are known."""
     found = {config.registry}
-    if config.in_tree:
+    if config.is_in_root:
         found.add(config.path)
     if evidence.summary is not None:
         found.add(evidence.summary.path)

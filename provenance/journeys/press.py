@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from provenance.artifacts import digest
 from provenance.artifacts.strict_json import same
@@ -14,7 +15,7 @@ from provenance.attestations.predicates import RELEASE_FIELD, Described
 from provenance.attestations.statement import Statement, StatementError, decode, encode
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import documents, releases
+from provenance.gate import canonical, documents, releases
 from provenance.gate.deferring import InForce
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding
@@ -26,6 +27,10 @@ from provenance.signing import roots
 from provenance.signing.signer import StatementSigner
 from provenance.signing.trust import Trust
 from provenance.version import __version__
+
+NAMELESS: Final = (
+    "the summary does not say which project it is of: set `resource_uri` in the configuration"
+)
 
 
 class Documents(enum.Flag):
@@ -82,7 +87,7 @@ class Press:
             if Documents.ROWS in wanted:
                 assert row.bundle is not None  # a row without sigstore_bundle is LIC203
                 deferrals = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
-                statement = documents.row_statement(self.evidence, row, deferrals)
+                statement = canonical.row_statement(self.evidence, row, deferrals)
                 drafts += self._draft(row.bundle, statement)
             if Documents.SEEDS in wanted and row.is_seed:
                 if row.attestation is not None and documents.attestable(row):
@@ -103,12 +108,16 @@ class Press:
     def summary(self, deferrals: int, version: str | None) -> list[str]:
         """Sign the summary of what the evidence is now; what there is to say about it."""
         old, registry = self.evidence.summary, self.evidence.registry
+        project = self.config.project
+        uri = project or registry.name_of(registry.path)
         assert old is not None  # collected with the whole registry
 
         def says(place: Place, previous: Release | None = None) -> Statement:
             return documents.summary_statement(
                 self.evidence,
                 [Described(b.name, b.sha256) for b in self.evidence.bundles if b.sha256],
+                resource_uri=uri,
+                rows=canonical.classifications(self.evidence.rows),
                 policy_path=self.config.path,
                 policy_sha256=self.config.policy_sha256,
                 deferrals=deferrals,
@@ -120,15 +129,15 @@ class Press:
 
         if self._keeps(old, says(succession.place_after(None)), version):
             return []
-        trust, name = self.trust(), registry.name_of(registry.path)
-        previous = succession.replaced(old, name, trust)
+        previous = succession.replaced(old, uri, self.trust())
         place = succession.place_after(previous)
         made = self._sign(
             [_Draft(old, _payload(old, says(place, previous)))], "signing the summary"
         )
         self.evidence = replace(self.evidence, summary=made[old.path])
         new = previous is None and not old.missing
-        return [*([succession.NEW_HISTORY] if new else []), *place.notes]
+        nameless = [] if project else [NAMELESS]
+        return [*([succession.NEW_HISTORY] if new else []), *place.notes, *nameless]
 
     def trust(self) -> Trust:
         """Whose signatures count when what was made is judged before it is written."""

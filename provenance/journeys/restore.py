@@ -92,7 +92,7 @@ def restore(
     if name is None:
         raise InputError("restore needs a baseline", help="--baseline git:origin/main")
     tree, registry = read_registry(config)
-    with open_baseline(name, config.root, config.registry, config.fields) as opened:
+    with open_baseline(name, config.root, config.registry) as opened:
         label, comparison = opened.label, Comparison(opened.registry, registry)
     lost, declared = _lost(comparison, rows, config)
     edits: list[Edit] = [

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, Tree, read_named_file
-from provenance.artifacts.registry import DIGEST_FIELDS, FieldNames, Row
+from provenance.artifacts.registry import Row
 from provenance.attestations import bundle as bundles
-from provenance.attestations import predicates
+from provenance.attestations.signed_row import SignedRow, signed_row
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
@@ -59,6 +58,7 @@ def verify(
     require: Require = NOTHING,
     state: Path | None = None,
     layout: LayoutRequest | None = None,
+    resource_uri: str | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
@@ -70,7 +70,9 @@ def verify(
     by which the release came about are judged too.
 
     `require` is what a consumer requires beyond that. `state` is a file in which it remembers the
-    releases that it has used: an older one is refused, a newer one is recorded.
+    releases that it has used: an older one is refused, a newer one is recorded. `resource_uri` is
+    the project whose release summary it has to be: by default that of the configuration, or of the
+    git remote.
 
     Raises:
         InputError: The registry, the configuration, the layout or the state file cannot be read, or
@@ -99,6 +101,7 @@ def verify(
             trust=trust,
             today=today or today_utc(),
             require=require,
+            resource_uri=resource_uri or config.project,
             progress=progress,
             processes=processes,
         )
@@ -118,12 +121,13 @@ def verify_file(
     require: Require = NOTHING,
     summary: Path | None = None,
     state: Path | None = None,
+    resource_uri: str | None = None,
 ) -> Report:
     """Judge one `.onnx` file by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
 
     The row that the bundle signs takes the place of the registry: the file and its external data
-    must have the signed bytes under the signed names. An int8 variant and a sidecar are compared
-    where they are here.
+    must have the signed bytes under the signed names, and every signed model must be here. A
+    sidecar is compared if it is here.
 
     A plain signature over the file counts too, and a statement about its digest of one of the
     `predicate_types`. They bind less, and a warning says so.
@@ -131,6 +135,7 @@ def verify_file(
     `require` is what a consumer requires beyond that. Where it needs the release summary, that is
     `summary`, or else the one beside the bundle or the file. `state` is a file in which the
     consumer remembers the releases that it has used: an older one is refused, a newer one recorded.
+    `resource_uri` is the project that the summary has to be of.
 
     Raises:
         InputError: The file, its bundle, or a file that was named does not exist, or cannot be
@@ -149,6 +154,7 @@ def verify_file(
         require=require,
         summary=summary,
         state=state,
+        resource_uri=resource_uri,
     )
     return report
 
@@ -166,12 +172,13 @@ def examine_file(
     require: Require,
     summary: Path | None,
     state: Path | None,
+    resource_uri: str | None,
 ) -> tuple[Report, Evidence]:
     """`verify_file`, with what was read. `open_tree` gives the tree that a folder's files are in.
 
     Raises: as `verify_file`.
     """
-    if summary is not None:
+    if summary is not None or resource_uri is not None:
         require = replace(require, summary=True)
     if not path.exists():
         raise InputError(f"{path}: no such file")
@@ -182,23 +189,29 @@ def examine_file(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
     data = read_bundle_file(found)
-    signed, names = _signed_row(data)
-    # Without its digests: what counts for a consumer is the statement, not what the row repeats.
-    left_out = {*DIGEST_FIELDS, "quant_mode"}
-    fields = {k: v for k, v in names.canonical(signed).items() if k not in left_out}
+    signed = _signed_row(data)
+    # Which files count is for the statement to say, not for what the row repeats of them.
+    fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
+    if signed is not None and signed.smoke is not None:
+        fields["smoke"] = signed.smoke
     fields = {"id": path.name, **fields, "onnx": path.name}
     evidence = collect_file(
         open_tree(path.parent),
-        Row(0, fields, signed),
+        Row(0, fields, {} if signed is None else signed.row),
         with_countersignatures(found, data),
-        names,
     )
     if require.of_release or state is not None:
         evidence = replace(evidence, summary=_summary(path, found, summary))
     trust = rooted(trust, evidence, instance, offline)
     with seen.comparing(evidence, state) as (evidence, record):
         report = judge_file(
-            evidence, trust, str(path), today or today_utc(), predicate_types, require
+            evidence,
+            trust,
+            str(path),
+            today or today_utc(),
+            predicate_types,
+            require,
+            resource_uri,
         )
         record(report)
     return report, evidence
@@ -255,17 +268,15 @@ def rooted(trust: Trust, evidence: Evidence, instance: Instance, offline: bool) 
     return trust
 
 
-def _signed_row(data: bytes) -> tuple[Mapping[str, Any], FieldNames]:
-    """The row that a bundle holds, for its id and license. Whether it counts is judged later."""
+def _signed_row(data: bytes) -> SignedRow | None:
+    """The row that a bundle holds, to know what to look for. Whether it counts is judged later."""
     try:
         content = bundles.decode(data).content
         if isinstance(content, bundles.Envelope):
-            statement = decode_statement(content.payload)
-            renamed = predicates.field_names(statement)
-            return predicates.signed_row(statement) or {}, FieldNames(renamed=renamed)
+            return signed_row(decode_statement(content.payload))
     except (bundles.BundleError, StatementError):
-        pass  # SIG602 says why
-    return {}, FieldNames()
+        pass  # SIG602 reports why
+    return None
 
 
 def with_countersignatures(path: Path, data: bytes) -> BundleEvidence:

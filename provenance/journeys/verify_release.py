@@ -12,7 +12,6 @@ import datetime
 from dataclasses import replace
 from pathlib import Path
 
-from provenance.artifacts.registry import FieldNames
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import releases
@@ -36,21 +35,21 @@ def verify_release(
     summary: Path,
     trust: Trust,
     *,
-    fields: FieldNames | None = None,
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
     require: Require = NOTHING,
     state: Path | None = None,
+    resource_uri: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Judge the registry at a path and all files of its release by the release summary alone.
 
-    The summary names every file relative to the registry's folder, with its digest. `fields` is
-    what the registry calls its rows and their fields, where it calls them otherwise.
+    The summary names every file relative to the registry's folder, with its digest.
 
     `require` is what a consumer requires beyond that, of every row. `state` is a file in which the
     consumer remembers the releases that it has used: an older one is refused, a newer one recorded.
+    `resource_uri` is the project that the summary has to be of.
 
     Raises:
         InputError: The registry or the summary cannot be read, or the summary is of a registry of
@@ -67,15 +66,16 @@ def verify_release(
         Config(nowhere, str(summary), registry.name, TrustTable(), (), "", "", nowhere),
         today or today_utc(),
         require=require,
+        resource_uri=resource_uri,
     )
-    evidence = _opened(case, registry, fields, progress or Progress())
+    evidence = _opened(case, registry, progress or Progress())
     with seen.comparing(evidence, state) as (evidence, record):
         report = judge_release(replace(case, evidence=evidence), str(registry))
         record(report)
     return report
 
 
-def _opened(case: Case, registry: Path, fields: FieldNames | None, progress: Progress) -> Evidence:
+def _opened(case: Case, registry: Path, progress: Progress) -> Evidence:
     """The evidence with the files of the release, where trusted signers say which these are."""
     summary = case.evidence.summary
     assert isinstance(summary, BundleEvidence)
@@ -83,7 +83,7 @@ def _opened(case: Case, registry: Path, fields: FieldNames | None, progress: Pro
     predicate = releases.predicate_of(statement) if statement is not None else None
     if statement is None or predicate is None:
         return case.evidence
-    named = predicate.get("resourceUri")
+    named = (releases.index_of(statement) or "").rpartition("/")[2]
     if named != registry.name:
         raise InputError(
             f"{summary.path} is the summary of the registry {named!r:.200}, not of "
@@ -91,4 +91,4 @@ def _opened(case: Case, registry: Path, fields: FieldNames | None, progress: Pro
             help="Name the registry under the name that it was released with.",
         )
     signed = releases.files_of(statement)
-    return collect_release(registry, summary, signed, fields, progress)
+    return collect_release(registry, summary, signed, progress, with_rows=case.require.of_row)

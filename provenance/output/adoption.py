@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from provenance.artifacts.registry import FieldNames
 from provenance.journeys.adoption.recording import Recorded
 from provenance.journeys.init import Initialised
 from provenance.output.text import Style, count, printable
@@ -16,16 +15,12 @@ def render(done: Initialised, style: Style) -> str:
     """What was written, in words; a line for each thing that it was made of."""
     shape = done.shape
     lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
-    names = shape.names
-    under = "" if names.rows == FieldNames.rows else f" under `{printable(names.rows)}`"
-    under = under if names.path else ", in a file that is the list itself"
-    lines.append(f"  registry {printable(shape.path)}, {count(shape.rows, 'row')}{under}")
-    for known, name in names.renamed.items():
-        lines.append(f"  its `{known}` is called `{printable(name)}`")
-    for known, could in shape.unsure.items():
-        several = ", ".join(f"`{printable(name)}`" for name in could)
-        which = "which field is" if len(could) > 1 else "whether a field is"
-        lines.append(f"  {style.warning('not certain')} {which} `{known}`: {several}")
+    lines.append(f"  registry {printable(shape.path)}, {count(shape.rows, 'row')}")
+    for known, name in _unread(done):
+        lines.append(
+            f"  {style.warning('not read')}: `{printable(name)}`; if it is the `{known}` of a row, "
+            "rename it in the registry"
+        )
     lines += [f"  it trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:
@@ -49,8 +44,6 @@ def advice(done: Initialised) -> Iterator[str]:
         yield printable(f"It trusts {key}: look whether that is the release key.")
     if any(signer.unsure is None for signer in done.signers):
         yield "It trusts workflows: look whether each of them releases, and no other does."
-    if done.shape.unsure:
-        yield printable(f"Complete the fields that are not certain, in {done.path}.")
     if done.recorded:
         yield printable(
             f"Explain each deferral in {done.path}: {count(done.todo, 'TODO')} to be written."
@@ -82,8 +75,7 @@ def as_json(done: Initialised) -> dict[str, Any]:
         "path": done.path,
         "registry": done.shape.path,
         "rows": done.shape.rows,
-        "fields": _fields(done),
-        "unsure": {known: list(could) for known, could in done.shape.unsure.items()},
+        "unread": [{"field": known, "called": name} for known, name in _unread(done)],
         "keys": list(done.keys),
         "repository": done.remote.github,
         "workflows": [
@@ -106,8 +98,8 @@ def as_json(done: Initialised) -> dict[str, Any]:
     }
 
 
-def _fields(done: Initialised) -> dict[str, str]:
-    """The names that are not this project's, as they stand in the configuration."""
-    names = done.shape.names
-    rows = {} if names.rows == FieldNames.rows else {"rows": names.rows}
-    return rows | dict(names.renamed)
+def _unread(done: Initialised) -> Iterator[tuple[str, str]]:
+    """Fields of this project that no row has, each with a field that could be it."""
+    yield from done.shape.names.renamed.items()
+    for known, could in done.shape.unsure.items():
+        yield from ((known, name) for name in could)

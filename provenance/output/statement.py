@@ -8,13 +8,14 @@ from typing import Any
 
 from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.signed_row import REGISTRY_ROW
 from provenance.attestations.statement import Statement
 from provenance.journeys.inspect import Inspection
 from provenance.output import evidence
 from provenance.output.text import Style, count, printable
 
 _KINDS = {
-    predicates.REGISTRY_ROW: "a registry row, with all of its model files",
+    REGISTRY_ROW: "a registry row, with all of its model files",
     predicates.SLSA_PROVENANCE: "how it was built (SLSA provenance)",
     predicates.SLSA_SUMMARY: "a release summary (SLSA verification summary)",
 }
@@ -74,18 +75,23 @@ def _statement(statement: Statement, style: Style) -> Iterator[str]:
     for subject in statement.subjects:
         yield f"  {subject.sha256}  {printable(subject.name)}"
     match statement.predicate_type:
-        case predicates.REGISTRY_ROW:
-            yield from _row(statement.predicate, style)
         case predicates.SLSA_PROVENANCE:
             yield from _provenance(statement, style)
         case predicates.SLSA_SUMMARY:
             yield from _summary(statement.predicate, style)
+        case _ if statement.predicate_type == REGISTRY_ROW:
+            yield from _row(statement.predicate, style)
 
 
 def _row(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
-    yield style.strong("row")
+    source = dict(_items(predicate.get("source")))
+    at = f"{source.get('location')} in {source.get('index')}"
+    yield f"{style.strong('row')}: {printable(at)}"
     for key, value in _items(predicate.get("row")):
         yield f"  {printable(key)}: {printable(str(value))}"
+    for file in _list(predicate.get("files")):
+        role, name = str(file.get("role")), str(file.get("name"))
+        yield f"{style.strong(printable(role))}: {printable(name)}"
     for sidecar in _list(predicate.get("sidecars")):
         yield f"{style.strong('sidecar')}: {printable(str(sidecar.get('name')))}"
         yield f"  describes: {printable(str(sidecar.get('describes') or 'not stated'))}"
@@ -117,6 +123,7 @@ def _provenance(statement: Statement, style: Style) -> Iterator[str]:
 
 def _summary(predicate: Mapping[str, Any], style: Style) -> Iterator[str]:
     yield f"{style.strong('verified')}: {printable(str(predicate.get('timeVerified')))}"
+    yield f"{style.strong('project')}: {printable(str(predicate.get('resourceUri')))}"
     yield f"{style.strong('result')}: {printable(str(predicate.get('verificationResult')))}"
     if predicates.DEFERRALS_FIELD in predicate:
         deferrals = dict(_items(predicate[predicates.DEFERRALS_FIELD])).get("count")

@@ -9,8 +9,10 @@ from typing import Any
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
+from provenance.attestations import signed_row as signed_rows
+from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement, StatementError
-from provenance.gate import documents, releases
+from provenance.gate import canonical, documents, releases
 from provenance.gate.deferring import InForce
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity
@@ -59,11 +61,14 @@ class RowUnbound(_AttestationRule):
                 statement = case.signed_statement(row.bundle)
                 if statement is None or case.row_statement(row) is not None:
                     continue
-                other = case.claimed_row(statement)
-                if other is None:
+                other = signed_rows.signed_row(statement)
+                malformed = signed_rows.malformed_row(statement)
+                if malformed is not None:
+                    found = f"its predicate is not a valid registry row v1: {malformed}"
+                elif other is None:
                     found = f"its predicate is of type {statement.predicate_type[:100]}"
                 else:
-                    found = f"it is the bundle of row {str(other.get('id'))[:100]!r}"
+                    found = f"it is the bundle of row {other.id[:100]!r}"
                     fix = "Put each bundle back where it belongs, or sign again: provenance release"
             assert row.bundle is not None
             yield self.finding(
@@ -114,15 +119,18 @@ class FileUncovered(_AttestationRule):
 
 
 class RowChanged(_AttestationRule):
-    """A field of the row is not what was signed.
+    """The row is not the one that was signed.
 
     ## What it does
-    Compares the row with the one in its bundle, field by field. `license` and `license_url` are
-    reported by LIC205; a digest that was changed together with its file, by SIG605.
+    Compares the row with the one in its bundle: the registry file it was read from, every field of
+    the row as it is written there, and the canonical row, which is what this project understands of
+    it (classification, origin, evaluated gate, files with their roles). `license` and `license_url`
+    are reported by LIC205; a digest that was changed together with its file, by SIG605.
 
     ## Why it matters
-    The bytes may be right and the row still say something that nobody signed: production instead of
-    smoke, another kind, another note.
+    The bytes may be right and the row still say something that was not signed: production instead
+    of smoke, another kind, another note. A row of another registry file is not the row that
+    consumers of the signed registry read.
 
     ## Example
     Signed: `"smoke": true`. The registry: `"smoke": false`.
@@ -136,25 +144,78 @@ class RowChanged(_AttestationRule):
     for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
         for row, statement in case.bound_rows():
-            signed = predicates.signed_row(statement)
+            signed = signed_rows.signed_row(statement)
             assert signed is not None
-            told = {*LICENSE_FIELDS}
-            if any(changed_files(row, statement)):
-                told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
-            here, names = row.row.verbatim, case.evidence.registry.names
-            for key in sorted((signed.keys() | here.keys()) - {names.of(f) for f in told}):
-                now, then = here.get(key), signed.get(key)
-                if (key in signed) != (key in here) or not same(now, then):
-                    shown, signed_as = differing(now, then)
-                    yield self.in_row(
-                        case,
-                        row,
-                        names.known_as(key),
-                        f"`{key}` is {shown if key in here else 'missing'}; signed "
-                        f"is {signed_as if key in signed else 'missing'}",
-                        "Put the signed value back, or sign again: provenance release",
-                    )
+            if signed.index != registry.path:
+                if _of_other_registry(case):
+                    continue  # ATT712 reports it once
+                yield self.in_row(
+                    case,
+                    row,
+                    "id",
+                    f"it was signed as a row of {signed.index[:100]!r}; the registry that is "
+                    f"verified is {registry.path!r}",
+                    "Set `registry` in the configuration back to the signed registry, or sign "
+                    "again: provenance release",
+                )
+                continue
+            changed = list(self._verbatim(row, statement, signed))
+            if not changed:
+                changed = list(self._canonical(case, row, signed))
+            for field, message in changed:
+                yield self.in_row(
+                    case,
+                    row,
+                    field,
+                    message,
+                    "Put the signed value back, or sign again: provenance release",
+                )
+
+    @staticmethod
+    def _verbatim(
+        row: RowEvidence, statement: Statement, signed: SignedRow
+    ) -> Iterator[tuple[str, str]]:
+        """The members of the row, as the registry has it, that differ from the signed ones."""
+        told = {*LICENSE_FIELDS}
+        if any(changed_files(row, statement)):
+            told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
+        here, there = row.row.verbatim, signed.verbatim
+        for key in sorted((there.keys() | here.keys()) - told):
+            now, then = here.get(key), there.get(key)
+            if (key in there) != (key in here) or not same(now, then):
+                shown, signed_as = differing(now, then)
+                yield (
+                    key,
+                    f"`{key}` is {shown if key in here else 'missing'}; signed "
+                    f"is {signed_as if key in there else 'missing'}",
+                )
+
+    @staticmethod
+    def _canonical(case: Case, row: RowEvidence, signed: SignedRow) -> Iterator[tuple[str, str]]:
+        """What of the canonical row differs although the row is written as it was signed.
+
+        What is computed from the documents beside the model is compared where these are the signed
+        ones: else ATT704 reports the sidecar, and ATT710 the manifest or verdict.
+        """
+        now = canonical.canonical_row(case.evidence, row)
+        documents_differ = case.evidence.whole or any(
+            signed.sidecars.get(s.name) != s.sha256 for s in row.sidecars
+        )
+        left_out = {*LICENSE_FIELDS, *(canonical.EVALUATED if documents_differ else ())}
+        for key in sorted((now.keys() | signed.row.keys()) - left_out):
+            if not same(now.get(key), signed.row.get(key)):
+                shown, signed_as = differing(now.get(key), signed.row.get(key))
+                yield key, f"`{key}` of the canonical row is {shown}; signed is {signed_as}"
+        files = {f.name: f for f in canonical.row_files(row)}
+        for file in signed.files:
+            here = files.get(file.name)
+            if here is not None and here.role != file.role:
+                yield (
+                    "onnx",
+                    f"{file.name[:100]!r} is the {here.role} of the row; signed is {file.role}",
+                )
 
 
 class SidecarChanged(_AttestationRule):
@@ -209,8 +270,7 @@ class FileGone(_AttestationRule):
 
     ## Why it matters
     The signature was made over another set of files: weights that are now inside the model, or an
-    int8 variant that was removed, and with it what consumers were told to load. For `verify FILE`
-    it is a warning: the consumer may not have fetched the file.
+    int8 variant that was removed, and with it what consumers were told to load.
 
     ## Example
     The bundle signs `m.int8.onnx`; the row has no int8 variant.
@@ -478,12 +538,11 @@ class SummaryStale(_AttestationRule):
         yield from self._policy(case, statement, at)
 
     def _policy(self, case: Case, statement: Statement, at: str) -> Iterator[Finding]:
-        policy = statement.predicate.get("policy")
-        digests = policy.get("digest") if isinstance(policy, dict) else None
-        signed = digests.get("sha256") if isinstance(digests, dict) else None
-        # A policy that the consumer keeps elsewhere is not the one it was released under.
-        own = case.config.in_tree and case.evidence.released is None
-        if signed != case.config.policy_sha256 and own:
+        """The policy in the tree has to be the signer's. One that the user named is the user's own,
+        and a release that is judged by its summary is judged by none.
+        """
+        found_in_tree = not case.config.named and case.evidence.released is None
+        if found_in_tree and releases.policy_of(statement) != case.config.policy_sha256:
             yield self.finding(
                 f"the configuration {case.config.path} has changed since the release",
                 "Release again under this policy: provenance release",
@@ -494,6 +553,85 @@ class SummaryStale(_AttestationRule):
             yield self.finding(
                 f"{at} does not say that the release passed", "Release again.", path=at
             )
+
+
+class OtherProject(_AttestationRule):
+    """The release summary is of another project.
+
+    ## What it does
+    Compares `resourceUri` of the summary with the URI that names this project's registry:
+    `--resource-uri`, or `resource_uri` of the configuration, or what follows from the git remote
+    `origin`. Also compares the path of the registry file. Where this project has no URI, nothing is
+    compared, and the report says that.
+
+    ## Why it matters
+    A summary is a genuine signature over a whole release. If one publisher signs for two projects,
+    or one key is trusted for both, the release of one must not pass for that of the other.
+
+    ## Example
+    The summary of `git+https://github.com/example/models#registry.json` in a clone of another
+    repository.
+
+    ## How to fix
+    Fetch the summary of this project. In a mirror or a fork that ships the releases of another
+    project, name that one: `--resource-uri URI`.
+    """
+
+    code = "ATT712"
+    slug = "other-project"
+    of_release = True
+    of_one_file = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        summary = case.evidence.summary
+        statement = case.signed_statement(summary)
+        if summary is None or statement is None or releases.predicate_of(statement) is None:
+            return
+        signed = statement.predicate.get("resourceUri")
+        if case.resource_uri is not None and signed != case.resource_uri:
+            yield self.finding(
+                f"{summary.path} is the summary of {str(signed)[:200]!r}; this project is "
+                f"{case.resource_uri!r}",
+                "Fetch the summary of this project. In a mirror or a fork, name the project whose "
+                "releases it ships: --resource-uri URI",
+                path=summary.path,
+            )
+        elif case.evidence.whole and case.evidence.released is None:
+            index = releases.index_of(statement)
+            if index != case.evidence.registry.path:
+                yield self.finding(
+                    f"{summary.path} is the summary of the registry {str(index)[:200]!r}; the one "
+                    f"that is verified is {case.evidence.registry.path!r}",
+                    "Set `registry` in the configuration back to the released registry, or release "
+                    "again: provenance release",
+                    path=summary.path,
+                )
+
+
+class SidecarAbsent(_AttestationRule):
+    """A sidecar that was signed with the row is not here.
+
+    ## What it does
+    Warns a consumer who verifies one file, and has not its sidecar. With `--require files` or
+    `--require production` it is an error (USE011). A sidecar with other bytes than the signed ones
+    is always an error (ATT704).
+
+    ## Why it matters
+    The sidecar says how the model is fed. The publisher released the two together.
+
+    ## Example
+    `provenance verify m.onnx --key release.pub`, where `m.json` was signed and was not downloaded.
+
+    ## How to fix
+    Fetch the sidecar from the publisher, and put it beside the model.
+    """
+
+    code = "ATT713"
+    slug = "sidecar-absent"
+    severity = Severity.WARNING
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        return iter(())  # reported by `verify FILE`; in a registry ATT704 reports it
 
 
 class FileOnlySignature(_AttestationRule):
@@ -520,6 +658,15 @@ class FileOnlySignature(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         return iter(())  # raised by `verify FILE`, where there is no registry row to bind
+
+
+def _of_other_registry(case: Case) -> bool:
+    """Whether the release summary is that of another registry file, which ATT712 reports."""
+    evidence = case.evidence
+    summary = case.signed_statement(evidence.summary)
+    if not evidence.whole or summary is None or releases.predicate_of(summary) is None:
+        return False
+    return releases.index_of(summary) != evidence.registry.path
 
 
 def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
@@ -555,5 +702,7 @@ RULES: Iterable[type[Rule]] = (
     SeedAttestationDiffers,
     SummaryMissing,
     SummaryStale,
+    OtherProject,
+    SidecarAbsent,
     FileOnlySignature,
 )

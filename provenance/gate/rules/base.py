@@ -16,14 +16,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from provenance.artifacts.strict_json import Position
-from provenance.attestations import predicates
+from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.config import Config
-from provenance.gate import endorsement, judging_ahead
+from provenance.gate import endorsement, judging_ahead, releases
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
@@ -71,7 +72,8 @@ class Case:
     `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
     deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
     run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
-    what the consumer requires beyond that it verifies.
+    what the consumer requires beyond that it verifies. `resource_uri` names the project whose
+    release summary it has to be, or is None if that is not known.
     """
 
     evidence: Evidence
@@ -83,6 +85,7 @@ class Case:
     phases: tuple[Phase, ...] = ()
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
+    resource_uri: str | None = None
     _endorsements: dict[tuple[str | None, ...], Endorsement] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
@@ -98,9 +101,7 @@ class Case:
     @property
     def needs_row(self) -> bool:
         """Whether the bundle has to bind the row."""
-        asked = self.require
-        of_row = asked.row or asked.production or asked.no_deferrals or bool(asked.licenses)
-        return of_row or self.needs_summary
+        return self.require.of_row or self.needs_summary
 
     @property
     def needs_summary(self) -> bool:
@@ -159,7 +160,7 @@ class Case:
         Everything that is concluded from a statement goes through here: nothing that was not
         signed by those whose signatures count is ever believed.
         """
-        if bundle is None or bundle.statement is None:
+        if bundle is None or bundle.bundle is None or bundle.statement is None:
             return None
         return bundle.statement if self.endorsement(bundle).counts else None
 
@@ -169,8 +170,8 @@ class Case:
         A genuine bundle of another row, or of another kind, says nothing of this one.
         """
         statement = self.signed_statement(row.bundle)
-        signed = self.claimed_row(statement)
-        return statement if signed is not None and signed.get("id") == row.row.text("id") else None
+        signed = signed_row.signed_row(statement)
+        return statement if signed is not None and signed.id == row.row.text("id") else None
 
     def bound_rows(self) -> Iterator[tuple[RowEvidence, Statement]]:
         """The rows that a trusted signer has spoken of, each with what was said."""
@@ -179,14 +180,35 @@ class Case:
             if statement is not None:
                 yield row, statement
 
-    def signed_row(self, row: RowEvidence) -> Mapping[str, Any] | None:
-        """The row as a trusted signer signed it, verbatim; None where nobody did."""
-        return predicates.signed_row(self.row_statement(row))
+    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
+        """The rows that trusted signers have signed, each as it was signed.
 
-    def claimed_row(self, statement: Statement | None) -> Mapping[str, Any] | None:
-        """The row that a statement holds under this project's names, whoever made it."""
-        signed = predicates.signed_row(statement)
-        return None if signed is None else self.evidence.registry.names.canonical(signed)
+        In a release that is judged by its summary, the row bundles count by their digests, which
+        the summary signs.
+        """
+        for row in self.evidence.rows:
+            if self.evidence.released is None:
+                statement = self.row_statement(row)
+            else:
+                statement = self._released_statement(row)
+            signed = signed_row.signed_row(statement)
+            if signed is not None:
+                yield row, signed
+
+    def _released_statement(self, row: RowEvidence) -> Statement | None:
+        """The statement of a row bundle whose very bytes the summary of a release signs."""
+        summary = self.signed_statement(self.evidence.summary)
+        bundle = row.bundle
+        if summary is None or bundle is None or bundle.sha256 not in self._released_bundles:
+            return None
+        signed = signed_row.signed_row(bundle.statement)
+        return bundle.statement if signed and signed.id == row.row.text("id") else None
+
+    @cached_property
+    def _released_bundles(self) -> frozenset[str]:
+        summary = self.signed_statement(self.evidence.summary)
+        inputs = summary.predicate.get("inputAttestations") if summary is not None else None
+        return frozenset(releases.digests_of(inputs, "uri").values())
 
     def is_message_signature(self, row: RowEvidence) -> bool:
         """Whether the row's bundle is a valid signature over the file's bytes alone."""

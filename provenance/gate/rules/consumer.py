@@ -6,11 +6,10 @@ Each is judged on what trusted signers have signed, never on what lies beside it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
 
 from provenance.artifacts import spdx
-from provenance.attestations.predicates import DEFERRALS_FIELD
+from provenance.attestations.signed_row import PRODUCTION, SMOKE
 from provenance.attestations.statement import Statement
 from provenance.gate import releases
 from provenance.gate.evidence import BundleEvidence, RowEvidence
@@ -62,17 +61,34 @@ class RowRequired(_Requirement):
     slug = "row-required"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        return iter(())  # raised by `verify FILE` in place of ATT711; elsewhere ATT701 says it
+        """In a release that is judged by its summary. `verify FILE` reports it in place of ATT711;
+        elsewhere ATT701 reports the bundle.
+        """
+        if case.evidence.released is None or not case.require.of_row:
+            return
+        bound = {row.row.index for row, _ in case.signed_rows()}
+        for row in case.evidence.rows:
+            if row.row.index not in bound:
+                path = row.bundle.path if row.bundle else case.evidence.registry.path
+                yield self.finding(
+                    f"{path} is not a bundle of this release that binds the row",
+                    AGAIN,
+                    path=path,
+                    row=row.row.label,
+                )
 
 
 class ProductionRequired(_Requirement):
-    """The consumer requires a production model, and this is a smoke model.
+    """The consumer requires a production model, and the row was not signed as one.
 
     ## What it does
-    With `--require production`, refuses a row that was signed with `"smoke": true`.
+    With `--require production`, refuses a row that was signed as smoke, and one that claims
+    neither (unclaimed). A row is signed as production if it says `"smoke": false` and the evidence
+    that `promote` demands was there.
 
     ## Why it matters
-    Smoke weights load, run and give numbers of the right shape that mean nothing (ADR-1105).
+    Smoke weights load, run and give numbers of the right shape that mean nothing (ADR-1105). A row
+    that claims nothing has no evidence behind it.
 
     ## Example
     The row was signed with `"smoke": true`.
@@ -87,25 +103,29 @@ class ProductionRequired(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         if not case.require.production:
             return
-        for row, signed in _signed_rows(case):
-            smoke = signed.get("smoke", False)
-            if smoke is not False:
-                called = f"with `{case.name_of('smoke')}` {shown(smoke)}"
+        for row, signed in case.signed_rows():
+            if signed.classification != PRODUCTION:
+                found = (
+                    "as a smoke model"
+                    if signed.classification == SMOKE
+                    else "without a claim to be a production model (unclaimed)"
+                )
                 yield self.of_row(
                     case,
                     row,
                     "smoke",
-                    f"it was signed {'as a smoke model' if smoke is True else called}; required "
-                    "is a production model",
+                    f"it was signed {found}; expected a production model",
                     "Do not use it. Use a release in which it is a production model.",
                 )
 
 
 class DeferralRefused(_Requirement):
-    """The consumer accepts no exceptions, and the row was signed with one.
+    """The consumer accepts no exceptions, and what is verified was signed with one.
 
     ## What it does
     With `--require no-deferrals`, refuses a row whose bundle lists a deferral, a finding for each.
+    For a whole registry or release, also refuses a summary that counts deferred findings: they may
+    be about files that no row has.
 
     ## Why it matters
     A deferral says that something was known to be wrong and was shipped all the same. Whether that
@@ -115,7 +135,7 @@ class DeferralRefused(_Requirement):
     Signed with a deferral of SID402: the sidecar describes the former weights.
 
     ## How to fix
-    Use a release without the exception, or stop requiring that there is none.
+    Use a release without the exception, or do not require `no-deferrals`.
     """
 
     code = "USE003"
@@ -124,33 +144,33 @@ class DeferralRefused(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         if not case.require.no_deferrals:
             return
-        yield from self._of_release(case)
-        for row, statement in case.bound_rows():
-            signed = statement.predicate.get("deferrals")
-            for deferral in signed if isinstance(signed, list) else [signed]:
+        of_rows = 0
+        for row, signed in case.signed_rows():
+            for deferral in signed.deferrals:
+                of_rows += 1
                 yield self.of_row(
                     case,
                     row,
                     "id",
-                    f"it was signed with {_exception(deferral)}; required is that there is none",
+                    f"it was signed with {_exception(deferral)}; exceptions are not allowed "
+                    "(--require no-deferrals)",
                     "Do not use it. Use a release without this exception.",
                 )
+        if case.evidence.whole and not of_rows:
+            yield from self._of_release(case)
 
     def _of_release(self, case: Case) -> Iterator[Finding]:
-        """Of a release that is judged by its summary, only their number is signed."""
+        """The deferred findings that the summary counts, where no row lists a deferral."""
         summary = case.evidence.summary
         statement = case.signed_statement(summary)
-        if case.evidence.released is None or statement is None:
+        if summary is None or statement is None:
             return
-        assert summary is not None
-        field = statement.predicate.get(DEFERRALS_FIELD)
-        number = field.get("count") if isinstance(field, dict) else None
-        if type(number) is not int or number != 0:
-            known = type(number) is int
+        number = releases.deferrals_of(statement)
+        if number != 0:
             yield self.of_summary(
                 summary,
-                f"the release was made with {number if known else 'an unknown number of'} "
-                "exceptions; required is that there are none",
+                f"the release was made with {'an unknown number of' if number is None else number} "
+                "exceptions; exceptions are not allowed (--require no-deferrals)",
                 "Do not use it. Use a release without exceptions, or verify the models that you "
                 "use one by one: provenance verify FILE.onnx",
             )
@@ -181,8 +201,8 @@ class LicenseRefused(_Requirement):
     def judge(self, case: Case) -> Iterator[Finding]:
         if not case.require.licenses:
             return
-        for row, signed in _signed_rows(case):
-            why = self._refusal(signed.get("license"), case.require.permitted)
+        for row, signed in case.signed_rows():
+            why = self._refusal(signed.row.get("license"), case.require.permitted)
             if why is not None:
                 yield self.of_row(
                     case,
@@ -482,18 +502,30 @@ class AnotherHistory(_Requirement):
                 )
 
 
-def _signed_rows(case: Case) -> Iterator[tuple[RowEvidence, Mapping[str, Any]]]:
-    """The rows that a trusted signer has signed, each as it was signed, under our names.
+class FilesRequired(_Requirement):
+    """The consumer requires every signed file, and one is missing.
 
-    Where a release is judged by its summary, its registry is read only if its bytes are signed.
+    ## What it does
+    With `--require files` or `--require production`, takes the place of the warning ATT713: a
+    sidecar that was signed with the row has to be beside the model. A signed model or external-data
+    file that is missing is an error in any case (ATT705).
+
+    ## Why it matters
+    The sidecar says how the model is fed. Without it, a program falls back to values that were not
+    released with these weights.
+
+    ## Example
+    `provenance verify m.onnx --key release.pub --require files`, without `m.json`.
+
+    ## How to fix
+    Fetch the file from the publisher, and put it beside the model.
     """
-    if case.evidence.released is not None:
-        yield from ((row, row.row.fields) for row in case.evidence.rows)
-        return
-    for row, statement in case.bound_rows():
-        signed = case.claimed_row(statement)
-        assert signed is not None
-        yield row, signed
+
+    code = "USE011"
+    slug = "files-required"
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        return iter(())  # reported by `verify FILE` in place of ATT713; ATT704 elsewhere
 
 
 def _releases(case: Case) -> Iterator[tuple[BundleEvidence, Release]]:
@@ -525,4 +557,5 @@ RULES: Iterable[type[Rule]] = (
     ReleaseRolledBack,
     ReleaseAmbiguous,
     AnotherHistory,
+    FilesRequired,
 )

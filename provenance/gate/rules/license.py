@@ -10,7 +10,6 @@ from typing import Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.registry import Registry, Row, is_blank
-from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
 from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
@@ -242,16 +241,13 @@ class SignedLicenseDiffers(Rule):
     for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            signed = case.claimed_row(case.row_statement(row))
-            if signed is None:
-                continue
+        for row, signed in case.signed_rows():
             for field in LICENSE_FIELDS:
-                now, then = row.row.fields.get(field), signed.get(field)
-                if (field in signed) != (field in row.row.fields) or not same(now, then):
+                now, then = row.row.text(field), signed.row.get(field)
+                if now != then:
                     shown, signed_as = differing(now, then)
-                    is_now = shown if field in row.row.fields else "missing"
-                    was = signed_as if field in signed else "missing"
+                    is_now = "missing" if now is None else shown
+                    was = "missing" if then is None else signed_as
                     yield self.in_row(
                         case,
                         row,

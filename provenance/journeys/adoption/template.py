@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from provenance.artifacts.registry import FieldNames
 from provenance.artifacts.toml_text import quoted
 from provenance.journeys.adoption import recording
 from provenance.journeys.adoption.recording import Recorded
@@ -44,30 +43,12 @@ class Template:
         yield ""
         yield "# What `provenance check` compares the registry with: what was lost since is named."
         yield f"# baseline = {quoted(f'git:origin/{self.remote.default_branch}')}"
-        yield from self._fields()
         yield from self._trusted_keys()
         yield from self._trusted_workflows()
         yield from self._deferrals()
 
     def _name(self, table: str) -> str:
         return f"{self.table}.{table}" if self.table else table
-
-    def _fields(self) -> Iterator[str]:
-        shape, names = self.shape, self.shape.names
-        if not (names.renamed or shape.unsure or names.rows != FieldNames.rows):
-            return
-        yield ""
-        yield "# What your registry calls what this tool reads: its own names are on the right."
-        yield f"[{self._name('fields')}]"
-        if names.rows != FieldNames.rows:
-            itself = "  # the file is the list of rows itself" if not names.path else ""
-            yield f"rows = {quoted(names.rows)}{itself}"
-        for known, name in names.renamed.items():
-            yield f"{known} = {quoted(name)}"
-        for known, could in shape.unsure.items():
-            several = "Several of your fields" if len(could) > 1 else "One of your fields, or none,"
-            yield f"# {several} could be `{known}`. Keep the line that is right:"
-            yield from (f"# {known} = {quoted(name)}" for name in could)
 
     def _trusted_keys(self) -> Iterator[str]:
         yield ""
