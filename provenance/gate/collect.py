@@ -105,12 +105,14 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     collector = _Collector(root, nowhere, None)
     collector.read_models([row])
     (evidence,) = collector.rows([row], ensemble.Documents(), with_bundles=False)
-    # A consumer need not have the sidecar; where it is here, it is compared.
+    # What was signed and is not here is for the statement to say; what is here is compared.
+    variant = evidence.int8 if evidence.int8 is not None and not evidence.int8.missing else None
     evidence = replace(
         evidence,
         bundle=bundle,
+        int8=variant,
         sidecar=_present(evidence.sidecar),
-        int8_sidecar=_present(evidence.int8_sidecar),
+        int8_sidecar=_present(evidence.int8_sidecar) if variant else None,
     )
     return Evidence(root, nowhere, (evidence,), whole=False)
 

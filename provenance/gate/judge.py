@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from provenance.artifacts.sidecar import sidecar_of
 from provenance.artifacts.strict_json import START
 from provenance.attestations.signed_row import EXTERNAL_DATA, is_row, signed_row
 from provenance.attestations.statement import Statement
@@ -292,18 +293,22 @@ def _absent(statement: Statement | None, row: RowEvidence, require: Require) -> 
     names = {f.name for f in row.model_files}
     bytes_here = {f.sha256 for f in row.model_files}
     digests = {s.name: s.sha256 for s in statement.subjects} if statement else {}
-    for file in signed.files:
-        if file.name not in names and digests[file.name] not in bytes_here:
-            what = "external data" if file.role == EXTERNAL_DATA else "a model of the row"
-            yield replace(
-                BY_CODE["ATT705"].finding(
-                    f"the publisher also signed {file.name[:200]}, {what}, which is not here",
-                    "Fetch it from the publisher too, and put it beside the model.",
-                    path=file.name,
-                ),
-                row=row.row.label,
-            )
-    here = {s.name for s in row.sidecars}
+    missing = [
+        file
+        for file in signed.files
+        if file.name not in names and digests[file.name] not in bytes_here
+    ]
+    for file in missing:
+        what = "external data" if file.role == EXTERNAL_DATA else "a model of the row"
+        yield replace(
+            BY_CODE["ATT705"].finding(
+                f"the publisher also signed {file.name[:200]}, {what}, which is not here",
+                "Fetch it from the publisher too, and put it beside the model.",
+                path=file.name,
+            ),
+            row=row.row.label,
+        )
+    here = {s.name for s in row.sidecars} | {sidecar_of(file.name) for file in missing}
     rule = BY_CODE["USE011" if require.files or require.production else "ATT713"]
     for name in signed.sidecars:
         if name not in here:

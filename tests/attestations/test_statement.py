@@ -13,6 +13,12 @@ from hypothesis import strategies as st
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.attestations import predicates, statement
 from provenance.attestations.predicates import Described
+from provenance.attestations.signed_row import (
+    REGISTRY_ROW,
+    SignedFile,
+    malformed_row,
+    signed_row,
+)
 from provenance.attestations.statement import Statement, StatementError, Subject, decode, encode
 from tests.support.json_values import values
 
@@ -119,13 +125,25 @@ def test_nothing_is_written_that_the_reference_implementation_refuses() -> None:
 FACTS = OnnxFacts(10, {"": 17}, (TensorSpec("x", "float", ("n", 6, None)),), (), ())
 
 
-def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
-    row = {"id": "m", "onnx": "m.onnx", "sha256": A}
-    predicate = predicates.registry_row(
-        row, [(Described("m.json", B), None)], {"m.onnx": FACTS}, [], {}
+def row_predicate(**row: Any) -> dict[str, Any]:
+    return predicates.registry_row(
+        {"id": "m", "classification": "smoke", "opset": 17} | row,
+        [SignedFile("m.onnx", "model", {"sha256": A}, 5)],
+        predicates.row_source("model/registry.json", "$['models'][0]", {"id": "m", "own": 1}),
+        [(Described("m.json", B), None)],
+        {"m.onnx": FACTS},
+        [],
     )
-    made = predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
-    assert predicates.signed_row(made) == row
+
+
+def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
+    made = predicates.statement(REGISTRY_ROW, [("m.onnx", A)], row_predicate())
+    signed = signed_row(made)
+    assert signed is not None
+    assert (signed.id, signed.classification, signed.smoke) == ("m", "smoke", True)
+    assert (signed.index, signed.verbatim) == ("model/registry.json", {"id": "m", "own": 1})
+    assert signed.files == (SignedFile("m.onnx", "model", {"sha256": A}, 5),)
+    assert signed.sidecars == {"m.json": B}
     assert made.predicate["models"]["m.onnx"]["inputs"] == [
         {"name": "x", "type": "float", "shape": ["n", 6, None]}
     ]
@@ -134,27 +152,28 @@ def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
     ]
 
 
-def test_a_row_under_other_names_says_which() -> None:
-    row = {"name": "m", "file": "m.onnx"}
-    names = {"id": "name", "onnx": "file"}
-    predicate = predicates.registry_row(row, [], {"m.onnx": FACTS}, [], names)
-    made = predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
-    assert predicates.signed_row(made) == row
-    assert predicates.field_names(made) == names
-
-
-def test_a_predicate_that_does_not_fit_its_schema_is_not_signed() -> None:
-    predicate = predicates.registry_row({"id": "m", "onnx": "m.onnx"}, [], {}, [], {})
-    with pytest.raises(StatementError, match="does not fit its schema: row: 'sha256' is a req"):
-        predicates.statement(predicates.REGISTRY_ROW, [("m.onnx", A)], predicate)
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"classification": "gold"}, "row/classification: 'gold' is not one of"),
+        ({"smoke": True}, "row: Additional properties are not allowed"),
+        ({"opset": "17"}, "row/opset: '17' is not of type 'integer'"),
+    ],
+)
+def test_a_predicate_that_does_not_fit_its_schema_is_not_signed(
+    row: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StatementError, match=f"does not fit its schema: {message}"):
+        predicates.statement(REGISTRY_ROW, [("m.onnx", A)], row_predicate(**row))
 
 
 def test_a_statement_of_another_kind_holds_no_row() -> None:
-    other = Statement((Subject("m", A),), "https://example.org/v1", {"row": {"id": "m"}})
-    assert predicates.signed_row(other) is None
-    assert predicates.signed_row(None) is None
-    odd = Statement((Subject("m", A),), predicates.REGISTRY_ROW, {"row": 5})
-    assert predicates.signed_row(odd) is None
+    other = Statement((Subject("m.onnx", A),), "https://example.org/v1", row_predicate())
+    older = Statement((Subject("m.onnx", A),), REGISTRY_ROW, row_predicate(), statement.OLDER_TYPE)
+    odd = Statement((Subject("m.onnx", A),), REGISTRY_ROW, {"row": 5})
+    assert [signed_row(s) for s in (other, older, odd, None)] == [None] * 4
+    assert [malformed_row(s) for s in (other, older)] == [None, None]
+    assert malformed_row(odd) is not None
 
 
 @pytest.mark.parametrize("predicate_type", predicates.SCHEMAS)

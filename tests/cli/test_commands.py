@@ -284,7 +284,7 @@ def test_init_adds_a_table_to_pyproject(full: Repository) -> None:
         "pyproject.toml",
         "model/registry.json",
     )
-    assert (result.json["rows"], result.json["fields"]) == (5, {})
+    assert (result.json["rows"], result.json["unread"]) == (5, [])
     assert pyproject.read_text().startswith('[project]\nname = "x"\n')
     assert run_cli("check", cwd=full.root).code == 0
 

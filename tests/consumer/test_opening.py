@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import stat
 from pathlib import Path
 
@@ -32,8 +31,8 @@ def refused(downloads: Downloads, name: str = "outside.onnx", **options: object)
 def test_a_verified_model_has_all_that_was_signed(downloads: Downloads) -> None:
     with downloads.open() as opened:
         assert opened.name == "outside.onnx"
-        assert (opened.row["id"], opened.row["license"], opened.row["smoke"]) == (
-            "outside", "MIT", False,
+        assert (opened.row["id"], opened.row["license"], opened.row["classification"]) == (
+            "outside", "MIT", "production",
         )  # fmt: skip
         assert opened.sidecar is not None
         assert opened.sidecar["feature_order"] == [f"f{i}" for i in range(6)]
@@ -79,26 +78,6 @@ def test_nothing_but_verified_files_lies_beside_the_copy(downloads: Downloads) -
 def test_a_model_without_a_sidecar_has_none(downloads: Downloads) -> None:
     with downloads.open("inside.onnx") as opened:
         assert opened.sidecar is None
-
-
-def test_a_row_is_given_under_this_projects_names(
-    tmp_path: Path, downloads: Downloads, key: KeyPair
-) -> None:
-    from tests.support.repository import Repository
-
-    other = Repository(tmp_path / "other", key)
-    row = other.add("renamed")
-    row["terms"] = row.pop("license")
-    other.save()
-    with (other.root / "provenance.toml").open("a") as config:
-        config.write('[fields]\nlicense = "terms"\n')
-    report = other.release()
-    assert report.exit_code == 0, report.failing
-    shutil.copy(other.path("renamed.onnx"), downloads.folder)
-    shutil.copy(other.root / "bundles" / f"renamed.onnx{SUFFIX}", downloads.folder)
-    with downloads.open("renamed.onnx") as opened:
-        assert opened.row["license"] == "MIT"
-        assert "terms" not in opened.row
 
 
 def test_links_in_the_downloads_are_followed(downloads: Downloads, tmp_path: Path) -> None:

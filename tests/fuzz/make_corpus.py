@@ -217,8 +217,6 @@ RIGHT_CONFIGURATION: Final = """\
 registry = "model/registry.json"
 repository = "example/models"
 baseline = "git:origin/main"
-[fields]
-id = "name"
 [run]
 timeout = 30
 memory = "2 GiB"
@@ -250,7 +248,7 @@ def configurations() -> dict[str, str]:
     return {
         "minimal": 'registry = "registry.json"\n',
         "right": RIGHT_CONFIGURATION,
-        "in-pyproject": f"[tool.provenance]\n{RIGHT_CONFIGURATION.partition('[fields]')[0]}",
+        "in-pyproject": f"[tool.provenance]\n{RIGHT_CONFIGURATION.partition('[run]')[0]}",
         "unknown-key": 'registry = "registry.json"\nregistery = 1\n',
         "climbs": 'registry = "../registry.json"\n',
         "not-toml": "registry =\n",

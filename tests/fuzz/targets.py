@@ -16,6 +16,7 @@ from provenance import config
 from provenance.artifacts import strict_json
 from provenance.attestations import bundle, in_toto_reading, predicates, statement
 from provenance.attestations.layout_documents import DocumentError
+from provenance.attestations.signed_row import signed_row
 from provenance.errors import InputError
 from provenance.signing import certificate, description, roots
 from provenance.signing.certificate import CertificateError
@@ -70,8 +71,7 @@ def _statement(data: bytes) -> None:
             if older:
                 raise
             continue
-        predicates.signed_row(found)
-        predicates.field_names(found)
+        signed_row(found)
         predicates.is_seed(found)
 
 

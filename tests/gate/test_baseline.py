@@ -15,7 +15,7 @@ from provenance import check, load_config, verify
 from provenance.artifacts import baseline as baselines
 from provenance.artifacts import json_edit, limits
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.registry import FieldNames, Row
+from provenance.artifacts.registry import Row
 from provenance.artifacts.source_map import SourceMap
 from provenance.errors import InputError, UnavailableError
 from provenance.gate.evidence import RowEvidence
@@ -76,20 +76,6 @@ def test_a_row_that_is_gone_is_reported_where_it_stood(three: Repository) -> Non
 def test_a_first_row_that_is_gone_is_reported_at_the_list(three: Repository) -> None:
     del three.rows[0]
     assert place(only(judged(three), "BAS801"), three) == '"models": ['
-
-
-def test_a_first_row_of_a_registry_that_is_a_list_is_reported_at_its_beginning(
-    tmp_path: Path,
-) -> None:
-    for folder, rows in (("then", [{"id": "m"}, {"id": "n"}]), ("now", [{"id": "n"}])):
-        root = tmp_path / folder
-        root.mkdir()
-        (root / "r.json").write_text(json.dumps(rows))
-        (root / "provenance.toml").write_text('registry = "r.json"\n[fields]\nrows = "."\n')
-    report = check(load_config(tmp_path / "now"), baseline=str(tmp_path / "then"))
-    found = only(report, "BAS801")
-    assert found.position is not None
-    assert (found.position.line, found.position.column) == (1, 1)
 
 
 def test_a_row_without_a_file_is_missed_too(repository: Repository) -> None:
@@ -726,7 +712,7 @@ def test_a_registry_file_knows_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     path.write_text('{"models": []}')
     name = baselines.BaselineName("registry.json", tmp_path)
-    with baselines.open_baseline(name, tmp_path, "model/r.json", FieldNames()) as opened:
+    with baselines.open_baseline(name, tmp_path, "model/r.json") as opened:
         assert opened.source.names_in("model") == ()
         with pytest.raises(InputError, match="is not known"):
             opened.source.read("model/m.json", 100)
@@ -734,9 +720,9 @@ def test_a_registry_file_knows_no_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_at_the_baseline_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text("[]")
+    (tmp_path / "r.json").write_text('{"models": []}')
     name = baselines.BaselineName(str(tmp_path), tmp_path)
-    with baselines.open_baseline(name, tmp_path, "r.json", FieldNames(".")) as opened:
+    with baselines.open_baseline(name, tmp_path, "r.json") as opened:
         assert opened.source.names_in("none") == ()
         assert opened.source.names_in("r.json") == ()
 

@@ -207,11 +207,12 @@ def test_a_license_that_was_signed_as_nothing_is_not_a_license_that_was_not_sign
     repository.released()
 
     def edit(statement: Any) -> None:
-        row = statement["predicate"]["row"]
+        del statement["predicate"]["row"][field]
+        verbatim = statement["predicate"]["source"]["verbatim"]
         if signed is None:
-            row[field] = None
+            verbatim[field] = None
         else:
-            del row[field]
+            del verbatim[field]
 
     sign_again(repository.root / "bundles" / "m.onnx.sigstore.json", key, edit)
     for now in ("nothing", None):

@@ -207,14 +207,3 @@ def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) 
     assert [o.codes for o in obstacles_of_m] == [("SID401",), ("LIC201",)]
     assert all(o.stated(findings) for o in obstacles_of_m)
     assert not any(o.stated([]) for o in obstacles_of_m)
-
-
-def test_fields_are_called_by_their_names_in_the_registry(lone: Repository) -> None:
-    lone.rows[0]["sigstore"] = lone.rows[0].pop("sigstore_bundle")
-    lone.rows[0].pop("license")
-    lone.save()
-    config = lone.root / "provenance.toml"
-    names = '[fields]\nsigstore_bundle = "sigstore"\nlicense = "spdx"\n'
-    config.write_text(config.read_text("utf-8") + names, "utf-8")
-    evidence = examine(lone.config)
-    assert [o.message for o in obstacles(evidence, (), evidence.rows[0])] == ["no `spdx`"]

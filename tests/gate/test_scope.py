@@ -24,8 +24,8 @@ def between(first: str, last: str) -> list[str]:
 def test_what_is_said_of_a_single_file_without_its_registry() -> None:
     """The file and its weights as they are, and who signed these bytes."""
     of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
-    of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704"]
-    required = between("USE001", "USE010")
+    of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704", "ATT712"]
+    required = between("USE001", "USE011")
     assert codes(lambda r: r.of_one_file) == sorted([*of_the_file, *of_its_bundle, *required])
 
 
@@ -46,8 +46,8 @@ def test_what_is_not_about_rows() -> None:
 
 
 def test_what_says_nothing_where_nobody_is_trusted() -> None:
-    signed = between("SIG601", "SIG608") + between("ATT701", "ATT711")
-    signed += between("USE001", "USE010")
+    signed = between("SIG601", "SIG608") + between("ATT701", "ATT713")
+    signed += between("USE001", "USE011")
     assert codes(lambda r: r.needs_trust) == sorted(["LIC205", *signed])
 
 
@@ -62,7 +62,7 @@ def test_what_only_a_publisher_can_do_as_advised() -> None:
 
 
 def test_what_only_warns() -> None:
-    warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
+    warnings = ["ATT711", "ATT713", "REG106", "RUN005", "RUN007", "SID406"]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings
 
 

@@ -67,8 +67,9 @@ def test_a_file_under_another_name_is_told_behind_one_under_its_own(
     two_data_files: Repository, key: KeyPair
 ) -> None:
     def rename(statement: Any) -> None:
-        (subject,) = (s for s in statement["subject"] if s["name"] == "b.data")
-        subject["name"] = "former.data"
+        for files in (statement["subject"], statement["predicate"]["files"]):
+            (file,) = (f for f in files if f["name"] == "b.data")
+            file["name"] = "former.data"
 
     sign_again(two_data_files.root / "bundles" / f"m.onnx{SUFFIX}", key, rename)
     found = [f.about for f in two_data_files.verify("m").failing if f.code == "SIG606"]

@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 
 from provenance.artifacts.json_edit import Remove
 from provenance.gate.finding import Fix
 from provenance.gate.rules import BY_CODE
 from provenance.gate.rules.base import FIX_COMMAND, differing, short, shown, some
-from tests.support.repository import Repository, sha256
 
 FIX = (Fix("a.json", Remove(("a",))),)
 
@@ -80,45 +76,3 @@ def test_the_help_names_the_command_that_makes_the_fix(
 )
 def test_three_names_are_told_and_the_rest_is_counted(names: str, said: str) -> None:
     assert some(list(names), 3) == said
-
-
-NAMES = {"onnx": "file", "sha256": "digest", "smoke": "demo", "license": "licence"}
-
-
-def renamed(repository: Repository) -> Repository:
-    """The same repository, whose registry has names of its own for these fields."""
-    repository.rows = [
-        {NAMES.get(field, field): value for field, value in row.items()} for row in repository.rows
-    ]
-    repository.save()
-    fields = "".join(f"{field} = {json.dumps(name)}\n" for field, name in NAMES.items())
-    path = repository.root / "provenance.toml"
-    path.write_text(f"{path.read_text()}[fields]\n{fields}")
-    return repository
-
-
-@pytest.mark.parametrize("bare", ["smoke", "onnx", "license", "sha256"])
-def test_a_help_calls_the_fields_of_a_row_as_the_registry_does(
-    repository: Repository, bare: str
-) -> None:
-    repository.add("alone", smoke=False)
-    repository.add_sidecar(repository.add("stale", smoke=False), sha256=sha256(b"former"))
-    repository.add_sidecar(repository.add("said", smoke=False), smoke=True)
-    repository.add_sidecar(repository.add("held", smoke=False), gate={"passed": False})
-    repository.add_ensemble("ens", 2, smoke=False)
-    verdict = {"ensemble_id": "ens", "verdict": "HOLD", "gate": {"passed": False}}
-    repository.write("ens_seed_flip_PROMOTE.json", verdict)
-    repository.rows[0] |= {"license": "", "sigstore_bundle": ""}
-    report = renamed(repository).check()
-    found = {f.code for f in report.failing}
-    assert {"SID401", "SID404", "SID408", "ENS517", "ENS513", "LIC201", "LIC203"} <= found
-    about_rows = [f for f in report.failing if not f.code.startswith("ENS51") or f.row]
-    assert [f.help for f in about_rows if re.search(rf'(["`]){bare}\1', f.help)] == []
-
-
-def test_a_help_about_what_is_no_row_does_so_too(repository: Repository) -> None:
-    repository.add("m")
-    renamed(repository)
-    repository.edit_registry('"models": [', '"models": [7,')
-    (finding,) = repository.check().failing
-    assert '{"id": …, "file": …, "digest": …}' in finding.help

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from provenance import Report
 from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import FieldNames, Row
+from provenance.artifacts.registry import Row
 from provenance.artifacts.writing import JOURNAL_FOLDER
 from provenance.gate.collect import collect_file, read_bundle
 from provenance.gate.evidence import ModelEvidence
@@ -35,6 +35,8 @@ from tests.support.cases import message_bundle
 from tests.support.command import Result, run_cli, time_limit
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model, proto
+from tests.support.production import production
+from tests.support.releases import SUMMARY
 from tests.support.repository import SUFFIX, Repository, codes, replace_once, sha256
 
 SEED0 = SEEDS[0]
@@ -244,14 +246,14 @@ def test_a_plain_signature_does_not_cover_external_data(tmp_path: Path, key: Key
     assert (report.exit_code, codes(report)) == (1, ["ATT702"])
 
 
-def test_an_int8_variant_that_was_not_fetched_is_a_warning(
+def test_a_signed_int8_variant_that_was_not_fetched_is_an_error(
     repository: Repository, key: KeyPair, tmp_path: Path
 ) -> None:
     repository.add_int8("m")
     path = download(repository.released(), tmp_path / "download", "m.onnx")
     report = judged_file(path, key)
-    assert (report.exit_code, [f.code for f in report.warnings]) == (0, ["ATT705"])
-    assert "m.int8.onnx" in report.warnings[0].message
+    assert (report.exit_code, codes(report)) == (1, ["ATT705"])
+    assert "m.int8.onnx" in report.failing[0].message
 
 
 @pytest.mark.parametrize("trouble", Trouble, ids=lambda t: t.name)
@@ -265,7 +267,6 @@ def test_what_was_not_hashed_is_not_verified(
         Tree.at(path.parent),
         Row(0, {"id": "m", "onnx": "m.onnx"}, {}),
         read_bundle(str(beside), beside.read_bytes()),
-        FieldNames(),
     )
     today = datetime.date(2026, 7, 1)
     assert judge_file(evidence, trust_in(key), str(path), today).exit_code == 0
@@ -871,3 +872,217 @@ def test_a_configuration_that_cannot_be_written_is_an_error(tmp_path: Path) -> N
     (tmp_path / ".provenance.toml.provenance-new").mkdir()
     assert "cannot write provenance.toml" in said(run_cli("init", cwd=tmp_path), 2)
     assert not (tmp_path / "provenance.toml").exists()
+
+
+# --- nothing unsigned decides ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unsigned:
+    """A released repository, and what an attacker without a key does to it.
+
+    `smoke` was released as a smoke model under CC-BY-NC-4.0; `plain` as a production model.
+    """
+
+    repository: Repository
+
+    @property
+    def root(self) -> Path:
+        return self.repository.root
+
+    @property
+    def config(self) -> Path:
+        return self.root / "provenance.toml"
+
+    def configure(self, text: str) -> None:
+        """Put tables or keys into the configuration of the tree."""
+        self.config.write_text(f"{text}\n{self.config.read_text()}", "utf-8")
+
+    def verify(self, *args: str) -> Result:
+        return run_cli("verify", *args, "--format", "json", cwd=self.root)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Repository:
+    repository = production(tmp_path_factory.mktemp("published"), key)
+    repository.add("smoke", license="CC-BY-NC-4.0")
+    return repository.released()
+
+
+@pytest.fixture
+def tree(tmp_path: Path, published: Repository) -> Unsigned:
+    shutil.copytree(published.root, tmp_path / "tree")
+    return Unsigned(replace(published, root=tmp_path / "tree", rows=list(published.rows)))
+
+
+def map_fields(attack: Unsigned) -> None:
+    attack.config.write_text(
+        f'{attack.config.read_text()}[fields]\nsmoke = "kind"\nlicense = "kind"\n'
+    )
+
+
+def other_rows(attack: Unsigned) -> None:
+    registry = json.loads(attack.repository.registry.read_text())
+    registry["genuine"] = registry["models"]
+    attack.repository.registry.write_text(json.dumps(registry))
+    attack.config.write_text(f'{attack.config.read_text()}[fields]\nrows = "genuine"\n')
+
+
+def decoy(attack: Unsigned) -> None:
+    """The configuration names a genuine copy; consumers read the registry, which was changed."""
+    text = attack.repository.registry.read_text()
+    (attack.repository.models / "decoy.json").write_text(text)
+    attack.repository.registry.write_text(text.replace('"kind": "fr"', '"kind": "nr"'))
+    attack.config.write_text(attack.config.read_text().replace("registry.json", "decoy.json", 1))
+
+
+def decoy_elsewhere(attack: Unsigned) -> None:
+    shutil.copytree(attack.repository.models, attack.root / "decoy")
+    attack.config.write_text(attack.config.read_text().replace("model/registry", "decoy/registry"))
+
+
+def loosened_policy(attack: Unsigned) -> None:
+    deferral = '[[deferral]]\nrule = "SID402"\nrows = ["x"]\nreason = "r"\nreference = "r"\n'
+    attack.config.write_text(f"{attack.config.read_text()}{deferral}".replace("SID402", "RUN001"))
+
+
+def linked_policy(attack: Unsigned) -> None:
+    """The same behind a link into a folder, so that the policy seems to lie outside the tree."""
+    loosened_policy(attack)
+    (attack.root / "sub").mkdir()
+    attack.config.rename(attack.root / "sub" / "policy.toml")
+    attack.config.symlink_to("sub/policy.toml")
+
+
+def production_by_hand(attack: Unsigned) -> None:
+    attack.repository.edit_registry(
+        '"license": "CC-BY-NC-4.0",\n      "license_url": "https://example.org/LICENSE",\n'
+        '      "sigstore_bundle": "../bundles/smoke.onnx.sigstore.json",\n      "smoke": true',
+        '"license": "MIT",\n      "license_url": "https://example.org/LICENSE",\n'
+        '      "sigstore_bundle": "../bundles/smoke.onnx.sigstore.json",\n      "smoke": false',
+    )
+
+
+CONSUMER = ("--require", "production", "--license-allow", "MIT")
+
+
+@pytest.mark.parametrize(
+    ("change", "args", "expected"),
+    [
+        (map_fields, ("smoke", *CONSUMER), 2),
+        (map_fields, (), 2),
+        (other_rows, ("smoke", *CONSUMER), 2),
+        (other_rows, (), 2),
+        (decoy, ("plain",), {"ATT703"}),
+        (decoy, (), {"ATT703", "ATT709", "SIG607"}),
+        (decoy_elsewhere, ("plain",), {"ATT703"}),
+        (decoy_elsewhere, (), {"ATT712", "ATT710"}),
+        (loosened_policy, (), {"ATT710"}),
+        (linked_policy, (), {"ATT710"}),
+        (production_by_hand, ("smoke", *CONSUMER), {"USE002", "USE004", "ATT703", "LIC205"}),
+    ],
+    ids=lambda v: v.__name__ if callable(v) else None,
+)
+def test_nothing_unsigned_decides(
+    tree: Unsigned,
+    change: Callable[[Unsigned], None],
+    args: tuple[str, ...],
+    expected: int | set[str],
+) -> None:
+    assert tree.verify(*(a for a in args if a == "plain")).code == 0
+    change(tree)
+    result = tree.verify(*args)
+    if isinstance(expected, int):
+        assert (result.code, result.out) == (expected, "")
+        assert "`fields` is not supported" in result.err
+    else:
+        assert result.code == 1
+        found = {code for code, _ in result.codes}
+        assert found & expected, found
+        assert not found - expected - {"DEF902", "SID417", "SID401"}, found
+
+
+def test_a_policy_that_the_user_names_is_the_users_own_and_the_report_says_that(
+    tree: Unsigned, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy" / "mine.toml"
+    policy.parent.mkdir()
+    policy.write_text(f"{tree.config.read_text()}[run]\ntimeout = 7\n")
+    shutil.copy(tree.root / "release.pub", policy.parent)
+    result = run_cli("verify", "--config", policy, cwd=tree.root)
+    assert result.code == 0, result.out
+    assert "named on the command line; it is not the signer's" in " ".join(result.out.split())
+
+
+def test_the_summary_of_another_project_with_the_same_registry_name_is_refused(
+    tree: Unsigned, tmp_path: Path, key: KeyPair
+) -> None:
+    """One key signs for two projects: the release of one is not that of the other."""
+    config = tree.config.read_text().replace("example.org", "example.net")
+    other = replace(tree.repository, root=tmp_path / "other")
+    shutil.copytree(tree.root, other.root)
+    (other.root / "provenance.toml").write_text(config)
+    assert codes(other.release()) == []
+    shutil.copy(other.root / "bundles" / SUMMARY, tree.root / "bundles" / SUMMARY)
+    found = tree.verify()
+    assert found.code == 1
+    assert "ATT712" in {code for code, _ in found.codes}
+    args = ("verify", tree.repository.registry, "--summary", other.root / "bundles" / SUMMARY)
+    named = ("--key", key.public, "--format", "json", "--resource-uri")
+    assert run_cli(*args, *named, "https://example.net/models/registry.json").code == 0
+    refused = run_cli(*args, *named, "https://example.org/models/registry.json")
+    assert [code for code, _ in refused.codes] == ["ATT712"]
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def dangle(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def rewrite(path: Path) -> None:
+    path.write_bytes(model(salt=99) if path.suffix == ".onnx" else path.read_bytes() + b"\n")
+
+
+@pytest.mark.parametrize("change", [remove, dangle, rewrite], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("plain.json", "sidecar"),
+        ("plain.onnx.data", "model"),
+        ("quant.int8.onnx", "model"),
+        ("quant.int8.json", "sidecar"),
+        ("quant.json", "sidecar"),
+    ],
+)
+def test_what_was_signed_and_is_not_there(
+    published: Repository,
+    key: KeyPair,
+    tmp_path: Path,
+    name: str,
+    role: str,
+    change: Callable[[Path], None],
+) -> None:
+    """By `verify FILE`, and by `open_model`: other bytes are always an error, and so is a missing
+    model. A missing sidecar is a warning, and an error for who requires it.
+    """
+    folder = tmp_path / "downloads"
+    shutil.copytree(published.models, folder)
+    shutil.copytree(published.root / "bundles", folder, dirs_exist_ok=True)
+    file = folder / f"{name.partition('.')[0]}.onnx"
+    trust = trust_in(key)
+    require = provenance.Require(row=True, production=True, no_deferrals=True, summary=True)
+    assert codes(provenance.verify_file(file, trust, require=require)) == []
+    change(folder / name)
+    plain = provenance.verify_file(file, trust)
+    is_a_note = role == "sidecar" and change is not rewrite
+    assert plain.exit_code == (0 if is_a_note else 1)
+    assert len(plain.findings) == 1
+    assert name in plain.findings[0].message
+    for strict in (require, provenance.Require(files=True)):
+        assert len(codes(provenance.verify_file(file, trust, require=strict))) == 1
+    with pytest.raises(provenance.ModelRefusedError):
+        provenance.open_model(file, trust, require=require)

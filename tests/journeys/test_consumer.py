@@ -76,7 +76,7 @@ def test_a_file_verifies_by_the_bundle_beside_it(downloads: Downloads) -> None:
 
 
 def test_a_file_verifies_by_a_bundle_that_lies_elsewhere(downloads: Downloads) -> None:
-    downloads.fetch("plain.onnx")
+    downloads.fetch("plain.onnx", "plain.json")
     result = downloads.verify("plain.onnx", "--bundle", downloads.bundle("plain.onnx"))
     assert (result.code, result.codes) == (0, [])
 
@@ -89,7 +89,7 @@ def test_a_file_without_a_bundle_is_not_judged(downloads: Downloads) -> None:
 
 
 def test_whose_signature_counts_is_never_taken_from_the_download(downloads: Downloads) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     shutil.copy(downloads.publisher.root / "release.pub", downloads.folder)
     (downloads.folder / "provenance.toml").write_text(
         'registry = "registry.json"\n[[trust.key]]\npath = "release.pub"\n'
@@ -160,7 +160,7 @@ def test_a_row_does_not_go_with_what_is_about_files(
 def test_a_bundle_by_a_key_that_was_not_given_does_not_count(
     downloads: Downloads, other_key: KeyPair
 ) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     result = downloads.verify("plain.onnx", "--key", other_key.public, trusted=False)
     assert (result.code, [code for code, _ in result.codes]) == (1, ["SIG604"])
     (row,) = result.json["rows"]
@@ -168,7 +168,7 @@ def test_a_bundle_by_a_key_that_was_not_given_does_not_count(
 
 
 def test_one_of_several_keys_is_enough(downloads: Downloads, other_key: KeyPair) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     assert downloads.verify("plain.onnx", "--key", other_key.public).code == 0
 
 
@@ -180,7 +180,7 @@ def test_a_renamed_file_is_not_the_one_that_was_signed(downloads: Downloads) -> 
 
 
 def test_other_bytes_under_the_signed_name_are_refused(downloads: Downloads) -> None:
-    downloads.fetch_with_bundle("plain.onnx").write_bytes(model(salt=99))
+    downloads.fetch_with_bundle("plain.onnx", "plain.json").write_bytes(model(salt=99))
     result = downloads.verify("plain.onnx")
     assert (result.code, result.codes) == (1, [("SIG605", "plain")])
 
@@ -223,10 +223,17 @@ def test_a_sidecar_that_nobody_signed_beside_the_file_is_refused(downloads: Down
     assert (result.code, result.codes) == (1, [("ATT704", "ext")])
 
 
-def test_a_consumer_need_not_have_the_sidecar(downloads: Downloads) -> None:
+def test_a_consumer_is_warned_that_a_signed_sidecar_is_missing(downloads: Downloads) -> None:
     downloads.fetch_with_bundle("plain.onnx")
     result = downloads.verify("plain.onnx")
-    assert (result.code, result.codes) == (0, [])
+    assert (result.code, result.codes) == (0, [("ATT713", "plain")])
+
+
+@pytest.mark.parametrize("demand", ["files", "production"])
+def test_a_signed_sidecar_can_be_required(downloads: Downloads, demand: str) -> None:
+    downloads.fetch_with_bundle("plain.onnx")
+    result = downloads.verify("plain.onnx", "--require", demand)
+    assert (result.code, result.codes) == (1, [("USE011", "plain")])
 
 
 def test_an_int8_variant_beside_the_file_is_verified_with_it(downloads: Downloads) -> None:
@@ -237,14 +244,14 @@ def test_an_int8_variant_beside_the_file_is_verified_with_it(downloads: Download
 
 
 def test_an_int8_variant_that_nobody_signed_is_refused(downloads: Downloads) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     (downloads.folder / "plain.int8.onnx").write_bytes(model(salt=99))
     result = downloads.verify("plain.onnx")
     assert (result.code, result.codes) == (1, [("ATT702", "plain")])
 
 
 def test_two_files_are_judged_at_once(downloads: Downloads) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     downloads.fetch_with_bundle("ext.onnx", "ext.onnx.data")
     result = downloads.verify("plain.onnx", "ext.onnx")
     assert result.code == 0
@@ -256,7 +263,7 @@ def test_two_files_are_judged_at_once(downloads: Downloads) -> None:
 def test_one_refused_file_of_two_refuses_the_run(
     downloads: Downloads, order: tuple[str, str]
 ) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     downloads.fetch_with_bundle("ext.onnx")
     result = downloads.verify(*order)
     assert (result.code, result.codes) == (1, [("ART304", "ext")])
@@ -291,7 +298,7 @@ def test_the_bundle_of_another_model_does_not_stand_in(downloads: Downloads) -> 
 def test_trust_may_be_kept_in_a_file_whose_keys_lie_beside_it(
     downloads: Downloads, tmp_path: Path
 ) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     (tmp_path / "mine").mkdir()
     shutil.copy(downloads.key.public, tmp_path / "mine" / "publisher.pub")
     trust = tmp_path / "mine" / "trust.toml"
@@ -304,7 +311,7 @@ def test_trust_may_be_kept_in_a_file_whose_keys_lie_beside_it(
 def test_a_trust_file_with_another_key_trusts_only_that(
     downloads: Downloads, tmp_path: Path, other_key: KeyPair
 ) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     trust = tmp_path / "trust.toml"
     trust.write_text(f'[[trust.key]]\npath = "{other_key.public}"\n')
     result = downloads.verify("plain.onnx", "--trust", trust, trusted=False)
@@ -312,7 +319,7 @@ def test_a_trust_file_with_another_key_trusts_only_that(
 
 
 def test_a_trust_file_without_a_key_trusts_nobody(downloads: Downloads, tmp_path: Path) -> None:
-    downloads.fetch_with_bundle("plain.onnx")
+    downloads.fetch_with_bundle("plain.onnx", "plain.json")
     (tmp_path / "trust.toml").write_text("")
     result = downloads.verify("plain.onnx", "--trust", tmp_path / "trust.toml", trusted=False)
     assert (result.code, result.out) == (2, "")
@@ -322,7 +329,7 @@ def test_a_trust_file_without_a_key_trusts_nobody(downloads: Downloads, tmp_path
 def test_where_the_signature_does_not_hold_the_publisher_is_to_be_asked(
     downloads: Downloads,
 ) -> None:
-    downloads.fetch_with_bundle("plain.onnx").write_bytes(model(salt=99))
+    downloads.fetch_with_bundle("plain.onnx", "plain.json").write_bytes(model(salt=99))
     (finding,) = downloads.verify("plain.onnx").json["findings"]
     assert "provenance release" not in finding["help"]
     assert "publisher" in finding["help"]

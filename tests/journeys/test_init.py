@@ -244,43 +244,37 @@ def test_where_nothing_is_found_nothing_is_recorded(repository: Repository) -> N
     assert run_cli("check", cwd=repository.root).code == 0
 
 
-def test_a_registry_of_another_shape_is_mapped(tmp_path: Path) -> None:
-    content = model()
-    (tmp_path / "m.onnx").write_bytes(content)
-    row = {
-        "name": "m",
-        "file": "m.onnx",
-        "digest": sha256(content),
-        "licence": "MIT",
-        "licence_url": "https://example.org/LICENSE",
-        "bundle": "m.onnx.sigstore.json",
-    }
-    (tmp_path / "catalogue.json").write_text(json.dumps([row], indent=1))
+@pytest.mark.parametrize(
+    ("index", "says"),
+    [
+        (
+            [{"name": "m", "file": "m.onnx", "digest": "0" * 64}],
+            "the file is a list, `id` is called `name`, `onnx` is called `file`",
+        ),
+        (
+            {"entries": [{"id": "m", "onnx": "m.onnx", "sha256": "0" * 64}]},
+            "their list is `entries`",
+        ),
+    ],
+)
+def test_an_index_of_another_shape_is_named_for_what_it_is(
+    tmp_path: Path, index: Any, says: str
+) -> None:
+    (tmp_path / "catalogue.json").write_text(json.dumps(index))
     result = run_cli("init", cwd=tmp_path)
-    assert result.code == 0
-    assert "its `sha256` is called `digest`" in result.out
-    text = (tmp_path / "provenance.toml").read_text()
-    assert 'rows = "."  # the file is the list of rows itself\n' in text
-    assert run_cli("check", cwd=tmp_path).code == 1  # a production row without a sidecar
-    assert json.loads(run_cli("check", "--format", "json", cwd=tmp_path).out)["rows"][0]["id"] == (
-        "m"
-    )
+    assert (result.code, result.out) == (2, "")
+    assert "catalogue.json: its rows are not in this project's shape" in result.err
+    assert says in " ".join(result.err.split())
+    assert os.listdir(tmp_path) == ["catalogue.json"]
 
 
-def test_what_is_not_certain_is_left_to_the_author(tmp_path: Path) -> None:
-    rows = [
-        {"name": f"m{i}", "file": f"m{i}.onnx", "a": f"{i:064x}", "b": f"{i + 5:064x}"}
-        for i in range(2)
-    ]
-    (tmp_path / "r.json").write_text(json.dumps({"list": rows}))
+def test_a_field_under_another_name_is_reported_as_not_read(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(model())
+    row = {"id": "m", "onnx": "m.onnx", "sha256": sha256(model()), "licence": "MIT"}
+    (tmp_path / "zoo.json").write_text(json.dumps({"models": [row]}))
     result = run_cli("init", cwd=tmp_path)
     assert result.code == 0
-    assert "not certain which field is `sha256`: `a`, `b`" in result.out
-    assert "Complete the fields that are not certain" in result.err
-    text = (tmp_path / "provenance.toml").read_text()
-    assert '# sha256 = "a"\n# sha256 = "b"\n' in text
-    assert tomllib.loads(text)["fields"] == {"rows": "list", "onnx": "file", "id": "name"}
-    assert run_cli("init", "--format", "json", cwd=tmp_path).code == 2
+    assert "not read: `licence`; if it is the `license` of a row, rename it" in result.out
 
 
 def test_a_registry_of_our_shape_goes_before_what_looks_like_one(bare: Repository) -> None:
@@ -289,18 +283,8 @@ def test_a_registry_of_our_shape_goes_before_what_looks_like_one(bare: Repositor
     assert init(bare, "--format", "json").json["registry"] == "model/registry.json"
 
 
-def test_one_file_with_several_lists_is_for_the_author_to_decide(tmp_path: Path) -> None:
-    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
-    (tmp_path / "r.json").write_text(json.dumps({"now": rows, "then": rows}))
-    result = run_cli("init", cwd=tmp_path)
-    assert result.code == 2
-    assert "several lists of rows: now, then" in result.err
-    assert "rows = 'now'" in result.err
-
-
 def test_a_named_file_need_not_have_digests(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text('[{"name": "m", "file": "m.onnx"}]')
-    assert run_cli("init", cwd=tmp_path).code == 2
+    (tmp_path / "r.json").write_text('{"models": [{"id": "m", "onnx": "m.onnx"}]}')
     assert run_cli("init", "--registry", "r.json", cwd=tmp_path).code == 0
 
 
@@ -319,19 +303,12 @@ def test_line_ends_of_another_system_stay(bare: Repository) -> None:
 
 
 def test_hostile_names_stay_inside_their_strings(bare: Repository) -> None:
-    rows = [{"na\nme": f"m{i}", 'fi"le': f"m{i}.onnx", "\x7f\u0085#": f"{i:064x}"} for i in (0, 1)]
-    (bare.root / "r.json").write_text(json.dumps(rows, ensure_ascii=False))
     (bare.root / FOLDER).mkdir(parents=True)
     (bare.root / FOLDER / "w\nregistry = 5 #.yml").write_text(WORKFLOW.replace('"v*"', '"v\\n*"'))
-    result = init(bare, "--registry", "r.json")
+    result = init(bare)
     assert result.code == 0
     assert result.out.count("\n") == len(result.out.splitlines())
-    assert written(bare)["fields"] == {
-        "rows": ".",
-        "onnx": 'fi"le',
-        "sha256": "\x7f\u0085#",
-        "id": "na\nme",
-    }
+    assert written(bare)["registry"] == "model/registry.json"
 
 
 def finding(code: str, row: str, **fields: Any) -> Any:
@@ -385,30 +362,12 @@ def test_a_long_list_of_rows_has_a_line_for_each(repository: Repository) -> None
 
 
 def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
-    rows = [{"name": "m", "file": "m.onnx", "digest": "0" * 64}]
-    (tmp_path / os.fsdecode(b"r\xff.json")).write_text(json.dumps(rows))
+    rows = [{"id": "m", "onnx": "m.onnx", "sha256": "0" * 64}]
+    (tmp_path / os.fsdecode(b"r\xff.json")).write_text(json.dumps({"models": rows}))
     result = run_cli("init", cwd=tmp_path)
     assert result.code == 2
     assert "not UTF-8, so that no configuration can name it" in result.err
     assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]
-
-
-def test_what_is_not_certain_is_a_comment_of_the_configuration(tmp_path: Path) -> None:
-    """The line that is right has only to be uncommented."""
-    digest = sha256(model())
-    (tmp_path / "m.onnx").write_bytes(model())
-    entry = {"name": "m", "file": "m.onnx", "digest": digest, "ops": 3, "demo": True}
-    (tmp_path / "zoo.json").write_text(json.dumps([entry]))
-    said = run_cli("init", cwd=tmp_path)
-    assert said.code == 0, said.err
-    assert "not certain whether a field is `opset`: `ops`" in said.out
-    assert "not certain whether a field is `smoke`: `demo`" in said.out
-    path = tmp_path / "provenance.toml"
-    text = path.read_text()
-    assert '# opset = "ops"\n' in text
-    path.write_text(text.replace('# opset = "ops"', 'opset = "ops"'))
-    found = run_cli("check", "--format", "json", cwd=tmp_path)
-    assert "ART310" in {code for code, _ in found.codes}
 
 
 def test_a_registry_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:

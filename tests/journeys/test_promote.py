@@ -350,16 +350,6 @@ def test_an_ensemble_without_members_is_nothing(ready: Repository) -> None:
     assert result.out == "NOTHING TO PROMOTE: no row ships a member of none\n"
 
 
-def test_a_registry_with_other_names_is_promoted_under_them(ready: Repository) -> None:
-    text = ready.registry.read_text().replace('"smoke"', '"placeholder"')
-    ready.registry.write_text(text)
-    config = ready.root / "provenance.toml"
-    config.write_text(config.read_text() + '[fields]\nsmoke = "placeholder"\n')
-    result = promote(ready, "--ensemble", "ens")
-    assert result.code == 0
-    assert result.json["diff"].count('+      "placeholder": false') == 3
-
-
 def test_promoting_is_part_of_the_python_interface(ready: Repository) -> None:
     import provenance
 

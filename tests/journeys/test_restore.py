@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ import pytest
 from provenance import Restoration, Verdict, load_config, restore
 from provenance.errors import InputError
 from tests.support.command import run_cli
-from tests.support.git import GitRepository
 from tests.support.models import External, data, model
 from tests.support.repository import Repository, sha256
 
@@ -352,38 +350,6 @@ def test_a_declared_loss_of_the_registry_itself_is_left_alone(kept: Repository) 
 
 
 # --- other shapes ---------------------------------------------------------------------------------
-
-
-def test_a_registry_of_another_shape_is_restored_by_its_own_names(tmp_path: Path) -> None:
-    root = tmp_path / "repository"
-    content = model()
-    (root / "nets").mkdir(parents=True)
-    (root / "nets" / "m.onnx").write_bytes(content)
-    rows = [
-        {"name": "m", "file": "m.onnx", "digest": sha256(content), "licence": "MIT", "id": "own"},
-        {"name": "n", "file": "n.onnx", "digest": "0" * 64, "licence": "MIT"},
-    ]
-    (root / "provenance.toml").write_text(
-        'registry = "nets/index.json"\n[fields]\nrows = "."\nid = "name"\nonnx = "file"\n'
-        'sha256 = "digest"\nlicense = "licence"\n'
-    )
-    registry = root / "nets" / "index.json"
-    registry.write_text(json.dumps(rows, indent=3))
-    git = GitRepository.init(root)
-    git.commit()
-    lost = [{"name": "m", "file": "m.onnx"}]
-    registry.write_text(json.dumps(lost, indent=3))
-
-    result = restore(load_config(root), "git:main")
-
-    assert [(r.row, r.field, r.refused is None) for r in result.lost] == [
-        ("n", None, False),
-        ("m", "digest", True),
-        ("m", "licence", True),
-        ("m", "id", True),
-    ]
-    assert json.loads(registry.read_text()) == rows[:1]
-    assert registry.read_text() == json.dumps(rows[:1], indent=3)
 
 
 # --- the command ----------------------------------------------------------------------------------

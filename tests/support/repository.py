@@ -14,6 +14,8 @@ from tests.support.keys import KeyPair
 from tests.support.models import CODECS, External, data, model
 
 SUFFIX = ".sigstore.json"
+PROJECT = "https://example.org/models/registry.json"
+"""The URI that the configuration of a repository names it by."""
 
 
 def sha256(content: bytes) -> str:
@@ -158,7 +160,7 @@ class Repository:
         (self.root / "bundles").mkdir(exist_ok=True)
         text = json.dumps({"schema_version": 1, "models": self.rows}, indent=2) + "\n"
         self.registry.write_text(text, "utf-8")
-        lines = [f'registry = "{self.folder}/registry.json"']
+        lines = [f'registry = "{self.folder}/registry.json"', f'resource_uri = "{PROJECT}"']
         if self.key is not None:
             (self.root / "release.pub").write_bytes(self.key.public.read_bytes())
             lines += ["[[trust.key]]", 'path = "release.pub"']

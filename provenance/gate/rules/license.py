@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.registry import Registry, Row, is_blank
+from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
 from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
@@ -243,18 +244,26 @@ class SignedLicenseDiffers(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, signed in case.signed_rows():
             for field in LICENSE_FIELDS:
-                now, then = row.row.text(field), signed.row.get(field)
-                if now != then:
-                    shown, signed_as = differing(now, then)
-                    is_now = "missing" if now is None else shown
-                    was = "missing" if then is None else signed_as
-                    yield self.in_row(
-                        case,
-                        row,
-                        field,
-                        f"`{case.name_of(field)}` is {is_now}; signed is {was}",
-                        "Put the signed value back, or sign again: provenance release",
-                    )
+                here, there = row.row.verbatim, signed.verbatim
+                if _alike(here, there, field):
+                    here, there = row.row.fields, signed.row
+                    if row.row.text(field) == there.get(field):
+                        continue
+                shown, signed_as = differing(here.get(field), there.get(field))
+                is_now = shown if field in here else "missing"
+                was = signed_as if field in there else "missing"
+                yield self.in_row(
+                    case,
+                    row,
+                    field,
+                    f"`{case.name_of(field)}` is {is_now}; signed is {was}",
+                    "Put the signed value back, or sign again: provenance release",
+                )
+
+
+def _alike(row: Mapping[str, Any], other: Mapping[str, Any], field: str) -> bool:
+    """Whether two rows state the same in a field: null is not the same as a missing field."""
+    return (field in row) == (field in other) and same(row.get(field), other.get(field))
 
 
 @lru_cache(maxsize=4096)
