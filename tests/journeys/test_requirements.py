@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,26 @@ from typing import Any
 
 import pytest
 
-from provenance import InputError, Report, Require, trust_from_keys, verify, verify_file
+from provenance import (
+    InputError,
+    ModelRefusedError,
+    Report,
+    Require,
+    open_model,
+    trust_from_keys,
+    verify,
+    verify_file,
+)
 from provenance.gate.collect import read_bundle
 from provenance.gate.finding import RowResult, Verdict
 from provenance.gate.releases import release_of
 from provenance.journeys import seen
+from provenance.journeys.verify_release import verify_release
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.releases import MARCH, MAY, SUMMARY, TwoReleases, sign_again, two_releases
-from tests.support.repository import SUFFIX, Repository
+from tests.support.repository import PROJECT, SUFFIX, Repository
 
 SUMMARISED = Require(summary=True)
 RELEASED_IN_MAY = datetime.date(2026, 5, 4)
@@ -139,7 +151,7 @@ def test_an_old_release_is_refused_after_a_new_one(consumer: Consumer, tmp_path:
     assert said(with_release(consumer, "may", state)) == []
     ((code, message),) = said(with_release(consumer, "march", state))
     assert code == "USE008"
-    assert f"the release of {MARCH} of registry.json is older than the release of {MAY}" in message
+    assert f"the release of {MARCH} of {PROJECT} is older than the release of {MAY}" in message
     assert said(with_release(consumer, "may", state)) == []
 
 
@@ -180,7 +192,7 @@ def test_a_release_of_the_same_moment_is_refused(
     sign_again(consumer.folder / SUMMARY, key, timeVerified=MAY, slsaVersion=f"1.{salt}")
     ((code, message),) = said(consumer.verify("changed", state=state))
     assert code == "USE009"
-    assert f"another release of registry.json, also of {MAY}, was used before" in message
+    assert f"another release of {PROJECT}, also of {MAY}, was used before" in message
 
 
 def test_a_release_that_becomes_old_while_it_is_read_is_refused(
@@ -356,3 +368,132 @@ def test_the_summary_of_a_registry_is_its_own(repository: Repository) -> None:
     result = run_cli("verify", "--summary", "s.json", cwd=repository.root)
     assert result.code == 2
     assert "--summary goes with FILE.onnx" in result.err
+
+
+# --- one meaning in every mode --------------------------------------------------------------------
+
+
+def by_registry(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
+    return verify(repository.config, require=require)
+
+
+def by_row(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
+    return verify(repository.config, rows=[row], require=require)
+
+
+def by_summary(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
+    summary = repository.root / "bundles" / SUMMARY
+    trust = trust_from_keys([key.public])
+    return verify_release(repository.registry, summary, trust, require=require)
+
+
+def by_file(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
+    bundle = repository.root / "bundles" / f"{row}.onnx{SUFFIX}"
+    trust = trust_from_keys([key.public])
+    return verify_file(repository.path(f"{row}.onnx"), trust, bundle=bundle, require=require)
+
+
+def by_opening(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
+    bundle = repository.root / "bundles" / f"{row}.onnx{SUFFIX}"
+    trust = trust_from_keys([key.public])
+    path = repository.path(f"{row}.onnx")
+    try:
+        with open_model(path, trust, bundle=bundle, require=require) as opened:
+            return opened.report
+    except ModelRefusedError as e:
+        return e.report
+
+
+MODES = (by_registry, by_row, by_summary, by_file, by_opening)
+WHOLE = (by_registry, by_summary)
+"""Modes in which everything that was released is verified, and not one row of it."""
+
+
+def sound(repository: Repository) -> None:
+    """A production model."""
+
+
+def smoke(repository: Repository) -> None:
+    repository.add("smoke")
+
+
+def unclaimed(repository: Repository) -> None:
+    del repository.add("unclaimed")["smoke"]
+
+
+def unlicensed(repository: Repository) -> None:
+    repository.add("unlicensed", license="CC-BY-NC-4.0")
+
+
+def excused(repository: Repository) -> None:
+    """A row that was released with an exception."""
+    repository.add_sidecar(repository.add("excused"), sha256="0" * 64)
+    repository.defer("SID402", ["excused"])
+
+
+def excused_file(repository: Repository) -> None:
+    """A release with an exception about a file that no row has."""
+    repository.write("stray.onnx", model(salt=77))
+    repository.defer("ART311", ["model/stray.onnx"])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    ("made", "require", "code"),
+    [
+        (sound, Require(row=True, production=True, no_deferrals=True, files=True), None),
+        (sound, Require(licenses=["MIT"]), None),
+        (smoke, Require(row=True, no_deferrals=True, files=True), None),
+        (smoke, Require(production=True), "USE002"),
+        (unclaimed, Require(row=True, licenses=["MIT"]), None),
+        (unclaimed, Require(production=True), "USE002"),
+        (unlicensed, Require(licenses=["MIT"]), "USE004"),
+        (unlicensed, Require(licenses=["MIT", "CC-BY-NC-4.0"]), None),
+        (excused, Require(no_deferrals=True), "USE003"),
+        (excused, Require(row=True, files=True), None),
+        (excused_file, Require(no_deferrals=True), "USE003"),
+    ],
+    ids=lambda v: v.__name__ if callable(v) else None,
+)
+def test_a_requirement_means_the_same_in_every_mode(
+    tmp_path: Path,
+    key: KeyPair,
+    mode: Callable[[Repository, KeyPair, str, Require], Report],
+    made: Callable[[Repository], None],
+    require: Require,
+    code: str | None,
+) -> None:
+    """What is required is required of what is verified: a row, or everything in the release."""
+    repository = Repository(tmp_path, key)
+    claims = {"training": {"smoke": False}}
+    repository.add_sidecar(repository.add("sound", smoke=False), **claims)
+    made(repository)
+    repository.released()
+    row = repository.rows[-1]["id"]
+    if made is excused_file and mode not in WHOLE:
+        code = None
+    found = [(f.code, f.row) for f in mode(repository, key, row, require).failing]
+    about = None if made is excused_file else row
+    assert found == ([] if code is None else [(code, about)])
+
+
+@pytest.mark.parametrize("bundle", ["missing", "of another row", "not of a row", "changed"])
+def test_a_release_whose_bundles_bind_no_row_meets_no_requirement_of_rows(
+    tmp_path: Path, key: KeyPair, bundle: str
+) -> None:
+    repository = Repository(tmp_path, key)
+    for id in ("m", "n"):
+        repository.add(id)
+    repository.released()
+    mine, other = (repository.root / "bundles" / f"{id}.onnx{SUFFIX}" for id in ("m", "n"))
+    if bundle == "missing":
+        mine.unlink()
+    elif bundle == "changed":
+        mine.write_bytes(mine.read_bytes() + b"\n")
+    elif bundle == "of another row":
+        shutil.copy(other, mine)
+    else:
+        shutil.copy(repository.root / "bundles" / SUMMARY, mine)
+    report = by_summary(repository, key, "m", Require(row=True))
+    assert ("USE001", "m") in [(f.code, f.row) for f in report.failing]
+    assert ("USE001", "n") not in [(f.code, f.row) for f in report.failing]
