@@ -246,48 +246,6 @@ STORY: Final[Mapping[str, Scene]] = {
         (f"provenance inspect {_BUNDLE_0}",),
         ("says: a registry row", "deferred SID402"),
     ),
-    "other": Scene(
-        None,
-        (
-            "cat model/catalogue.json",
-            "provenance init",
-            "sed -n '/^\\[fields/,/^$/p' provenance.toml",
-            'provenance check; echo "exit $?"',
-        ),
-        ("its `sha256` is called `digest`", 'onnx = "file"', "2 rows passed", "exit 0"),
-        tree="catalogue",
-    ),
-    "other-broken": Scene(
-        "other",
-        (
-            'sed -i \'/"licence"/d; s/"opset_version": 17/"opset_version": 18/\' '
-            "model/catalogue.json",
-            'provenance check --fix; echo "exit $?"',
-        ),
-        ("no `licence`", "FIXED: 2 findings (ART310)", "exit 1"),
-    ),
-    "other-hash": Scene(
-        "other",
-        (
-            f"cp model/quality_regressor_q_v1.onnx model/{EXTERNAL}.onnx",
-            f"provenance hash {EXTERNAL} --write",
-        ),
-        ('+ "digest": ', "WRITTEN: model/catalogue.json"),
-    ),
-    "other-released": Scene(
-        "other",
-        (
-            "provenance keygen release -q",
-            "printf '\\n[[trust.key]]\\npath = \"release.pub\"\\n' >> provenance.toml",
-            'provenance release --signer file:release.key; echo "exit $?"',
-            'provenance verify; echo "exit $?"',
-            f"cp bundles/{EXTERNAL}.onnx.sigstore.json model/",
-            f'provenance verify model/{EXTERNAL}.onnx --key release.pub; echo "exit $?"',
-            f"provenance inspect bundles/{EXTERNAL}.onnx.sigstore.json --format json "
-            "| grep -A 12 fieldNames",
-        ),
-        ("3 bundles written", "2 rows verified", "1 row verified", '"onnx": "file"'),
-    ),
     "release-page": Scene(
         "released-again",
         (
