@@ -146,7 +146,7 @@ class RowChanged(_AttestationRule):
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         for row, statement in case.bound_rows():
-            signed = signed_rows.signed_row(statement)
+            signed = case.signed_row(row)
             assert signed is not None
             if signed.index != registry.path:
                 if _of_other_registry(case):

@@ -87,6 +87,7 @@ class Case:
     require: Require = NOTHING
     resource_uri: str | None = None
     _endorsements: dict[tuple[str | None, ...], Endorsement] = field(default_factory=dict)
+    _signed: dict[tuple[str | None, ...], SignedRow | None] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
@@ -170,8 +171,17 @@ class Case:
         A genuine bundle of another row, or of another kind, says nothing of this one.
         """
         statement = self.signed_statement(row.bundle)
-        signed = signed_row.signed_row(statement)
+        signed = self._stated(row) if statement is not None else None
         return statement if signed is not None and signed.id == row.row.text("id") else None
+
+    def _stated(self, row: RowEvidence) -> SignedRow | None:
+        """The row in a row's bundle, whoever made that. Each is parsed once."""
+        if row.bundle is None:
+            return None
+        key = (row.bundle.path, row.bundle.sha256)
+        if key not in self._signed:
+            self._signed[key] = signed_row.signed_row(row.bundle.statement)
+        return self._signed[key]
 
     def bound_rows(self) -> Iterator[tuple[RowEvidence, Statement]]:
         """The rows that a trusted signer has spoken of, each with what was said."""
@@ -180,29 +190,25 @@ class Case:
             if statement is not None:
                 yield row, statement
 
-    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
-        """The rows that trusted signers have signed, each as it was signed.
+    def signed_row(self, row: RowEvidence) -> SignedRow | None:
+        """The row as trusted signers signed it; None if they did not.
 
         In a release that is judged by its summary, the row bundles count by their digests, which
         the summary signs.
         """
+        if self.evidence.released is None:
+            counts = self.row_statement(row) is not None
+        else:
+            counts = row.bundle is not None and row.bundle.sha256 in self._released_bundles
+        signed = self._stated(row) if counts else None
+        return signed if signed is not None and signed.id == row.row.text("id") else None
+
+    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
+        """The rows that trusted signers have signed, each as it was signed."""
         for row in self.evidence.rows:
-            if self.evidence.released is None:
-                statement = self.row_statement(row)
-            else:
-                statement = self._released_statement(row)
-            signed = signed_row.signed_row(statement)
+            signed = self.signed_row(row)
             if signed is not None:
                 yield row, signed
-
-    def _released_statement(self, row: RowEvidence) -> Statement | None:
-        """The statement of a row bundle whose very bytes the summary of a release signs."""
-        summary = self.signed_statement(self.evidence.summary)
-        bundle = row.bundle
-        if summary is None or bundle is None or bundle.sha256 not in self._released_bundles:
-            return None
-        signed = signed_row.signed_row(bundle.statement)
-        return bundle.statement if signed and signed.id == row.row.text("id") else None
 
     @cached_property
     def _released_bundles(self) -> frozenset[str]:
