@@ -592,7 +592,7 @@ class OtherProject(_AttestationRule):
         signed = statement.predicate.get("resourceUri")
         if case.resource_uri is not None and signed != case.resource_uri:
             yield self.finding(
-                f"{summary.path} is the summary of {str(signed)[:200]!r}; this project is "
+                f"{summary.path} is the summary of the project {str(signed)[:200]!r}; expected "
                 f"{case.resource_uri!r}",
                 "Fetch the summary of this project. In a mirror or a fork, name the project whose "
                 "releases it ships: --resource-uri URI",
