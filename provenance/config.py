@@ -195,7 +195,7 @@ def trust_from_file(path: Path) -> Trust:
 
 def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
     """Trust in public keys and an identity that were given by name. Raises InputError."""
-    found = tuple(TrustedKey.of_pem(pem.read_file(k), str(k)) for k in keys)
+    found = tuple(t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
     identities = () if identity is None else (identity,)
     given = (("--key", found), ("--identity", identities))
     return Trust(" and ".join(name for name, some in given if some), found, identities)

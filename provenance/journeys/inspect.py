@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,15 +27,6 @@ class Inspection:
     statement: Statement | None
     certificate: CertificateDescription | None = None
     timestamps: tuple[TimestampDescription, ...] = ()
-
-    @property
-    def key_sha256(self) -> str | None:
-        """The SHA-256 of the key that the bundle's hint names, where it is one."""
-        try:
-            raw = base64.b64decode(self.bundle.hint or "", validate=True)
-        except ValueError:
-            return None
-        return raw.hex() if len(raw) == 32 else None
 
 
 def inspect(path: Path) -> Inspection:

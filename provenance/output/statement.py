@@ -42,7 +42,7 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "path": result.path,
         "mediaType": result.bundle.media_type,
         "hint": result.bundle.hint,
-        "keySha256": result.key_sha256,
+        "keySha256": result.bundle.key_sha256,
         "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
         **evidence.as_json(result),
         "statement": None
@@ -59,9 +59,11 @@ def as_json(result: Inspection) -> dict[str, Any]:
 def _signer(result: Inspection) -> str:
     if result.bundle.hint is None:
         return "signed with a certificate"
-    if result.key_sha256 is not None:
-        return f"signed by the key with sha256 {result.key_sha256}"
-    return f"signed by a key named {printable(result.bundle.hint)[:80]!r}"
+    if not result.bundle.hint:
+        return "signed with a key, without a hint which"
+    if result.bundle.key_sha256 is not None:
+        return f"signed with a key, by its hint the one with sha256 {result.bundle.key_sha256}"
+    return f"signed with a key, whose hint is {printable(result.bundle.hint)[:80]!r}"
 
 
 def _statement(statement: Statement, style: Style) -> Iterator[str]:

@@ -135,7 +135,7 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
         pem.read_file(path), str(path), lambda: PASSPHRASE.get(f"the key {path}", ask)
     )
     public = TrustedKey(str(path), private.public_key())
-    if given is not None and given.hint != public.hint:
+    if given is not None and given.fingerprint != public.fingerprint:
         raise InputError(
             f"{given.path} is not the public key of {path}",
             help="Give no public key: a file says by itself which key it holds.",

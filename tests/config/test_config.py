@@ -206,7 +206,7 @@ def test_trust_is_in_keys_below_the_root(tmp_path: Path, key: KeyPair) -> None:
     (tmp_path / "release.pub").write_bytes(key.public.read_bytes())
     trust = config(tmp_path, MINIMAL + '[[trust.key]]\npath = "release.pub"\n').trust()
     assert trust is not None
-    assert len(trust.keys_for(key.hint)) == 1
+    assert [k.hint for k in trust.keys] == [key.hint]
     assert trust.source.startswith("provenance.toml")
 
 
@@ -223,7 +223,7 @@ def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) ->
     (folder / "k.pub").write_bytes(key.public.read_bytes())
     (folder / "trust.toml").write_text('[[trust.key]]\npath = "k.pub"\n')
     trust = trust_from_file(folder / "trust.toml")
-    assert len(trust.keys_for(key.hint)) == 1
+    assert [k.hint for k in trust.keys] == [key.hint]
     assert trust.source.endswith("trust.toml")
 
 
@@ -283,3 +283,28 @@ def test_the_table_of_a_pyproject_in_a_file_of_its_own_is_named(tmp_path: Path) 
     said = refusal(tmp_path, '[tool.provenance]\nregistry = "r.json"\n')
     assert said.message == "provenance.toml: [tool.provenance] is for pyproject.toml"
     assert 'registry = "…"' in (said.help or "")
+
+
+def test_all_keys_of_a_file_count(tmp_path: Path, key: KeyPair, other_key: KeyPair) -> None:
+    both = tmp_path / "both.pub"
+    both.write_bytes(key.public.read_bytes() + other_key.public.read_bytes())
+    table = '[[trust.key]]\npath = "both.pub"\n[trust]\nsignatures = 2\n'
+    (tmp_path / "trust.toml").write_text(table)
+    given = (
+        config(tmp_path, MINIMAL + table).trust(),
+        trust_from_file(tmp_path / "trust.toml"),
+        trust_from_keys([both]),
+    )
+    for trust in given:
+        assert trust is not None
+        assert [k.hint for k in trust.keys] == [key.hint, other_key.hint]
+        assert [k.path.rpartition("both.pub")[2] for k in trust.keys] == [" (key 1)", " (key 2)"]
+
+
+def test_one_key_in_two_files_is_one_signer(tmp_path: Path, key: KeyPair) -> None:
+    for name in ("a.pub", "b.pub"):
+        (tmp_path / name).write_bytes(key.public.read_bytes() * 2)
+    tables = "".join(f'[[trust.key]]\npath = "{name}"\n' for name in ("a.pub", "b.pub"))
+    found = config(tmp_path, MINIMAL + tables + "[trust]\nsignatures = 2\n")
+    with pytest.raises(InputError, match="signatures is 2, and 1 can sign"):
+        found.trust()
