@@ -39,7 +39,7 @@ def inspect(path: Path) -> Inspection:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode(bundle.content.payload, older=True)
+            statement = decode(bundle.content.payload, foreign=True)
         certificate, timestamps = _signer(bundle)
     except FileError as e:
         raise InputError(f"bundle {path}: {e.message}") from e

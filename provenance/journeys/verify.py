@@ -275,7 +275,7 @@ def with_countersignatures(path: Path, data: bytes) -> BundleEvidence:
         InputError: One that is there cannot be read.
     """
     return replace(
-        read_bundle(str(path), data, older=True), countersigned=tuple(_countersignatures(path))
+        read_bundle(str(path), data, foreign=True), countersigned=tuple(_countersignatures(path))
     )
 
 
@@ -285,7 +285,7 @@ def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
         path = Path(bundles.countersignature_path(str(bundle), number))
         if not path.exists():
             return
-        yield read_bundle(str(path), read_bundle_file(path), older=True)
+        yield read_bundle(str(path), read_bundle_file(path), foreign=True)
 
 
 def read_bundle_file(path: Path) -> bytes:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provenance.artifacts.strict_json import parse_object
 from provenance.attestations import predicates
-from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.statement import Statement
 from provenance.journeys.inspect import Inspection
 from provenance.output import evidence
@@ -36,7 +37,7 @@ def render(result: Inspection, style: Style) -> str:
 
 def as_json(result: Inspection) -> dict[str, Any]:
     """The bundle as JSON, version 1."""
-    content, statement = result.bundle.content, result.statement
+    content = result.bundle.content
     return {
         "version": 1,
         "path": result.path,
@@ -45,14 +46,8 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "keySha256": result.bundle.key_sha256,
         "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
         **evidence.as_json(result),
-        "statement": None
-        if statement is None
-        else {
-            "_type": statement.type,
-            "subject": [s.as_json() for s in statement.subjects],
-            "predicateType": statement.predicate_type,
-            "predicate": dict(statement.predicate),
-        },
+        # As it was signed, whatever else is in it.
+        "statement": parse_object(content.payload) if isinstance(content, Envelope) else None,
     }
 
 
@@ -60,10 +55,10 @@ def _signer(result: Inspection) -> str:
     if result.bundle.hint is None:
         return "signed with a certificate"
     if not result.bundle.hint:
-        return "signed with a key, without a hint which"
+        return "signed with a key; no hint which"
     if result.bundle.key_sha256 is not None:
-        return f"signed with a key, by its hint the one with sha256 {result.bundle.key_sha256}"
-    return f"signed with a key, whose hint is {printable(result.bundle.hint)[:80]!r}"
+        return f"signed with a key; its hint: sha256 {result.bundle.key_sha256}"
+    return f"signed with a key; its hint: {printable(result.bundle.hint)[:80]!r}"
 
 
 def _statement(statement: Statement, style: Style) -> Iterator[str]:
@@ -72,9 +67,13 @@ def _statement(statement: Statement, style: Style) -> Iterator[str]:
         kind = "how an ensemble seed came to be (SLSA provenance)"
     yield ""
     yield f"{style.strong('says')}: {printable(kind)}"
-    yield f"{style.strong('of')}: {count(len(statement.subjects), 'file')}"
+    files = len(statement.subjects) + len(statement.others)
+    yield f"{style.strong('of')}: {count(files, 'file')}"
     for subject in statement.subjects:
-        yield f"  {subject.sha256}  {printable(subject.name)}"
+        yield f"  {subject.sha256}  {printable(subject.name) or '(no name)'}"
+    for other in statement.others:
+        by = ", ".join(other.algorithms) or "no digest"
+        yield f"  (not supported: {printable(by)[:80]})  {printable(other.name) or '(no name)'}"
     match statement.predicate_type:
         case predicates.REGISTRY_ROW:
             yield from _row(statement.predicate, style)
