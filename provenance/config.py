@@ -143,6 +143,10 @@ class Config:
         return Tables.of(self.text, f"{prefix}deferral")
 
 
+class NoConfigError(InputError):
+    """No configuration was found. The help is for authors, who can write one."""
+
+
 def load(start: Path, explicit: Path | None = None) -> Config:
     """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
@@ -150,13 +154,16 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     trees; keys are always relative to the configuration.
 
     Raises:
-        InputError: None is found, or it cannot be read or understood.
+        NoConfigError: None is found.
+        InputError: It cannot be read or understood.
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
         found = _read(explicit, start)
         if found is None:
-            raise InputError(f"{explicit}: no [tool.provenance]", help="Write it: provenance init")
+            raise NoConfigError(
+                f"{explicit}: no [tool.provenance]", help="Write it: provenance init"
+            )
         return found
     for folder in (start, *start.parents):
         for name in (FILE, PYPROJECT):
@@ -165,7 +172,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
                 config = _read(candidate, folder)
                 if config is not None:
                     return config
-    raise InputError(
+    raise NoConfigError(
         f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
         f"in {start} or any folder above it",
         help="Write one: provenance init",

@@ -95,7 +95,7 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
         f"{path} does not bind a row: it says of these bytes, signed "
         f"{name_in(statement, row.onnx.sha256 or '')}, what a statement of type {kind} says, and "
         "nothing of license, external data or sidecar",
-        "Ask the publisher for a bundle of `provenance release`.",
+        "Ask the publisher for a bundle of onnx-provenance, which binds the row.",
         path=path,
         row=row.row.label,
     )
@@ -103,7 +103,7 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
         if file is not row.onnx and file.sha256 and statement.name_of(file.sha256) is None:
             yield BY_CODE["ATT702"].finding(
                 f"{file.path} holds weights of the model and is not signed",
-                "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+                "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
                 path=file.path,
                 row=row.row.label,
             )

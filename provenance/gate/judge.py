@@ -43,6 +43,9 @@ from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
 HELP: Final = "Do not use it. Fetch the model and its bundle again from the publisher."
+TREE_HELP: Final = (
+    "Do not use what this is about. Fetch the release again, or ask the publisher to correct it."
+)
 
 
 def judge(
@@ -54,12 +57,13 @@ def judge(
     require: Require = NOTHING,
     progress: Progress | None = None,
     processes: int = 1,
+    for_consumer: bool = False,
 ) -> Report:
     """Everything the rules conclude.
 
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
     Many certificates are judged by so many `processes`. `require` is what a consumer requires
-    beyond that.
+    beyond that. `for_consumer`: the help is for those who use the models of somebody else.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -101,7 +105,10 @@ def judge(
         found: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
-                found += (_defer(f, declared) for f in gather(rule.judge(case)))
+                judged = (
+                    rule.judge_for_consumer(case, TREE_HELP) if for_consumer else rule.judge(case)
+                )
+                found += (_defer(f, declared) for f in gather(judged))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
@@ -229,7 +236,7 @@ def _unsigned_data(row: RowEvidence) -> list[Finding]:
     return [
         BY_CODE["ATT702"].finding(
             f"{file.path} holds weights of the model and is not signed",
-            "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+            "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
             path=file.path,
             row=row.row.label,
         )
@@ -282,7 +289,7 @@ def _as_file_only(finding: Finding) -> Finding:
         code=rule.code,
         slug=rule.slug,
         severity=rule.severity,
-        help="Ask the publisher for a bundle of `provenance release`.",
+        help="Ask the publisher for a bundle of onnx-provenance, which binds the row.",
     )
 
 

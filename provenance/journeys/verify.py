@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, writing
 from provenance.artifacts.paths import FileError, Tree, read_named_file
 from provenance.artifacts.registry import DIGEST_FIELDS, FieldNames, Row
 from provenance.attestations import bundle as bundles
@@ -45,6 +45,12 @@ TRUST_HELP = (
 )
 
 
+CONFIG_HELP = (
+    "Name the configuration of the repository with --config, or what you downloaded:\n"
+    "provenance verify FILE.onnx --key PUBLISHER.pub"
+)
+
+
 def verify(
     config: Config,
     *,
@@ -62,7 +68,8 @@ def verify(
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    `trust` says whose signatures count; by default those whom the configuration trusts. Where it
+    `trust` says whose signatures count; by default those whom the configuration trusts. Who gives
+    it uses what others publish: the help of each finding is then for them. Where it
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
     with `offline` as it is cached. With `run`, the models are also loaded and run. With more than
     one of `processes`, hundreds of certificates are judged on several cores: processes are spawned,
@@ -84,9 +91,15 @@ def verify(
             "the release summary is of a whole registry: some rows of it have no age and no order",
             help="Verify the registry, or the FILE.onnx of the row.",
         )
+    for_consumer = trust is not None
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
+    if for_consumer and writing.interrupted(paths.Tree.at(config.root)):
+        raise InputError(
+            "the publisher's release was cut short: some of its bundles are not in place",
+            help="Fetch the release again.",
+        )
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     if layout is not None:
         pipeline = collect_pipeline(config, evidence, layout, progress)
@@ -101,6 +114,7 @@ def verify(
             require=require,
             progress=progress,
             processes=processes,
+            for_consumer=for_consumer,
         )
         record(report)
     return report

@@ -696,7 +696,7 @@ def test_a_misspelt_commit_of_a_baseline_is_spelt_right(full: Repository, given:
 
 
 def test_who_gives_an_unknown_row_is_told_what_lists_them(full: Repository) -> None:
-    assert "provenance check -v lists them" in run_cli("check", "zzzzzzz", cwd=full.root).err
+    assert "values of `id` in the registry" in run_cli("check", "zzzzzzz", cwd=full.root).err
 
 
 def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository) -> None:

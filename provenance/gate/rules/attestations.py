@@ -48,7 +48,6 @@ class RowUnbound(_AttestationRule):
     code = "ATT701"
     slug = "row-unbound"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -95,7 +94,6 @@ class FileUncovered(_AttestationRule):
     code = "ATT702"
     slug = "file-uncovered"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -133,7 +131,6 @@ class RowChanged(_AttestationRule):
 
     code = "ATT703"
     slug = "row-changed"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -178,7 +175,6 @@ class SidecarChanged(_AttestationRule):
     code = "ATT704"
     slug = "sidecar-changed"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -221,7 +217,6 @@ class FileGone(_AttestationRule):
 
     code = "ATT705"
     slug = "file-gone"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -259,7 +254,6 @@ class DeferralsDiffer(_AttestationRule):
     code = "ATT706"
     slug = "deferrals-differ"
     phase = Phase.OUTCOME
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
@@ -305,7 +299,6 @@ class SeedUnattested(_AttestationRule):
 
     code = "ATT707"
     slug = "seed-unattested"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -342,7 +335,6 @@ class SeedAttestationDiffers(_AttestationRule):
 
     code = "ATT708"
     slug = "seed-attestation-differs"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -400,7 +392,6 @@ class SummaryMissing(_AttestationRule):
 
     code = "ATT709"
     slug = "summary-missing"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         summary = case.evidence.summary
@@ -435,7 +426,6 @@ class SummaryStale(_AttestationRule):
     slug = "summary-stale"
     phase = Phase.OUTCOME
     of_release = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
@@ -516,6 +506,7 @@ class FileOnlySignature(_AttestationRule):
 
     code = "ATT711"
     slug = "file-only-signature"
+    for_consumer = True
     severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:

@@ -24,6 +24,9 @@ _ANEW: Final = "provenance layout --output"
 
 
 class _PipelineRule(Rule):
+    consumer_help = (
+        "Do not use the release. Get it, its layout and its links again from the project's owner."
+    )
     phase = Phase.PIPELINE
     about_rows = False
 
@@ -87,6 +90,7 @@ class LayoutUnsigned(_PipelineRule):
 
     code = "PIP002"
     slug = "layout-unsigned"
+    for_consumer = True
 
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         for key in pipeline.unsigned:

@@ -67,7 +67,7 @@ class BundleMissing(_SignatureRule):
 
     code = "SIG601"
     slug = "bundle-missing"
-    for_publisher = True
+    consumer_help = "Fetch the bundle from the publisher, or do not use the model."
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -104,7 +104,6 @@ class BundleMalformed(_SignatureRule):
     code = "SIG602"
     slug = "bundle-malformed"
     of_bundle = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
@@ -166,7 +165,6 @@ class SignatureInvalid(_Judged):
 
     code = "SIG603"
     slug = "signature-invalid"
-    for_publisher = True
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
@@ -201,6 +199,7 @@ class SignerUntrusted(_Judged):
 
     code = "SIG604"
     slug = "signer-untrusted"
+    for_consumer = True
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
@@ -231,7 +230,6 @@ class BytesNotSigned(_SignatureRule):
 
     code = "SIG605"
     slug = "bytes-not-signed"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -266,6 +264,7 @@ class SignedUnderAnotherName(_SignatureRule):
 
     code = "SIG606"
     slug = "signed-under-another-name"
+    for_consumer = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -333,6 +332,10 @@ class SignersTooFew(_Judged):
 
     code = "SIG608"
     slug = "signers-too-few"
+    consumer_help = (
+        "Do not use it before the other signers have signed it: their signatures lie beside the "
+        "bundle, as NAME.2.sigstore.json and so on."
+    )
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
