@@ -117,7 +117,13 @@ class Config:
             try:
                 return tree.read(path, limit)
             except paths.FileError as e:
-                raise InputError(f"{self.path}: trust.{what}: {e.message}") from e
+                missing = e.trouble is paths.Trouble.MISSING
+                help = (
+                    f"Copy the {what} of the signer there, or correct the path."
+                    if missing
+                    else e.help
+                )
+                raise InputError(f"{self.path}: trust.{what}: {e.message}", help=help) from e
 
         own = " (the configuration in this tree)" if self.in_tree else ""
         return self.trust_table.open(

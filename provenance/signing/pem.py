@@ -183,15 +183,20 @@ def new_name(path: str, suffix: str) -> str:
     return str(given.with_name(f"{given.name}.new{suffix}"))
 
 
-def make_one(path: str) -> str:
+def free_pair(stem: str) -> str:
+    """Return a name for a key pair, `stem` or one like it, of which no file exists."""
+    for name in (stem, f"{stem}-p256", *(f"{stem}-{n}" for n in range(2, 10))):
+        if not any(os.path.lexists(f"{name}{suffix}") for suffix in (".key", ".pub")):
+            return name
+    return f"{stem}-new"
+
+
+def make_one(path: str, option: str = "--signer") -> str:
     """Return the help for a signer without a usable key at `path`: the command that makes one."""
     private = Path(path)
-    for stem in (private.stem or "release", f"{private.stem}-p256", f"{private.stem}-new"):
-        beside = private.with_name(stem)
-        if not any(os.path.lexists(f"{beside}{s}") for s in (".key", ".pub")):
-            break
-    name = shlex.quote(str(beside))
-    return f"Make a key pair: provenance keygen {name}, then sign with it: file:{beside}.key"
+    name = free_pair(str(private.with_name(private.stem or "release")))
+    made = shlex.quote(f"file:{name}.key")
+    return f"Make a key pair: provenance keygen {shlex.quote(name)}, then {option} {made}"
 
 
 def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
@@ -281,8 +286,8 @@ def _describe(key: object) -> str:
     return f"an ECDSA key on {curve.name}" if curve is not None else "a key of another kind"
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a key file that the user named.
+def read_file(path: Path, missing: str | None = None) -> bytes:
+    """The bytes of a key file that the user named; `missing` is the help where there is none.
 
     Raises:
         InputError: It cannot be read as a regular, small file.
@@ -290,4 +295,6 @@ def read_file(path: Path) -> bytes:
     try:
         return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:
-        raise InputError(f"key {path}: {e.message}", help=e.help) from e
+        gone = e.trouble is paths.Trouble.MISSING
+        help = missing if gone and missing else e.help
+        raise InputError(f"key {path}: {e.message}", help=help) from e

@@ -62,7 +62,7 @@ def test_whose_advice_is_for_consumers_too() -> None:
     assert codes(lambda r: r.for_consumer) == sorted(theirs)
     own = ["ART301", "ART304", "ART305", "SIG601", "SIG608"]
     own += [p for p in between("PIP001", "PIP014") if p != "PIP002"]
-    assert codes(lambda r: r.consumer_help and not r.for_consumer) == sorted(own)
+    assert codes(lambda r: r.consumer_help is not None and not r.for_consumer) == sorted(own)
 
 
 def test_what_only_warns() -> None:
