@@ -525,7 +525,7 @@ def _explained(pipeline: PipelineEvidence) -> bool:
 
 def _by(link: Link) -> str:
     if link.standing is Standing.UNSIGNED:
-        return f"by somebody else than the key {link.key}, who has not signed it"
+        return f"in the name of the key {link.key}, which did not sign these bytes"
     return f"by the key {link.key}, who may not do it"
 
 
