@@ -89,7 +89,8 @@ class BundleMalformed(_SignatureRule):
     Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
     fields, canonical base64, one signature by one key or certificate, at most one log entry whose
     proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
-    subjects each have one name and one SHA-256.
+    subjects each have one name and one SHA-256. A consumer's statements of other predicate types
+    are read as in-toto tells consumers to.
 
     ## Why it matters
     What two readers can read in two ways can be verified as one thing and used as another.
@@ -144,8 +145,9 @@ class SignatureInvalid(_Judged):
     """A signature is not that of the signer whom the bundle names.
 
     ## What it does
-    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with the
-    trusted key that the bundle names, or with its certificate. A certificate has to be for signing
+    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with each
+    trusted key, or with its certificate. A signature that no trusted key made is this finding if
+    the bundle's hint names one of them, and SIG604 if not. A certificate has to be for signing
     code, by an authority of the trusted root, valid when it was used, and logged; every log entry
     and timestamp in the bundle has to be whole, by a log or authority that was in service then, and
     of this very signature.
@@ -182,15 +184,18 @@ class SignerUntrusted(_Judged):
     """A bundle was signed by somebody who is not trusted.
 
     ## What it does
-    Looks up who signed among those who are trusted: the key that the bundle names, or the identity
-    in its certificate, character by character. The trust that was used is shown in every result.
+    Looks up who signed among those who are trusted: each trusted key is tried on the signature, and
+    the identity in a certificate is compared character by character. The hint of a bundle, which
+    anybody can write, only says which key is tried first. If no trusted key made the signature, the
+    content may also have been changed since: the two cannot be told apart. The trust that was used
+    is shown in every result.
 
     ## Why it matters
     Anybody can make a valid signature. It counts only if it is by somebody you chose.
 
     ## Example
-    The bundle's hint is `Z0ezOGI5…`; `[[trust.key]]` names another key. Or the workflow that signed
-    ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
+    The release was signed with a new key, and `[[trust.key]]` names the old one. Or the workflow
+    that signed ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
 
     ## How to fix
     If you know the signer, add it to the trust, or give it with `--key` or `--identity`. If not, do
