@@ -43,9 +43,7 @@ from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
 HELP: Final = "Do not use it. Fetch the model and its bundle again from the publisher."
-TREE_HELP: Final = (
-    "Do not use what this is about. Fetch the release again, or ask the publisher to correct it."
-)
+TREE_HELP: Final = "Do not use it. Fetch the release again, or ask the publisher to correct it."
 
 
 def judge(

@@ -10,7 +10,7 @@ from pathlib import Path
 from provenance.artifacts.toml_text import quoted
 from provenance.config import PYPROJECT, Config
 from provenance.errors import InputError
-from provenance.signing import pem
+from provenance.signing import key_advice, pem
 
 
 def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
@@ -57,7 +57,7 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
 
 def _free(stem: str) -> str:
     """Return a name for a key pair that can be made, as a shell takes it."""
-    return shlex.quote(pem.free_pair(stem))
+    return shlex.quote(key_advice.free_pair(stem))
 
 
 def trusting(public: Path, folder: Path, config: Config | None) -> tuple[str | None, str]:
@@ -70,7 +70,7 @@ def trusting(public: Path, folder: Path, config: Config | None) -> tuple[str | N
     real = Path(os.path.realpath(public))
     copy = None
     if not real.is_relative_to(home):
-        real = Path(pem.new_name(str(home / public.name), ".pub"))
+        real = Path(key_advice.new_name(str(home / public.name), ".pub"))
         copy = shlex.join(("cp", str(public), os.path.relpath(real)))
     section = "tool.provenance." if config and config.path.endswith(PYPROJECT) else ""
     name = quoted(real.relative_to(home).as_posix())

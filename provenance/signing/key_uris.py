@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import pem
+from provenance.signing import key_advice, pem
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
 from provenance.signing.secret import PASSPHRASE, Ask
 from provenance.signing.trust import TrustedKey
@@ -132,7 +132,7 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
 
     path = Path(name)
     private = pem.load_private_key(
-        pem.read_file(path, pem.make_one(name)),
+        pem.read_file(path, key_advice.make_one(name)),
         str(path),
         lambda: PASSPHRASE.get(f"the key {path}", ask),
     )

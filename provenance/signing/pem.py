@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import limits, paths
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import pem_blocks
+from provenance.signing import key_advice, pem_blocks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -30,10 +28,6 @@ MAX_KEYS: Final = 64
 """How many public keys one PEM file, and one trust, may hold: each may be tried on a signature."""
 
 _NEED: Final = "an ECDSA P-256 key in PEM"
-_ONLY_P256: Final = (
-    "Only ECDSA P-256 keys count here. Ask whoever signs for such a key, or verify with the tool "
-    "that made the signature."
-)
 _DAMAGED: Final = "The file is damaged: get it from its owner again."
 
 
@@ -91,7 +85,7 @@ def _public_key(body: bytes, where: str) -> EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm) as e:
         raise InputError(f"{where}: not {_NEED}", help=_DAMAGED) from e
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InputError(f"{where}: {_describe(key)}, expected {_NEED}", help=_ONLY_P256)
+        raise InputError(f"{where}: {_describe(key)}, expected {_NEED}", help=key_advice.ONLY_P256)
     return key
 
 
@@ -119,9 +113,11 @@ def load_private_key(
     except (ValueError, UnsupportedAlgorithm) as e:
         encrypted = b"ENCRYPTED" in data
         what = "an encrypted key that is not PKCS#8" if encrypted else f"not {_NEED}"
-        raise InputError(f"{path}: {what}", help=make_one(path)) from e
+        raise InputError(f"{path}: {what}", help=key_advice.make_one(path)) from e
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InputError(f"{path}: {_describe(key)}, expected {_NEED}", help=make_one(path))
+        raise InputError(
+            f"{path}: {_describe(key)}, expected {_NEED}", help=key_advice.make_one(path)
+        )
     return key
 
 
@@ -138,65 +134,15 @@ def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: s
         if kind == pem_blocks.PRIVATE:
             raise InputError(
                 f"{path}: a private key where the public key is needed",
-                help="Give its public key, usually the file beside it that ends in .pub. To write "
-                f"it: {_openssl('pkey', '-in', path, '-pubout', '-out', new_name(path, '.pub'))}",
+                help=key_advice.public_half(path, labels),
             )
         if private:
             if kind == pem_blocks.PUBLIC:
                 what = "a public key; signing needs the private one"
             else:
                 what = f"{kind}, expected {_NEED}"
-            raise InputError(f"{path}: {what}", help=make_one(path))
-        raise InputError(f"{path}: {kind}, not {_NEED}", help=_converted(kind, path))
-
-
-def _converted(kind: str, path: str) -> str:
-    """The help for what is not a public key in PEM, with the command that makes one of it."""
-    target = new_name(path, ".pub")
-    words: tuple[str, ...]
-    if kind == pem_blocks.CERTIFICATE:
-        words = ("x509", "-in", path, "-pubkey", "-noout", "-out", target)
-    elif kind == pem_blocks.REQUEST:
-        words = ("req", "-in", path, "-pubkey", "-noout", "-out", target)
-    elif kind == pem_blocks.DER:
-        words = ("pkey", "-pubin", "-inform", "DER", "-in", path, "-out", target)
-    elif kind == pem_blocks.SSH:
-        command = f"ssh-keygen -e -m PKCS8 -f {shlex.quote(path)} > {shlex.quote(target)}"
-        return f"Convert it: {command}"
-    else:
-        return _ONLY_P256
-    verb = "Convert it" if kind == pem_blocks.DER else "Extract its key"
-    return f"{verb}: {_openssl(*words)}"
-
-
-def _openssl(*words: str) -> str:
-    return shlex.join(("openssl", *words))
-
-
-def new_name(path: str, suffix: str) -> str:
-    """Return a name beside `path` that ends in `suffix` and is free, for a command in a help."""
-    given = Path(path)
-    for stem in (given.stem, f"{given.stem}-p256", f"{given.stem}-new"):
-        found = given.with_name(f"{stem}{suffix}")
-        if not os.path.lexists(found):
-            return str(found)
-    return str(given.with_name(f"{given.name}.new{suffix}"))
-
-
-def free_pair(stem: str) -> str:
-    """Return a name for a key pair, `stem` or one like it, of which no file exists."""
-    for name in (stem, f"{stem}-p256", *(f"{stem}-{n}" for n in range(2, 10))):
-        if not any(os.path.lexists(f"{name}{suffix}") for suffix in (".key", ".pub")):
-            return name
-    return f"{stem}-new"
-
-
-def make_one(path: str, option: str = "--signer") -> str:
-    """Return the help for a signer without a usable key at `path`: the command that makes one."""
-    private = Path(path)
-    name = free_pair(str(private.with_name(private.stem or "release")))
-    made = shlex.quote(f"file:{name}.key")
-    return f"Make a key pair: provenance keygen {shlex.quote(name)}, then {option} {made}"
+            raise InputError(f"{path}: {what}", help=key_advice.make_one(path))
+        raise InputError(f"{path}: {kind}, not {_NEED}", help=key_advice.converted(kind, path))
 
 
 def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
@@ -209,9 +155,9 @@ def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
         raise UnavailableError(
             f"{path}: the passphrase does not open it",
             help="Is it that of this very key? If the key is encrypted in an old way, convert it: "
-            + _openssl(
+            + key_advice.openssl(
                 *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", path),
-                *("-out", new_name(path, ".key")),
+                *("-out", key_advice.new_name(path, ".key")),
             ),
         ) from e
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from securesystemslib.signer import SIGNER_FOR_URI_SCHEME  # type: ignore[attr-d
 
 from provenance.errors import InputError, UnavailableError
 from provenance.journeys.setup import keygen
+from provenance.signing import key_advice
 from provenance.signing.key_uris import SigningKey, open_key
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES
 from tests.support.keys import PUBLIC, KeyPair, private_pem
@@ -161,6 +163,18 @@ def test_what_a_uri_names_is_quoted_for_the_shell() -> None:
     assert "--token-label 'YubiKey PIV #15;id' " in command
     assert "--id 11 " in command
     assert "--key-id 'alias/$(id)' " in BY_NAME["awskms"].public_key_of("awskms:alias/$(id)")
+
+
+@pytest.mark.parametrize("path", ["", "..", "/", "-k"])
+def test_a_path_that_names_no_key_file_is_an_error_with_advice(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        open_key(f"file:{path}")
+    name = shlex.split(key_advice.make_one(path).partition(", then")[0])[-1]
+    assert Path(name).name in ("release", "-k")
+    assert not name.startswith("-")
 
 
 def test_a_key_that_is_missing_is_made_with_the_command_in_the_help(

@@ -229,13 +229,17 @@ def _private_der(key: KeyPair, encryption: serialization.KeySerializationEncrypt
     )
 
 
-@pytest.mark.parametrize("kind", ["private", "certificate", "request", "der", "ssh"])
+@pytest.mark.parametrize(
+    "kind", ["private", "certificate", "request", "der", "ssh", "openssh", "private der"]
+)
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_the_command_in_the_help_makes_a_public_key(
     kind: str, tmp_path: Path, key: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: dict[str, Callable[[], bytes]] = {
         "private": lambda: private_pem(key.key),
+        "private der": lambda: _private_der(key, serialization.NoEncryption()),
+        "openssh": _openssh,
         "certificate": PUBLIC["certificate"],
         "request": _request,
         "der": lambda: public_der(key.key),
@@ -244,15 +248,40 @@ def test_the_command_in_the_help_makes_a_public_key(
         ),
     }
     content = made[kind]()
-    if kind == "ssh" and not shutil.which("ssh-keygen"):
+    if "ssh" in kind and not shutil.which("ssh-keygen"):
         pytest.skip("ssh-keygen is not installed")
     monkeypatch.chdir(tmp_path)
     Path("a key.pem").write_bytes(content)
+    Path("a key.pem").chmod(0o600)
     with pytest.raises(InputError) as raised:
         pem.load_public_keys(content, "a key.pem")
     command = str(raised.value.help).rpartition(": ")[2]
-    subprocess.run(["sh", "-c", command], check=True)
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     assert pem.load_public_keys(Path("a key.pub").read_bytes(), "a key.pub")
+
+
+@pytest.mark.parametrize(
+    ("content", "help"),
+    [
+        (
+            b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
+            "cosign public-key --key k > k-new.pub",
+        ),
+        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----", "Only ECDSA P-256 keys count here"),
+        (b"-----BEGIN EC PRIVATE KEY-----", "openssl pkey -in k -pubout -out k-new.pub"),
+    ],
+)
+def test_the_public_half_of_a_private_key_is_made_by_the_tool_that_can(
+    content: bytes, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="a private key where") as raised:
+        pem.load_public_keys(content, "k")
+    assert help.replace("k-new.pub", "k.pub") in str(raised.value.help)
+    Path("k.pub").symlink_to("nowhere")
+    with pytest.raises(InputError) as raised:
+        pem.load_public_keys(content, "k")
+    assert raised.value.help == "Give its public key. Is it k.pub?"
 
 
 def test_the_help_for_a_signer_names_a_key_pair_that_can_be_made(
