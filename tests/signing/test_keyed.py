@@ -126,6 +126,14 @@ def test_one_key_is_one_signer_whatever_the_hints(key: KeyPair, other_key: KeyPa
     assert len(judging.counted([s for s in found if s is not None])) == 1
 
 
+def test_two_keys_of_one_file_are_two_signers(key: KeyPair, other_key: KeyPair) -> None:
+    both = key.public.read_bytes() + other_key.public.read_bytes()
+    team = Trust("tests", TrustedKey.all_of_pem(both, "team.pub"))
+    found = [judge(bundle(dsse_bundle(b"x", k)), team, None).signer for k in (key, other_key)]
+    counted = judging.counted([s for s in found if s is not None])
+    assert [str(entry) for _, entry in counted] == ["key team.pub (key 1)", "key team.pub (key 2)"]
+
+
 def test_an_opaque_hint_is_shown_as_the_claim_that_it_is(key: KeyPair, other_key: KeyPair) -> None:
     signed = dataclasses.replace(bundle(dsse_bundle(b"x", other_key)), hint="alice")
     found = judge(signed, trust(key), None)
