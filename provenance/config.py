@@ -117,12 +117,9 @@ class Config:
             try:
                 return tree.read(path, limit)
             except paths.FileError as e:
-                missing = e.trouble is paths.Trouble.MISSING
-                help = (
-                    f"Copy the {what} of the signer there, or correct the path."
-                    if missing
-                    else e.help
-                )
+                help = e.help
+                if e.trouble in (paths.Trouble.MISSING, paths.Trouble.UNSAFE):
+                    help = f"Copy it into the folder of {self.path}, and write its path from there."
                 raise InputError(f"{self.path}: trust.{what}: {e.message}", help=help) from e
 
         own = " (the configuration in this tree)" if self.in_tree else ""
@@ -193,7 +190,13 @@ def trust_from_file(path: Path) -> Trust:
     Raises:
         InputError: The file, or one that it names, cannot be read or understood.
     """
-    table = parse_toml(read_text(path), str(path))
+    text = read_text(path)
+    if "-----BEGIN " in text:
+        raise InputError(
+            f"{path}: a PEM file, expected TOML",
+            help=f"Give a public key with --key. In a trust file: {trust_table.EXAMPLE}",
+        )
+    table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")
     found = trust_table.parse(table, str(path))
     if not found:

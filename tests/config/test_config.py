@@ -308,3 +308,24 @@ def test_one_key_in_two_files_is_one_signer(tmp_path: Path, key: KeyPair) -> Non
     found = config(tmp_path, MINIMAL + tables + "[trust]\nsignatures = 2\n")
     with pytest.raises(InputError, match="signatures is 2, and 1 can sign"):
         found.trust()
+
+
+@pytest.mark.parametrize("kind", ["other", "private"])
+def test_a_key_in_the_place_of_a_trust_file_is_named_and_not_shown(
+    kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "given"
+    path.write_bytes(PUBLIC[kind]())
+    with pytest.raises(InputError, match="a PEM file, expected TOML") as raised:
+        trust_from_file(path)
+    said = f"{raised.value} {raised.value.help}"
+    assert "--key" in said
+    assert [line for line in path.read_text().splitlines() if line in said] == []
+
+
+@pytest.mark.parametrize("written", ["none.pub", "../release.pub"])
+def test_a_key_that_the_configuration_cannot_reach_has_advice(tmp_path: Path, written: str) -> None:
+    found = config(tmp_path, MINIMAL + f'[[trust.key]]\npath = "{written}"\n')
+    with pytest.raises(InputError, match=r"trust\.key") as raised:
+        found.trust()
+    assert "Copy it into the folder of provenance.toml" in str(raised.value.help)
