@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import json
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -194,7 +195,7 @@ def trust_from_file(path: Path) -> Trust:
     if "-----BEGIN " in text:
         raise InputError(
             f"{path}: a PEM file, expected TOML",
-            help=f"Give a public key with --key. In a trust file: {trust_table.EXAMPLE}",
+            help=f"Give a public key with --key: --key {shlex.quote(str(path))}",
         )
     table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")
