@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import json
 import os
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -115,7 +116,10 @@ class Config:
             try:
                 return tree.read(path, limit)
             except paths.FileError as e:
-                raise InputError(f"{self.path}: trust.{what}: {e.message}") from e
+                help = e.help
+                if e.trouble in (paths.Trouble.MISSING, paths.Trouble.UNSAFE):
+                    help = f"Copy it into the folder of {self.path}, and write its path from there."
+                raise InputError(f"{self.path}: trust.{what}: {e.message}", help=help) from e
 
         own = "" if self.named else " (the configuration in this tree)"
         return self.trust_table.open(
@@ -151,6 +155,10 @@ class Config:
         return Tables.of(self.text, f"{prefix}deferral")
 
 
+class NoConfigError(InputError):
+    """No configuration was found. The help is for authors, who can write one."""
+
+
 def load(start: Path, explicit: Path | None = None) -> Config:
     """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
@@ -159,13 +167,16 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     folder it is found in, also if it is a link: the registry and the keys are relative to that.
 
     Raises:
-        InputError: None is found, or it cannot be read or understood.
+        NoConfigError: None is found.
+        InputError: It cannot be read or understood.
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
         found = _read(explicit, start, named=True)
         if found is None:
-            raise InputError(f"{explicit}: no [tool.provenance]", help="Write it: provenance init")
+            raise NoConfigError(
+                f"{explicit}: no [tool.provenance]", help="Write it: provenance init"
+            )
         return found
     for folder in (start, *start.parents):
         for name in (FILE, PYPROJECT):
@@ -174,7 +185,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
                 config = _read(candidate, folder)
                 if config is not None:
                     return config
-    raise InputError(
+    raise NoConfigError(
         f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
         f"in {start} or any folder above it",
         help="Write one: provenance init",
@@ -189,7 +200,13 @@ def trust_from_file(path: Path) -> Trust:
     Raises:
         InputError: The file, or one that it names, cannot be read or understood.
     """
-    table = parse_toml(read_text(path), str(path))
+    text = read_text(path)
+    if "-----BEGIN " in text:
+        raise InputError(
+            f"{path}: a PEM file, expected TOML",
+            help=f"Give a public key with --key: --key {shlex.quote(str(path))}",
+        )
+    table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")
     found = trust_table.parse(table, str(path))
     if not found:
@@ -204,7 +221,7 @@ def trust_from_file(path: Path) -> Trust:
 
 def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
     """Trust in public keys and an identity that were given by name. Raises InputError."""
-    found = tuple(TrustedKey.of_pem(pem.read_file(k), str(k)) for k in keys)
+    found = tuple(t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
     identities = () if identity is None else (identity,)
     given = (("--key", found), ("--identity", identities))
     return Trust(" and ".join(name for name, some in given if some), found, identities)

@@ -13,6 +13,9 @@ MIB = 1024 * KIB
 NESTING = 48
 """Levels of JSON. protobuf, and with it `in-toto-attestation`, takes no predicate deeper."""
 
+REGISTRY_NESTING = NESTING - 1
+"""Levels of a registry: its rows are one level deeper in the statements that sign them."""
+
 REGISTRY = 32 * MIB
 """A row takes about 1 KiB: room for 30,000 models."""
 

@@ -254,7 +254,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
     repeated: list[str] = []
     try:
         text = decode(data)
-        value = parse(text, duplicate_keys=repeated)
+        value = parse(text, duplicate_keys=repeated, nesting=limits.REGISTRY_NESTING)
     except JsonError as e:
         raise InputError(f"{path}: {e}", help=_correction(data, names)) from e
     rows = value

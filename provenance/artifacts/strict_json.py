@@ -57,11 +57,14 @@ def decode(data: bytes) -> str:
         raise _at("is not UTF-8", before, len(before)) from e
 
 
-def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
+def parse(
+    text: str, *, duplicate_keys: list[str] | None = None, nesting: int = limits.NESTING
+) -> Any:
     """The value of strict JSON `text`.
 
     Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
-    wins, as in most readers, and the caller promises to report them.
+    wins, as in most readers, and the caller promises to report them. `nesting` is the number of
+    levels that are read.
 
     Raises:
         DuplicateKeyError: An object has a key twice.
@@ -87,15 +90,14 @@ def parse(text: str, *, duplicate_keys: list[str] | None = None) -> Any:
             position=Position(e.lineno, e.colno),
         ) from e
     except RecursionError as e:
-        place = json_faults.of_depth(text, limits.NESTING)
-        raise _at(_TOO_DEEP, text, place) from e
+        raise _too_deep(text, nesting) from e
     except _RefusedTokenError as e:
         raise _at(str(e), text, json_faults.of_token(text, e.token)) from e
     except _RepeatedKeyError as e:
         place = json_faults.of_repeated_key(text, e.key)
         raise _at(str(e), text, place, DuplicateKeyError) from e
-    if text.count("[") + text.count("{") > limits.NESTING and _is_deeper(value, limits.NESTING):
-        raise _at(_TOO_DEEP, text, json_faults.of_depth(text, limits.NESTING))
+    if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
+        raise _too_deep(text, nesting)
     # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
     if _SURROGATE.search(text):
         try:
@@ -148,8 +150,12 @@ def same(a: object, b: object) -> bool:
 
 
 _DIGITS_OF_DOUBLE = 308
-_TOO_DEEP: Final = f"is nested too deeply: more than {limits.NESTING} levels"
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _too_deep(text: str, nesting: int) -> JsonError:
+    place = json_faults.of_depth(text, nesting)
+    return _at(f"is nested too deeply: more than {nesting} levels", text, place)
 
 
 class _RefusedTokenError(ValueError):

@@ -9,6 +9,7 @@ with `sigstore_models` (`provenance.signing.keyed`).
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,7 +62,8 @@ class Bundle:
     """A bundle with its content, who is said to have signed it, and what says when.
 
     Attributes:
-        hint: The name of the key of a key signature, None where a certificate signed.
+        hint: What the client that signed with a key says of the key: any string, which proves
+            nothing. None where a certificate signed.
         certificate: The DER certificate of a keyless signature, None where a key signed. What else
             a chain of older bundles held is left out: only a trusted root says who may issue.
         entry: The entry in a transparency log.
@@ -74,6 +76,18 @@ class Bundle:
     certificate: bytes | None
     entry: LogEntry | None = None
     timestamps: tuple[bytes, ...] = ()
+
+    @property
+    def key_sha256(self) -> str | None:
+        """The hint as people compare it, in hex, if it is base64 of a SHA-256 as cosign writes it.
+
+        None for every other hint: what it means is up to the client that wrote it.
+        """
+        try:
+            raw = base64.b64decode(self.hint or "", validate=True)
+        except ValueError:
+            return None
+        return raw.hex() if len(raw) == 32 else None
 
     @property
     def says_when(self) -> bool:

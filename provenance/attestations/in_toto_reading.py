@@ -86,12 +86,31 @@ def _sound(layout: Any) -> None:
                 raise DocumentError(
                     f"step {step.name!r} names the key {key_id[:8]}, which it does not hold"
                 )
-    named = [(key.get("keyid"), json.dumps(key.get("keyval"))) for key in layout.keys.values()]
-    if [key_id for key_id, _ in named] != list(layout.keys):
+    if [key.get("keyid") for key in layout.keys.values()] != list(layout.keys):
         raise DocumentError("it holds a key under another id than its own")
     # in-toto counts ids: one key under two of them would do a step twice.
-    if len({value for _, value in named}) != len(named):
+    if len({_identity(key) for key in layout.keys.values()}) != len(layout.keys):
         raise DocumentError("it holds one key under two ids")
+
+
+def _identity(key: Mapping[str, Any]) -> object:
+    """What is the same for one public key however it is written: wrapped, in upper case, in PEM."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        PublicFormat,
+        load_pem_public_key,
+    )
+
+    value = key.get("keyval")
+    public = value.get("public") if isinstance(value, dict) else None
+    if not isinstance(public, str):
+        return json.dumps(value)
+    try:
+        loaded = load_pem_public_key(public.encode("utf-8"))
+        return loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return public.strip().lower()  # an Ed25519 key, in hex
 
 
 def first_line(e: Exception) -> str:

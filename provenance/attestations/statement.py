@@ -24,6 +24,10 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_SUBJECTS: Final = 200_000
 
 
+OWN: Final = "https://onnx-provenance.dev/"
+"""What the predicate types of this project start with."""
+
+
 class StatementError(ValueError):
     """Bytes that are not a Statement v1 as this project accepts it. The message says why."""
 
@@ -40,14 +44,34 @@ class Subject:
         return {"name": self.name, "digest": {"sha256": self.sha256}}
 
 
+@dataclass(frozen=True, slots=True)
+class OtherSubject:
+    """A signed artifact without a SHA-256: it is known only by digests that do not count here."""
+
+    name: str
+    algorithms: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Statement:
-    """A statement: what it is about, what kind of claim it makes, and the claim."""
+    """A statement: what it is about, what kind of claim it makes, and the claim.
+
+    Attributes:
+        subjects: The artifacts by their SHA-256. Only these count. In a statement by others, a name
+            may be empty, and several may have the same.
+        others: In a statement by others, the artifacts without a SHA-256.
+    """
 
     subjects: tuple[Subject, ...]
     predicate_type: str
     predicate: Mapping[str, Any]
     type: str = STATEMENT_TYPE
+    others: tuple[OtherSubject, ...] = ()
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The algorithms by which the `others` are known, sorted."""
+        return tuple(sorted({a for other in self.others for a in other.algorithms}))
 
     def digest_of(self, name: str) -> str | None:
         """The SHA-256 that is signed under `name`."""
@@ -88,11 +112,15 @@ def encode(statement: Statement) -> bytes:
     return payload
 
 
-def decode(payload: bytes, *, older: bool = False) -> Statement:
-    """The statement that `payload` holds, strictly. Where it is `older`, also one of v0.1.
+def decode(payload: bytes, *, foreign: bool = False) -> Statement:
+    """The statement that `payload` holds, strictly.
 
     Every subject needs a name of its own and one lower-case SHA-256: a statement whose subject is
     known by a weaker digest, or which says two things of one name, binds nothing.
+
+    Where it may be `foreign`, a statement whose predicate type is not this project's is read as
+    in-toto tells consumers to: v0.1 too; unknown fields and digests are ignored; names may be unset
+    or repeated, because subjects are matched by digest alone; and the predicate may be unset.
 
     Raises:
         StatementError: Anything else.
@@ -101,35 +129,40 @@ def decode(payload: bytes, *, older: bool = False) -> Statement:
         value = parse_object(payload)
     except JsonError as e:
         raise StatementError(f"the statement {e}") from e
-    kind = value.get("_type")
-    if kind != STATEMENT_TYPE and not (older and kind == OLDER_TYPE):
+    kind, predicate_type = value.get("_type"), value.get("predicateType")
+    liberal = foreign and not str(predicate_type).startswith(OWN)
+    if kind != STATEMENT_TYPE and not (liberal and kind == OLDER_TYPE):
         raise StatementError(f"the statement's _type is {_short(kind)}, not {STATEMENT_TYPE}")
     unknown = value.keys() - {"_type", "subject", "predicateType", "predicate"}
-    if unknown:
+    if unknown and not liberal:
         raise StatementError(f"the statement has an unknown field {sorted(unknown)[0]!r}")
-    predicate_type = value.get("predicateType")
     if not isinstance(predicate_type, str) or not predicate_type:
         raise StatementError("the statement has no predicateType")
     predicate = value.get("predicate")
+    if predicate is None and liberal:
+        predicate = {}
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    return Statement(
-        _subjects(value.get("subject")), predicate_type, PackedObject(predicate), str(kind)
-    )
+    subjects, others = _subjects(value.get("subject"), liberal)
+    return Statement(subjects, predicate_type, PackedObject(predicate), str(kind), others)
 
 
-def _subjects(value: object) -> tuple[Subject, ...]:
+def _subjects(value: object, liberal: bool) -> tuple[tuple[Subject, ...], tuple[OtherSubject, ...]]:
     if not isinstance(value, list) or not value:
         raise StatementError("the statement has no subject")
     if len(value) > MAX_SUBJECTS:
         raise StatementError(f"the statement has more than {MAX_SUBJECTS:,} subjects")
+    if liberal:
+        found = [_foreign_subject(i, s) for i, s in enumerate(value)]
+        subjects = tuple(s for s in found if isinstance(s, Subject))
+        return subjects, tuple(s for s in found if isinstance(s, OtherSubject))
     subjects = tuple(_subject(i, s) for i, s in enumerate(value))
     names: set[str] = set()
     for subject in subjects:
         if subject.name in names:
             raise StatementError(f"the statement names the subject {subject.name!r} twice")
         names.add(subject.name)
-    return subjects
+    return subjects, ()
 
 
 def _subject(index: int, value: object) -> Subject:
@@ -142,6 +175,22 @@ def _subject(index: int, value: object) -> Subject:
     if not isinstance(sha256, str) or not is_sha256(sha256):
         raise StatementError(f"subject {name!r} has no SHA-256 digest of 64 lower-case hex digits")
     return Subject(name, sha256)
+
+
+def _foreign_subject(index: int, value: object) -> Subject | OtherSubject:
+    """A ResourceDescriptor. An unset field and `null` are the same in proto3 JSON."""
+    if not isinstance(value, dict):
+        raise StatementError(f"subject {index} is {type_name(value)}, not an object")
+    name, digests = value.get("name"), value.get("digest")
+    name, digests = "" if name is None else name, {} if digests is None else digests
+    if not isinstance(name, str):
+        raise StatementError(f"the name of subject {index} is {type_name(name)}, not a string")
+    if not isinstance(digests, dict) or not all(isinstance(d, str) for d in digests.values()):
+        raise StatementError(f"the digest of subject {index} is not an object of strings")
+    sha256 = digests.get("sha256", "").lower()
+    if is_sha256(sha256):
+        return Subject(name, sha256)
+    return OtherSubject(name, tuple(a if a != "sha256" else "a malformed sha256" for a in digests))
 
 
 def _reference_accepts(payload: bytes) -> None:

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 
 from provenance.cli.options import Session, common
+from provenance.errors import InputError
 
 
 @click.command("keygen", epilog="\b\nExample:\n  provenance keygen ../keys/release")
@@ -23,18 +25,38 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     """Make a key pair for signing: NAME.key and NAME.pub, ECDSA P-256.
 
     NAME.key is the private key: only you can read it, and it belongs in no repository. NAME.pub is
-    what others trust.
+    what others trust. A folder in NAME that is missing is made.
     """
-    from provenance.journeys.setup import keygen
+    from provenance.journeys.setup import keygen, trusting
+    from provenance.signing import pem
 
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
+    sha256 = pem.fingerprint(pem.load_public_key(public.read_bytes(), str(public)))
     session.emit(
         human=lambda style: f"{private}\n{public}\n",
-        json=lambda: {"version": 1, "private": str(private), "public": str(public)},
+        json=lambda: {
+            "version": 1,
+            "private": str(private),
+            "public": str(public),
+            "sha256": sha256,
+        },
     )
-    session.say(f"Keep {private.name} secret and out of the repository. Trust {public.name} with:")
-    session.say(f'  [[trust.key]]\n  path = "{public.name}"')
+    copy, table = trusting(public, session.folder, _config(session))
+    session.say(f"Keep {private.name} secret and out of the repository.")
+    session.say(f"{public.name} is the key with sha256 {sha256}. Trust it with:")
+    for line in (*([copy, ""] if copy else []), *table.splitlines()):
+        session.say(f"  {line}".rstrip())
     return 0
+
+
+def _config(session: Session) -> Any:
+    """The configuration that may trust the key, or None if there is none that can be read."""
+    from provenance.config import load
+
+    try:
+        return load(session.folder, session.config)
+    except InputError:
+        return None
 
 
 def _passphrase(session: Session, name: str) -> str:

@@ -12,6 +12,7 @@ import click
 from provenance.cli.consumer_options import consumer_options, required
 from provenance.cli.link_options import NEEDS_DIR, recorded, recording, refuse_key
 from provenance.cli.options import RUN, Session, reporting
+from provenance.errors import InputError
 
 
 @click.command(
@@ -182,7 +183,7 @@ def command(
         return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
     from provenance.journeys.verify import verify
 
-    config = session.load()
+    config = _load(session)
     if trust is None and (root or staging):
         trust = config.trust()
     how = _judged_by(session, trust, root, staging)
@@ -205,6 +206,17 @@ def command(
         report = verify(config, rows=rows, progress=progress, **how)
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)
+
+
+def _load(session: Session) -> Any:
+    """The configuration. Who verifies is not advised to write one."""
+    from provenance.config import NoConfigError
+    from provenance.journeys.verify import CONFIG_HELP
+
+    try:
+        return session.load()
+    except NoConfigError as e:
+        raise InputError(e.message, help=CONFIG_HELP) from e
 
 
 def _layout_request(

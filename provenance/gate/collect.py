@@ -133,16 +133,16 @@ def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
 
 
 def read_bundle(
-    path: str, data: bytes, name: str | None = None, *, older: bool = False
+    path: str, data: bytes, name: str | None = None, *, foreign: bool = False
 ) -> BundleEvidence:
-    """The evidence that a bundle's bytes are; statements of v0.1 are read where they may be."""
+    """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
     found = digest.of_bytes(data)
     name = name or path
     try:
         bundle = bundles.decode(data)
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode_statement(bundle.content.payload, older=older)
+            statement = decode_statement(bundle.content.payload, foreign=foreign)
     except (bundles.BundleError, StatementError) as e:
         return BundleEvidence(path, name, found, malformed=str(e))
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)

@@ -42,13 +42,32 @@ def refusals(
         )
     elif file.sha256 is not None and statement.name_of(file.sha256) is None:
         # ART301 and the like say why a file cannot be read.
-        yield BY_CODE["SIG605"].finding(
-            f"{file.path} is {short(file.sha256)}, which is none of the "
-            f"{len(statement.subjects)} digests that {path} is about",
-            "Do not use it. Fetch the file and its bundle again from the publisher.",
-            path=file.path,
-            row=row.row.label,
-        )
+        message, help = _not_among(file.path, short(file.sha256), path, statement)
+        yield BY_CODE["SIG605"].finding(message, help, path=file.path, row=row.row.label)
+
+
+def _not_among(file: str, digest: str, path: str, statement: Statement) -> tuple[str, str]:
+    """Why a file is not known to be among the subjects of a statement, and what to do."""
+    others = len(statement.others)
+    by = ", ".join(statement.unsupported)[:100] or "no digest"
+    ask = "Ask the publisher for a statement with SHA-256 digests: no others are supported."
+    if not statement.subjects:
+        return f"{path} knows its {_subjects(others)} only by {by}, which is not supported", ask
+    known = _subjects(len(statement.subjects))
+    message = f"{file} is {digest}; {path} is about {known} with another SHA-256"
+    if not others:
+        return message, "Do not use it. Fetch the file and its bundle again from the publisher."
+    return f"{message}, and {_subjects(others)} known only by {by}, which is not supported", ask
+
+
+def _subjects(number: int) -> str:
+    return f"{number:,} subject{'' if number == 1 else 's'}"
+
+
+def name_in(statement: Statement, sha256: str) -> str:
+    """Under which name a statement signs a digest, in words."""
+    name = statement.name_of(sha256)
+    return f"as {name[:100]!r}" if name else "without a name"
 
 
 def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> Iterator[Finding]:
@@ -73,9 +92,10 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
         yield from refused
         return
     yield BY_CODE["ATT711"].finding(
-        f"{path} does not bind a row: it says of these bytes, as {name[:100]!r}, what a statement "
-        f"of type {kind} says, and nothing of license, external data or sidecar",
-        "Ask the publisher for a bundle of `provenance release`.",
+        f"{path} does not bind a row: it says of these bytes, signed "
+        f"{name_in(statement, row.onnx.sha256 or '')}, what a statement of type {kind} says, and "
+        "nothing of license, external data or sidecar",
+        "Ask the publisher for a bundle of onnx-provenance, which binds the row.",
         path=path,
         row=row.row.label,
     )
@@ -83,7 +103,7 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
         if file is not row.onnx and file.sha256 and statement.name_of(file.sha256) is None:
             yield BY_CODE["ATT702"].finding(
                 f"{file.path} holds weights of the model and is not signed",
-                "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+                "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
                 path=file.path,
                 row=row.row.label,
             )

@@ -44,6 +44,7 @@ from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
 HELP: Final = "Do not use it. Fetch the model and its bundle again from the publisher."
+TREE_HELP: Final = "Do not use it. Fetch the release again, or ask the publisher to correct it."
 
 
 def judge(
@@ -56,12 +57,14 @@ def judge(
     resource_uri: str | None = None,
     progress: Progress | None = None,
     processes: int = 1,
+    for_consumer: bool = False,
 ) -> Report:
     """Everything the rules conclude.
 
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
     Many certificates are judged by so many `processes`. `require` is what a consumer requires
-    beyond that, `resource_uri` names the project whose release summary it has to be.
+    beyond that, `resource_uri` names the project whose release summary it has to be. With
+    `for_consumer`, the help is for those who use the models of somebody else.
 
     Raises:
         InputError: A deferral names a rule that does not exist.
@@ -104,7 +107,10 @@ def judge(
         found: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
-                found += (_defer(f, declared) for f in gather(rule.judge(case)))
+                judged = (
+                    rule.judge_for_consumer(case, TREE_HELP) if for_consumer else rule.judge(case)
+                )
+                found += (_defer(f, declared) for f in gather(judged))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
@@ -256,7 +262,7 @@ def _unsigned_data(row: RowEvidence) -> list[Finding]:
     return [
         BY_CODE["ATT702"].finding(
             f"{file.path} holds weights of the model and is not signed",
-            "Ask the publisher for a bundle of `provenance release`, which signs every file.",
+            "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
             path=file.path,
             row=row.row.label,
         )
@@ -327,7 +333,7 @@ def _as_file_only(finding: Finding) -> Finding:
         code=rule.code,
         slug=rule.slug,
         severity=rule.severity,
-        help="Ask the publisher for a bundle of `provenance release`.",
+        help="Ask the publisher for a bundle of onnx-provenance, which binds the row.",
     )
 
 

@@ -77,7 +77,8 @@ def judge_artifact(
 
 
 def _said_of(sha256: str, statement: Statement) -> str:
-    name, subjects = statement.name_of(sha256) or "", len(statement.subjects)
+    subjects = len(statement.subjects) + len(statement.others)
     among = "" if subjects == 1 else f", as one of {subjects:,} subjects"
     kind = statement.predicate_type[:100]
-    return f"it is signed as {name[:100]!r}{among}, in a statement of type {kind}"
+    named = foreign.name_in(statement, sha256)
+    return f"it is signed {named}{among}, in a statement of type {kind}"

@@ -88,8 +88,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
             help = (
                 f"Did you mean {near[0]!r}?"
                 if near
-                else f"Row ids are the values of `{registry.names.of('id')}`: "
-                "provenance check -v lists them."
+                else f"Row ids are the values of `{registry.names.of('id')}` in the registry."
             )
             if wanted.endswith(".json") and not near:
                 help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."

@@ -206,7 +206,7 @@ def _public_keys(tree: Tree) -> Sequence[str]:
     found = []
     for path in files(tree, (".pub",)):
         try:
-            pem.load_public_key(tree.read(path, limits.KEY), path)
+            pem.load_public_keys(tree.read(path, limits.KEY), path)
         except InputError:
             continue  # an SSH key, or another algorithm: not one that could be trusted here
         found.append(path)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,15 +28,6 @@ class Inspection:
     certificate: CertificateDescription | None = None
     timestamps: tuple[TimestampDescription, ...] = ()
 
-    @property
-    def key_sha256(self) -> str | None:
-        """The SHA-256 of the key that the bundle's hint names, where it is one."""
-        try:
-            raw = base64.b64decode(self.bundle.hint or "", validate=True)
-        except ValueError:
-            return None
-        return raw.hex() if len(raw) == 32 else None
-
 
 def inspect(path: Path) -> Inspection:
     """Read the bundle at `path`.
@@ -49,7 +39,7 @@ def inspect(path: Path) -> Inspection:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode(bundle.content.payload, older=True)
+            statement = decode(bundle.content.payload, foreign=True)
         certificate, timestamps = _signer(bundle)
     except FileError as e:
         raise InputError(f"bundle {path}: {e.message}") from e

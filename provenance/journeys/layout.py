@@ -96,7 +96,8 @@ def layout_request(layout: Path, keys: Sequence[Path], link_dir: Path | None) ->
         UnavailableError: `in-toto` is not installed.
     """
     need_in_toto("--layout")
-    read = tuple(PublicKey.of(TrustedKey.of_pem(pem.read_file(k), str(k))) for k in keys)
+    trusted = (t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
+    read = tuple(PublicKey.of(t) for t in trusted)
     if not read:
         raise InputError(
             f"whose layout is {layout}? Its own keys have no say in that",
@@ -110,7 +111,7 @@ def _steps(config: Config) -> Iterator[Step]:
     trusted = tuple(k.path for k in config.trust_table.keys)
     for name in STEPS:
         entry = config.layout.step(name)
-        keys = tuple(_key(config, path) for path in entry.keys or trusted)
+        keys = tuple(k for path in entry.keys or trusted for k in _keys(config, path))
         if not keys:
             raise InputError(
                 f"{config.path}: nobody may do the step {name!r}",
@@ -125,12 +126,12 @@ def _steps(config: Config) -> Iterator[Step]:
         yield Step(name, keys, entry.threshold)
 
 
-def _key(config: Config, path: str) -> PublicKey:
+def _keys(config: Config, path: str) -> tuple[PublicKey, ...]:
     try:
         data = Tree.at(config.key_folder).read(path, limits.KEY)
     except paths.FileError as e:
         raise InputError(f"{config.path}: layout key: {e.message}", help=e.help) from e
-    return PublicKey.of(TrustedKey.of_pem(data, path))
+    return tuple(PublicKey.of(t) for t in TrustedKey.all_of_pem(data, path))
 
 
 def _always(evidence: Evidence, config: Config) -> set[str]:

@@ -4,33 +4,43 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
+from provenance.artifacts.toml_text import quoted
+from provenance.config import PYPROJECT, Config
 from provenance.errors import InputError
-from provenance.signing import pem
+from provenance.signing import key_advice, pem
 
 
 def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
     """Write a fresh ECDSA P-256 key pair: `<stem>.key` (only its owner can read it), `<stem>.pub`.
 
-    The private key is encrypted with `passphrase`, where there is one.
+    The private key is encrypted with `passphrase`, where there is one. A folder that is missing is
+    made, for its owner alone.
 
     Raises:
         InputError: A file is in the way, or cannot be written.
     """
     if stem.name in ("", ".", ".."):
         raise InputError(
-            f"{str(stem)!r}: not a name for a key pair", help="provenance keygen release"
+            f"{str(stem)!r}: not a name for a key pair",
+            help=f"provenance keygen {_free('release')}",
         )
     private_path, public_path = (
         stem.with_name(stem.name + ".key"),
         stem.with_name(stem.name + ".pub"),
     )
     for path in (private_path, public_path):
-        if path.exists() or path.is_symlink():
-            raise InputError(f"{path}: exists", help="Choose another name, or remove it yourself.")
+        if os.path.lexists(path):
+            raise InputError(
+                f"{path}: exists",
+                help="Choose another name, or remove it yourself: provenance keygen "
+                + _free(str(stem)),
+            )
     private, public = pem.generate(passphrase)
     try:
+        os.makedirs(stem.parent, mode=0o700, exist_ok=True)
         _write_new(private_path, private, 0o600)
         try:
             _write_new(public_path, public, 0o644)
@@ -38,8 +48,33 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             private_path.unlink()
             raise
     except (OSError, ValueError) as e:
-        raise InputError(f"cannot write {stem}: {getattr(e, 'strerror', None) or e}") from e
+        raise InputError(
+            f"cannot write {stem}: {getattr(e, 'strerror', None) or e}",
+            help="Choose a folder that you can write to.",
+        ) from e
     return private_path, public_path
+
+
+def _free(stem: str) -> str:
+    """Return a name for a key pair that can be made, as a shell takes it."""
+    return shlex.quote(key_advice.free_pair(stem))
+
+
+def trusting(public: Path, folder: Path, config: Config | None) -> tuple[str | None, str]:
+    """Return how to trust a new public key: a command that copies it, if one is needed, and TOML.
+
+    A configuration trusts only keys in its own folder and below. Without a configuration, `folder`
+    is where it will be.
+    """
+    home = config.key_folder if config else Path(os.path.realpath(folder))
+    real = Path(os.path.realpath(public))
+    copy = None
+    if not real.is_relative_to(home):
+        real = Path(key_advice.new_name(str(home / public.name), ".pub"))
+        copy = shlex.join(("cp", str(public), os.path.relpath(real)))
+    section = "tool.provenance." if config and config.path.endswith(PYPROJECT) else ""
+    name = quoted(real.relative_to(home).as_posix())
+    return copy, f"[[{section}trust.key]]\npath = {name}"
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import limits, paths, writing
 from provenance.artifacts.paths import FileError, Tree, read_named_file
 from provenance.artifacts.registry import Row
 from provenance.attestations import bundle as bundles
@@ -44,6 +44,12 @@ TRUST_HELP = (
 )
 
 
+CONFIG_HELP = (
+    "Name the configuration of the repository with --config, or what you downloaded:\n"
+    "provenance verify FILE.onnx --key PUBLISHER.pub"
+)
+
+
 def verify(
     config: Config,
     *,
@@ -62,7 +68,8 @@ def verify(
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, signatures included.
 
-    `trust` says whose signatures count; by default those whom the configuration trusts. Where it
+    `trust` says whose signatures count; by default those whom the configuration trusts. Who gives
+    it uses what others publish: the help of each finding is then for them. Where it
     needs a trusted root and names none, that of a public Sigstore `instance` is used: refreshed, or
     with `offline` as it is cached. With `run`, the models are also loaded and run. With more than
     one of `processes`, hundreds of certificates are judged on several cores: processes are spawned,
@@ -86,9 +93,15 @@ def verify(
             "the release summary is of a whole registry: some rows of it have no age and no order",
             help="Verify the registry, or the FILE.onnx of the row.",
         )
+    for_consumer = trust is not None
     trust = trust or config.trust()
     if trust is None:
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
+    if for_consumer and writing.interrupted(paths.Tree.at(config.root)):
+        raise InputError(
+            "the publisher's release was cut short: some of its bundles are not in place",
+            help="Fetch the release again.",
+        )
     evidence = examine(config, rows=rows, with_bundles=True, run=run, progress=progress)
     if layout is not None:
         pipeline = collect_pipeline(config, evidence, layout, progress)
@@ -104,6 +117,7 @@ def verify(
             resource_uri=resource_uri or config.project,
             progress=progress,
             processes=processes,
+            for_consumer=for_consumer,
         )
         record(report)
     return report
@@ -286,7 +300,7 @@ def with_countersignatures(path: Path, data: bytes) -> BundleEvidence:
         InputError: One that is there cannot be read.
     """
     return replace(
-        read_bundle(str(path), data, older=True), countersigned=tuple(_countersignatures(path))
+        read_bundle(str(path), data, foreign=True), countersigned=tuple(_countersignatures(path))
     )
 
 
@@ -296,7 +310,7 @@ def _countersignatures(bundle: Path) -> Iterator[BundleEvidence]:
         path = Path(bundles.countersignature_path(str(bundle), number))
         if not path.exists():
             return
-        yield read_bundle(str(path), read_bundle_file(path), older=True)
+        yield read_bundle(str(path), read_bundle_file(path), foreign=True)
 
 
 def read_bundle_file(path: Path) -> bytes:

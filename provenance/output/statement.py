@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provenance.artifacts.strict_json import parse_object
 from provenance.attestations import predicates
-from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.signed_row import REGISTRY_ROW
 from provenance.attestations.statement import Statement
 from provenance.journeys.inspect import Inspection
@@ -37,32 +38,28 @@ def render(result: Inspection, style: Style) -> str:
 
 def as_json(result: Inspection) -> dict[str, Any]:
     """The bundle as JSON, version 1."""
-    content, statement = result.bundle.content, result.statement
+    content = result.bundle.content
     return {
         "version": 1,
         "path": result.path,
         "mediaType": result.bundle.media_type,
         "hint": result.bundle.hint,
-        "keySha256": result.key_sha256,
+        "keySha256": result.bundle.key_sha256,
         "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
         **evidence.as_json(result),
-        "statement": None
-        if statement is None
-        else {
-            "_type": statement.type,
-            "subject": [s.as_json() for s in statement.subjects],
-            "predicateType": statement.predicate_type,
-            "predicate": dict(statement.predicate),
-        },
+        # As it was signed, whatever else is in it.
+        "statement": parse_object(content.payload) if isinstance(content, Envelope) else None,
     }
 
 
 def _signer(result: Inspection) -> str:
     if result.bundle.hint is None:
         return "signed with a certificate"
-    if result.key_sha256 is not None:
-        return f"signed by the key with sha256 {result.key_sha256}"
-    return f"signed by a key named {printable(result.bundle.hint)[:80]!r}"
+    if not result.bundle.hint:
+        return "signed with a key; no hint which"
+    if result.bundle.key_sha256 is not None:
+        return f"signed with a key; its hint: sha256 {result.bundle.key_sha256}"
+    return f"signed with a key; its hint: {printable(result.bundle.hint)[:80]!r}"
 
 
 def _statement(statement: Statement, style: Style) -> Iterator[str]:
@@ -71,9 +68,13 @@ def _statement(statement: Statement, style: Style) -> Iterator[str]:
         kind = "how an ensemble seed came to be (SLSA provenance)"
     yield ""
     yield f"{style.strong('says')}: {printable(kind)}"
-    yield f"{style.strong('of')}: {count(len(statement.subjects), 'file')}"
+    files = len(statement.subjects) + len(statement.others)
+    yield f"{style.strong('of')}: {count(files, 'file')}"
     for subject in statement.subjects:
-        yield f"  {subject.sha256}  {printable(subject.name)}"
+        yield f"  {subject.sha256}  {printable(subject.name) or '(no name)'}"
+    for other in statement.others:
+        by = ", ".join(other.algorithms) or "no digest"
+        yield f"  (not supported: {printable(by)[:80]})  {printable(other.name) or '(no name)'}"
     match statement.predicate_type:
         case predicates.SLSA_PROVENANCE:
             yield from _provenance(statement, style)

@@ -13,6 +13,7 @@ from typing import Any
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
+from provenance.signing import key_advice
 from provenance.signing.key_uris import Given, SigningKey, open_key
 from provenance.signing.secret import Ask
 from provenance.signing.signers import KEYLESS
@@ -81,7 +82,7 @@ def open_functionary(
     if uri == KEYLESS:
         raise InputError(
             f"{how.option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
-            help=f"Make a key: provenance keygen builder, then {how.option} file:builder.key.",
+            help=key_advice.make_one("builder.key", how.option),
         )
     opened = open_key(uri, public_key, ask, how)
     return Functionary(PublicKey.of(opened.public), opened)

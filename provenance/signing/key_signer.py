@@ -51,7 +51,7 @@ class KeySigner:
     def distrusted(self, declared: Trust) -> str | None:
         """As `StatementSigner`: why this key is not trusted, or not as it signs."""
         public = self.key.public
-        entries = declared.keys_for(public.hint)
+        entries = declared.entries_of(public)
         if not entries:
             return f"the key {public.path}"
         dated = self.services is not None and self.services.states_time
@@ -70,7 +70,7 @@ class KeySigner:
         trust = self.own
         if declared is not None:
             # A signature from outside of the key's time is made anew.
-            keys = declared.keys_for(self.key.public.hint)
+            keys = declared.entries_of(self.key.public)
             trust = replace(trust, keys=keys, root=declared.root or trust.root)
             if trust.needs_root and trust.root is None:
                 return False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import pem
+from provenance.signing import key_advice, pem
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
 from provenance.signing.secret import PASSPHRASE, Ask
 from provenance.signing.trust import TrustedKey
@@ -117,7 +117,7 @@ def open_key(
     if given is None:
         raise InputError(
             f"{how.option} {scheme.name}: it is not said which key signs",
-            help=f"Give its public key {how.public_key}. To get it:\n{scheme.public_key}",
+            help=f"Give its public key {how.public_key}. To get it:\n{scheme.public_key_of(uri)}",
         )
     _admit(uri, scheme, how)
     return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
@@ -132,10 +132,12 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
 
     path = Path(name)
     private = pem.load_private_key(
-        pem.read_file(path), str(path), lambda: PASSPHRASE.get(f"the key {path}", ask)
+        pem.read_file(path, key_advice.make_one(name)),
+        str(path),
+        lambda: PASSPHRASE.get(f"the key {path}", ask),
     )
     public = TrustedKey(str(path), private.public_key())
-    if given is not None and given.hint != public.hint:
+    if given is not None and given.fingerprint != public.fingerprint:
         raise InputError(
             f"{given.path} is not the public key of {path}",
             help="Give no public key: a file says by itself which key it holds.",

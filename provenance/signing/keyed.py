@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from provenance.attestations.bundle import Bundle, Envelope
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.errors import UnavailableError
 from provenance.signing import inclusion, log_body, timestamps
@@ -23,29 +23,73 @@ from provenance.signing.trusted_root import TrustedRoot
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+_TRUST_THE_KEY: Final = (
+    "If you know the signer, add the key to [[trust.key]] or give it with --key."
+)
+
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Whether a trusted key made the signature in `bundle`, which no certificate made.
+    """Judge whether a trusted key made the signature in `bundle`, which no certificate made.
+
+    Each trusted key is tried. The bundle's hint only orders the attempts: it is not signed, and
+    clients write anything there.
 
     Raises:
         UnavailableError: A key counts for some time only, and there is no trusted root to judge
             by when it signed.
     """
-    # A hint is a claim: it narrows the choice of key and proves nothing. Without one, each may be.
-    candidates = trust.keys_for(bundle.hint) if bundle.hint else trust.keys
-    if not candidates:
-        return Judgement(
-            Verdict.UNTRUSTED,
-            reason=f"by a key that is not trusted (hint {(bundle.hint or '')[:64]!r})",
-            help="If you know the signer, add the key to [[trust.key]] or give it with --key.",
-        )
-    made = [k for k in candidates if _is_valid(bundle, k.public_key, artifact_sha256)]
-    if not made:
-        return Judgement(Verdict.INVALID, reason="it was changed after it was signed")
+    hint = bundle.hint or ""
+    made = next(
+        (
+            same
+            for same in trust.candidates(hint)
+            if _is_valid(bundle, same[0].public_key, artifact_sha256)
+        ),
+        None,
+    )
+    if made is None:
+        return _by_none(bundle, trust, artifact_sha256)
     reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
     if reason is not None:
         return Judgement(Verdict.INVALID, reason=reason)
     return _in_time(bundle, made, trust)
+
+
+def _by_none(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
+    """No trusted key made the signature. What else is known of it is only what it claims."""
+    content = bundle.content
+    if not trust.keys:
+        return Judgement(
+            Verdict.UNTRUSTED, reason="by a key, and no key is trusted", help=_TRUST_THE_KEY
+        )
+    changed = "changed after it was signed"
+    if isinstance(content, MessageSignature):
+        if artifact_sha256 is None:
+            return Judgement(Verdict.INVALID, reason="it is over a file, and not over a statement")
+        if content.sha256 is not None and content.sha256 != artifact_sha256:
+            return Judgement(
+                Verdict.INVALID,
+                reason=f"it states that it is over the bytes with sha256 {content.sha256}; these "
+                f"have {artifact_sha256}",
+            )
+        changed = "made over other bytes"
+    named = next((k for k in trust.keys if bundle.hint in k.hints), None)
+    if named is not None:
+        return Judgement(
+            Verdict.INVALID,
+            reason=f"its hint names {named.path}, and no trusted key made it: it was {changed}, or "
+            "by another key",
+        )
+    claimed = ""
+    if bundle.key_sha256 is not None:
+        claimed = f" (its hint, which proves nothing, is the key {bundle.key_sha256})"
+    elif bundle.hint:
+        claimed = f" (its hint, which proves nothing, is {bundle.hint[:64]!r})"
+    return Judgement(
+        Verdict.UNTRUSTED,
+        reason=f"by no trusted key, or was {changed}{claimed}",
+        help=_TRUST_THE_KEY,
+    )
 
 
 def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:

@@ -11,10 +11,11 @@ import base64
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import limits, paths
 from provenance.errors import InputError, UnavailableError
+from provenance.signing import key_advice, pem_blocks
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -23,38 +24,68 @@ if TYPE_CHECKING:
     )
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-_NEED = "an ECDSA P-256 key in PEM"
+MAX_KEYS: Final = 64
+"""How many public keys one PEM file, and one trust, may hold: each may be tried on a signature."""
+
+_NEED: Final = "an ECDSA P-256 key in PEM"
+_DAMAGED: Final = "The file is damaged: get it from its owner again."
+
+
+def load_public_keys(data: bytes, path: str) -> tuple[EllipticCurvePublicKey, ...]:
+    """Return the distinct public keys in PEM `data`, in their order; `path` is for messages.
+
+    Text outside of the PEM blocks is ignored.
+
+    Raises:
+        InputError: If a block is not an ECDSA P-256 public key, or there are more than `MAX_KEYS`.
+    """
+    blocks = pem_blocks.of(data)
+    _refuse_others(data, blocks.labels, path, wanted=pem_blocks.PUBLIC)
+    if not blocks.labels:
+        raise InputError(
+            f"{path}: not {_NEED}", help="A public key starts with -----BEGIN PUBLIC KEY-----."
+        )
+    if len(blocks.bodies) != len(blocks.labels):
+        raise InputError(f"{path}: a public key in it has no end", help=_DAMAGED)
+    if len(blocks.bodies) > MAX_KEYS:
+        raise InputError(
+            f"{path}: {len(blocks.bodies):,} public keys; at most {MAX_KEYS} are read",
+            help="Keep only the keys of those who sign.",
+        )
+    many = len(blocks.bodies) > 1
+    found: dict[bytes, EllipticCurvePublicKey] = {}
+    for number, body in enumerate(blocks.bodies, 1):
+        key = _public_key(body, f"{path} (key {number})" if many else path)
+        found.setdefault(public_der(key), key)
+    return tuple(found.values())
 
 
 def load_public_key(data: bytes, path: str) -> EllipticCurvePublicKey:
-    """The public key in PEM `data`; `path` is for messages.
+    """Return the one public key in PEM `data`; `path` is for messages.
 
     Raises:
-        InputError: It is no public key, or not ECDSA P-256.
+        InputError: If it is not an ECDSA P-256 public key, or there are several.
     """
+    found = load_public_keys(data, path)
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: {len(found)} public keys, expected the one that signs",
+            help="Give a file with this key alone.",
+        )
+    return found[0]
+
+
+def _public_key(body: bytes, where: str) -> EllipticCurvePublicKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-    if b"PRIVATE KEY-----" in data:
-        raise InputError(
-            f"{path}: a private key where the public key is needed",
-            help="Give the file that `provenance keygen` wrote beside it, ending in .pub.",
-        )
-    if b"-----BEGIN CERTIFICATE-----" in data:
-        raise InputError(
-            f"{path}: a certificate, not {_NEED}",
-            help="Extract its key: openssl x509 -pubkey -noout -in CERT > KEY.pub",
-        )
     try:
-        key = load_pem_public_key(data)
+        key = load_pem_public_key(body)
     except (ValueError, UnsupportedAlgorithm) as e:
-        raise InputError(
-            f"{path}: not {_NEED}",
-            help="A public key starts with -----BEGIN PUBLIC KEY-----.",
-        ) from e
+        raise InputError(f"{where}: not {_NEED}", help=_DAMAGED) from e
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InputError(f"{path}: {_describe(key)}, expected {_NEED}", help=_MAKE_ONE)
+        raise InputError(f"{where}: {_describe(key)}, expected {_NEED}", help=key_advice.ONLY_P256)
     return key
 
 
@@ -73,10 +104,8 @@ def load_private_key(
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    if b"-----BEGIN CERTIFICATE-----" in data:
-        raise InputError(f"{path}: a certificate, expected {_NEED}", help=_MAKE_ONE)
-    if b"-----BEGIN PUBLIC KEY-----" in data:
-        raise InputError(f"{path}: a public key; signing needs the private one", help=_MAKE_ONE)
+    blocks = pem_blocks.of(data)
+    _refuse_others(data, blocks.labels, path, wanted=pem_blocks.PRIVATE)
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError:  # what cryptography raises where a password is needed
@@ -84,10 +113,36 @@ def load_private_key(
     except (ValueError, UnsupportedAlgorithm) as e:
         encrypted = b"ENCRYPTED" in data
         what = "an encrypted key that is not PKCS#8" if encrypted else f"not {_NEED}"
-        raise InputError(f"{path}: {what}", help=_MAKE_ONE) from e
+        raise InputError(f"{path}: {what}", help=key_advice.make_one(path)) from e
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InputError(f"{path}: {_describe(key)}, expected {_NEED}", help=_MAKE_ONE)
+        raise InputError(
+            f"{path}: {_describe(key)}, expected {_NEED}", help=key_advice.make_one(path)
+        )
     return key
+
+
+def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: str) -> None:
+    """Raise InputError if `data` holds anything else than `wanted`. Its content is never shown.
+
+    A file that mixes a private key with others is named for the private key.
+    """
+    kinds = [pem_blocks.kind(label) for label in labels] or pem_blocks.not_pem(data)
+    private = wanted == pem_blocks.PRIVATE
+    for kind in sorted(set(kinds), key=lambda k: k != pem_blocks.PRIVATE):
+        if kind == wanted:
+            continue
+        if kind == pem_blocks.PRIVATE:
+            raise InputError(
+                f"{path}: a private key where the public key is needed",
+                help=key_advice.public_half(path, labels),
+            )
+        if private:
+            if kind == pem_blocks.PUBLIC:
+                what = "a public key; signing needs the private one"
+            else:
+                what = f"{kind}, expected {_NEED}"
+            raise InputError(f"{path}: {what}", help=key_advice.make_one(path))
+        raise InputError(f"{path}: {kind}, not {_NEED}", help=key_advice.converted(kind, path))
 
 
 def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
@@ -99,12 +154,12 @@ def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise UnavailableError(
             f"{path}: the passphrase does not open it",
-            help="Is it that of this very key? One that is encrypted in an old way: "
-            "openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW",
+            help="Is it that of this very key? If the key is encrypted in an old way, convert it: "
+            + key_advice.openssl(
+                *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", path),
+                *("-out", key_advice.new_name(path, ".key")),
+            ),
         ) from e
-
-
-_MAKE_ONE = "Make a key pair: provenance keygen release"
 
 
 def generate(passphrase: str | None = None) -> tuple[bytes, bytes]:
@@ -141,8 +196,18 @@ def fingerprint(key: EllipticCurvePublicKey) -> str:
 
 
 def hint(key: EllipticCurvePublicKey) -> str:
-    """The bundle hint that names the key: base64 of the same SHA-256, as cosign writes it."""
+    """The hint that we write into bundles: base64 of the same SHA-256, as cosign writes it."""
     return base64.b64encode(_spki_sha256(key)).decode()
+
+
+def hints(key: EllipticCurvePublicKey) -> frozenset[str]:
+    """The hints by which clients are known to name the key: cosign, this project, model_signing.
+
+    They only say which key to try first. Any other string is a legal hint of the key too.
+    """
+    in_pem = public_pem(key)
+    digests = {hashlib.sha256(text).hexdigest() for text in (in_pem, in_pem.strip())}
+    return frozenset({hint(key), fingerprint(key), *digests})
 
 
 def public_der(key: EllipticCurvePublicKey) -> bytes:
@@ -167,8 +232,8 @@ def _describe(key: object) -> str:
     return f"an ECDSA key on {curve.name}" if curve is not None else "a key of another kind"
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a key file that the user named.
+def read_file(path: Path, missing: str | None = None) -> bytes:
+    """The bytes of a key file that the user named; `missing` is the help where there is none.
 
     Raises:
         InputError: It cannot be read as a regular, small file.
@@ -176,4 +241,6 @@ def read_file(path: Path) -> bytes:
     try:
         return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:
-        raise InputError(f"key {path}: {e.message}", help=e.help) from e
+        gone = e.trouble is paths.Trouble.MISSING
+        help = missing if gone and missing else e.help
+        raise InputError(f"key {path}: {e.message}", help=help) from e

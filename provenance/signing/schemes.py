@@ -7,8 +7,11 @@ project knows none. A row here is all that there is to a scheme.
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote_plus
 
 from provenance.signing.secret import PASSPHRASE, PIN, Secret
 from provenance.signing.uploads import THREADS
@@ -24,7 +27,9 @@ class Scheme:
         extra: The extra of `securesystemslib` that brings its client, None where none is needed.
         secret: What opens it.
         threads: How many signatures it may be asked for at once.
-        public_key: How its public key is had, as a command where there is one.
+        public_key: How its public key is had, as a command where there is one. Its words in
+            capitals are the groups of `parts`.
+        parts: What the command needs of a URI.
         check: What to look at where it does not sign.
     """
 
@@ -34,12 +39,26 @@ class Scheme:
     secret: Secret | None = None
     threads: int = THREADS
     public_key: str = ""
+    parts: str = ""
     check: str = ""
 
     @property
     def name(self) -> str:
         """The scheme of its URIs."""
         return self.form.partition(":")[0]
+
+    def public_key_of(self, uri: str) -> str:
+        """Return the command that gets the public key of the key that `uri` names.
+
+        With the words in capitals as they are if the URI does not say what they stand for.
+        """
+        match = re.fullmatch(self.parts, uri) if self.parts else None
+        if match is None:
+            return self.public_key
+        found = {word: shlex.quote(unquote_plus(part)) for word, part in match.groupdict().items()}
+        if "ID" in found:  # the URI has it in decimal, and pkcs11-tool in hexadecimal
+            found["ID"] = f"{int(found['ID']):02x}"
+        return re.sub(rf"\b({'|'.join(found)})\b", lambda m: found[m[1]], self.public_key)
 
     @property
     def install(self) -> str:
@@ -59,8 +78,9 @@ SCHEMES: Final = (
         secret=PIN,
         threads=1,  # a token has one session that is logged in, and PKCS#11 modules few locks
         public_key='pkcs11-tool --module "$PYKCS11LIB" --token-label TOKEN --read-object '
-        "--type pubkey --id 02 -o key.der && "
+        "--type pubkey --id ID -o key.der && "
         "openssl pkey -pubin -inform DER -in key.der -out release.pub",
+        parts=r"hsm:(?P<ID>\d{1,9})\?label=(?P<TOKEN>[^&]+)",
         check="Is the token there, PYKCS11LIB the path of its PKCS#11 module, the key id right, "
         f"and the PIN ({PIN.variable})? A wrong one is tried once.",
     ),
@@ -70,6 +90,7 @@ SCHEMES: Final = (
         extra="awskms",
         public_key="aws kms get-public-key --key-id KEY --query PublicKey --output text "
         "| base64 -d | openssl pkey -pubin -inform DER -out release.pub",
+        parts=r"awskms:(?P<KEY>.+)",
         check="Are credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
     ),
     Scheme(
@@ -77,14 +98,19 @@ SCHEMES: Final = (
         "Google Cloud KMS: the version of a key",
         extra="gcpkms",
         public_key="gcloud kms keys versions get-public-key N --key KEY --keyring RING "
-        "--location PLACE --output-file release.pub",
+        "--location PLACE --project PROJECT --output-file release.pub",
+        parts=r"gcpkms:projects/(?P<PROJECT>[^/]+)/locations/(?P<PLACE>[^/]+)/keyRings/"
+        r"(?P<RING>[^/]+)/cryptoKeys/(?P<KEY>[^/]+)/cryptoKeyVersions/(?P<N>[^/]+)",
         check="Are there application default credentials with the role cloudkms.signer?",
     ),
     Scheme(
         "azurekms://VAULT.vault.azure.net/keys/KEY/VERSION",
         "Azure Key Vault",
         extra="azurekms",
-        public_key="az keyvault key download --vault-name VAULT --name KEY --file release.pub",
+        public_key="az keyvault key download --vault-name VAULT --name KEY --version VERSION "
+        "--encoding PEM --file release.pub",
+        parts=r"azurekms://(?P<VAULT>[^./]+)\.vault\.azure\.net/keys/(?P<KEY>[^/]+)/"
+        r"(?P<VERSION>[^/]+)",
         check="Is somebody logged in who is a Key Vault Crypto User?",
     ),
     Scheme(
@@ -93,6 +119,7 @@ SCHEMES: Final = (
         extra="vault",
         public_key="vault read -format=json transit/keys/KEY "
         """| jq -r '.data.keys["VERSION"].public_key' > release.pub""",
+        parts=r"hv:(?P<KEY>[^/]+)/(?P<VERSION>\d+)",
         check="Are VAULT_ADDR and VAULT_TOKEN set, and may the token update transit/sign/KEY?",
     ),
 )

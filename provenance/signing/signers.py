@@ -18,8 +18,8 @@ from provenance.signing.trusted_root import TrustedRoot
 from provenance.signing.uploads import TIMEOUT
 
 KEYLESS: Final = "keyless"
-HELP: Final = (
-    "Sign with a local key: provenance keygen release, then --signer file:release.key "
+_LOCAL: Final = "Sign with a local key: provenance keygen release, then --signer file:release.key "
+_OTHERWISE: Final = (
     "(or set PROVENANCE_SIGNER).\n"
     "Or with an identity: --signer keyless, where the job may ask for an identity token, with "
     "--identity-token FILE, or at a terminal with a browser."
@@ -120,7 +120,10 @@ def _keyless(
     named = token.of_file(identity_token) if identity_token else token.of_environment()
     tokens = named or token.of_ci()
     if tokens is None and uri is None:
-        raise UnavailableError("no signer: nothing says who signs", help=HELP)
+        local = "Sign with the key here: --signer file:release.key "
+        if not Path("release.key").exists():
+            local = _LOCAL
+        raise UnavailableError("no signer: nothing says who signs", help=local + _OTHERWISE)
     if tokens is None and not interactive:
         raise UnavailableError("no identity token: nobody says who signs", help=token.HELP)
     if named is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from provenance.errors import InputError
 from provenance.signing import certificate as certificates
 from provenance.signing import pem
 from provenance.signing.certificate import Identity
@@ -41,8 +42,26 @@ class TrustedKey:
 
     @classmethod
     def of_pem(cls, data: bytes, path: str, period: Period | None = None) -> TrustedKey:
-        """Raises InputError where `data` is not an ECDSA P-256 public key."""
+        """Return the one key in PEM `data`.
+
+        Raises:
+            InputError: If `data` is not an ECDSA P-256 public key, or holds several.
+        """
         return cls(path, pem.load_public_key(data, path), period)
+
+    @classmethod
+    def all_of_pem(
+        cls, data: bytes, path: str, period: Period | None = None
+    ) -> tuple[TrustedKey, ...]:
+        """Return every key in PEM `data`. Each of several is named by its number in the file.
+
+        Raises:
+            InputError: If `data` holds anything else than ECDSA P-256 public keys.
+        """
+        keys = pem.load_public_keys(data, path)
+        if len(keys) == 1:
+            return (cls(path, keys[0], period),)
+        return tuple(cls(f"{path} (key {n})", key, period) for n, key in enumerate(keys, 1))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -51,8 +70,13 @@ class TrustedKey:
 
     @cached_property
     def hint(self) -> str:
-        """How a bundle names it."""
+        """The hint that our bundles carry for it."""
         return pem.hint(self.public_key)
+
+    @cached_property
+    def hints(self) -> frozenset[str]:
+        """The hints that clients are known to give it."""
+        return pem.hints(self.public_key)
 
     def __str__(self) -> str:
         return f"key {self.path}"
@@ -168,6 +192,9 @@ class Trust:
     Attributes:
         signatures: How many different signers have to have signed the same statement.
         root: What certificates, log entries and timestamps are judged by.
+
+    Raises:
+        InputError: If there are more than `pem.MAX_KEYS` keys.
     """
 
     source: str
@@ -176,6 +203,13 @@ class Trust:
     workflows: tuple[TrustedWorkflow, ...] = ()
     signatures: int = 1
     root: TrustedRoot | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.keys) > pem.MAX_KEYS:
+            raise InputError(
+                f"{self.source}: {len(self.keys):,} trusted keys; at most {pem.MAX_KEYS} count",
+                help="Each may have to be tried on every signature: keep those of who signs.",
+            )
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -192,9 +226,24 @@ class Trust:
         """Whether a key counts for some time only, so that it matters when it signed."""
         return any(k.period is not None for k in self.keys)
 
-    def keys_for(self, hint: str) -> tuple[TrustedKey, ...]:
-        """The trusted keys that a bundle's hint may name."""
-        return tuple(k for k in self.keys if k.hint == hint)
+    def entries_of(self, key: TrustedKey) -> tuple[TrustedKey, ...]:
+        """Return the entries of this very key: one for each period in which it counts."""
+        return self._by_key.get(key.fingerprint, ())
+
+    def candidates(self, hint: str) -> tuple[tuple[TrustedKey, ...], ...]:
+        """Return the entries of each distinct key, in the order in which to try the keys.
+
+        Keys that `hint` may name come first. It decides nothing else: it is not signed, and its
+        meaning is up to the client that wrote it.
+        """
+        return tuple(sorted(self._by_key.values(), key=lambda same: hint not in same[0].hints))
+
+    @cached_property
+    def _by_key(self) -> dict[str, tuple[TrustedKey, ...]]:
+        found: dict[str, tuple[TrustedKey, ...]] = {}
+        for key in self.keys:
+            found[key.fingerprint] = (*found.get(key.fingerprint, ()), key)
+        return found
 
 
 def _first_difference(claims: tuple[tuple[str, str | None, str | None], ...]) -> str | None:

@@ -62,16 +62,32 @@ class TrustTable:
         """The trust, with the files that it names read.
 
         Raises:
-            InputError: A file cannot be read, or is not what it has to be.
+            InputError: A file cannot be read, is not what it has to be, or there are fewer signers
+                than have to sign.
         """
+        keys = tuple(
+            key
+            for entry in self.keys
+            for key in TrustedKey.all_of_pem(read_key(entry.path), entry.path, entry.period)
+        )
+        self.need_enough(len({k.fingerprint for k in keys}), source)
         return Trust(
             source,
-            tuple(TrustedKey.of_pem(read_key(k.path), k.path, k.period) for k in self.keys),
+            keys,
             self.identities,
             self.workflows,
             self.signatures,
             read_root(self.trusted_root) if self.trusted_root else None,
         )
+
+    def need_enough(self, keys: int, where: str) -> None:
+        """Raise InputError if fewer can sign than have to."""
+        signers = keys + len(self.identities) + len(self.workflows)
+        if self.signatures > signers:
+            raise InputError(
+                f"{where}: trust.signatures is {self.signatures}, and {signers} can sign",
+                help="Each signer counts once, under a trust entry of its own.",
+            )
 
 
 def parse(table: Mapping[str, Any], path: str) -> TrustTable:
@@ -87,12 +103,8 @@ def parse(table: Mapping[str, Any], path: str) -> TrustTable:
         signatures=_signatures(trust, path),
         trusted_root=optional(trust, "trusted_root", f"{path}: trust"),
     )
-    entries = len(found.keys) + len(found.identities) + len(found.workflows)
-    if found and found.signatures > entries:
-        raise InputError(
-            f"{path}: trust.signatures is {found.signatures}, and {entries} can sign",
-            help="Each signer counts once, under a trust entry of its own.",
-        )
+    if found and not found.keys:  # a file of keys may hold several: that is known once it is read
+        found.need_enough(0, path)
     return found
 
 

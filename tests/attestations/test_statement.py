@@ -73,6 +73,90 @@ def test_a_statement_with_one_thing_wrong_is_refused(changes: dict[str, Any], me
         decode(payload(**changes))
 
 
+RIGHT: dict[str, Any] = {"name": "m.onnx", "digest": {"sha256": A}}
+LIBERAL: dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]] = {
+    "an older type": ({"_type": "https://in-toto.io/Statement/v0.1"}, ("m.onnx",), ()),
+    "an unknown field": ({"more": {"a": [1]}}, ("m.onnx",), ()),
+    "no predicate": ({"predicate": ...}, ("m.onnx",), ()),
+    "a predicate that is null": ({"predicate": None}, ("m.onnx",), ()),
+    "no name": ({"subject": [{"digest": {"sha256": A}}]}, ("",), ()),
+    "an empty name": ({"subject": [{"name": "", "digest": {"sha256": A}}]}, ("",), ()),
+    "a name that is null": ({"subject": [{"name": None, "digest": {"sha256": A}}]}, ("",), ()),
+    "a name twice": ({"subject": [RIGHT, RIGHT]}, ("m.onnx", "m.onnx"), ()),
+    "other fields of a subject": (
+        {"subject": [RIGHT | {"uri": "https://x", "annotations": {"a": 1}, "mediaType": "b"}]},
+        ("m.onnx",),
+        (),
+    ),
+    "another digest in a subject": (
+        {"subject": [{"name": "m", "digest": {"sha512": "x", "sha256": A}}]},
+        ("m",),
+        (),
+    ),
+    "a digest in upper case": ({"subject": [{"digest": {"sha256": A.upper()}}]}, ("",), ()),
+    "a subject without SHA-256": (
+        {"subject": [{"name": "c", "digest": {"gitCommit": "0" * 40}}, RIGHT]},
+        ("m.onnx",),
+        ("gitCommit",),
+    ),
+    "a subject without a digest": ({"subject": [{"name": "c"}, RIGHT]}, ("m.onnx",), ()),
+    "a subject with a broken SHA-256": (
+        {"subject": [{"name": "c", "digest": {"sha256": "a"}}, RIGHT]},
+        ("m.onnx",),
+        ("a malformed sha256",),
+    ),
+    "no subject with SHA-256": (
+        {"subject": [{"name": "c", "digest": {"sha512": "x", "sha1": "y"}}]},
+        (),
+        ("sha1", "sha512"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIBERAL)
+def test_a_statement_by_others_is_read_as_the_specification_says(what: str) -> None:
+    changes, names, unsupported = LIBERAL[what]
+    found = decode(payload(**changes), foreign=True)
+    assert tuple(s.name for s in found.subjects) == names
+    assert {s.sha256 for s in found.subjects} <= {A}
+    assert found.unsupported == unsupported
+
+
+DESCRIPTORS = {"other fields of a subject", "another digest in a subject"}
+"""Resource descriptors may hold more in every statement."""
+
+
+@pytest.mark.parametrize("what", sorted(LIBERAL.keys() - DESCRIPTORS))
+def test_a_statement_of_this_project_is_read_strictly(what: str) -> None:
+    changes, _, _ = LIBERAL[what]
+    with pytest.raises(StatementError):
+        decode(payload(**changes, predicateType=predicates.REGISTRY_ROW), foreign=True)
+    with pytest.raises(StatementError):
+        decode(payload(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"_type": "https://in-toto.io/Statement/v2"}, "_type is"),
+        ({"predicateType": ...}, "no predicateType"),
+        ({"predicate": []}, "predicate is an array"),
+        ({"subject": []}, "no subject"),
+        ({"subject": None}, "no subject"),
+        ({"subject": ["x"]}, "subject 0 is a string"),
+        ({"subject": [{"name": 5, "digest": {"sha256": A}}]}, "name of subject 0 is a number"),
+        ({"subject": [{"name": False, "digest": {"sha256": A}}]}, "name of subject 0"),
+        ({"subject": [{"digest": []}]}, "digest of subject 0"),
+        ({"subject": [{"digest": {"sha256": 5}}]}, "digest of subject 0"),
+    ],
+)
+def test_a_statement_by_others_that_the_specification_does_not_allow_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StatementError, match=message):
+        decode(payload(**changes), foreign=True)
+
+
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff", b'{"_type": 1, "_type": 1}'])
 def test_bytes_that_are_no_strict_json_object_are_no_statement(content: bytes) -> None:
     with pytest.raises(StatementError, match="the statement "):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -370,12 +371,60 @@ def test_keygen_never_overwrites(tmp_path: Path, suffix: str) -> None:
     assert result.code == 2
     assert "exists" in result.err
     assert os.listdir(tmp_path) == [f"release{suffix}"]
+    advised = result.err.rpartition("provenance keygen ")[2].strip()
+    assert run_cli("keygen", advised, cwd=tmp_path).code == 0
 
 
-def test_keygen_into_no_folder_is_an_error(tmp_path: Path) -> None:
+def test_keygen_makes_the_folder_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    result = run_cli("keygen", "../a/keys/release", cwd=tmp_path / "work")
+    assert (result.code, sorted(os.listdir(tmp_path / "a" / "keys"))) == (
+        0,
+        ["release.key", "release.pub"],
+    )
+    assert stat.S_IMODE((tmp_path / "a" / "keys").stat().st_mode) == 0o700
+
+
+def test_keygen_into_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "none").touch()
     result = run_cli("keygen", "none/release", cwd=tmp_path)
     assert result.code == 2
-    assert "cannot write" in result.err
+    assert "cannot write none/release" in result.err
+
+
+@pytest.mark.parametrize("name", ["release", "keys/mine", "../keys/release", "../my keys/release"])
+@pytest.mark.parametrize("form", ["provenance.toml", "pyproject.toml", None])
+def test_what_keygen_advises_can_be_pasted(
+    name: str, form: str | None, full: Repository, tmp_path: Path
+) -> None:
+    """The command that copies the key, where one is needed, and the table that trusts it."""
+    root = full.root
+    text = 'registry = "model/registry.json"\n'
+    (root / "provenance.toml").unlink()
+    (root / "release.pub").unlink()
+    if form is not None:
+        (root / form).write_text(
+            text if form == "provenance.toml" else f"[tool.provenance]\n{text}"
+        )
+    shown = run_cli("keygen", name, cwd=root).err.partition("Trust it with:\n")[2]
+    lines = [line.strip() for line in shown.splitlines()]
+    if lines[0].startswith("cp "):
+        subprocess.run(["sh", "-c", lines.pop(0)], cwd=root, check=True)
+    table = "\n".join(lines)
+    path = root / (form or "provenance.toml")
+    path.write_text((path.read_text() if form else text) + f"{table}\n")
+    assert run_cli("release", "--signer", f"file:{name}.key", cwd=root).code == 0
+    assert run_cli("verify", cwd=root).code == 0
+
+
+def test_keygen_shows_the_id_of_the_key_in_one_form(tmp_path: Path) -> None:
+    made = run_cli("keygen", "a", "--format", "json", cwd=tmp_path)
+    sha256 = made.json["sha256"]
+    assert f"a.pub is the key with sha256 {sha256}" in made.err
+    assert re.fullmatch("[0-9a-f]{64}", sha256)
+    der = "openssl pkey -pubin -in a.pub -outform DER | sha256sum"
+    shown = subprocess.run(["sh", "-c", der], cwd=tmp_path, check=True, capture_output=True)
+    assert shown.stdout.decode().split()[0] == sha256
 
 
 def test_a_private_key_without_its_public_one_is_not_left_behind(
@@ -696,7 +745,7 @@ def test_a_misspelt_commit_of_a_baseline_is_spelt_right(full: Repository, given:
 
 
 def test_who_gives_an_unknown_row_is_told_what_lists_them(full: Repository) -> None:
-    assert "provenance check -v lists them" in run_cli("check", "zzzzzzz", cwd=full.root).err
+    assert "values of `id` in the registry" in run_cli("check", "zzzzzzz", cwd=full.root).err
 
 
 def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository) -> None:

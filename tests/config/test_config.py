@@ -206,7 +206,7 @@ def test_trust_is_in_keys_below_the_root(tmp_path: Path, key: KeyPair) -> None:
     (tmp_path / "release.pub").write_bytes(key.public.read_bytes())
     trust = config(tmp_path, MINIMAL + '[[trust.key]]\npath = "release.pub"\n').trust()
     assert trust is not None
-    assert len(trust.keys_for(key.hint)) == 1
+    assert [k.hint for k in trust.keys] == [key.hint]
     assert trust.source.startswith("provenance.toml")
 
 
@@ -223,7 +223,7 @@ def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) ->
     (folder / "k.pub").write_bytes(key.public.read_bytes())
     (folder / "trust.toml").write_text('[[trust.key]]\npath = "k.pub"\n')
     trust = trust_from_file(folder / "trust.toml")
-    assert len(trust.keys_for(key.hint)) == 1
+    assert [k.hint for k in trust.keys] == [key.hint]
     assert trust.source.endswith("trust.toml")
 
 
@@ -283,3 +283,49 @@ def test_the_table_of_a_pyproject_in_a_file_of_its_own_is_named(tmp_path: Path) 
     said = refusal(tmp_path, '[tool.provenance]\nregistry = "r.json"\n')
     assert said.message == "provenance.toml: [tool.provenance] is for pyproject.toml"
     assert 'registry = "…"' in (said.help or "")
+
+
+def test_all_keys_of_a_file_count(tmp_path: Path, key: KeyPair, other_key: KeyPair) -> None:
+    both = tmp_path / "both.pub"
+    both.write_bytes(key.public.read_bytes() + other_key.public.read_bytes())
+    table = '[[trust.key]]\npath = "both.pub"\n[trust]\nsignatures = 2\n'
+    (tmp_path / "trust.toml").write_text(table)
+    given = (
+        config(tmp_path, MINIMAL + table).trust(),
+        trust_from_file(tmp_path / "trust.toml"),
+        trust_from_keys([both]),
+    )
+    for trust in given:
+        assert trust is not None
+        assert [k.hint for k in trust.keys] == [key.hint, other_key.hint]
+        assert [k.path.rpartition("both.pub")[2] for k in trust.keys] == [" (key 1)", " (key 2)"]
+
+
+def test_one_key_in_two_files_is_one_signer(tmp_path: Path, key: KeyPair) -> None:
+    for name in ("a.pub", "b.pub"):
+        (tmp_path / name).write_bytes(key.public.read_bytes() * 2)
+    tables = "".join(f'[[trust.key]]\npath = "{name}"\n' for name in ("a.pub", "b.pub"))
+    found = config(tmp_path, MINIMAL + tables + "[trust]\nsignatures = 2\n")
+    with pytest.raises(InputError, match="signatures is 2, and 1 can sign"):
+        found.trust()
+
+
+@pytest.mark.parametrize("kind", ["other", "private"])
+def test_a_key_in_the_place_of_a_trust_file_is_named_and_not_shown(
+    kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "given"
+    path.write_bytes(PUBLIC[kind]())
+    with pytest.raises(InputError, match="a PEM file, expected TOML") as raised:
+        trust_from_file(path)
+    said = f"{raised.value} {raised.value.help}"
+    assert "--key" in said
+    assert [line for line in path.read_text().splitlines() if line in said] == []
+
+
+@pytest.mark.parametrize("written", ["none.pub", "../release.pub"])
+def test_a_key_that_the_configuration_cannot_reach_has_advice(tmp_path: Path, written: str) -> None:
+    found = config(tmp_path, MINIMAL + f'[[trust.key]]\npath = "{written}"\n')
+    with pytest.raises(InputError, match=r"trust\.key") as raised:
+        found.trust()
+    assert "Copy it into the folder of provenance.toml" in str(raised.value.help)

@@ -64,11 +64,11 @@ def _bundle(data: bytes) -> None:
 
 
 def _statement(data: bytes) -> None:
-    for older in (False, True):
+    for foreign in (False, True):
         try:
-            found = statement.decode(data, older=older)
+            found = statement.decode(data, foreign=foreign)
         except statement.StatementError:
-            if older:
+            if foreign:
                 raise
             continue
         signed_row(found)

@@ -152,7 +152,10 @@ def test_a_step_by_another_is_told_by_who_did_it_and_who_may() -> None:
         "links/check.2.link: the step `check` was done by the key aaaaaaaa, who may not do it; the "
         "layout wants the key aaaaaaaa or bbbbbbbb"
     )
-    assert "by somebody else than the key aaaaaaaa" in only(pipeline(step(FORGED))).message
+    assert (
+        "in the name of the key aaaaaaaa, which did not sign"
+        in only(pipeline(step(FORGED))).message
+    )
     nobody = replace(step(ANOTHER), authorized=())
     assert only(pipeline(nobody)).message.endswith("the layout wants nobody")
 

@@ -55,10 +55,14 @@ def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
     assert codes(lambda r: r.of_bundle) == ["SIG602", "SIG603", "SIG604", "SIG608"]
 
 
-def test_what_only_a_publisher_can_do_as_advised() -> None:
-    """Whoever verifies has files and a bundle, and signs nothing again."""
-    signed = ["SIG601", "SIG602", "SIG603", "SIG605", *between("ATT701", "ATT710")]
-    assert codes(lambda r: r.for_publisher) == sorted(["LIC205", *signed])
+def test_whose_advice_is_for_consumers_too() -> None:
+    """Those who verify have files and a bundle: they edit and sign nothing."""
+    theirs = ["ART309", "SIG604", "SIG606", "ATT711", "ATT712", "ATT713", "PIP002"]
+    theirs += between("RUN001", "RUN007") + between("USE001", "USE011")
+    assert codes(lambda r: r.for_consumer) == sorted(theirs)
+    own = ["ART301", "ART304", "ART305", "SIG601", "SIG608"]
+    own += [p for p in between("PIP001", "PIP014") if p != "PIP002"]
+    assert codes(lambda r: r.consumer_help is not None and not r.for_consumer) == sorted(own)
 
 
 def test_what_only_warns() -> None:

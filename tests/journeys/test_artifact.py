@@ -25,7 +25,7 @@ from provenance import (
 )
 from provenance.attestations.bundle import Bundle
 from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
-from tests.support.cases import message_bundle
+from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
 from tests.support.sigstore.ca import email
@@ -112,6 +112,63 @@ def test_a_digest_stands_for_the_file(download: Download) -> None:
     assert verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle).exit_code == 0
     other = hashlib.sha256(b"other").hexdigest()
     assert verify_artifact(f"sha256:{other}", trust(), bundle=download.bundle).exit_code == 1
+
+
+RIGHT = {"digest": {"sha256": SHA256}}
+BY_OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "no name": ({"subject": [RIGHT]}, "signed without a name, in"),
+    "one name twice": (
+        {"subject": [{"name": "_"} | RIGHT, {"name": "_", "digest": {"sha256": "0" * 64}}]},
+        "signed as '_', as one of 2 subjects",
+    ),
+    "a commit beside it": (
+        {"subject": [{"name": "src", "digest": {"gitCommit": "0" * 40}}, RIGHT]},
+        "signed without a name, as one of 2 subjects",
+    ),
+    "more fields": ({"subject": [RIGHT], "extension": {"a": 1}}, "signed without a name"),
+    "no predicate": ({"subject": [RIGHT], "predicate": None}, "signed without a name"),
+}
+
+
+@pytest.mark.parametrize("what", BY_OTHERS)
+def test_a_statement_by_others_counts_by_its_digests(
+    what: str, download: Download, key: KeyPair
+) -> None:
+    changes, said = BY_OTHERS[what]
+    payload = json.dumps(json.loads(statement()) | changes).encode()
+    report = download.signed(dsse_bundle(payload, key)).verify(trust_from_keys([key.public]))
+    assert report.findings == ()
+    assert said in report.notes[0]
+    changed = f"sha256:{'1' * 64}"
+    refused = verify_artifact(changed, trust_from_keys([key.public]), bundle=download.bundle)
+    assert codes(refused) == ["SIG605"]
+
+
+@pytest.mark.parametrize(
+    ("subjects", "message"),
+    [
+        (
+            [{"name": "data.tar.gz", "digest": {"sha512": "0" * 128, "sha1": "0" * 40}}],
+            "knows its 1 subject only by sha1, sha512, which is not supported",
+        ),
+        ([{"name": "data.tar.gz"}], "knows its 1 subject only by no digest"),
+        (
+            [
+                {"name": "data.tar.gz", "digest": {"sha512": "0" * 128}},
+                {"name": "b", "digest": {"sha256": "0" * 64}},
+            ],
+            "and 1 subject known only by sha512, which is not supported",
+        ),
+    ],
+)
+def test_digests_other_than_sha256_are_unsupported_and_not_invalid(
+    subjects: list[Any], message: str, download: Download, key: KeyPair
+) -> None:
+    payload = json.dumps(json.loads(statement()) | {"subject": subjects}).encode()
+    report = download.signed(dsse_bundle(payload, key)).verify(trust_from_keys([key.public]))
+    assert codes(report) == ["SIG605"]
+    assert message in report.failing[0].message
+    assert "not valid" not in report.failing[0].message
 
 
 @pytest.mark.parametrize("text", ["", SHA256, "sha256:", f"sha256:{SHA256.upper()}", "sha1:00"])

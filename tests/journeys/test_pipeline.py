@@ -96,7 +96,7 @@ def test_a_link_that_was_changed_after_it_was_signed(done: Pipeline) -> None:
     link.write_text(json.dumps(envelope | {"payload": base64.b64encode(payload).decode()}))
     code, message = done.refusal()
     assert code == "PIP007"
-    assert "who has not signed it" in message
+    assert "which did not sign these bytes" in message
 
 
 def test_a_link_that_another_key_signed_under_the_name_of_the_right_one(done: Pipeline) -> None:
@@ -288,19 +288,33 @@ def test_a_layout_that_is_none(done: Pipeline, change: dict[str, Any], why: str)
     assert (code, why in message) == ("PIP001", True), message
 
 
-def _twice(layout: dict[str, Any]) -> None:
+def _twice(layout: dict[str, Any], rewritten: Callable[[str], str] = str) -> None:
     """One key under a second id, which could then do a step of two alone."""
     key = next(iter(layout["keys"].values()))
     other = "ab" * 32
-    layout["keys"][other] = key | {"keyid": other}
+    keyval = {"public": rewritten(key["keyval"]["public"])}
+    layout["keys"][other] = key | {"keyid": other, "keyval": keyval}
+
+
+def _twice_in_hex(layout: dict[str, Any]) -> None:
+    """An Ed25519 key, which layouts hold in hex, in both cases."""
+    for key_id, public in (("cd" * 32, "ab" * 32), ("ef" * 32, "AB" * 32)):
+        key = {"keyid": key_id, "keytype": "ed25519", "scheme": "ed25519"}
+        layout["keys"][key_id] = key | {"keyval": {"public": public}}
 
 
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         (lambda p: p.update(steps=[], inspect=[]), "it has no steps"),
+        (_twice_in_hex, "it holds one key under two ids"),
         (lambda p: p["steps"][0].update(threshold=0), "has a threshold of 0"),
         (_twice, "it holds one key under two ids"),
+        (
+            lambda p: _twice(p, lambda pem: pem.replace("\n", "\r\n")),
+            "it holds one key under two ids",
+        ),
+        (lambda p: _twice(p, lambda pem: f"# mine\n{pem}\n"), "it holds one key under two ids"),
         (lambda p: p["steps"][0]["pubkeys"].append("cd" * 32), "which it does not hold"),
         (lambda p: p["steps"][0].update(name="a/b"), "is no name for a step"),
         (lambda p: p.update(inspect=p["inspect"] * 1001), "in-toto does not take it"),

@@ -43,7 +43,7 @@ def released(repository: Repository) -> Path:
 def test_a_row_bundle_says_the_row_its_sidecar_and_its_deferrals(released: Path) -> None:
     shown = text(inspect(released / "stale.onnx.sigstore.json"))
     for part in (
-        "signed by the key with sha256 ",
+        "signed with a key; its hint: sha256 ",
         "the signature is not judged here",
         "a registry row, with all of its model files",
         "of: 1 file",
@@ -196,6 +196,24 @@ def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path
         inspect(path)
 
 
+def test_a_statement_by_others_is_shown_as_it_was_signed(tmp_path: Path, key: KeyPair) -> None:
+    value = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [
+            {"name": "src\x1b[2J", "digest": {"gitCommit": "0" * 40}},
+            {"digest": {"sha256": "a" * 64}},
+        ],
+        "predicateType": "https://example.org/scan/v1",
+        "extension": True,
+    }
+    path = tmp_path / "m.sigstore.json"
+    path.write_text(json.dumps(dsse_bundle(json.dumps(value).encode(), key)))
+    shown = text(inspect(path))
+    assert f"of: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in shown
+    assert "\x1b" not in shown
+    assert statement.as_json(inspect(path))["statement"] == value
+
+
 def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
     path = tmp_path / "m.sigstore.json"
     value = message_bundle(b"content", key)
@@ -203,7 +221,7 @@ def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
         value["verificationMaterial"] = {"publicKey": {"hint": hint}}
         path.write_text(json.dumps(value))
         shown = text(inspect(path))
-        assert "signed by a key named" in shown
+        assert "signed with a key; its hint: '" in shown
         assert "\x1b" not in shown
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,8 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME  # type: ignore[attr-defined]
 
 from provenance.errors import InputError, UnavailableError
+from provenance.journeys.setup import keygen
+from provenance.signing import key_advice
 from provenance.signing.key_uris import SigningKey, open_key
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES
 from tests.support.keys import PUBLIC, KeyPair, private_pem
@@ -144,7 +148,48 @@ def test_which_key_signs_has_to_be_said(scheme: str) -> None:
         open_key(REMOTE[scheme])
     help = raised.value.help or ""
     assert "--public-key PEM" in help
-    assert BY_NAME[scheme].public_key in help
+    command = BY_NAME[scheme].public_key_of(REMOTE[scheme])
+    assert command in help
+    assert re.findall(r"\b[A-Z]+\b", command.replace("PYKCS11LIB", "")) in (
+        [],
+        ["DER"] * 1,
+        ["PEM"],
+    )
+    assert BY_NAME[scheme].public_key_of(f"{scheme}:") == BY_NAME[scheme].public_key
+
+
+def test_what_a_uri_names_is_quoted_for_the_shell() -> None:
+    command = BY_NAME["hsm"].public_key_of("hsm:17?label=YubiKey+PIV+%2315%3Bid")
+    assert "--token-label 'YubiKey PIV #15;id' " in command
+    assert "--id 11 " in command
+    assert "--key-id 'alias/$(id)' " in BY_NAME["awskms"].public_key_of("awskms:alias/$(id)")
+
+
+@pytest.mark.parametrize("path", ["", "..", "/", "-k"])
+def test_a_path_that_names_no_key_file_is_an_error_with_advice(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        open_key(f"file:{path}")
+    name = shlex.split(key_advice.make_one(path).partition(", then")[0])[-1]
+    assert Path(name).name in ("release", "-k")
+    assert not name.startswith("-")
+
+
+def test_a_key_that_is_missing_is_made_with_the_command_in_the_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="does not exist") as raised:
+        open_key("file:my keys/release.key")
+    said = raised.value.help or ""
+    assert said == (
+        "Make a key pair: provenance keygen 'my keys/release', then --signer "
+        "'file:my keys/release.key'"
+    )
+    keygen(Path("my keys/release"))
+    assert open_key("file:my keys/release.key").scheme is FILE
 
 
 @pytest.mark.parametrize("scheme", REMOTE)

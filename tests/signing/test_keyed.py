@@ -7,21 +7,23 @@ import base64
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provenance.attestations.bundle import Bundle, Envelope, decode
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature, decode
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import judging
 from provenance.signing.judgement import Verdict
 from provenance.signing.keyed import judge
+from provenance.signing.pem import MAX_KEYS
 from provenance.signing.signers import open_signer
 from provenance.signing.trust import Trust, TrustedKey
 from tests.support.cases import dsse_bundle, message_bundle
-from tests.support.keys import KeyPair
+from tests.support.keys import KeyPair, public_der
 
 
 def trust(*pairs: KeyPair) -> Trust:
@@ -75,13 +77,79 @@ def test_a_signature_by_a_key_that_is_not_trusted_does_not_count(
 def test_a_hint_proves_nothing(key: KeyPair, other_key: KeyPair) -> None:
     signed = bundle(dsse_bundle(b"x", other_key))
     forged = dataclasses.replace(signed, hint=key.hint)
-    assert judge(forged, trust(key), None).verdict is Verdict.INVALID
+    found = judge(forged, trust(key), None)
+    assert found.verdict is Verdict.INVALID
+    assert "its hint names k, and no trusted key made it" in found.reason
+    assert "or by another key" in found.reason
 
 
-def test_without_a_hint_any_trusted_key_may_be_the_one(key: KeyPair, other_key: KeyPair) -> None:
-    signed = dataclasses.replace(bundle(dsse_bundle(b"x", key)), hint="")
-    assert judge(signed, trust(other_key, key), None).verdict is Verdict.VALID
-    assert judge(signed, trust(other_key), None).verdict is Verdict.INVALID
+HINTS: dict[str, Callable[[KeyPair], str]] = {
+    "nothing": lambda key: "",
+    "any text": lambda key: "alice",
+    "cosign": lambda key: key.hint,
+    "the digest in hex": lambda key: hashlib.sha256(public_der(key.key)).hexdigest(),
+    "model_signing": lambda key: hashlib.sha256(key.public.read_bytes()).hexdigest(),
+    "a digest of no key": lambda key: base64.b64encode(b"x" * 32).decode(),
+}
+
+
+@pytest.mark.parametrize("form", HINTS)
+@pytest.mark.parametrize("of_another", [False, True])
+def test_the_signature_decides_and_not_the_hint(
+    form: str, of_another: bool, key: KeyPair, other_key: KeyPair
+) -> None:
+    hint = HINTS[form](other_key if of_another else key)
+    signed = dataclasses.replace(bundle(dsse_bundle(b"x", key)), hint=hint)
+    for keys in ((key,), (key, other_key), (other_key, key)):
+        judgement = judge(signed, trust(*keys), None)
+        assert judgement.signer is not None, judgement
+        assert judgement.signer.unique == f"key {trust(key).keys[0].fingerprint}"
+    found = judge(signed, trust(other_key), None)
+    assert found.verdict is not Verdict.VALID
+    assert "no trusted key" in found.reason
+
+
+@pytest.mark.parametrize("form", ["cosign", "the digest in hex", "model_signing"])
+def test_the_key_that_a_known_hint_names_is_tried_first(
+    form: str, key: KeyPair, other_key: KeyPair
+) -> None:
+    first, _ = trust(other_key, key).candidates(HINTS[form](key))
+    assert first == trust(key).keys
+
+
+def test_one_key_is_one_signer_whatever_the_hints(key: KeyPair, other_key: KeyPair) -> None:
+    twice = [
+        dataclasses.replace(bundle(dsse_bundle(b"x", key)), hint=hint)
+        for hint in ("alice", "bob", other_key.hint)
+    ]
+    found = [judge(b, trust(key, other_key), None).signer for b in twice]
+    assert len(judging.counted([s for s in found if s is not None])) == 1
+
+
+def test_two_keys_of_one_file_are_two_signers(key: KeyPair, other_key: KeyPair) -> None:
+    both = key.public.read_bytes() + other_key.public.read_bytes()
+    team = Trust("tests", TrustedKey.all_of_pem(both, "team.pub"))
+    found = [judge(bundle(dsse_bundle(b"x", k)), team, None).signer for k in (key, other_key)]
+    counted = judging.counted([s for s in found if s is not None])
+    assert [str(entry) for _, entry in counted] == ["key team.pub (key 1)", "key team.pub (key 2)"]
+
+
+def test_an_opaque_hint_is_shown_as_the_claim_that_it_is(key: KeyPair, other_key: KeyPair) -> None:
+    signed = dataclasses.replace(bundle(dsse_bundle(b"x", other_key)), hint="alice")
+    found = judge(signed, trust(key), None)
+    assert found.verdict is Verdict.UNTRUSTED
+    assert "by no trusted key, or was changed after it was signed" in found.reason
+    assert "'alice'" in found.reason
+    in_hex = judge(bundle(dsse_bundle(b"x", other_key)), trust(key), None).reason
+    assert trust(other_key).keys[0].fingerprint in in_hex
+    assert other_key.hint not in in_hex
+
+
+def test_a_trust_has_a_bounded_number_of_keys(key: KeyPair) -> None:
+    (one,) = trust(key).keys
+    Trust("tests", (one,) * MAX_KEYS)
+    with pytest.raises(InputError, match="65 trusted keys; at most 64 count"):
+        Trust("tests", (one,) * (MAX_KEYS + 1))
 
 
 def test_nobody_trusted_makes_no_signature_valid(key: KeyPair) -> None:
@@ -113,8 +181,13 @@ def test_a_plain_signature_is_over_the_bytes_that_were_hashed(key: KeyPair) -> N
     signed = bundle(message_bundle(b"content", key))
     right, wrong = (hashlib.sha256(c).hexdigest() for c in (b"content", b"other"))
     assert judge(signed, trust(key), right).verdict is Verdict.VALID
-    assert judge(signed, trust(key), wrong).verdict is Verdict.INVALID
-    assert judge(signed, trust(key), None).verdict is Verdict.INVALID
+    for digest, why in ((wrong, f"sha256 {right}; these have {wrong}"), (None, "over a file")):
+        found = judge(signed, trust(key), digest)
+        assert (found.verdict, why in found.reason) == (Verdict.INVALID, True)
+    assert isinstance(signed.content, MessageSignature)
+    content = dataclasses.replace(signed.content, sha256=None)
+    silent = dataclasses.replace(signed, content=content)
+    assert "made over other bytes" in judge(silent, trust(key), wrong).reason
 
 
 def test_no_signer_is_told_from_a_wrong_one() -> None:

@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError, UnavailableError
+from provenance.journeys.setup import keygen
 from provenance.signing import pem
-from tests.support.keys import PRIVATE, PUBLIC, KeyPair, private_pem
+from tests.support.keys import PRIVATE, PUBLIC, KeyPair, private_pem, public_der
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -120,3 +128,171 @@ def test_no_bytes_whatever_are_a_key_by_accident(content: bytes) -> None:
             pem.load_public_key(hostile, "k")
         with pytest.raises(InputError):
             pem.load_private_key(hostile, "k", nobody)
+
+
+def test_every_key_of_a_file_is_read_once(key: KeyPair, other_key: KeyPair) -> None:
+    one, two = key.public.read_bytes(), other_key.public.read_bytes()
+    found = pem.load_public_keys(b"# ours\n" + one + b"\n# theirs\r\n" + two + one, "k.pub")
+    assert [pem.public_pem(k) for k in found] == [one, two]
+    with pytest.raises(InputError, match="2 public keys, expected the one that signs"):
+        pem.load_public_key(one + two, "k.pub")
+
+
+def test_a_file_has_a_bounded_number_of_keys(key: KeyPair) -> None:
+    public = key.public.read_bytes()
+    assert len(pem.load_public_keys(public * pem.MAX_KEYS, "k.pub")) == 1
+    with pytest.raises(InputError, match="65 public keys; at most 64 are read"):
+        pem.load_public_keys(public * (pem.MAX_KEYS + 1), "k.pub")
+
+
+BESIDE = {
+    "private": "a private key where the public key is needed",
+    "encrypted": "a private key where the public key is needed",
+    "certificate": "a certificate, not",
+    "request": "a certificate signing request, not",
+    "openssh": "a private key where the public key is needed",
+    "cosign": "a private key where the public key is needed",
+    "other block": r"a PEM block of another kind \(X9 DATA\)",
+    "rsa": r"k.pub \(key 2\): an RSA key, expected",
+    "broken": r"k.pub \(key 2\): not an ECDSA P-256 key",
+    "without an end": "a public key in it has no end",
+}
+
+
+def _openssh() -> bytes:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+
+
+def _request() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+_BLOCKS: dict[str, Callable[[], bytes]] = {
+    "request": _request,
+    "openssh": _openssh,
+    "cosign": lambda: b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nc2VjcmV0\n",
+    "other block": lambda: b"-----BEGIN X9 DATA-----\nc2VjcmV0\n-----END X9 DATA-----\n",
+    "without an end": lambda: b"-----BEGIN PUBLIC KEY-----\nc2VjcmV0\n",
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+@pytest.mark.parametrize("first", [False, True])
+def test_what_lies_beside_a_public_key_is_named_and_never_shown(
+    kind: str, first: bool, key: KeyPair
+) -> None:
+    public = key.public.read_bytes()
+    other = (_BLOCKS.get(kind) or PUBLIC[kind])()
+    content = other + public if first else public + other
+    words = BESIDE[kind].replace("key 2", "key 1" if first else "key 2")
+    if first and kind == "without an end":
+        words = "not an ECDSA P-256 key|has no end"
+    with pytest.raises(InputError, match=words) as raised:
+        pem.load_public_keys(content, "k.pub")
+    said = f"{raised.value} {raised.value.help}"
+    secrets = [line for line in other.decode().splitlines() if not line.startswith("-----")]
+    assert [line for line in secrets if line and line in said] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("ssh", "an SSH public key, not"),
+        ("der", "a public key in DER, not"),
+        ("private der", "a private key where"),
+        ("encrypted der", "a private key where"),
+    ],
+)
+def test_a_key_that_is_not_in_pem_is_named(kind: str, name: str, key: KeyPair) -> None:
+    made: dict[str, Callable[[], bytes]] = {
+        "ssh": lambda: key.key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        ),
+        "der": lambda: public_der(key.key),
+        "private der": lambda: _private_der(key, serialization.NoEncryption()),
+        "encrypted der": lambda: _private_der(key, serialization.BestAvailableEncryption(b"p")),
+    }
+    content = made[kind]()
+    with pytest.raises(InputError, match=name):
+        pem.load_public_keys(content, "k.pub")
+
+
+def _private_der(key: KeyPair, encryption: serialization.KeySerializationEncryption) -> bytes:
+    return key.key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, encryption
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["private", "certificate", "request", "der", "ssh", "openssh", "private der"]
+)
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_the_command_in_the_help_makes_a_public_key(
+    kind: str, tmp_path: Path, key: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Callable[[], bytes]] = {
+        "private": lambda: private_pem(key.key),
+        "private der": lambda: _private_der(key, serialization.NoEncryption()),
+        "openssh": _openssh,
+        "certificate": PUBLIC["certificate"],
+        "request": _request,
+        "der": lambda: public_der(key.key),
+        "ssh": lambda: key.key.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        ),
+    }
+    content = made[kind]()
+    if "ssh" in kind and not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is not installed")
+    monkeypatch.chdir(tmp_path)
+    Path("a key.pem").write_bytes(content)
+    Path("a key.pem").chmod(0o600)
+    with pytest.raises(InputError) as raised:
+        pem.load_public_keys(content, "a key.pem")
+    command = str(raised.value.help).rpartition(": ")[2]
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    assert pem.load_public_keys(Path("a key.pub").read_bytes(), "a key.pub")
+
+
+@pytest.mark.parametrize(
+    ("content", "help"),
+    [
+        (
+            b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
+            "cosign public-key --key k > k-new.pub",
+        ),
+        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----", "Only ECDSA P-256 keys count here"),
+        (b"-----BEGIN EC PRIVATE KEY-----", "openssl pkey -in k -pubout -out k-new.pub"),
+    ],
+)
+def test_the_public_half_of_a_private_key_is_made_by_the_tool_that_can(
+    content: bytes, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="a private key where") as raised:
+        pem.load_public_keys(content, "k")
+    assert help.replace("k-new.pub", "k.pub") in str(raised.value.help)
+    Path("k.pub").symlink_to("nowhere")
+    with pytest.raises(InputError) as raised:
+        pem.load_public_keys(content, "k")
+    assert raised.value.help == "Give its public key. Is it k.pub?"
+
+
+def test_the_help_for_a_signer_names_a_key_pair_that_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("release.key").write_bytes(PRIVATE["rsa"]())
+    with pytest.raises(InputError) as raised:
+        pem.load_private_key(Path("release.key").read_bytes(), "release.key", nobody)
+    command = str(raised.value.help).removeprefix("Make a key pair: ").partition(", then")[0]
+    words = shlex.split(command)
+    assert words[:2] == ["provenance", "keygen"]
+    private, _ = keygen(Path(words[2]))
+    assert str(raised.value.help).endswith(f"file:{private}")

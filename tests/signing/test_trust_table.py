@@ -75,7 +75,7 @@ def test_a_key_counts_for_its_days() -> None:
         ("[trust]\nsignature = 2\n", "`trust.signature`", "`trust.signatures`"),
         ("[trust]\nsignatures = 0\n", "a number from 1 to 9", "signatures = 2"),
         ("[trust]\nsignatures = true\n", "a number from 1 to 9", None),
-        (KEY + "[trust]\nsignatures = 2\n", "and 1 can sign", "counts once"),
+        (IDENTITY + "[trust]\nsignatures = 2\n", "and 1 can sign", "counts once"),
         ("[trust]\ntrusted_root = 5\n", "`trusted_root` must be a string", None),
         ("[[trust.github]]\n", "needs `repository`", None),
         (WORKFLOW + 'reff = "x"\n', "`trust.github.reff`", "`trust.github.ref`"),

@@ -40,6 +40,7 @@ class ModelMissing(Rule):
 
     code = "ART301"
     slug = "model-missing"
+    consumer_help = "Fetch the file from the publisher."
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
@@ -241,6 +242,7 @@ class ExternalDataMissing(Rule):
 
     code = "ART304"
     slug = "external-data-missing"
+    consumer_help = "Fetch the file from the publisher, and put it where the model expects it."
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
@@ -293,6 +295,7 @@ class ExternalDataUnsafe(Rule):
 
     code = "ART305"
     slug = "external-data-unsafe"
+    consumer_help = "Do not load this model."
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
@@ -494,6 +497,7 @@ class NotARegularFile(Rule):
 
     code = "ART309"
     slug = "not-a-regular-file"
+    for_consumer = True
     of_one_file = True
 
     def judge(self, case: Case) -> Iterator[Finding]:

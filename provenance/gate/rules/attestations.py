@@ -50,7 +50,6 @@ class RowUnbound(_AttestationRule):
     code = "ATT701"
     slug = "row-unbound"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -100,7 +99,6 @@ class FileUncovered(_AttestationRule):
     code = "ATT702"
     slug = "file-uncovered"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -141,7 +139,6 @@ class RowChanged(_AttestationRule):
 
     code = "ATT703"
     slug = "row-changed"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
@@ -241,7 +238,6 @@ class SidecarChanged(_AttestationRule):
     code = "ATT704"
     slug = "sidecar-changed"
     of_one_file = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -283,7 +279,6 @@ class FileGone(_AttestationRule):
 
     code = "ATT705"
     slug = "file-gone"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -321,7 +316,6 @@ class DeferralsDiffer(_AttestationRule):
     code = "ATT706"
     slug = "deferrals-differ"
     phase = Phase.OUTCOME
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         released = [f for f in case.findings if case.catalogue[f.code].phase.is_released]
@@ -367,7 +361,6 @@ class SeedUnattested(_AttestationRule):
 
     code = "ATT707"
     slug = "seed-unattested"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -404,7 +397,6 @@ class SeedAttestationDiffers(_AttestationRule):
 
     code = "ATT708"
     slug = "seed-attestation-differs"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -462,7 +454,6 @@ class SummaryMissing(_AttestationRule):
 
     code = "ATT709"
     slug = "summary-missing"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         summary = case.evidence.summary
@@ -497,7 +488,6 @@ class SummaryStale(_AttestationRule):
     slug = "summary-stale"
     phase = Phase.OUTCOME
     of_release = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
@@ -581,6 +571,7 @@ class OtherProject(_AttestationRule):
 
     code = "ATT712"
     slug = "other-project"
+    for_consumer = True
     of_release = True
     of_one_file = True
 
@@ -604,8 +595,8 @@ class OtherProject(_AttestationRule):
                 yield self.finding(
                     f"{summary.path} is the summary of the registry {str(index)[:200]!r}; the one "
                     f"that is verified is {case.evidence.registry.path!r}",
-                    "Set `registry` in the configuration back to the released registry, or release "
-                    "again: provenance release",
+                    "Verify the registry that was released: set `registry` in the configuration "
+                    "back to it.",
                     path=summary.path,
                 )
 
@@ -630,6 +621,7 @@ class SidecarAbsent(_AttestationRule):
 
     code = "ATT713"
     slug = "sidecar-absent"
+    for_consumer = True
     severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:
@@ -656,6 +648,7 @@ class FileOnlySignature(_AttestationRule):
 
     code = "ATT711"
     slug = "file-only-signature"
+    for_consumer = True
     severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:

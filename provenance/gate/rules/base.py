@@ -246,8 +246,10 @@ class Rule(ABC):
     """Whether it says something about a release that is judged by its summary alone."""
     of_bundle: ClassVar[bool] = False
     """Whether it judges a bundle by itself, over whatever kind of file."""
-    for_publisher: ClassVar[bool] = False
-    """Whether it advises what only the publisher can do, such as to sign again."""
+    for_consumer: ClassVar[bool] = False
+    """Whether its help is for those who use a model too, and not only for its publisher."""
+    consumer_help: ClassVar[str | None] = None
+    """Its help for those who use a model, if there is more to say than the command has."""
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
@@ -256,9 +258,14 @@ class Rule(ABC):
         """The findings of this rule."""
 
     def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
-        """The findings for somebody who has what was released; `help` stands for such advice."""
+        """Return the findings for those who use what was released.
+
+        They can neither edit nor sign it: unless the rule has advice for them, `help` takes the
+        place of the publisher's, and no edits are offered.
+        """
+        advice = self.consumer_help or help
         for finding in self.judge(case):
-            yield replace(finding, help=help) if self.for_publisher else finding
+            yield finding if self.for_consumer else replace(finding, help=advice, fixes=())
 
     def finding(
         self,

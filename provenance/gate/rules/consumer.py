@@ -26,6 +26,7 @@ class _Requirement(Rule):
     needs_trust = True
     of_one_file = True
     of_release = True
+    for_consumer = True
 
     def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
         """A finding at a field of the row; of one file alone, at the file."""

@@ -239,7 +239,6 @@ class SignedLicenseDiffers(Rule):
     slug = "signed-license-differs"
     phase = Phase.SIGNATURES
     needs_trust = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, signed in case.signed_rows():

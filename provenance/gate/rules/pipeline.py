@@ -24,6 +24,9 @@ _ANEW: Final = "provenance layout --output"
 
 
 class _PipelineRule(Rule):
+    consumer_help = (
+        "Do not use the release. Get it, its layout and its links again from the project's owner."
+    )
     phase = Phase.PIPELINE
     about_rows = False
 
@@ -87,6 +90,7 @@ class LayoutUnsigned(_PipelineRule):
 
     code = "PIP002"
     slug = "layout-unsigned"
+    for_consumer = True
 
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         for key in pipeline.unsigned:
@@ -521,7 +525,7 @@ def _explained(pipeline: PipelineEvidence) -> bool:
 
 def _by(link: Link) -> str:
     if link.standing is Standing.UNSIGNED:
-        return f"by somebody else than the key {link.key}, who has not signed it"
+        return f"in the name of the key {link.key}, which did not sign these bytes"
     return f"by the key {link.key}, who may not do it"
 
 

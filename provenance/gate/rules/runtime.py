@@ -20,6 +20,7 @@ _ANYTHING: Final = (
 
 
 class _RuntimeRule(Rule):
+    for_consumer = True
     phase = Phase.RUNTIME
 
     def judge(self, case: Case) -> Iterator[Finding]:

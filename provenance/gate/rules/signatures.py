@@ -67,7 +67,7 @@ class BundleMissing(_SignatureRule):
 
     code = "SIG601"
     slug = "bundle-missing"
-    for_publisher = True
+    consumer_help = "Fetch the bundle from the publisher, or do not use the model."
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -89,7 +89,8 @@ class BundleMalformed(_SignatureRule):
     Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
     fields, canonical base64, one signature by one key or certificate, at most one log entry whose
     proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
-    subjects each have one name and one SHA-256.
+    subjects each have one name and one SHA-256. A consumer's statements of other predicate types
+    are read as in-toto tells consumers to.
 
     ## Why it matters
     What two readers can read in two ways can be verified as one thing and used as another.
@@ -104,7 +105,6 @@ class BundleMalformed(_SignatureRule):
     code = "SIG602"
     slug = "bundle-malformed"
     of_bundle = True
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
@@ -145,8 +145,9 @@ class SignatureInvalid(_Judged):
     """A signature is not that of the signer whom the bundle names.
 
     ## What it does
-    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with the
-    trusted key that the bundle names, or with its certificate. A certificate has to be for signing
+    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with each
+    trusted key, or with its certificate. A signature that no trusted key made is this finding if
+    the bundle's hint names one of them, and SIG604 if not. A certificate has to be for signing
     code, by an authority of the trusted root, valid when it was used, and logged; every log entry
     and timestamp in the bundle has to be whole, by a log or authority that was in service then, and
     of this very signature.
@@ -166,7 +167,6 @@ class SignatureInvalid(_Judged):
 
     code = "SIG603"
     slug = "signature-invalid"
-    for_publisher = True
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
@@ -184,15 +184,18 @@ class SignerUntrusted(_Judged):
     """A bundle was signed by somebody who is not trusted.
 
     ## What it does
-    Looks up who signed among those who are trusted: the key that the bundle names, or the identity
-    in its certificate, character by character. The trust that was used is shown in every result.
+    Looks up who signed among those who are trusted: each trusted key is tried on the signature, and
+    the identity in a certificate is compared character by character. The hint of a bundle, which
+    anybody can write, only says which key is tried first. If no trusted key made the signature, the
+    content may also have been changed since: the two cannot be told apart. The trust that was used
+    is shown in every result.
 
     ## Why it matters
     Anybody can make a valid signature. It counts only if it is by somebody you chose.
 
     ## Example
-    The bundle's hint is `Z0ezOGI5…`; `[[trust.key]]` names another key. Or the workflow that signed
-    ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
+    The release was signed with a new key, and `[[trust.key]]` names the old one. Or the workflow
+    that signed ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
 
     ## How to fix
     If you know the signer, add it to the trust, or give it with `--key` or `--identity`. If not, do
@@ -201,6 +204,7 @@ class SignerUntrusted(_Judged):
 
     code = "SIG604"
     slug = "signer-untrusted"
+    for_consumer = True
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence
@@ -231,7 +235,6 @@ class BytesNotSigned(_SignatureRule):
 
     code = "SIG605"
     slug = "bytes-not-signed"
-    for_publisher = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -266,6 +269,7 @@ class SignedUnderAnotherName(_SignatureRule):
 
     code = "SIG606"
     slug = "signed-under-another-name"
+    for_consumer = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -333,6 +337,10 @@ class SignersTooFew(_Judged):
 
     code = "SIG608"
     slug = "signers-too-few"
+    consumer_help = (
+        "Do not use it before the other signers have signed it: their signatures lie beside the "
+        "bundle, as NAME.2.sigstore.json and so on."
+    )
 
     def conclude(
         self, endorsement: Endorsement, document: BundleEvidence

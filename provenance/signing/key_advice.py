@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to do about a key file that cannot be used: commands that work as they are pasted.
+
+They hold the user's own path, quoted for a shell, and name only files that do not exist yet.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Final
+
+from provenance.signing import pem_blocks
+
+ONLY_P256: Final = (
+    "Only ECDSA P-256 keys count here. Ask whoever signs for such a key, or verify with the tool "
+    "that made the signature."
+)
+
+
+def public_half(path: str, labels: tuple[str, ...]) -> str:
+    """The help for a private key in the place of the public one: the command that writes that."""
+    beside = str(Path(path).with_suffix(".pub"))
+    if beside != path and os.path.lexists(beside):
+        return f"Give its public key. Is it {beside}?"
+    quoted, target = shlex.quote(path), new_name(path, ".pub")
+    named = next((label for label in labels if "PRIVATE KEY" in label), "")
+    if "SIGSTORE" in named or "COSIGN" in named:
+        command = f"cosign public-key --key {quoted} > {shlex.quote(target)}"
+    elif "OPENSSH" in named:
+        command = f"ssh-keygen -e -m PKCS8 -f {quoted} > {shlex.quote(target)}"
+    elif "PGP" in named:
+        return ONLY_P256
+    else:
+        form = () if labels else ("-inform", "DER")
+        command = openssl("pkey", *form, "-in", path, "-pubout", "-out", target)
+    return f"Give its public key. To write it: {command}"
+
+
+def converted(kind: str, path: str) -> str:
+    """The help for what is not a public key in PEM, with the command that makes one of it."""
+    target = new_name(path, ".pub")
+    words: tuple[str, ...]
+    if kind == pem_blocks.CERTIFICATE:
+        words = ("x509", "-in", path, "-pubkey", "-noout", "-out", target)
+    elif kind == pem_blocks.REQUEST:
+        words = ("req", "-in", path, "-pubkey", "-noout", "-out", target)
+    elif kind == pem_blocks.DER:
+        words = ("pkey", "-pubin", "-inform", "DER", "-in", path, "-out", target)
+    elif kind == pem_blocks.SSH:
+        command = f"ssh-keygen -e -m PKCS8 -f {shlex.quote(path)} > {shlex.quote(target)}"
+        return f"Convert it: {command}"
+    else:
+        return ONLY_P256
+    verb = "Convert it" if kind == pem_blocks.DER else "Extract its key"
+    return f"{verb}: {openssl(*words)}"
+
+
+def openssl(*words: str) -> str:
+    """Return a command of openssl, quoted for a shell."""
+    return shlex.join(("openssl", *words))
+
+
+def new_name(path: str, suffix: str) -> str:
+    """Return a name beside `path` that ends in `suffix` and is free, for a command in a help."""
+    given = Path(path)
+    for stem in (given.stem, f"{given.stem}-new"):
+        found = given.with_name(f"{stem}{suffix}")
+        if not os.path.lexists(found):
+            return str(found)
+    return str(given.with_name(f"{given.name}.new{suffix}"))
+
+
+def free_pair(stem: str) -> str:
+    """Return a name for a key pair, `stem` or one like it, of which no file exists."""
+    for name in (stem, f"{stem}-p256", *(f"{stem}-{n}" for n in range(2, 10))):
+        if not any(os.path.lexists(f"{name}{suffix}") for suffix in (".key", ".pub")):
+            return name
+    return f"{stem}-new"
+
+
+def make_one(path: str, option: str = "--signer") -> str:
+    """Return the help for a signer without a usable key at `path`: the command that makes one."""
+    private = Path(path)
+    named = private.name not in ("", "..")
+    name = free_pair(str(private.with_name(private.stem) if named else private / "release"))
+    name = f"./{name}" if name.startswith("-") else name  # else it would be an option
+    made = shlex.quote(f"file:{name}.key")
+    return f"Make a key pair: provenance keygen {shlex.quote(name)}, then {option} {made}"
