@@ -29,8 +29,6 @@ from provenance.artifacts.onnx_wire import (
 
 _V = TypeVar("_V")
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-
 
 class NotOnnxError(ValueError):
     """The bytes are not an ONNX model. The message says why; `digest` is of the whole file."""
@@ -120,8 +118,6 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
             reason = str(e) or "it ends in the middle of a field: truncated?"
     reader.drain()
     digest = reader.digest()
-    if skeleton.startswith(LFS_POINTER):
-        reason = "a Git LFS pointer, not the model; run `git lfs pull`"
     if reason is None:
         try:
             return digest, _facts(_model(skeleton))
@@ -201,6 +197,21 @@ def _domain(opset: Any) -> str:
 
 _OWN_DOMAIN: Final = "ai.onnx"
 """The other name of ONNX's own operators (onnx.proto, OperatorSetIdProto)."""
+
+
+def is_memory_address(location: str) -> bool:
+    """Whether a runtime may take the location of external data for an address in its own memory.
+
+    onnxruntime marks tensors that are in memory with the location `*/_ORT_MEM_ADDR_/*`, since 1.23
+    also with `*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*` (onnxruntime/core/framework/tensorprotoutils.h),
+    and OpenVINO knows the first of them. Then `offset` is an address. Versions differ in whether
+    they accept a mark that was read from a file, and in whether they compare it as text or as a
+    path; no honest file has such a name, however it is written.
+    """
+    return _MEMORY_ADDRESS.search(location) is not None
+
+
+_MEMORY_ADDRESS: Final = re.compile(r"_ORT_\w*MEM_ADDR_", re.IGNORECASE)
 
 
 def plain_dtype(name: str) -> str | None:

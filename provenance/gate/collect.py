@@ -16,7 +16,7 @@ from typing import Any, Final
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree, Trouble
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
 from provenance.artifacts.source_map import SourceMap
@@ -304,7 +304,8 @@ class _Collector:
             except (FileError, JsonError) as e:
                 if "\\" in path:  # as _names_in shows a name that is no text
                     self._nameless.append(path)
-                self.unreadable[path] = str(e)  # no document about models, unless it was released
+                # Not a document about models, unless it was released.
+                self.unreadable[path] = IS_POINTER if isinstance(e, PointerError) else str(e)
                 if isinstance(e, JsonError) and e.position is not None:
                     self.unreadable_at[path] = e.position
                 continue

@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from provenance.artifacts import digest, paths
-from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
+from provenance.artifacts.onnx_model import (
+    ExternalReference,
+    NotOnnxError,
+    is_memory_address,
+    read_onnx,
+)
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import sidecar_of
@@ -85,6 +90,8 @@ class ModelReader:
         # is refused wherever it stands: behind a link it leads elsewhere than its text says.
         if reason is None and ".." in name.split("/"):
             reason = "climbs with '..'"
+        if reason is None and is_memory_address(name):
+            reason = "is what runtimes take for an address in their memory"
         if reason is None and (known := self._documents.get(path)) is not None:
             reason = f"is {known}, and no data"
         if reason is not None:

@@ -53,6 +53,11 @@ class FileEvidence:
         """Whether nothing lies at the path."""
         return self.trouble is not None and self.trouble.trouble is Trouble.MISSING
 
+    @property
+    def pointer(self) -> bool:
+        """Whether a Git LFS pointer lies at the path."""
+        return self.trouble is not None and self.trouble.trouble is Trouble.POINTER
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
@@ -206,6 +211,11 @@ class RowEvidence:
     def sidecars(self) -> tuple[SidecarEvidence, ...]:
         """Those of the `.onnx` and of its int8 variant, whether or not they are there."""
         return tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
+
+    @property
+    def misses_a_model(self) -> bool:
+        """Whether a model, or a Git LFS pointer in its place, leaves open what it refers to."""
+        return any(m.missing or m.pointer for m in self.models)
 
     @property
     def is_seed(self) -> bool:

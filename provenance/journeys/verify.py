@@ -295,6 +295,8 @@ def read_bundle_file(path: Path) -> bytes:
     except FileError as e:
         raise InputError(
             f"bundle {path}: {e.message}",
-            help="A bundle lies beside its model as <file>.onnx.sigstore.json; "
+            help=e.help
+            if e.trouble is paths.Trouble.POINTER
+            else "A bundle lies beside its model as <file>.onnx.sigstore.json; "
             "name another with --bundle.",
         ) from e

@@ -12,7 +12,7 @@ from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
 from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
-from provenance.gate.rules import shared_files
+from provenance.gate.rules import pointers, shared_files
 from provenance.gate.rules.base import Case, Rule, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
@@ -35,7 +35,7 @@ class ModelMissing(Rule):
 
     ## How to fix
     Add the file, or remove the row; for an int8 variant that is no more, `int8_sha256` and
-    `quant_mode`. Large files kept elsewhere have to be fetched first (`git lfs pull`, `dvc pull`).
+    `quant_mode`. Large files kept elsewhere have to be fetched first, for example by `dvc pull`.
     """
 
     code = "ART301"
@@ -190,17 +190,20 @@ class NotOnnx(Rule):
 
     ## What it does
     Parses the file with ONNX's own protobuf definitions. A model has an IR version, a graph and at
-    least one opset. Of a file that is not the one whose digest the row declares, ART302 says it.
+    least one opset. If the file has another digest than the row declares, ART302 reports it. A Git
+    LFS pointer is recognized by its first line and its size, at most 1,024 bytes. It names the
+    digest of the file that it stands for: if the row declares another one, the message has both.
 
     ## Why it matters
     A truncated upload, a Git LFS pointer or an error page has a digest too, and signing it makes it
     look right.
 
     ## Example
-    A file that starts with `version https://git-lfs.github.com/spec/v1`.
+    A file that starts with `version https://git-lfs.github.com/spec/v1`: a workflow with
+    `actions/checkout`, and without `lfs: true`.
 
     ## How to fix
-    Export or fetch the model again.
+    Export or fetch the model again; `git lfs pull` fetches what pointers stand for.
     """
 
     code = "ART303"
@@ -210,7 +213,18 @@ class NotOnnx(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                if model.not_onnx is not None and not row.replaced(model):
+                if model.pointer:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "onnx",
+                        f"{model.path} is not an ONNX model: {pointers.described(row, model)}",
+                        pointers.fetching(
+                            row, model, "Export or fetch the model again; to fetch: git lfs pull"
+                        ),
+                        about=model.path,
+                    )
+                elif model.not_onnx is not None and not row.replaced(model):
                     yield self.in_row(
                         case,
                         row,
@@ -226,7 +240,7 @@ class ExternalDataMissing(Rule):
 
     ## What it does
     Follows every external-data reference of the model, in initializers, attributes, subgraphs and
-    functions, and looks for the file.
+    functions, and looks for the file. A Git LFS pointer in its place is not the file.
 
     ## Why it matters
     The `.onnx` has the right digest and the model cannot be loaded. It usually means that the data
@@ -236,7 +250,8 @@ class ExternalDataMissing(Rule):
     `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.
 
     ## How to fix
-    Rename the data file back, or export the model again under its final name.
+    Rename the data file back, or export the model again under its final name. `git lfs pull`
+    fetches what pointers stand for.
     """
 
     code = "ART304"
@@ -247,7 +262,17 @@ class ExternalDataMissing(Rule):
         for row in case.evidence.rows:
             for model in _judged(row):
                 for file in model.external:
-                    if file.missing:
+                    if file.pointer:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"{model.name} keeps weights in {file.name!r}, and {file.path} is "
+                            f"{pointers.described(row, file)}",
+                            pointers.fetching(row, file),
+                            about=file.path,
+                        )
+                    elif file.missing:
                         yield self._missing(case, row, model, file)
 
     def _missing(
@@ -299,7 +324,8 @@ class ExternalDataUnsafe(Rule):
         for row in case.evidence.rows:
             for model in row.models:
                 for file in model.external:
-                    if file.trouble is not None and not file.missing:
+                    if _unsafe(file):
+                        assert file.trouble is not None
                         yield self.in_row(
                             case,
                             row,
@@ -316,9 +342,9 @@ class ExternalDataUncovered(Rule):
     """A row's weights are in a file that no digest covers.
 
     ## What it does
-    Requires a digest in `external_data_sha256` for each file that the model keeps weights in. Where
-    the row has one for a file that no model uses, it names both: they are likely to be one file,
-    under two names.
+    Requires a digest in `external_data_sha256` for each file that the model keeps weights in and
+    that is there. Where the row has one for a file that no model uses, it names both: they are
+    likely to be one file, under two names.
 
     ## Why it matters
     `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
@@ -340,13 +366,11 @@ class ExternalDataUncovered(Rule):
         for row in case.evidence.rows:
             # REG101 says of anything else that it is no object of digests.
             is_object = isinstance(row.row.fields.get("external_data_sha256", {}), dict)
-            files = [f for f in _uncovered(row) if not _unsafe(f)] if is_object else []
-            unused = _unused(row)
-            if unused:
-                # What is not there has another name in the model than in the row: ART304 says it.
-                files = [f for f in files if not f.missing]
+            # A digest is computed of bytes: what is not here is reported as that.
+            uncovered = _uncovered(row) if is_object else ()
+            files = [f for f in uncovered if f.digest is not None]
             if files:
-                yield self._uncovered(case, row, files, unused)
+                yield self._uncovered(case, row, files, _unused(row))
 
     def _uncovered(
         self, case: Case, row: RowEvidence, files: list[ExternalFile], unused: list[str]
@@ -368,15 +392,13 @@ class ExternalDataUncovered(Rule):
                 "meant, name that in the row, with its digest.",
                 below=(renamed or unused)[0],
             )
-        missing = [f.name for f in files if f.missing]
-        first = f"Put {some(missing, 3)} back, then: " if missing else ""
         lost = lost_field(case, row, "external_data_sha256")
         return self.in_row(
             case,
             row,
             "sha256",
             message + (lost.said if lost else ""),
-            lost.help if lost else f"{first}provenance hash --write --add-external-data",
+            lost.help if lost else "provenance hash --write --add-external-data",
         )
 
 
@@ -500,8 +522,10 @@ class NotARegularFile(Rule):
         for row in case.evidence.rows:
             for model in row.models:
                 trouble = model.trouble
-                if trouble is None or model.missing or outside(case, model.name) is not None:
+                not_here = trouble is None or model.missing or model.pointer
+                if not_here or outside(case, model.name) is not None:
                     continue
+                assert trouble is not None
                 yield self.in_row(
                     case,
                     row,
@@ -694,7 +718,7 @@ def _unused(row: RowEvidence) -> list[str]:
 
 
 def _unsafe(file: ExternalFile) -> bool:
-    return file.trouble is not None and not file.missing
+    return file.trouble is not None and not file.missing and not file.pointer
 
 
 RULES: Iterable[type[Rule]] = (

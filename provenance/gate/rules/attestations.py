@@ -16,6 +16,7 @@ from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
+from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
 
@@ -185,7 +186,7 @@ class SidecarChanged(_AttestationRule):
             signed = digests_of(statement.predicate.get("sidecars"), "name")
             for evidence in row.sidecars:
                 then, now = signed.get(evidence.name), evidence.sha256
-                if then == now:
+                if then == now or evidence.pointer:  # SID405 reports pointers
                     continue
                 if then is None:
                     what = "was not there when the row was signed"
@@ -225,6 +226,8 @@ class FileGone(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
+            if row.misses_a_model:  # what it refers to is not known
+                continue
             here = {f.name for f in row.model_files}
             present = {f.sha256 for f in row.model_files}
             for subject in statement.subjects:
@@ -348,7 +351,7 @@ class SeedAttestationDiffers(_AttestationRule):
         for row in case.evidence.rows:
             attestation = row.attestation
             statement = case.signed_statement(attestation)
-            if attestation is None or statement is None:
+            if attestation is None or statement is None or _has_pointer(case, row):
                 continue
             fix = "Restore the released files, or attest again: provenance release"
             if not documents.attestable(row):
@@ -378,6 +381,12 @@ class SeedAttestationDiffers(_AttestationRule):
             yield str(e)
             return
         yield from _differing(expected, dict(statement.predicate))
+
+
+def _has_pointer(case: Case, row: RowEvidence) -> bool:
+    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
+    files = (*row.model_files, *row.sidecars)
+    return any(f.pointer for f in files) or documents_are_pointers(case.evidence, row)
 
 
 class SummaryMissing(_AttestationRule):
@@ -454,6 +463,10 @@ class SummaryStale(_AttestationRule):
         told = {file for f in case.findings if f.fails for file in f.files}
         signed = releases.files_of(statement)
         held = documents.held(evidence)
+        # The data of a model that cannot be read may be there.
+        unknown = {
+            s.name for row, said in case.bound_rows() if row.misses_a_model for s in said.subjects
+        }
         unreadable = {**evidence.unreadable, **documents.unreadable(evidence)}
         # A release of which nothing was opened has failed for another reason.
         names = () if evidence.released == () else sorted(signed.keys() | held.keys())
@@ -461,6 +474,8 @@ class SummaryStale(_AttestationRule):
             path = evidence.registry.absolute(name)
             now = held.get(name)
             if (name in signed and signed[name] == now) or path in told:
+                continue
+            if name in unknown and now is None:
                 continue
             if name not in signed:
                 what = "is not part of the release"

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.paths import IS_POINTER
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
@@ -194,6 +196,11 @@ class SidecarMalformed(Rule):
 
     code = "SID405"
     slug = "sidecar-malformed"
+    of_one_file = True
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """Only pointers: ATT704 compares what can be read with what was signed."""
+        return (finding for finding in self.judge(case) if finding.help == FETCH)
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -203,11 +210,15 @@ class SidecarMalformed(Rule):
                 trouble = evidence.trouble
                 reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
                 if trouble is not None and not evidence.missing:
-                    reason = trouble.message
+                    reason = (
+                        f"{evidence.path} {IS_POINTER}" if evidence.pointer else trouble.message
+                    )
                 if reason is not None:
                     yield self.finding(
                         f"the sidecar {reason}",
-                        "Export it again, or correct it at this place.",
+                        FETCH
+                        if evidence.pointer
+                        else "Export it again, or correct it at this place.",
                         path=evidence.path,
                         row=row.row.label,
                         position=evidence.malformed_at,
