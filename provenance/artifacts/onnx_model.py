@@ -19,9 +19,10 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import Digest, HashingReader
+from provenance.artifacts.digest import Digest, HashingReader, SeekingReader
 from provenance.artifacts.onnx_wire import (
     MalformedMessageError,
+    Reader,
     is_external,
     tensors,
     without_weights,
@@ -105,25 +106,45 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
         OSError: They cannot be read.
     """
     reader = HashingReader(stream, size)
-    reason: str | None = None
-    skeleton = b""
-    if size > limits.ONNX:
-        reason = f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
-    elif size == 0:
-        reason = "the file is empty"
-    else:
-        try:
-            skeleton = without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
-        except (MalformedMessageError, EOFError) as e:
-            reason = str(e) or "it ends in the middle of a field: truncated?"
+    reason, skeleton = "", b""
+    try:
+        skeleton = _skeleton(reader, size)
+    except (MalformedMessageError, EOFError) as e:
+        reason = str(e) or _CUT_OFF
     reader.drain()
     digest = reader.digest()
-    if reason is None:
+    if not reason:
         try:
             return digest, _facts(_model(skeleton))
         except MalformedMessageError as e:
             reason = str(e)
     raise NotOnnxError(reason, digest)
+
+
+def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
+    """Return the facts of the model in `stream`, a file of `size` bytes, without hashing it.
+
+    Raises:
+        MalformedMessageError: The bytes are not an ONNX model.
+        OSError: They cannot be read.
+    """
+    try:
+        return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
+    except EOFError as e:
+        raise MalformedMessageError(_CUT_OFF) from e
+
+
+_CUT_OFF: Final = "it ends in the middle of a field: truncated?"
+
+
+def _skeleton(reader: Reader, size: int) -> bytes:
+    if size > limits.ONNX:
+        raise MalformedMessageError(
+            f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
+        )
+    if size == 0:
+        raise MalformedMessageError("the file is empty")
+    return without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
 
 
 def _model(skeleton: bytes) -> Any:

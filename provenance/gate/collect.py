@@ -34,7 +34,7 @@ from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
 from provenance.gate.collect_bounds import Together
 from provenance.gate.collect_licenses import license_files
-from provenance.gate.collect_models import ModelReader
+from provenance.gate.collect_models import ModelReader, read_stray
 from provenance.gate.documents import summary_path
 from provenance.gate.evidence import (
     BundleEvidence,
@@ -343,7 +343,7 @@ class _Collector:
 
         strays = {p for p in beside if p not in known and claims(p)}
         for path in sorted(strays | {*self._nameless}):
-            yield FileEvidence(path, self._registry.name_of(path))
+            yield read_stray(self._root, path, self._registry.name_of(path))
 
     def stray_bundles(
         self, rows: tuple[RowEvidence, ...], summary: BundleEvidence

@@ -107,6 +107,17 @@ class ModelEvidence(FileEvidence):
 
 
 @dataclass(frozen=True, slots=True)
+class StrayModel(FileEvidence):
+    """A `.onnx` file that no row names. It is parsed and not hashed.
+
+    `data` is the external data beside it, whether or not it is there; None if the file cannot be
+    read as a model.
+    """
+
+    data: tuple[FileEvidence, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarEvidence(FileEvidence):
     """A sidecar: its content, or why it has none and, where known, at which place."""
 
@@ -277,7 +288,7 @@ class Evidence:
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
-        strays: Files beside the models that nothing names, by path.
+        strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
         license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.

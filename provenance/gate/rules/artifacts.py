@@ -10,7 +10,13 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
-from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
+from provenance.gate.evidence import (
+    ExternalFile,
+    FileEvidence,
+    ModelEvidence,
+    RowEvidence,
+    StrayModel,
+)
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers, shared_files
 from provenance.gate.rules.base import Case, Rule, command, short, some
@@ -18,6 +24,7 @@ from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import pairs
+from provenance.gate.rules.stray_models import MODELS, belongings
 
 
 class ModelMissing(Rule):
@@ -594,6 +601,10 @@ class StrayFile(Rule):
     `.asc`): nobody loads them as weights. Sidecars that no row has are for SID415. Other files are
     none of the registry's business.
 
+    The external data and the sidecar of a model that no row names belong to it and are reported
+    with it; so is external data of it that does not exist. Beside a model that cannot be read,
+    files that may hold its weights are not reported.
+
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
     somebody thought the model uses: weights that were renamed.
@@ -616,23 +627,38 @@ class StrayFile(Rule):
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
         unread = {path for path, model in models.items() if model.facts is None}
+        beside = {path.rpartition("/")[0] for path in unread}
         is_lost = files_of_lost_rows(case)
+        found = belongings(case.evidence)
         for stray in case.evidence.strays:
-            if stray.name in renamed or is_lost(stray.name):
+            if stray.name in renamed or is_lost(stray.name) or stray.path in found.owned:
                 continue
-            if not unread.isdisjoint(stems(stray.path)):
+            is_data = not stray.path.lower().endswith(MODELS)
+            may_be_used = is_data and stray.path.rpartition("/")[0] in beside
+            if may_be_used or not unread.isdisjoint(stems(stray.path)):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
+            missing = [f.path for f in _data(stray) if f.missing]
+            also = found.of.get(stray.path, ())
+            without = f"; its external data {some(missing, 3)} does not exist" if missing else ""
+            removed = f"it with {some(also, 3, ' and ')}" if also else "it"
+            fetched = f"fetch {some(missing, 3)} and " if missing else ""
             yield self.finding(
                 f"{stray.path} is named by no row and no model"
                 + (
                     ", though the model beside it has that name: it holds its weights itself"
                     if holds
                     else ""
-                ),
-                "Remove it, or add the row that names it.",
+                )
+                + without,
+                f"Remove {removed}, or {fetched}add the row that names it.",
                 path=stray.path,
             )
+
+
+def _data(stray: FileEvidence) -> Iterable[FileEvidence]:
+    """The external data of a stray model, as far as it is known."""
+    return (isinstance(stray, StrayModel) and stray.data) or ()
 
 
 class ExternalDataUnused(Rule):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from provenance.artifacts.paths import IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
@@ -18,6 +19,7 @@ from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
+from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.signatures import changed_files
 
 
@@ -186,7 +188,7 @@ class SidecarChanged(_AttestationRule):
             signed = digests_of(statement.predicate.get("sidecars"), "name")
             for evidence in row.sidecars:
                 then, now = signed.get(evidence.name), evidence.sha256
-                if then == now or evidence.pointer:  # SID405 reports pointers
+                if then == now or evidence.pointer:  # SID405 reports pointers, to a publisher
                     continue
                 if then is None:
                     what = "was not there when the row was signed"
@@ -200,6 +202,19 @@ class SidecarChanged(_AttestationRule):
                     path=evidence.path,
                     row=row.row.label,
                 )
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """The same, and Git LFS pointers in place of sidecars."""
+        yield from super().judge_for_consumer(case, help)
+        for row in case.evidence.rows:
+            for sidecar in row.sidecars:
+                if sidecar.pointer:
+                    yield self.finding(
+                        f"the sidecar {sidecar.path} {IS_POINTER}",
+                        FETCH,
+                        path=sidecar.path,
+                        row=row.row.label,
+                    )
 
 
 class FileGone(_AttestationRule):

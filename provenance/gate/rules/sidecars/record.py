@@ -196,11 +196,6 @@ class SidecarMalformed(Rule):
 
     code = "SID405"
     slug = "sidecar-malformed"
-    of_one_file = True
-
-    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
-        """Only pointers: ATT704 compares what can be read with what was signed."""
-        return (finding for finding in self.judge(case) if finding.help == FETCH)
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
