@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from provenance.artifacts import limits, onnx_model, onnx_wire
-from provenance.artifacts.digest import HashingReader, of_bytes
-from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
+from provenance.artifacts.digest import HashingReader, SeekingReader, of_bytes
+from provenance.artifacts.onnx_model import NotOnnxError, read_facts, read_onnx
 from provenance.artifacts.onnx_wire import (
     SMALL,
     SMALL_TENSOR,
@@ -180,10 +180,42 @@ def facts_of(content: bytes) -> onnx_model.OnnxFacts | str:
         return str(e)
 
 
+def facts_of_file(content: bytes) -> onnx_model.OnnxFacts | str:
+    """The facts as they are read where nothing is hashed."""
+    try:
+        return read_facts(io.BytesIO(content), len(content))
+    except MalformedMessageError as e:
+        return str(e)
+
+
 @settings(max_examples=300)
 @given(odd_models())
 def test_the_facts_are_those_of_a_full_parse(content: bytes) -> None:
-    assert facts_of(slim(content)) == facts_of(content)
+    found = facts_of(content)
+    assert facts_of(slim(content)) == found
+    assert facts_of_file(content) == found
+
+
+@pytest.mark.parametrize("size", [3 * SMALL, 0])
+def test_a_file_that_is_not_hashed_is_refused_as_one_that_is(size: int) -> None:
+    content = models.model(padding=2 * SMALL)[:-10] if size else b""
+    with pytest.raises(NotOnnxError) as hashed:
+        read_onnx(io.BytesIO(content), size)
+    with pytest.raises(MalformedMessageError) as not_hashed:
+        read_facts(io.BytesIO(content), size)
+    assert str(not_hashed.value) == str(hashed.value)
+
+
+def test_what_is_skipped_is_not_read() -> None:
+    content = models.model(padding=1 << 22)
+    stream = io.BytesIO(content)
+    read_facts(stream, len(content))
+    reader = SeekingReader(io.BytesIO(b"12345678"))
+    assert reader.read(1) == b"1"
+    reader.skip(3)
+    assert (reader.read(2), reader.position) == (b"56", 6)
+    with pytest.raises(TypeError):
+        reader.digest()
 
 
 @pytest.mark.parametrize("padding", [0, SMALL])
