@@ -63,12 +63,15 @@ class PointerError(FileError):
             Trouble.POINTER,
             path,
             f"{path!r} {IS_POINTER}",
-            help="Fetch the file: git lfs pull",
+            help=FETCH,
         )
         self.oid = oid
 
 
 IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"
+
+FETCH: Final = "Fetch the file: git lfs pull"
+"""The next step, for those who publish the file and for those who use it."""
 
 POINTER_SIZE: Final = 1024
 """Bytes of the largest Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
@@ -275,9 +278,19 @@ def _refuse_pointer(descriptor: int, path: str) -> None:
         os.lseek(descriptor, 0, os.SEEK_SET)
     except OSError as e:
         raise _trouble_of(e, path) from e
-    if len(data) <= POINTER_SIZE and data.partition(b"\n")[0] == _POINTER:
-        oid = _OID.search(data)
-        raise PointerError(path, oid[1].decode() if oid else None)
+    if is_pointer(data):
+        raise PointerError(path, pointed_to(data))
+
+
+def is_pointer(data: bytes) -> bool:
+    """Whether the content of a file is a Git LFS pointer."""
+    return len(data) <= POINTER_SIZE and data.partition(b"\n")[0] == _POINTER
+
+
+def pointed_to(data: bytes) -> str | None:
+    """Return the SHA-256 of what a Git LFS pointer stands for; None if it does not name it."""
+    oid = _OID.search(data) if is_pointer(data) else None
+    return oid[1].decode() if oid else None
 
 
 def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:

@@ -226,7 +226,7 @@ def read_summary(path: Path) -> BundleEvidence:
     try:
         data = read_named_file(path, limits.BUNDLE)
     except FileError as e:
-        raise InputError(f"release summary {path}: {e.message}") from e
+        raise InputError(f"release summary {path}: {e.message}", help=e.help) from e
     countersigned = tuple(_countersignatures(path))
     return replace(read_bundle(str(path), data), countersigned=countersigned)
 

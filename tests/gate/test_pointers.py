@@ -9,13 +9,14 @@ from typing import Final
 
 import pytest
 
-from provenance import InputError, ModelRefusedError, open_model, trust_from_keys
+from provenance import InputError, ModelRefusedError, check, open_model, trust_from_keys
 from provenance.artifacts import paths
 from provenance.artifacts.paths import POINTER_SIZE, FileError, PointerError, Tree, Trouble
 from tests.support.command import run_cli
+from tests.support.git import GitRepository
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
-from tests.support.repository import SUFFIX, Repository, full_repository, sha256
+from tests.support.repository import SUFFIX, Repository, codes, full_repository, sha256
 
 LINE: Final = "version https://git-lfs.github.com/spec/v1\n"
 
@@ -107,6 +108,54 @@ def test_a_pointer_is_one_finding_for_a_consumer(downloads: Path, key: KeyPair, 
         open_model(file, trust_from_keys([key.public]))
     (finding,) = caught.value.report.findings
     assert "git lfs pull" in finding.help
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        *((f"model/{name}", "ATT710") for name in ("ext.onnx", "ext.onnx.data", "plain.json")),
+        ("model/ens.json", "ATT710"),
+        (f"bundles/plain.onnx{SUFFIX}", "SIG602"),
+    ],
+)
+def test_a_pointer_is_one_finding_about_a_downloaded_release(
+    released: Repository, key: KeyPair, name: str, code: str
+) -> None:
+    replace(released.root / name)
+    summary = str(released.root / f"bundles/registry.json.vsa{SUFFIX}")
+    given = ("--summary", summary, "--key", str(key.public))
+    assert one_finding("verify", str(released.registry), *given, cwd=released.root)[0] == code
+
+
+def test_a_pointer_in_place_of_the_summary_is_an_error_of_a_consumer(
+    released: Repository, key: KeyPair
+) -> None:
+    summary = released.root / f"bundles/registry.json.vsa{SUFFIX}"
+    replace(summary)
+    given = ("--summary", str(summary), "--key", str(key.public))
+    result = run_cli("verify", str(released.registry), *given, cwd=released.root)
+    assert result.code == 2
+    assert "next: Fetch the file: git lfs pull" in result.err
+
+
+@pytest.mark.parametrize("kind", ["a checkout", "a commit"])
+def test_a_pointer_of_the_baseline_stands_for_its_file(
+    repository: Repository, tmp_path: Path, kind: str
+) -> None:
+    """The sidecar is that of the baseline, which has a pointer to it, and the model is another."""
+    row = repository.add("m")
+    content = b'{"id": "m", "input_names": ["features"]}'
+    repository.write("m.json", pointer(content))
+    baseline = str(tmp_path / "baseline")
+    shutil.copytree(repository.save().root, baseline)
+    if kind == "a commit":
+        GitRepository.init(repository.root).commit()
+        baseline = "git:HEAD"
+    replaced = model(salt=70)
+    repository.write("m.onnx", replaced)
+    row["sha256"] = sha256(replaced)
+    repository.write("m.json", content)
+    assert codes(check(repository.save().config, baseline=baseline)) == ["BAS803"]
 
 
 def test_a_pointer_in_place_of_a_bundle_is_an_error_of_a_consumer(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from provenance.artifacts.paths import IS_POINTER
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
@@ -19,7 +19,6 @@ from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
-from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.signatures import changed_files
 
 
@@ -476,6 +475,7 @@ class SummaryStale(_AttestationRule):
             )
             return
         told = {file for f in case.findings if f.fails for file in f.files}
+        told |= {b.path for b in evidence.bundles if b.pointer}  # by SIG602
         signed = releases.files_of(statement)
         held = documents.held(evidence)
         # The data of a model that cannot be read may be there.
@@ -502,7 +502,9 @@ class SummaryStale(_AttestationRule):
                 what = f"is {short(now)}; released was {short(signed[name])}"
             yield self.finding(
                 f"{path} {what}",
-                "Restore what was released, or release again: provenance release",
+                FETCH
+                if what.endswith(IS_POINTER)
+                else "Restore what was released, or release again: provenance release",
                 path=path,
             )
         yield from self._policy(case, statement, at)

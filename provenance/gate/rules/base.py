@@ -18,6 +18,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, ClassVar, Final
 
+from provenance.artifacts.paths import FETCH
 from provenance.artifacts.strict_json import Position
 from provenance.attestations import predicates
 from provenance.attestations.bundle import MessageSignature
@@ -230,7 +231,8 @@ class Rule(ABC):
     def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
         """The findings for somebody who has what was released; `help` stands for such advice."""
         for finding in self.judge(case):
-            yield replace(finding, help=help) if self.for_publisher else finding
+            keep = not self.for_publisher or finding.help == FETCH
+            yield finding if keep else replace(finding, help=help)
 
     def finding(
         self,

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from provenance.artifacts.paths import PointerError
+from provenance.artifacts.paths import FETCH, PointerError
 from provenance.gate.evidence import FileEvidence, RowEvidence
 from provenance.gate.rules.base import command, short
-
-FETCH: Final = "Fetch the file: git lfs pull"
 
 POINTER: Final = "a Git LFS pointer; run `git lfs pull`"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from provenance.artifacts.paths import IS_POINTER
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
-from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.registry import outside
 from provenance.signing.judgement import Verdict
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
-from provenance.artifacts.paths import IS_POINTER
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.strict_json import START
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence, Fault, RowEvidence
@@ -19,7 +19,6 @@ from provenance.gate.rules.ensembles.verdicts import (
     wrong_gate,
     wrong_verdict,
 )
-from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.put_back import lost_verdict
 
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.artifacts.digest import is_sha256
-from provenance.artifacts.paths import IS_POINTER
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
-from provenance.gate.rules.pointers import FETCH
 from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
