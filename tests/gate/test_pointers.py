@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from provenance import InputError, ModelRefusedError, check, open_model, trust_from_keys
-from provenance.artifacts import paths
 from provenance.artifacts.paths import POINTER_SIZE, FileError, PointerError, Tree, Trouble
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
@@ -191,8 +191,9 @@ def test_a_pointer_has_no_digest_that_could_be_written(released: Repository) -> 
 @pytest.mark.parametrize("declared", [True, False])
 def test_data_beside_a_pointer_is_no_stray(repository: Repository, declared: bool) -> None:
     content = model(external=External("weights.onnx.data"))
-    covered = {"external_data_sha256": {"weights.onnx.data": sha256(data())}} if declared else {}
-    repository.add("m", content, **covered)
+    covered = {"weights.onnx.data": sha256(data())}
+    fields: dict[str, Any] = {"external_data_sha256": covered} if declared else {}
+    repository.add("m", content, **fields)
     repository.write("weights.onnx.data", data())
     replace(repository.path("m.onnx"))
     assert one_finding("check", cwd=repository.save().root)[0] == "ART303"
@@ -249,7 +250,7 @@ def test_a_pointer_that_cannot_be_read_is_another_trouble(
     with pytest.raises(PointerError) as caught:
         Tree.at(tmp_path).open("f")
     assert caught.value.oid == sha256(b"")
-    monkeypatch.setattr(paths.os, "read", fail)
+    monkeypatch.setattr(os, "read", fail)
     with pytest.raises(FileError, match="Input/output error") as failed:
         Tree.at(tmp_path).open("f")
     assert failed.value.trouble is Trouble.UNREADABLE
