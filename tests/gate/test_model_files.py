@@ -380,10 +380,25 @@ def test_two_strays_that_name_each_other_as_data_are_both_reported(repository: R
     assert codes(repository.save().check()) == ["ART311", "ART311"]
 
 
-def test_data_of_a_model_that_is_missing_is_no_stray(repository: Repository) -> None:
+def test_a_stray_beside_a_pointer_is_reported_if_it_cannot_hold_its_weights(
+    repository: Repository,
+) -> None:
+    repository.add("m", b"version https://git-lfs.github.com/spec/v1\n")
+    repository.add("n")
+    repository.write("weights.onnx.data", data())
+    repository.write("n.onnx.data", data())
+    repository.write("z.onnx", model(salt=9))
+    found = [(f.code, f.about) for f in repository.save().check().failing]
+    assert found == [
+        ("ART303", "model/m.onnx"),
+        ("ART311", "model/n.onnx.data"),
+        ("ART311", "model/z.onnx"),
+    ]
+
+
+def test_a_model_that_is_missing_elsewhere_hides_no_stray(repository: Repository) -> None:
     repository.add("m")
     repository.path("m.onnx").unlink()
     repository.write("weights.onnx.data", data())
-    repository.write("z.onnx", model(salt=9))
     found = [(f.code, f.path) for f in repository.save().check().failing]
-    assert found == [("ART301", "model/registry.json"), ("ART311", "model/z.onnx")]
+    assert found == [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")]

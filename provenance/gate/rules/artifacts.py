@@ -602,8 +602,8 @@ class StrayFile(Rule):
     none of the registry's business.
 
     The external data and the sidecar of a model that no row names belong to it and are reported
-    with it; so is external data of it that does not exist. Beside a model that cannot be read,
-    files that may hold its weights are not reported.
+    with it; so is external data of it that does not exist. Beside a model that cannot be read or
+    is a Git LFS pointer, files that may hold its weights are not reported.
 
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
@@ -627,15 +627,16 @@ class StrayFile(Rule):
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
         unread = {path for path, model in models.items() if model.facts is None}
-        beside = {path.rpartition("/")[0] for path in unread}
+        beside = {path.rpartition("/")[0] for path, model in models.items() if model.pointer}
         is_lost = files_of_lost_rows(case)
         found = belongings(case.evidence)
         for stray in case.evidence.strays:
             if stray.name in renamed or is_lost(stray.name) or stray.path in found.owned:
                 continue
-            is_data = not stray.path.lower().endswith(MODELS)
+            names = {*stems(stray.path)}
+            is_data = not stray.path.lower().endswith(MODELS) and names.isdisjoint(models)
             may_be_used = is_data and stray.path.rpartition("/")[0] in beside
-            if may_be_used or not unread.isdisjoint(stems(stray.path)):
+            if may_be_used or not unread.isdisjoint(names):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
             missing = [f.path for f in _data(stray) if f.missing]
