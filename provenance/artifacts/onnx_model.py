@@ -27,6 +27,7 @@ from provenance.artifacts.onnx_wire import (
     tensors,
     without_weights,
 )
+from provenance.artifacts.paths import is_pointer
 
 _V = TypeVar("_V")
 
@@ -113,6 +114,8 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
         reason = str(e) or _CUT_OFF
     reader.drain()
     digest = reader.digest()
+    if is_pointer(skeleton):
+        reason = "a Git LFS pointer, not the model; run `git lfs pull`"
     if not reason:
         try:
             return digest, _facts(_model(skeleton))
