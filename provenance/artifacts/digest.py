@@ -8,6 +8,7 @@ files are hashed at once in threads. All digests of this project are SHA-256 in 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import BinaryIO, TypeGuard
@@ -139,6 +140,27 @@ class HashingReader:
         count = self._stream.readinto(self._buffer)  # type: ignore[attr-defined]
         if not count:
             return False
-        self._hash.update(self._buffer[:count])
+        self._read(self._buffer[:count])
         self._start, self._end = 0, count
         return True
+
+    def _read(self, chunk: memoryview) -> None:
+        self._hash.update(chunk)
+
+
+class SeekingReader(HashingReader):
+    """Reads a file front to back and hashes nothing: what is skipped is not even read."""
+
+    def skip(self, n: int) -> None:
+        """Pass over `n` bytes. Beyond the end of the file, the next `read` raises EOFError."""
+        inside = min(n, self._end - self._start)
+        self._start += inside
+        self._stream.seek(n - inside, os.SEEK_CUR)
+        self.position += n
+
+    def digest(self) -> Digest:
+        """Raises TypeError: nothing was hashed."""
+        raise TypeError("a SeekingReader hashes nothing")
+
+    def _read(self, chunk: memoryview) -> None:
+        pass

@@ -19,14 +19,17 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import Digest, HashingReader
-from provenance.artifacts.onnx_wire import MalformedMessageError, reaches_tensor, without_weights
+from provenance.artifacts.digest import Digest, HashingReader, SeekingReader
+from provenance.artifacts.onnx_wire import (
+    MalformedMessageError,
+    Reader,
+    is_external,
+    tensors,
+    without_weights,
+)
+from provenance.artifacts.paths import is_pointer
 
 _V = TypeVar("_V")
-
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-EXTERNAL = 1
-"""`TensorProto.DataLocation.EXTERNAL` (onnx.proto)."""
 
 
 class NotOnnxError(ValueError):
@@ -76,7 +79,9 @@ class ExternalReference:
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """What the gate needs to know of a model. Opsets are by domain, "" being ONNX's own.
+    """What the gate needs to know of a model.
+
+    Opsets are by domain. ONNX's own is "", also where the model calls it `ai.onnx`.
 
     `weight_dtypes` are the element types of its initializers, each once, sorted.
     """
@@ -90,8 +95,8 @@ class OnnxFacts:
 
     @property
     def opset(self) -> int | None:
-        """The version of ONNX's own operators, None where none are imported."""
-        return self.opsets.get("", self.opsets.get("ai.onnx"))
+        """The version of ONNX's own operators, or None if it imports none of them."""
+        return self.opsets.get("")
 
 
 def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
@@ -102,27 +107,47 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
         OSError: They cannot be read.
     """
     reader = HashingReader(stream, size)
-    reason: str | None = None
-    skeleton = b""
-    if size > limits.ONNX:
-        reason = f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
-    elif size == 0:
-        reason = "the file is empty"
-    else:
-        try:
-            skeleton = without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
-        except (MalformedMessageError, EOFError) as e:
-            reason = str(e) or "it ends in the middle of a field: truncated?"
+    reason, skeleton = "", b""
+    try:
+        skeleton = _skeleton(reader, size)
+    except (MalformedMessageError, EOFError) as e:
+        reason = str(e) or _CUT_OFF
     reader.drain()
     digest = reader.digest()
-    if skeleton.startswith(LFS_POINTER):
+    if is_pointer(skeleton):
         reason = "a Git LFS pointer, not the model; run `git lfs pull`"
-    if reason is None:
+    if not reason:
         try:
             return digest, _facts(_model(skeleton))
         except MalformedMessageError as e:
             reason = str(e)
     raise NotOnnxError(reason, digest)
+
+
+def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
+    """Return the facts of the model in `stream`, a file of `size` bytes, without hashing it.
+
+    Raises:
+        MalformedMessageError: The bytes are not an ONNX model.
+        OSError: They cannot be read.
+    """
+    try:
+        return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
+    except EOFError as e:
+        raise MalformedMessageError(_CUT_OFF) from e
+
+
+_CUT_OFF: Final = "it ends in the middle of a field: truncated?"
+
+
+def _skeleton(reader: Reader, size: int) -> bytes:
+    if size > limits.ONNX:
+        raise MalformedMessageError(
+            f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
+        )
+    if size == 0:
+        raise MalformedMessageError("the file is empty")
+    return without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
 
 
 def _model(skeleton: bytes) -> Any:
@@ -147,7 +172,7 @@ def _facts(model: Any) -> OnnxFacts:
     dtypes = {t.data_type for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets=_opsets(tuple((_text(o.domain), int(o.version)) for o in model.opset_import)),
+        opsets=_opsets(tuple((_domain(o), int(o.version)) for o in model.opset_import)),
         inputs=_shared(tuple(_spec(v) for v in model.graph.input if v.name not in weights)),
         outputs=_shared(tuple(_spec(v) for v in model.graph.output)),
         external=tuple(_external(model)),
@@ -186,7 +211,31 @@ def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 @lru_cache(maxsize=256)
 def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Versions by domain, shared by all models that import the same ones."""
-    return _unique(pairs)
+    return _agreed("opset", pairs)
+
+
+def _domain(opset: Any) -> str:
+    domain = _text(opset.domain)
+    return "" if domain == _OWN_DOMAIN else domain
+
+
+_OWN_DOMAIN: Final = "ai.onnx"
+"""The other name of ONNX's own operators (onnx.proto, OperatorSetIdProto)."""
+
+
+def is_memory_address(location: str) -> bool:
+    """Whether a runtime may take the location of external data for an address in its own memory.
+
+    onnxruntime marks tensors that are in memory with the location `*/_ORT_MEM_ADDR_/*`, since 1.23
+    also with `*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*` (onnxruntime/core/framework/tensorprotoutils.h),
+    and OpenVINO knows the first of them. Then `offset` is an address. Versions differ in whether
+    they accept a mark that was read from a file, and in whether they compare it as text or as a
+    path; no honest file has such a name, however it is written.
+    """
+    return _MEMORY_ADDRESS.search(location) is not None
+
+
+_MEMORY_ADDRESS: Final = re.compile(r"_ORT_\w*MEM_ADDR_", re.IGNORECASE)
 
 
 def plain_dtype(name: str) -> str | None:
@@ -197,18 +246,11 @@ def plain_dtype(name: str) -> str | None:
     """
     inner = _TENSOR_OF.fullmatch(name.casefold().strip())
     plain = (inner[1] if inner else name.casefold().strip()).rpartition(".")[2]
-    plain = _DTYPE_ALIASES.get(plain, plain)
-    return plain if plain in _DTYPES else None
+    plain = _DTYPE_ALIASES.get(plain, plain).replace("_", "")
+    return plain if plain in _dtypes().values() and plain != "undefined" else None
 
 
 _TENSOR_OF: Final = re.compile(r"tensor\((.+)\)")
-_DTYPES: Final = frozenset(
-    (
-        *("float", "double", "float16", "bfloat16", "complex64", "complex128"),
-        *(f"{sign}int{bits}" for sign in ("", "u") for bits in (4, 8, 16, 32, 64)),
-        *("bool", "string", "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"),
-    )
-)
 _DTYPE_ALIASES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("float32", "fp32", "f32", "single"), "float"),
     **dict.fromkeys(("float64", "fp64", "f64"), "double"),
@@ -217,17 +259,26 @@ _DTYPE_ALIASES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("boolean", "bool_"), "bool"),
     **dict.fromkeys(("long",), "int64"),
     **dict.fromkeys(("str",), "string"),
+    "float4_e2m1fn": "float4e2m1",  # as ml_dtypes and PyTorch have it
+    "float8_e8m0fnu": "float8e8m0",
+    **{f"float6_{kind}fn": f"float6{kind}" for kind in ("e2m3", "e3m2")},
 }
 
 
-def _unique(pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:
-    """A mapping; what is said twice is refused, because readers differ in which one they take."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise MalformedMessageError(
-            "it says the same thing twice: an opset, or an external location"
-        )
-    return value
+def _agreed(what: str, pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:
+    """Return a mapping of pairs, of which several may say the same.
+
+    Raises:
+        MalformedMessageError: Two contradict each other: readers differ in which one they take.
+    """
+    found: dict[str, _V] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            raise MalformedMessageError(
+                f"it contradicts itself: {what} {key[:40]!r} is {str(found[key])[:40]!r} and "
+                f"{str(value)[:40]!r}"
+            )
+    return found
 
 
 def _text(value: object) -> str:
@@ -251,9 +302,10 @@ def _external(model: Any) -> Iterator[ExternalReference]:
     """One reference per file, with the furthest byte that any tensor needs of it."""
     found: dict[str, ExternalReference] = {}
     for tensor in tensors(model):
-        if tensor.data_location != EXTERNAL and not tensor.external_data:
+        if not is_external(tensor):
             continue
-        entries = _unique([(_text(e.key), _text(e.value)) for e in tensor.external_data])
+        pairs = [(_text(e.key), _text(e.value)) for e in tensor.external_data]
+        entries = _agreed("external data", pairs)
         location = entries.get("location", "")
         # A `length` of 0 is none: readers take as much as the tensor needs.
         size, length = _size(tensor), _count(entries, "length", tensor)
@@ -274,25 +326,29 @@ def _external(model: Any) -> Iterator[ExternalReference]:
 
 
 def _size(tensor: Any) -> int:
-    """How many bytes a tensor has by its shape and type; 0 where that is not known."""
-    size = _BITS.get(_dtype(tensor.data_type), 0)
+    """The number of bytes that a tensor has by its shape and type; 0 if that is not known."""
+    size = _bits(_dtype(tensor.data_type))
+    if any(dim <= 0 for dim in tensor.dims):
+        return 0
     for dim in tensor.dims:
-        size *= dim
-        if not 0 < size <= _MOST_BITS:
-            return 0
+        size = min(size * dim, _MOST_BITS)
     return (size + 7) // 8
 
 
-_BITS: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("int4", "uint4", "float4e2m1"), 4),
-    **dict.fromkeys(("int8", "uint8", "bool"), 8),
-    **dict.fromkeys(("float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"), 8),
-    **dict.fromkeys(("int16", "uint16", "float16", "bfloat16"), 16),
-    **dict.fromkeys(("int32", "uint32", "float"), 32),
-    **dict.fromkeys(("int64", "uint64", "double", "complex64"), 64),
-    "complex128": 128,
-}
-"""The size of one element. Texts have none: they cannot be external."""
+@cache
+def _bits(dtype: str) -> int:
+    """The bits of one element, as ONNX packs them; 0 for strings, which cannot be external."""
+    if dtype in _WIDTHS:
+        return _WIDTHS[dtype]
+    width = _WIDTH.match(dtype)
+    return int(width[1]) if width else 0
+
+
+_WIDTHS: Final[Mapping[str, int]] = {"float": 32, "double": 64, "bool": 8}
+"""Element types whose names do not have their width."""
+
+_WIDTH: Final = re.compile(r"(?:bfloat|complex|float|u?int)([0-9]{1,3})(?![0-9])")
+"""How every other one of `TensorProto.DataType` has it: `int4`, `float8e4m3fn`, `complex64`."""
 
 _MOST_BITS: Final = 1 << 66
 """Eight exabytes: more than any file has, and no number that takes time to multiply."""
@@ -305,35 +361,6 @@ def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
             f"external data of tensor {tensor.name!r}: {key} {text[:40]!r} is not a byte count"
         )
     return int(text)
-
-
-def tensors(message: Any) -> Iterator[Any]:
-    """Every tensor anywhere below `message`: initializers, attributes, subgraphs, functions, …
-
-    It follows the message definitions instead of a list of known places, so that no place where
-    ONNX allows a tensor is forgotten.
-    """
-    stack = [message]
-    while stack:
-        here = stack.pop()
-        if here.DESCRIPTOR.full_name == _messages().TensorProto.DESCRIPTOR.full_name:
-            yield here
-            continue
-        for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
-            if repeated:
-                stack.extend(getattr(here, name))
-            elif here.HasField(name):
-                stack.append(getattr(here, name))
-
-
-@cache
-def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
-    """The fields of a message type below which a tensor can stand, and whether each repeats."""
-    return tuple(
-        (f.name, f.is_repeated)
-        for f in descriptor.fields
-        if f.message_type is not None and reaches_tensor(f.message_type)
-    )
 
 
 @cache

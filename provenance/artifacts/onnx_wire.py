@@ -5,14 +5,16 @@ protobuf offers no way to parse a message and leave out fields, and what the gat
 of a model: opsets, inputs, outputs, and the tensors that keep their data elsewhere. This walks the
 wire format (https://protobuf.dev/programming-guides/encoding/), passes over everything else
 (weights, the arrays of tree ensembles, nodes without external data) and hands the rest on, so that
-protobuf itself still does the parsing that counts. What protobuf's implementations may read in
-several ways is refused: a field that this walk passes over must be one that no runtime finds. Time
-and memory are bounded by what is walked and kept, not by the size of the file.
+protobuf itself still does the parsing that counts. The facts are those of a full parse:
+tests/artifacts/test_onnx_wire.py compares both. What protobuf's implementations may read in several
+ways is refused: a field that this walk passes over must be one that no runtime finds. Time and
+memory are bounded by what is walked and kept, not by the size of the file.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -27,8 +29,23 @@ SMALL_TENSOR: Final = 256
 LOCATION: Final = b"location"
 """The key under which a tensor names the file with its data (onnx.proto, external_data)."""
 
+EXTERNAL: Final = 1
+"""`TensorProto.DataLocation.EXTERNAL` (onnx.proto)."""
+
 _TENSOR: Final = "onnx.TensorProto"
 _GRAPH: Final = "onnx.ModelProto.graph"
+_DIMS: Final = "onnx.TensorProto.dims"
+_NUMBERS: Final = frozenset(
+    {
+        "onnx.ModelProto.ir_version",
+        "onnx.TensorProto.data_type",
+        "onnx.TensorProto.data_location",
+        _DIMS,
+    }
+)
+"""The numbers outside `_FACTS` that the facts are read from."""
+
+_NAME: Final = "onnx.TensorProto.name"
 _FACTS: Final = frozenset(
     {
         "onnx.ModelProto.opset_import",
@@ -37,6 +54,14 @@ _FACTS: Final = frozenset(
         "onnx.TensorProto.external_data",
     }
 )
+"""Messages that are kept whole, apart from `_PROSE`."""
+
+_PROSE: Final = frozenset({"doc_string", "metadata_props"})
+"""What people write about a part of a model."""
+
+_MAY_BE_EXTERNAL: Final = re.compile(rb"\x70[\x01\x81]|[\x6a\xea\xf0]")
+"""What every encoding of `data_location: EXTERNAL`, and of any `external_data`, has in it."""
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
 _MAX_TAG: Final = (1 << 32) - 1
@@ -91,12 +116,73 @@ def reaches_tensor(descriptor: Any) -> bool:
     return False
 
 
+def tensors(message: Any) -> Iterator[Any]:
+    """Yield every tensor anywhere below `message`: initializers, attributes, subgraphs, functions.
+
+    It follows the message definitions instead of a list of known places, so that no place where
+    ONNX allows a tensor is forgotten.
+    """
+    stack = [message]
+    while stack:
+        here = stack.pop()
+        if here.DESCRIPTOR.full_name == _TENSOR:
+            yield here
+            continue
+        for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
+            if repeated:
+                stack.extend(getattr(here, name))
+            elif here.HasField(name):
+                stack.append(getattr(here, name))
+
+
+@cache
+def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
+    """The fields of a message type below which a tensor can stand, and whether each repeats."""
+    return tuple(
+        (f.name, f.is_repeated)
+        for f in descriptor.fields
+        if f.message_type is not None and reaches_tensor(f.message_type)
+    )
+
+
+def is_external(tensor: Any) -> bool:
+    """Whether a tensor keeps its data outside the model, or names a place for it."""
+    return bool(tensor.data_location == EXTERNAL or tensor.external_data)
+
+
+def _refers_outside(small: bytes, descriptor: Any) -> bool:
+    """Whether a tensor in a small message is external.
+
+    One that names a location is found by that word, however the message is written.
+    """
+    if LOCATION in small:
+        return True
+    if _MAY_BE_EXTERNAL.search(small) is None:
+        return False
+    from google.protobuf.message import DecodeError
+
+    try:
+        return any(map(is_external, tensors(_class_of(descriptor).FromString(small))))
+    except DecodeError as e:
+        raise MalformedMessageError("protobuf cannot decode it") from e
+
+
+@cache
+def _class_of(descriptor: Any) -> Any:
+    from google.protobuf.message_factory import GetMessageClass
+
+    return GetMessageClass(descriptor)
+
+
 class _Walk:
     def __init__(self) -> None:
         self._kept = 0
         self._fields = 0
 
-    def message(self, reader: Reader, size: int, descriptor: Any, depth: int) -> bytes:
+    def message(
+        self, reader: Reader, size: int, descriptor: Any, depth: int, *, is_fact: bool = False
+    ) -> bytes:
+        """What is kept of a message; where `is_fact`, all of it apart from `_PROSE`."""
         if depth > _MAX_DEPTH:
             raise MalformedMessageError("its messages are nested too deeply")
         end = reader.position + size
@@ -112,12 +198,12 @@ class _Walk:
                 length = _length(reader, end)
                 if length > end - reader.position:
                     raise MalformedMessageError("it ends in the middle of a field: truncated?")
-                body = self._body(reader, length, field, depth)
+                body = self._body(reader, length, field, depth, is_fact=is_fact)
                 if body is not None:
                     out += _encode(tag) + _encode(len(body)) + body
             elif wire in (_VARINT, _FIXED32, _FIXED64):
                 value = self._scalar(reader, wire, end)
-                if field is not None and not field.is_repeated:
+                if field is not None and (is_fact or field.full_name in _NUMBERS):
                     self._count(len(value))
                     out += _encode(tag) + value
                 else:
@@ -128,17 +214,26 @@ class _Walk:
             raise MalformedMessageError("a field runs past the message that holds it")
         return bytes(out)
 
-    def _body(self, reader: Reader, length: int, field: Any, depth: int) -> bytes | None:
-        """What is kept of a length-delimited field; None where nothing of it is needed."""
+    def _body(
+        self, reader: Reader, length: int, field: Any, depth: int, *, is_fact: bool
+    ) -> bytes | None:
+        """What is kept of a length-delimited field; None if nothing of it is needed."""
         nested = None if field is None else field.message_type
+        if field is None or field.name in _PROSE:
+            reader.skip(length)
+            return None
+        if field.full_name == _DIMS:  # packed: as many as there are
+            self._count(length)
+            return reader.read(length)
         if nested is None:
-            is_name = field is not None and field.type == _TYPE_STRING and not field.is_repeated
-            if not is_name or field.name == "doc_string":
-                reader.skip(length)
-                return None
-            return self._name(reader, length, field.name)
-        if field.full_name in _FACTS:
-            return self._name(reader, length, field.name)
+            if is_fact or field.full_name == _NAME:
+                return self._name(reader, length, field.name)
+            reader.skip(length)
+            return None
+        if is_fact or field.full_name in _FACTS:
+            if length <= SMALL:
+                return self._name(reader, length, field.name)
+            return self.message(reader, length, nested, depth + 1, is_fact=True)
         if nested.full_name == _TENSOR and length <= SMALL_TENSOR:
             self._count(length)
             return reader.read(length)
@@ -148,7 +243,7 @@ class _Walk:
         if length > SMALL or field.full_name == _GRAPH or nested.full_name == _TENSOR:
             return self.message(reader, length, nested, depth + 1)
         small = reader.read(length)
-        if LOCATION not in small:
+        if not _refers_outside(small, nested):
             return None
         return self.message(_Memory(small), length, nested, depth + 1)
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import enum
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from provenance.errors import InputError
 
@@ -28,6 +29,7 @@ class Trouble(enum.Enum):
     IRREGULAR = "irregular"
     UNREADABLE = "unreadable"
     TOO_LARGE = "too large"
+    POINTER = "pointer"
 
 
 class FileError(InputError):
@@ -48,6 +50,34 @@ class FileError(InputError):
         self.__cause__ = self.__context__ = self.__traceback__ = None
         return self
 
+
+class PointerError(FileError):
+    """A Git LFS pointer where a file should be.
+
+    Attributes:
+        oid: The SHA-256 of the file that it stands for, or None if it does not say.
+    """
+
+    def __init__(self, path: str, oid: str | None) -> None:
+        super().__init__(
+            Trouble.POINTER,
+            path,
+            f"{path!r} {IS_POINTER}",
+            help=FETCH,
+        )
+        self.oid = oid
+
+
+IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"
+
+FETCH: Final = "Fetch the file: git lfs pull"
+"""The next step, for those who publish the file and for those who use it."""
+
+POINTER_SIZE: Final = 1024
+"""Bytes of the largest Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+
+_POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
+_OID: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -223,12 +253,44 @@ def open_named_file(path: Path) -> BinaryIO:
 
 
 def _regular(descriptor: int, path: str) -> BinaryIO:
-    """The open file as a stream; closed again where it is no regular file."""
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
+    """Return the open file as a stream, at its beginning.
+
+    Raises:
+        FileError: It is not a regular file, cannot be read, or is a Git LFS pointer. Then it is
+            closed.
+    """
+    found = os.fstat(descriptor)
+    try:
+        if not stat.S_ISREG(found.st_mode):
+            kind = _kind(found.st_mode)
+            raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
+        if len(_POINTER) <= found.st_size <= POINTER_SIZE:
+            _refuse_pointer(descriptor, path)
         return os.fdopen(descriptor, "rb", buffering=0)
-    os.close(descriptor)
-    raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {_kind(mode)}, not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _refuse_pointer(descriptor: int, path: str) -> None:
+    try:
+        data = os.read(descriptor, POINTER_SIZE + 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError as e:
+        raise _trouble_of(e, path) from e
+    if is_pointer(data):
+        raise PointerError(path, pointed_to(data))
+
+
+def is_pointer(data: bytes) -> bool:
+    """Whether the content of a file is a Git LFS pointer."""
+    return len(data) <= POINTER_SIZE and data.partition(b"\n")[0] == _POINTER
+
+
+def pointed_to(data: bytes) -> str | None:
+    """Return the SHA-256 of what a Git LFS pointer stands for; None if it does not name it."""
+    oid = _OID.search(data) if is_pointer(data) else None
+    return oid[1].decode() if oid else None
 
 
 def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:

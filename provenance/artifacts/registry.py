@@ -243,9 +243,13 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
         where = "Set `registry` in the configuration to the registry's path."
         raise InputError(
             f"the registry {e.message}",
-            help=e.help if e.trouble is paths.Trouble.TOO_LARGE else where,
+            help=e.help if e.trouble in _EXPLAINED else where,
         ) from e
     return parse_bytes(data, path, names)
+
+
+_EXPLAINED = (paths.Trouble.TOO_LARGE, paths.Trouble.POINTER)
+"""Troubles with a registry that another path would not mend."""
 
 
 def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provenance.artifacts import paths
-from provenance.artifacts.onnx_model import EXTERNAL, tensors
+from provenance.artifacts.onnx_wire import EXTERNAL, tensors
 from provenance.consumer.folder import PrivateFolder
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def read_message(folder: PrivateFolder, name: str) -> ModelProto:
         place = {entry.key: entry.value for entry in tensor.external_data}
         with folder.open(paths.join(inside, place["location"])) as stream:
             stream.seek(int(place.get("offset", "0")))
-            length = place.get("length")
-            tensor.raw_data = stream.read(-1 if length is None else int(length))
+            # Without a length, or with a length of 0, ONNX reads to the end of the file.
+            tensor.raw_data = stream.read(int(place.get("length", "0")) or -1)
         tensor.ClearField("external_data")
         tensor.ClearField("data_location")
     return model

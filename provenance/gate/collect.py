@@ -16,7 +16,7 @@ from typing import Any, Final
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
 from provenance.artifacts.source_map import SourceMap
@@ -34,7 +34,7 @@ from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
 from provenance.gate.collect_bounds import Together
 from provenance.gate.collect_licenses import license_files
-from provenance.gate.collect_models import ModelReader
+from provenance.gate.collect_models import ModelReader, read_stray
 from provenance.gate.documents import summary_path
 from provenance.gate.evidence import (
     BundleEvidence,
@@ -306,7 +306,8 @@ class _Collector:
             except (FileError, JsonError) as e:
                 if "\\" in path:  # as _names_in shows a name that is no text
                     self._nameless.append(path)
-                self.unreadable[path] = str(e)  # no document about models, unless it was released
+                # Not a document about models, unless it was released.
+                self.unreadable[path] = IS_POINTER if isinstance(e, PointerError) else str(e)
                 if isinstance(e, JsonError) and e.position is not None:
                     self.unreadable_at[path] = e.position
                 continue
@@ -344,7 +345,7 @@ class _Collector:
 
         strays = {p for p in beside if p not in known and claims(p)}
         for path in sorted(strays | {*self._nameless}):
-            yield FileEvidence(path, self._registry.name_of(path))
+            yield read_stray(self._root, path, self._registry.name_of(path))
 
     def stray_bundles(
         self, rows: tuple[RowEvidence, ...], summary: BundleEvidence

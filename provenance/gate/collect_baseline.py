@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.baseline import Baseline, Source
-from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.paths import FileError, PointerError, Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import int8_of, sidecar_of
 from provenance.artifacts.strict_json import JsonError, decode, parse_object
@@ -64,9 +64,13 @@ class _Digests:
 
     def _read(self, path: str, limit: int) -> str | None:
         try:
-            return digest.of_bytes(self._tree.read(path, limit)).sha256
+            data = self._tree.read(path, limit)
+        except PointerError as e:
+            return e.oid
         except FileError:
             return None  # what cannot be compared is not said to be unchanged
+        # A commit holds pointers, which `git lfs` replaces in the checkout.
+        return paths.pointed_to(data) or digest.of_bytes(data).sha256
 
 
 def _former(

@@ -10,11 +10,19 @@ from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from provenance.artifacts import digest, paths
-from provenance.artifacts.onnx_model import ExternalReference, NotOnnxError, read_onnx
+from provenance.artifacts.onnx_model import (
+    ExternalReference,
+    NotOnnxError,
+    OnnxFacts,
+    is_memory_address,
+    read_facts,
+    read_onnx,
+)
+from provenance.artifacts.onnx_wire import MalformedMessageError
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence
+from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, StrayModel
 from provenance.gate.progress import Progress
 from provenance.gate.workers import map_in_threads
 
@@ -85,6 +93,8 @@ class ModelReader:
         # is refused wherever it stands: behind a link it leads elsewhere than its text says.
         if reason is None and ".." in name.split("/"):
             reason = "climbs with '..'"
+        if reason is None and is_memory_address(name):
+            reason = "is what runtimes take for an address in their memory"
         if reason is None and (known := self._documents.get(path)) is not None:
             reason = f"is {known}, and no data"
         if reason is not None:
@@ -105,6 +115,33 @@ class ModelReader:
             size = os.fstat(stream.fileno()).st_size
             with self._progress.reading(stream, path, size) as watched:
                 yield watched, size
+
+
+def read_stray(root: Tree, path: str, name: str) -> FileEvidence:
+    """Return what is known of a file at `path` that nothing names: of a model, its data.
+
+    It is not hashed: of its bytes nothing is concluded but which files belong together.
+    """
+    if not path.endswith(".onnx"):
+        return FileEvidence(path, name)
+    try:
+        with root.open(path) as stream:
+            facts = read_facts(stream, os.fstat(stream.fileno()).st_size)
+    except (FileError, MalformedMessageError, OSError):
+        return StrayModel(path, name)
+    return StrayModel(path, name, data=tuple(_data_beside(root, path, name, facts)))
+
+
+def _data_beside(root: Tree, path: str, name: str, facts: OnnxFacts) -> Iterator[FileEvidence]:
+    for reference in facts.external:
+        location = reference.location
+        if paths.unsafe_reason(location) is not None or ".." in location.split("/"):
+            continue  # never opened, whatever it is
+        file = paths.join(path.rpartition("/")[0], location)
+        missing = FileError(Trouble.MISSING, file, f"{file!r} does not exist")
+        trouble = None if root.exists(file) else missing
+        beside = paths.join(name.rpartition("/")[0], location)
+        yield FileEvidence(file, beside, trouble=trouble)
 
 
 def _named(model: ModelEvidence, name: str) -> ModelEvidence:

@@ -53,6 +53,11 @@ class FileEvidence:
         """Whether nothing lies at the path."""
         return self.trouble is not None and self.trouble.trouble is Trouble.MISSING
 
+    @property
+    def pointer(self) -> bool:
+        """Whether a Git LFS pointer lies at the path."""
+        return self.trouble is not None and self.trouble.trouble is Trouble.POINTER
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
@@ -99,6 +104,17 @@ class ModelEvidence(FileEvidence):
         return self.facts is not None and all(
             f.digest is not None and not f.is_short and f.cut is None for f in self.external
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StrayModel(FileEvidence):
+    """A `.onnx` file that no row names. It is parsed and not hashed.
+
+    `data` is the external data beside it, whether or not it is there; None if the file cannot be
+    read as a model.
+    """
+
+    data: tuple[FileEvidence, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +224,11 @@ class RowEvidence:
         return tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
 
     @property
+    def misses_a_model(self) -> bool:
+        """Whether a model, or a Git LFS pointer in its place, leaves open what it refers to."""
+        return any(m.missing or m.pointer for m in self.models)
+
+    @property
     def is_seed(self) -> bool:
         """Whether a manifest lists the row's model, or its sidecar says that it is a seed."""
         sidecar = self.sidecar.sidecar if self.sidecar else None
@@ -267,7 +288,7 @@ class Evidence:
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
         documents: Ensemble manifests and gate verdicts beside the registry.
-        strays: Files beside the models that nothing names, by path.
+        strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
         license_files: The license files here that rows point at, by their `license_url`.
         unreadable: JSON files beside the registry that cannot be read, with the reason.

@@ -39,6 +39,7 @@ from provenance.gate.pipeline import PipelineEvidence
 from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.runtime.run import Outcome
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
@@ -139,14 +140,23 @@ def judge(
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
-    """How many models were run, where they were to be: those that cannot be read are not."""
+    """How many models ran, if they were to be run: those that cannot be read are not run."""
     if not evidence.ran:
         return ()
     models = {m.name: m.run for r in evidence.rows for m in r.models}
     runs = [run for run in models.values() if run is not None]
     versions = {run.version for run in runs}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
-    return (f"{len(runs)} of {len(models)} models were loaded and run{runtime}",)
+    ran = sum(run.outcome is Outcome.RAN for run in runs)
+    unfed = sum(run.outcome is Outcome.UNFED for run in runs)
+    failed = len(runs) - ran - unfed
+    parts = [
+        f"{ran} of {len(models)} models were loaded and run{runtime}",
+        *([f"{unfed} only loaded"] if unfed else []),
+        *([f"{failed} failed"] if failed else []),
+        *([f"{len(models) - len(runs)} not tried"] if len(models) > len(runs) > 0 else []),
+    ]
+    return ("; ".join(parts),)
 
 
 def _policy_notes(case: Case) -> Iterator[str]:
@@ -302,7 +312,10 @@ def _absent(statement: Statement | None, row: RowEvidence, require: Require) -> 
     missing = [
         file
         for file in signed.files
-        if file.name not in names and digests[file.name] not in bytes_here
+        if file.name not in names
+        and digests[file.name] not in bytes_here
+        # What a Git LFS pointer refers to is not known.
+        and not (file.role == EXTERNAL_DATA and row.misses_a_model)
     ]
     for file in missing:
         what = "external data" if file.role == EXTERNAL_DATA else "a model of the row"

@@ -8,9 +8,11 @@ the digests of the evidence: what is run is what is judged, and what is signed.
 from __future__ import annotations
 
 import difflib
+import math
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -21,8 +23,8 @@ from provenance.errors import InputError
 from provenance.gate.evidence import Evidence, ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.progress import Progress
 from provenance.gate.workers import map_in_threads
-from provenance.runtime.feed import UnfeedableError, feed, open_dimensions
-from provenance.runtime.run import Run
+from provenance.runtime.feed import UnfeedableError, feeds, open_dimensions
+from provenance.runtime.run import Outcome, Run
 from provenance.runtime.settings import RunSettings
 from provenance.runtime.trial import Job, Runtime
 
@@ -49,16 +51,16 @@ def run_models(
         UnavailableError: onnxruntime cannot be started.
     """
     _known_names(evidence, settings, source)
-    jobs = {m.name: (m, _job(m, settings, s)) for r in evidence.rows for m, s in _models(r)}
+    jobs = {m.name: (m, _jobs(m, settings, s)) for r in evidence.rows for m, s in _models(r)}
     progress = progress or Progress()
     progress.begin("running models", len(jobs))
     stop = threading.Event()
 
-    def run(entry: tuple[ModelEvidence, Job]) -> Run:
-        model, job = entry
+    def run(entry: tuple[ModelEvidence, Sequence[Job]]) -> Run:
+        model, jobs = entry
         with tempfile.TemporaryDirectory(prefix="onnx-provenance-") as folder:
             _copy(evidence.root, model, Path(folder))
-            done = runtime.attempt(job, Path(folder), settings, stop)
+            done = _attempt(runtime, jobs, Path(folder), settings, stop)
         progress.advance()
         return done
 
@@ -76,13 +78,46 @@ def _models(row: RowEvidence) -> Iterable[tuple[ModelEvidence, SidecarEvidence |
         yield row.int8, row.int8_sidecar if present else row.sidecar
 
 
-def _job(model: ModelEvidence, settings: RunSettings, sidecar: SidecarEvidence | None) -> Job:
+def _attempt(
+    runtime: Runtime,
+    jobs: Sequence[Job],
+    folder: Path,
+    settings: RunSettings,
+    stop: threading.Event,
+) -> Run:
+    """Run one model, with other sizes if the runtime refuses the default, until it runs.
+
+    All further attempts together have the time of one.
+    """
+    done = runtime.attempt(jobs[0], folder, settings, stop)
+    if done.outcome is not Outcome.REFUSED or not done.loaded:
+        return done
+    deadline = time.monotonic() + settings.timeout
+    crashed: Run | None = None
+    tried = 0
+    for job in jobs[1:]:
+        left = math.ceil(deadline - time.monotonic())
+        if left <= 0:
+            break
+        again = runtime.attempt(job, folder, replace(settings, timeout=left), stop)
+        tried += 1
+        if again.outcome is Outcome.RAN:
+            return again
+        if again.outcome is Outcome.CRASHED:
+            crashed = crashed or again
+    return crashed or replace(done, tried=tried)
+
+
+def _jobs(
+    model: ModelEvidence, settings: RunSettings, sidecar: SidecarEvidence | None
+) -> Sequence[Job]:
+    """What to try, in this order, until the model runs."""
     name = model.name.rpartition("/")[2]
     assert model.facts is not None
     try:
-        return Job(name, feed(model.facts.inputs, settings, _mean(sidecar)))
+        return [Job(name, each) for each in feeds(model.facts.inputs, settings, _mean(sidecar))]
     except UnfeedableError as e:
-        return Job(name, None, str(e))
+        return [Job(name, None, str(e))]
 
 
 def _mean(sidecar: SidecarEvidence | None) -> tuple[float, ...]:

@@ -253,7 +253,7 @@ def read_summary(path: Path) -> BundleEvidence:
     try:
         data = read_named_file(path, limits.BUNDLE)
     except FileError as e:
-        raise InputError(f"release summary {path}: {e.message}") from e
+        raise InputError(f"release summary {path}: {e.message}", help=e.help) from e
     countersigned = tuple(_countersignatures(path))
     return replace(read_bundle(str(path), data), countersigned=countersigned)
 
@@ -320,6 +320,8 @@ def read_bundle_file(path: Path) -> bytes:
     except FileError as e:
         raise InputError(
             f"bundle {path}: {e.message}",
-            help="A bundle lies beside its model as <file>.onnx.sigstore.json; "
+            help=e.help
+            if e.trouble is paths.Trouble.POINTER
+            else "A bundle lies beside its model as <file>.onnx.sigstore.json; "
             "name another with --bundle.",
         ) from e

@@ -42,6 +42,7 @@ class Run:
         reason: What the runtime, or the dying process, said. One printable line.
         outputs: What the model gave.
         sizes: The size that each symbol of the inputs' shapes was given.
+        tried: How many other sizes of the open dimensions it does not run with either.
     """
 
     outcome: Outcome
@@ -50,3 +51,4 @@ class Run:
     reason: str = ""
     outputs: tuple[Output, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    tried: int = 0

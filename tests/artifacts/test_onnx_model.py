@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import math
 import sys
 from pathlib import Path
+from typing import Final
 
 import onnx
 import pytest
@@ -14,7 +16,13 @@ from onnx import TensorProto, helper
 
 from provenance.artifacts import limits, onnx_model
 from provenance.artifacts.digest import of_bytes
-from provenance.artifacts.onnx_model import NotOnnxError, OnnxFacts, TensorSpec, read_onnx
+from provenance.artifacts.onnx_model import (
+    NotOnnxError,
+    OnnxFacts,
+    TensorSpec,
+    plain_dtype,
+    read_onnx,
+)
 from tests.support import models
 from tests.support.command import run_process
 from tests.support.models import External, Where
@@ -111,6 +119,100 @@ def test_external_data_counts_even_where_the_flag_is_not_set() -> None:
     message = models.proto(external=[External("x.data")])
     message.graph.initializer[0].ClearField("data_location")
     assert len(facts(message.SerializeToString()).external) == 1
+
+
+BITS: Final = {
+    **dict.fromkeys(("UNDEFINED", "STRING"), 0),
+    **dict.fromkeys(("INT2", "UINT2"), 2),
+    **dict.fromkeys(("INT4", "UINT4", "FLOAT4E2M1"), 4),
+    **dict.fromkeys(("FLOAT6E2M3", "FLOAT6E3M2"), 6),
+    **dict.fromkeys(("INT8", "UINT8", "BOOL", "FLOAT8E8M0"), 8),
+    **dict.fromkeys(("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ"), 8),
+    **dict.fromkeys(("INT16", "UINT16", "FLOAT16", "BFLOAT16"), 16),
+    **dict.fromkeys(("INT32", "UINT32", "FLOAT"), 32),
+    **dict.fromkeys(("INT64", "UINT64", "DOUBLE", "COMPLEX64"), 64),
+    "COMPLEX128": 128,
+}
+"""How many bits an element has where ONNX packs them (onnx.proto, raw_data)."""
+
+
+@pytest.mark.parametrize(("name", "number"), TensorProto.DataType.items())
+def test_every_element_type_of_onnx_has_a_size_and_a_name(name: str, number: int) -> None:
+    message = models.proto()
+    message.graph.input[0].type.tensor_type.elem_type = number
+    tensor = TensorProto(name="w", data_type=number, dims=[3])
+    tensor.external_data.add(key="location", value="w.data")
+    message.graph.initializer.append(tensor)
+    found = facts(message.SerializeToString())
+    assert found.external[0].end == math.ceil(3 * BITS[name] / 8)
+    assert found.inputs[0].dtype == name.lower()
+    assert plain_dtype(name) == (name.lower() if number else None)
+
+
+def test_the_size_of_every_element_type_is_that_which_onnx_itself_uses() -> None:
+    differing = [
+        name
+        for name, number in TensorProto.DataType.items()
+        if BITS[name] >= 8 and helper.tensor_dtype_to_np_dtype(number).itemsize * 8 != BITS[name]
+    ]
+    assert differing == []
+
+
+@pytest.mark.parametrize("dims", [[1 << 40] * 3, [1 << 62, 1 << 62], [8] * 40])
+def test_a_tensor_larger_than_any_file_has_no_file_that_is_long_enough(dims: list[int]) -> None:
+    message = models.proto()
+    tensor = TensorProto(name="w", data_type=TensorProto.INT2, dims=dims)
+    tensor.external_data.add(key="location", value="w.data")
+    message.graph.initializer.append(tensor)
+    assert facts(message.SerializeToString()).external[0].end >= 1 << 62
+
+
+@pytest.mark.parametrize("dims", [[0], [1 << 40, 1 << 40, 0], [-1, 8]])
+def test_a_tensor_without_elements_needs_no_bytes(dims: list[int]) -> None:
+    message = models.proto()
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims)
+    tensor.external_data.add(key="location", value="w.data")
+    message.graph.initializer.append(tensor)
+    assert facts(message.SerializeToString()).external[0].end == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ([("", 17)], {"": 17}),
+        ([("ai.onnx", 17)], {"": 17}),
+        ([("ai.onnx", 17), ("", 17), ("ai.onnx.ml", 3)], {"": 17, "ai.onnx.ml": 3}),
+        ([("com.x", 1), ("com.x", 1)], {"": 17, "com.x": 1}),
+    ],
+)
+def test_an_opset_may_be_imported_twice(more: list[tuple[str, int]], found: dict[str, int]) -> None:
+    message = models.proto()
+    message.opset_import.extend(helper.make_opsetid(*opset) for opset in more)
+    assert facts(message.SerializeToString()).opsets == found
+
+
+def test_an_opset_that_is_imported_as_ai_onnx_is_that_of_onnx() -> None:
+    message = models.proto()
+    message.opset_import[0].domain = "ai.onnx"
+    assert facts(message.SerializeToString()).opset == 17
+
+
+@pytest.mark.parametrize("more", [[("", 18)], [("ai.onnx", 18)], [("com.x", 1), ("com.x", 2)]])
+def test_two_versions_of_an_opset_contradict_each_other(more: list[tuple[str, int]]) -> None:
+    message = models.proto()
+    message.opset_import.extend(helper.make_opsetid(*opset) for opset in more)
+    assert "contradicts itself: opset" in refusal(message.SerializeToString())
+
+
+@pytest.mark.parametrize("key", ["location", "offset", "length"])
+def test_external_data_may_be_named_twice_and_not_in_two_ways(key: str) -> None:
+    message = models.proto(external=[External("x.data", offset=8)])
+    entries = message.graph.initializer[0].external_data
+    again = {e.key: e.value for e in entries}[key]
+    entries.add(key=key, value=again)
+    assert facts(message.SerializeToString()).external[0].end == 32
+    entries.add(key=key, value=f"{again}0")
+    assert f"external data {key!r} is" in refusal(message.SerializeToString())
 
 
 @pytest.mark.parametrize("value", ["-1", "0x10", "1.5", "", "9" * 20, " 1", "١"])

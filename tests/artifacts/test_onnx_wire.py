@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-from typing import Any
+from typing import Any, Final
 
 import onnx
 import pytest
@@ -14,23 +14,18 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from provenance.artifacts import limits, onnx_model, onnx_wire
-from provenance.artifacts.digest import HashingReader, of_bytes
-from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
-from provenance.artifacts.onnx_wire import SMALL, MalformedMessageError, without_weights
+from provenance.artifacts.digest import HashingReader, SeekingReader, of_bytes
+from provenance.artifacts.onnx_model import NotOnnxError, read_facts, read_onnx
+from provenance.artifacts.onnx_wire import (
+    SMALL,
+    SMALL_TENSOR,
+    MalformedMessageError,
+    without_weights,
+)
 from tests.support import models
 from tests.support.models import External
 
 DESCRIPTOR = onnx.ModelProto.DESCRIPTOR
-
-names = st.just("location") | st.text(min_size=1, max_size=12).filter(str.isprintable)
-sizes = st.sampled_from([0, 1, 24, SMALL - 30, SMALL, SMALL + 1, 3 * SMALL])
-tensors = st.builds(
-    lambda name, size, kind: (name, size, kind),
-    names,
-    sizes,
-    st.sampled_from(["raw", "float", "int32", "int64", "string"]),
-)
-places = st.sampled_from(["initializer", "attribute", "subgraph", "function"])
 
 
 def tensor(name: str, size: int, kind: str) -> Any:
@@ -74,25 +69,201 @@ def slim(content: bytes) -> bytes:
     return kept
 
 
-externals = st.builds(
-    External,
-    location=st.sampled_from(["a.data", "sub/b.data", "../c"]),
-    offset=st.none() | st.integers(0, 1 << 40),
-    length=st.none() | st.integers(0, 1 << 40),
-    where=st.sampled_from(["initializer", "attribute", "subgraph", "function", "sparse"]),
-    tensor=names,
+PLACES: Final = (
+    *("initializer", "attribute", "list", "subgraph", "subgraphs", "function", "function subgraph"),
+    *("sparse", "sparse indices", "sparse attribute", "training", "initialization"),
+)
+lengths = st.sampled_from([0, 0, 0, 1, 200, SMALL - 40, 2 * SMALL])
+"""Of documentation and padding: what makes a message small or large."""
+
+counts = st.sampled_from(["0", "8", "24", "4096"])
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "location": st.sampled_from(["a.data", "b.data", "c" * 300]),
+        "offset": counts,
+        "length": counts,
+        "checksum": st.just("x" * 300),
+    },
+)
+dims = st.one_of(
+    st.lists(st.sampled_from([0, 1, 2, 3, 1024, 1 << 40, -1]), max_size=6),
+    st.integers(0, 3000).map(lambda n: [1] * n),
 )
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(tensors, places), max_size=4), st.lists(externals, max_size=3))
-def test_the_facts_are_those_of_the_whole_model(
-    found: list[tuple[tuple[str, int, str], str]], external: list[External]
-) -> None:
-    content = build(found, external)
-    assert onnx_model._facts(models.parse(slim(content))) == onnx_model._facts(
-        models.parse(content)
+@st.composite
+def odd_tensors(draw: st.DrawFn) -> Any:
+    """A tensor with everything that facts are read from, and with what they are not read from."""
+    made = TensorProto(
+        name=draw(st.sampled_from(["w", "location", "jp", "n" * 300, "n" * SMALL])),
+        dims=draw(dims),
+        data_type=draw(st.sampled_from([*TensorProto.DataType.values(), 99])),
+        doc_string="d" * draw(lengths),
     )
+    said = list(draw(entries).items())
+    for key, value in (*said, *(said if draw(st.booleans()) else [])):
+        made.external_data.add(key=key, value=value)
+    if draw(st.booleans()):
+        made.data_location = draw(st.sampled_from([TensorProto.DEFAULT, TensorProto.EXTERNAL]))
+    content = draw(st.sampled_from(["raw_data", "float_data", "int32_data", "string_data", ""]))
+    count = draw(lengths)
+    if content == "raw_data":
+        made.raw_data = b"\7" * count
+    elif content:
+        values: Any = [b"x"] if content == "string_data" else [1]
+        getattr(made, content).extend(values * (count // 4))
+    return made
+
+
+def put(message: Any, made: Any, place: str) -> None:
+    """Put a tensor into one of the places where ONNX allows it."""
+    graph = message.graph
+    match place:
+        case "initializer":
+            graph.initializer.append(made)
+        case "attribute" | "list":
+            found: Any = {"value": made} if place == "attribute" else {"values": [made, made]}
+            graph.node.append(helper.make_node("Custom", [], ["out"], **found))
+        case "subgraph" | "subgraphs":
+            inner = models._graph_with(made)
+            inner.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [1]))
+            branches: Any = {"graphs": [inner, inner]}
+            several = helper.make_node("Custom", [], ["out"], **branches)
+            graph.node.append(models._branch(inner) if place == "subgraph" else several)
+        case "function":
+            message.functions.append(models._function(made))
+        case "function subgraph":
+            function = models._function(models.weight("inside"))
+            function.node.append(models._branch(models._graph_with(made)))
+            message.functions.append(function)
+        case "sparse":
+            graph.sparse_initializer.add().values.CopyFrom(made)
+        case "sparse indices":
+            graph.sparse_initializer.add().indices.CopyFrom(made)
+        case "sparse attribute":
+            attribute = onnx.AttributeProto(name="s", type=onnx.AttributeProto.SPARSE_TENSOR)
+            attribute.sparse_tensor.values.CopyFrom(made)
+            graph.node.add(op_type="Constant", output=["s"]).attribute.append(attribute)
+        case "training":
+            message.training_info.add().algorithm.CopyFrom(models._graph_with(made))
+        case "initialization":
+            message.training_info.add().initialization.initializer.append(made)
+
+
+@st.composite
+def odd_models(draw: st.DrawFn) -> bytes:
+    """A model of any size, in which tensors are wherever ONNX allows one."""
+    message = models.proto(padding=draw(lengths))
+    for made, place in draw(
+        st.lists(st.tuples(odd_tensors(), st.sampled_from(PLACES)), max_size=5)
+    ):
+        put(message, made, place)
+    domains = st.sampled_from(["", "ai.onnx", "com.x"])
+    for domain in draw(st.lists(domains, max_size=3)):
+        message.opset_import.add(domain=domain, version=17)
+    for described in (message.graph.input[0], message.graph.output[0], message.graph, message):
+        described.doc_string = "d" * draw(lengths)
+        described.metadata_props.add(key="k", value="v" * draw(lengths))
+    shape = message.graph.input[0].type.tensor_type.shape
+    shape.dim.extend([shape.dim[0]] * draw(st.sampled_from([0, 1, 2000])))
+    message.graph.node[0].name = "n" * draw(lengths)
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def facts_of(content: bytes) -> onnx_model.OnnxFacts | str:
+    """The facts that a message holds, or why it is refused."""
+    try:
+        return onnx_model._facts(onnx_model._model(content))
+    except MalformedMessageError as e:
+        return str(e)
+
+
+def facts_of_file(content: bytes) -> onnx_model.OnnxFacts | str:
+    """The facts as they are read where nothing is hashed."""
+    try:
+        return read_facts(io.BytesIO(content), len(content))
+    except MalformedMessageError as e:
+        return str(e)
+
+
+@settings(max_examples=300)
+@given(odd_models())
+def test_the_facts_are_those_of_a_full_parse(content: bytes) -> None:
+    found = facts_of(content)
+    assert facts_of(slim(content)) == found
+    assert facts_of_file(content) == found
+
+
+@pytest.mark.parametrize("size", [3 * SMALL, 0])
+def test_a_file_that_is_not_hashed_is_refused_as_one_that_is(size: int) -> None:
+    content = models.model(padding=2 * SMALL)[:-10] if size else b""
+    with pytest.raises(NotOnnxError) as hashed:
+        read_onnx(io.BytesIO(content), size)
+    with pytest.raises(MalformedMessageError) as not_hashed:
+        read_facts(io.BytesIO(content), size)
+    assert str(not_hashed.value) == str(hashed.value)
+
+
+def test_what_is_skipped_is_not_read() -> None:
+    content = models.model(padding=1 << 22)
+    stream = io.BytesIO(content)
+    read_facts(stream, len(content))
+    reader = SeekingReader(io.BytesIO(b"12345678"))
+    assert reader.read(1) == b"1"
+    reader.skip(3)
+    assert (reader.read(2), reader.position) == (b"56", 6)
+    with pytest.raises(TypeError):
+        reader.digest()
+
+
+@pytest.mark.parametrize("padding", [0, SMALL])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("size", [10, SMALL_TENSOR, SMALL], ids=lambda s: f"{s} bytes")
+def test_the_shape_of_external_data_counts_in_a_model_of_any_size(
+    size: int, place: str, padding: int
+) -> None:
+    tensor = TensorProto(name="w", data_type=TensorProto.DOUBLE, doc_string="d" * size)
+    tensor.external_data.add(key="location", value="w.data")
+    tensor.dims.extend([1024, 3])
+    message = models.proto(padding=padding)
+    put(message, tensor, place)
+    content = message.SerializeToString()
+    (found,) = read_onnx(io.BytesIO(content), len(content))[1].external
+    assert found.end == 8 * 1024 * 3
+
+
+@pytest.mark.parametrize("padding", [0, SMALL])
+@pytest.mark.parametrize("size", [10, SMALL_TENSOR], ids=lambda s: f"{s} bytes")
+def test_a_shape_may_be_packed(size: int, padding: int) -> None:
+    """As no ONNX writes it, and every protobuf reads it."""
+    tensor = TensorProto(name="w", data_type=TensorProto.DOUBLE, doc_string="d" * size, dims=[2])
+    tensor.external_data.add(key="location", value="w.data")
+    packed = tensor.SerializeToString() + field(1, varint(1024) + varint(3))
+    content = models.model(padding=padding) + field(GRAPH, field(INITIALIZER, packed))
+    (found,) = read_onnx(io.BytesIO(content), len(content))[1].external
+    assert found.end == 8 * 2 * 1024 * 3
+
+
+def test_a_small_part_that_protobuf_cannot_decode_is_refused() -> None:
+    broken = field(NODE, field(ATTRIBUTE, field(TENSOR_NAME, b"j") + b"\xff"))
+    content = models.model(padding=SMALL) + field(GRAPH, broken)
+    with pytest.raises(NotOnnxError, match="protobuf cannot decode it"):
+        read_onnx(io.BytesIO(content), len(content))
+
+
+@pytest.mark.parametrize("padding", [0, SMALL])
+@pytest.mark.parametrize("place", PLACES)
+def test_external_data_without_a_location_is_found_in_a_model_of_any_size(
+    place: str, padding: int
+) -> None:
+    tensor = TensorProto(name="w", data_location=TensorProto.EXTERNAL)
+    message = models.proto(padding=padding)
+    put(message, tensor, place)
+    content = message.SerializeToString()
+    (found,) = read_onnx(io.BytesIO(content), len(content))[1].external
+    assert found.location == ""
 
 
 @pytest.mark.parametrize("kind", ["raw", "float", "int32", "int64"])

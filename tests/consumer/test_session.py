@@ -92,14 +92,15 @@ def test_a_message_holds_its_external_data(downloads: Downloads) -> None:
     assert compute(onnxruntime.InferenceSession(proto.SerializeToString())) == ONE
 
 
+@pytest.mark.parametrize("open_end", [None, 0])
 @pytest.mark.parametrize("where", ["initializer", "attribute", "subgraph", "function", "sparse"])
 def test_a_message_holds_external_data_wherever_it_belongs(
-    downloads: Downloads, tmp_path: Path, key: KeyPair, where: Where
+    downloads: Downloads, tmp_path: Path, key: KeyPair, where: Where, open_end: int | None
 ) -> None:
     content = b"\0" * 8 + weights(3) + weights(5)
     parts = (
         External("x.data", offset=8, where=where, tensor="first"),
-        External("x.data", offset=32, length=None, where=where, tensor="second"),
+        External("x.data", offset=32, length=open_end, where=where, tensor="second"),
     )
     fetch(downloads, tmp_path, key, model(external=parts), content)
     with downloads.open("x.onnx") as opened:

@@ -306,3 +306,99 @@ def test_an_unused_entry_is_told_behind_a_row_whose_weights_have_no_digest(
     repository.add("b")["external_data_sha256"] = {"old.data": "0" * 64}
     found = [(f.code, f.row) for f in repository.save().check().failing]
     assert found == [("ART306", "a"), ("ART312", "b")]
+
+
+def stray(repository: Repository, content: bytes = b"junk", name: str = "old.onnx") -> None:
+    """A model that no row names, with a sidecar, beside one that a row names."""
+    repository.add("m")
+    repository.write(name, content)
+    sidecar = {"id": "old", "onnx": name, "sha256": sha256(content)}
+    repository.write(f"{name.removesuffix('.onnx')}.json", sidecar)
+
+
+def test_a_stray_model_is_reported_with_its_sidecar_and_its_data(repository: Repository) -> None:
+    stray(repository, model(salt=9, external=External("weights.onnx.data")))
+    repository.write("weights.onnx.data", data())
+    (finding,) = repository.save().check().failing
+    assert (finding.code, finding.path) == ("ART311", "model/old.onnx")
+    assert finding.help == (
+        "Remove it with model/old.json and model/weights.onnx.data, or add the row that names it."
+    )
+    for name in ("old.onnx", "old.json", "weights.onnx.data"):
+        repository.path(name).unlink()
+    assert codes(repository.check()) == []
+
+
+def test_external_data_that_a_stray_model_misses_is_reported_with_it(
+    repository: Repository,
+) -> None:
+    stray(repository, model(salt=9, external=External("gone.onnx.data")))
+    (finding,) = repository.save().check().failing
+    assert finding.message == (
+        "model/old.onnx is named by no row and no model; "
+        "its external data model/gone.onnx.data does not exist"
+    )
+    assert "or fetch model/gone.onnx.data and add the row" in finding.help
+
+
+@pytest.mark.parametrize("content", [b"junk", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_what_has_the_name_of_a_stray_that_cannot_be_read_belongs_to_it(
+    repository: Repository, content: bytes
+) -> None:
+    stray(repository, content)
+    repository.write("old.onnx.data", data())
+    (finding,) = repository.save().check().failing
+    assert "model/old.json and model/old.onnx.data" in finding.help
+
+
+@pytest.mark.parametrize(
+    ("location", "content"),
+    [
+        ("registry.json", None),
+        ("m.onnx", None),
+        ("other.onnx", model(salt=8)),
+        ("../provenance.toml", None),
+        ("*/_ORT_MEM_ADDR_/*", None),
+        ("", None),
+    ],
+)
+def test_a_stray_model_takes_no_other_files_for_its_data(
+    repository: Repository, location: str, content: bytes | None
+) -> None:
+    stray(repository, model(salt=9, external=External(location)))
+    if content is not None:
+        repository.write(location, content)
+    found = repository.save().check().failing
+    assert [f.path for f in found] == ["model/old.onnx", *(["model/other.onnx"] if content else [])]
+    assert found[0].help.startswith("Remove it with model/old.json, or")
+
+
+def test_two_strays_that_name_each_other_as_data_are_both_reported(repository: Repository) -> None:
+    repository.add("m")
+    for name, other in (("a", "b"), ("b", "a")):
+        repository.write(f"{name}.onnx", model(salt=9, external=External(f"{other}.onnx")))
+    assert codes(repository.save().check()) == ["ART311", "ART311"]
+
+
+def test_a_stray_beside_a_pointer_is_reported_if_it_cannot_hold_its_weights(
+    repository: Repository,
+) -> None:
+    repository.add("m", b"version https://git-lfs.github.com/spec/v1\n")
+    repository.add("n")
+    repository.write("weights.onnx.data", data())
+    repository.write("n.onnx.data", data())
+    repository.write("z.onnx", model(salt=9))
+    found = [(f.code, f.about) for f in repository.save().check().failing]
+    assert found == [
+        ("ART303", "model/m.onnx"),
+        ("ART311", "model/n.onnx.data"),
+        ("ART311", "model/z.onnx"),
+    ]
+
+
+def test_a_model_that_is_missing_elsewhere_hides_no_stray(repository: Repository) -> None:
+    repository.add("m")
+    repository.path("m.onnx").unlink()
+    repository.write("weights.onnx.data", data())
+    found = [(f.code, f.path) for f in repository.save().check().failing]
+    assert found == [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")]

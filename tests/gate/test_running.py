@@ -19,9 +19,9 @@ from provenance.gate.evidence import Evidence
 from provenance.gate.progress import Progress
 from provenance.gate.running import run_models
 from provenance.journeys.examine import examine
-from provenance.runtime.run import Outcome
+from provenance.runtime.run import Outcome, Run
 from provenance.runtime.settings import RunSettings
-from provenance.runtime.trial import Runtime
+from provenance.runtime.trial import Job, Runtime
 from tests.support import runnable
 from tests.support.command import run_cli, time_limit
 from tests.support.models import External, model
@@ -81,6 +81,7 @@ def test_the_report_says_how_many_models_were_run(full: Repository, command: str
     report = run_cli(command, "--run", "--format", "json", cwd=full.root).json
     (note,) = report["notes"]
     assert note.startswith("5 of 6 models were loaded and run with onnxruntime 1.")
+    assert note.endswith("; 1 not tried")
     assert run_cli(command, "--format", "json", cwd=full.root).json["notes"] == []
 
 
@@ -91,6 +92,84 @@ def test_where_no_model_can_be_run_the_report_says_so(repository: Repository) ->
     report = check(repository.config, run=True)
     assert codes(report) == ["ART301"]
     assert report.notes == ("0 of 1 models were loaded and run",)
+
+
+def test_what_failed_or_was_only_loaded_does_not_count_as_run(repository: Repository) -> None:
+    repository.add("runs", PASSES)
+    repository.add("refused", runnable.RECIPES["for-a-batch-of-8"]())
+    repository.add("broken", runnable.RECIPES["of-opset-99"](), opset=99)
+    repository.add("unfed", runnable.of_a_sequence())
+    report = check(repository.save().config, run=True)
+    assert codes(report) == ["RUN001", "RUN002"]
+    (note,) = report.notes
+    assert note.startswith("1 of 4 models were loaded and run with onnxruntime 1.")
+    assert note.endswith("; 1 only loaded; 2 failed")
+
+
+def test_a_sound_model_is_run_with_sizes_that_it_takes(repository: Repository) -> None:
+    repository.add("m", runnable.for_pictures(224))
+    report = check(repository.save().config, run=True)
+    assert codes(report) == []
+    assert report.notes[0].startswith("1 of 1 models were loaded and run")
+
+
+def test_a_model_that_runs_with_no_size_names_the_setting(repository: Repository) -> None:
+    repository.add("m", runnable.for_pictures(123))
+    (finding,) = check(repository.save().config, run=True).failing
+    assert finding.message.startswith("m.onnx does not run with N=1, H=64, nor with ")
+    assert "[run] of the configuration, such as `dimensions = { H = 224 }`" in finding.help
+    path = repository.root / "provenance.toml"
+    path.write_text(path.read_text() + '[run]\ndimensions = { H = 123, "x.3" = 123 }\n')
+    assert codes(check(repository.config, run=True)) == []
+
+
+class Script:
+    """A runtime whose attempts end as they are listed, each after some seconds."""
+
+    def __init__(self, *outcomes: Outcome, seconds: float = 0) -> None:
+        self._outcomes = list(outcomes)
+        self._seconds = seconds
+        self.timeouts: list[int] = []
+
+    def attempt(self, job: Job, folder: Path, settings: RunSettings, stop: object) -> Run:
+        self.timeouts.append(settings.timeout)
+        time.sleep(self._seconds)
+        return Run(self._outcomes.pop(0), "1.2", sizes=job.feed.sizes if job.feed else {})
+
+
+def attempted(script: Any, repository: Repository, timeout: int = 60) -> Run:
+    repository.add("m", PASSES)
+    evidence = examine(repository.save().config)
+    done = run_models(evidence, script, RunSettings(timeout=timeout))
+    (model,) = done.rows[0].models
+    assert model.run is not None
+    return model.run
+
+
+REFUSED, RAN, CRASHED = Outcome.REFUSED, Outcome.RAN, Outcome.CRASHED
+
+
+def test_the_first_sizes_that_work_count(repository: Repository) -> None:
+    assert attempted(Script(REFUSED, CRASHED, RAN), repository).outcome is RAN
+
+
+def test_a_crash_with_other_sizes_is_reported(repository: Repository) -> None:
+    run = attempted(Script(REFUSED, REFUSED, CRASHED, REFUSED, REFUSED), repository)
+    assert run.outcome is CRASHED
+
+
+@pytest.mark.parametrize("outcome", [CRASHED, Outcome.TOO_LONG, Outcome.TOO_LARGE])
+def test_only_what_the_runtime_refuses_is_tried_again(
+    repository: Repository, outcome: Outcome
+) -> None:
+    assert attempted(Script(outcome), repository).outcome is outcome
+
+
+def test_all_further_attempts_together_have_the_time_of_one(repository: Repository) -> None:
+    script = Script(*[REFUSED] * 5, seconds=0.7)
+    run = attempted(script, repository, timeout=1)
+    assert (run.outcome, run.sizes, run.tried) == (REFUSED, {"batch": 1}, 2)
+    assert script.timeouts == [1, 1, 1]
 
 
 @pytest.mark.parametrize("folder", ["", "below/"])

@@ -165,6 +165,14 @@ def test_sizes_that_were_chosen_are_part_of_the_message() -> None:
     assert found([], Run(Outcome.REFUSED, "1.2", True, "why"))["RUN002"] == (
         "m.onnx does not run: why"
     )
+    often = Run(Outcome.REFUSED, "1.2", True, "why", sizes={"H": 64}, tried=16)
+    assert found([], often)["RUN002"] == (
+        "m.onnx does not run with H=64, nor with 16 other sizes: why"
+    )
+    unnamed = Run(Outcome.REFUSED, "1.2", True, "why", tried=16)
+    assert found([], unnamed)["RUN002"].startswith(
+        "m.onnx does not run with the default sizes, nor"
+    )
 
 
 def test_outputs_with_elements_that_are_not_finite_are_named_once() -> None:

@@ -8,6 +8,7 @@ traceback. Where a whole small repository shows the attack, it is a folder `atta
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import TensorProto
 
 import provenance
 from provenance import Report
@@ -359,6 +361,72 @@ def test_a_declared_input_that_the_graph_lacks_is_found(seed: Repository) -> Non
     report = seed.check()
     assert codes(report) == ["SID410"]
     assert "declares an input 'codec_1hot'" in report.failing[0].message
+
+
+# --- bytes that a runtime reads and the gate does not -------------------------------------------
+
+
+def large(tensor: Any) -> bytes:
+    """A model of more than 4 KiB with one more tensor."""
+    message = proto(external=[], salt=1)
+    message.graph.initializer.append(tensor)
+    message.graph.doc_string = "x" * 5000
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def outside(location: str = "w.data", **more: Any) -> Any:
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1024], **more)
+    for key, value in (("location", location), ("offset", "0")):
+        tensor.external_data.add(key=key, value=value)
+    tensor.data_location = TensorProto.EXTERNAL
+    return tensor
+
+
+def in_two_versions(domain: str) -> bytes:
+    message = proto()
+    message.opset_import.add(domain=domain, version=18)
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def in_two_places() -> bytes:
+    tensor = outside()
+    tensor.external_data.add(key="location", value="other.data")
+    return large(tensor)
+
+
+UNJUDGED: dict[str, tuple[bytes, str]] = {
+    **{
+        f"an address in memory: {location}": (large(outside(location)), "ART305")
+        for location in (
+            "*/_ORT_MEM_ADDR_/*",
+            "*/_ort_mem_addr_/*",
+            "*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*",
+            "./*/_ORT_MEM_ADDR_/*",
+            "*//_ORT_MEM_ADDR_//*",
+            "*/_ORT_MEM_ADDR_/*/x",
+            "sub/_ORT_MEM_ADDR_",
+        )
+    },
+    "data that is too short": (large(outside()), "ART307"),
+    "short data of a documented tensor": (large(outside(doc_string="x" * 300)), "ART307"),
+    "short data of a tensor over 4 KiB": (large(outside(doc_string="x" * 5000)), "ART307"),
+    "data in two places": (in_two_places(), "ART303"),
+    "an opset in two versions": (in_two_versions(""), "ART303"),
+    "an opset in two versions, by two names": (in_two_versions("ai.onnx"), "ART303"),
+}
+
+
+@pytest.mark.parametrize(("content", "code"), UNJUDGED.values(), ids=list(UNJUDGED))
+def test_what_a_runtime_would_read_is_judged(
+    repository: Repository, content: bytes, code: str
+) -> None:
+    for name in ("w.data", "*/_ORT_MEM_ADDR_/*", "sub/_ORT_MEM_ADDR_", "*/_ORT_MEM_ADDR_/*/x"):
+        with contextlib.suppress(OSError):  # a file and a folder of one name
+            repository.write(name, data(24))
+    repository.add("m", content)
+    assert code in codes(repository.save().check())
 
 
 # --- what lies beside a release and is not part of it --------------------------------------------

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from provenance.artifacts.onnx_model import TensorSpec
-from provenance.runtime.feed import Input, UnfeedableError, feed, open_dimensions
+from provenance.runtime.feed import LARGEST, Input, UnfeedableError, feed, feeds, open_dimensions
 from provenance.runtime.settings import RunSettings
 
 
@@ -87,3 +88,56 @@ def test_what_cannot_be_fed_is_said(given: TensorSpec, why: str) -> None:
 def test_open_dimensions_go_by_their_symbol_or_by_their_place() -> None:
     assert list(open_dimensions(spec("batch", 3, None, -1))) == ["batch", "x.2", "x.3"]
     assert list(open_dimensions(TensorSpec("x", "float", None))) == []
+
+
+def shapes(*given: TensorSpec, **settings: Any) -> list[list[tuple[int, ...]]]:
+    """The shapes of all inputs, by attempt."""
+    return [[i.shape for i in f.inputs] for f in feeds(given, RunSettings(**settings))]
+
+
+def test_other_sizes_are_tried_after_the_default() -> None:
+    tried = shapes(spec("N", 3, "H", "W"))
+    assert tried[0] == [(1, 3, 64, 64)]
+    for each in ((1, 3, 1, 1), (1, 3, 224, 224), (2, 3, 64, 64), (64, 3, 64, 64)):
+        assert [each] in tried
+    assert len({tuple(t) for t in tried}) == len(tried)
+
+
+def test_a_dimension_that_has_a_size_keeps_it() -> None:
+    assert shapes(spec(2, 3)) == [[(2, 3)]]
+    assert shapes(spec("batch", None), dimensions={"batch": 8, "x.1": 9}) == [[(8, 9)]]
+    assert {shape[1] for (shape,) in shapes(spec("batch", "n"), dimensions={"n": 9})} == {9}
+
+
+def test_no_input_is_tried_that_is_too_large() -> None:
+    first, *others = shapes(spec("N", 5_000_000, "H"))
+    assert math.prod(first[0]) > LARGEST
+    assert others == [[(1, 5_000_000, 1)]]
+
+
+def test_a_cache_of_the_past_is_tried_empty() -> None:
+    given = [spec("batch", "length"), spec("batch", "past_length", name="cache")]
+    assert [(1, 64), (1, 0)] in shapes(*given)
+    assert [(1, 1), (1, 0)] in shapes(*given)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "size"),
+    [
+        ("past + length", 5),
+        ("past+2 * length", 8),
+        ("past + 1", 3),
+        ("2*length", 6),
+        ("length + other", 67),
+        ("past - 1", 64),
+        ("past + ", 64),
+        ("7", 7),
+        (" + ".join(["past"] * 10), 64),
+    ],
+)
+def test_a_sum_of_symbols_has_the_size_of_its_terms(symbol: str, size: int) -> None:
+    known = {"past": 2, "length": 3}
+    made = feed([spec(1, symbol)], RunSettings(dimensions=known))
+    assert made.inputs[0].shape == (1, size)
+    set_by_hand = RunSettings(dimensions={**known, symbol: 99})
+    assert feed([spec(1, symbol)], set_by_hand).inputs[0].shape == (1, 99)

@@ -121,6 +121,16 @@ def of_a_sequence() -> bytes:
     )
 
 
+def for_pictures(size: int) -> bytes:
+    """A model that declares pictures of any size, and takes those of one."""
+    return model(
+        [node("Flatten", ["x"], ["flat"]), node("MatMul", ["flat", "weights"], ["y"])],
+        [tensor("x", FLOAT, ["N", 1, "H", None])],
+        [tensor("y", FLOAT, ["N", 1])],
+        {"weights": numpy.zeros((size * size, 1), numpy.float32)},
+    )
+
+
 def into_a_sequence() -> bytes:
     """A model that gives a sequence."""
     return model(
@@ -167,6 +177,8 @@ RECIPES: Final[Mapping[str, Callable[[], bytes]]] = {
     "for-a-batch-of-8": lambda: of_one(
         "Reshape", constants={"size": numpy.array([8, 6], numpy.int64)}, gives=(8, 6)
     ),
+    "for-pictures-of-224": lambda: for_pictures(224),
+    "for-pictures-of-123": lambda: for_pictures(123),
     "of-a-sequence": of_a_sequence,
     "of-no-declared-shape": lambda: identity(shape=None, gives=None),
     "that-hangs": lambda: loop("Add"),

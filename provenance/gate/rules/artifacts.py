@@ -10,14 +10,21 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
-from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
+from provenance.gate.evidence import (
+    ExternalFile,
+    FileEvidence,
+    ModelEvidence,
+    RowEvidence,
+    StrayModel,
+)
 from provenance.gate.finding import Finding, Fix
-from provenance.gate.rules import shared_files
+from provenance.gate.rules import pointers, shared_files
 from provenance.gate.rules.base import Case, Rule, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import pairs
+from provenance.gate.rules.stray_models import MODELS, belongings
 
 
 class ModelMissing(Rule):
@@ -35,7 +42,7 @@ class ModelMissing(Rule):
 
     ## How to fix
     Add the file, or remove the row; for an int8 variant that is no more, `int8_sha256` and
-    `quant_mode`. Large files kept elsewhere have to be fetched first (`git lfs pull`, `dvc pull`).
+    `quant_mode`. Large files kept elsewhere have to be fetched first, for example by `dvc pull`.
     """
 
     code = "ART301"
@@ -191,17 +198,20 @@ class NotOnnx(Rule):
 
     ## What it does
     Parses the file with ONNX's own protobuf definitions. A model has an IR version, a graph and at
-    least one opset. Of a file that is not the one whose digest the row declares, ART302 says it.
+    least one opset. If the file has another digest than the row declares, ART302 reports it. A Git
+    LFS pointer is recognized by its first line and its size, at most 1,024 bytes. It names the
+    digest of the file that it stands for: if the row declares another one, the message has both.
 
     ## Why it matters
     A truncated upload, a Git LFS pointer or an error page has a digest too, and signing it makes it
     look right.
 
     ## Example
-    A file that starts with `version https://git-lfs.github.com/spec/v1`.
+    A file that starts with `version https://git-lfs.github.com/spec/v1`: a workflow with
+    `actions/checkout`, and without `lfs: true`.
 
     ## How to fix
-    Export or fetch the model again.
+    Export or fetch the model again; `git lfs pull` fetches what pointers stand for.
     """
 
     code = "ART303"
@@ -211,7 +221,18 @@ class NotOnnx(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                if model.not_onnx is not None and not row.replaced(model):
+                if model.pointer:
+                    yield self.in_row(
+                        case,
+                        row,
+                        "onnx",
+                        f"{model.path} is not an ONNX model: {pointers.described(row, model)}",
+                        pointers.fetching(
+                            row, model, "Export or fetch the model again; to fetch: git lfs pull"
+                        ),
+                        about=model.path,
+                    )
+                elif model.not_onnx is not None and not row.replaced(model):
                     yield self.in_row(
                         case,
                         row,
@@ -227,7 +248,7 @@ class ExternalDataMissing(Rule):
 
     ## What it does
     Follows every external-data reference of the model, in initializers, attributes, subgraphs and
-    functions, and looks for the file.
+    functions, and looks for the file. A Git LFS pointer in its place is not the file.
 
     ## Why it matters
     The `.onnx` has the right digest and the model cannot be loaded. It usually means that the data
@@ -237,7 +258,8 @@ class ExternalDataMissing(Rule):
     `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.
 
     ## How to fix
-    Rename the data file back, or export the model again under its final name.
+    Rename the data file back, or export the model again under its final name. `git lfs pull`
+    fetches what pointers stand for.
     """
 
     code = "ART304"
@@ -249,7 +271,17 @@ class ExternalDataMissing(Rule):
         for row in case.evidence.rows:
             for model in _judged(row):
                 for file in model.external:
-                    if file.missing:
+                    if file.pointer:
+                        yield self.in_row(
+                            case,
+                            row,
+                            "onnx",
+                            f"{model.name} keeps weights in {file.name!r}, and {file.path} is "
+                            f"{pointers.described(row, file)}",
+                            pointers.fetching(row, file),
+                            about=file.path,
+                        )
+                    elif file.missing:
                         yield self._missing(case, row, model, file)
 
     def _missing(
@@ -302,7 +334,8 @@ class ExternalDataUnsafe(Rule):
         for row in case.evidence.rows:
             for model in row.models:
                 for file in model.external:
-                    if file.trouble is not None and not file.missing:
+                    if _unsafe(file):
+                        assert file.trouble is not None
                         yield self.in_row(
                             case,
                             row,
@@ -319,9 +352,9 @@ class ExternalDataUncovered(Rule):
     """A row's weights are in a file that no digest covers.
 
     ## What it does
-    Requires a digest in `external_data_sha256` for each file that the model keeps weights in. Where
-    the row has one for a file that no model uses, it names both: they are likely to be one file,
-    under two names.
+    Requires a digest in `external_data_sha256` for each file that the model keeps weights in and
+    that is there. Where the row has one for a file that no model uses, it names both: they are
+    likely to be one file, under two names.
 
     ## Why it matters
     `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
@@ -343,13 +376,11 @@ class ExternalDataUncovered(Rule):
         for row in case.evidence.rows:
             # REG101 says of anything else that it is no object of digests.
             is_object = isinstance(row.row.fields.get("external_data_sha256", {}), dict)
-            files = [f for f in _uncovered(row) if not _unsafe(f)] if is_object else []
-            unused = _unused(row)
-            if unused:
-                # What is not there has another name in the model than in the row: ART304 says it.
-                files = [f for f in files if not f.missing]
+            # A digest is computed of bytes: what is not here is reported as that.
+            uncovered = _uncovered(row) if is_object else ()
+            files = [f for f in uncovered if f.digest is not None]
             if files:
-                yield self._uncovered(case, row, files, unused)
+                yield self._uncovered(case, row, files, _unused(row))
 
     def _uncovered(
         self, case: Case, row: RowEvidence, files: list[ExternalFile], unused: list[str]
@@ -371,15 +402,13 @@ class ExternalDataUncovered(Rule):
                 "meant, name that in the row, with its digest.",
                 below=(renamed or unused)[0],
             )
-        missing = [f.name for f in files if f.missing]
-        first = f"Put {some(missing, 3)} back, then: " if missing else ""
         lost = lost_field(case, row, "external_data_sha256")
         return self.in_row(
             case,
             row,
             "sha256",
             message + (lost.said if lost else ""),
-            lost.help if lost else f"{first}provenance hash --write --add-external-data",
+            lost.help if lost else "provenance hash --write --add-external-data",
         )
 
 
@@ -504,8 +533,10 @@ class NotARegularFile(Rule):
         for row in case.evidence.rows:
             for model in row.models:
                 trouble = model.trouble
-                if trouble is None or model.missing or outside(case, model.name) is not None:
+                not_here = trouble is None or model.missing or model.pointer
+                if not_here or outside(case, model.name) is not None:
                     continue
+                assert trouble is not None
                 yield self.in_row(
                     case,
                     row,
@@ -574,6 +605,10 @@ class StrayFile(Rule):
     `.asc`): nobody loads them as weights. Sidecars that no row has are for SID415. Other files are
     none of the registry's business.
 
+    The external data and the sidecar of a model that no row names belong to it and are reported
+    with it; so is external data of it that does not exist. Beside a model that cannot be read or
+    is a Git LFS pointer, files that may hold its weights are not reported.
+
     ## Why it matters
     A stray is shipped with the release, covered by no digest and no signature, and often is what
     somebody thought the model uses: weights that were renamed.
@@ -596,23 +631,39 @@ class StrayFile(Rule):
         renamed = {renamed_from(case, row) for row in case.evidence.rows}
         models = {m.path: m for row in case.evidence.rows for m in row.models}
         unread = {path for path, model in models.items() if model.facts is None}
+        beside = {path.rpartition("/")[0] for path, model in models.items() if model.pointer}
         is_lost = files_of_lost_rows(case)
+        found = belongings(case.evidence)
         for stray in case.evidence.strays:
-            if stray.name in renamed or is_lost(stray.name):
+            if stray.name in renamed or is_lost(stray.name) or stray.path in found.owned:
                 continue
-            if not unread.isdisjoint(stems(stray.path)):
+            names = {*stems(stray.path)}
+            is_data = not stray.path.lower().endswith(MODELS) and names.isdisjoint(models)
+            may_be_used = is_data and stray.path.rpartition("/")[0] in beside
+            if may_be_used or not unread.isdisjoint(names):
                 continue  # what a model that cannot be read refers to is not known
             holds = stray.path.removesuffix(".data") in models
+            missing = [f.path for f in _data(stray) if f.missing]
+            also = found.of.get(stray.path, ())
+            without = f"; its external data {some(missing, 3)} does not exist" if missing else ""
+            removed = f"it with {some(also, 3, ' and ')}" if also else "it"
+            fetched = f"fetch {some(missing, 3)} and " if missing else ""
             yield self.finding(
                 f"{stray.path} is named by no row and no model"
                 + (
                     ", though the model beside it has that name: it holds its weights itself"
                     if holds
                     else ""
-                ),
-                "Remove it, or add the row that names it.",
+                )
+                + without,
+                f"Remove {removed}, or {fetched}add the row that names it.",
                 path=stray.path,
             )
+
+
+def _data(stray: FileEvidence) -> Iterable[FileEvidence]:
+    """The external data of a stray model, as far as it is known."""
+    return (isinstance(stray, StrayModel) and stray.data) or ()
 
 
 class ExternalDataUnused(Rule):
@@ -698,7 +749,7 @@ def _unused(row: RowEvidence) -> list[str]:
 
 
 def _unsafe(file: ExternalFile) -> bool:
-    return file.trouble is not None and not file.missing
+    return file.trouble is not None and not file.missing and not file.pointer
 
 
 RULES: Iterable[type[Rule]] = (

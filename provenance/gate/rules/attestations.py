@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
@@ -18,6 +19,7 @@ from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
+from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
 
@@ -244,7 +246,7 @@ class SidecarChanged(_AttestationRule):
             signed = digests_of(statement.predicate.get("sidecars"), "name")
             for evidence in row.sidecars:
                 then, now = signed.get(evidence.name), evidence.sha256
-                if then == now:
+                if then == now or evidence.pointer:  # SID405 reports pointers, to a publisher
                     continue
                 if then is None:
                     what = "was not there when the row was signed"
@@ -258,6 +260,19 @@ class SidecarChanged(_AttestationRule):
                     path=evidence.path,
                     row=row.row.label,
                 )
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """The same, and Git LFS pointers in place of sidecars."""
+        yield from super().judge_for_consumer(case, help)
+        for row in case.evidence.rows:
+            for sidecar in row.sidecars:
+                if sidecar.pointer:
+                    yield self.finding(
+                        f"the sidecar {sidecar.path} {IS_POINTER}",
+                        FETCH,
+                        path=sidecar.path,
+                        row=row.row.label,
+                    )
 
 
 class FileGone(_AttestationRule):
@@ -282,6 +297,8 @@ class FileGone(_AttestationRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
+            if row.misses_a_model:  # what it refers to is not known
+                continue
             here = {f.name for f in row.model_files}
             present = {f.sha256 for f in row.model_files}
             for subject in statement.subjects:
@@ -402,7 +419,7 @@ class SeedAttestationDiffers(_AttestationRule):
         for row in case.evidence.rows:
             attestation = row.attestation
             statement = case.signed_statement(attestation)
-            if attestation is None or statement is None:
+            if attestation is None or statement is None or _has_pointer(case, row):
                 continue
             fix = "Restore the released files, or attest again: provenance release"
             if not documents.attestable(row):
@@ -432,6 +449,12 @@ class SeedAttestationDiffers(_AttestationRule):
             yield str(e)
             return
         yield from _differing(expected, dict(statement.predicate))
+
+
+def _has_pointer(case: Case, row: RowEvidence) -> bool:
+    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
+    files = (*row.model_files, *row.sidecars)
+    return any(f.pointer for f in files) or documents_are_pointers(case.evidence, row)
 
 
 class SummaryMissing(_AttestationRule):
@@ -504,8 +527,13 @@ class SummaryStale(_AttestationRule):
             )
             return
         told = {file for f in case.findings if f.fails for file in f.files}
+        told |= {b.path for b in evidence.bundles if b.pointer}  # by SIG602
         signed = releases.files_of(statement)
         held = documents.held(evidence)
+        # The data of a model that cannot be read may be there.
+        unknown = {
+            s.name for row, said in case.bound_rows() if row.misses_a_model for s in said.subjects
+        }
         unreadable = {**evidence.unreadable, **documents.unreadable(evidence)}
         # A release of which nothing was opened has failed for another reason.
         names = () if evidence.released == () else sorted(signed.keys() | held.keys())
@@ -513,6 +541,8 @@ class SummaryStale(_AttestationRule):
             path = evidence.registry.absolute(name)
             now = held.get(name)
             if (name in signed and signed[name] == now) or path in told:
+                continue
+            if name in unknown and now is None:
                 continue
             if name not in signed:
                 what = "is not part of the release"
@@ -524,7 +554,9 @@ class SummaryStale(_AttestationRule):
                 what = f"is {short(now)}; released was {short(signed[name])}"
             yield self.finding(
                 f"{path} {what}",
-                "Restore what was released, or release again: provenance release",
+                FETCH
+                if what.endswith(IS_POINTER)
+                else "Restore what was released, or release again: provenance release",
                 path=path,
             )
         yield from self._policy(case, statement, at)

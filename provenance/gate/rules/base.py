@@ -18,6 +18,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import ClassVar, Final
 
+from provenance.artifacts.paths import FETCH
 from provenance.artifacts.strict_json import Position
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
@@ -265,7 +266,8 @@ class Rule(ABC):
         """
         advice = self.consumer_help or help
         for finding in self.judge(case):
-            yield finding if self.for_consumer else replace(finding, help=advice, fixes=())
+            theirs = self.for_consumer or finding.help == FETCH
+            yield finding if theirs else replace(finding, help=advice, fixes=())
 
     def finding(
         self,

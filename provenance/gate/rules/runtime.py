@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -10,6 +12,7 @@ from provenance.artifacts.onnx_model import TensorSpec
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Phase, Rule, some
+from provenance.runtime.feed import open_dimensions
 from provenance.runtime.run import Outcome, Output, Run
 
 _ANYTHING: Final = (
@@ -77,8 +80,9 @@ class DoesNotRun(_RuntimeRule):
     """A model loads, and fails when it is run.
 
     ## What it does
-    With `--run`, runs every model once on tensors of the declared shapes, filled with harmless
-    values: `docs/run.md` lists them.
+    With `--run`, runs every model on tensors of the declared shapes, filled with harmless values:
+    `docs/run.md` lists them. If a model with open dimensions does not run with their default sizes,
+    it is run with other usual ones, until one works.
 
     ## Why it matters
     The declared inputs are the contract of the model. One that cannot be run on them fails at its
@@ -88,9 +92,9 @@ class DoesNotRun(_RuntimeRule):
     The graph declares `[batch, 6]`, and a `Reshape` inside it works for `[8, 6]` only.
 
     ## How to fix
-    Declare the shapes that the model takes, and export it again. Where a dimension that the graph
-    leaves open cannot have the size that it was given, or an input cannot hold the value, say which
-    to use in `[run]` of the configuration.
+    Declare the shapes that the model takes, and export it again. If an open dimension needs a size
+    that was not tried, or an input another value, set them in `[run]` of the configuration:
+    `dimensions = { H = 640, W = 480 }`.
     """
 
     code = "RUN002"
@@ -99,11 +103,13 @@ class DoesNotRun(_RuntimeRule):
 
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
         if run.outcome is Outcome.REFUSED and run.loaded:
-            sizes = _sizes(run)
+            sizes = _sizes(run) or ("the default sizes" if run.tried else "")
+            others = f", nor with {run.tried} other sizes" if run.tried else ""
             yield (
-                f"{model.name} does not run{f' with {sizes}' if sizes else ''}: {run.reason}",
-                "Declare the shapes that it takes and export it again, or say sizes and values in "
-                "[run] of the configuration.",
+                f"{model.name} does not run{f' with {sizes}' if sizes else ''}{others}: "
+                f"{run.reason}",
+                f"Set the sizes and values that it takes in [run] of the configuration"
+                f"{_setting(model)}, or declare its shapes and export it again.",
             )
 
 
@@ -272,6 +278,21 @@ class NotRun(_RuntimeRule):
                 f"{model.name} was loaded and not run: {run.reason}",
                 "Declare the shape of the input, or try the model another way.",
             )
+
+
+def _setting(model: ModelEvidence) -> str:
+    """An example of the setting for a model with open dimensions, as TOML."""
+    inputs = model.facts.inputs if model.facts is not None else ()
+    names = [n[:40] for i in inputs for n in open_dimensions(i)]
+    # The first one is usually the batch.
+    name = next(iter(names[1:] or names), None)
+    if name is None:
+        return ""
+    key = name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    return f", such as `dimensions = {{ {key} = {224 if len(names) > 1 else 8} }}`"
+
+
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 def _sizes(run: Run) -> str:

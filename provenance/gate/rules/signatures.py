@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
 from provenance.gate.endorsement import Endorsement
@@ -119,8 +120,10 @@ class BundleMalformed(_SignatureRule):
                 yield self.at_bundle(
                     bundle,
                     row,
-                    f"the bundle {bundle.path} is not one that can be judged: {reason}",
-                    "Sign again: provenance release --signer URI",
+                    f"the bundle {bundle.path} {IS_POINTER}"
+                    if bundle.pointer
+                    else f"the bundle {bundle.path} is not one that can be judged: {reason}",
+                    FETCH if bundle.pointer else "Sign again: provenance release --signer URI",
                 )
 
 

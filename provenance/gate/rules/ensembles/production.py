@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.strict_json import START
 from provenance.gate.ensemble import Ensemble, current_sidecar
-from provenance.gate.evidence import Evidence, Fault
+from provenance.gate.evidence import Evidence, Fault, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown
 from provenance.gate.rules.ensembles.base import EnsembleRule
@@ -222,7 +223,9 @@ class DocumentUnreadable(EnsembleRule):
             for path, fault in broken.items():
                 yield self.finding(
                     f"{path}, by its name about the ensemble {id!r}, {fault.reason}",
-                    "Export it again, or correct it at this place.",
+                    FETCH
+                    if fault.reason.endswith(IS_POINTER)
+                    else "Export it again, or correct it at this place.",
                     path=path,
                     position=fault.position,
                 )
@@ -248,6 +251,17 @@ def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
         if id is not None and fault is not None:
             found.setdefault(id, {})[path] = fault
     return found
+
+
+def documents_are_pointers(evidence: Evidence, row: RowEvidence) -> bool:
+    """Whether ENS519 reports a Git LFS pointer in place of a document of a seed's ensemble."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    named = sidecar.text_at("ensemble_id") if sidecar else None
+    id = row.manifest.id if row.manifest else named
+    if id is None or not evidence.whole:
+        return False
+    broken = broken_documents(evidence).get(id, {})
+    return any(fault.reason.endswith(IS_POINTER) for fault in broken.values())
 
 
 def _fault(evidence: Evidence, path: str, *, manifest: bool, verdict: bool) -> Fault | None:

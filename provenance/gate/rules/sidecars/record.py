@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
@@ -203,11 +204,15 @@ class SidecarMalformed(Rule):
                 trouble = evidence.trouble
                 reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
                 if trouble is not None and not evidence.missing:
-                    reason = trouble.message
+                    reason = (
+                        f"{evidence.path} {IS_POINTER}" if evidence.pointer else trouble.message
+                    )
                 if reason is not None:
                     yield self.finding(
                         f"the sidecar {reason}",
-                        "Export it again, or correct it at this place.",
+                        FETCH
+                        if evidence.pointer
+                        else "Export it again, or correct it at this place.",
                         path=evidence.path,
                         row=row.row.label,
                         position=evidence.malformed_at,

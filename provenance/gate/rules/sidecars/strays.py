@@ -10,6 +10,7 @@ from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, shown
 from provenance.gate.rules.lost_rows import files_of_lost_rows
+from provenance.gate.rules.stray_models import belongings
 
 
 class StraySidecar(Rule):
@@ -18,7 +19,8 @@ class StraySidecar(Rule):
     ## What it does
     Looks at the JSON files beside the registry that are no row's sidecar, no manifest and no
     verdict: those that name an `.onnx` file, or an id and a `sha256`, or an opset and inputs, speak
-    of a model. That of a production row which has none is told with that row, by SID401.
+    of a model. That of a production row which has none is told with that row, by SID401. A sidecar
+    beside a model that no row names belongs to that model: ART311 reports both.
 
     ## Why it matters
     A sidecar belongs to the model of its name. One under another name is never read: either its
@@ -41,11 +43,13 @@ class StraySidecar(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         is_lost = files_of_lost_rows(case)
         told = {sidecar.path for sidecar in left_behind(case).values()}
+        owned = belongings(case.evidence).owned
         models = {m.name for row in case.evidence.rows for m in row.models}
         for sidecar, owner in _with_owners(case):
             named = sidecar.text_at("onnx")
             is_known = owner is not None or named in models
-            is_told = sidecar.path in told or is_lost(case.evidence.registry.name_of(sidecar.path))
+            name = case.evidence.registry.name_of(sidecar.path)
+            is_told = sidecar.path in told or sidecar.path in owned or is_lost(name)
             if is_told or (is_known and _is_a_record(sidecar, owner)):
                 continue
             if owner is not None and owner.sidecar is not None:

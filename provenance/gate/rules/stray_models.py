@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which files belong to a model that no row names: they go, or get a row, together with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from provenance.artifacts.sidecar import sidecar_of
+from provenance.gate.evidence import Evidence, StrayModel
+from provenance.gate.rules.lost_rows import stems
+
+MODELS: Final = (".onnx", ".ort")
+"""Suffixes of models, in lower case. Other strays hold weights."""
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What belongs to the stray models of a registry's folders.
+
+    Attributes:
+        of: The paths of the files that belong to each stray model, by the path of the model.
+        owned: All of them.
+    """
+
+    of: Mapping[str, Sequence[str]]
+    owned: frozenset[str]
+
+
+def belongings(evidence: Evidence) -> Belongings:
+    """Return the external data and the sidecar of each stray model."""
+    # Whatever else a stray model names, such as the registry, is not taken for its data.
+    weights = {s.path for s in evidence.strays if not s.path.lower().endswith(MODELS)}
+    by_stem: dict[str, list[str]] = {}
+    for path in sorted(weights):
+        for stem in stems(path):
+            by_stem.setdefault(stem, []).append(path)
+    beside = {s.path for s in evidence.stray_sidecars}
+
+    def parts(model: StrayModel) -> Iterator[str]:
+        if (sidecar := sidecar_of(model.path)) in beside:
+            yield sidecar
+        if model.data is None:  # it cannot be read: what has its name is taken for its data
+            yield from by_stem.get(model.path, ())
+        yield from (file.path for file in model.data or () if file.path in weights)
+
+    models = (s for s in evidence.strays if isinstance(s, StrayModel))
+    found = {model.path: tuple(dict.fromkeys(parts(model))) for model in models}
+    return Belongings(found, frozenset(path for paths in found.values() for path in paths))

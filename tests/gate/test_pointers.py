@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Git LFS pointer in place of a file is one finding, which says how to fetch the file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from provenance import InputError, ModelRefusedError, check, open_model, trust_from_keys
+from provenance.artifacts.paths import POINTER_SIZE, FileError, PointerError, Tree, Trouble
+from tests.support.command import run_cli
+from tests.support.git import GitRepository
+from tests.support.keys import KeyPair
+from tests.support.models import External, data, model
+from tests.support.repository import SUFFIX, Repository, codes, full_repository, sha256
+
+LINE: Final = "version https://git-lfs.github.com/spec/v1\n"
+
+
+def pointer(content: bytes) -> bytes:
+    """The pointer that Git LFS commits in place of `content`."""
+    return f"{LINE}oid sha256:{sha256(content)}\nsize {len(content)}\n".encode()
+
+
+def replace(path: Path) -> None:
+    path.write_bytes(pointer(path.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Repository:
+    root = tmp_path_factory.mktemp("pointers") / "repository"
+    return full_repository(root, key).released()
+
+
+@pytest.fixture
+def released(published: Repository, tmp_path: Path, key: KeyPair) -> Repository:
+    shutil.copytree(published.root, tmp_path / "repository")
+    return Repository(tmp_path / "repository", key)
+
+
+@pytest.fixture
+def downloads(published: Repository, tmp_path: Path) -> Path:
+    folder = tmp_path / "downloads"
+    shutil.copytree(published.models, folder)
+    shutil.copytree(published.root / "bundles", folder, dirs_exist_ok=True)
+    return folder
+
+
+def one_finding(*command: str, cwd: Path) -> tuple[str, str]:
+    """The code and the text of the only finding of a command; it says how to fetch the file."""
+    result = run_cli(*command, "--format", "json", cwd=cwd)
+    assert result.code == 1, result.out + result.err
+    (finding,) = result.json["findings"]
+    text = f"{finding['message']} {finding['help']}"
+    assert "Git LFS pointer" in text
+    assert "git lfs pull" in finding["help"]
+    return finding["code"], text
+
+
+MODEL_FILES: Final = {
+    "plain.onnx": "ART303",
+    "ext.onnx": "ART303",
+    "q.onnx": "ART303",
+    "q.int8.onnx": "ART303",
+    "ens_seed0.onnx": "ART303",
+    "ext.onnx.data": "ART304",
+}
+DOCUMENTS: Final = {
+    "plain.json": "SID405",
+    "ens_seed0.json": "SID405",
+    "ens.json": "ENS519",
+    "ens_seed_flip_PROMOTE.json": "ENS519",
+}
+BUNDLES: Final = (
+    f"plain.onnx{SUFFIX}",
+    f"ens_seed0.onnx.provenance{SUFFIX}",
+    f"registry.json.vsa{SUFFIX}",
+)
+
+
+@pytest.mark.parametrize("command", ["check", "verify"])
+@pytest.mark.parametrize(("name", "code"), (MODEL_FILES | DOCUMENTS).items())
+def test_a_pointer_is_one_finding_for_a_publisher(
+    released: Repository, command: str, name: str, code: str
+) -> None:
+    replace(released.path(name))
+    assert one_finding(command, cwd=released.root)[0] == code
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_pointer_in_place_of_a_bundle_is_one_finding(released: Repository, name: str) -> None:
+    replace(released.root / "bundles" / name)
+    assert one_finding("verify", cwd=released.root)[0] == "SIG602"
+
+
+@pytest.mark.parametrize("name", [*MODEL_FILES, "plain.json"])
+def test_a_pointer_is_one_finding_for_a_consumer(downloads: Path, key: KeyPair, name: str) -> None:
+    replace(downloads / name)
+    file = downloads / f"{name.partition('.')[0]}.onnx"
+    code, text = one_finding("verify", str(file), "--key", str(key.public), cwd=downloads)
+    assert code == (MODEL_FILES | {"plain.json": "ATT704"})[name]
+    assert name in text
+    with pytest.raises(ModelRefusedError) as caught:
+        open_model(file, trust_from_keys([key.public]))
+    (finding,) = caught.value.report.findings
+    assert "git lfs pull" in finding.help
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        *((f"model/{name}", "ATT710") for name in ("ext.onnx", "ext.onnx.data", "plain.json")),
+        ("model/ens.json", "ATT710"),
+        (f"bundles/plain.onnx{SUFFIX}", "SIG602"),
+    ],
+)
+def test_a_pointer_is_one_finding_about_a_downloaded_release(
+    released: Repository, key: KeyPair, name: str, code: str
+) -> None:
+    replace(released.root / name)
+    summary = str(released.root / f"bundles/registry.json.vsa{SUFFIX}")
+    given = ("--summary", summary, "--key", str(key.public))
+    assert one_finding("verify", str(released.registry), *given, cwd=released.root)[0] == code
+
+
+def test_a_pointer_in_place_of_the_summary_is_an_error_of_a_consumer(
+    released: Repository, key: KeyPair
+) -> None:
+    summary = released.root / f"bundles/registry.json.vsa{SUFFIX}"
+    replace(summary)
+    given = ("--summary", str(summary), "--key", str(key.public))
+    result = run_cli("verify", str(released.registry), *given, cwd=released.root)
+    assert result.code == 2
+    assert "next: Fetch the file: git lfs pull" in result.err
+
+
+@pytest.mark.parametrize("kind", ["a checkout", "a commit"])
+def test_a_pointer_of_the_baseline_stands_for_its_file(
+    repository: Repository, tmp_path: Path, kind: str
+) -> None:
+    """The sidecar is that of the baseline, which has a pointer to it, and the model is another."""
+    row = repository.add("m")
+    content = b'{"id": "m", "input_names": ["features"]}'
+    repository.write("m.json", pointer(content))
+    baseline = str(tmp_path / "baseline")
+    shutil.copytree(repository.save().root, baseline)
+    if kind == "a commit":
+        GitRepository.init(repository.root).commit()
+        baseline = "git:HEAD"
+    replaced = model(salt=70)
+    repository.write("m.onnx", replaced)
+    row["sha256"] = sha256(replaced)
+    repository.write("m.json", content)
+    assert codes(check(repository.save().config, baseline=baseline)) == ["BAS803"]
+
+
+def test_a_pointer_in_place_of_a_bundle_is_an_error_of_a_consumer(
+    downloads: Path, key: KeyPair
+) -> None:
+    replace(downloads / f"plain.onnx{SUFFIX}")
+    with pytest.raises(InputError, match="Git LFS pointer") as caught:
+        open_model(downloads / "plain.onnx", trust_from_keys([key.public]))
+    assert caught.value.help == "Fetch the file: git lfs pull"
+
+
+@pytest.mark.parametrize("command", ["check", "verify", "hash"])
+@pytest.mark.parametrize("name", ["model/registry.json", "provenance.toml"])
+def test_a_pointer_in_place_of_what_every_command_reads_is_an_error(
+    released: Repository, command: str, name: str
+) -> None:
+    replace(released.root / name)
+    result = run_cli(command, cwd=released.root)
+    assert result.code == 2
+    assert "Git LFS pointer" in result.err
+    assert "git lfs pull" in result.err
+
+
+def test_a_pointer_has_no_digest_that_could_be_written(released: Repository) -> None:
+    replace(released.path("plain.onnx"))
+    before = released.registry.read_bytes()
+    result = run_cli("hash", "--write", cwd=released.root)
+    assert result.code == 1
+    assert "git lfs pull" in result.out + result.err
+    assert released.registry.read_bytes() == before
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_data_beside_a_pointer_is_no_stray(repository: Repository, declared: bool) -> None:
+    content = model(external=External("weights.onnx.data"))
+    covered = {"weights.onnx.data": sha256(data())}
+    fields: dict[str, Any] = {"external_data_sha256": covered} if declared else {}
+    repository.add("m", content, **fields)
+    repository.write("weights.onnx.data", data())
+    replace(repository.path("m.onnx"))
+    assert one_finding("check", cwd=repository.save().root)[0] == "ART303"
+
+
+def test_a_pointer_to_data_without_a_digest_is_one_finding(repository: Repository) -> None:
+    repository.add("m", model(external=External("m.onnx.data")))
+    repository.write("m.onnx.data", pointer(data()))
+    assert one_finding("check", cwd=repository.save().root)[0] == "ART304"
+
+
+@pytest.mark.parametrize("name", ["ext.onnx", "ext.onnx.data"])
+def test_a_pointer_to_other_bytes_than_the_row_declares_says_so(
+    released: Repository, name: str
+) -> None:
+    released.path(name).write_bytes(pointer(b"other bytes"))
+    _, text = one_finding("check", cwd=released.root)
+    assert f"It stands for the bytes {sha256(b'other bytes')[:12]}…" in text
+    assert "provenance hash ext --write" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "is_pointer"),
+    [
+        (LINE.encode(), True),
+        (LINE.rstrip().encode(), True),
+        (pointer(b""), True),
+        (pointer(b"").ljust(POINTER_SIZE, b"\n"), True),
+        (pointer(b"").ljust(POINTER_SIZE + 1, b"\n"), False),
+        (LINE.replace("\n", " \n").encode(), False),
+        (LINE.replace("v1", "v2").encode(), False),
+        (b"\n" + pointer(b""), False),
+        (b"", False),
+    ],
+)
+def test_a_pointer_has_an_exact_first_line_and_at_most_1024_bytes(
+    tmp_path: Path, content: bytes, is_pointer: bool
+) -> None:
+    (tmp_path / "f").write_bytes(content)
+    try:
+        found: bytes | Trouble = Tree.at(tmp_path).read("f", 1 << 20)
+    except FileError as e:
+        found = e.trouble
+    assert found == (Trouble.POINTER if is_pointer else content)
+
+
+def test_a_pointer_that_cannot_be_read_is_another_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    (tmp_path / "f").write_bytes(pointer(b""))
+    with pytest.raises(PointerError) as caught:
+        Tree.at(tmp_path).open("f")
+    assert caught.value.oid == sha256(b"")
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(FileError, match="Input/output error") as failed:
+        Tree.at(tmp_path).open("f")
+    assert failed.value.trouble is Trouble.UNREADABLE
