@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from provenance.artifacts import writing
 from provenance.errors import InputError
 from provenance.signing import pem
 
@@ -31,18 +31,12 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             raise InputError(f"{path}: exists", help="Choose another name, or remove it yourself.")
     private, public = pem.generate(passphrase)
     try:
-        _write_new(private_path, private, 0o600)
+        writing.create_file(private_path, private, 0o600)
         try:
-            _write_new(public_path, public, 0o644)
-        except OSError:
+            writing.create_file(public_path, public, 0o644)
+        except InputError:
             private_path.unlink()
             raise
-    except (OSError, ValueError) as e:
-        raise InputError(f"cannot write {stem}: {getattr(e, 'strerror', None) or e}") from e
+    except ValueError as e:
+        raise InputError(f"cannot write {stem}: {e}") from e
     return private_path, public_path
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
