@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import git_config, limits, paths
+from provenance.artifacts.git_config import GitConfigError
 from provenance.artifacts.paths import FileError
 
 NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)+", re.ASCII)
@@ -29,7 +30,6 @@ _FILE: Final = re.compile(
 _RAW: Final = re.compile(r"/(?P<name>[\w.-]+/[\w.-]+)/(?P<rest>.+)", re.ASCII)
 _REST: Final = re.compile(r"(?:refs/heads/)?(?P<ref>[^/]+)/(?P<path>.+)")
 _FIXED: Final = re.compile(r"[0-9a-f]{7,64}|v?\d[\w.+-]*|refs", re.IGNORECASE)
-_ORIGIN: Final = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
 _SCP: Final = re.compile(r"[^/\s:]+:(?P<path>\S+)")
 
 
@@ -100,8 +100,7 @@ def work_tree(folder: Path, name: str | None = None) -> WorkTree:
 def _origin(git: Path) -> str | None:
     """OWNER/REPO of the remote `origin`."""
     common = _common_folder(git)
-    config = None if common is None else _text(common / "config")
-    url = _url_of_origin(config or "")
+    url = "" if common is None else _url_of_origin(common / "config")
     if "://" in url:
         path = "" if url.startswith("file:") else url.partition("://")[2].partition("/")[2]
     else:  # git@host:OWNER/REPO.git; a folder of this machine has no owner
@@ -123,17 +122,16 @@ def _common_folder(git: Path) -> Path | None:
     return own / shared.strip() if shared else own
 
 
-def _url_of_origin(config: str) -> str:
-    inside = False
-    for line in config.splitlines():
-        plain = line.strip()
-        if plain.startswith("["):
-            inside = _ORIGIN.fullmatch(plain) is not None
-        elif inside:
-            key, _, value = plain.partition("=")
-            if key.strip().casefold() == "url":
-                return value.strip().strip('"')
-    return ""
+def _url_of_origin(config: Path) -> str:
+    """The URL that git fetches `origin` from, empty if git reads none."""
+    urls: list[str] = []
+    try:
+        for name, value in git_config.values(config, _text):
+            if name == "remote.origin.url":
+                urls = [*urls, value] if value else []  # an empty one resets the list
+    except GitConfigError:
+        return ""
+    return urls[0].strip() if urls else ""
 
 
 def _text(path: Path) -> str | None:

@@ -31,7 +31,6 @@ __all__ = [
     "JOURNAL_FOLDER",
     "STAGING",
     "clean",
-    "create_file",
     "interrupted",
     "recover",
     "replace_file",
@@ -174,24 +173,6 @@ def write_named_file(path: Path, data: bytes) -> None:
             if e.errno not in _NO_TWIN or not real.is_file() or not os.access(real, os.W_OK):
                 raise
             _overwrite(path, real, data)
-    except OSError as e:
-        raise InputError(
-            f"cannot write {path}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
-
-
-def create_file(path: Path, data: bytes, mode: int) -> None:
-    """Write a file that the user named, where nothing lies yet.
-
-    Raises:
-        InputError: Something lies there, or it cannot be written; nothing lies there then.
-    """
-    try:
-        file_system.create(path, data, mode)
-    except FileExistsError as e:
-        raise InputError(
-            f"{path}: exists", help="Choose another name, or remove it yourself."
-        ) from e
     except OSError as e:
         raise InputError(
             f"cannot write {path}: {e.strerror or e}", help=file_system.advice(e)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provenance.artifacts import writing
+from provenance.artifacts import file_system
 from provenance.errors import InputError
 from provenance.signing import pem
 
@@ -31,12 +31,16 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             raise InputError(f"{path}: exists", help="Choose another name, or remove it yourself.")
     private, public = pem.generate(passphrase)
     try:
-        writing.create_file(private_path, private, 0o600)
+        file_system.create(private_path, private, 0o600)
         try:
-            writing.create_file(public_path, public, 0o644)
-        except InputError:
+            file_system.create(public_path, public, 0o644)
+        except OSError:
             private_path.unlink()
             raise
+    except OSError as e:
+        raise InputError(
+            f"cannot write {stem}: {e.strerror or e}", help=file_system.advice(e)
+        ) from e
     except ValueError as e:
         raise InputError(f"cannot write {stem}: {e}") from e
     return private_path, public_path

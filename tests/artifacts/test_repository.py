@@ -84,6 +84,16 @@ def configure(git: Path, url: str) -> None:
         ("git@github.com:lusoris/vmaf.git", "lusoris/vmaf"),
         ("ssh://git@github.com:22/lusoris/vmaf.git/", "lusoris/vmaf"),
         ('"https://gitlab.example.org/g/s/r"', "g/s/r"),
+        ("git@github.com:lusoris/vmaf.git  # mirror", "lusoris/vmaf"),
+        ("https://github.com/lusoris/vmaf ; mirror", "lusoris/vmaf"),
+        ('"https://github.com/lusoris/vmaf" # "quoted"', "lusoris/vmaf"),
+        ("https://github.com/lusoris/\\\nvmaf.git", "lusoris/vmaf"),
+        ('https://github.com/"lusoris"/vmaf', "lusoris/vmaf"),
+        ("https://github.com/o/first\n\turl = https://github.com/o/second", "o/first"),
+        ("https://github.com/o/first\n\turl =\n\turl = https://github.com/o/second", "o/second"),
+        ('https://github.com/o/r\n[remote "Origin"]\n\turl = https://github.com/o/other', "o/r"),
+        ("https://github.com/o/\\q", None),
+        ('"https://github.com/o/r', None),
         ("file:///srv/git/vmaf.git", None),
         ("/srv/git/vmaf.git", None),
         ("../vmaf", None),
@@ -96,6 +106,30 @@ def test_the_remote_origin_says_which_repository_it_is(
 ) -> None:
     configure(tmp_path / ".git", url)
     assert work_tree(tmp_path) == WorkTree(name)
+
+
+INCLUDES = {
+    "beside it": ("[include] path = more", ".git/more"),
+    "quoted, above it": ('[include] path = "../more" # shared', "more"),
+    "at home": ("[include] path = ~/more", "home/more"),
+}
+
+
+@pytest.mark.parametrize(("line", "place"), INCLUDES.values(), ids=list(INCLUDES))
+def test_what_the_configuration_includes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text(f"[core] bare = false\n{line}\n[include] path = gone")
+    (tmp_path / place).write_text("[remote.origin]\nurl = https://github.com/o/r")
+    assert work_tree(tmp_path) == WorkTree("o/r")
+
+
+def test_a_configuration_that_includes_itself_names_no_repository(tmp_path: Path) -> None:
+    configure(tmp_path / ".git", "https://github.com/o/r\n[include] path = config")
+    assert work_tree(tmp_path) == WorkTree(None)
 
 
 def test_a_folder_of_a_repository_knows_its_place(tmp_path: Path) -> None:
