@@ -26,7 +26,7 @@ from provenance.gate.pipeline import PipelineEvidence
 from provenance.runtime.run import Run
 
 if TYPE_CHECKING:
-    from provenance.artifacts.json_schema import Violation
+    from provenance.artifacts.schema_work import Violation
     from provenance.gate.releases import Release
 
 

@@ -14,7 +14,7 @@ from provenance.gate.rules.base import Case, Rule
 from provenance.gate.rules.registry import is_malformed, outside
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    from provenance.artifacts.json_schema import Violation
+    from provenance.artifacts.schema_work import Violation
 
 _REQUIRED: Final = frozenset({"id", "onnx", "sha256", "license", "license_url", "sigstore_bundle"})
 """Fields whose absence REG101, LIC201, LIC202 and LIC203 report."""
