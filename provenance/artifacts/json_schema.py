@@ -16,8 +16,10 @@ from provenance.artifacts.schema_references import References, UnresolvedError
 from provenance.artifacts.schema_work import SHOWN, Outcome, StoppedError, Violation, shown
 from provenance.artifacts.strict_json import JsonPath
 
-STEPS: Final = 2_000_000
-"""Keywords that are evaluated, a few microseconds each: room for 30,000 models."""
+STEPS: Final = 10_000_000
+"""Steps of half a microsecond: one a keyword, several a schema. Room for 30,000 models."""
+
+_SCHEMA_STEPS: Final = 6
 
 
 _DEPTH: Final = 100
@@ -88,6 +90,7 @@ class _Evaluation(References):
 
     def value(self, schema: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         """Whether `schema`, which is at `where`, allows a value. What it does not is noted."""
+        self.spend(_SCHEMA_STEPS)
         if isinstance(schema, bool):
             return schema or self.fail(path, where, "", "is not allowed", "Remove it.")
         if not isinstance(schema, dict):
