@@ -60,6 +60,8 @@ def write_new(path: Path, data: bytes, like: os.stat_result | None = None) -> No
     Raises:
         OSError: It cannot be written.
     """
+    if like is not None and not stat.S_ISREG(like.st_mode):
+        like = None  # a link that leads to itself
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, _NEW, 0o600), "wb") as stream:
         stream.write(data)

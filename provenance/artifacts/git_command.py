@@ -50,6 +50,9 @@ _ENVIRONMENT: Final = {
     "LC_ALL": "C",
 }
 _USERS_FILES: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+_SWITCHES: Final = ("GIT_CONFIG_NOSYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+"""Variables of the caller that lead nowhere else and run nothing."""
+
 _USERS_VALUES: Final = ("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS")
 _LINE: Final = 4096
 """Bytes of the longest answer about one object: a name that was asked for, and a word."""
@@ -90,8 +93,7 @@ class Git:
         reason = reason or "git gives no reason"
         raise InputError(
             f"{self.folder}: git reads no repository here: {reason}",
-            help="If the checkout is yours to trust: git config --global --add safe.directory "
-            "FOLDER"
+            help=_how_to_trust(reason, self.folder)
             if "ownership" in reason
             else "Name a folder or a registry file: --baseline PATH; or --baseline none",
         )
@@ -248,6 +250,13 @@ class Objects:
         return _late() if self._late.is_set() else damaged(what)
 
 
+def _how_to_trust(reason: str, folder: Path) -> str:
+    named = re.search(r" at '(.+)'$", reason)
+    trust = ("git", "config", "--global", "--add", "safe.directory")
+    command = shlex.join((*trust, named[1] if named else str(folder)))
+    return f"If you trust the checkout: {command}"
+
+
 def damaged(what: str) -> UnavailableError:
     """The error for an object that should be here."""
     return UnavailableError(
@@ -263,12 +272,12 @@ def _late() -> UnavailableError:
 
 
 def _environment(*kept: str) -> dict[str, str]:
-    plain = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in kept}
+    plain = {
+        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in (*_SWITCHES, *kept)
+    }
     for name in _USERS_FILES:
         if name in os.environ:  # as seen from here, not from the folder that git runs in
             plain[name] = os.path.abspath(os.environ[name] or os.devnull)
-    if "GIT_CONFIG_NOSYSTEM" in os.environ:
-        plain["GIT_CONFIG_NOSYSTEM"] = os.environ["GIT_CONFIG_NOSYSTEM"]
     return plain | _ENVIRONMENT
 
 

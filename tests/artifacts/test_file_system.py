@@ -349,6 +349,12 @@ def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_link_that_leads_to_itself_is_replaced_by_a_plain_file(tmp_path: Path) -> None:
+    (tmp_path / "out.json").symlink_to("out.json")
+    writing.write_named_file(tmp_path / "out.json", b"new")
+    assert stat.S_IMODE((tmp_path / "out.json").lstat().st_mode) == 0o644
+
+
 def test_a_note_about_a_written_file_is_logged(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -165,7 +165,9 @@ def test_a_repository_of_somebody_else_is_named_as_such(
     _stand_in(repository.root.parent, script, monkeypatch)
     with pytest.raises(InputError, match="dubious ownership") as caught:
         read(repository.root, "main", "x")
-    assert "safe.directory" in str(caught.value.help)
+    assert caught.value.help == (
+        "If you trust the checkout: git config --global --add safe.directory /r"
+    )
 
 
 def test_without_git_a_folder_can_be_named(
