@@ -23,6 +23,7 @@ from provenance.errors import InputError, UnavailableError
 _Entries: TypeAlias = Mapping[bytes, tuple[bytes, str]]  # name to mode and object
 
 _NAME: Final = re.compile(r"(?!-)[^\s:\\\x00-\x1f\x7f]{1,250}")
+_HELP: Final = "Name a branch, a tag or a commit, for example git:origin/main"
 _FOLDER: Final = b"40000"
 _FILES: Final = (b"100644", b"100755", b"100664")  # the last was written by early versions
 _KINDS: Final = {_FOLDER: "a folder", b"120000": "a link"}
@@ -92,6 +93,24 @@ class Commit:
         return entries
 
 
+def _resolve(git: Git, objects: Objects, ref: str) -> str:
+    """The full name of the commit. Raises UnavailableError with the reason that git gives."""
+    failure: UnavailableError | None = None
+    try:
+        commit = objects.resolve(ref, "commit")
+    except UnavailableError as e:  # git ends at names such as `@{u}` of a branch without upstream
+        commit, failure = None, e
+    if commit is not None:
+        return commit
+    missing = f"git:{ref}: there is no such commit in this clone"
+    reason = git.reason(ref)
+    if reason is not None:
+        raise UnavailableError(f"{missing}: {reason}", help=_HELP) from failure
+    if failure is not None:
+        raise failure
+    raise UnavailableError(missing, help=git.how_to_fetch(ref))
+
+
 @contextmanager
 def open_commit(folder: Path, ref: str) -> Iterator[Commit]:
     """The commit that `ref` names in the repository that `folder` is in, read below `folder`.
@@ -107,10 +126,8 @@ def open_commit(folder: Path, ref: str) -> Iterator[Commit]:
     git = Git.at(folder)
     prefix = git.prefix()
     with git.objects() as objects:
-        commit = objects.resolve(ref, "commit")
-        root = None if commit is None else objects.resolve(commit, "tree")
-        if commit is None or root is None:
-            raise UnavailableError(
-                f"git:{ref}: there is no such commit in this clone", help=git.how_to_fetch(ref)
-            )
+        commit = _resolve(git, objects, ref)
+        root = objects.resolve(commit, "tree")
+        if root is None:
+            raise damaged(f"git:{ref}")
         yield Commit(commit, objects, root, prefix)

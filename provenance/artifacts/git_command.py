@@ -4,6 +4,9 @@
 It is run without the caller's `GIT_*` variables, hooks, file system monitor, pager, replaced
 objects and prompts, and without the network: a partial clone does not fetch what it lacks. Names
 of objects are written to its standard input, where none can be an option.
+
+Of the caller's variables, the ones that name the user's own configuration files stay, and so does
+the trust in a folder (`safe.directory`) that any of them gives.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ from typing import IO, Final
 from provenance.artifacts import paths
 from provenance.errors import InputError, UnavailableError
 
+_PAIR: Final = re.compile(r"GIT_CONFIG_(?:KEY|VALUE)_[0-9]+")
+_MISSING: Final = "Needed a single revision"
+"""What git prints about a name that stands for nothing."""
+
 SECONDS: Final = 120.0
 """How long git may take for one commit; a dead network file system would hang the gate."""
 
@@ -42,6 +49,11 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+_USERS_FILES: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+_SWITCHES: Final = ("GIT_CONFIG_NOSYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+"""Variables of the caller that lead nowhere else and run nothing."""
+
+_USERS_VALUES: Final = ("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS")
 _LINE: Final = 4096
 """Bytes of the longest answer about one object: a name that was asked for, and a word."""
 
@@ -52,6 +64,8 @@ class Git:
 
     path: str
     folder: Path
+    trusted: tuple[str, ...] = ()
+    """Values of `safe.directory` in variables of the caller."""
 
     @classmethod
     def at(cls, folder: Path) -> Git:
@@ -62,7 +76,7 @@ class Git:
                 "no `git` on PATH",
                 help="Install git, or name a folder or a registry file: --baseline PATH",
             )
-        return cls(path, folder)
+        return cls(path, folder, _trusted(path))
 
     def prefix(self) -> str:
         """The way from the top of the repository to the folder; empty at the top.
@@ -70,15 +84,16 @@ class Git:
         Raises:
             InputError: The folder is in no repository that git would read.
         """
-        done = self._run("rev-parse", "--show-prefix")
-        if done.returncode == 0:
-            return os.fsdecode(done.stdout.removesuffix(b"\n"))
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = said[0].removeprefix("fatal: ")[:300] if said else "git says nothing"
+        done = self._run("rev-parse", "--show-prefix", "--is-inside-work-tree")
+        prefix = done.stdout.removesuffix(b"true\n")
+        outside = prefix.endswith(b"\nfalse\n")
+        if done.returncode == 0 and not outside:
+            return os.fsdecode(prefix.removesuffix(b"\n"))
+        reason = "the folder is outside the work tree" if outside else _reason(done)
+        reason = reason or "git gives no reason"
         raise InputError(
             f"{self.folder}: git reads no repository here: {reason}",
-            help="If the checkout is yours to trust: git config --global --add safe.directory "
-            "FOLDER"
+            help=_how_to_trust(reason, self.folder)
             if "ownership" in reason
             else "Name a folder or a registry file: --baseline PATH; or --baseline none",
         )
@@ -123,6 +138,12 @@ class Git:
                 return _fetch(shallow, remote, f"refs/tags/{name}:refs/tags/{name}")
         return _fetch(shallow, remote, f"{branch}:refs/remotes/{remote}/{branch}")
 
+    def reason(self, ref: str) -> str | None:
+        """Why git cannot say which commit `ref` is, or None if it is only missing."""
+        done = self._run("rev-parse", "--verify", f"{ref}^{{commit}}")
+        reason = _reason(done) if done.returncode != 0 else None
+        return None if reason == _MISSING else reason
+
     def _has(self, name: str) -> bool:
         return self.answer("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") != ""
 
@@ -134,7 +155,7 @@ class Git:
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
-                [self.path, *_SAFE, *arguments],
+                [*self._command, *arguments],
                 cwd=self.folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -145,10 +166,15 @@ class Git:
         except subprocess.TimeoutExpired as e:
             raise _late() from e
 
+    @property
+    def _command(self) -> list[str]:
+        trust = [word for value in self.trusted for word in ("-c", f"safe.directory={value}")]
+        return [self.path, *_SAFE, *trust]
+
     @contextmanager
     def _batch(self, option: str) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
-            [self.path, *_SAFE, "cat-file", option],
+            [*self._command, "cat-file", option],
             cwd=self.folder,
             env=_environment(),
             stdin=subprocess.PIPE,
@@ -224,6 +250,13 @@ class Objects:
         return _late() if self._late.is_set() else damaged(what)
 
 
+def _how_to_trust(reason: str, folder: Path) -> str:
+    named = re.search(r" at '(.+)'$", reason)
+    trust = ("git", "config", "--global", "--add", "safe.directory")
+    command = shlex.join((*trust, named[1] if named else str(folder)))
+    return f"If you trust the checkout: {command}"
+
+
 def damaged(what: str) -> UnavailableError:
     """The error for an object that should be here."""
     return UnavailableError(
@@ -238,9 +271,46 @@ def _late() -> UnavailableError:
     )
 
 
-def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-    return kept | _ENVIRONMENT
+def _environment(*kept: str) -> dict[str, str]:
+    plain = {
+        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in (*_SWITCHES, *kept)
+    }
+    for name in _USERS_FILES:
+        if name in os.environ:  # as seen from here, not from the folder that git runs in
+            plain[name] = os.path.abspath(os.environ[name] or os.devnull)
+    return plain | _ENVIRONMENT
+
+
+def _trusted(git: str) -> tuple[str, ...]:
+    """The values of `safe.directory` if variables of the caller set any.
+
+    git reads the variables, outside of every repository; other settings in them do not count.
+    """
+    if not any(name in os.environ for name in _USERS_VALUES):
+        return ()
+    pairs = [name for name in os.environ if _PAIR.fullmatch(name)]
+    try:
+        done = subprocess.run(
+            [git, *_SAFE, "config", "--null", "--get-all", "safe.directory"],
+            cwd=os.path.abspath(os.sep),
+            env=_environment(*_USERS_VALUES, *pairs) | {"GIT_DIR": os.devnull},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as e:
+        raise _late() from e
+    if done.returncode != 0:
+        return ()
+    return tuple(os.fsdecode(value) for value in done.stdout.split(b"\0")[:-1])
+
+
+def _reason(done: subprocess.CompletedProcess[bytes]) -> str | None:
+    """The first error in what git printed, or None."""
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    plain = [re.sub(r"^(?:error|fatal): ", "", line)[:300] for line in lines]
+    return plain[0] if plain else None
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

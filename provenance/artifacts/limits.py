@@ -49,6 +49,9 @@ LICENSE = 256 * KIB
 GIT_CONFIG = 1 * MIB
 """`.git/config`: a section a branch."""
 
+SCHEMA = 1 * MIB
+"""The JSON Schema of a registry."""
+
 TRUSTED_ROOT = 4 * MIB
 """The trusted root of a Sigstore instance, or its client trust configuration."""
 

@@ -174,7 +174,8 @@ class Registry:
     """A registry as read. `path` and `folder` are relative to the repository's root.
 
     Its text is kept packed: only to point at a field, or to edit one, it is needed again.
-    `keys` are the members of the object that the registry is, the list of rows among them.
+    `keys` are the members of the object that the registry is, the list of rows among them;
+    `members` are the values of the others.
     """
 
     path: str
@@ -185,6 +186,7 @@ class Registry:
     repeated_keys: tuple[str, ...] = ()
     names: FieldNames = FieldNames()
     keys: tuple[str, ...] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def labels(self) -> frozenset[str]:
@@ -288,6 +290,9 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         repeated_keys=tuple(repeated),
         names=names,
         keys=tuple(value) if isinstance(value, dict) else (),
+        members={k: v for k, v in value.items() if k != names.rows}
+        if isinstance(value, dict)
+        else {},
     )
 
 

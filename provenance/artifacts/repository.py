@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import git_config, limits, paths
+from provenance.artifacts.git_config import GitConfigError
 from provenance.artifacts.paths import FileError
 
 NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)+", re.ASCII)
@@ -29,7 +30,6 @@ _FILE: Final = re.compile(
 _RAW: Final = re.compile(r"/(?P<name>[\w.-]+/[\w.-]+)/(?P<rest>.+)", re.ASCII)
 _REST: Final = re.compile(r"(?:refs/heads/)?(?P<ref>[^/]+)/(?P<path>.+)")
 _FIXED: Final = re.compile(r"[0-9a-f]{7,64}|v?\d[\w.+-]*|refs", re.IGNORECASE)
-_ORIGIN: Final = re.compile(r'\[\s*remote\s+"origin"\s*\]', re.IGNORECASE)
 _SCP: Final = re.compile(r"[^/\s:]+:(?P<path>\S+)")
 
 MAX_URI: Final = 1000
@@ -117,20 +117,26 @@ def registry_uri(root: Path, registry: str) -> str | None:
     top = next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
     if tree.name is None or top is None:
         return None
-    url = _origin_url(top / ".git")
-    host = (
-        urlsplit(url).hostname if "://" in url else url.partition(":")[0].rpartition("@")[2]
-    ) or ""
+    host = _host(_origin_url(top / ".git"))
     inside = f"{tree.prefix}/{registry}" if tree.prefix else registry
     uri = f"git+https://{host.lower()}/{tree.name}#{quote(inside)}"
     return uri if host and is_absolute_uri(uri) else None
 
 
+def _host(url: str) -> str:
+    """The host in the URL of a remote, or an empty string; user, password and port are left out."""
+    if "://" not in url:  # git@host:OWNER/REPO.git
+        return url.partition(":")[0].rpartition("@")[2]
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def _origin_url(git: Path) -> str:
     """The URL of the remote `origin`, or an empty string."""
     common = _common_folder(git)
-    config = None if common is None else _text(common / "config")
-    return _url_of_origin(config or "")
+    return "" if common is None else _url_of_origin(common / "config")
 
 
 def _origin(git: Path) -> str | None:
@@ -157,17 +163,16 @@ def _common_folder(git: Path) -> Path | None:
     return own / shared.strip() if shared else own
 
 
-def _url_of_origin(config: str) -> str:
-    inside = False
-    for line in config.splitlines():
-        plain = line.strip()
-        if plain.startswith("["):
-            inside = _ORIGIN.fullmatch(plain) is not None
-        elif inside:
-            key, _, value = plain.partition("=")
-            if key.strip().casefold() == "url":
-                return value.strip().strip('"')
-    return ""
+def _url_of_origin(config: Path) -> str:
+    """The URL that git fetches `origin` from, empty if git reads none."""
+    urls: list[str] = []
+    try:
+        for name, value in git_config.values(config, _text):
+            if name == "remote.origin.url":
+                urls = [*urls, value] if value else []  # an empty one resets the list
+    except GitConfigError:
+        return ""
+    return urls[0].strip() if urls else ""
 
 
 def _text(path: Path) -> str | None:

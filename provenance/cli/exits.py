@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -24,6 +25,7 @@ INTERRUPTED: Final = 130
 
 def run(command: click.Command) -> NoReturn:
     """Run the command line and exit."""
+    logging.getLogger("provenance").addHandler(_Notes())
     try:
         code = command.main(standalone_mode=False, prog_name="provenance")
         sys.stdout.flush()
@@ -47,6 +49,13 @@ def run(command: click.Command) -> NoReturn:
         _say(f"internal error: {type(e).__name__}: {e}"[:400], REPORT)
         sys.exit(USAGE)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Notes(logging.Handler):
+    """What the library logs, as notes on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"note: {printable(record.getMessage())}", err=True)
 
 
 def _say(message: str, help: str | None) -> None:

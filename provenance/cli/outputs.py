@@ -132,4 +132,8 @@ def _append(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as e:
-        raise InputError(f"cannot write {path} ({STEP_SUMMARY}): {e.strerror}") from e
+        from provenance.artifacts import file_system
+
+        raise InputError(
+            f"cannot write {path} ({STEP_SUMMARY}): {e.strerror or e}", help=file_system.advice(e)
+        ) from e

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from provenance.artifacts import file_system
 from provenance.consumer import copying
 from provenance.errors import InputError, UnavailableError, VerificationError
 
@@ -159,15 +160,13 @@ def _identity(found: os.stat_result) -> Identity:
 
 def _new_folder(base: Path) -> tuple[Path, int]:
     """A new folder, locked for as long as it is used. Raises OSError."""
-    import fcntl
-
     for _ in range(_ATTEMPTS):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base)).absolute()
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except FileNotFoundError:
             continue
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file_system.lock(lock, wait=True)  # without locks, no sweep removes a folder
         # A sweep may have taken the folder for a left-over before it was locked.
         if os.path.lexists(path) and os.path.samestat(path.lstat(), os.fstat(lock)):
             return path, lock
@@ -177,8 +176,6 @@ def _new_folder(base: Path) -> tuple[Path, int]:
 
 def _sweep(base: Path) -> None:
     """Remove what processes of this user have left that are gone: nobody has it locked."""
-    import fcntl
-
     with os.scandir(base) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
     for name in names:
@@ -188,10 +185,10 @@ def _sweep(base: Path) -> None:
         except OSError:
             continue  # somebody else's, or gone by now
         try:
-            if stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            private = stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock)
+            if private and file_system.lock(lock):  # without locks, it may be in use
                 shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
-        except BlockingIOError:
+        except OSError:
             continue  # in use
         finally:
             os.close(lock)

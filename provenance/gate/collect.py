@@ -35,6 +35,7 @@ from provenance.errors import InputError
 from provenance.gate.collect_bounds import Together
 from provenance.gate.collect_licenses import license_files
 from provenance.gate.collect_models import ModelReader, read_stray
+from provenance.gate.collect_schema import registry_schema
 from provenance.gate.documents import summary_path
 from provenance.gate.evidence import (
     BundleEvidence,
@@ -92,6 +93,7 @@ def collect(
         unreadable_at=collector.unreadable_at,
         misshapen=collector.misshapen,
         stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
+        schema=registry_schema(root, read),
         summary=summary,
     )
 

@@ -26,6 +26,7 @@ from provenance.gate.pipeline import PipelineEvidence
 from provenance.runtime.run import Run
 
 if TYPE_CHECKING:
+    from provenance.artifacts.schema_work import Violation
     from provenance.gate.releases import Release
 
 
@@ -157,6 +158,20 @@ class LicenseFile(FileEvidence):
 
     licenses: tuple[str, ...] = ()
     says_so: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEvidence:
+    """The JSON Schema at `path` that the registry names.
+
+    Attributes:
+        violations: What it does not allow of the registry.
+        unevaluated: Parts of it that were not evaluated, each with the reason.
+    """
+
+    path: str
+    violations: tuple[Violation, ...] = ()
+    unevaluated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +309,7 @@ class Evidence:
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         unreadable_at: Where that is known, the place in such a file.
         misshapen: JSON objects beside the registry that are neither sidecar, manifest nor verdict.
+        schema: The schema that the registry names, None if it names none in this repository.
         summary: The release summary, None where bundles were not collected.
         released: The files that the summary names, and those that a row names and it does not,
             where a release is judged by its summary alone; else None.
@@ -315,6 +331,7 @@ class Evidence:
     unreadable_at: Mapping[str, Position] = field(default_factory=dict)
     misshapen: Mapping[str, Misshapen] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
+    schema: SchemaEvidence | None = None
     summary: BundleEvidence | None = None
     released: tuple[FileEvidence, ...] | None = None
     ran: bool = False

@@ -200,7 +200,17 @@ def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
     if not evidence.whole:
         others = len(evidence.registry.rows) - len(evidence.rows)
         found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    schema = evidence.schema
+    if schema is not None and schema.unevaluated:
+        parts = schema.unevaluated[:_PARTS]
+        more = len(schema.unevaluated) - len(parts)
+        some = "; ".join(parts) + (f"; and {more} more" if more else "")
+        found.append(f"parts of the registry's schema, {schema.path}: {some}")
     return tuple(found)
+
+
+_PARTS: Final = 3
+"""Parts of a schema that are named as not judged."""
 
 
 def judge_file(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import writing
+from provenance.artifacts import file_system, writing
 from provenance.artifacts.paths import Tree
 from provenance.attestations.layout_documents import LINK, link_name, need_in_toto
 from provenance.config import Config
@@ -96,7 +96,9 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as e:
-        raise InputError(f"cannot make the folder {folder}: {e.strerror or e}") from e
+        raise InputError(
+            f"cannot make the folder {folder}: {e.strerror or e}", help=file_system.advice(e)
+        ) from e
 
 
 def _link(name: str, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:

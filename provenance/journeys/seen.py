@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths
+from provenance.artifacts import file_system, limits, paths
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileError, Trouble
 from provenance.artifacts.strict_json import JsonError, parse_object
@@ -33,6 +33,9 @@ FORMER: Final = 1
 
 LOCK: Final = ".lock"
 """Suffix of the file that is locked. The state file itself is replaced, and a lock with it."""
+
+HELD: Final = ".held"
+"""Suffix of the file that takes the place of a lock where the file system has none."""
 
 PATIENCE: Final = 60.0
 """Seconds to wait for other processes. Each holds the lock for as long as rules take."""
@@ -155,31 +158,59 @@ def _locked(path: Path) -> Iterator[None]:
     """One process at a time. The kernel lets go of the lock of a process that is gone."""
     if sys.platform == "win32":
         raise UnavailableError("a state file needs locks that this system does not have")
-    import fcntl
-
-    # Next to the file that a link leads to: all who write it meet at one lock.
-    real = os.path.realpath(path)
-    lock = os.path.join(os.path.dirname(real), f".{os.path.basename(real).lstrip('.')}{LOCK}")
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    except OSError as e:
-        raise InputError(f"state file {path}: cannot lock {lock}: {e.strerror}") from e
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as e:
-                if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        f"state file {path}: another process has held its lock for "
-                        f"{PATIENCE:.0f} seconds",
-                        help=f"See which: fuser {lock}",
-                    ) from e
-                time.sleep(_PAUSE)
-            except OSError as e:
-                raise InputError(f"state file {path}: cannot lock {lock}: {e.strerror}") from e
+    with contextlib.ExitStack() as release:
+        try:
+            _acquire(path, release)
+        except OSError as e:
+            raise InputError(
+                f"state file {path}: cannot lock {e.filename or 'it'}: {e.strerror or e}",
+                help=file_system.advice(e),
+            ) from e
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _acquire(path: Path, release: contextlib.ExitStack) -> None:
+    """Take the lock, which `release` gives up. Raises OSError or UnavailableError."""
+    # Next to the file that a link leads to: all who write it meet at one lock.
+    real = Path(os.path.realpath(path))
+    lock = file_system.twin(real, LOCK)
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(lock, flags, 0o600)
+    release.callback(os.close, descriptor)
+    # Run by root, a file of a user gets a lock that this user can open too.
+    file_system.keep_owner(descriptor, file_system.status(real))
+    if not _waiting(lambda: file_system.lock(descriptor), path, f"See which: fuser {lock}"):
+        held = file_system.twin(real, HELD)
+        left = f"If no process of yours uses it, one was killed: remove {held}"
+        _waiting(lambda: _create(held), path, left)
+        release.callback(_give_up, held)
+
+
+def _give_up(held: Path) -> None:
+    with contextlib.suppress(OSError):  # the next process says what is left
+        held.unlink()
+
+
+def _create(lock: Path) -> bool:
+    """Make the file that only one process can make. Raises BlockingIOError if it is there."""
+    try:
+        file_system.create(lock, f"process {os.getpid()}\n".encode("ascii"), 0o600)
+    except FileExistsError as e:
+        raise BlockingIOError from e
+    return True
+
+
+def _waiting(attempt: Callable[[], bool], path: Path, help: str) -> bool:
+    """What `attempt` returns once it is not blocked any more, for as long as `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except BlockingIOError as e:
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"state file {path}: another process has held its lock for "
+                    f"{PATIENCE:.0f} seconds",
+                    help=help,
+                ) from e
+            time.sleep(_PAUSE)

@@ -7,6 +7,7 @@ import os
 import shlex
 from pathlib import Path
 
+from provenance.artifacts import file_system
 from provenance.artifacts.toml_text import quoted
 from provenance.config import PYPROJECT, Config
 from provenance.errors import InputError
@@ -41,17 +42,18 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
     private, public = pem.generate(passphrase)
     try:
         os.makedirs(stem.parent, mode=0o700, exist_ok=True)
-        _write_new(private_path, private, 0o600)
+        file_system.create(private_path, private, 0o600)
         try:
-            _write_new(public_path, public, 0o644)
+            file_system.create(public_path, public, 0o644)
         except OSError:
             private_path.unlink()
             raise
-    except (OSError, ValueError) as e:
+    except OSError as e:
         raise InputError(
-            f"cannot write {stem}: {getattr(e, 'strerror', None) or e}",
-            help="Choose a folder that you can write to.",
+            f"cannot write {stem}: {e.strerror or e}", help=file_system.advice(e)
         ) from e
+    except ValueError as e:
+        raise InputError(f"cannot write {stem}: {e}") from e
     return private_path, public_path
 
 
@@ -75,9 +77,3 @@ def trusting(public: Path, folder: Path, config: Config | None) -> tuple[str | N
     section = "tool.provenance." if config and config.path.endswith(PYPROJECT) else ""
     name = quoted(real.relative_to(home).as_posix())
     return copy, f"[[{section}trust.key]]\npath = {name}"
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)

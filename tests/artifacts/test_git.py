@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,9 @@ def test_a_repository_of_somebody_else_is_named_as_such(
     _stand_in(repository.root.parent, script, monkeypatch)
     with pytest.raises(InputError, match="dubious ownership") as caught:
         read(repository.root, "main", "x")
-    assert "safe.directory" in str(caught.value.help)
+    assert caught.value.help == (
+        "If you trust the checkout: git config --global --add safe.directory /r"
+    )
 
 
 def test_without_git_a_folder_can_be_named(
@@ -264,6 +267,37 @@ def test_a_partial_clone_does_not_fetch_what_it_lacks(
     assert read(clone.root, "HEAD", "model/m.json") == b"now"
 
 
+UNANSWERABLE = {
+    "@{u}": "no upstream configured for branch 'main'",
+    "main@{upstream}": "no upstream configured for branch 'main'",
+    "HEAD@{99}": "log for 'HEAD' only has",
+    "HEAD^{tree}": "expected commit type",
+}
+
+
+@pytest.mark.parametrize("ref", UNANSWERABLE)
+def test_a_name_at_which_git_fails_is_reported_with_the_reason_of_git(
+    repository: GitRepository, ref: str
+) -> None:
+    with pytest.raises(UnavailableError, match="no such commit in this clone") as caught:
+        read(repository.root, ref, "model/m.json")
+    assert UNANSWERABLE[ref] in caught.value.message
+    assert "git:origin/main" in str(caught.value.help)
+
+
+def test_an_ambiguous_name_is_reported_as_ambiguous(repository: GitRepository) -> None:
+    oids: dict[str, str] = {}
+    for number in range(2000):  # until two begin with the same four digits
+        blob = repository.root / "blob"
+        blob.write_text(str(number))
+        oid = repository.run("hash-object", "-w", "blob").strip()
+        if oid[:4] in oids:
+            break
+        oids[oid[:4]] = oid
+    with pytest.raises(UnavailableError, match="is ambiguous"):
+        read(repository.root, oid[:4], "model/m.json")
+
+
 # --- what a repository could do -------------------------------------------------------------------
 
 
@@ -278,6 +312,142 @@ def test_the_callers_variables_do_not_lead_elsewhere(
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", str(other.root / ".git" / "objects"))
     monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
     assert read(repository.root, "main", "model/m.json") == b"now"
+
+
+@pytest.fixture
+def of_another_user(repository: GitRepository) -> GitRepository:
+    """A checkout that git reads only if it is trusted."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    for path in (repository.root, repository.root / ".git"):
+        os.chown(path, 1234, 1234)
+    return repository
+
+
+def by_count(folder: str, _: Path) -> dict[str, str]:
+    return {
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": "alias.cat-file",
+        "GIT_CONFIG_VALUE_0": "!touch ran",
+        "GIT_CONFIG_KEY_1": "Safe.Directory",
+        "GIT_CONFIG_VALUE_1": folder,
+    }
+
+
+def by_parameters(folder: str, _: Path) -> dict[str, str]:
+    return {"GIT_CONFIG_PARAMETERS": f"'safe.directory'='{folder}'"}
+
+
+def by_global(folder: str, file: Path) -> dict[str, str]:
+    file.write_text(f"[safe]\n\tdirectory = {folder}\n")
+    return {"GIT_CONFIG_GLOBAL": str(file)}
+
+
+def by_system(folder: str, file: Path) -> dict[str, str]:
+    file.write_text(f"[safe]\n\tdirectory = {folder}\n")
+    return {"GIT_CONFIG_SYSTEM": str(file), "GIT_CONFIG_NOSYSTEM": "0"}
+
+
+ways = pytest.mark.parametrize(
+    "way", [by_count, by_parameters, by_global, by_system], ids=lambda f: f.__name__
+)
+
+
+@ways
+@pytest.mark.parametrize("trusted", [True, False])
+def test_trust_in_a_folder_is_honoured_however_it_is_given(
+    of_another_user: GitRepository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: Callable[[str, Path], dict[str, str]],
+    trusted: bool,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = str(of_another_user.root) if trusted else "/elsewhere"
+    for name, value in way(folder, tmp_path / "config").items():
+        monkeypatch.setenv(name, value)
+    if trusted:
+        assert read(of_another_user.root, "main", "model/m.json") == b"now"
+    else:
+        with pytest.raises(InputError, match="dubious ownership"):
+            read(of_another_user.root, "main", "model/m.json")
+    assert not (of_another_user.root / "ran").exists()
+
+
+HOSTILE_KEYS = [
+    *("core.fsmonitor", "core.pager", "pager.cat-file", "core.sshCommand", "core.gitProxy"),
+    *("core.askPass", "diff.external", "alias.cat-file", "alias.rev-parse", "credential.helper"),
+    *("core.hooksPath", "diff.x.textconv", "filter.x.smudge", "uploadpack.packObjectsHook"),
+]
+
+
+@pytest.mark.parametrize("way", ["count", "parameters", "global", "system"])
+def test_nothing_of_the_callers_configuration_is_run(
+    repository: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    ran = tmp_path / "ran"
+    hostile = tmp_path / "hooks" / "post-index-change"
+    hostile.parent.mkdir()
+    hostile.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hostile.chmod(0o755)
+    values = {
+        key: f"!{hostile}" if key.startswith("alias") else str(hostile) for key in HOSTILE_KEYS
+    }
+    values |= {"core.hooksPath": str(hostile.parent), "extensions.partialClone": "origin"}
+    values |= {"remote.origin.promisor": "true", "remote.origin.url": f"ext::{hostile}"}
+    values |= {"protocol.ext.allow": "always", "core.worktree": str(tmp_path)}
+    file = tmp_path / "config"
+    if way == "count":
+        monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(values)))
+        for number, (key, value) in enumerate(values.items()):
+            monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+            monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    elif way == "parameters":
+        pairs = " ".join(f"'{key}'='{value}'" for key, value in values.items())
+        monkeypatch.setenv("GIT_CONFIG_PARAMETERS", pairs)
+    else:
+        for key, value in values.items():
+            repository.run("config", "--file", str(file), key, value)
+        monkeypatch.setenv(f"GIT_CONFIG_{way.upper()}", str(file))
+    (repository.root / ".gitattributes").write_text("* filter=x diff=x\n")
+    blob = repository.run("rev-parse", "v1:model/m.json").strip()
+    (repository.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    assert read(repository.root, "main", "model/m.json") == b"now"
+    with pytest.raises(UnavailableError, match="git cannot read it"):
+        read(repository.root, "v1", "model/m.json")
+    assert not ran.exists()
+
+
+def test_a_configuration_named_relative_to_the_caller_is_not_looked_for_in_the_repository(
+    of_another_user: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (of_another_user.root / "config").write_text("[safe]\n\tdirectory = *\n")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "config")
+    with pytest.raises(InputError, match="dubious ownership"):
+        read(of_another_user.root, "main", "model/m.json")
+    (tmp_path / "config").write_text("[safe]\n\tdirectory = *\n")
+    assert read(of_another_user.root, "main", "model/m.json") == b"now"
+
+
+@pytest.mark.parametrize("name", ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"])
+def test_a_variable_that_git_cannot_read_trusts_nothing(
+    of_another_user: GitRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(name, "broken")
+    with pytest.raises(InputError, match="dubious ownership"):
+        read(of_another_user.root, "main", "model/m.json")
+
+
+def test_a_folder_outside_the_work_tree_is_not_read(
+    repository: GitRepository, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    repository.run("config", "core.worktree", str(tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match="outside the work tree"):
+        read(repository.root / "model", "main", "m.json")
 
 
 def test_a_replaced_object_does_not_replace_the_baseline(repository: GitRepository) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from provenance.artifacts.repository import FileUrl, WorkTree, file_url, work_tree
+from provenance.artifacts.repository import (
+    FileUrl,
+    WorkTree,
+    file_url,
+    is_absolute_uri,
+    registry_uri,
+    work_tree,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +91,16 @@ def configure(git: Path, url: str) -> None:
         ("git@github.com:lusoris/vmaf.git", "lusoris/vmaf"),
         ("ssh://git@github.com:22/lusoris/vmaf.git/", "lusoris/vmaf"),
         ('"https://gitlab.example.org/g/s/r"', "g/s/r"),
+        ("git@github.com:lusoris/vmaf.git  # mirror", "lusoris/vmaf"),
+        ("https://github.com/lusoris/vmaf ; mirror", "lusoris/vmaf"),
+        ('"https://github.com/lusoris/vmaf" # "quoted"', "lusoris/vmaf"),
+        ("https://github.com/lusoris/\\\nvmaf.git", "lusoris/vmaf"),
+        ('https://github.com/"lusoris"/vmaf', "lusoris/vmaf"),
+        ("https://github.com/o/first\n\turl = https://github.com/o/second", "o/first"),
+        ("https://github.com/o/first\n\turl =\n\turl = https://github.com/o/second", "o/second"),
+        ('https://github.com/o/r\n[remote "Origin"]\n\turl = https://github.com/o/other', "o/r"),
+        ("https://github.com/o/\\q", None),
+        ('"https://github.com/o/r', None),
         ("file:///srv/git/vmaf.git", None),
         ("/srv/git/vmaf.git", None),
         ("../vmaf", None),
@@ -96,6 +113,30 @@ def test_the_remote_origin_says_which_repository_it_is(
 ) -> None:
     configure(tmp_path / ".git", url)
     assert work_tree(tmp_path) == WorkTree(name)
+
+
+INCLUDES = {
+    "beside it": ("[include] path = more", ".git/more"),
+    "quoted, above it": ('[include] path = "../more" # shared', "more"),
+    "at home": ("[include] path = ~/more", "home/more"),
+}
+
+
+@pytest.mark.parametrize(("line", "place"), INCLUDES.values(), ids=list(INCLUDES))
+def test_what_the_configuration_includes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, place: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text(f"[core] bare = false\n{line}\n[include] path = gone")
+    (tmp_path / place).write_text("[remote.origin]\nurl = https://github.com/o/r")
+    assert work_tree(tmp_path) == WorkTree("o/r")
+
+
+def test_a_configuration_that_includes_itself_names_no_repository(tmp_path: Path) -> None:
+    configure(tmp_path / ".git", "https://github.com/o/r\n[include] path = config")
+    assert work_tree(tmp_path) == WorkTree(None)
 
 
 def test_a_folder_of_a_repository_knows_its_place(tmp_path: Path) -> None:
@@ -141,3 +182,45 @@ def test_a_git_folder_that_says_nothing_names_no_repository(tmp_path: Path) -> N
 def test_outside_of_a_repository_only_the_configuration_can_say() -> None:
     assert work_tree(Path("/proc"), "o/r") == WorkTree("o/r")
     assert work_tree(Path("/proc")) == WorkTree(None)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("git@github.com:Example/models.git", "git+https://github.com/Example/models#sub/r.json"),
+        ("https://user:secret@GitHub.com/Example/models", "git+https://github.com/Example/models#sub/r.json"),
+        ("ssh://git@git.example.org:2222/group/sub/models.git", "git+https://git.example.org/group/sub/models#sub/r.json"),
+        ("file:///srv/models.git", None),
+        ("/srv/models.git", None),
+        ("https:///Example/models", None),
+        ("https://[::1/Example/models", None),
+    ],
+)  # fmt: skip
+def test_a_projects_registry_is_named_by_its_remote(
+    tmp_path: Path, url: str, expected: str | None
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").write_text(f'[remote "origin"]\n\turl = {url}\n')
+    assert registry_uri(tmp_path, "sub/r.json") == expected
+
+
+def test_a_folder_that_is_no_clone_names_no_project(tmp_path: Path) -> None:
+    assert registry_uri(tmp_path, "r.json") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("https://example.org/models/registry.json", True),
+        ("git+https://github.com/example/models#model/registry.json", True),
+        ("urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", True),
+        ("registry.json", False),
+        ("//example.org/registry.json", False),
+        ("https://example.org/a b", False),
+        ("https://example.org/\u202e", False),
+        ("https://example.org/" + "a" * 1000, False),
+        ("", False),
+    ],
+)
+def test_an_absolute_uri_has_a_scheme_and_no_odd_character(text: str, valid: bool) -> None:
+    assert is_absolute_uri(text) is valid

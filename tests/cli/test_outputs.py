@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.cli import exits
 from provenance.cli.outputs import repository_folder
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
@@ -313,3 +315,9 @@ def test_what_standard_output_cannot_take_is_said(full: Repository) -> None:
         )
     assert done.returncode == 2
     assert "cannot write standard output: No space left on device" in done.stderr
+
+
+def test_what_the_library_logs_is_a_note_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("provenance", logging.WARNING, "", 0, "%s", ("a\x1b[2Jb",), None)
+    exits._Notes().emit(record)
+    assert capsys.readouterr() == ("", "note: a\\u001b[2Jb\n")

@@ -4,8 +4,9 @@ from __future__ import annotations
 import re
 
 import provenance
-from provenance.artifacts import limits
+from provenance.artifacts import json_schema, limits
 from provenance.artifacts.git_command import SECONDS
+from provenance.artifacts.schema_work import VIOLATIONS
 from tests.docs.pages import fences, read
 
 
@@ -20,6 +21,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     links = f"{limits.LINK // mib} MiB each, {limits.LINK_FILES:,} in a folder"
     assert rows["links"] == links
     assert rows["keys"] == f"{limits.KEY // limits.KIB} KiB each"
+    schema = f"{json_schema.STEPS:,} steps and {VIOLATIONS:,} violations"
+    assert rows["the JSON Schema of a registry"] == f"{limits.SCHEMA // mib} MiB; {schema}"
     assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
     assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"

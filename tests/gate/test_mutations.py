@@ -76,8 +76,79 @@ def _one_output_more(graph: Any) -> None:
     graph.output[1].name = "sigma"
 
 
+SCHEMA: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"type": "string"},
+        "schema_version": {"enum": [0, 1]},
+        "models": {"type": "array", "items": {"$ref": "#/$defs/row"}},
+    },
+    "$defs": {
+        "row": {
+            "required": ["id", "kind", "onnx", "sha256", "license", "sigstore_bundle"],
+            "properties": {
+                "id": {"pattern": "^[a-z0-9_]+$"},
+                "kind": {"enum": ["fr", "nr"]},
+                "onnx": {"pattern": "^[a-z0-9_]+\\.onnx$"},
+                "sha256": {"pattern": "^[0-9a-f]{64}$"},
+                "opset": {"type": "integer", "maximum": 17},
+                "notes": {"type": "string", "maxLength": 512},
+                "license": {"type": "string", "minLength": 1},
+                "mine": False,
+            },
+        },
+    },
+}
+
+
+def _under_schema(*changes: Change, schema: Any = SCHEMA) -> Change:
+    """Changes of a registry that names a schema."""
+    write = content(json.dumps(schema).encode())
+    named = put("$schema", to="./registry.schema.json")
+    return together(
+        *(("registry.json", change) for change in (named, *changes)),
+        ("registry.schema.json", write),
+    )
+
+
+UNDER_SCHEMA: Final[list[Line]] = [
+    ("nothing", _under_schema(), ""),
+    ("long notes", _under_schema(put(*ROW, "notes", to="x" * 513)), "REG114 s1"),
+    ("notes that are no text", _under_schema(put(*ROW, "notes", to=1)), "REG101 s1"),
+    ("another kind", _under_schema(put(*ROW, "kind", to="filter")), "REG114+SID408 s1"),
+    ("no kind", _under_schema(drop(*ROW, "kind")), "REG114 s1"),
+    ("a field that is not allowed", _under_schema(put(*ROW, "mine", to=1)), "REG114 s1"),
+    ("a member that is not known", _under_schema(put("extra", to=1)), "REG114"),
+    ("another version", _under_schema(put("schema_version", to=3)), "REG114"),
+    ("no digest", _under_schema(drop(*ROW, "sha256")), "REG101 s1"),
+    ("a digest that is cut off", _under_schema(shorten(*ROW, "sha256")), "REG101 s1"),
+    ("no license", _under_schema(drop(*ROW, "license")), "LIC201 s1"),
+    ("an empty license", _under_schema(put(*ROW, "license", to="")), "LIC201 s1"),
+    ("another opset", _under_schema(put(*ROW, "opset", to=18)), "ART310 s1"),
+    (
+        "a model outside",
+        _under_schema(put(*ROW, "onnx", to="../../s1.onnx")),
+        "REG107 s1, ART311",
+    ),
+    (
+        "a row that is a number",
+        _under_schema(put("models", 0, to=1)),
+        "REG101 #0, ART311, ENS501",
+    ),
+    ("a schema that is not JSON", _under_schema(schema="{"), ""),
+    (
+        "a schema at a URL",
+        together(("registry.json", put("$schema", to="https://example.org/s.json"))),
+        "",
+    ),
+    ("a schema that is gone", together(("registry.json", put("$schema", to="gone.json"))), ""),
+]
+
+
 MUTATIONS: Final[dict[str, list[Line]]] = {
     "registry.json": [
+        *((f"under a schema: {name}", change, found) for name, change, found in UNDER_SCHEMA),
         ("the id is gone", drop(*ROW, "id"), "REG101 #1"),
         ("the id is another", put(*ROW, "id", to="s_one"), "ENS501 s_one"),
         ("the id is that of another row", put(*ROW, "id", to="s0"), "ENS501+REG102 s0"),

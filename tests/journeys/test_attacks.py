@@ -668,6 +668,37 @@ def test_a_registry_that_is_made_to_keep_its_reader_busy_has_a_clear_result_soon
     assert message in said(result, code)
 
 
+DOUBLED = {
+    f"d{number}": {"allOf": [{"$ref": f"#/$defs/d{number - 1}"}] * 2} for number in range(1, 40)
+}
+SCHEMAS: dict[str, tuple[Any, str | None]] = {
+    "a pattern that backtracks": ({"pattern": "^(a+)+$"}, "REG114"),
+    "a pattern that backtracks, in keys": ({"patternProperties": {"^(a|aa)+$": False}}, None),
+    "references that double": ({"$ref": "#/$defs/d39"}, None),
+    "a reference to itself": ({"$ref": "#/$defs/d40"}, None),
+    "a reference to a server": ({"$ref": "http://169.254.169.254/latest/meta-data"}, None),
+    "a reference to a file": ({"$ref": "file:///etc/passwd"}, None),
+}
+
+
+@pytest.mark.parametrize(("schema", "code"), SCHEMAS.values(), ids=list(SCHEMAS))
+def test_a_schema_that_is_made_to_keep_its_reader_busy_has_a_clear_result_soon(
+    repository: Repository, schema: Any, code: str | None
+) -> None:
+    long = "a" * 50_000 + "!"
+    repository.add("m", mine=long)[long] = 1
+    repository.save()
+    row = {"properties": {"mine": schema}} if "patternProperties" not in schema else schema
+    definitions = {"d0": {}, **DOUBLED, "d40": {"$ref": "#/$defs/d40"}}
+    whole = {"$defs": definitions, "properties": {"models": {"items": row}}}
+    repository.write("s.json", whole)
+    repository.edit_registry('"models": [', '"$schema": "s.json", "models": [')
+    with time_limit(PATIENCE):
+        result = run_cli("check", "--format", "json", cwd=repository.root)
+    assert [c for c, _ in result.codes] == ([code] if code else [])
+    assert "Traceback" not in result.err
+
+
 @pytest.mark.parametrize("name", ["m.json", "beside.json"])
 def test_a_document_that_is_made_to_keep_its_reader_busy_is_read_soon(
     repository: Repository, name: str

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import os
 import subprocess
@@ -155,15 +156,52 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_what_cannot_be_locked_at_all_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def without_locks(monkeypatch: pytest.MonkeyPatch, code: int = errno.ENOLCK) -> None:
     def no_locks(_descriptor: int, _how: int) -> None:
-        raise OSError(37, "No locks available")
+        raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    with pytest.raises(InputError, match="No locks available"):
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EBADF])
+def test_a_file_system_without_locks_remembers_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    without_locks(monkeypatch, code)
+    path = tmp_path / "seen.json"
+    remember(path, release(day=1))
+    assert remembered(path) == {"registry.json": release(day=1)}
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".seen.json.lock", "seen.json"]
+
+
+def test_without_locks_one_process_at_a_time_has_the_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch)
+    monkeypatch.setattr(seen, "PATIENCE", 0.02)
+    path = tmp_path / "seen.json"
+    with (
+        seen.opened(path),
+        pytest.raises(UnavailableError, match="another process has held") as caught,
+    ):
+        remembered(path)
+    assert f"remove {tmp_path / '.seen.json.held'}" in (caught.value.help or "")
+    assert remembered(path) == {}
+
+
+def test_a_lock_that_fails_is_an_error_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch, errno.EIO)
+    with pytest.raises(InputError, match="cannot lock it: Input/output error") as caught:
         remembered(tmp_path / "seen.json")
+    assert "disk" in (caught.value.help or "")
+
+
+def test_a_state_file_with_the_longest_name_is_locked(tmp_path: Path) -> None:
+    path = tmp_path / ("s" * 255)
+    remember(path, release())
+    assert remembered(path) == {"registry.json": release()}
 
 
 def test_a_file_that_is_full_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

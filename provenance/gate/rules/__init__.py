@@ -16,6 +16,7 @@ from provenance.gate.rules import (
     pipeline,
     registry,
     runtime,
+    schema,
     sidecars,
     signatures,
 )
@@ -25,6 +26,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     rule()
     for family in (
         registry,
+        schema,
         license,
         artifacts,
         sidecars,

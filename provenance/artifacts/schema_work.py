@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What evaluating a schema has found so far, and how much work is left for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from provenance.artifacts import linear_pattern, strict_json
+from provenance.artifacts.linear_pattern import Pattern, PatternError
+from provenance.artifacts.strict_json import JsonPath
+
+VIOLATIONS: Final = 1_000
+"""Violations that are looked for."""
+
+SHOWN: Final = 60
+"""Characters of a value in a message; parts that are named as not evaluated."""
+
+Outcome: TypeAlias = bool | None
+"""Whether a value is valid; None if that was not evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A value that the schema does not allow.
+
+    Attributes:
+        path: Where the value is.
+        keyword, where: The keyword that does not allow it, and its place in the schema.
+        member: The key that is missing or not allowed, for `required` and the like.
+        says: What was found and what was expected, in words that follow the name of the value.
+        help: What to do about it.
+    """
+
+    path: JsonPath
+    keyword: str
+    where: str
+    says: str
+    help: str
+    member: str | None = None
+
+
+class StoppedError(Exception):
+    """No more work is done."""
+
+
+class Work:
+    """The work of one evaluation: violations, parts that are not evaluated, and steps left."""
+
+    def __init__(self, steps: int) -> None:
+        self.violations: list[Violation] = []
+        self.unevaluated: dict[str, None] = {}
+        self.silent = 0
+        self._left = steps
+        self._patterns: dict[str, Pattern | None] = {}
+
+    def key(self, value: Any) -> Any:
+        """A value that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+        self.spend()
+        if isinstance(value, bool) or value is None:
+            return (type(value), value)
+        if isinstance(value, list):
+            return tuple(map(self.key, value))
+        if isinstance(value, dict):
+            return frozenset((key, self.key(member)) for key, member in value.items())
+        if isinstance(value, str):
+            self.spend(len(value) // 100)
+        return value
+
+    def spend(self, steps: int = 1) -> None:
+        """Take steps off what is left. Raises StoppedError if nothing is left."""
+        self._left -= steps
+        if self._left < 0:
+            self.unknown("it takes more work than is done: the rest")
+            raise StoppedError
+
+    def unknown(self, what: str) -> Outcome:
+        """Note a part of the schema that is not evaluated."""
+        if len(self.unevaluated) < SHOWN:
+            self.unevaluated[what[:300]] = None
+        return None
+
+    def fail(
+        self,
+        path: JsonPath,
+        where: str,
+        keyword: str,
+        says: str,
+        help: str,
+        member: str | None = None,
+    ) -> bool:
+        """Note a violation, unless it only decides between alternatives. Returns False."""
+        if not self.silent:
+            self.violations.append(Violation(path, keyword, where, says, help, member))
+            if len(self.violations) >= VIOLATIONS:
+                self.unknown(f"after {VIOLATIONS:,} violations: the rest")
+                raise StoppedError
+        return False
+
+    def matches(self, text: Any, value: str, where: str) -> Outcome:
+        """Whether a value matches the pattern at a place of the schema."""
+        if not isinstance(text, str):
+            return self.unknown(f"{where} is not a pattern")
+        if text not in self._patterns:
+            try:
+                self._patterns[text] = linear_pattern.compile_pattern(text)
+            except PatternError as e:
+                self._patterns[text] = None
+                self.unknown(f"the pattern at {where} {e}")
+            self.spend(len(text) * 10)
+        pattern = self._patterns[text]
+        if pattern is None:
+            return None
+        before = pattern.cost
+        matches = pattern.search(value)
+        self.spend(pattern.cost - before)
+        return matches
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, and containers by their kind."""
+    if not isinstance(value, str | int | float | bool | None):
+        return strict_json.type_name(value)
+    text = (
+        repr(value)
+        if isinstance(value, str)
+        else str(value).lower()
+        if value is not None
+        else "null"
+    )
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

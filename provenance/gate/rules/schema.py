@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REG114: the registry and the JSON Schema that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from provenance.artifacts.registry import FIELDS, is_blank
+from provenance.artifacts.strict_json import START, JsonPath
+from provenance.gate.evidence import RowEvidence, SchemaEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.registry import is_malformed, outside
+
+if TYPE_CHECKING:  # loaded only for a registry that names a schema
+    from provenance.artifacts.schema_work import Violation
+
+_REQUIRED: Final = frozenset({"id", "onnx", "sha256", "license", "license_url", "sigstore_bundle"})
+"""Fields whose absence REG101, LIC201, LIC202 and LIC203 report."""
+
+
+class SchemaViolated(Rule):
+    """The registry violates the JSON Schema that it names in `$schema`.
+
+    ## What it does
+    Evaluates the schema, if `$schema` is a path in this repository, relative to the registry's
+    folder. Drafts 4 to 2020-12 are understood. `format` is not judged, and nothing is fetched: a
+    schema at a URL, or a `$ref` to another document, is not evaluated. Keywords and patterns that
+    cannot be evaluated with bounded work are listed under "not judged". What another rule reports
+    about the same field is not reported again.
+
+    ## Why it matters
+    The schema is the registry's own contract with its readers. A loader that validates by it
+    refuses the whole file, or trips over the field that it did not expect.
+
+    ## Example
+    The schema allows `notes` of at most 512 characters:
+    ```json
+    {"$schema": "./registry.schema.json", "models": [{"id": "m", "notes": "600 characters"}]}
+    ```
+
+    ## How to fix
+    Correct the value as the message says, or the schema at the place that the help names.
+    """
+
+    code = "REG114"
+    slug = "schema-violated"
+    deferrable = True
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        schema = case.evidence.schema
+        if schema is None:
+            return
+        rows = {row.row.index: row for row in case.evidence.rows}
+        known: set[tuple[JsonPath, str, str | None]] = set()
+        for violation in schema.violations:
+            key = (violation.path, violation.keyword, violation.member)
+            if key in known:
+                continue  # the schema says it twice
+            known.add(key)
+            place = case.evidence.registry.names.path
+            if violation.path[: len(place)] != place or len(violation.path) == len(place):
+                if case.evidence.whole and not _is_rows(violation, place):
+                    yield self._finding(case, schema, violation, None, violation.path)
+                continue
+            index, *below = violation.path[len(place) :]
+            row = rows.get(index) if isinstance(index, int) else None
+            if row is not None and not _reported(case, row, violation, below):
+                yield self._finding(case, schema, violation, row, tuple(below))
+
+    def _finding(
+        self,
+        case: Case,
+        schema: SchemaEvidence,
+        violation: Violation,
+        row: RowEvidence | None,
+        below: JsonPath,
+    ) -> Finding:
+        registry = case.evidence.registry
+        at = violation.path
+        if violation.member is not None and violation.keyword != "required":
+            at = (*at, violation.member)
+        member = registry.source.find(at)
+        name = f"`{'.'.join(str(step)[:60] for step in below)}`: " if below else ""
+        return self.finding(
+            f"{name}{violation.says} ({schema.path})",
+            _help(case, violation, schema.path),
+            path=registry.path,
+            row=row.row.label if row else None,
+            position=registry.source.position(member.start) if member else START,
+        )
+
+
+def _help(case: Case, violation: Violation, path: str) -> str:
+    declare = f"{path}{violation.where}"
+    if violation.keyword != "additionalProperties" or violation.member is None:
+        return f"{violation.help} Or correct the schema: {declare}"
+    shown = f"`{violation.member[:60]}`"
+    if case.evidence.registry.names.known_as(violation.member) in FIELDS:
+        return f"Declare {shown} in the schema: {declare}"  # another rule may ask for it
+    return f"Remove {shown}, or declare it in the schema: {declare}"
+
+
+def _is_rows(violation: Violation, place: JsonPath) -> bool:
+    """Whether rows are not unique, which REG102 reports of their ids."""
+    return violation.path == place and violation.keyword == "uniqueItems"
+
+
+def _reported(case: Case, row: RowEvidence, violation: Violation, below: list[str | int]) -> bool:
+    """Whether another rule reports the same cause at the same place."""
+    fields: Mapping[str, Any] = row.row.fields
+    first = below[0] if below else violation.member
+    field = case.evidence.registry.names.known_as(first) if isinstance(first, str) else None
+    if field is None:
+        return False
+    if field not in fields:
+        return not below and violation.keyword == "required" and field in _REQUIRED
+    value = fields[field]
+    if is_malformed(field, value) or (field in _REQUIRED and is_blank(value)):
+        return True
+    if field == "opset" and _is_another_opset(row, value):
+        return True
+    path = row.row.text(field) if field in ("onnx", "sigstore_bundle") else None
+    return path is not None and outside(case, path) is not None
+
+
+def _is_another_opset(row: RowEvidence, declared: object) -> bool:
+    """Whether ART310 reports the row's opset."""
+    if row.onnx is None or row.onnx.facts is None or row.replaced(row.onnx):
+        return False
+    return row.onnx.facts.opset not in (None, declared)
+
+
+RULES: Iterable[type[Rule]] = (SchemaViolated,)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluating schemas: the same verdicts as `jsonschema`, in bounded work, in one document."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import jsonschema
+import pytest
+
+from provenance.artifacts import json_schema
+from provenance.artifacts.json_schema import Result, evaluate
+from provenance.artifacts.schema_work import VIOLATIONS
+
+VALIDATORS: dict[str, Any] = {
+    "http://json-schema.org/draft-04/schema#": jsonschema.Draft4Validator,
+    "http://json-schema.org/draft-06/schema#": jsonschema.Draft6Validator,
+    "http://json-schema.org/draft-07/schema#": jsonschema.Draft7Validator,
+    "https://json-schema.org/draft/2019-09/schema": jsonschema.Draft201909Validator,
+    "https://json-schema.org/draft/2020-12/schema": jsonschema.Draft202012Validator,
+}
+DRAFT_4, *_, LATEST = VALIDATORS
+
+
+# --- the same verdicts ----------------------------------------------------------------------------
+
+
+class _Generator:
+    """Random schemas of one dialect, and values for them."""
+
+    def __init__(self, chance: random.Random, dialect: str) -> None:
+        self.chance = chance
+        self.dialect = dialect
+
+    def value(self, depth: int = 0) -> Any:
+        chance = self.chance
+        kind = chance.random()
+        if kind < 0.2 and depth < 3:
+            keys = chance.sample("abcd", chance.randint(0, 3))
+            return {key: self.value(depth + 1) for key in keys}
+        if kind < 0.4 and depth < 3:
+            return [self.value(depth + 1) for _ in range(chance.randint(0, 3))]
+        plain = (None, True, False, 0, 1, 2, 3, 1.0, 1.5, -1, "", "a", "ab", "abc", "b1", 10, 1e3)
+        return chance.choice(plain)
+
+    def schema(self, depth: int = 0) -> Any:
+        if self.dialect != DRAFT_4 and self.chance.random() < 0.06:
+            return self.chance.random() < 0.6
+        found: dict[str, Any] = {}
+        for _ in range(self.chance.randint(0, 3)):
+            keyword, make = self.chance.choice(_MAKE)
+            found[keyword] = make(self, depth)
+        if self.dialect == DRAFT_4:
+            for limit in ("Minimum", "Maximum"):
+                if f"exclusive{limit}" in found:
+                    found |= {f"exclusive{limit}": True, limit.lower(): self.chance.choice([0, 1])}
+        if self.dialect == LATEST and isinstance(found.get("items"), list):
+            del found["items"]
+        return found
+
+    def below(self, depth: int) -> Any:
+        return self.schema(depth + 1) if depth < 3 else {}
+
+    def names(self) -> list[str]:
+        return self.chance.sample("abcd", self.chance.randint(1, 2))
+
+    def of(self, *choices: Any) -> Any:
+        return self.chance.choice(choices)
+
+
+_MAKE: list[tuple[str, Any]] = [
+    ("type", lambda g, d: g.of(*json_schema._TYPES, ["string", "integer"], ["null", "object"])),
+    ("enum", lambda g, d: [g.value(2) for _ in range(3)]),
+    ("const", lambda g, d: g.value(1)),
+    *((k, lambda g, d: g.of(0, 1, 1.5, 2)) for k in ("minimum", "maximum")),
+    *((k, lambda g, d: g.of(0, 1.5, 2)) for k in ("exclusiveMinimum", "exclusiveMaximum")),
+    ("multipleOf", lambda g, d: g.of(1, 2, 0.5, 0.25)),
+    *(
+        (f"{limit}{what}", lambda g, d: g.of(0, 1, 2, 3))
+        for limit in ("min", "max")
+        for what in ("Length", "Items", "Properties", "Contains")
+    ),
+    ("pattern", lambda g, d: g.of("^a", "b$", "[0-9]", "^(a|b)+$")),
+    ("items", lambda g, d: g.of(g.below(d), [g.below(d), g.below(d)])),
+    ("prefixItems", lambda g, d: [g.below(d)]),
+    *(
+        (keyword, lambda g, d: g.below(d))
+        for keyword in (
+            *("additionalItems", "contains", "additionalProperties", "propertyNames"),
+            *("not", "if", "then", "else", "items"),
+        )
+    ),
+    ("uniqueItems", lambda g, d: g.of(True, True, False)),
+    ("required", lambda g, d: g.names()),
+    *(("properties", lambda g, d: {n: g.below(d) for n in g.names()}) for _ in range(3)),
+    ("dependentSchemas", lambda g, d: {n: g.below(d) for n in g.names()}),
+    ("patternProperties", lambda g, d: {g.of("^a", "[bc]", "d"): g.below(d)}),
+    *((k, lambda g, d: [g.below(d), g.below(d)]) for k in ("allOf", "anyOf", "oneOf")),
+    ("dependentRequired", lambda g, d: {n: g.names() for n in g.names()}),
+    ("dependencies", lambda g, d: {n: g.of(g.names(), g.below(d)) for n in g.names()}),
+    (
+        "$ref",
+        lambda g, d: g.of("#/definitions/x", "#/definitions/y", "#") if d else "#/definitions/x",
+    ),
+]
+
+
+@pytest.mark.parametrize("dialect", VALIDATORS)
+def test_any_schema_allows_what_jsonschema_says_it_allows(dialect: str) -> None:
+    generator = _Generator(random.Random(dialect), dialect)
+    compared = invalid = 0
+    for _ in range(120):
+        schema = generator.schema()
+        if not isinstance(schema, dict):
+            continue
+        schema["$schema"] = dialect
+        schema["definitions"] = {"x": generator.schema(2), "y": generator.schema(2)}
+        for _ in range(4):
+            value = generator.value()
+            try:
+                expected = VALIDATORS[dialect](schema).is_valid(value)
+            except RecursionError:
+                continue
+            found = evaluate(schema, value)
+            if found.unevaluated:  # less is known, and nothing false is said
+                assert expected is False or not found.violations
+                continue
+            compared += 1
+            invalid += not expected
+            assert (not found.violations) is expected, json.dumps([schema, value])
+    assert compared > 300
+    assert 40 < invalid < compared - 40
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def said(schema: Any, value: Any) -> list[tuple[Any, ...]]:
+    return [(v.path, v.keyword, v.says) for v in evaluate(schema, value).violations]
+
+
+SAYS: list[tuple[Any, Any, str]] = [
+    ({"type": "integer"}, "17", "expected an integer, found a string"),
+    ({"type": ["null", "string"]}, 1, "expected null or a string, found a number"),
+    ({"enum": ["fr", None, True]}, "nr", "expected one of 'fr', null, true, found 'nr'"),
+    ({"enum": list(range(10))}, 10, "expected one of 0, 1, 2, 3, 4, 5, 6, 7 and 2 more, found 10"),
+    ({"const": {"a": 1}}, [], "expected an object, found an array"),
+    ({"minimum": 7}, 6, "expected at least 7, found 6"),
+    ({"exclusiveMaximum": 7}, 7, "expected less than 7, found 7"),
+    ({"multipleOf": 0.1}, 0.35, "expected a multiple of 0.1, found 0.35"),
+    ({"maxLength": 3}, "abcd", "expected at most 3 characters, found 4"),
+    ({"minItems": 1}, [], "expected at least 1 entries, found 0"),
+    ({"pattern": "^a$"}, "b", "expected text that matches '^a$', found 'b'"),
+    ({"uniqueItems": True}, [1, 2, 1.0], "entry 2 is the same as entry 0; all must differ"),
+    ({"required": ["a"]}, {}, "field `a` is missing"),
+    ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, "field `b` is missing, which `a` needs"),
+    ({"additionalProperties": False}, {"a": 1}, "field `a` is not one that the schema knows"),
+    (
+        {"propertyNames": {"maxLength": 1}},
+        {"ab": 1},
+        "the key `ab` is not one that the schema allows",
+    ),
+    ({"properties": {"a": False}}, {"a": 1}, "is not allowed"),
+    ({"contains": {"const": 1}}, [2], "expected at least 1 entries of the kind"),
+    ({"contains": {}, "maxContains": 1}, [1, 2], "at least 1 and at most 1 entries"),
+    ({"anyOf": [{"const": 1}, {"const": 2}]}, 3, "matches none of the 2 forms"),
+    ({"oneOf": [True, True]}, 3, "matches 2 of the 2 forms of which exactly one is allowed"),
+    ({"oneOf": [False]}, 3, "matches none of the 1 forms"),
+    ({"not": {}}, 3, "has a form that the schema does not allow"),
+    (
+        {"$schema": DRAFT_4, "minimum": 1, "exclusiveMinimum": True},
+        1,
+        "expected not at least 1, found 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("schema", "value", "words"), SAYS)
+def test_a_violation_says_what_was_expected_and_found(schema: Any, value: Any, words: str) -> None:
+    ((_, _, says),) = said(schema, value)
+    assert words in says
+
+
+def test_a_violation_names_the_value_and_the_place_in_the_schema() -> None:
+    schema = {
+        "properties": {"m": {"items": {"$ref": "#/$defs/row"}}},
+        "$defs": {"row": {"type": "null"}},
+    }
+    (violation,) = evaluate(schema, {"m": [None, 1]}).violations
+    assert (violation.path, violation.where) == (("m", 1), "#/$defs/row/type")
+
+
+def test_a_part_of_a_schema_can_be_evaluated() -> None:
+    schema = {
+        "definitions": {"a~b/c": [{"type": "null"}], "n": {"$anchor": "name", "type": "null"}}
+    }
+    assert len(evaluate(schema, 1, "/definitions/a~0b~1c/0").violations) == 1
+    assert len(evaluate(schema, 1, "name").violations) == 1
+    assert evaluate(schema, 1, "/gone") == Result(unevaluated=("'/gone': it leads to nothing",))
+
+
+def test_a_reference_by_the_name_of_the_document_stays_in_it() -> None:
+    schema = {"$id": "https://example.org/s.json", "$ref": "https://example.org/s.json#/$defs/n"}
+    assert len(evaluate(schema | {"$defs": {"n": {"type": "null"}}}, 1).violations) == 1
+
+
+# --- what is not evaluated ------------------------------------------------------------------------
+
+UNEVALUATED: dict[str, tuple[Any, str]] = {
+    "a reference to a server": ({"$ref": "https://example.org/s.json"}, "to another document"),
+    "a reference to a file": ({"$ref": "other.json#/a"}, "to another document"),
+    "a reference to nothing": ({"$ref": "#/gone"}, "leads to nothing"),
+    "a reference to no anchor": ({"$ref": "#gone"}, "leads to nothing"),
+    "a reference that is a number": ({"$ref": 1}, "not a reference"),
+    "a schema that is its own": ({"$ref": "#"}, "refers to itself"),
+    "two that are each other's": (
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        "refers to itself",
+    ),
+    "a long chain": (
+        {
+            "$ref": "#/$defs/d0",
+            "$defs": {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5_000)},
+        },
+        "nested too deeply",
+    ),
+    "another dialect": ({"$schema": "https://example.org/mine"}, "its dialect"),
+    "a keyword that looks around": ({"unevaluatedProperties": False}, "`unevaluatedProperties`"),
+    "a dynamic reference": ({"$dynamicRef": "#n"}, "`$dynamicRef`"),
+    "a document inside": ({"$ref": "#/$defs/a", "$defs": {"a": {"$id": "x.json"}}}, "of its own"),
+    "a pattern that looks around": ({"pattern": "(?=a)"}, "looks around"),
+    "a pattern that looks back": ({"pattern": r"(a)\1"}, "not supported"),
+    "a schema that is a list": ({"allOf": [[]]}, "not a schema"),
+    "a list of items in the latest draft": ({"$schema": LATEST, "items": [{}]}, "`prefixItems`"),
+    **{
+        f"`{keyword}` of a wrong type": ({keyword: 1.5 if keyword != "minimum" else "x"}, "not a")
+        for keyword in (
+            *("type", "enum", "pattern", "required", "properties", "patternProperties"),
+            *("prefixItems", "allOf", "anyOf", "oneOf", "dependentSchemas", "minimum"),
+        )
+    },
+    "a multiple of nothing": ({"multipleOf": 0}, "not a positive number"),
+    "a limit of contains": ({"contains": {}, "minContains": "x"}, "not a number"),
+    "properties that are a list": (
+        {"properties": [], "additionalProperties": False},
+        "not an object",
+    ),
+}
+VALUES: tuple[Any, ...] = ("a", {"a": 1}, [1], 1)
+
+
+@pytest.mark.parametrize(("schema", "why"), UNEVALUATED.values(), ids=list(UNEVALUATED))
+def test_what_cannot_be_evaluated_neither_passes_nor_fails(schema: Any, why: str) -> None:
+    found = [evaluate(schema, value) for value in VALUES]
+    assert any(why in part for result in found for part in result.unevaluated)
+    assert not any(result.violations for result in found)
+    for around in ({"not": schema}, {"anyOf": [schema, False]}, {"oneOf": [schema, False]}):
+        if "$ref" not in schema and "$schema" not in schema:
+            open = [r for v in VALUES if (r := evaluate(around, v)).unevaluated]
+            assert open
+            assert not any(r.violations for r in open if r.unevaluated == found[0].unevaluated)
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+_DOUBLED = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 30)}
+HOSTILE: dict[str, tuple[Any, Any]] = {
+    "references that double": ({"$ref": "#/$defs/d29", "$defs": {"d0": {}, **_DOUBLED}}, {}),
+    "every pattern on every key": (
+        {"patternProperties": {f"a{n}*$": {} for n in range(3_000)}},
+        {f"{'a' * 50}{n}": 1 for n in range(3_000)},
+    ),
+    "alternatives inside alternatives": (
+        {
+            "$defs": {"a": {"anyOf": [{"items": {"$ref": "#/$defs/a"}, "minItems": 9}] * 9}},
+            "$ref": "#/$defs/a",
+        },
+        [[[[[[[[[[]]]]]]]]]],
+    ),
+    "a backtracking pattern": ({"items": {"pattern": "^(a+)+$"}}, ["a" * 100_000 + "!"] * 20),
+    "long lists that are unique": ({"uniqueItems": True}, [{"a": n} for n in range(100_000)]),
+    "a long list of values": ({"items": {"enum": list(range(100_000))}}, [-1] * 100_000),
+    "names in a large document": ({"$ref": "#x", "$defs": [[]] * 200_000}, 1),
+}
+
+
+@pytest.mark.parametrize(("schema", "value"), HOSTILE.values(), ids=list(HOSTILE))
+def test_work_is_bounded(schema: Any, value: Any) -> None:
+    start = time.perf_counter()
+    evaluate(schema, value, steps=200_000)
+    assert time.perf_counter() - start < 5
+
+
+def test_work_that_is_not_done_is_said() -> None:
+    found = evaluate({"items": {"type": "null"}}, [1] * 50, steps=20)
+    assert found.unevaluated == ("it takes more work than is done: the rest",)
+    assert 0 < len(found.violations) < 50
+
+
+def test_violations_are_bounded() -> None:
+    found = evaluate({"items": {"type": "null"}}, [1] * 5_000)
+    assert len(found.violations) == VIOLATIONS
+    assert "after 1,000 violations: the rest" in found.unevaluated

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REG114: which schema a registry is held to, what is reported of it, and with which advice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.repository import Repository, codes
+
+NUMBERS = {"properties": {"models": {"items": {"properties": {"mine": {"type": "number"}}}}}}
+
+
+def under(repository: Repository, schema: Any, named: str = "./s.json") -> Repository:
+    """The repository, whose registry names a schema; a string is written as it is."""
+    repository.write("s.json", schema if isinstance(schema, str) else json.dumps(schema))
+    repository.save()
+    repository.edit_registry('"models": [', f'"$schema": {json.dumps(named)}, "models": [')
+    return repository
+
+
+def not_judged(report: Any) -> list[str]:
+    return [part for part in report.not_judged if "schema" in part]
+
+
+@pytest.fixture
+def two_rows(repository: Repository) -> Repository:
+    """Rows with a field of their own that is no number."""
+    repository.add("m", mine="x")
+    repository.add("n", mine=[])
+    return repository
+
+
+def test_every_row_is_held_to_the_schema(two_rows: Repository) -> None:
+    report = under(two_rows, NUMBERS).check()
+    assert [(f.code, f.row) for f in report.findings] == [("REG114", "m"), ("REG114", "n")]
+    assert report.findings[0].message == (
+        "`mine`: expected a number, found a string (model/s.json)"
+    )
+    text = two_rows.registry.read_text().splitlines()
+    for finding in report.findings:
+        assert finding.position is not None
+        line = text[finding.position.line - 1][finding.position.column - 1 :]
+        assert line.startswith(('"x"', "[]"))
+
+
+def test_of_some_rows_only_these_are_reported(two_rows: Repository) -> None:
+    report = under(two_rows, {"required": ["more"], **NUMBERS}).check("n")
+    assert [(f.code, f.row) for f in report.findings] == [("REG114", "n")]
+
+
+def test_what_the_schema_says_twice_is_reported_once(two_rows: Repository) -> None:
+    assert codes(under(two_rows, {"allOf": [NUMBERS, NUMBERS]}).check()) == ["REG114", "REG114"]
+
+
+def test_a_violation_can_be_deferred_until_it_is_gone(two_rows: Repository) -> None:
+    two_rows.defer("REG114", ["m", "n"])
+    assert codes(under(two_rows, NUMBERS).check()) == []
+    for row in two_rows.rows:
+        row["mine"] = 1
+    two_rows.deferrals.clear()
+    two_rows.defer("REG114", ["m", "n"])
+    assert set(codes(under(two_rows, NUMBERS).check())) == {"DEF901"}
+
+
+@pytest.mark.parametrize(
+    ("named", "held"),
+    [
+        ("s.json", True),
+        ("./s.json", True),
+        ("../model/s.json", True),
+        ("%73.json", True),
+        ("s.json#", True),
+        ("s.json#/properties", False),
+        ("#/$defs/x", False),
+        ("", False),
+        ("https://example.org/s.json", False),
+        ("//example.org/s.json", False),
+        ("file:s.json", False),
+    ],
+)
+def test_the_schema_is_a_path_relative_to_the_registry(
+    two_rows: Repository, named: str, held: bool
+) -> None:
+    report = under(two_rows, NUMBERS, named).check()
+    assert ("REG114" in codes(report), not_judged(report)) == (held, [])
+
+
+UNREAD = {
+    "missing": ("gone.json", NUMBERS, "'model/gone.json' does not exist"),
+    "outside": ("../../s.json", NUMBERS, "leaves the repository"),
+    "absolute": ("/s.json", NUMBERS, "is an absolute path"),
+    "a folder": ("..", NUMBERS, "is a folder"),
+    "not JSON": ("s.json", "{", "is not JSON"),
+    "ambiguous": ("s.json", '{"type": 1, "type": 2}', "twice"),
+    "too large": ("s.json", " " * (1 << 20) + "{}", "is larger than"),
+    "not whole": ("s.json#/gone", NUMBERS, "leads to nothing"),
+    "elsewhere": ("s.json", {"$ref": "https://example.org/s.json"}, "to another document"),
+    "hostile": ("s.json", {"properties": {"models": {"$ref": "#/properties/models"}}}, "itself"),
+}
+
+
+@pytest.mark.parametrize(("named", "schema", "why"), UNREAD.values(), ids=list(UNREAD))
+def test_a_schema_that_is_not_evaluated_is_named_as_not_judged(
+    two_rows: Repository, named: str, schema: Any, why: str
+) -> None:
+    report = under(two_rows, schema, named).check()
+    assert "REG114" not in codes(report)
+    (part,) = not_judged(report)
+    assert part.startswith("parts of the registry's schema, ")
+    assert why in part
+
+
+def test_parts_that_are_not_evaluated_are_counted(two_rows: Repository) -> None:
+    schema = {"allOf": [{"$ref": f"#/{number}"} for number in range(5)]}
+    (part,) = not_judged(under(two_rows, schema).check())
+    assert part.endswith("; and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("field", "help"),
+    [
+        ("mine", "Remove `mine`, or declare it in the schema: model/s.json#"),
+        ("external_data_sha256", "Declare `external_data_sha256` in the schema: model/s.json#"),
+    ],
+)
+def test_a_field_that_another_rule_may_ask_for_is_not_to_be_removed(
+    repository: Repository, field: str, help: str
+) -> None:
+    repository.add("m")[field] = {}
+    known: dict[str, Any] = {key: {} for key in repository.rows[0].keys() - {field}}
+    row = {"additionalProperties": False, "properties": known}
+    report = under(repository, {"properties": {"models": {"items": row}}}).check()
+    found = [f for f in report.findings if f.code == "REG114"]
+    assert [f.help.startswith(help) for f in found] == [True]
+
+
+def test_a_hostile_name_in_the_schema_is_cut(repository: Repository) -> None:
+    repository.add("m")
+    schema = {"properties": {"models": {"items": {"required": ["x" * 5_000]}}}}
+    (finding,) = under(repository, schema).check().findings
+    assert len(finding.message) < 200
+
+
+def test_a_registry_without_a_schema_loads_no_evaluator(repository: Repository) -> None:
+    import subprocess
+    import sys
+
+    repository.add("m")
+    repository.save()
+    program = (
+        "import sys, provenance; from pathlib import Path; "
+        "provenance.check(provenance.load_config(Path())); "
+        "print('provenance.artifacts.json_schema' in sys.modules)"
+    )
+    for schema, loaded in ((None, "False"), ({}, "True")):
+        if schema is not None:
+            under(repository, schema)
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=repository.root,
+            env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == loaded
