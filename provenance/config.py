@@ -13,7 +13,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +81,8 @@ class Config:
         key_folder: The configuration's own folder: a policy that somebody keeps elsewhere never
             takes its keys from the tree that it is applied to.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
+        start: The folder in which the search for it began; None if it was not searched for.
+        named: The file that the user named; None if it was found by the search.
     """
 
     root: Path
@@ -96,6 +98,8 @@ class Config:
     run: RunSettings = field(default_factory=RunSettings)
     repository: str | None = None
     layout: LayoutTable = field(default_factory=LayoutTable)
+    start: Path | None = None
+    named: Path | None = None
 
     @property
     def in_tree(self) -> bool:
@@ -133,14 +137,23 @@ class Config:
         tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
         return Position(next(tables, 1), 1)
 
+    @cached_property
+    def table(self) -> Mapping[str, Any]:
+        """The configuration's keys and values as written."""
+        return section(parse_toml(self.text, self.path), self.path) or {}
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the configuration's keys in a table header of its file."""
+        return "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
+
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Where a `[[deferral]]` stands, or one of its keys where it has that."""
         return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
 
     @cached_property
     def _deferral_tables(self) -> Tables:
-        prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
-        return Tables.of(self.text, f"{prefix}deferral")
+        return Tables.of(self.text, f"{self.prefix}deferral")
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:
@@ -157,14 +170,14 @@ def load(start: Path, explicit: Path | None = None) -> Config:
         found = _read(explicit, start)
         if found is None:
             raise InputError(f"{explicit}: no [tool.provenance]", help="Write it: provenance init")
-        return found
+        return replace(found, start=start, named=explicit)
     for folder in (start, *start.parents):
         for name in (FILE, PYPROJECT):
             candidate = folder / name
             if candidate.is_file():
                 config = _read(candidate, folder)
                 if config is not None:
-                    return config
+                    return replace(config, start=start)
     raise InputError(
         f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
         f"in {start} or any folder above it",
@@ -218,23 +231,29 @@ def of_text(text: str, path: Path, root: Path) -> Config | None:
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
-    table = parse_toml(text, shown)
-    folder = Path(os.path.realpath(path)).parent
-    if path.name != PYPROJECT:
-        tool = table.get("tool")
+    table = section(parse_toml(text, shown), shown)
+    if table is None:
+        return None
+    return _parse(table, text, shown, root, Path(os.path.realpath(path)).parent)
+
+
+def section(table: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """Return the part of a TOML file at `path` that is the configuration.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
+    tool = table.get("tool")
+    if path.rpartition("/")[2] != PYPROJECT:
         if isinstance(tool, dict) and "provenance" in tool:
             raise InputError(
-                f"{shown}: [tool.provenance] is for {PYPROJECT}",
+                f"{path}: [tool.provenance] is for {PYPROJECT}",
                 help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
             )
-        return _parse(table, text, shown, root, folder)
-    tool = table.get("tool")
-    section = tool.get("provenance") if isinstance(tool, dict) else None
-    if section is None:
-        return None
-    if not isinstance(section, dict):
-        raise InputError(f"{shown}: [tool.provenance] is not a table")
-    return _parse(section, text, shown, root, folder)
+        return table
+    found = tool.get("provenance") if isinstance(tool, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise InputError(f"{path}: [tool.provenance] is not a table")
+    return found
 
 
 def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path) -> Config:

@@ -66,7 +66,7 @@ class LostRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of the registry `then` in the registry `now`. Both have the same names."""
+    """What became of the registry `then` in the registry `now`."""
 
     then: Registry
     now: Registry
@@ -78,7 +78,7 @@ class Comparison:
 
     def lost_fields(self, row: Row) -> Iterator[LostField]:
         """The fields that a present row had at the baseline, in the order that it had them."""
-        names = self.now.names
+        names = self.then.names
         was = self.was(row)
         after: str | None = None
         for key, value in was.verbatim.items() if was is not None else ():

@@ -125,6 +125,12 @@ def judge(
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """Return how the baseline was read, unless by its own configuration, and what was run."""
+    baseline = evidence.baseline
+    return (*([baseline.note] if baseline and baseline.note else []), *_runs(evidence))
+
+
+def _runs(evidence: Evidence) -> tuple[str, ...]:
     """How many models were run, where they were to be: those that cannot be read are not."""
     if not evidence.ran:
         return ()

@@ -15,12 +15,15 @@ from provenance import check, load_config, verify
 from provenance.artifacts import baseline as baselines
 from provenance.artifacts import json_edit, limits
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.registry import FieldNames, Row
+from provenance.artifacts.registry import Row
 from provenance.artifacts.source_map import SourceMap
+from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
+from provenance.gate.baseline import open_baseline
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Report
 from provenance.gate.truth import refutation
+from provenance.signing.trust_table import TrustTable
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
 from tests.support.keys import KeyPair
@@ -722,11 +725,17 @@ def test_a_folder_with_too_many_files_is_refused(
         judged(three)
 
 
+def here(root: Path, registry: str) -> Config:
+    """The configuration of a tree with nothing but a registry."""
+    return Config(root, "provenance.toml", registry, TrustTable(), (), "", "", root)
+
+
 def test_a_registry_file_knows_no_folder(tmp_path: Path) -> None:
     path = tmp_path / "registry.json"
     path.write_text('{"models": []}')
     name = baselines.BaselineName("registry.json", tmp_path)
-    with baselines.open_baseline(name, tmp_path, "model/r.json", FieldNames()) as opened:
+    with open_baseline(name, here(tmp_path, "model/r.json")) as opened:
+        assert opened.source.at(".") is None
         assert opened.source.names_in("model") == ()
         with pytest.raises(InputError, match="is not known"):
             opened.source.read("model/m.json", 100)
@@ -734,9 +743,9 @@ def test_a_registry_file_knows_no_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_at_the_baseline_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text("[]")
+    (tmp_path / "r.json").write_text('{"models": []}')
     name = baselines.BaselineName(str(tmp_path), tmp_path)
-    with baselines.open_baseline(name, tmp_path, "r.json", FieldNames(".")) as opened:
+    with open_baseline(name, here(tmp_path, "r.json")) as opened:
         assert opened.source.names_in("none") == ()
         assert opened.source.names_in("r.json") == ()
 

@@ -40,7 +40,7 @@ def test_what_is_not_about_rows() -> None:
     ensembles = set(between("ENS501", "ENS520")) - {
         "ENS503", "ENS504", "ENS506", "ENS516", "ENS517",
     }  # fmt: skip
-    others = ["ART311", "SID415", "BAS801", "BAS807", "BAS809"]
+    others = ["ART311", "SID415", "BAS801", "BAS807", "BAS809", "BAS810"]
     steps = between("PIP001", "PIP014")
     assert codes(lambda r: not r.about_rows) == sorted([*ensembles, *others, *steps])
 
@@ -62,7 +62,7 @@ def test_what_only_a_publisher_can_do_as_advised() -> None:
 
 
 def test_what_only_warns() -> None:
-    warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
+    warnings = ["ATT711", "BAS810", "REG106", "RUN005", "RUN007", "SID406"]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings
 
 

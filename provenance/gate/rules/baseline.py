@@ -12,7 +12,7 @@ from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
 from provenance.gate.comparison import LostField, LostRow, changed_digests
 from provenance.gate.evidence import BaselineEvidence, FormerRow, RowEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.put_back import put_back, restore_rows
@@ -501,13 +501,50 @@ class RecordGone(_BaselineRule):
         """The finding at a row of the ensemble, since the file itself is not there."""
         registry = case.evidence.registry
         return self.finding(
-            f"the {what} of {id!r} is gone; {baseline.name} has {path}",
+            f"the {what} of {id!r} is gone; {baseline.name} has {baseline.former_path(path)}",
             f"{put_back(baseline, path)}. {self.declare(id, 'it was removed')}",
             path=registry.path,
             position=registry.locate(row.row, "onnx"),
             about=path,
             ensemble=id,
         )
+
+
+class PolicyChanged(_BaselineRule):
+    """The configuration decides otherwise than at the baseline.
+
+    ## What it does
+    Compares every key of the configuration with that of the baseline: the registry's path, trust
+    and the number of signatures, deferrals, gates, how models are run, the baseline itself. An
+    entry of a list is recognised by what it names, so that a moved date is one change. Files that
+    both configurations name, such as public keys, are compared by their digests.
+
+    ## Why it matters
+    The configuration decides what is checked and whose signatures count. A pull request that adds
+    a deferral, or points `registry` at another file, passes the check that it has just changed.
+
+    ## Example
+    `signatures` is 2 at the baseline and 1 now, or `expires` of a deferral is a year later.
+
+    ## How to fix
+    Review it as a change of policy. If it is not meant, put the former value back. The warning
+    disappears once the baseline has the new value.
+    """
+
+    code = "BAS810"
+    slug = "policy-changed"
+    severity = Severity.WARNING
+    about_rows = False
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        for change in baseline.policy:
+            then = "does not have it" if change.was is None else f"has {change.was}"
+            yield self.finding(
+                f"{change.key} is {change.now or 'missing'}; {baseline.name} {then}",
+                "Review it as a change of policy. If it is not meant, put the former value back.",
+                path=case.config.path,
+                position=change.position,
+            )
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
@@ -559,4 +596,5 @@ RULES: Iterable[type[Rule]] = (
     RegistryFieldGone,
     SidecarGone,
     RecordGone,
+    PolicyChanged,
 )

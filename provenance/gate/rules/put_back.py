@@ -33,7 +33,9 @@ def put_back(baseline: BaselineEvidence, path: str) -> str:
     """How a file is put back that `restore`, which edits the registry alone, does not."""
     if not baseline.name.startswith("git:"):
         return f"Copy it back from {baseline.name}"
-    ref = baseline.name.removeprefix("git:")
+    ref, was = baseline.name.removeprefix("git:"), baseline.former_path(path)
+    if was != path:
+        return f"Put it back: {shlex.join(('git', 'show', f'{ref}:./{was}'))} > {shlex.quote(path)}"
     return f"Put it back: {shlex.join(('git', 'restore', f'--source={ref}', '--', path))}"
 
 
@@ -82,4 +84,5 @@ def _document(baseline: BaselineEvidence, found: Manifest | GateVerdict | None) 
 
 
 def _file(baseline: BaselineEvidence, path: str) -> Lost:
-    return Lost(f"; {baseline.name} has {path}", f"{put_back(baseline, path)}.")
+    said = f"; {baseline.name} has {baseline.former_path(path)}"
+    return Lost(said, f"{put_back(baseline, path)}.")
