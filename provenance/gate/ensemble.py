@@ -6,11 +6,12 @@ The join is made once, by looking up: it takes as long for two thousand manifest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.ensemble import (
     Documents,
     GateVerdict,
@@ -57,6 +58,20 @@ class Seat:
         return model.facts if model is not None and self._as_declared else None
 
     @property
+    def outdated(self) -> str | None:
+        """The digest that the manifest has for the member, if that is of other bytes than it has.
+
+        None where the row does not agree with its file, which ART302 reports.
+        """
+        claimed = self.member.sha256
+        if self.row is None or self.row.onnx is None or not self._as_declared:
+            return None
+        here = self.row.onnx.sha256
+        return (
+            None if here is None or claimed in (None, here) or not is_sha256(claimed) else claimed
+        )
+
+    @property
     def _as_declared(self) -> bool:
         """Whether the bytes are those that the row names; ART302 says where they are not."""
         if self.row is None or self.row.onnx is None:
@@ -101,6 +116,22 @@ class Ensemble:
             if seat.row is not None:
                 found.setdefault(seat.row.row.index, seat)
         return tuple(found.values())
+
+    @cached_property
+    def outdated(self) -> tuple[Seat, ...]:
+        """The members that were replaced since the manifest was written, if there are several.
+
+        One digest may be a slip, and digests that stand at the wrong members were exchanged.
+        """
+        listed = {seat.member.sha256 for seat in self.seats}
+        found = [seat for seat in self.shipped if seat.outdated is not None]
+        found = [s for s in found if s.row and s.row.onnx and s.row.onnx.sha256 not in listed]
+        return tuple(found) if len(found) > 1 else ()
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the manifest says of its members; nothing if it is known to describe others."""
+        return {} if self.outdated else self.manifest.value
 
     @property
     def production(self) -> tuple[Seat, ...]:

@@ -147,7 +147,8 @@ class CorpusDiffers(EnsembleRule):
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         members = [_corpus(sidecar, seat.row_label) for seat, sidecar in ensemble.described]
         verdict = _corpus(ensemble.verdict) if ensemble.verdict else None
-        told = [*members, _corpus(ensemble.manifest), *([verdict] if verdict else [])]
+        manifest = [_corpus(ensemble.manifest)] if ensemble.claims else []
+        told = [*members, *manifest, *([verdict] if verdict else [])]
         most, others = dissent([c for c in told if is_sha256(c.value)], operator.eq)
         there = f"; it is {short(most[0].value)} in {whose(most)}" if most else ""
         run_again = "Run the gate on the corpus that the members were fitted on."

@@ -15,7 +15,7 @@ from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, short, shown
+from provenance.gate.rules.base import Case, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
 
 
@@ -193,7 +193,7 @@ class MemberDigest(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         for seat in ensemble.seats:
-            if seat.row is None:
+            if seat.row is None or seat in ensemble.outdated:
                 continue
             in_row = seat.row.row.text("sha256")
             in_file = seat.row.onnx.sha256 if seat.row.onnx else None
@@ -214,6 +214,52 @@ class MemberDigest(EnsembleRule):
                 row=seat.row.row.label,
                 ensemble=ensemble,
             )
+
+
+class ManifestOutdated(EnsembleRule):
+    """An ensemble's manifest is older than its members.
+
+    ## What it does
+    Compares `sha256` of each member with the bytes of its file. Where several members, whose rows
+    and files agree, have digests that the manifest does not have anywhere, they were written again
+    and the manifest was not. It is then reported once, and what else it says of its members is not
+    compared with them: vocabulary and widths (ENS507, ENS508), `smoke` (ENS509), gate (ENS512),
+    corpus (ENS514), statistics (ENS515).
+
+    ## Why it matters
+    The manifest is what the consumer loads the ensemble by: its vocabulary, its statistics and its
+    digests are those of former weights.
+
+    ## Example
+    All five seeds were trained again for another vocabulary, and `e_v1.json` still has the digests
+    and the `feature_mean` of the former ones.
+
+    ## How to fix
+    Export the manifest again, with the weights that are here. Changing its digests by hand leaves
+    everything else that it says as it was.
+    """
+
+    code = "ENS521"
+    slug = "manifest-outdated"
+    deferrable = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        outdated = ensemble.outdated
+        if not outdated:
+            return
+        first = outdated[0]
+        assert first.row is not None
+        assert first.row.onnx is not None
+        names = some([seat.label for seat in outdated], 5)
+        yield self.at(
+            ensemble.manifest,
+            ("members", first.index, "sha256"),
+            f"the manifest is older than {len(outdated)} of its {len(ensemble.shipped)} members: "
+            f"{names[:300]}; it has {short(first.outdated)} for {first.row.row.onnx}, the file has "
+            f"{short(first.row.onnx.sha256)}",
+            "Export the manifest again with the weights that are here.",
+            ensemble=ensemble,
+        )
 
 
 class EnsembleSize(EnsembleRule):

@@ -141,7 +141,8 @@ def _sound(verdict: GateVerdict | None) -> GateVerdict | None:
 def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     """What repeats the gate beside the verdict file, and does not contradict itself."""
     verdict, manifest = ensemble.verdict, ensemble.manifest
-    if (verdict is None or verdict.path != manifest.path) and not any(wrong_gate(manifest)):
+    own = verdict is not None and verdict.path == manifest.path
+    if ensemble.claims and not own and not any(wrong_gate(manifest)):
         yield manifest, None
     for seat, sidecar in ensemble.described:
         production = seat.row is not None and not seat.row.row.smoke
