@@ -101,10 +101,10 @@ def open_baseline(name: BaselineName, config: Config) -> Iterator[Baseline]:
             note = f"{name.text} is a registry alone: changes of the configuration are not judged"
             yield Baseline(name.text, opened.label, registry, file, here, note=note)
             return
-        former, note = former_config(name, config, opened)
+        former, why = former_config(name, config, opened)
         if former is None:
             registry = _registry(name, opened.source, config)
-            yield Baseline(name.text, opened.label, registry, opened.source, here, note=note)
+            yield Baseline(name.text, opened.label, registry, opened.source, here, note=why)
         else:
             registry = _registry(name, former.source, former.config)
             place = Place(config.root, former.place)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.baseline import Source
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import int8_of, sidecar_of
@@ -18,7 +19,7 @@ from provenance.artifacts.strict_json import JsonError, decode, parse_object
 from provenance.config import Config
 from provenance.gate.baseline import Baseline
 from provenance.gate.comparison import Comparison, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow
+from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles
 from provenance.gate.policy import policy_changes
 
 
@@ -53,6 +54,7 @@ def collect_baseline(
         rows=rows,
         place=baseline.place,
         documents=tuple(_lost_documents(root, registry, baseline)) if wanted is None else (),
+        lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
         policy=policy_changes(baseline, config),
         note=baseline.note,
     )
@@ -97,6 +99,41 @@ def _former(
     bundle = then.of(was.sigstore_bundle, limits.BUNDLE)
     now = here.of(row.sigstore_bundle, limits.BUNDLE) if bundle else None
     return FormerRow(was, sidecar, then.of(int8, limits.DOCUMENT), bundle, now)
+
+
+def _lost_files(
+    root: Tree, registry: Registry, baseline: Baseline, comparison: Comparison
+) -> Iterator[tuple[str, LostFiles]]:
+    """What is still here of the rows that are gone: nothing else says whether they can return."""
+    beside = frozenset(baseline.source.names_in(baseline.registry.folder))
+    for lost in comparison.lost_rows():
+        row = lost.row
+        if row.onnx is None or lost.renamed is not None:
+            continue
+        declared = {row.onnx: row.fields.get("sha256"), **row.external_data_sha256}
+        if "int8_sha256" in row.fields:
+            declared[int8_of(row.onnx)] = row.fields["int8_sha256"]
+        sidecars = [sidecar_of(name) for name in (row.onnx, int8_of(row.onnx))]
+        declared |= dict.fromkeys((name for name in sidecars if name in beside), None)
+        here = {name: _is_here(root, registry.absolute(name), declared[name]) for name in declared}
+        yield (
+            row.label,
+            LostFiles(
+                tuple(registry.absolute(name) for name, found in here.items() if found),
+                tuple(registry.absolute(name) for name, found in here.items() if not found),
+            ),
+        )
+
+
+def _is_here(root: Tree, path: str, declared: object) -> bool:
+    """Whether a file is here, with the bytes that a row declared, if it declared any."""
+    if not is_sha256(declared):
+        return root.exists(path)
+    try:
+        with root.open(path) as stream:
+            return digest.of_stream(stream).sha256 == declared
+    except (FileError, OSError):
+        return False
 
 
 def _lost_documents(

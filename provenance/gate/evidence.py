@@ -238,6 +238,19 @@ class FormerRow:
     bundle_now: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """The files of a row that is gone: paths, from the present root.
+
+    Attributes:
+        here: Those that are here with the bytes that the row declared.
+        absent: Those that are not, and without which the row cannot come back.
+    """
+
+    here: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class BaselineEvidence:
     """The registry as it was, which the present one is compared with.
@@ -249,6 +262,7 @@ class BaselineEvidence:
         rows: By its place in the registry, what each selected row was at the baseline.
         place: What the paths of the former registry are relative to.
         documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
+        lost: By its label, the files of each row that is gone.
         policy: What the configuration changed since the baseline.
         note: Why the configuration of the baseline was not used; None if it was.
     """
@@ -259,6 +273,7 @@ class BaselineEvidence:
     rows: Mapping[int, FormerRow]
     place: Place
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+    lost: Mapping[str, LostFiles] = field(default_factory=dict)
     policy: tuple[PolicyChange, ...] = ()
     note: str | None = None
 

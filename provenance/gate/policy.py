@@ -200,7 +200,9 @@ def _files(former: FormerConfig, config: Config) -> Iterator[PolicyChange]:
 def _named_files(config: Config) -> Mapping[tuple[_Key, str], int]:
     """The files that a configuration names, each with the size that may be read of it."""
     trust, layout = config.trust_table, config.layout
-    named = {(("trust", "key"), posixpath.normpath(k.path)): limits.KEY for k in trust.keys}
+    named: dict[tuple[_Key, str], int] = {}
+    for entry in trust.keys:
+        named[("trust", "key"), posixpath.normpath(entry.path)] = limits.KEY
     if trust.trusted_root:
         named[("trust", "trusted_root"), trust.trusted_root] = limits.TRUSTED_ROOT
     for key in (*layout.keys, *(key for step in layout.steps for key in step.keys)):

@@ -615,7 +615,8 @@ def test_a_commit_is_compared_with_the_work_tree(three: Repository) -> None:
     assert report.baseline == f"git:main ({oid[:12]})"
     assert codes(report) == ["BAS801"]
     assert only(report, "BAS801").help.startswith(
-        "Put it back: provenance restore c --baseline git:main."
+        "Put it back: git restore --source=main -- model/c.onnx && "
+        "provenance restore c --baseline git:main."
     )
 
 

@@ -11,11 +11,11 @@ from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
 from provenance.gate.comparison import LostField, LostRow, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow, RowEvidence
+from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
-from provenance.gate.rules.license import same_license
-from provenance.gate.rules.put_back import put_back, restore_rows
+from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown, some
+from provenance.gate.rules.license import former_license, is_known, same_license
+from provenance.gate.rules.put_back import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -54,7 +54,8 @@ class RowGone(_BaselineRule):
     ## How to fix
     `provenance restore ROW --baseline git:origin/main` puts the row back where it stood. A removal
     or a new name that is meant is declared: a `[[deferral]]` with the old id in `rows` and the
-    reason. It rings as soon as the baseline does not have the row any more.
+    reason, in the change that removes the row and its files. Once that is merged, the deferral has
+    done its work, and the next change removes it (DEF901).
     """
 
     code = "BAS801"
@@ -70,7 +71,10 @@ class RowGone(_BaselineRule):
                 onnx = lost.row.onnx
                 ships = f", for {onnx}" if onnx else ""
                 message = f"this row is gone; {baseline.name} has it{ships}"
-                help = f"{restore_rows(baseline, id)}. {self.declare(id, 'it was removed')}"
+                here = baseline.lost.get(id, LostFiles()).here
+                files = f" Remove {some(here, 5)} as well." if here else ""
+                declare = self.declare(id, "it was removed")
+                help = f"{restore_row(baseline, id)}. {declare}{files}"
             else:
                 message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
                 help = (
@@ -142,12 +146,16 @@ class FieldGone(_BaselineRule):
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
     ) -> Finding:
         label = row.row.label
+        reason = no_longer_true(baseline, row, lost)
+        help = restore_rows(baseline, label)
+        if reason is not None:
+            help = f"Write what is true of the present files ({reason})"
         return self.in_row(
             case,
             row,
             None,
             f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"{restore_rows(baseline, label)}. {self.declare(label, 'it was removed')}",
+            f"{help}. {self.declare(label, 'it was removed')}",
         )
 
 
@@ -209,8 +217,8 @@ class EvidenceUnchanged(_BaselineRule):
             sidecar = evidence.sidecar
             int8 = model is row.int8
             then = former.int8_sidecar if int8 else former.sidecar
-            if sidecar is None or evidence.sha256 != then:
-                continue
+            if sidecar is None or evidence.sha256 != then or row.replaced(model):
+                continue  # ART302: another file than the row names says nothing of the sidecar
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
             if self._vouches(sidecar.text, mine):
@@ -332,8 +340,9 @@ class LicenseChanged(_BaselineRule):
 
     ## What it does
     Compares `license` of the rows with the same id. Another way to write the same expression, or
-    the same name as a `LicenseRef-`, is no change. Silent where LIC206 says that the license is not
-    that of its file.
+    the same name as a `LicenseRef-`, is no change, nor is the id of its license file in the place
+    of one that is on no list. Silent where LIC206 reports that the license is not that of its file,
+    and where LIC204 says to put the former one back.
 
     ## Why it matters
     The holder of the rights decides the license, not a commit. Whoever took the model under the
@@ -354,7 +363,12 @@ class LicenseChanged(_BaselineRule):
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "license"):
-            if not same_license(now, then) and ("LIC206", row.row.label) not in failing:
+            if ("LIC204", row.row.label) in failing and former_license(case, row) is not None:
+                continue  # which says what to put back
+            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            corrected = file is not None and not is_known(then) and now in file.licenses
+            reported = ("LIC206", row.row.label) in failing
+            if not same_license(now, then) and not corrected and not reported:
                 yield self.in_row(
                     case,
                     row,
@@ -432,12 +446,15 @@ class SidecarGone(_BaselineRule):
                 continue
             if row.sidecar.missing and ("SID401", row.row.label) not in said:
                 path = row.sidecar.path
+                help = put_back(baseline, path)
+                if changed_digests(row.row, former.row):
+                    help = "Export the sidecar with the model: the former one is of other bytes"
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"{put_back(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
+                    f"{help}. {self.declare(row.row.label, 'it was removed')}",
                     about=path,
                 )
 
