@@ -7,6 +7,7 @@ Rows are matched by `id`; a row that has lost its id, by its file. Rules report 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,8 @@ class LostRow:
 
     Attributes:
         row: The row as it was.
-        renamed: A present row that is new and names the same file or the same bytes.
+        renamed: A present row that is new, or has the id of another row, and names the same file
+            or the same bytes.
     """
 
     row: Row
@@ -168,7 +170,10 @@ class Comparison:
 
     @cached_property
     def _new_by_mark(self) -> Mapping[tuple[str, str], Row]:
-        new = (row for id, row in self._now.items() if id not in self._then)
+        ids = Counter(row.text("id") for row in self.now.rows)
+        # Also one that took the id of another row, which REG102 reports.
+        ids.update(id for id in ids if id not in self._then)
+        new = (row for row in self.now.rows if row.text("id") and ids[row.text("id")] > 1)
         found: dict[tuple[str, str], Row] = {}
         for row in new:
             for mark in _marks(row):

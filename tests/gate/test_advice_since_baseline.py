@@ -17,6 +17,8 @@ from provenance.gate.finding import Finding, Report
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
 from tests.support.models import model
+from tests.support.mutations import Change, drop, put
+from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
 
 
@@ -265,3 +267,53 @@ def test_a_manifest_that_says_another_smoke_than_its_rows_has_advice_that_works(
         assert 'say "smoke": true in model/ens.json' in found.help
         made.write("ens.json", manifest | {"smoke": True})
     assert codes(made.check()) == []
+
+
+# --- one slip since the baseline ------------------------------------------------------------------
+
+ROW = ("models", "s1")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return production(tmp_path_factory.mktemp("sound") / "tree").root
+
+
+@pytest.mark.parametrize(
+    ("change", "expected", "help"),
+    [
+        (put(*ROW, "id", to="s_one"), "BAS801 s1", "give the row its id back"),
+        (put(*ROW, "id", to="s0"), "REG102 s0", "Give the row of s1.onnx its id back: 's1'."),
+        (put("models", "s0", "id", to="s2"), "REG102 s2", "the row of s0.onnx its id back: 's0'."),
+        (drop(*ROW), "BAS801 s1", "Export model/ens.json without it."),
+        (drop(*ROW, "onnx"), "REG101 s1", "provenance restore s1"),
+        (put(*ROW, "onnx", to="../../s1.onnx"), "REG107 s1", "inside the repository"),
+        (
+            put(*ROW, "external_data_sha256", "s1.onnx.data", to="0" * 64),
+            "ART302 s1",
+            "provenance hash",
+        ),
+        (put("models", "quant", "int8_sha256", to="0" * 64), "ART302 quant", "provenance hash"),
+    ],
+)
+def test_one_slip_since_the_baseline_is_one_finding(
+    sound: Path, tmp_path: Path, change: Change, expected: str, help: str
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(sound, tree)
+    change(tree / "model" / "registry.json")
+    (found,) = check(load_config(tree), baseline=str(sound)).findings
+    assert f"{found.code} {found.row}" == expected
+    assert help in found.help
+
+
+def test_what_a_declared_removal_leaves_behind_is_reported(sound: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(sound, tree)
+    drop(*ROW)(tree / "model" / "registry.json")
+    with (tree / "provenance.toml").open("a", encoding="utf-8") as config:
+        config.write(
+            '[[deferral]]\nrule = "BAS801"\nrows = ["s1"]\nreason = "r"\nreference = "x"\n'
+        )
+    found = {f.code for f in check(load_config(tree), baseline=str(sound)).failing}
+    assert found == {"ART311", "ENS501", "SID415"}

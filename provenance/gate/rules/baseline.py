@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -65,16 +66,17 @@ class RowGone(_BaselineRule):
     about_rows = False
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        ids = Counter(row.row.text("id") for row in case.evidence.rows)
         for lost in baseline.comparison.lost_rows():
             id = lost.row.label
+            if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
+                continue  # REG102 says which id it had
             if lost.renamed is None:
                 onnx = lost.row.onnx
                 ships = f", for {onnx}" if onnx else ""
                 message = f"this row is gone; {baseline.name} has it{ships}"
-                here = baseline.lost.get(id, LostFiles()).here
-                files = f" Remove {some(here, 5)} as well." if here else ""
                 declare = self.declare(id, "it was removed")
-                help = f"{restore_row(baseline, id)}. {declare}{files}"
+                help = f"{restore_row(baseline, id)}. {declare}{_left_behind(case, lost)}"
             else:
                 message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
                 help = (
@@ -100,6 +102,19 @@ class RowGone(_BaselineRule):
         member = registry.source.find(registry.names.path)
         assert member is not None  # a registry without its list was refused
         return registry.source.position(member.start)
+
+
+def _left_behind(case: Case, lost: LostRow) -> str:
+    """What else has to be done where a row was removed on purpose."""
+    baseline = case.evidence.baseline
+    here = baseline.lost.get(lost.row.label, LostFiles()).here if baseline is not None else ()
+    lists = [
+        d.path
+        for d in case.evidence.documents
+        if isinstance(d, Manifest) and lost.row.onnx in {m.onnx for m in d.members}
+    ]
+    files = f" Remove {some(here, 5)} as well." if here else ""
+    return files + (f" Export {some(lists, 3)} without it." if lists else "")
 
 
 class FieldGone(_BaselineRule):
@@ -191,6 +206,10 @@ class EvidenceUnchanged(_BaselineRule):
             former = baseline.former(row)
             if former is None or not (changed := changed_digests(row.row, former.row)):
                 continue
+            # A digest that is not that of its file says nothing of the sidecar (ART302).
+            changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
+            if not changed:
+                continue
             for finding in self._sidecars(baseline, row, former, changed):
                 if finding.path not in known:
                     yield finding
@@ -217,11 +236,11 @@ class EvidenceUnchanged(_BaselineRule):
             sidecar = evidence.sidecar
             int8 = model is row.int8
             then = former.int8_sidecar if int8 else former.sidecar
-            if sidecar is None or evidence.sha256 != then or row.replaced(model):
-                continue  # ART302: another file than the row names says nothing of the sidecar
+            if sidecar is None or evidence.sha256 != then:
+                continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
-            if self._vouches(sidecar.text, mine):
+            if not mine or self._vouches(sidecar.text, mine):
                 continue
             yield self.finding(
                 f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
@@ -578,6 +597,12 @@ _MISSED_BY: Final[Mapping[str, str]] = {
     "int8_sha256": "ART308",
 }
 """The rules that miss a field without a baseline."""
+
+
+def _replaced(row: RowEvidence) -> frozenset[str]:
+    """The files whose declared digests are not theirs, by the names of `changed_digests`."""
+    names = {id(row.onnx): "sha256", id(row.int8): "int8_sha256"}
+    return frozenset(names.get(id(f), f.name) for f in row.model_files if row.replaced(f))
 
 
 def _called(manifest: Manifest) -> str:

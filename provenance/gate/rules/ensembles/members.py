@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from provenance.artifacts import limits
@@ -17,6 +17,7 @@ from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
+from provenance.gate.rules.lost_rows import undeclared
 
 
 class MemberMissing(EnsembleRule):
@@ -24,7 +25,8 @@ class MemberMissing(EnsembleRule):
 
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
-    compares the two names. Of more than 10,000 members it says so, and looks at the first.
+    compares the two names. Of more than 10,000 members it says so, and looks at the first. Silent
+    where BAS801 reports that the row of the member is gone since the baseline, or has another id.
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
@@ -39,7 +41,14 @@ class MemberMissing(EnsembleRule):
     code = "ENS501"
     slug = "member-missing"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge(self, case: Case) -> Iterator[Finding]:
+        lost = {(lost.row.onnx, lost.row.label) for lost in undeclared(case)}
+        for ensemble in case.evidence.ensembles:
+            yield from self._missing(ensemble, lost)
+
+    def _missing(
+        self, ensemble: Ensemble, lost: Collection[tuple[str | None, str]]
+    ) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if manifest.count > limits.MEMBERS:
             yield self.at(
@@ -60,6 +69,8 @@ class MemberMissing(EnsembleRule):
                 )
         for seat in ensemble.seats:
             where, member = ("members", seat.index), seat.member
+            if (member.onnx, member.id) in lost:
+                continue
             if seat.row is None:
                 names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
                 yield self.at(
