@@ -110,6 +110,12 @@ class Comparison:
                 seen.add(id)  # a second row of the same id says nothing new
                 yield LostRow(row, self._renamed(row))
 
+    @cached_property
+    def renamed(self) -> Mapping[int, Row]:
+        """By the place of a present row, what it was before it had another id."""
+        found = ((lost.row, lost.renamed) for lost in self.lost_rows())
+        return {now.index: was for was, now in found if now is not None}
+
     def field_edit(self, lost: LostField) -> Insert | Set:
         """The edit of the present registry that puts a field back where it stood."""
         if lost.row is None:

@@ -58,18 +58,21 @@ class Seat:
         return model.facts if model is not None and self._as_declared else None
 
     @property
-    def outdated(self) -> str | None:
-        """The digest that the manifest has for the member, if that is of other bytes than it has.
+    def sha256(self) -> str | None:
+        """The digest that the row declares, or else that of its file, where either is known."""
+        declared = self.row.row.text("sha256") if self.row else None
+        return declared if is_sha256(declared) else self._in_file
 
-        None where the row does not agree with its file, which ART302 reports.
-        """
+    @property
+    def outdated(self) -> bool:
+        """Whether the manifest has a digest for it that neither its row nor its file has."""
         claimed = self.member.sha256
-        if self.row is None or self.row.onnx is None or not self._as_declared:
-            return None
-        here = self.row.onnx.sha256
-        return (
-            None if here is None or claimed in (None, here) or not is_sha256(claimed) else claimed
-        )
+        known = (self.sha256, self._in_file)
+        return self.sha256 is not None and is_sha256(claimed) and claimed not in known
+
+    @property
+    def _in_file(self) -> str | None:
+        return self.row.onnx.sha256 if self.row and self.row.onnx else None
 
     @property
     def _as_declared(self) -> bool:
@@ -124,8 +127,7 @@ class Ensemble:
         One digest may be a slip, and digests that stand at the wrong members were exchanged.
         """
         listed = {seat.member.sha256 for seat in self.seats}
-        found = [seat for seat in self.shipped if seat.outdated is not None]
-        found = [s for s in found if s.row and s.row.onnx and s.row.onnx.sha256 not in listed]
+        found = [seat for seat in self.shipped if seat.outdated and seat.sha256 not in listed]
         return tuple(found) if len(found) > 1 else ()
 
     @property

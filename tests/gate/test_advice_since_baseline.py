@@ -283,6 +283,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("change", "expected", "help"),
     [
         (put(*ROW, "id", to="s_one"), "BAS801 s1", "give the row its id back"),
+        (put("models", "plain", "id", to="other"), "BAS801 plain", "give the row its id back"),
         (put(*ROW, "id", to="s0"), "REG102 s0", "Give the row of s1.onnx its id back: 's1'."),
         (put("models", "s0", "id", to="s2"), "REG102 s2", "the row of s0.onnx its id back: 's0'."),
         (drop(*ROW), "BAS801 s1", "Export model/ens.json without it."),

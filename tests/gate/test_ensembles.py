@@ -454,3 +454,34 @@ def test_what_is_only_named_after_an_ensemble_is_no_manifest_of_it(
     found = codes(repository.save().check())
     assert "SID407" in found
     assert "ENS519" not in found
+
+
+def test_a_verdict_on_another_run_is_one_finding(repository: Repository) -> None:
+    """Its numbers and its corpus are those of a run that no sidecar is of."""
+    repository.add_ensemble("ens", 2, smoke=False)
+    path = repository.path("ens_seed_flip_PROMOTE.json")
+    verdict = json.loads(path.read_text()) | {"corpus": {"sha256": "0" * 64}}
+    repository.write(path.name, verdict | {"gate": verdict_gate({"0": 0.97, "1": 0.97})})
+    assert codes(repository.save().check()) == ["ENS512"]
+
+
+def test_digests_at_the_wrong_members_are_not_those_of_former_weights(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens", 2)
+    manifest = json.loads(repository.path("ens.json").read_text())
+    first, second = manifest["members"]
+    first["sha256"], second["sha256"] = second["sha256"], first["sha256"]
+    repository.write("ens.json", manifest)
+    assert codes(repository.save().check()) == ["ENS504", "ENS504"]
+
+
+def test_an_outdated_manifest_beside_exchanged_files_is_one_finding(
+    repository: Repository,
+) -> None:
+    ids = outdated(repository)
+    one, other = (repository.path(f"{id}.onnx") for id in ids[:2])
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    assert codes(repository.save().check()) == ["ART302", "ART302", "ENS521"]

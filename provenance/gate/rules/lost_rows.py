@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from provenance.artifacts.registry import Row
 from provenance.gate.comparison import LostRow
-from provenance.gate.deferring import Deferrals
 from provenance.gate.rules.base import Case
 
 
@@ -28,10 +28,17 @@ def undeclared(case: Case) -> Iterator[LostRow]:
     """The rows that are gone since the baseline, unless a deferral says that this was meant."""
     baseline = case.evidence.baseline
     if baseline is not None:
-        meant = Deferrals(case.config.deferrals)
         for lost in baseline.comparison.lost_rows():
-            if meant.covering("BAS801", lost.row.label) is None:
+            if case.deferrals.covering("BAS801", lost.row.label) is None:
                 yield lost
+
+
+def is_renamed(case: Case, row: Row, id: str) -> bool:
+    """Whether BAS801 reports that a row had this id at the baseline."""
+    baseline = case.evidence.baseline
+    former = baseline.comparison.renamed.get(row.index) if baseline is not None else None
+    renamed = former is not None and former.label == id
+    return renamed and case.deferrals.covering("BAS801", id) is None
 
 
 def _misnamed(case: Case) -> Iterator[str | None]:

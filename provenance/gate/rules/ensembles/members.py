@@ -203,8 +203,9 @@ class MemberDigest(EnsembleRule):
     about_rows = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        outdated = {seat.index for seat in ensemble.outdated}  # reported once, by ENS521
         for seat in ensemble.seats:
-            if seat.row is None or seat in ensemble.outdated:
+            if seat.row is None or seat.index in outdated:
                 continue
             in_row = seat.row.row.text("sha256")
             in_file = seat.row.onnx.sha256 if seat.row.onnx else None
@@ -231,9 +232,9 @@ class ManifestOutdated(EnsembleRule):
     """An ensemble's manifest is older than its members.
 
     ## What it does
-    Compares `sha256` of each member with the bytes of its file. Where several members, whose rows
-    and files agree, have digests that the manifest does not have anywhere, they were written again
-    and the manifest was not. It is then reported once, and what else it says of its members is not
+    Compares `sha256` of each member with its row and its file. Where several members have digests
+    that the manifest does not have anywhere, they were written again and the manifest was not. It
+    is then reported once, and what else it says of its members is not
     compared with them: vocabulary and widths (ENS507, ENS508), `smoke` (ENS509), gate (ENS512),
     corpus (ENS514), statistics (ENS515).
 
@@ -259,15 +260,13 @@ class ManifestOutdated(EnsembleRule):
         if not outdated:
             return
         first = outdated[0]
-        assert first.row is not None
-        assert first.row.onnx is not None
         names = some([seat.label for seat in outdated], 5)
         yield self.at(
             ensemble.manifest,
             ("members", first.index, "sha256"),
             f"the manifest is older than {len(outdated)} of its {len(ensemble.shipped)} members: "
-            f"{names[:300]}; it has {short(first.outdated)} for {first.row.row.onnx}, the file has "
-            f"{short(first.row.onnx.sha256)}",
+            f"{names[:300]}; it has {short(first.member.sha256)} for {first.label}, which is "
+            f"{short(first.sha256)}",
             "Export the manifest again with the weights that are here.",
             ensemble=ensemble,
         )

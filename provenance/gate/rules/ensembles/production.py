@@ -8,7 +8,6 @@ from typing import Any
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.strict_json import START
-from provenance.gate.deferring import Deferrals
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence, Fault
 from provenance.gate.finding import Finding
@@ -47,12 +46,11 @@ class SmokeMixed(EnsembleRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         broken = broken_documents(case.evidence)
-        deferrals = Deferrals(case.config.deferrals)
         for ensemble in case.evidence.ensembles:
             if not held_for_want_of_a_verdict(case, ensemble, broken):
                 # A deferral that was made for placeholders does not hide what production says.
                 id = ensemble.manifest.id or ensemble.manifest.path
-                deferred = ensemble.production and deferrals.covering("ENS521", id)
+                deferred = ensemble.production and case.deferrals.covering("ENS521", id)
                 claims = ensemble.manifest.value if deferred else ensemble.claims
                 yield from self._mixed(ensemble, claims, hold(case, ensemble))
 

@@ -59,6 +59,12 @@ def disagreements(ensemble: Ensemble) -> Iterator[Disagreement]:
         yield replace(first, message=message[:400])
 
 
+def is_of_another_run(ensemble: Ensemble) -> bool:
+    """Whether the numbers of the verdict are those of no sidecar: ENS512 reports that."""
+    verdict = ensemble.verdict
+    return any(d.document is verdict and d.where == _NUMBERS for d in _of_each_seed(ensemble))
+
+
 def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     """How the seeds of a verdict are not those of the members that are shipped."""
     judged = verdict.get(*_NUMBERS)
