@@ -28,7 +28,7 @@ from provenance.gate.deferring import Deferrals
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Verdict
 from provenance.gate.progress import Progress
-from provenance.gate.truth import other_bytes, refutation
+from provenance.gate.rules.truth import other_bytes, refutation
 from provenance.journeys.examine import known_rows, read_registry
 
 

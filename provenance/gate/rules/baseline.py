@@ -484,7 +484,7 @@ class RecordGone(_BaselineRule):
     ## What it does
     Looks for the ensemble manifests and gate verdicts of the baseline, where rows of the ensemble
     are still here. Another manifest of the same ensemble, or another verdict on it, takes the place
-    of the former. Silent where ENS510 or SID407 misses it.
+    of the former. Silent where ENS510 misses it; SID407 leaves a lost manifest to this rule.
 
     ## Why it matters
     Without the manifest five seeds are five models, and no rule about ensembles looks at them any

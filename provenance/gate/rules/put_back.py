@@ -10,7 +10,7 @@ from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
 from provenance.gate.comparison import OF_BYTES, LostField, changed_digests
 from provenance.gate.evidence import BaselineEvidence, LostFiles, RowEvidence
 from provenance.gate.rules.base import Case, command, shown, some
-from provenance.gate.truth import refutation
+from provenance.gate.rules.truth import refutation
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,26 @@ def lost_sidecar(case: Case, row: RowEvidence) -> Lost | None:
 def lost_manifest(case: Case, row: RowEvidence) -> Lost | None:
     """The baseline's manifest of the ensemble that a row belongs to, where that is gone."""
     baseline = case.evidence.baseline
+    return None if baseline is None else _document(baseline, _former_manifest(case, row))
+
+
+def _former_manifest(case: Case, row: RowEvidence) -> Manifest | None:
+    baseline = case.evidence.baseline
     if baseline is None or row.row.onnx is None:
         return None
     sidecar = row.sidecar.sidecar if row.sidecar else None
     named = sidecar.text_at("ensemble_id") if sidecar else None
-    return _document(baseline, Documents(baseline.documents).manifest_of(row.row.onnx, named))
+    return Documents(baseline.documents).manifest_of(row.row.onnx, named)
+
+
+def is_lost_with_its_manifest(case: Case, row: RowEvidence) -> bool:
+    """Whether BAS809 reports the manifest that lists a row: once, and not for each seed."""
+    former = _former_manifest(case, row)
+    if former is None or not case.evidence.whole:
+        return False
+    if row.row.onnx not in {m.onnx for m in former.members}:
+        return False
+    return case.deferrals.covering("BAS809", former.id or former.path) is None
 
 
 def lost_verdict(case: Case, ensemble: str | None) -> Lost | None:
