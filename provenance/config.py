@@ -281,7 +281,6 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         deferrals=tuple(
             _deferral(i, d, path) for i, d in enumerate(tables(table, "deferral", path))
         ),
-        policy_sha256=_policy_sha256(table),
         text=text,
         key_folder=key_folder,
         fields=_fields(table, path),
@@ -289,6 +288,7 @@ def _parse(table: Mapping[str, Any], text: str, path: str, root: Path, key_folde
         run=settings.parse(table, path),
         repository=_repository(table, path),
         layout=layout_table.parse(table, path),
+        policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
     )
 
 

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import digest, limits, toml_text
@@ -25,7 +26,7 @@ from provenance.gate.baseline import Baseline, FormerConfig, Place
 _Key: TypeAlias = tuple[str, ...]
 
 _MOST: Final = 200
-"""Changes that are shown; the rest is counted."""
+"""Changes that are shown."""
 
 _SHOWN: Final = 120
 """Characters of a value that are shown."""
@@ -71,12 +72,16 @@ def policy_changes(baseline: Baseline, config: Config) -> tuple[PolicyChange, ..
     former = baseline.former
     if former is None:
         return ()
-    found = [*_places(baseline, former, config), *_Differences(former.config, config).all()]
-    found += _files(former, config)
+    changes = chain(
+        _places(baseline, former, config),
+        _Differences(former.config, config).all(),
+        _files(former, config),
+    )
+    found = tuple(islice(changes, _MOST + 1))  # to locate each takes a pass over the text
     if len(found) <= _MOST:
-        return tuple(found)
-    more = f"{len(found) - _MOST:,} more changes"
-    return (*found[:_MOST], PolicyChange("the configuration", None, more, config.position))
+        return found
+    was = f"other values of more than {_MOST} keys"
+    return (*found[:_MOST], PolicyChange("the configuration", was, "another", config.position))
 
 
 def _places(baseline: Baseline, former: FormerConfig, config: Config) -> Iterator[PolicyChange]:
@@ -129,9 +134,11 @@ class _Differences:
         new = _without(list(enumerate(now)), then)
         tables = toml_text.Tables.of(self._now.text, f"{self._now.prefix}{'.'.join(at)}")
         for identity in _IDENTITIES.get(at[-1], ()):
-            for (i, was), (j, entry) in _pairs(left, new, identity):
-                left.remove((i, was))
-                new.remove((j, entry))
+            pairs = _pairs(left, new, identity)
+            known, edited = {i for (i, _), _ in pairs}, {j for _, (j, _) in pairs}
+            left = [(i, was) for i, was in left if i not in known]
+            new = [(j, entry) for j, entry in new if j not in edited]
+            for (_, was), (j, entry) in pairs:
                 name = f"[[{_name(at)}]] {j + 1}{_called(at, entry)}"
                 for key in dict.fromkeys((*was, *entry)):
                     a, b = was.get(key), entry.get(key)

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from provenance import check, load_config
+from provenance.artifacts.baseline import BaselineName
+from provenance.artifacts.toml_text import Tables
 from provenance.errors import InputError
 from provenance.gate import policy
+from provenance.gate.baseline import open_baseline
 from provenance.gate.finding import Report, Severity
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
@@ -265,10 +269,12 @@ def test_a_named_configuration_that_is_new_is_reported(git: GitRepository) -> No
         ("registri = 1", "unknown key"),
         ("", "`registry` is required"),
         ("#" * (4 * 1024 * 1024 + 1), "provenance.toml"),
+        (f"{FIRST}run{'.a' * 2000} = 1", "unknown key `run.a`"),
+        (f"{FIRST}baseline{'.a' * 2000} = 1", "`baseline` must be a string"),
         (None, "'provenance.toml' is a link, not a regular file"),
         (Path(), "'provenance.toml' is a folder, not a regular file"),
     ],
-    ids=["syntax", "encoding", "key", "registry", "size", "link", "folder"],
+    ids=["syntax", "encoding", "key", "registry", "size", "run", "deep", "link", "folder"],
 )
 def test_a_broken_configuration_of_the_baseline_is_never_replaced_by_the_present_one(
     git: GitRepository, text: str | bytes | Path | None, reason: str
@@ -419,7 +425,29 @@ def test_changes_without_number_are_counted(
     monkeypatch.setattr(policy, "_MOST", 2)
     texts = changed(git, "", "".join(DEFERRAL.replace('"a"', f'"{n}"') for n in range(5)))
     assert len(texts) == 3
-    assert "the configuration is 3 more changes; git:main does not have it" in texts
+    assert "the configuration is another; git:main has other values of more than 2 keys" in texts
+
+
+def test_thousands_of_changes_take_no_longer_than_their_text(git: GitRepository) -> None:
+    then = "".join(DEFERRAL.replace('"a"', f'"{n}"') for n in range(3000))
+    configure(git, FIRST + then)
+    git.commit()
+    configure(git, FIRST + then.replace("2026", "2036"))
+    located = 0
+    real = Tables.locate
+
+    def locate(self: Tables, *arguments: Any) -> Any:
+        nonlocal located
+        located += 1
+        return real(self, *arguments)
+
+    config = load_config(git.root)
+    with (
+        mock.patch.object(Tables, "locate", locate),
+        open_baseline(BaselineName("git:main", git.root), config) as opened,
+    ):
+        assert len(policy.policy_changes(opened, config)) == 201
+    assert located < 300
 
 
 def test_a_change_of_policy_cannot_be_deferred(git: GitRepository) -> None:

@@ -60,7 +60,8 @@ class SmokeMixed(EnsembleRule):
         passed = ensemble.verdict is not None and ensemble.verdict.verdict == PROMOTE
         help = hold
         if passed and id is not None:
-            help = f"Promote the ensemble as a whole: {command('promote', '--ensemble', id)}"
+            promote = command("promote", "--ensemble", id)
+            help = f"Promote or hold the ensemble as a whole: {promote}"
         where = "smoke"
         if len(set(rows.values())) > 1:
             smoke = ", ".join(label for label, value in rows.items() if value)
