@@ -14,7 +14,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -81,9 +81,10 @@ class Config:
         trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
         key_folder: The folder that key paths are relative to: `root`, or the configuration's own
             folder if the user named it. Such a policy never takes its keys from the tree.
-        named: Whether the user named this configuration on the command line. A configuration that
-            was found in the tree must be the signer's; one that was named is the user's own.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
+        start: The folder in which the search for it began; None if it was not searched for.
+        named: The file that the user named on the command line, or None. A configuration that was
+            found in the tree must be the signer's; one that was named is the user's own.
     """
 
     root: Path
@@ -94,12 +95,13 @@ class Config:
     policy_sha256: str
     text: str
     key_folder: Path
-    named: bool = False
     baseline: str | None = None
     run: RunSettings = field(default_factory=RunSettings)
     repository: str | None = None
     resource_uri: str | None = None
     layout: LayoutTable = field(default_factory=LayoutTable)
+    start: Path | None = None
+    named: Path | None = None
 
     def trust(self) -> Trust | None:
         """The trust that the configuration declares, None where it declares none.
@@ -145,14 +147,23 @@ class Config:
         tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
         return Position(next(tables, 1), 1)
 
+    @cached_property
+    def table(self) -> Mapping[str, Any]:
+        """The configuration's keys and values as written."""
+        return section(parse_toml(self.text, self.path), self.path) or {}
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the configuration's keys in a table header of its file."""
+        return "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
+
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Where a `[[deferral]]` stands, or one of its keys where it has that."""
         return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
 
     @cached_property
     def _deferral_tables(self) -> Tables:
-        prefix = "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
-        return Tables.of(self.text, f"{prefix}deferral")
+        return Tables.of(self.text, f"{self.prefix}deferral")
 
 
 class NoConfigError(InputError):
@@ -177,14 +188,14 @@ def load(start: Path, explicit: Path | None = None) -> Config:
             raise NoConfigError(
                 f"{explicit}: no [tool.provenance]", help="Write it: provenance init"
             )
-        return found
+        return replace(found, start=start)
     for folder in (start, *start.parents):
         for name in (FILE, PYPROJECT):
             candidate = folder / name
             if candidate.is_file():
                 config = _read(candidate, folder)
                 if config is not None:
-                    return config
+                    return replace(config, start=start)
     raise NoConfigError(
         f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
         f"in {start} or any folder above it",
@@ -247,27 +258,39 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
-    table = parse_toml(text, shown)
+    table = section(parse_toml(text, shown), shown)
+    if table is None:
+        return None
     folder = Path(os.path.realpath(path)).parent if named else root
-    if path.name != PYPROJECT:
-        tool = table.get("tool")
+    return _parse(table, text, shown, root, folder, path if named else None)
+
+
+def section(table: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """Return the part of a TOML file at `path` that is the configuration.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
+    tool = table.get("tool")
+    if path.rpartition("/")[2] != PYPROJECT:
         if isinstance(tool, dict) and "provenance" in tool:
             raise InputError(
-                f"{shown}: [tool.provenance] is for {PYPROJECT}",
+                f"{path}: [tool.provenance] is for {PYPROJECT}",
                 help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
             )
-        return _parse(table, text, shown, root, folder, named)
-    tool = table.get("tool")
-    section = tool.get("provenance") if isinstance(tool, dict) else None
-    if section is None:
-        return None
-    if not isinstance(section, dict):
-        raise InputError(f"{shown}: [tool.provenance] is not a table")
-    return _parse(section, text, shown, root, folder, named)
+        return table
+    found = tool.get("provenance") if isinstance(tool, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise InputError(f"{path}: [tool.provenance] is not a table")
+    return found
 
 
 def _parse(
-    table: Mapping[str, Any], text: str, path: str, root: Path, key_folder: Path, named: bool
+    table: Mapping[str, Any],
+    text: str,
+    path: str,
+    root: Path,
+    key_folder: Path,
+    named: Path | None,
 ) -> Config:
     if "fields" in table:
         raise InputError(
@@ -299,7 +322,6 @@ def _parse(
         deferrals=tuple(
             _deferral(i, d, path) for i, d in enumerate(tables(table, "deferral", path))
         ),
-        policy_sha256=_policy_sha256(table),
         text=text,
         key_folder=key_folder,
         named=named,
@@ -308,6 +330,7 @@ def _parse(
         repository=_repository(table, path),
         resource_uri=_resource_uri(table, path),
         layout=layout_table.parse(table, path),
+        policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
     )
 
 

@@ -17,18 +17,13 @@ from typing import Final, Protocol
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, Tree, Trouble
-from provenance.artifacts.registry import Registry, parse_bytes
 from provenance.errors import InputError
 
 NONE: Final = "none"
 """The baseline that switches a configured one off."""
 
 _GIT: Final = "git:"
-_EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"
-_FIRST_TIME: Final = (
-    "A registry that has moved or is new has no baseline: --baseline none, until the baseline has "
-    "it at this path."
-)
+EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +46,12 @@ def named(text: str | None, folder: Path) -> BaselineName | None:
         InputError: It is empty, as a variable is that was not set: that would compare with nothing.
     """
     if text is not None and not text.strip():
-        raise InputError("the baseline is empty", help=f"Name it, or say {NONE}: {_EXAMPLES}")
+        raise InputError("the baseline is empty", help=f"Name it, or say {NONE}: {EXAMPLES}")
     return None if text is None or text == NONE else BaselineName(text, folder)
 
 
 class Source(Protocol):
-    """Where files are read as they were, by path relative to the repository's root."""
+    """Where files are read as they were, by path relative to one folder of the repository."""
 
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of a file, at most `limit`. Raises FileError."""
@@ -64,44 +59,45 @@ class Source(Protocol):
     def names_in(self, folder: str) -> Sequence[str]:
         """The names of the files in a folder."""
 
+    def at(self, folder: str) -> Source | None:
+        """The same below another folder, relative to this one; None if that is not part of it."""
+
 
 @dataclass(frozen=True)
-class Baseline:
-    """An open baseline.
+class Opened:
+    """A baseline whose files can be read.
 
     Attributes:
-        name: As it was named, for commands that name it again.
-        label: The same, with the commit that it was, for the report.
-        registry: The registry as it was.
-        source: Where the files beside it are read.
+        label: As it was named, with the commit that it was.
+        source: Where its files are read, relative to the repository's root.
+        file: The registry, where nothing else of the baseline is known; else None.
     """
 
-    name: str
     label: str
-    registry: Registry
     source: Source
+    file: RegistryFile | None = None
 
 
 @contextmanager
-def open_baseline(name: BaselineName, root: Path, registry: str) -> Iterator[Baseline]:
-    """The baseline of the registry at path `registry` of the repository at `root`.
+def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
+    """The files of a baseline of the repository at `root`.
 
     Raises:
-        InputError: There is no such baseline, or no registry in it that can be read.
+        InputError: There is no such baseline.
         UnavailableError: There is no git, or this clone does not have the commit.
     """
     if name.ref is not None:
         from provenance.artifacts.git import open_commit  # costs as much as all the rest of it
 
         with open_commit(root, name.ref) as commit:
-            label = f"{name.text} ({commit.oid[:12]})"
-            yield _opened(name, label, registry, commit)
+            yield Opened(f"{name.text} ({commit.oid[:12]})", commit)
         return
     path = name.folder / name.text
     if path.is_dir():
-        yield _opened(name, name.text, registry, _Checkout(Tree.at(path)))
+        yield Opened(name.text, _Checkout(Tree.at(path)))
     elif path.exists():
-        yield _opened(name, name.text, registry, _RegistryFile(path, registry))
+        file = RegistryFile(path)
+        yield Opened(name.text, file, file)
     else:
         raise InputError(
             f"baseline {name.text!r}: no such folder or file",
@@ -116,27 +112,7 @@ def _help(text: str) -> str:
         return f"A commit is named git:REF: --baseline git:{ref}"
     if not colon and ("." not in text or "/" in text):
         return f"A commit is named git:REF: --baseline git:{text}"
-    return f"Name {_EXAMPLES}."
-
-
-def _opened(name: BaselineName, label: str, path: str, source: Source) -> Baseline:
-    try:
-        registry = parse_bytes(source.read(path, limits.REGISTRY), path)
-    except FileError as e:
-        if e.trouble is Trouble.MISSING:
-            raise InputError(
-                f"baseline {name.text}: there is no registry {path!r} in it", help=_FIRST_TIME
-            ) from e
-        raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
-    except InputError as e:
-        # Of a file that was named, only that was read: no registry at the configured path.
-        alone = isinstance(source, _RegistryFile)
-        said = e.message.removeprefix(f"{path}: ") if alone else e.message
-        raise InputError(
-            f"baseline {name.text}: {said}",
-            help="Compare with a baseline whose registry can be read, or: --baseline none",
-        ) from e
-    return Baseline(name.text, label, registry, source)
+    return f"Name {EXAMPLES}."
 
 
 @dataclass(frozen=True)
@@ -161,18 +137,31 @@ class _Checkout:
             )
         return sorted(names)
 
+    def at(self, folder: str) -> Source | None:
+        try:
+            below = self.tree.root / self.tree.resolve(folder)
+        except FileError:
+            return None
+        return _Checkout(Tree(below, self.tree.confined)) if below.is_dir() else None
+
 
 @dataclass(frozen=True)
-class _RegistryFile:
-    """A registry alone, without the files that it names: what lay beside it is not known."""
+class RegistryFile:
+    """A registry alone, without the files that it names: nothing beside it is known."""
 
     path: Path
-    registry: str
+    registry: str | None = None
+    """The path that the registry is read by; None until that is known."""
 
     def read(self, path: str, limit: int) -> bytes:
+        """All bytes of the registry. Raises FileError for every other path."""
         if path != self.registry:
             raise FileError(Trouble.MISSING, path, f"{path!r} is not known")
         return paths.read_named_file(self.path, limit)
 
     def names_in(self, folder: str) -> Sequence[str]:
+        """Nothing: no folder is known."""
         return ()
+
+    def at(self, folder: str) -> None:
+        """Nothing: no folder is known."""

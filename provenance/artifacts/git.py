@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -66,13 +66,23 @@ class Commit:
         entries = self._listing("" if folder == "." else folder)
         return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode in _FILES))
 
+    def at(self, folder: str) -> Commit | None:
+        """The same commit, read below another folder; None if that is outside the repository.
+
+        `folder` is relative to the present one and may lead upwards.
+        """
+        top = os.path.normpath(f"{self._prefix}/{folder}".lstrip("/"))
+        if top == ".." or top.startswith(("../", "/")):
+            return None
+        return replace(self, _prefix=top, _folders={})
+
     def _listing(self, folder: str) -> _Entries:
         """What a folder holds; nothing where there is none, or it is behind a link."""
         known = self._folders.get(folder)
         if known is None:
             known = self._tree(self._root)
             for step in f"{self._prefix}/{folder}".split("/"):
-                if step:
+                if step not in ("", "."):
                     mode, oid = known.get(os.fsencode(step), (b"", ""))
                     known = self._tree(oid) if mode == _FOLDER else {}
             self._folders[folder] = known

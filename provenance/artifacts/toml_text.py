@@ -63,3 +63,22 @@ def _sets(line: str, key: str) -> bool:
 def quoted(text: str) -> str:
     """A TOML string: JSON's, written without surrogate pairs and without DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def locate(text: str, prefix: str, key: tuple[str, ...]) -> Position | None:
+    """The line that gives a key its value, or None if it is not found, or found twice.
+
+    `key` is the way to it from where the headers have the `prefix`, such as `tool.provenance.`.
+    """
+    wanted = f"{prefix}{'.'.join(key)}"
+    header, found = "", []
+    for number, line in enumerate(text.split("\n"), 1):
+        if _TABLE.match(line):
+            header = "".join(line.partition("#")[0].split()).strip("[]")
+            here = header
+        else:
+            name, equals, _ = line.partition("=")
+            here = f"{header}.{name.strip()}".lstrip(".") if equals else ""
+        if here == wanted:
+            found.append(Position(number, len(line) - len(line.lstrip()) + 1))
+    return found[0] if len(found) == 1 else None

@@ -10,19 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts import digest, ensemble, limits, paths
-from provenance.artifacts.baseline import Baseline, Source
+from provenance.artifacts.baseline import Source
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileError, PointerError, Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import int8_of, sidecar_of
 from provenance.artifacts.strict_json import JsonError, decode, parse_object
+from provenance.config import Config
+from provenance.gate.baseline import Baseline
 from provenance.gate.comparison import Comparison, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow
+from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles
+from provenance.gate.policy import policy_changes
 
 
 def collect_baseline(
-    root: Tree, registry: Registry, baseline: Baseline, select: Iterable[str] | None = None
+    root: Tree,
+    registry: Registry,
+    baseline: Baseline,
+    config: Config,
+    select: Iterable[str] | None = None,
 ) -> BaselineEvidence:
     """Read what the rows of `registry`, or those with the labels in `select`, were at a baseline.
+
+    `config` is that of the present tree.
 
     Raises:
         InputError: The folder of the registry cannot be listed there.
@@ -30,7 +40,8 @@ def collect_baseline(
     """
     wanted = None if select is None else set(select)
     comparison = Comparison(baseline.registry, registry)
-    then, here = _Digests(registry, baseline.source), _Digests(registry, root)
+    then = _Digests(baseline.registry, baseline.source)
+    here = _Digests(registry, root)
     rows: dict[int, FormerRow] = {}
     for row in registry.rows:
         was = comparison.was(row)
@@ -41,7 +52,11 @@ def collect_baseline(
         label=baseline.label,
         comparison=comparison,
         rows=rows,
-        documents=tuple(_lost_documents(root, baseline)) if wanted is None else (),
+        place=baseline.place,
+        documents=tuple(_lost_documents(root, registry, baseline)) if wanted is None else (),
+        lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
+        policy=policy_changes(baseline, config),
+        note=baseline.note,
     )
 
 
@@ -90,18 +105,56 @@ def _former(
     return FormerRow(was, sidecar, then.of(int8, limits.DOCUMENT), bundle, now)
 
 
+def _lost_files(
+    root: Tree, registry: Registry, baseline: Baseline, comparison: Comparison
+) -> Iterator[tuple[str, LostFiles]]:
+    """What is still here of the rows that are gone: nothing else says whether they can return."""
+    beside = frozenset(baseline.source.names_in(baseline.registry.folder))
+    for lost in comparison.lost_rows():
+        row = lost.row
+        if row.onnx is None or lost.renamed is not None:
+            continue
+        declared = {row.onnx: row.fields.get("sha256"), **row.external_data_sha256}
+        if "int8_sha256" in row.fields:
+            declared[int8_of(row.onnx)] = row.fields["int8_sha256"]
+        sidecars = [sidecar_of(name) for name in (row.onnx, int8_of(row.onnx))]
+        declared |= dict.fromkeys((name for name in sidecars if name in beside), None)
+        here = {name: _is_here(root, registry.absolute(name), declared[name]) for name in declared}
+        yield (
+            row.label,
+            LostFiles(
+                tuple(registry.absolute(name) for name, found in here.items() if found),
+                tuple(registry.absolute(name) for name, found in here.items() if not found),
+            ),
+        )
+
+
+def _is_here(root: Tree, path: str, declared: object) -> bool:
+    """Whether a file is here, with the bytes that a row declared, if it declared any."""
+    if not is_sha256(declared):
+        return root.exists(path)
+    try:
+        with root.open(path) as stream:
+            return digest.of_stream(stream).sha256 == declared
+    except (FileError, OSError):
+        return False
+
+
 def _lost_documents(
-    root: Tree, baseline: Baseline
+    root: Tree, registry: Registry, baseline: Baseline
 ) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
-    registry = baseline.registry
-    sidecars = {registry.absolute(sidecar_of(r.onnx)) for r in registry.rows if r.onnx}
-    for name in baseline.source.names_in(registry.folder):
-        path = paths.join(registry.folder, name)
+    then = baseline.registry
+    sidecars = {then.absolute(sidecar_of(r.onnx)) for r in then.rows if r.onnx}
+    for name in baseline.source.names_in(then.folder):
+        former = paths.join(then.folder, name)
         is_text = name.encode("utf-8", "replace").decode() == name  # else no rule could name it
-        if not name.endswith(".json") or not is_text or path in sidecars or root.exists(path):
+        if not name.endswith(".json") or not is_text or former in sidecars:
+            continue
+        path = paths.join(registry.folder, name)  # where it would be, if the registry has moved
+        if root.exists(path) or root.exists(baseline.place.here(former)):
             continue
         try:
-            data = baseline.source.read(path, limits.DOCUMENT)
+            data = baseline.source.read(former, limits.DOCUMENT)
             value = parse_object(data)
         except (FileError, JsonError):
             continue  # no document that a rule would have read

@@ -7,6 +7,7 @@ Rows are matched by `id`; a row that has lost its id, by its file. Rules report 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,7 +58,8 @@ class LostRow:
 
     Attributes:
         row: The row as it was.
-        renamed: A present row that is new and names the same file or the same bytes.
+        renamed: A present row that is new, or has the id of another row, and names the same file
+            or the same bytes.
     """
 
     row: Row
@@ -66,7 +68,7 @@ class LostRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of the registry `then` in the registry `now`. Both have the same names."""
+    """What became of the registry `then` in the registry `now`."""
 
     then: Registry
     now: Registry
@@ -78,7 +80,7 @@ class Comparison:
 
     def lost_fields(self, row: Row) -> Iterator[LostField]:
         """The fields that a present row had at the baseline, in the order that it had them."""
-        names = self.now.names
+        names = self.then.names
         was = self.was(row)
         after: str | None = None
         for key, value in was.verbatim.items() if was is not None else ():
@@ -107,6 +109,12 @@ class Comparison:
             if id is not None and id not in seen:
                 seen.add(id)  # a second row of the same id says nothing new
                 yield LostRow(row, self._renamed(row))
+
+    @cached_property
+    def renamed(self) -> Mapping[int, Row]:
+        """By the place of a present row, what it was before it had another id."""
+        found = ((lost.row, lost.renamed) for lost in self.lost_rows())
+        return {now.index: was for was, now in found if now is not None}
 
     def field_edit(self, lost: LostField) -> Insert | Set:
         """The edit of the present registry that puts a field back where it stood."""
@@ -168,7 +176,10 @@ class Comparison:
 
     @cached_property
     def _new_by_mark(self) -> Mapping[tuple[str, str], Row]:
-        new = (row for id, row in self._now.items() if id not in self._then)
+        ids = Counter(row.text("id") for row in self.now.rows)
+        # Also one that took the id of another row, which REG102 reports.
+        ids.update(id for id in ids if id not in self._then)
+        new = (row for row in self.now.rows if row.text("id") and ids[row.text("id")] > 1)
         found: dict[tuple[str, str], Row] = {}
         for row in new:
             for mark in _marks(row):

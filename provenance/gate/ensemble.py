@@ -6,11 +6,12 @@ The join is made once, by looking up: it takes as long for two thousand manifest
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.ensemble import (
     Documents,
     GateVerdict,
@@ -57,6 +58,23 @@ class Seat:
         return model.facts if model is not None and self._as_declared else None
 
     @property
+    def sha256(self) -> str | None:
+        """The digest that the row declares, or else that of its file, where either is known."""
+        declared = self.row.row.text("sha256") if self.row else None
+        return declared if is_sha256(declared) else self._in_file
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the manifest has a digest for it that neither its row nor its file has."""
+        claimed = self.member.sha256
+        known = (self.sha256, self._in_file)
+        return self.sha256 is not None and is_sha256(claimed) and claimed not in known
+
+    @property
+    def _in_file(self) -> str | None:
+        return self.row.onnx.sha256 if self.row and self.row.onnx else None
+
+    @property
     def _as_declared(self) -> bool:
         """Whether the bytes are those that the row names; ART302 says where they are not."""
         if self.row is None or self.row.onnx is None:
@@ -101,6 +119,21 @@ class Ensemble:
             if seat.row is not None:
                 found.setdefault(seat.row.row.index, seat)
         return tuple(found.values())
+
+    @cached_property
+    def outdated(self) -> tuple[Seat, ...]:
+        """The members that were replaced since the manifest was written, if there are several.
+
+        One digest may be a slip, and digests that stand at the wrong members were exchanged.
+        """
+        listed = {seat.member.sha256 for seat in self.seats}
+        found = [seat for seat in self.shipped if seat.outdated and seat.sha256 not in listed]
+        return tuple(found) if len(found) > 1 else ()
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the manifest says of its members; nothing if it is known to describe others."""
+        return {} if self.outdated else self.manifest.value
 
     @property
     def production(self) -> tuple[Seat, ...]:

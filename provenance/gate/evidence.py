@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,9 +21,11 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import Position
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
+from provenance.gate.baseline import Place
 from provenance.gate.comparison import Comparison
 from provenance.gate.ensemble import Ensemble, join
 from provenance.gate.pipeline import PipelineEvidence
+from provenance.gate.policy import PolicyChange
 from provenance.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -271,6 +274,19 @@ class FormerRow:
     bundle_now: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """The files of a row that is gone: paths, from the present root.
+
+    Attributes:
+        here: Those that are here with the bytes that the row declared.
+        absent: Those that are not, and without which the row cannot come back.
+    """
+
+    here: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class BaselineEvidence:
     """The registry as it was, which the present one is compared with.
@@ -280,18 +296,32 @@ class BaselineEvidence:
         label: The same, with the commit that it was.
         comparison: What the two registries differ in.
         rows: By its place in the registry, what each selected row was at the baseline.
+        place: What the paths of the former registry are relative to.
         documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
+        lost: By its label, the files of each row that is gone.
+        policy: What the configuration changed since the baseline.
+        note: Why the configuration of the baseline was not used; None if it was.
     """
 
     name: str
     label: str
     comparison: Comparison
     rows: Mapping[int, FormerRow]
+    place: Place
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+    lost: Mapping[str, LostFiles] = field(default_factory=dict)
+    policy: tuple[PolicyChange, ...] = ()
+    note: str | None = None
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """What a row was at the baseline; None where it is new."""
         return self.rows.get(row.row.index)
+
+    def former_path(self, path: str) -> str:
+        """Return where a file beside the registry was: elsewhere, if the registry has moved."""
+        now, then = self.comparison.now, self.comparison.then
+        below = posixpath.relpath(path, now.folder or ".")
+        return path if below.startswith("../") else self.place.here(then.absolute(below))
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,12 @@ def judge(
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """Return how the baseline was read, unless by its own configuration, and what was run."""
+    baseline = evidence.baseline
+    return (*([baseline.note] if baseline and baseline.note else []), *_runs(evidence))
+
+
+def _runs(evidence: Evidence) -> tuple[str, ...]:
     """How many models ran, if they were to be run: those that cannot be read are not run."""
     if not evidence.ran:
         return ()

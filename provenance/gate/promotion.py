@@ -30,8 +30,11 @@ from provenance.gate.rules.ensembles.verdicts import (
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.identity import smoke_claim
 
-WIDTHS: Final = ("SID403", "SID411", "ENS507")
-"""The rules that compare widths. They judge smoke rows too, and a deferral may cover them."""
+WIDTHS: Final = ("SID403", "SID411", "ENS507", "ENS521")
+"""The rules that compare widths, and the one that says that a manifest is not about these bytes.
+
+They judge smoke rows too, and a deferral may cover them.
+"""
 
 LICENSE: Final[Mapping[str, str]] = {
     "license": "LIC201",

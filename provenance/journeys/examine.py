@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
-from provenance.artifacts.baseline import BaselineName, open_baseline
+from provenance.artifacts.baseline import BaselineName
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate.baseline import open_baseline
 from provenance.gate.collect import collect
 from provenance.gate.collect_baseline import collect_baseline
 from provenance.gate.evidence import Evidence
@@ -48,8 +49,8 @@ def examine(
     known_rows(registry, rows)
     former = None
     if baseline is not None:  # before the models, for the same reason
-        with open_baseline(baseline, config.root, config.registry) as opened:
-            former = collect_baseline(tree, registry, opened, rows or None)
+        with open_baseline(baseline, config) as opened:
+            former = collect_baseline(tree, registry, opened, config, rows or None)
     evidence = collect(
         tree,
         registry,

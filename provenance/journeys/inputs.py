@@ -13,6 +13,7 @@ from typing import Final
 
 from provenance.artifacts import ensemble, limits
 from provenance.artifacts import registry as registries
+from provenance.artifacts.baseline import BaselineName, open_source
 from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, join, read_named_file, unsafe_reason
@@ -22,6 +23,7 @@ from provenance.artifacts.strict_json import JsonError, decode, parse_object_tex
 from provenance.attestations import bundle as bundles
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
+from provenance.gate.baseline import former_config
 from provenance.gate.collect_licenses import license_files
 from provenance.gate.documents import summary_path
 from provenance.journeys.examine import read_registry
@@ -93,9 +95,15 @@ def baseline_is_read(config: Config, baseline: Path, target: Path) -> bool:
     """Whether the file at `target` is the baseline, or one that is read in that folder."""
     if not baseline.is_dir():
         return _Place(target).any_of((baseline,))
-    root = Path(os.path.realpath(baseline))
+    name = BaselineName(str(baseline), Path())
     try:
-        return is_read(replace(config, root=root, key_folder=root), target)
+        with open_source(name, config.root) as opened:
+            former, _ = former_config(name, config, opened)
+        if former is None:
+            root = Path(os.path.realpath(baseline))
+            return is_read(replace(config, root=root, key_folder=root), target)
+        root, folder = (Path(os.path.realpath(baseline / p)) for p in (former.place, former.folder))
+        return is_read(replace(former.config, root=root, key_folder=folder), target)
     except InputError:
         return False  # of a baseline that cannot be read nothing else is read
 

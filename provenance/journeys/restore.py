@@ -14,20 +14,21 @@ from pathlib import Path
 
 from provenance.artifacts import change, json_edit
 from provenance.artifacts import registry as registries
-from provenance.artifacts.baseline import named, open_baseline
+from provenance.artifacts.baseline import named
 from provenance.artifacts.change import Change
 from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Row
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.gate.baseline import open_baseline
 from provenance.gate.collect import collect
 from provenance.gate.comparison import EMPTY_IS_LOST, OF_BYTES, Comparison, LostField, LostRow
 from provenance.gate.deferring import Deferrals
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Verdict
 from provenance.gate.progress import Progress
-from provenance.gate.truth import other_bytes, refutation
+from provenance.gate.rules.truth import other_bytes, refutation
 from provenance.journeys.examine import known_rows, read_registry
 
 
@@ -92,7 +93,7 @@ def restore(
     if name is None:
         raise InputError("restore needs a baseline", help="--baseline git:origin/main")
     tree, registry = read_registry(config)
-    with open_baseline(name, config.root, config.registry) as opened:
+    with open_baseline(name, config) as opened:
         label, comparison = opened.label, Comparison(opened.registry, registry)
     lost, declared = _lost(comparison, rows, config)
     edits: list[Edit] = [

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.artifacts import toml_text
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_text import Tables, quoted
 
@@ -67,3 +68,22 @@ def test_a_key_that_seems_to_stand_twice_is_where_its_table_is() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_quoted_string_is_read_as_it_was(text: str) -> None:
     assert tomllib.loads(f"x = {quoted(text)}") == {"x": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "key", "line"),
+    [
+        ("\nregistry = 1\n", "", ("registry",), 2),
+        ("[tool.provenance]\nregistry = 1\n", "tool.provenance.", ("registry",), 2),
+        ("registry = 1\n[tool.provenance]\n", "tool.provenance.", ("registry",), None),
+        ("[trust]  # whose\n  signatures = 2\n", "", ("trust", "signatures"), 2),
+        ("trust.signatures = 2\n", "", ("trust", "signatures"), 1),
+        ("[[trust.key]]\npath = 1\n", "", ("trust", "key"), 1),
+        ("[[trust.key]]\n[[trust.key]]\n", "", ("trust", "key"), None),
+    ],
+)
+def test_a_key_is_found_below_its_table(
+    text: str, prefix: str, key: tuple[str, ...], line: int | None
+) -> None:
+    found = toml_text.locate(text, prefix, key)
+    assert (found.line if found else None) == line

@@ -113,7 +113,7 @@ def test_a_sidecar_under_the_id_of_another_member_is_told(ensemble: Repository, 
     slipped(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
 
 
-def test_a_mix_is_resolved_by_a_command_where_the_ensemble_has_a_name(
+def test_a_mix_is_resolved_by_a_command_if_the_ensemble_has_a_name(
     ensemble: Repository,
 ) -> None:
     (named,) = slipped(ensemble, ("ens.json", put("smoke", to=True)), expected=["ENS509"])
@@ -121,8 +121,10 @@ def test_a_mix_is_resolved_by_a_command_where_the_ensemble_has_a_name(
     for seed in range(3):
         drop("ensemble_id")(ensemble.path(f"s{seed}.json"))
     drop("id")(ensemble.path("ens.json"))
-    (nameless,) = [f for f in ensemble.check().failing if f.code == "ENS509"]
-    assert nameless.help.endswith("as a whole.")
+    (nameless,) = [f for f in ensemble.check().failing if f.code == "ENS510"]
+    assert nameless.help == (
+        'Until its gate says PROMOTE, say "smoke": true in the rows s0, s1, s2.'
+    )
 
 
 def test_a_verdict_is_missed_behind_an_ensemble_whose_verdict_cannot_be_read(

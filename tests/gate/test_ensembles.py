@@ -34,7 +34,7 @@ def test_of_a_subset_no_ensemble_is_judged(repository: Repository) -> None:
     repository.add_ensemble("ens", 2)
     repository.path("ens_seed_flip_PROMOTE.json").unlink()
     repository.rows[1]["smoke"] = False
-    assert codes(repository.save().check()) == ["ENS509", "ENS510"]
+    assert codes(repository.save().check()) == ["ENS510"]
     assert codes(repository.check("ens_seed0")) == []
 
 
@@ -67,15 +67,52 @@ def test_ids_that_begin_alike_do_not_share_their_verdicts(repository: Repository
     assert codes(repository.check()) == ["ENS510"]
 
 
+def outdated(repository: Repository, *, smoke: bool = True, seeds: int = 3) -> list[str]:
+    """Train the seeds of an ensemble again and leave its manifest as it was; their ids."""
+    rows = repository.add_ensemble("ens", seeds, smoke=smoke)
+    manifest = json.loads(repository.path("ens.json").read_text())
+    for n, member in enumerate(manifest["members"]):
+        member["sha256"] = f"{n}" * 64
+    manifest |= {"codec_vocab": ["x264"], "smoke": not smoke, "feature_mean": [0.5]}
+    manifest |= {"opset": 9, "corpus": {"sha256": "0" * 64}, "codec_vocab_version": 7}
+    repository.write("ens.json", manifest)
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("smoke", [True, False])
+def test_a_manifest_older_than_its_members_is_one_finding(
+    repository: Repository, *, smoke: bool
+) -> None:
+    outdated(repository, smoke=smoke)
+    (found,) = repository.save().check().failing
+    assert (found.code, found.ensemble, found.row) == ("ENS521", "ens", None)
+    assert "older than 3 of its 3 members: ens_seed0, ens_seed1, ens_seed2" in found.message
+    assert found.path == "model/ens.json"
+
+
+def test_a_deferral_covers_a_manifest_older_than_its_members(repository: Repository) -> None:
+    outdated(repository)
+    repository.defer("ENS521", ["ens"])
+    report = repository.save().check()
+    assert (report.exit_code, len(report.deferred)) == (0, 1)
+
+
+def test_a_deferral_of_an_outdated_manifest_does_not_hide_smoke_from_production(
+    repository: Repository,
+) -> None:
+    outdated(repository, smoke=False)
+    repository.defer("ENS521", ["ens"])
+    assert codes(repository.save().check()) == ["ENS509"]
+
+
 def test_a_seed_deferral_covers_its_stale_member(repository: Repository) -> None:
     rows = repository.add_ensemble("ens", 2)
     manifest = json.loads(repository.path("ens.json").read_text())
-    for member in manifest["members"]:
-        member["sha256"] = "0" * 64
+    manifest["members"][1]["sha256"] = "0" * 64
     repository.write("ens.json", manifest)
-    repository.defer("ENS504", [r["id"] for r in rows])
+    repository.defer("ENS504", [rows[1]["id"]])
     report = repository.save().check()
-    assert (report.exit_code, len(report.deferred)) == (0, 2)
+    assert (report.exit_code, len(report.deferred)) == (0, 1)
 
 
 @pytest.fixture
@@ -417,3 +454,34 @@ def test_what_is_only_named_after_an_ensemble_is_no_manifest_of_it(
     found = codes(repository.save().check())
     assert "SID407" in found
     assert "ENS519" not in found
+
+
+def test_a_verdict_on_another_run_is_one_finding(repository: Repository) -> None:
+    """Its numbers and its corpus are those of a run that no sidecar is of."""
+    repository.add_ensemble("ens", 2, smoke=False)
+    path = repository.path("ens_seed_flip_PROMOTE.json")
+    verdict = json.loads(path.read_text()) | {"corpus": {"sha256": "0" * 64}}
+    repository.write(path.name, verdict | {"gate": verdict_gate({"0": 0.97, "1": 0.97})})
+    assert codes(repository.save().check()) == ["ENS512"]
+
+
+def test_digests_at_the_wrong_members_are_not_those_of_former_weights(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens", 2)
+    manifest = json.loads(repository.path("ens.json").read_text())
+    first, second = manifest["members"]
+    first["sha256"], second["sha256"] = second["sha256"], first["sha256"]
+    repository.write("ens.json", manifest)
+    assert codes(repository.save().check()) == ["ENS504", "ENS504"]
+
+
+def test_an_outdated_manifest_beside_exchanged_files_is_one_finding(
+    repository: Repository,
+) -> None:
+    ids = outdated(repository)
+    one, other = (repository.path(f"{id}.onnx") for id in ids[:2])
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    assert codes(repository.save().check()) == ["ART302", "ART302", "ENS521"]

@@ -275,7 +275,7 @@ def test_an_ensemble_that_is_flipped_is_not_half_of_another(ready: Repository) -
     ready.write("other.json", manifest | {"id": "other"})
     result = promote(ready, "--ensemble", "ens")
     assert result.code == 1
-    assert "ENS509" in {code for code, _ in result.codes}
+    assert "ENS510" in {code for code, _ in result.codes}
 
 
 def test_a_registry_in_which_a_key_stands_twice_is_not_edited(ready: Repository) -> None:

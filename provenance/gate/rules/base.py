@@ -26,6 +26,7 @@ from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.gate import endorsement, judging_ahead, releases
+from provenance.gate.deferring import Deferrals
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
@@ -122,6 +123,11 @@ class Case:
                 if code is not None:
                     found.setdefault(code, set()).add(finding.subject)
         return found
+
+    @cached_property
+    def deferrals(self) -> Deferrals:
+        """The declared exceptions, by what they cover."""
+        return Deferrals(self.config.deferrals)
 
     @cached_property
     def places(self) -> Mapping[str, int]:

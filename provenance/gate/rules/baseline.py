@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -11,11 +12,11 @@ from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
 from provenance.gate.comparison import LostField, LostRow, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow, RowEvidence
-from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
-from provenance.gate.rules.license import same_license
-from provenance.gate.rules.put_back import put_back, restore_rows
+from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles, RowEvidence
+from provenance.gate.finding import Finding, Severity
+from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown, some
+from provenance.gate.rules.license import former_license, is_known, same_license
+from provenance.gate.rules.put_back import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -54,7 +55,8 @@ class RowGone(_BaselineRule):
     ## How to fix
     `provenance restore ROW --baseline git:origin/main` puts the row back where it stood. A removal
     or a new name that is meant is declared: a `[[deferral]]` with the old id in `rows` and the
-    reason. It rings as soon as the baseline does not have the row any more.
+    reason, in the change that removes the row and its files. Once that is merged, the deferral has
+    done its work, and the next change removes it (DEF901).
     """
 
     code = "BAS801"
@@ -64,13 +66,17 @@ class RowGone(_BaselineRule):
     about_rows = False
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        ids = Counter(row.row.text("id") for row in case.evidence.rows)
         for lost in baseline.comparison.lost_rows():
             id = lost.row.label
+            if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
+                continue  # REG102 says which id it had
             if lost.renamed is None:
                 onnx = lost.row.onnx
                 ships = f", for {onnx}" if onnx else ""
                 message = f"this row is gone; {baseline.name} has it{ships}"
-                help = f"{restore_rows(baseline, id)}. {self.declare(id, 'it was removed')}"
+                declare = self.declare(id, "it was removed")
+                help = f"{restore_row(baseline, id)}. {declare}{_left_behind(case, lost)}"
             else:
                 message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
                 help = (
@@ -96,6 +102,19 @@ class RowGone(_BaselineRule):
         member = registry.source.find(registry.names.path)
         assert member is not None  # a registry without its list was refused
         return registry.source.position(member.start)
+
+
+def _left_behind(case: Case, lost: LostRow) -> str:
+    """What else has to be done where a row was removed on purpose."""
+    baseline = case.evidence.baseline
+    here = baseline.lost.get(lost.row.label, LostFiles()).here if baseline is not None else ()
+    lists = [
+        d.path
+        for d in case.evidence.documents
+        if isinstance(d, Manifest) and lost.row.onnx in {m.onnx for m in d.members}
+    ]
+    files = f" Remove {some(here, 5)} as well." if here else ""
+    return files + (f" Export {some(lists, 3)} without it." if lists else "")
 
 
 class FieldGone(_BaselineRule):
@@ -142,12 +161,16 @@ class FieldGone(_BaselineRule):
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
     ) -> Finding:
         label = row.row.label
+        reason = no_longer_true(baseline, row, lost)
+        help = restore_rows(baseline, label)
+        if reason is not None:
+            help = f"Write what is true of the present files ({reason})"
         return self.in_row(
             case,
             row,
             None,
             f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"{restore_rows(baseline, label)}. {self.declare(label, 'it was removed')}",
+            f"{help}. {self.declare(label, 'it was removed')}",
         )
 
 
@@ -183,6 +206,10 @@ class EvidenceUnchanged(_BaselineRule):
             former = baseline.former(row)
             if former is None or not (changed := changed_digests(row.row, former.row)):
                 continue
+            # A digest that is not that of its file says nothing of the sidecar (ART302).
+            changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
+            if not changed:
+                continue
             for finding in self._sidecars(baseline, row, former, changed):
                 if finding.path not in known:
                     yield finding
@@ -213,7 +240,7 @@ class EvidenceUnchanged(_BaselineRule):
                 continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
-            if self._vouches(sidecar.text, mine):
+            if not mine or self._vouches(sidecar.text, mine):
                 continue
             yield self.finding(
                 f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
@@ -332,8 +359,9 @@ class LicenseChanged(_BaselineRule):
 
     ## What it does
     Compares `license` of the rows with the same id. Another way to write the same expression, or
-    the same name as a `LicenseRef-`, is no change. Silent where LIC206 says that the license is not
-    that of its file.
+    the same name as a `LicenseRef-`, is no change, nor is the id of its license file in the place
+    of one that is on no list. Silent where LIC206 reports that the license is not that of its file,
+    and where LIC204 says to put the former one back.
 
     ## Why it matters
     The holder of the rights decides the license, not a commit. Whoever took the model under the
@@ -354,7 +382,12 @@ class LicenseChanged(_BaselineRule):
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         failing = {(f.code, f.row) for f in case.findings if f.fails}
         for row, now, then in _texts(case, baseline, "license"):
-            if not same_license(now, then) and ("LIC206", row.row.label) not in failing:
+            if ("LIC204", row.row.label) in failing and former_license(case, row) is not None:
+                continue  # which says what to put back
+            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            corrected = file is not None and not is_known(then) and now in file.licenses
+            reported = ("LIC206", row.row.label) in failing
+            if not same_license(now, then) and not corrected and not reported:
                 yield self.in_row(
                     case,
                     row,
@@ -432,12 +465,15 @@ class SidecarGone(_BaselineRule):
                 continue
             if row.sidecar.missing and ("SID401", row.row.label) not in said:
                 path = row.sidecar.path
+                help = put_back(baseline, path)
+                if changed_digests(row.row, former.row):
+                    help = "Export the sidecar with the model: the former one is of other bytes"
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"{put_back(baseline, path)}. {self.declare(row.row.label, 'it was removed')}",
+                    f"{help}. {self.declare(row.row.label, 'it was removed')}",
                     about=path,
                 )
 
@@ -448,7 +484,7 @@ class RecordGone(_BaselineRule):
     ## What it does
     Looks for the ensemble manifests and gate verdicts of the baseline, where rows of the ensemble
     are still here. Another manifest of the same ensemble, or another verdict on it, takes the place
-    of the former. Silent where ENS510 or SID407 misses it.
+    of the former. Silent where ENS510 misses it; SID407 leaves a lost manifest to this rule.
 
     ## Why it matters
     Without the manifest five seeds are five models, and no rule about ensembles looks at them any
@@ -501,13 +537,50 @@ class RecordGone(_BaselineRule):
         """The finding at a row of the ensemble, since the file itself is not there."""
         registry = case.evidence.registry
         return self.finding(
-            f"the {what} of {id!r} is gone; {baseline.name} has {path}",
+            f"the {what} of {id!r} is gone; {baseline.name} has {baseline.former_path(path)}",
             f"{put_back(baseline, path)}. {self.declare(id, 'it was removed')}",
             path=registry.path,
             position=registry.locate(row.row, "onnx"),
             about=path,
             ensemble=id,
         )
+
+
+class PolicyChanged(_BaselineRule):
+    """The configuration decides otherwise than at the baseline.
+
+    ## What it does
+    Compares every key of the configuration with that of the baseline: the registry's path, trust
+    and the number of signatures, deferrals, gates, how models are run, the baseline itself. An
+    entry of a list is recognised by what it names, so that a moved date is one change. Files that
+    both configurations name, such as public keys, are compared by their digests.
+
+    ## Why it matters
+    The configuration decides what is checked and whose signatures count. A pull request that adds
+    a deferral, or points `registry` at another file, passes the check that it has just changed.
+
+    ## Example
+    `signatures` is 2 at the baseline and 1 now, or `expires` of a deferral is a year later.
+
+    ## How to fix
+    Review it as a change of policy. If it is not meant, put the former value back. The warning
+    disappears once the baseline has the new value.
+    """
+
+    code = "BAS810"
+    slug = "policy-changed"
+    severity = Severity.WARNING
+    about_rows = False
+
+    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        for change in baseline.policy:
+            then = "does not have it" if change.was is None else f"has {change.was}"
+            yield self.finding(
+                f"{change.key} is {change.now or 'missing'}; {baseline.name} {then}",
+                "Review it as a change of policy. If it is not meant, put the former value back.",
+                path=case.config.path,
+                position=change.position,
+            )
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
@@ -524,6 +597,12 @@ _MISSED_BY: Final[Mapping[str, str]] = {
     "int8_sha256": "ART308",
 }
 """The rules that miss a field without a baseline."""
+
+
+def _replaced(row: RowEvidence) -> frozenset[str]:
+    """The files whose declared digests are not theirs, by the names of `changed_digests`."""
+    names = {id(row.onnx): "sha256", id(row.int8): "int8_sha256"}
+    return frozenset(names.get(id(f), f.name) for f in row.model_files if row.replaced(f))
 
 
 def _called(manifest: Manifest) -> str:
@@ -559,4 +638,5 @@ RULES: Iterable[type[Rule]] = (
     RegistryFieldGone,
     SidecarGone,
     RecordGone,
+    PolicyChanged,
 )

@@ -12,10 +12,11 @@ from provenance.artifacts import spdx
 from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
+from provenance.gate.comparison import changed_digests
 from provenance.gate.evidence import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
-from provenance.gate.rules.base import Case, Phase, Rule, differing
+from provenance.gate.rules.base import Case, Phase, Rule, differing, shown
 from provenance.gate.rules.put_back import lost_field
 
 
@@ -174,7 +175,14 @@ class NotSpdx(Rule):
             file = case.evidence.license_files.get(row.row.text("license_url") or "")
             problem = self._judge_expression(case.name_of("license"), expression, file)
             if problem is not None:
-                yield self.in_row(case, row, "license", *problem)
+                message, help = problem
+                was = former_license(case, row)
+                if was is not None:
+                    help = f"Put {shown(was)} back, the license of these bytes so far."
+                elif file is None and (then := _text_before(case, row)) is not None:
+                    help = f"{help} If that is not what {shown(then)} meant, declare the change: "
+                    help += f"[[deferral]] of BAS806 for {row.row.label!r}."
+                yield self.in_row(case, row, "license", message, help)
 
     def _judge_expression(
         self, called: str, expression: str, file: LicenseFile | None
@@ -191,6 +199,28 @@ class NotSpdx(Rule):
                 f"Join ids with AND, OR and WITH: {_LIST}",
             )
         return _unknown(unknown[0], file) if unknown else None
+
+
+def former_license(case: Case, row: RowEvidence) -> str | None:
+    """The valid license that the baseline has for the same bytes: it goes before a near one."""
+    former = case.evidence.baseline.former(row) if case.evidence.baseline else None
+    license = _text_before(case, row)
+    if former is None or license is None or changed_digests(row.row, former.row):
+        return None
+    return license if is_known(license) else None
+
+
+def _text_before(case: Case, row: RowEvidence) -> str | None:
+    former = case.evidence.baseline.former(row) if case.evidence.baseline else None
+    return former.row.text("license") if former else None
+
+
+def is_known(license: str) -> bool:
+    """Whether a license is an expression of ids that are on the list, or of the publisher's own."""
+    try:
+        return not spdx.unknown_ids(license)
+    except spdx.NotAnExpressionError:
+        return False
 
 
 def _unknown(id: spdx.UnknownId, file: LicenseFile | None) -> tuple[str, str]:

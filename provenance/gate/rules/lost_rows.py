@@ -1,31 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of rows that are gone since the baseline: BAS801 tells of them, and no other rule."""
+"""What belongs to rows that are gone since the baseline: BAS801 reports it, and no other rule."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-from provenance.gate.deferring import Deferrals
+from provenance.artifacts.registry import Row
+from provenance.gate.comparison import LostRow
 from provenance.gate.rules.base import Case
 
 
 def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
     """Whether a file, by its name relative to the registry's folder, is that of a lost row.
 
-    Where a deferral says that the row was removed on purpose, what it left behind is a stray.
+    Also whether it is the former file of a row that names none now, or one that another rule says
+    is not there: to remove it would lose the model. Where a deferral says that the row was removed
+    on purpose, what it left behind is a stray.
     """
-    baseline = case.evidence.baseline
-    if baseline is None:
-        return lambda _name: False
-    meant = Deferrals(case.config.deferrals)
-    lost = (r.row for r in baseline.comparison.lost_rows())
-    models = frozenset(
-        row.onnx.removesuffix(".onnx")
-        for row in lost
-        if row.onnx and meant.covering("BAS801", row.label) is None
-    )
+    lost = [lost.row.onnx for lost in undeclared(case)]
+    models = {name.removesuffix(".onnx") for name in (*lost, *_misnamed(case)) if name}
     return lambda name: not models.isdisjoint(stems(name))
+
+
+def undeclared(case: Case) -> Iterator[LostRow]:
+    """The rows that are gone since the baseline, unless a deferral says that this was meant."""
+    baseline = case.evidence.baseline
+    if baseline is not None:
+        for lost in baseline.comparison.lost_rows():
+            if case.deferrals.covering("BAS801", lost.row.label) is None:
+                yield lost
+
+
+def is_renamed(case: Case, row: Row, id: str) -> bool:
+    """Whether BAS801 reports that a row had this id at the baseline."""
+    baseline = case.evidence.baseline
+    former = baseline.comparison.renamed.get(row.index) if baseline is not None else None
+    renamed = former is not None and former.label == id
+    return renamed and case.deferrals.covering("BAS801", id) is None
+
+
+def _misnamed(case: Case) -> Iterator[str | None]:
+    """The former files of rows whose `onnx` is now no file, or that of another row."""
+    baseline = case.evidence.baseline
+    shared = Counter(row.row.onnx for row in case.evidence.rows)
+    for row in case.evidence.rows if baseline is not None else ():
+        former = baseline.former(row) if baseline is not None else None
+        if former is not None and former.row.onnx != row.row.onnx:
+            wrong = row.onnx is None or row.onnx.trouble is not None or shared[row.row.onnx] > 1
+            yield former.row.onnx if wrong else None
 
 
 def stems(name: str) -> Iterator[str]:

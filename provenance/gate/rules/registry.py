@@ -18,6 +18,7 @@ from provenance.attestations import bundle as bundles
 from provenance.gate import documents
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.put_back import lost_field
 
 _Check = Callable[[Any], bool]
@@ -209,6 +210,8 @@ class DuplicateId(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         first: dict[str, int] = {}
         registry = case.evidence.registry
+        lost = [(one.row, one.renamed) for one in undeclared(case)]
+        former = {now.text("id"): was for was, now in lost if now is not None}
         for row in case.evidence.rows:
             identifier = row.row.text("id")
             if identifier is None:
@@ -220,7 +223,10 @@ class DuplicateId(Rule):
                     row,
                     "id",
                     f"the id {identifier!r} is already that of the row at line {line}",
-                    "Give each row an id of its own.",
+                    f"Give the row of {former[identifier].onnx} its id back: "
+                    f"{former[identifier].label!r}."
+                    if identifier in former
+                    else "Give each row an id of its own.",
                 )
             else:
                 first[identifier] = row.row.index

@@ -18,6 +18,7 @@ RULES: Iterable[type[Rule]] = (
     members.MemberTwice,
     members.MemberUnlisted,
     members.MemberDigest,
+    members.ManifestOutdated,
     members.EnsembleSize,
     members.SeedDiffers,
     interface.EnsembleWidth,

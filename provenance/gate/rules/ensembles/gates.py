@@ -16,7 +16,11 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, short, shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
 from provenance.gate.rules.ensembles.folds import wrong_statistics
-from provenance.gate.rules.ensembles.records import disagreements, seeds_of_another
+from provenance.gate.rules.ensembles.records import (
+    disagreements,
+    is_of_another_run,
+    seeds_of_another,
+)
 from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 from provenance.gate.rules.sidecars.current import pairs
@@ -127,8 +131,8 @@ class CorpusDiffers(EnsembleRule):
     ## What it does
     Compares the corpus digests of the members' sidecars, the manifest and the verdict: what most of
     them have counts, and what is no digest is named. For production members the verdict must have
-    one, and where one sidecar has one, each must. A sidecar that is known to describe other bytes
-    does not count.
+    one, and where one sidecar has one, each must. A sidecar or a manifest (ENS521) that is known to
+    describe other bytes does not count, nor does a verdict on another run (ENS512).
 
     ## Why it matters
     A verdict about one corpus says nothing about weights that were fitted on another.
@@ -146,8 +150,11 @@ class CorpusDiffers(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         members = [_corpus(sidecar, seat.row_label) for seat, sidecar in ensemble.described]
-        verdict = _corpus(ensemble.verdict) if ensemble.verdict else None
-        told = [*members, _corpus(ensemble.manifest), *([verdict] if verdict else [])]
+        verdict = None
+        if ensemble.verdict is not None and not is_of_another_run(ensemble):
+            verdict = _corpus(ensemble.verdict)
+        manifest = [_corpus(ensemble.manifest)] if ensemble.claims else []
+        told = [*members, *manifest, *([verdict] if verdict else [])]
         most, others = dissent([c for c in told if is_sha256(c.value)], operator.eq)
         there = f"; it is {short(most[0].value)} in {whose(most)}" if most else ""
         run_again = "Run the gate on the corpus that the members were fitted on."

@@ -27,7 +27,7 @@ class EnsembleWidth(EnsembleRule):
     `codec_block_layout` says that more than the one-hot is in the codec block, a vocabulary may be
     the one-hot alone. What is said of one member already does not count: a file that is not the one
     its row names (ART302), a width that its own sidecar disputes (SID403), an opset that is not its
-    row's (ART310).
+    row's (ART310). A manifest that is older than its members (ENS521) does not count.
 
     ## Why it matters
     The consumer builds one input for all members. A member of another width does not run.
@@ -53,7 +53,7 @@ class EnsembleWidth(EnsembleRule):
             widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.shipped}
             wrong = False
             for field in fields:
-                declared = _size(manifest.value.get(field))
+                declared = _size(ensemble.claims.get(field))
                 fits = onehots if field in _VOCABULARIES else {}
                 if declared is not None and any(
                     declared not in (width, fits.get(width, width)) for width in _distinct(widths)
@@ -79,7 +79,7 @@ class EnsembleWidth(EnsembleRule):
                     ensemble=ensemble,
                 )
         opsets = {s.index: _opset(s) for s in ensemble.shipped}
-        declared = manifest.value.get("opset")
+        declared = ensemble.claims.get("opset")
         if len(_distinct(opsets)) > 1:
             yield self.at(
                 manifest,

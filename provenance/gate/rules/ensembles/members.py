@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from provenance.artifacts import limits
@@ -15,8 +15,9 @@ from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, short, shown
+from provenance.gate.rules.base import Case, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
+from provenance.gate.rules.lost_rows import undeclared
 
 
 class MemberMissing(EnsembleRule):
@@ -24,7 +25,8 @@ class MemberMissing(EnsembleRule):
 
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
-    compares the two names. Of more than 10,000 members it says so, and looks at the first.
+    compares the two names. Of more than 10,000 members it says so, and looks at the first. Silent
+    where BAS801 reports that the row of the member is gone since the baseline, or has another id.
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
@@ -39,7 +41,14 @@ class MemberMissing(EnsembleRule):
     code = "ENS501"
     slug = "member-missing"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge(self, case: Case) -> Iterator[Finding]:
+        lost = {(lost.row.onnx, lost.row.label) for lost in undeclared(case)}
+        for ensemble in case.evidence.ensembles:
+            yield from self._missing(ensemble, lost)
+
+    def _missing(
+        self, ensemble: Ensemble, lost: Collection[tuple[str | None, str]]
+    ) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if manifest.count > limits.MEMBERS:
             yield self.at(
@@ -60,6 +69,8 @@ class MemberMissing(EnsembleRule):
                 )
         for seat in ensemble.seats:
             where, member = ("members", seat.index), seat.member
+            if (member.onnx, member.id) in lost:
+                continue
             if seat.row is None:
                 names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
                 yield self.at(
@@ -192,8 +203,9 @@ class MemberDigest(EnsembleRule):
     about_rows = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        outdated = {seat.index for seat in ensemble.outdated}  # reported once, by ENS521
         for seat in ensemble.seats:
-            if seat.row is None:
+            if seat.row is None or seat.index in outdated:
                 continue
             in_row = seat.row.row.text("sha256")
             in_file = seat.row.onnx.sha256 if seat.row.onnx else None
@@ -214,6 +226,50 @@ class MemberDigest(EnsembleRule):
                 row=seat.row.row.label,
                 ensemble=ensemble,
             )
+
+
+class ManifestOutdated(EnsembleRule):
+    """An ensemble's manifest is older than its members.
+
+    ## What it does
+    Compares `sha256` of each member with its row and its file. Where several members have digests
+    that the manifest does not have anywhere, they were written again and the manifest was not. It
+    is then reported once, and what else it says of its members is not
+    compared with them: vocabulary and widths (ENS507, ENS508), `smoke` (ENS509), gate (ENS512),
+    corpus (ENS514), statistics (ENS515).
+
+    ## Why it matters
+    The manifest is what the consumer loads the ensemble by: its vocabulary, its statistics and its
+    digests are those of former weights.
+
+    ## Example
+    All five seeds were trained again for another vocabulary, and `e_v1.json` still has the digests
+    and the `feature_mean` of the former ones.
+
+    ## How to fix
+    Export the manifest again, with the weights that are here. Changing its digests by hand leaves
+    everything else that it says as it was.
+    """
+
+    code = "ENS521"
+    slug = "manifest-outdated"
+    deferrable = True
+
+    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+        outdated = ensemble.outdated
+        if not outdated:
+            return
+        first = outdated[0]
+        names = some([seat.label for seat in outdated], 5)
+        yield self.at(
+            ensemble.manifest,
+            ("members", first.index, "sha256"),
+            f"the manifest is older than {len(outdated)} of its {len(ensemble.shipped)} members: "
+            f"{names[:300]}; it has {short(first.member.sha256)} for {first.label}, which is "
+            f"{short(first.sha256)}",
+            "Export the manifest again with the weights that are here.",
+            ensemble=ensemble,
+        )
 
 
 class EnsembleSize(EnsembleRule):

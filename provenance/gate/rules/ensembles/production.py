@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
@@ -11,7 +12,7 @@ from provenance.artifacts.strict_json import START
 from provenance.gate.ensemble import Ensemble, current_sidecar
 from provenance.gate.evidence import Evidence, Fault, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, command, shown
+from provenance.gate.rules.base import Case, Rule, command, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.ensembles.verdicts import (
     PROMOTE,
@@ -26,7 +27,9 @@ class SmokeMixed(EnsembleRule):
     """An ensemble is partly smoke and partly production.
 
     ## What it does
-    Compares `smoke` of the members' rows with each other and with that of the manifest.
+    Compares `smoke` of the members' rows with each other and with that of the manifest. Silent
+    where there is no verdict on the production members (ENS510): then all of them are held. A
+    manifest that is older than its members (ENS521) does not count.
 
     ## Why it matters
     One placeholder among five trained seeds is enough to spoil the mean and the interval.
@@ -35,16 +38,31 @@ class SmokeMixed(EnsembleRule):
     The rows say `"smoke": false`, the manifest still says `"smoke": true`.
 
     ## How to fix
-    Promote or hold the ensemble as a whole: one flag for its rows and its manifest, on the
-    evidence. `provenance promote --ensemble ID` does the one, where the evidence is complete.
+    Where the verdict is PROMOTE: `provenance promote --ensemble ID` flips rows and manifest, if the
+    evidence is complete. Otherwise say `"smoke": true` in all rows and in the manifest.
     """
 
     code = "ENS509"
     slug = "smoke-mixed"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge(self, case: Case) -> Iterator[Finding]:
+        broken = broken_documents(case.evidence)
+        for ensemble in case.evidence.ensembles:
+            if not held_for_want_of_a_verdict(case, ensemble, broken):
+                # A deferral that was made for placeholders does not hide what production says.
+                id = ensemble.manifest.id or ensemble.manifest.path
+                deferred = ensemble.production and case.deferrals.covering("ENS521", id)
+                claims = ensemble.manifest.value if deferred else ensemble.claims
+                yield from self._mixed(ensemble, claims, hold(case, ensemble))
+
+    def _mixed(self, ensemble: Ensemble, claims: Mapping[str, Any], hold: str) -> Iterator[Finding]:
         rows = {s.row.row.label: s.row.row.smoke for s in ensemble.seats if s.row is not None}
-        claimed, id = ensemble.manifest.value.get("smoke"), ensemble.manifest.id
+        claimed, id = claims.get("smoke"), ensemble.manifest.id
+        passed = ensemble.verdict is not None and ensemble.verdict.verdict == PROMOTE
+        help = hold
+        if passed and id is not None:
+            promote = command("promote", "--ensemble", id)
+            help = f"Promote or hold the ensemble as a whole: {promote}"
         where = "smoke"
         if len(set(rows.values())) > 1:
             smoke = ", ".join(label for label, value in rows.items() if value)
@@ -54,19 +72,13 @@ class SmokeMixed(EnsembleRule):
             return
         elif not isinstance(claimed, bool):
             says = f"`smoke` is {shown(claimed)}, which is not true or false"
+            help = f"Write {str(next(iter(rows.values()))).lower()}, as the rows of its members do."
         elif claimed not in rows.values():
             says = f"the manifest says {'smoke' if claimed else 'production'}, the rows of all "
             says += "its members say otherwise"
         else:
             return
-        yield self.at(
-            ensemble.manifest,
-            (where,),
-            says,
-            "Promote or hold the ensemble as a whole"
-            + (f": {command('promote', '--ensemble', id)}" if id is not None else "."),
-            ensemble=ensemble,
-        )
+        yield self.at(ensemble.manifest, (where,), says, help, ensemble=ensemble)
 
 
 class VerdictMissing(EnsembleRule):
@@ -85,7 +97,8 @@ class VerdictMissing(EnsembleRule):
     Five rows with `"smoke": false`, and no `…_PROMOTE.json`.
 
     ## How to fix
-    Run the gate and commit its verdict, or say `"smoke": true`.
+    Run the gate and commit its verdict; then `provenance promote --ensemble ID`. Until then, say
+    `"smoke": true` in the rows of all members and in the manifest.
     """
 
     code = "ENS510"
@@ -105,8 +118,7 @@ class VerdictMissing(EnsembleRule):
                 lost = lost_verdict(case, ensemble.name)
                 says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
                 says += lost.said if lost else ""
-                help = "Run the gate and commit its verdict, or hold the members as smoke."
-                help = lost.help if lost else help
+                help = lost.help if lost else hold(case, ensemble)
             else:
                 continue
             yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
@@ -229,6 +241,30 @@ class DocumentUnreadable(EnsembleRule):
                     path=path,
                     position=fault.position,
                 )
+
+
+def hold(case: Case, ensemble: Ensemble) -> str:
+    """How an ensemble becomes production, and everything that says smoke until then."""
+    production = [s.row.row.label for s in ensemble.production if s.row is not None]
+    places = (
+        [f"the row{'s' if production[1:] else ''} {some(production, 10)}"] if production else []
+    )
+    if ensemble.claims.get("smoke") is False:
+        places.append(ensemble.manifest.path)
+    smoke = case.in_its_words('"smoke": true')
+    until = f"Until its gate says PROMOTE, say {smoke} in {' and in '.join(places)}"
+    id = ensemble.manifest.id
+    return (
+        f"{until}. Then: {command('promote', '--ensemble', id)}" if id is not None else f"{until}."
+    )
+
+
+def held_for_want_of_a_verdict(
+    case: Case, ensemble: Ensemble, broken: Mapping[str, dict[str, Fault]]
+) -> bool:
+    """Whether ENS510 asks for all members to be smoke: then they are no longer mixed."""
+    missing = ensemble.production and not ensemble.verdicts and ensemble.name not in broken
+    return bool(missing) and lost_verdict(case, ensemble.name) is None
 
 
 def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:

@@ -59,6 +59,12 @@ def disagreements(ensemble: Ensemble) -> Iterator[Disagreement]:
         yield replace(first, message=message[:400])
 
 
+def is_of_another_run(ensemble: Ensemble) -> bool:
+    """Whether the numbers of the verdict are those of no sidecar: ENS512 reports that."""
+    verdict = ensemble.verdict
+    return any(d.document is verdict and d.where == _NUMBERS for d in _of_each_seed(ensemble))
+
+
 def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     """How the seeds of a verdict are not those of the members that are shipped."""
     judged = verdict.get(*_NUMBERS)
@@ -141,7 +147,8 @@ def _sound(verdict: GateVerdict | None) -> GateVerdict | None:
 def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     """What repeats the gate beside the verdict file, and does not contradict itself."""
     verdict, manifest = ensemble.verdict, ensemble.manifest
-    if (verdict is None or verdict.path != manifest.path) and not any(wrong_gate(manifest)):
+    own = verdict is not None and verdict.path == manifest.path
+    if ensemble.claims and not own and not any(wrong_gate(manifest)):
         yield manifest, None
     for seat, sidecar in ensemble.described:
         production = seat.row is not None and not seat.row.row.smoke

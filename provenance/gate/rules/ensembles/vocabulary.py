@@ -54,7 +54,7 @@ class VocabularyDiffers(EnsembleRule):
             if not said:
                 continue
             without = [(seat, s) for seat, s in ensemble.described if field not in s.value]
-            listed = manifest.value.get(in_manifest)
+            listed = ensemble.claims.get(in_manifest)
             if is_names(listed) and any(len(listed) == len(one.value) for one in said):
                 said.append(Said(manifest, None, (in_manifest,), listed))
             most, others = dissent(said, operator.eq)
@@ -86,7 +86,8 @@ class VocabularyDiffers(EnsembleRule):
             (sidecar, seat.row_label, "encoder_vocab_version")
             for seat, sidecar in ensemble.described
         ]
-        documents.append((ensemble.manifest, None, "codec_vocab_version"))
+        if ensemble.claims:
+            documents.append((ensemble.manifest, None, "codec_vocab_version"))
         said = [
             Said(document, row, (field,), version)
             for document, row, field in documents
@@ -140,7 +141,7 @@ class StatisticsDiffer(EnsembleRule):
                 if (value := sidecar.get(field)) is not None
                 and _no_statistics(field, value, sidecar.get("feature_order")) is None
             ]
-            written = manifest.value.get(field)
+            written = ensemble.claims.get(field)
             # Of another length than the members', they are found by comparing.
             features = None if said else manifest.value.get("feature_order")
             reason = None if written is None else _no_statistics(field, written, features)

@@ -17,6 +17,7 @@ from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
 from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
+from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -156,7 +157,12 @@ def smoke_claim(sidecar: Sidecar) -> Place | None:
 
 
 def _told(case: Case, row: RowEvidence, id: object) -> bool:
-    """Whether the row's ensemble has the sidecar's id too: ENS501 says that the row has not."""
+    """Whether another rule reports the sidecar's id.
+
+    ENS501, if the row's ensemble has it too; BAS801, if it is the one that the row had.
+    """
+    if isinstance(id, str) and is_renamed(case, row.row, id):
+        return True
     if row.manifest is None or not case.evidence.whole or not isinstance(id, str):
         return False
     return (row.row.onnx, id) in row.manifest.names

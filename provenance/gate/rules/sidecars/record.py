@@ -14,7 +14,7 @@ from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
-from provenance.gate.rules.put_back import lost_manifest, lost_sidecar
+from provenance.gate.rules.put_back import is_lost_with_its_manifest, lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -291,6 +291,8 @@ class SeedRecordIncomplete(Rule):
                 continue
             if case.evidence.whole and documents.broken_manifest(case.evidence, row):
                 continue  # ENS519 says it once, and not for each seed
+            if row.manifest is None and is_lost_with_its_manifest(case, row):
+                continue  # BAS809 reports the manifest
             try:
                 documents.seed_predicate(case.evidence, row)
             except StatementError as e:
