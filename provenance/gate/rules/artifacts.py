@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
@@ -75,7 +75,8 @@ class DigestMismatch(Rule):
 
     ## What it does
     Computes the SHA-256 of every model file and compares it with `sha256`, `int8_sha256` and
-    `external_data_sha256`. What else such a file holds, or refers to, is not judged: it is not the
+    `external_data_sha256`, by value: upper case, a prefix `sha256:` and `sha256-BASE64` make no
+    difference. What else such a file holds, or refers to, is not judged: it is not the
     row's.
 
     ## Why it matters
@@ -86,9 +87,10 @@ class DigestMismatch(Rule):
     `"sha256": "08ab1aed…"`, and the file's digest is `fa89df1b…`.
 
     ## How to fix
-    If the new bytes are meant: export the sidecar with them, and `provenance hash --write`. If not:
-    restore the file. It is not meant where it is no ONNX model, where it is that of another row,
-    where it is too short for its model, and where the sidecar names the digest that the row has.
+    If the new bytes are meant: export the sidecar with them, and then
+    `provenance hash ROW --write --accept ROW`. If not: restore the file. It is not meant where it
+    is no ONNX model, where it is that of another row, where it is too short for its model, and
+    where the sidecar names the digest that the row has.
     """
 
     code = "ART302"
@@ -139,8 +141,8 @@ def _owners(registry: Registry) -> _Owners:
     found: dict[str, tuple[str, str]] = {}
     for row in registry.rows:
         names = {row.onnx: row.text("sha256")} if row.onnx else {}
-        for name, sha256 in (*names.items(), *row.external_data_sha256.items()):
-            if is_sha256(sha256):
+        for name, declared in (*names.items(), *row.external_data_sha256.items()):
+            if sha256 := sha256_of(declared):
                 found.setdefault(sha256, (registry.absolute(name), row.label))
     return found
 
@@ -181,8 +183,8 @@ def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[
 
 
 def _meant(row: RowEvidence) -> str:
-    hashed = command("hash", row.row.label, "--write")
-    return f"If these bytes are meant: {hashed}. If not, restore the file."
+    accepted = command("hash", row.row.label, "--write", "--accept", row.row.label)
+    return f"If these bytes are meant: {accepted}. If not, restore the file."
 
 
 class NotOnnx(Rule):
@@ -355,7 +357,7 @@ class ExternalDataUncovered(Rule):
         message = f"no digest covers the weights in {names}"
         if unused:
             declared = row.row.external_data_sha256
-            renamed = [n for n in unused if declared[n] in {f.sha256 for f in files}]
+            renamed = [n for n in unused if sha256_of(declared[n]) in {f.sha256 for f in files}]
             others = some([name[:100] for name in unused], 3)
             return self.in_row(
                 case,
@@ -659,7 +661,7 @@ class ExternalDataUnused(Rule):
 def _as_declared(row: RowEvidence) -> bool:
     """Whether the models are those that the row means: what they say can be written into it."""
     models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
-    return all(m is None or m.sha256 == row.row.text(field) for m, field in models)
+    return all(m is None or m.sha256 == row.row.digest(field) for m, field in models)
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:
