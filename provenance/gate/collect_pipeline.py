@@ -93,7 +93,7 @@ def _read(path: Path) -> bytes:
         if e.trouble is paths.Trouble.TOO_LARGE:
             raise DocumentError(e.message) from e
         raise InputError(
-            f"layout {path}: {e.message}", help="Write one: provenance layout --output FILE"
+            f"layout {path}: {e.message}", help="Give the layout that the project's owner signed."
         ) from e
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.digest import is_mentioned, sha256_of
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
 from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
-from provenance.gate.rules.base import Case, Rule, command, short, some
+from provenance.gate.rules.base import FIX_COMMAND, Case, Rule, accept, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
@@ -160,7 +160,7 @@ def _of_model(row: RowEvidence, model: ModelEvidence, owners: _Owners) -> tuple[
                 ", and the sidecar names that of the row too",
                 "Restore the file. If a new export is meant, export its sidecar with it first.",
             )
-    return "", _meant(row)
+    return "", _meant(row, model, model)
 
 
 def _of_data(
@@ -172,7 +172,7 @@ def _of_data(
             f", {file.size:,} bytes, of which {model.name} needs {file.needs:,}",
             "Restore the file, or export the model again, so that both files come from one run.",
         )
-    return _of_another(row, file, owners) or ("", _meant(row))
+    return _of_another(row, file, owners) or ("", _meant(row, model, file))
 
 
 def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[str, str] | None:
@@ -182,9 +182,12 @@ def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[
     return f", those of {path} ({label})", "Restore the file: these are the bytes of another one."
 
 
-def _meant(row: RowEvidence) -> str:
-    accepted = command("hash", row.row.label, "--write", "--accept", row.row.label)
-    return f"If these bytes are meant: {accepted}. If not, restore the file."
+def _meant(row: RowEvidence, model: ModelEvidence, file: FileEvidence) -> str:
+    """How new bytes are accepted. A sidecar that does not name them is that of the former ones."""
+    sidecars = [e.sidecar for m, e in pairs(row) if m is model and e.sidecar is not None]
+    stale = any(file.sha256 and not is_mentioned(file.sha256, s.text) for s in sidecars)
+    first = ", export the sidecar with them, then" if stale else ""
+    return f"If these bytes are meant{first}: {accept(row)}. If not, restore the file."
 
 
 class NotOnnx(Rule):
@@ -218,7 +221,7 @@ class NotOnnx(Rule):
                         row,
                         "onnx",
                         f"{model.path} is not an ONNX model: {model.not_onnx}",
-                        "Export or fetch the model again.",
+                        f"Export or fetch the model again, then: {accept(row)}",
                         about=model.path,
                     )
 
@@ -309,7 +312,8 @@ class ExternalDataUnsafe(Rule):
                             f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
                             f"{file.name[:100]!r}: {file.trouble.message[:200]}",
                             "Do not load this model. If it is yours, export it again with its data "
-                            "in a plain file beside it.",
+                            "in a plain file beside it, then: "
+                            + accept(row, "--add-external-data"),
                             about=model.path,
                         )
 
@@ -416,7 +420,7 @@ class ExternalDataTruncated(Rule):
                             f"tensor {file.cut.name[:60]!r} of {model.name} has {file.cut.size:,} "
                             f"bytes by its shape; its `length` in {file.name[:100]} is "
                             f"{file.cut.length:,}",
-                            "Export the model again, so that both files come from one run.",
+                            _one_run(row),
                             about=model.path,
                         )
                     elif file.is_short and not row.replaced(file):
@@ -426,7 +430,7 @@ class ExternalDataTruncated(Rule):
                             "onnx",
                             f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
                             f"{file.tensor[:60]!r}); it has {file.size:,}",
-                            "Export the model again, so that both files come from one run.",
+                            _one_run(row),
                             about=file.path,
                         )
 
@@ -629,7 +633,7 @@ class ExternalDataUnused(Rule):
     `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
 
     ## How to fix
-    Remove the entry, as `provenance check --fix` does.
+    Remove the entry, as `provenance check --fix` does, and the file, if it is still there.
     """
 
     code = "ART312"
@@ -650,7 +654,9 @@ class ExternalDataUnused(Rule):
                     "external_data_sha256",
                     f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                     "which no model uses",
-                    f"Remove the entry {name[:100]!r}.",
+                    f"Remove the entry {name[:100]!r}"
+                    + (f": {FIX_COMMAND}" if known else "")
+                    + ". If the file is still there, remove it too.",
                     below=name,
                     fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
                     if known
@@ -674,6 +680,11 @@ def renamed_from(case: Case, row: RowEvidence) -> str | None:
                 if at < len(strays) and strays[at].path.startswith(start):
                     return strays[at].name
     return None
+
+
+def _one_run(row: RowEvidence) -> str:
+    again = accept(row, "--add-external-data")
+    return f"Export the model again, so that both files come from one run, then: {again}"
 
 
 def _judged(row: RowEvidence) -> Iterator[ModelEvidence]:

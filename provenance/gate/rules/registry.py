@@ -15,6 +15,7 @@ from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_bl
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.gate import documents
+from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules import digest_fields
 from provenance.gate.rules.base import Case, Rule
@@ -208,23 +209,26 @@ class DuplicateId(Rule):
     slug = "duplicate-id"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        first: dict[str, int] = {}
+        first: dict[str, RowEvidence] = {}
         registry = case.evidence.registry
         for row in case.evidence.rows:
             identifier = row.row.text("id")
             if identifier is None:
                 continue
             if identifier in first:
-                line = registry.locate(first[identifier], "id").line
+                same = first[identifier].row
+                line = registry.locate(same, "id").line
                 yield self.in_row(
                     case,
                     row,
                     "id",
                     f"the id {identifier!r} is already that of the row at line {line}",
-                    "Give each row an id of its own.",
+                    "Remove one of the two rows: both name one file."
+                    if row.row.onnx == same.onnx
+                    else "Give each row an id of its own.",
                 )
             else:
-                first[identifier] = row.row.index
+                first[identifier] = row
 
 
 class DuplicateKey(Rule):

@@ -156,7 +156,8 @@ class ProductionSidecarStale(_Stale):
     `"smoke": false`, and the sidecar's `sha256` is that of the model before the last export.
 
     ## How to fix
-    Export model and sidecar together. Until then the row is a placeholder: `"smoke": true`.
+    Export model and sidecar together. Until then the row is a placeholder, whose sidecar is known
+    to be stale: `"smoke": true`, and a `[[deferral]]` of SID402.
     """
 
     code = "SID404"
@@ -166,7 +167,8 @@ class ProductionSidecarStale(_Stale):
 
     def _help(self, case: Case) -> str:
         return case.in_its_words(
-            'Export model and sidecar together; until then the row is "smoke": true.'
+            'Export model and sidecar together; until then say "smoke": true and declare a '
+            "[[deferral]] of SID402."
         )
 
 
