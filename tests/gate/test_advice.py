@@ -268,8 +268,8 @@ SLIPS: Final = [
     Advice("ART309", Slip("s1.onnx", link("/dev/null")), "Put the file itself there", about_back),
     Advice("ART310", row_slip("s1", "opset", to=18), "provenance check --fix", command),
     Advice("ART311", Slip("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
-    Advice("ART312", Slip("s1.onnx", reexport(1, external=())), "is still there, remove it too",
-           then(command, edited("model/s1.onnx.data", remove()))),
+    Advice("ART312", Slip("s1.onnx", reexport(1, external=())), "Remove the file, if it is there",
+           then(edited("model/s1.onnx.data", remove()), command)),
     Advice(
         "ART314",
         exported("quant.int8.onnx", model(inputs=[("other", 6)]), "quant", "int8_sha256"),

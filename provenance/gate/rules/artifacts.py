@@ -13,7 +13,7 @@ from provenance.artifacts.registry import Registry
 from provenance.gate.evidence import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import shared_files
-from provenance.gate.rules.base import FIX_COMMAND, Case, Rule, accept, command, short, some
+from provenance.gate.rules.base import Case, Rule, accept, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
@@ -654,9 +654,7 @@ class ExternalDataUnused(Rule):
                     "external_data_sha256",
                     f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                     "which no model uses",
-                    f"Remove the entry {name[:100]!r}"
-                    + (f": {FIX_COMMAND}" if known else "")
-                    + ". If the file is still there, remove it too.",
+                    f"Remove the file, if it is there, and the entry {name[:100]!r}.",
                     below=name,
                     fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
                     if known
