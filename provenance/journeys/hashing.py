@@ -8,6 +8,7 @@ user names its row: these may be the wrong bytes.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,7 +63,7 @@ class HashedFile:
     @property
     def acceptable(self) -> bool:
         """Whether `accept` would replace what the row declares."""
-        if self.refused is None or self.problem is not None:
+        if self.refused is None:
             return False
         written = digest.parse(self.declared)
         return written is None or written.sha256 is not None
@@ -108,12 +109,19 @@ def hash_models(
         progress: Where to report how far the reading is.
 
     Raises:
-        InputError: The registry cannot be read or written, or a row of `accept` is not hashed.
+        InputError: The registry cannot be read or written, or a row of `accept` is not one that
+            is hashed.
     """
     evidence = examine(config, rows=rows, progress=progress)
     registry = evidence.registry
     known_rows(registry, accept)
+    shared = Counter(row.label for row in registry.rows)
     for label in accept:
+        if shared[label] > 1:
+            raise InputError(
+                f"--accept {label}: {shared[label]} rows have this id",
+                help="Give each row an id of its own.",
+            )
         if rows and label not in rows:
             raise InputError(
                 f"--accept {label}: this row is not hashed", help="Name it among the rows, too."

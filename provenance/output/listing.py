@@ -38,7 +38,8 @@ def _failures(result: Hashes, style: Style) -> Iterator[str]:
     """What keeps the exit code at 1, each with the next step."""
     failed, step = style.error("FAILED"), style.quiet("  next: ")
     unhashed = sum(1 for f in result.files if f.problem)
-    wrong = [f for f in result.files if f.wrong and (f.refused or not result.written)]
+    hashed = [f for f in result.files if f.wrong and not f.problem]
+    wrong = [f for f in hashed if f.refused or not result.written]
     if wrong:
         yield f"{failed}: {count(len(wrong), 'file')} not as declared"
     refused = [f for f in result.files if f.refused]

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provenance.artifacts import digest
 from tests.support.spellings import SPELLINGS, integrity
@@ -61,3 +63,17 @@ def test_a_digest_is_found_in_a_text_in_every_spelling() -> None:
     assert all(digest.is_mentioned(HEX, f'{{"x": "{spell(HEX)}"}}') for spell in SPELLINGS[:5])
     assert digest.is_mentioned(HEX, integrity(HEX))
     assert not digest.is_mentioned(HEX, HEX[1:])
+
+
+@given(st.text(alphabet="shaSHAmd5:=-/+ 0123456789abcdefABCDEF", max_size=140))
+def test_whatever_is_parsed_is_spelled_back_as_the_same_digest(value: str) -> None:
+    written = digest.parse(value)
+    if written is not None:
+        again = digest.parse(written.respell(written.hex))
+        assert again is not None
+        assert (again.algorithm, again.hex) == (written.algorithm, written.hex)
+
+
+@given(st.text())
+def test_any_text_is_a_digest_or_none(value: str) -> None:
+    assert digest.sha256_of(value) is None or len(value.strip()) >= 51

@@ -13,6 +13,7 @@ import pytest
 from provenance.gate import documents
 from provenance.journeys.examine import examine
 from tests.support.command import run_cli
+from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
 from tests.support.repository import Repository, full_repository, sha256
 from tests.support.spellings import SPELLINGS, integrity
@@ -150,6 +151,24 @@ def test_a_row_that_is_not_hashed_cannot_be_accepted(
     refused = run_cli("hash", "--write", *arguments, cwd=full.root)
     assert refused.code == 2
     assert message in refused.err
+
+
+def test_an_id_that_two_rows_have_accepts_neither(repository: Repository) -> None:
+    for name in "ab":
+        row = repository.add(name)
+        row.update(id="m", sha256=OTHER)
+    before = repository.save().registry.read_bytes()
+    refused = run_cli("hash", "--write", "--accept", "m", cwd=repository.root)
+    assert (refused.code, repository.registry.read_bytes()) == (2, before)
+    assert "--accept m: 2 rows have this id" in refused.err
+
+
+def test_a_missing_file_is_not_also_a_mismatch(full: Repository) -> None:
+    full.path("plain.onnx").unlink()
+    refused = run_cli("hash", "--write", cwd=full.root)
+    assert refused.code == 1
+    assert "FAILED: 1 file could not be hashed" in refused.out
+    assert "not as declared" not in refused.out
 
 
 def test_a_row_without_an_id_is_accepted_by_its_label(repository: Repository) -> None:
@@ -321,3 +340,16 @@ def test_a_corpus_digest_may_be_spelled_otherwise_and_is_signed_in_lower_case(
     evidence = examine(full.config)
     (seed,) = (row for row in evidence.rows if row.row.label == "ens_seed0")
     assert sha256(b"corpus") in json.dumps(documents.seed_predicate(evidence, seed))
+
+
+def test_rows_with_other_spellings_are_released_and_verified(tmp_path: Path, key: KeyPair) -> None:
+    repository = Repository(tmp_path / "tree", key)
+    for index, spell in enumerate(SPELLINGS):
+        row = repository.add_external(f"m{index}")
+        row["sha256"] = spell(row["sha256"])
+        data = row["external_data_sha256"]
+        data.update({name: spell(digest) for name, digest in data.items()})
+        repository.add_sidecar(row)
+    repository.released()
+    assert {f.code for f in repository.verify().findings} == {"REG110"}
+    assert repository.verify().exit_code == 0
