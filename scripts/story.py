@@ -271,7 +271,7 @@ STORY: Final[Mapping[str, Scene]] = {
         "other",
         (
             f"cp model/quality_regressor_q_v1.onnx model/{EXTERNAL}.onnx",
-            f"provenance hash {EXTERNAL} --write --accept {EXTERNAL}",
+            f"provenance hash {EXTERNAL} --write",
         ),
         ('+ "digest": ', "WRITTEN: model/catalogue.json"),
     ),
