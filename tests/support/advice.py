@@ -151,17 +151,14 @@ def _shown(findings: list[Finding]) -> str:
 # Steps
 
 
-def command_in(help: str, *, last: bool = False) -> list[str]:
-    """The command that a help names, as it would be pasted into a shell."""
-    found = _COMMAND.findall(help)
-    assert found, f"no command in {help!r}"
-    return shlex.split(found[-1 if last else 0])
+def commands_in(help: str) -> list[list[str]]:
+    """The commands that a help names, as they would be pasted into a shell."""
+    return [shlex.split(found) for found in _COMMAND.findall(help)]
 
 
 def command(scene: Scene, finding: Finding) -> None:
     """Run the command of the help. `URI` and `file:NAME.key` stand for the user's signer."""
-    words = command_in(finding["help"])
-    assert words[0] == "provenance"
+    words, *_ = commands_in(finding["help"])
     mine = {"URI": scene.key.signer, "file:NAME.key": scene.key.signer}
     result = scene.run(*(mine.get(word, word) for word in words[1:]))
     assert result.code in (0, 1), f"{shlex.join(words)}\n{result.out}\n{result.err}"
