@@ -211,9 +211,10 @@ STORY: Final[Mapping[str, Scene]] = {
         "release",
         (
             f"cp model/{SEED}1.onnx model/{SEED}0.onnx",
-            f'provenance hash {SEED}0; echo "exit $?"',
+            f'provenance hash {SEED}0 --write; echo "exit $?"',
+            f'provenance hash {SEED}0 --write --accept {SEED}0; echo "exit $?"',
         ),
-        ("not as declared", "would change", '+ "sha256"'),
+        ("not as declared", "is kept: it declares other bytes", '+ "sha256"', "WRITTEN"),
     ),
     "hash-external": Scene(
         "release",

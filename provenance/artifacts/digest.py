@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streaming SHA-256 of open files, in flat memory.
+"""Streaming SHA-256 of open files, in flat memory, and digests as other people write them.
 
 `hashlib` releases the interpreter lock while it hashes and `readinto` while it reads, so several
 files are hashed at once in threads. All digests of this project are SHA-256 in lower-case hex.
+Registries, sidecars and manifests of other projects also write `sha256:HEX`, upper case and
+`sha256-BASE64`: these are compared by value, and only `parse` knows the spellings.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, TypeGuard
+from typing import BinaryIO, Final, TypeGuard
 
 CHUNK = 1 << 20
 """Bytes per read: large enough that the calls cost nothing, small enough to stay in cache."""
@@ -20,6 +25,22 @@ MINIMUM = 1 << 12
 """Bytes of the smallest buffer. To fill a large one takes longer than to hash a small file."""
 
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+MAX_WRITTEN: Final = 256
+"""Characters of the longest digest that is parsed: `blake2b-512:` and 128 digits have 140."""
+
+_SIZES: Final[Mapping[str, int]] = {
+    "md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64,
+}  # fmt: skip
+"""Bytes of a digest, for the algorithms that are known by the length of the digest."""
+
+_NAMES: Final[Mapping[str, str]] = {
+    "md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384",
+    "sha512": "SHA-512",
+}  # fmt: skip
+_BY_SIZE: Final = {size: algorithm for algorithm, size in _SIZES.items()}
+_PREFIXED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_/-]{0,31})([:=-])(.+)", re.ASCII)
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +54,97 @@ class Digest:
 def is_sha256(value: object) -> TypeGuard[str]:
     """Whether `value` is a SHA-256 digest as this project writes it: 64 lower-case hex digits."""
     return isinstance(value, str) and HEX_SHA256.fullmatch(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A digest as a document writes it.
+
+    Attributes:
+        algorithm: The name in lower case without separators: `sha256`, `md5`.
+        hex: The value in lower-case hex.
+        prefix: What is written before the value: `sha256:`, or nothing.
+        is_base64: Whether the value is written in base64, as in `sha256-BASE64`.
+        is_upper: Whether its hex digits are written in upper case.
+    """
+
+    algorithm: str
+    hex: str
+    prefix: str = ""
+    is_base64: bool = False
+    is_upper: bool = False
+
+    @property
+    def sha256(self) -> str | None:
+        """The value in lower-case hex, or None if it is the digest of another algorithm."""
+        return self.hex if self.algorithm == "sha256" else None
+
+    def respell(self, hex: str) -> str:
+        """Return another value of the same algorithm, spelled as this one is."""
+        if self.is_base64:
+            return self.prefix + base64.b64encode(bytes.fromhex(hex)).decode("ascii")
+        return self.prefix + (hex.upper() if self.is_upper else hex)
+
+
+def parse(value: object) -> Written | None:
+    """Return the digest that `value` is, in any known spelling, or None if it is no digest.
+
+    Known are hex digits in either case (their number decides the algorithm), `ALGORITHM:HEX`, also
+    with `=` or `-`, and `ALGORITHM-BASE64` as in Subresource Integrity. Blanks around it are
+    ignored.
+    """
+    if not isinstance(value, str) or len(value) > MAX_WRITTEN:
+        return None
+    text = value.strip()
+    if _HEX.fullmatch(text):
+        algorithm = _BY_SIZE.get(len(text) // 2)
+        return _written(algorithm, text) if algorithm else None
+    match = _PREFIXED.fullmatch(text)
+    if match is None:
+        return None
+    name, separator, rest = match.groups()
+    algorithm = re.sub("[-_/]", "", name.lower())
+    size = _SIZES.get(algorithm)
+    if _HEX.fullmatch(rest) and size in (None, len(rest) // 2):
+        return _written(algorithm, rest, name + separator)
+    if separator == "-" and size is not None:
+        try:
+            raw = base64.b64decode(rest, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        if len(raw) == size:
+            return Written(algorithm, raw.hex(), name + separator, is_base64=True)
+    return None
+
+
+def _written(algorithm: str, digits: str, prefix: str = "") -> Written:
+    is_upper = digits != digits.lower() and digits == digits.upper()
+    return Written(algorithm, digits.lower(), prefix, is_upper=is_upper)
+
+
+def called(written: Written) -> str:
+    """Return what a digest is called in messages: `an MD5 digest`."""
+    name = _NAMES.get(written.algorithm, written.algorithm)
+    return f"{'an' if name == 'MD5' else 'a'} {name} digest"
+
+
+def sha256_of(value: object) -> str | None:
+    """Return the SHA-256 that `value` spells, in lower-case hex, or None if it spells none."""
+    written = parse(value)
+    return written.sha256 if written else None
+
+
+def canonical(value: str) -> str:
+    """Return a SHA-256 in lower-case hex, however it is spelled, and any other string as it is.
+
+    Two canonical strings are equal if they are the same digest, or the same other string.
+    """
+    return sha256_of(value) or value
+
+
+def is_mentioned(sha256: str, text: str) -> bool:
+    """Whether a text has a SHA-256, given in lower-case hex, in any known spelling."""
+    return sha256 in text.lower() or base64.b64encode(bytes.fromhex(sha256)).decode() in text
 
 
 def of_bytes(data: bytes) -> Digest:

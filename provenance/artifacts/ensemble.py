@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import Digest
+from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.sidecar import Document
 from provenance.artifacts.strict_json import JsonPath, type_name
 
@@ -209,10 +209,10 @@ def _member(value: Mapping[str, Any]) -> Member:
         found = value.get(key)
         return found if isinstance(found, str) else None
 
-    seed = value.get("seed")
+    seed, sha256 = value.get("seed"), text("sha256")
     return Member(
         id=text("id"),
         onnx=text("onnx"),
         seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
-        sha256=text("sha256"),
+        sha256=None if sha256 is None else canonical(sha256),
     )

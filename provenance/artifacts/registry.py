@@ -136,6 +136,14 @@ class Row:
         value = self.fields.get(field)
         return value if isinstance(value, str) and not is_blank(value) else None
 
+    def digest(self, field: str) -> str | None:
+        """Return a digest as it is compared: a SHA-256 in lower-case hex, however it is spelled.
+
+        Any other string that says something is returned as it is.
+        """
+        value = self.text(field)
+        return None if value is None else digest.canonical(value)
+
     @property
     def label(self) -> str:
         """The id, or a name for a row without one that is short enough to be shown."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from provenance.artifacts.digest import Digest
+from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import START, JsonPath, Position
@@ -92,8 +92,9 @@ class Sidecar(Document):
     """A sidecar. All widths are the size of an input's last dimension.
 
     Attributes:
-        claimed_sha256: The digest of the `.onnx` that it says it describes. Nearly every rule asks
-            for it first, so that it is at hand without unpacking the rest.
+        claimed_sha256: The digest of the `.onnx` that it says it describes, in lower-case hex; a
+            string that is no SHA-256 as it is written. Nearly every rule asks for it first, so that
+            it is at hand without unpacking the rest.
     """
 
     claimed_sha256: str | None
@@ -101,7 +102,8 @@ class Sidecar(Document):
     def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
         Document.__init__(self, path, digest, text, value)
         claimed = value.get("sha256")
-        object.__setattr__(self, "claimed_sha256", claimed if isinstance(claimed, str) else None)
+        known = canonical(claimed) if isinstance(claimed, str) else None
+        object.__setattr__(self, "claimed_sha256", known)
 
     @property
     def seed(self) -> int | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.signed_row import REGISTRY_ROW, SignedFile
@@ -135,6 +135,7 @@ def seed_provenance(
     corpus_path, corpus_sha256 = corpus_of(sidecar)
     if corpus_path is not None and not isinstance(corpus_path, str):
         raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
+    corpus_sha256 = sha256_of(corpus_sha256) or corpus_sha256
     if corpus_sha256 is not None and not is_sha256(corpus_sha256):
         found = repr(corpus_sha256)[:80]
         raise StatementError(

@@ -15,7 +15,7 @@ from provenance.version import __version__
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Write the configuration for the registry in this repository.",
-    "hash": "Print every model file's digest; with --write, update the rows.",
+    "hash": "Print every model file's digest; with --write, fill in those that the rows lack.",
     "check": "Judge everything that can be judged before signing.",
     "promote": "Flip smoke to false, and only on complete evidence.",
     "restore": "Put back rows and fields that were lost since the baseline.",

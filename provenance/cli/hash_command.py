@@ -12,21 +12,35 @@ from provenance.gate.finding import EXIT_CODES
 @click.command(
     "hash",
     epilog="\b\nExamples:\n  provenance hash\n  provenance hash vmaf_tiny_v2 --write\n"
-    "  provenance hash --write --add-external-data",
+    "  provenance hash --write --add-external-data\n"
+    "  provenance hash vmaf_tiny_v2 --write --accept vmaf_tiny_v2",
 )
 @ROWS
-@click.option("--write", is_flag=True, help="Update the digests that the rows declare.")
+@click.option("--write", is_flag=True, help="Fill in the digests that rows have a field for.")
 @click.option(
     "--add-external-data",
     is_flag=True,
     help="Add external_data_sha256 to rows whose weights no digest covers.",
 )
+@click.option(
+    "--accept",
+    metavar="ROW",
+    multiple=True,
+    help="The new bytes of ROW are meant: also replace digests of other bytes. May be repeated.",
+)
 @common
-def command(session: Session, rows: tuple[str, ...], write: bool, add_external_data: bool) -> int:
-    """Print every model file's digest; with --write, update the rows.
+def command(
+    session: Session,
+    rows: tuple[str, ...],
+    write: bool,
+    add_external_data: bool,
+    accept: tuple[str, ...],
+) -> int:
+    """Print every model file's digest; with --write, fill in those that the rows lack.
 
     Only digests change: key order, indentation and every other character of the registry stay as
-    they are. Without --write the difference is only shown.
+    they are. A digest of other bytes is kept, and the exit code is 1, unless --accept names its
+    row. Without --write the difference is only shown.
     """
     from provenance.journeys.hashing import hash_models
     from provenance.output import listing, machine
@@ -38,6 +52,7 @@ def command(session: Session, rows: tuple[str, ...], write: bool, add_external_d
             rows=rows,
             write=write,
             add_external_data=add_external_data,
+            accept=accept,
             progress=progress,
         )
     session.emit(

@@ -227,7 +227,7 @@ class _Collector:
         onnx, *int8 = names
         sidecar = self._sidecar(sidecar_of(onnx))
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
-        manifest = documents.manifest_of(onnx, named, row.text("id"), row.text("sha256"))
+        manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
         evidence = RowEvidence(
             row=row,
             onnx=self._models[onnx],

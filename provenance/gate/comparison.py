@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set
 from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
 from provenance.artifacts.strict_json import JsonPath
@@ -202,20 +202,16 @@ def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
 
     Files are `sha256` and `int8_sha256` for the models, and names for external data.
     """
-    pairs = [(f, was.fields.get(f), row.fields.get(f)) for f in ("sha256", "int8_sha256")]
+    found = [(f, was.fields.get(f), row.fields.get(f)) for f in ("sha256", "int8_sha256")]
     data, former = row.external_data_sha256, was.external_data_sha256
-    pairs += [(name, former.get(name), data.get(name)) for name in former]
-    return {
-        file: (str(then), str(now))
-        for file, then, now in pairs
-        if is_sha256(then) and is_sha256(now) and then != now
-    }
+    found += [(name, former.get(name), data.get(name)) for name in former]
+    pairs = ((file, sha256_of(then), sha256_of(now)) for file, then, now in found)
+    return {file: (then, now) for file, then, now in pairs if then and now and then != now}
 
 
 def _marks(row: Row) -> Iterator[tuple[str, str]]:
     """What a row is known by without its id: its file, or its bytes."""
-    for field in ("onnx", "sha256"):
-        value = row.text(field)
+    for field, value in (("onnx", row.onnx), ("sha256", row.digest("sha256"))):
         if value is not None:
             yield field, value
 

@@ -79,7 +79,7 @@ class Seat:
         """Whether the bytes are those that the row names; ART302 says where they are not."""
         if self.row is None or self.row.onnx is None:
             return False
-        return self.row.row.text("sha256") in (None, self.row.onnx.sha256)
+        return self.row.row.digest("sha256") in (None, self.row.onnx.sha256)
 
     @property
     def seeds(self) -> frozenset[int]:
@@ -197,7 +197,7 @@ class _Shipped:
         self._rows: dict[tuple[str | None, ...], RowEvidence] = {}
         self._by_id: dict[str, RowEvidence] = {}
         for row in rows:
-            file, id, sha256 = row.row.onnx, row.row.text("id"), row.row.text("sha256")
+            file, id, sha256 = row.row.onnx, row.row.text("id"), row.row.digest("sha256")
             for key in ((file,), (file, id), (file, id, sha256)):
                 self._rows.setdefault(key, row)
             self._by_id.setdefault(row.row.label, row)
@@ -212,7 +212,7 @@ class _Shipped:
         candidates = [self._rows[key] for key in keys if key in self._rows][:1]
         if id is not None and id in self._by_id:
             candidates.append(self._by_id[id])
-        agreeing = [row for row in candidates if row.row.text("sha256") == sha256]
+        agreeing = [row for row in candidates if row.row.digest("sha256") == sha256]
         return next(iter(agreeing or candidates), None)
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
-from provenance.artifacts.digest import Digest, is_sha256
+from provenance.artifacts.digest import Digest, sha256_of
 from provenance.artifacts.onnx_model import CutTensor, OnnxFacts
 from provenance.artifacts.paths import FileError, Tree, Trouble
 from provenance.artifacts.registry import Registry, Row
@@ -220,14 +220,17 @@ class RowEvidence:
         return tuple({f.name: f for m in self.models for f in m.files}.values())
 
     def declared(self, file: FileEvidence) -> str | None:
-        """The digest that the row declares for one of its model files, None where it has none."""
+        """The SHA-256 that the row declares for one of its model files, None where it has none.
+
+        It is in lower-case hex, however the row spells it.
+        """
         if file is self.onnx:
             found = self.row.fields.get("sha256")
         elif file is self.int8:
             found = self.row.fields.get("int8_sha256")
         else:
             found = self.row.external_data_sha256.get(file.name)
-        return found if is_sha256(found) else None
+        return sha256_of(found)
 
     def replaced(self, file: FileEvidence) -> bool:
         """Whether one of its model files is known to be another one than the row names.

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import Evidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import short, shown
+from provenance.gate.rules.base import command, short, shown
 from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
 from provenance.gate.rules.ensembles.recorded import number
 from provenance.gate.rules.ensembles.verdicts import (
@@ -118,11 +119,13 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 model.path,
                 ("ART301", "ART302", "ART303", "ART309", "REG107"),
             )
-        elif row.row.fields.get(field) != model.sha256:
-            called = evidence.registry.names.of(field)
+        elif sha256_of(row.row.fields.get(field)) != model.sha256:
+            called, label = evidence.registry.names.of(field), row.row.label
+            accepted = ("--accept", label) if row.replaced(model) else ()
+            first = "" if field in row.row.fields else f'Add "{called}": "" to the row. '
             yield Obstacle(
                 f"`{called}` is not the digest of {model.path}",
-                "If these bytes are meant: provenance hash --write",
+                f"{first}If these bytes are meant: {command('hash', label, '--write', *accepted)}",
                 evidence.registry.path,
                 ("ART302", "ART308", "REG101"),
             )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from provenance.artifacts import change, json_edit
 from provenance.artifacts.change import Change
+from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.json_edit import Edit, Set
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.source_map import SourceMap
@@ -263,4 +264,6 @@ def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]
     for row in rows:
         for model, found in pairs(row):
             text = found.sidecar.text if found.sidecar else ""
-            yield from (f.path for f in model.external if f.sha256 and f.sha256 not in text)
+            for file in model.external:
+                if file.sha256 and not is_mentioned(file.sha256, text):
+                    yield file.path

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+
+from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
 from provenance.journeys.hashing import HashedFile, Hashes
 from provenance.output import difference
@@ -16,35 +20,61 @@ def hashes(result: Hashes, style: Style) -> str:
     if result.diff:
         lines += ["", *difference.lines(result.diff, style)]
     lines.append("")
-    unhashed = sum(1 for f in result.files if f.problem)
     if result.verdict is Verdict.NOTHING:
         lines.append(f"{style.error('NOTHING TO HASH')}: the registry has no rows")
     elif result.written:
         lines.append(f"{style.good('WRITTEN')}: {result.registry}")
     elif result.diff:
         lines.append(f"{printable(result.registry)} would change; --write changes it")
-        wrong = sum(1 for f in result.files if f.wrong)
-        if wrong:
-            lines.append(f"{style.error('FAILED')}: {count(wrong, 'file')} not as declared")
     else:
         what = "every digest that the rows declare is right"
         good = result.verdict is Verdict.VERIFIED
         lines.append(f"{style.good('OK')}: {what}" if good else "nothing to write")
-    if unhashed:
-        lines.append(f"{style.error('FAILED')}: {count(unhashed, 'file')} could not be hashed")
-    lacking = [f for f in result.files if f.missing]
-    if lacking:
-        number = count(len(lacking), "file")
-        lines.append(f"{style.error('FAILED')}: {number} without the digest that a row has to have")
-        for field in sorted({str(f.missing) for f in lacking}):
-            rows = joined(dict.fromkeys(printable(f.row) for f in lacking if f.missing == field))
-            step = f'Add "{printable(field)}": "" to {rows}, then: provenance hash --write'
-            lines += [style.quiet("  next: ") + step]
+    lines += _failures(result, style)
     return "\n".join(lines) + "\n"
 
 
+def _failures(result: Hashes, style: Style) -> Iterator[str]:
+    """What keeps the exit code at 1, each with the next step."""
+    failed, step = style.error("FAILED"), style.quiet("  next: ")
+    unhashed = sum(1 for f in result.files if f.problem)
+    hashed = [f for f in result.files if f.wrong and not f.problem]
+    wrong = [f for f in hashed if f.refused or not result.written]
+    if wrong:
+        yield f"{failed}: {count(len(wrong), 'file')} not as declared"
+    refused = [f for f in result.files if f.refused]
+    for row in dict.fromkeys(f.row for f in refused):
+        yield from _refused(row, [f for f in refused if f.row == row], step)
+    if unhashed:
+        yield f"{failed}: {count(unhashed, 'file')} could not be hashed"
+    lacking = [f for f in result.files if f.missing]
+    if lacking:
+        number = count(len(lacking), "file")
+        yield f"{failed}: {number} without the digest that a row has to have"
+        for field in sorted({str(f.missing) for f in lacking}):
+            rows = joined(dict.fromkeys(printable(f.row) for f in lacking if f.missing == field))
+            yield f'{step}Add "{printable(field)}": "" to {rows}, then: provenance hash --write'
+
+
+def _refused(row: str, files: list[HashedFile], step: str) -> Iterator[str]:
+    """The digests of a row that are kept although the file has another one."""
+    for file in files:
+        reason = printable(file.refused or "")
+        yield f"  {printable(row)}: `{printable(file.field)}` is kept: {reason}"
+        if file.declared is not None:
+            yield f"    declared  {printable(file.declared[:160])}"
+            yield f"    the file  {file.sha256}"
+    if any(f.acceptable for f in files):
+        add = ("--add-external-data",) if any(f.declared is None for f in files) else ()
+        again = shlex.join(("provenance", "hash", row, "--write", *add, "--accept", row))
+        yield f"{step}Restore the file. Only if its bytes are the ones you mean: {printable(again)}"
+    if not all(f.acceptable for f in files):
+        again = shlex.join(("provenance", "hash", row, "--write"))
+        yield f'{step}If the field may hold a SHA-256, set it to "", then: {printable(again)}'
+
+
 def _line(file: HashedFile, style: Style) -> str:
-    path = printable(file.path)
+    path = printable(file.path if file.path is not None else f"(row {file.row})")
     if file.sha256 is None:
         problem = (file.problem or "unreadable").removeprefix(f"{file.path!r} ")
         return f"{'-' * 64}  {path}  {style.error(printable(problem))}"
@@ -52,7 +82,7 @@ def _line(file: HashedFile, style: Style) -> str:
         state = style.error(f"not ONNX: {printable(file.problem)}")
     elif file.matches:
         state = style.good("as declared")
-    elif file.declared is None:
+    elif file.declared is None or (file.wrong and is_blank(file.declared)):
         state = style.warning("no digest in the row")
     else:
         state = style.error("not as declared")

@@ -65,6 +65,7 @@ def hashes(result: Hashes) -> dict[str, Any]:
                 "declared": f.declared,
                 "matches": f.matches,
                 "problem": f.problem,
+                "refused": f.refused,
             }
             for f in result.files
         ],

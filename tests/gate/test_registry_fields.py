@@ -31,7 +31,8 @@ DIGEST = "0123456789abcdef" * 4
         ("id", [], ["a\u200bb", "a\u202eb", "a\u2028b", "a\u0085b", "\ufeffa"]),
         ("kind", ["fr", ""], [7, None, True]),
         ("onnx", ["m.onnx", ".onnx"], ["m.onnx.data", "m", "", 7, None, ["m.onnx"]]),
-        ("sha256", [DIGEST], [DIGEST[1:], DIGEST.upper(), "", 7, None]),
+        ("sha256", [DIGEST, DIGEST.upper(), f"sha256:{DIGEST}"], [DIGEST[1:], "", 7, None]),
+        ("sha256", [], [f"md5:{DIGEST[:32]}", DIGEST[:32], DIGEST * 2, f"sha512:{DIGEST}"]),
         ("int8_sha256", [DIGEST], [DIGEST[1:], "", None]),
         (
             "external_data_sha256",

@@ -87,7 +87,7 @@ def test_two_data_files_exchanged_and_hashed_again_are_not_what_was_signed(
 ) -> None:
     repository = with_two_data_files
     exchange(repository.path("a.data"), repository.path("b.data"))
-    assert run_cli("hash", "--write", cwd=repository.root).code == 0
+    assert run_cli("hash", "--write", "--accept", "m", cwd=repository.root).code == 0
     assert verified_row(repository) == [("SIG605", "m"), ("SIG605", "m")]
 
 
@@ -97,7 +97,7 @@ def test_a_model_and_its_int8_variant_exchanged_and_hashed_again_are_not_what_wa
     repository.add_int8("m")
     repository.released()
     exchange(repository.path("m.onnx"), repository.path("m.int8.onnx"))
-    assert run_cli("hash", "--write", cwd=repository.root).code == 0
+    assert run_cli("hash", "--write", "--accept", "m", cwd=repository.root).code == 0
     assert verified_row(repository) == [("SIG605", "m"), ("SIG605", "m")]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from provenance.artifacts.paths import Tree
 from provenance.journeys.adoption.shape import Shape, registries, shapes_of
+from tests.support.spellings import SPELLINGS
 
 DIGESTS = [f"{i:064x}" for i in range(9)]
 
@@ -82,6 +84,12 @@ def test_rows_may_stand_under_any_key(tmp_path: Path) -> None:
 def test_a_field_of_this_projects_name_is_that_field(tmp_path: Path) -> None:
     shape = one(tmp_path, row(0, id="m", sha256=DIGESTS[5]))
     assert dict(shape.names.renamed) == {"onnx": "file"}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS)
+def test_a_digest_is_known_in_every_spelling(tmp_path: Path, spell: Callable[[str], str]) -> None:
+    shape = one(tmp_path, row(0, digest=spell(DIGESTS[5])))
+    assert shape.names.of("sha256") == "digest"
 
 
 def test_the_digest_of_the_int8_variant_is_not_that_of_the_model(tmp_path: Path) -> None:

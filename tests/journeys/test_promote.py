@@ -423,7 +423,7 @@ def committed(tmp_path: Path) -> Repository:
 def replace_weights(repository: Repository) -> None:
     """Other weights for a seed, with their digest in its row."""
     repository.write("s2.onnx.data", data(24, salt=77))
-    assert run_cli("hash", "--write", cwd=repository.root).code == 0
+    assert run_cli("hash", "--write", "--accept", "s2", cwd=repository.root).code == 0
 
 
 @pytest.mark.parametrize("configured", [True, False])

@@ -118,8 +118,11 @@ class Workshop:
             text = text.replace(name, str(path))
         return text
 
-    def lay_out(self, case: Case) -> None:
-        """Make the files of the case, release them where it says so, and do the rest."""
+    def lay_out(self, case: Case, before: Path | None = None) -> None:
+        """Make the files of the case, release them where it says so, and do the rest.
+
+        With `before`, a copy of the tree as it is before `then` is kept there.
+        """
         if (case.folder / "tree").is_dir():
             shutil.copytree(case.folder / "tree", self.tree)
         self.tree.mkdir(exist_ok=True)
@@ -134,6 +137,8 @@ class Workshop:
             )
         if case.spec.get("baseline", False):
             shutil.copytree(self.tree, self.outside / "baseline")
+        if before is not None:
+            shutil.copytree(self.tree, before)
         for step in case.spec.get("then", []):
             self.do(step)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import is_mentioned, sha256_of
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
@@ -19,7 +19,7 @@ from provenance.gate.evidence import (
 )
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers, shared_files
-from provenance.gate.rules.base import Case, Rule, command, short, some
+from provenance.gate.rules.base import Case, Rule, accept, command, short, some
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
@@ -83,7 +83,8 @@ class DigestMismatch(Rule):
 
     ## What it does
     Computes the SHA-256 of every model file and compares it with `sha256`, `int8_sha256` and
-    `external_data_sha256`. What else such a file holds, or refers to, is not judged: it is not the
+    `external_data_sha256`, by value: upper case, a prefix `sha256:` and `sha256-BASE64` make no
+    difference. What else such a file holds, or refers to, is not judged: it is not the
     row's.
 
     ## Why it matters
@@ -94,9 +95,10 @@ class DigestMismatch(Rule):
     `"sha256": "08ab1aed…"`, and the file's digest is `fa89df1b…`.
 
     ## How to fix
-    If the new bytes are meant: export the sidecar with them, and `provenance hash --write`. If not:
-    restore the file. It is not meant where it is no ONNX model, where it is that of another row,
-    where it is too short for its model, and where the sidecar names the digest that the row has.
+    If the new bytes are meant: export the sidecar with them, and then
+    `provenance hash ROW --write --accept ROW`. If not: restore the file. It is not meant where it
+    is no ONNX model, where it is that of another row, where it is too short for its model, and
+    where the sidecar names the digest that the row has.
     """
 
     code = "ART302"
@@ -147,8 +149,8 @@ def _owners(registry: Registry) -> _Owners:
     found: dict[str, tuple[str, str]] = {}
     for row in registry.rows:
         names = {row.onnx: row.text("sha256")} if row.onnx else {}
-        for name, sha256 in (*names.items(), *row.external_data_sha256.items()):
-            if is_sha256(sha256):
+        for name, declared in (*names.items(), *row.external_data_sha256.items()):
+            if sha256 := sha256_of(declared):
                 found.setdefault(sha256, (registry.absolute(name), row.label))
     return found
 
@@ -166,7 +168,7 @@ def _of_model(row: RowEvidence, model: ModelEvidence, owners: _Owners) -> tuple[
                 ", and the sidecar names that of the row too",
                 "Restore the file. If a new export is meant, export its sidecar with it first.",
             )
-    return "", _meant(row)
+    return "", _meant(row, model, model)
 
 
 def _of_data(
@@ -178,7 +180,7 @@ def _of_data(
             f", {file.size:,} bytes, of which {model.name} needs {file.needs:,}",
             "Restore the file, or export the model again, so that both files come from one run.",
         )
-    return _of_another(row, file, owners) or ("", _meant(row))
+    return _of_another(row, file, owners) or ("", _meant(row, model, file))
 
 
 def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[str, str] | None:
@@ -188,9 +190,12 @@ def _of_another(row: RowEvidence, file: FileEvidence, owners: _Owners) -> tuple[
     return f", those of {path} ({label})", "Restore the file: these are the bytes of another one."
 
 
-def _meant(row: RowEvidence) -> str:
-    hashed = command("hash", row.row.label, "--write")
-    return f"If these bytes are meant: {hashed}. If not, restore the file."
+def _meant(row: RowEvidence, model: ModelEvidence, file: FileEvidence) -> str:
+    """How new bytes are accepted. A sidecar that does not name them is that of the former ones."""
+    sidecars = [e.sidecar for m, e in pairs(row) if m is model and e.sidecar is not None]
+    stale = any(file.sha256 and not is_mentioned(file.sha256, s.text) for s in sidecars)
+    first = ", export the sidecar with them, then" if stale else ""
+    return f"If these bytes are meant{first}: {accept(row)}. If not, restore the file."
 
 
 class NotOnnx(Rule):
@@ -238,7 +243,7 @@ class NotOnnx(Rule):
                         row,
                         "onnx",
                         f"{model.path} is not an ONNX model: {model.not_onnx}",
-                        "Export or fetch the model again.",
+                        f"Export or fetch the model again, then: {accept(row)}",
                         about=model.path,
                     )
 
@@ -343,7 +348,8 @@ class ExternalDataUnsafe(Rule):
                             f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
                             f"{file.name[:100]!r}: {file.trouble.message[:200]}",
                             "Do not load this model. If it is yours, export it again with its data "
-                            "in a plain file beside it.",
+                            "in a plain file beside it, then: "
+                            + accept(row, "--add-external-data"),
                             about=model.path,
                         )
 
@@ -389,7 +395,7 @@ class ExternalDataUncovered(Rule):
         message = f"no digest covers the weights in {names}"
         if unused:
             declared = row.row.external_data_sha256
-            renamed = [n for n in unused if declared[n] in {f.sha256 for f in files}]
+            renamed = [n for n in unused if sha256_of(declared[n]) in {f.sha256 for f in files}]
             others = some([name[:100] for name in unused], 3)
             return self.in_row(
                 case,
@@ -446,7 +452,7 @@ class ExternalDataTruncated(Rule):
                             f"tensor {file.cut.name[:60]!r} of {model.name} has {file.cut.size:,} "
                             f"bytes by its shape; its `length` in {file.name[:100]} is "
                             f"{file.cut.length:,}",
-                            "Export the model again, so that both files come from one run.",
+                            _one_run(row),
                             about=model.path,
                         )
                     elif file.is_short and not row.replaced(file):
@@ -456,7 +462,7 @@ class ExternalDataTruncated(Rule):
                             "onnx",
                             f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
                             f"{file.tensor[:60]!r}); it has {file.size:,}",
-                            "Export the model again, so that both files come from one run.",
+                            _one_run(row),
                             about=file.path,
                         )
 
@@ -682,7 +688,7 @@ class ExternalDataUnused(Rule):
     `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
 
     ## How to fix
-    Remove the entry, as `provenance check --fix` does.
+    Remove the entry, as `provenance check --fix` does, and the file, if it is still there.
     """
 
     code = "ART312"
@@ -703,7 +709,7 @@ class ExternalDataUnused(Rule):
                     "external_data_sha256",
                     f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                     "which no model uses",
-                    f"Remove the entry {name[:100]!r}.",
+                    f"Remove the file, if it is there, and the entry {name[:100]!r}.",
                     below=name,
                     fixes=(Fix(registry.path, Remove(field if every else (*field, name))),)
                     if known
@@ -714,7 +720,7 @@ class ExternalDataUnused(Rule):
 def _as_declared(row: RowEvidence) -> bool:
     """Whether the models are those that the row means: what they say can be written into it."""
     models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
-    return all(m is None or m.sha256 == row.row.text(field) for m, field in models)
+    return all(m is None or m.sha256 == row.row.digest(field) for m, field in models)
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:
@@ -727,6 +733,11 @@ def renamed_from(case: Case, row: RowEvidence) -> str | None:
                 if at < len(strays) and strays[at].path.startswith(start):
                     return strays[at].name
     return None
+
+
+def _one_run(row: RowEvidence) -> str:
+    again = accept(row, "--add-external-data")
+    return f"Export the model again, so that both files come from one run, then: {again}"
 
 
 def _judged(row: RowEvidence) -> Iterator[ModelEvidence]:

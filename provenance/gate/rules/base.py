@@ -374,6 +374,12 @@ def command(*words: str) -> str:
     return shlex.join(("provenance", *words))
 
 
+def accept(row: RowEvidence, *options: str) -> str:
+    """The command that takes the files of a row as they are now: their digests, and no others."""
+    label = row.row.label
+    return command("hash", label, "--write", *options, "--accept", label)
+
+
 def short(sha256: str | None) -> str:
     """A digest as people compare it: its first 12 digits."""
     return f"{sha256[:12]}…" if sha256 else "none"

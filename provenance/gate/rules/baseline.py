@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
@@ -255,7 +256,7 @@ class EvidenceUnchanged(_BaselineRule):
     @staticmethod
     def _vouches(sidecar: str, changed: Mapping[str, tuple[str, str]]) -> bool:
         """Whether a sidecar names every file's new bytes: it may have been written before them."""
-        return all(now in sidecar for _, now in changed.values())
+        return all(is_mentioned(now, sidecar) for _, now in changed.values())
 
 
 class PromotedByHand(_BaselineRule):

@@ -20,7 +20,10 @@ from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 
 _COMMANDS: Final = {"check": "check", "sign": "release", "verify": "verify"}
 _TEXTS: Final = (".json", ".toml")
-_ANEW: Final = "provenance layout --output"
+
+
+def _anew(pipeline: PipelineEvidence) -> str:
+    return command("layout", "--signer", "URI", "--output", pipeline.path)
 
 
 class _PipelineRule(Rule):
@@ -64,8 +67,8 @@ class LayoutMalformed(_PipelineRule):
         if pipeline.malformed is not None:
             yield self.finding(
                 f"{pipeline.path} is no layout: {pipeline.malformed}",
-                f"Fetch the layout again from the project's owner, or write it anew: {_ANEW} "
-                f"{pipeline.path}",
+                "Fetch the layout again from the project's owner, or write it anew: "
+                + _anew(pipeline),
                 path=pipeline.path,
             )
 
@@ -126,7 +129,7 @@ class LayoutExpired(_PipelineRule):
         if pipeline.expired:
             yield self.finding(
                 f"{pipeline.path} expired at {pipeline.expires}",
-                f"Get the layout that holds now; its owner signs it anew: {_ANEW} {pipeline.path}",
+                f"Get the layout that holds now; its owner signs it anew: {_anew(pipeline)}",
                 path=pipeline.path,
             )
 
@@ -468,7 +471,7 @@ class PipelineRefused(_PipelineRule):
                     f"`{refusal.item}` of {pipeline.path} refuses {file}: "
                     f"{shown(' '.join(refusal.rule))}",
                     "Do the steps again as the layout has them, or have its owner write it anew: "
-                    f"{_ANEW} {pipeline.path}",
+                    + _anew(pipeline),
                     path=file,
                 )
         if pipeline.in_toto is not None and not told and not _explained(pipeline):

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.json_edit import Move
 from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.gate import documents
+from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.rules import digest_fields
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.put_back import lost_field
 
@@ -33,7 +35,7 @@ def _is_int(value: Any) -> bool:
 
 
 def _is_digests(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(is_sha256, value.values()))
+    return isinstance(value, dict) and all(map(is_digest, value.values()))
 
 
 def _is_id(value: Any) -> bool:
@@ -58,8 +60,8 @@ _FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
     ),
     "kind": ("a string", _is_text),
     "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
-    "sha256": (_DIGEST, is_sha256),
-    "int8_sha256": (_DIGEST, is_sha256),
+    "sha256": (_DIGEST, is_digest),
+    "int8_sha256": (_DIGEST, is_digest),
     "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
     "opset": ("a whole number", _is_int),
     "smoke": ("true or false", lambda v: isinstance(v, bool)),
@@ -105,7 +107,9 @@ class RegistrySchema(Rule):
     ```
 
     ## How to fix
-    Write the field as the message says. For digests: `provenance hash --write`.
+    Write the field as the message says. `provenance hash --write` fills in a digest that is `""`;
+    one of other bytes it replaces only with `--accept ROW`, and one of another algorithm (`md5:…`)
+    never.
     """
 
     code = "REG101"
@@ -153,19 +157,19 @@ class RegistrySchema(Rule):
                 called = case.name_of(name)
                 value, entry, help = fields[name], None, f"Correct `{called}`."
                 lost = lost_field(case, row, name) if value is None else None
-                if "sha256" in name:
-                    help = "provenance hash --write"
                 if name == "external_data_sha256" and isinstance(value, dict):
-                    entry = next(key for key, each in value.items() if not is_sha256(each))
+                    entry = next(key for key, each in value.items() if not is_digest(each))
                     expected, value = _DIGEST, value[entry]
-                elif name == "external_data_sha256":
-                    help = f"{help} --add-external-data"
+                if "sha256" in name:
+                    is_object = name == "external_data_sha256" and entry is None
+                    help = how_to_write(row.row.label, value, is_object=is_object)
                 of = f" of {entry[:100]!r}" if entry is not None else ""
                 yield self.in_row(
                     case,
                     row,
                     name,
-                    f"field `{called}`{of}: expected {expected}, found {self._found(value)}"
+                    f"field `{called}`{of}: expected {expected}, "
+                    f"found {found_digest(value) if 'sha256' in name else self._found(value)}"
                     + (lost.said if lost else ""),
                     lost.help if lost else help,
                     below=entry,
@@ -180,9 +184,7 @@ class RegistrySchema(Rule):
 
     @staticmethod
     def _found(value: Any) -> str:
-        if isinstance(value, str):
-            return f"{value[:60]!r}" + ("…" if len(value) > 60 else "")
-        return type_name(value)
+        return quoted(value) if isinstance(value, str) else type_name(value)
 
 
 class DuplicateId(Rule):
@@ -208,7 +210,7 @@ class DuplicateId(Rule):
     slug = "duplicate-id"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        first: dict[str, int] = {}
+        first: dict[str, RowEvidence] = {}
         registry = case.evidence.registry
         lost = [(one.row, one.renamed) for one in undeclared(case)]
         former = {now.text("id"): was for was, now in lost if now is not None}
@@ -217,7 +219,8 @@ class DuplicateId(Rule):
             if identifier is None:
                 continue
             if identifier in first:
-                line = registry.locate(first[identifier], "id").line
+                same = first[identifier].row
+                line = registry.locate(same, "id").line
                 yield self.in_row(
                     case,
                     row,
@@ -226,10 +229,12 @@ class DuplicateId(Rule):
                     f"Give the row of {former[identifier].onnx} its id back: "
                     f"{former[identifier].label!r}."
                     if identifier in former
+                    else "Remove one of the two rows: both name one file."
+                    if row.row.onnx == same.onnx
                     else "Give each row an id of its own.",
                 )
             else:
-                first[identifier] = row.row.index
+                first[identifier] = row
 
 
 class DuplicateKey(Rule):
@@ -510,4 +515,5 @@ RULES: Iterable[type[Rule]] = (
     TooLargeForConsumer,
     OutsideRepository,
     SharedBundlePath,
+    *digest_fields.RULES,
 )

@@ -9,7 +9,7 @@ from typing import Final
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.gate.evidence import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, short
+from provenance.gate.rules.base import Case, Rule, accept, short
 
 
 class SharedFile(Rule):
@@ -89,7 +89,8 @@ class Int8Interface(Rule):
                     row,
                     "int8_sha256",
                     f"{row.int8.name} has {difference[1]}; {row.onnx.name} has {difference[0]}",
-                    "Quantize the model again, from the file that the row names.",
+                    "Quantize the model again, from the file that the row names, then: "
+                    + accept(row),
                     about=row.int8.path,
                 )
 
@@ -128,7 +129,8 @@ class Int8NotQuantized(Rule):
                     "int8_sha256",
                     f"{row.int8.name} and {row.onnx.name} are the same bytes, "
                     f"{short(row.onnx.sha256)}",
-                    "Quantize the model, or remove the int8 file and its fields.",
+                    "Remove the int8 file and its fields, or quantize the model, then: "
+                    + accept(row),
                     about=row.int8.path,
                 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from provenance.artifacts.digest import canonical, sha256_of
 from provenance.artifacts.registry import INT8_MODES, Row
 from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.rules.base import short, shown
@@ -43,8 +44,8 @@ def other_bytes(row: RowEvidence, declared: Mapping[str, Any]) -> str | None:
             return absent
         if file.sha256 is None:
             return file.trouble.message if file.trouble else f"{file.path} cannot be read"
-        if file.sha256 != sha256:
-            known = short(sha256) if isinstance(sha256, str) else shown(sha256)
+        if file.sha256 != sha256_of(sha256):
+            known = short(canonical(sha256)) if isinstance(sha256, str) else shown(sha256)
             return f"the bytes of {file.path} are {short(file.sha256)}, not {known}"
     return None
 

@@ -8,13 +8,13 @@ What is not certain is left to the author.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
 from provenance.artifacts import limits
+from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import is_manifest
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
@@ -22,7 +22,6 @@ from provenance.artifacts.spdx import alternatives
 from provenance.artifacts.strict_json import JsonError, decode, parse
 from provenance.attestations import bundle as bundles
 
-_HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
 _MAX_FILES: Final = 100_000
 _OPSETS: Final = range(1, 100)
@@ -98,7 +97,7 @@ def _text(value: Any) -> bool:
 
 
 def _digest(value: Any) -> bool:
-    return isinstance(value, str) and _HEX.fullmatch(value) is not None
+    return sha256_of(value) is not None
 
 
 def _label(value: Any) -> bool:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document
 from provenance.gate.ensemble import Ensemble, current_sidecar
@@ -227,5 +227,6 @@ def _corpus(document: Document, row: str | None = None) -> Said[Any]:
     """What a document says is the digest of its corpus, and where."""
     for where in (("corpus", "sha256"), ("corpus_sha256",)):
         if document.get(*where) is not None:
-            return Said(document, row, where, document.get(*where))
+            written = document.get(*where)
+            return Said(document, row, where, sha256_of(written) or written)
     return Said(document, row, ("corpus", "sha256"), None)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import Manifest
 from provenance.gate import documents
 from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
@@ -207,10 +207,11 @@ class MemberDigest(EnsembleRule):
         for seat in ensemble.seats:
             if seat.row is None or seat.index in outdated:
                 continue
-            in_row = seat.row.row.text("sha256")
+            in_row = seat.row.row.digest("sha256")
             in_file = seat.row.onnx.sha256 if seat.row.onnx else None
             expected, of = (in_file, "file") if in_file else (in_row, "row")
             claimed = _written(ensemble.manifest, seat, "sha256")
+            claimed = sha256_of(claimed) or claimed
             # Where row and manifest agree, the file is another than both of them name (ART302).
             if not is_sha256(expected) or claimed in (expected, in_row or expected):
                 continue
@@ -444,7 +445,7 @@ def _bytes(seat: Seat) -> str | None:
     """The digest of a production member. Placeholders may be one file under several names."""
     model = seat.row.onnx if seat.row and not seat.row.row.smoke else None
     # Bytes that the row does not name are reported as that (ART302).
-    declared = seat.row.row.text("sha256") if seat.row else None
+    declared = seat.row.row.digest("sha256") if seat.row else None
     return model.sha256 if model and declared in (None, model.sha256) else None
 
 

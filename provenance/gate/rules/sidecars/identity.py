@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
@@ -101,12 +101,13 @@ class SidecarDigest(ClaimRule):
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        for member, claim, file, in_row in self._claims(row, model, sidecar):
+        for member, written, file, in_row in self._claims(row, model, sidecar):
+            claim = sha256_of(written) or written
             name = ".".join(map(str, member))[:100]
             digest = short(claim) if is_sha256(claim) else shown(claim)
             if file is None:
                 message = f"`{name}` is {digest}; {model.name} has no such file"
-            elif file.sha256 in (None, claim) or (is_sha256(claim) and claim == in_row):
+            elif file.sha256 in (None, claim) or (is_sha256(claim) and claim == sha256_of(in_row)):
                 continue
             else:
                 message = f"`{name}` is {digest}; the bytes of {file.path} are {short(file.sha256)}"
@@ -120,7 +121,7 @@ class SidecarDigest(ClaimRule):
         if not documents.attestable(row):
             for where in (("corpus_sha256",), ("corpus", "sha256")):
                 claim = sidecar.get(*where)
-                if claim is not None and not is_sha256(claim):
+                if claim is not None and sha256_of(claim) is None:
                     message = f"`{'.'.join(where)}` is {shown(claim)}, which is no SHA-256 digest"
                     yield self.at(row, sidecar, where, message, _CORPUS)
 

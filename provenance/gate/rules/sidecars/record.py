@@ -74,7 +74,7 @@ class _Stale(Rule):
                 if sidecar is not None and self._is_stale(row, model, sidecar):
                     yield self.finding(
                         f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                        self._respelled(model, sidecar) or self._help(case),
+                        self._help(case),
                         path=sidecar.path,
                         row=row.row.label,
                         position=sidecar.locate("sha256"),
@@ -93,7 +93,7 @@ class _Stale(Rule):
             return "the sidecar records a gate or a seed and does not say of which bytes"
         if not is_sha256(sidecar.claimed_sha256):
             written = shown(sidecar.get("sha256"))
-            return f"`sha256` of the sidecar is {written}, which is no digest: {_DIGEST}"
+            return f"`sha256` of the sidecar is {written}, which is no SHA-256 digest: {_DIGEST}"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
             {
@@ -106,12 +106,6 @@ class _Stale(Rule):
         parts += [f"verdict {verdict}"] if verdict else []
         return ", ".join(parts) + ")"
 
-    @staticmethod
-    def _respelled(model: ModelEvidence, sidecar: Sidecar) -> str | None:
-        """The next step where the digest is the right one in other letters."""
-        claimed = (sidecar.claimed_sha256 or "").strip().lower().removeprefix("sha256:")
-        return f'Write it as "sha256": "{model.sha256}".' if claimed == model.sha256 else None
-
     def _help(self, case: Case) -> str:
         raise NotImplementedError
 
@@ -120,8 +114,9 @@ class SidecarStale(_Stale):
     """The sidecar of a smoke row describes another file.
 
     ## What it does
-    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes. A value
-    that is not 64 lower-case hex digits is no digest, and named as that. The message says what else
+    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes, by value:
+    upper case, a prefix `sha256:` and `sha256-BASE64` make no difference. What is no SHA-256 digest
+    is named as that. The message says what else
     the sidecar claims of the other file: widths, verdict. Where row and sidecar agree on a digest,
     the file was replaced: ART302 says so.
 
@@ -162,7 +157,8 @@ class ProductionSidecarStale(_Stale):
     `"smoke": false`, and the sidecar's `sha256` is that of the model before the last export.
 
     ## How to fix
-    Export model and sidecar together. Until then the row is a placeholder: `"smoke": true`.
+    Export model and sidecar together. Until then the row is a placeholder, whose sidecar is known
+    to be stale: `"smoke": true`, and a `[[deferral]]` of SID402.
     """
 
     code = "SID404"
@@ -172,7 +168,8 @@ class ProductionSidecarStale(_Stale):
 
     def _help(self, case: Case) -> str:
         return case.in_its_words(
-            'Export model and sidecar together; until then the row is "smoke": true.'
+            'Export model and sidecar together; until then say "smoke": true and declare a '
+            "[[deferral]] of SID402."
         )
 
 
@@ -319,7 +316,7 @@ def _is_record(sidecar: Sidecar) -> bool:
     return bool(in_training or (_GATE | _SEED) & sidecar.value.keys())
 
 
-_DIGEST: Final = "64 lower-case hex digits"
+_DIGEST: Final = "expected the SHA-256 of the model in hex"
 
 _GATE: Final = frozenset(("gate", "verdict", "gate_passed"))
 _SEED: Final = frozenset(("seed", "ensemble_id"))  # under `training` it is that of a generator

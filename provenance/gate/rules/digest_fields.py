@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""REG115: how a row spells its digests, and what to do about a field that holds none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from provenance.artifacts import digest
+from provenance.artifacts.json_edit import Set
+from provenance.artifacts.registry import is_blank
+from provenance.artifacts.strict_json import type_name
+from provenance.gate.evidence import RowEvidence
+from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.rules.base import Case, Rule, command
+
+
+def is_digest(value: object) -> bool:
+    """Whether a field of a row holds a SHA-256, in whatever spelling."""
+    return digest.sha256_of(value) is not None
+
+
+def is_empty(value: object) -> bool:
+    """Whether a field for a digest, or for digests by file name, is there to be filled in."""
+    return value is None or is_blank(value) or value in ({}, [])
+
+
+def quoted(value: str) -> str:
+    """A string in a message: quoted, and short."""
+    return f"{value[:60]!r}" + ("…" if len(value) > 60 else "")
+
+
+def found_digest(value: Any) -> str:
+    """What a field holds that should hold a SHA-256 digest."""
+    if not isinstance(value, str):
+        return type_name(value)
+    written = digest.parse(value)
+    return quoted(value) if written is None else f"{digest.called(written)}, {quoted(value)}"
+
+
+def how_to_write(row: str, value: Any, *, is_object: bool) -> str:
+    """How the digest of the file comes into a field of `row` that holds `value`.
+
+    Args:
+        row: The label of the row.
+        value: What the field holds.
+        is_object: Whether the field is one of digests by file name.
+    """
+    written = digest.parse(value)
+    if written is not None:
+        fill = command("hash", row, "--write")
+        return f'If the field may hold a SHA-256, write "" there, then: {fill}'
+    add = ("--add-external-data",) if is_object else ()
+    if is_empty(value):
+        return command("hash", "--write", *add)
+    accept = command("hash", row, "--write", *add, "--accept", row)
+    return f"If the file is the one that is meant: {accept}"
+
+
+class DigestSpelling(Rule):
+    """A digest is not written as 64 lower-case hex digits.
+
+    ## What it does
+    Warns where a row spells the digest of its file in upper case, with a prefix (`sha256:`), or in
+    base64. A warning does not fail the gate: the value is compared, and it is right. It looks only
+    at registries with the field names of the stock consumers.
+
+    ## Why it matters
+    The stock consumers compare `sha256` as text with 64 lower-case hex digits. Any other spelling
+    is a mismatch for them, and they refuse the model.
+
+    ## Example
+    `"sha256": "SHA256:08AB1AED…"`
+
+    ## How to fix
+    Write the same digest in lower-case hex, as `provenance check --fix` does. It changes nothing
+    but the spelling. If no stock consumer reads this registry, nothing is wrong.
+    """
+
+    code = "REG115"
+    slug = "digest-spelling"
+    severity = Severity.WARNING
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        if not registry.names.stock:
+            return
+        for row in case.evidence.rows:
+            for where, value in _declared(row):
+                sha256 = digest.sha256_of(value)
+                if sha256 is None or sha256 == value:
+                    continue
+                of = "".join(f" of {entry[:100]!r}" for entry in where[1:])
+                yield self.in_row(
+                    case,
+                    row,
+                    where[0],
+                    f"`{case.name_of(where[0])}`{of} is {quoted(value)}; stock consumers expect "
+                    "64 lower-case hex digits",
+                    "Write the same digest in lower-case hex.",
+                    below=next(iter(where[1:]), None),
+                    fixes=(Fix(registry.path, Set(registry.path_of(row.row, *where), sha256)),),
+                )
+
+
+def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The digests of a row whose files are not known to be other ones (ART302 reports those)."""
+    for model in row.models:
+        if not row.replaced(model):
+            field = "int8_sha256" if model is row.int8 else "sha256"
+            yield (field,), row.row.fields.get(field)
+        for file in model.external:
+            if not row.replaced(file):
+                name = file.name
+                yield ("external_data_sha256", name), row.row.external_data_sha256.get(name)
+
+
+RULES: Iterable[type[Rule]] = (DigestSpelling,)

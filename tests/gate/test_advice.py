@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every finding's advice, followed to the letter: the finding is gone and no other takes its place.
+
+A new rule needs a line here, or a reason in `BY_HAND` why no machine can follow its advice.
+`tests/support/advice.py` explains scenes and steps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from provenance.gate.rules import BY_CODE
+from tests.support.advice import (
+    Advice,
+    Slip,
+    about_back,
+    command,
+    commands_in,
+    defer,
+    deferred,
+    edited,
+    follow,
+    member,
+    option,
+    put_back,
+    removed,
+    set_scene,
+    then,
+    value,
+    without,
+)
+from tests.support.advice_steps import (
+    CONFIGURATION,
+    beside,
+    bundle_named,
+    check_by_another,
+    check_by_both,
+    configured,
+    data_named,
+    fetched,
+    gives_two,
+    license_named,
+    model_fetched,
+    named_so,
+    owned,
+    released_name,
+    second_signer,
+    steps_again,
+    summary_fetched,
+)
+from tests.support.cases import all_cases
+from tests.support.keys import KeyPair
+from tests.support.models import External, model
+from tests.support.mutations import (
+    content,
+    copy,
+    cut,
+    describe,
+    drop,
+    flip,
+    lengthen,
+    link,
+    move,
+    put,
+    reexport,
+    remove,
+    rename,
+    reverse,
+    shorten,
+    text,
+    together,
+)
+from tests.support.production import production
+from tests.support.repository import sha256
+
+ZERO: Final = "0" * 64
+ROW: Final = ("models", "s1")
+MEMBER: Final = ("members", "s1")
+REGISTRY: Final = "model/registry.json"
+LICENSE_URL: Final = "https://example.org/LICENSE"
+OTHER_MODEL: Final = model(salt=99)
+
+
+def row_slip(*where: Any, to: Any, baseline: bool = False) -> Slip:
+    """A member of a row with another value."""
+    return Slip("registry.json", put("models", *where, to=to), baseline)
+
+
+def lost(*where: Any, baseline: bool = False) -> Slip:
+    """A member of a row that is gone."""
+    return Slip("registry.json", drop("models", *where), baseline)
+
+
+def exported(name: str, made: bytes, row: str, field: str = "sha256") -> Slip:
+    """Another file under the name of a row's, with its digest in the row."""
+    digest = put("models", row, field, to=sha256(made))
+    return Slip(name, together((name, content(made)), ("registry.json", digest)))
+
+
+SLIPS: Final = [
+    # The registry
+    Advice("REG101", row_slip("s1", "sha256", to=""), "provenance hash --write", command),
+    Advice("REG101", row_slip("s1", "sha256", to=None), "provenance hash --write", command),
+    Advice("REG101", row_slip("s1", "sha256", to="zz"), "--accept s1", command),
+    Advice("REG101", Slip("registry.json", shorten(*ROW, "sha256")), "--accept s1", command),
+    Advice(
+        "REG101",
+        row_slip("s1", "sha256", to=f"md5:{ZERO[:32]}"),
+        'write "" there, then: provenance hash s1 --write',
+        then(member("sha256", ""), command),
+    ),
+    Advice(
+        "REG101",
+        row_slip("s1", "external_data_sha256", "s1.onnx.data", to="zz"),
+        "--accept s1",
+        command,
+    ),
+    Advice(
+        "REG101",
+        row_slip("s1", "external_data_sha256", to="zz"),
+        "--add-external-data --accept s1",
+        command,
+    ),
+    Advice(
+        "REG101",
+        row_slip("s1", "external_data_sha256", to=[]),
+        "provenance hash --write --add-external-data",
+        command,
+    ),
+    Advice("REG101", lost("s1", "sha256"), 'Add "sha256": ""', then(value, command)),
+    Advice("REG101", lost("s1", "sha256", baseline=True), "provenance restore s1", command),
+    Advice("REG101", lost("s1", "onnx", baseline=True), "provenance restore s1", command),
+    Advice("REG101", lost("s1", "id", baseline=True), "provenance restore '#1'", command),
+    Advice("REG101", row_slip("s1", "opset", to="17"), "Correct `opset`", member("opset", 17)),
+    Advice(
+        "REG101",
+        Slip("registry.json", rename(*ROW, "sha256", to="sha")),
+        "Did you mean `sha256` where it says `sha`?",
+        lambda scene, _: rename("models", "s1", "sha", to="sha256")(scene.registry),
+    ),
+    Advice(
+        "REG102",
+        Slip("registry.json", lengthen("models")),
+        "Remove one of the two rows",
+        edited(REGISTRY, drop("models", 6)),
+    ),
+    Advice(
+        "REG103",
+        Slip("registry.json", text('"id": "s1",', '"id": "s1", "id": "s1",')),
+        "Keep one of the two",
+        edited(REGISTRY, text('"id": "s1", "id": "s1",', '"id": "s1",')),
+    ),
+    Advice("REG105", Slip("registry.json", reverse(*ROW)), "check --fix", command),
+    Advice(
+        "REG107",
+        row_slip("s1", "sigstore_bundle", to="../../s1.sigstore.json"),
+        "inside the repository",
+        member("sigstore_bundle", "../bundles/s1.onnx.sigstore.json"),
+    ),
+    Advice(
+        "REG108",
+        row_slip("s1", "sigstore_bundle", to="../bundles/s0.onnx.sigstore.json"),
+        "after the model: s1.onnx.sigstore.json",
+        bundle_named,
+    ),
+    # Licenses
+    Advice("LIC201", lost("s1", "license"), 'SPDX expression of the model',
+           member("license", "MIT")),
+    Advice("LIC201", lost("s1", "license", baseline=True), "provenance restore", command),
+    Advice("LIC202", lost("s1", "license_url"), "license file", member("license_url", LICENSE_URL)),
+    Advice("LIC202", lost("s1", "license_url", baseline=True), "provenance restore", command),
+    Advice("LIC203", lost("s1", "sigstore_bundle"), "provenance check --fix", command),
+    Advice("LIC203", lost("s1", "sigstore_bundle", baseline=True), "provenance restore", command),
+    Advice("LIC204", row_slip("s1", "license", to="MITT"), "Write MIT if", license_named),
+    Advice(
+        "LIC207",
+        row_slip("s1", "license_url", to="LICENSE"),
+        "the address of the license file",
+        member("license_url", LICENSE_URL),
+    ),
+    # Model files
+    Advice("ART301", Slip("s1.onnx", remove()), "Fetch or add the file", put_back("s1.onnx")),
+    Advice(
+        "ART301",
+        row_slip("plain", "quant_mode", to="static"),
+        "remove `quant_mode`",
+        without("quant_mode"),
+    ),
+    Advice("ART301", Slip("quant.int8.onnx", remove()), "Fetch or add",
+           put_back("quant.int8.onnx")),
+    Advice("ART302", Slip("probe.onnx", content(OTHER_MODEL)), "--accept probe", command),
+    Advice("ART302", Slip("s1.onnx.data", flip()), "export the sidecar with them, then: provenance",
+           then(data_named, command)),
+    Advice("ART302", Slip("s1.onnx.data", flip()), "restore the file", about_back),
+    Advice("ART302", Slip("s1.onnx", flip()), "Restore the file", about_back),
+    Advice("ART302", Slip("s1.onnx.data", cut(0.5)), "Restore the file", about_back),
+    Advice(
+        "ART303",
+        exported("probe.onnx", b"junk", "probe"),
+        "then: provenance hash probe --write --accept probe",
+        then(put_back("probe.onnx"), command),
+    ),
+    Advice("ART304", Slip("s1.onnx.data", remove()), "Fetch it", about_back),
+    Advice("ART304", Slip("s1.onnx.data", move("s1.onnx.data2")), "Rename", named_so),
+    Advice(
+        "ART305",
+        Slip("s1.onnx", reexport(1, external=External("../s1.data"))),
+        "then: provenance hash s1 --write --add-external-data --accept s1",
+        then(put_back("s1.onnx", "s1.json", "ens.json"), command),
+    ),
+    Advice(
+        "ART306",
+        lost("s1", "external_data_sha256"),
+        "provenance hash --write --add-external-data",
+        command,
+    ),
+    Advice("ART306", lost("s1", "external_data_sha256", baseline=True), "restore s1", command),
+    Advice(
+        "ART306",
+        Slip("registry.json", rename(*ROW, "external_data_sha256", "s1.onnx.data", to="x.data")),
+        "Name the entry s1.onnx.data",
+        edited(
+            REGISTRY, rename(*ROW, "external_data_sha256", "x.data", to="s1.onnx.data")
+        ),
+    ),
+    Advice(
+        "ART307",
+        Slip("s1.onnx", reexport(1, external=External("s1.onnx.data", length=4096))),
+        "then: provenance hash s1 --write --add-external-data --accept s1",
+        then(put_back("s1.onnx", "s1.json", "ens.json"), command),
+    ),
+    Advice(
+        "ART308",
+        lost("quant", "int8_sha256"),
+        'Add "int8_sha256": "" to the row, then: provenance hash quant --write',
+        then(value, command),
+    ),
+    Advice("ART308", lost("quant", "int8_sha256", baseline=True), "restore quant", command),
+    Advice("ART309", Slip("s1.onnx", link("/dev/null")), "Put the file itself there", about_back),
+    Advice("ART310", row_slip("s1", "opset", to=18), "provenance check --fix", command),
+    Advice("ART311", Slip("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
+    Advice("ART312", Slip("s1.onnx", reexport(1, external=())), "Remove the file, if it is there",
+           then(edited("model/s1.onnx.data", remove()), command)),
+    Advice(
+        "ART314",
+        exported("quant.int8.onnx", model(inputs=[("other", 6)]), "quant", "int8_sha256"),
+        "then: provenance hash quant --write --accept quant",
+        then(put_back("quant.int8.onnx"), command),
+    ),
+    # Sidecars
+    Advice("SID401", Slip("s1.json", remove()), "Export it with the model", put_back("s1.json")),
+    Advice("SID401", row_slip("probe", "smoke", to=False), '"smoke": true', value),
+    Advice("SID402", Slip("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
+           "Export model and sidecar together", edited("model/probe.json", describe("probe.onnx"))),
+    Advice("SID402", Slip("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
+           "declare a [[deferral]]", deferred),
+    Advice("SID403", Slip("s1.json", shorten("encoder_vocab")), "Export", put_back()),
+    Advice("SID404", Slip("s1.json", put("sha256", to=ZERO)), "Export model and", put_back()),
+    Advice(
+        "SID404",
+        Slip("plain.json", put("sha256", to=ZERO)),
+        'until then say "smoke": true and declare a [[deferral]] of SID402',
+        then(value, defer("SID402", "plain")),
+    ),
+    Advice("SID405", Slip("s1.json", cut(0.5)), "Export it again", put_back()),
+    Advice("SID406", Slip("quant.json", drop("sha256")), "the exporter write", put_back()),
+    Advice("SID407", Slip("s1.json", drop("seed")), "Export sidecar and manifest", put_back()),
+    Advice("SID407", Slip("ens.json", remove(), with_baseline=True), "Copy it back",
+           put_back("ens.json")),
+    Advice("SID408", Slip("s1.json", put("id", to="other")), "write it in both", put_back()),
+    Advice(
+        "SID408",
+        Slip("probe.json", together(
+            ("probe.json", content(b'{"training": {"smoke": true}}')),
+            ("registry.json", put("models", "probe", "smoke", to=False)),
+        )),
+        '"smoke": true',
+        value,
+    ),
+    Advice("SID409", Slip("plain.json", put("int8_sha256", to=ZERO)), "Export", put_back()),
+    Advice("SID410", Slip("s1.json", reverse("input_names")), "Export model", put_back()),
+    Advice("SID411", Slip("s1.json", put("input_shape", to=[1, 7])), "Export model", put_back()),
+    Advice("SID412", Slip("s1.json", put("input_dtypes", to=["int8", "int8"])), "Export",
+           put_back()),
+    Advice("SID413", Slip("s1.json", put("opset", to=18)), "provenance check --fix", command),
+    Advice("SID414", Slip("s1.json", drop("feature_mean")), "Export the sidecar", put_back()),
+    Advice("SID415", Slip("s1.json", copy("gone.json")), "Remove it", removed),
+    Advice("SID416", Slip("s1.json", put("feature_order", 0, to="motion2")), "Export", put_back()),
+    # Ensembles
+    Advice("ENS501", Slip("ens.json", put(*MEMBER, "id", to="s_one")), "Write one name",
+           put_back()),
+    Advice("ENS502", Slip("ens.json", lengthen("members")), "Export the manifest", put_back()),
+    Advice("ENS503", Slip("ens.json", drop(*MEMBER)), "Export the manifest again", put_back()),
+    Advice("ENS504", Slip("ens.json", put(*MEMBER, "sha256", to=ZERO)), "Export", put_back()),
+    Advice("ENS505", Slip("ens.json", put("ensemble_size", to=5)), "Export", put_back()),
+    Advice("ENS506", Slip("ens.json", put(*MEMBER, "seed", to=7)), "Export manifest", put_back()),
+    Advice("ENS507", Slip("ens.json", put("opset", to=18)), "Export", put_back()),
+    Advice("ENS508", Slip("ens.json", reverse("codec_vocab")), "Export manifest", put_back()),
+    Advice("ENS509", Slip("ens.json", put("smoke", to=True)), "--ensemble ens", command),
+    Advice("ENS510", Slip("ens_PROMOTE.json", remove()), "Run the gate and commit",
+           put_back("ens_PROMOTE.json")),
+    Advice("ENS510", Slip("ens_PROMOTE.json", remove(), with_baseline=True), "Copy it back",
+           put_back("ens_PROMOTE.json")),
+    Advice("ENS510", Slip("ens_PROMOTE.json", copy("ens_PROMOTE_2.json")), "move the others",
+           edited("model/ens_PROMOTE_2.json", remove())),
+    Advice("ENS511", Slip("ens_PROMOTE.json", put("verdict", to="HOLD")), "Run the gate",
+           put_back()),
+    Advice("ENS512", Slip("ens.json", put("gate", "mean_plcc", to=0.99)), "Export", put_back()),
+    Advice("ENS514", Slip("ens_PROMOTE.json", put("corpus", "sha256", to=ZERO)), "Run the gate",
+           put_back()),
+    Advice("ENS515", Slip("ens.json", put("feature_mean", 0, to=0.7)), "Export", put_back()),
+    Advice("ENS516", Slip("plain.json", put("loso_mean_plcc", to=0.9)), "Evaluate", put_back()),
+    Advice("ENS518", Slip("ens.json", put("id", to="ens_v2")), "Export manifest", put_back()),
+    Advice("ENS519", Slip("ens_PROMOTE.json", cut(0.5)), "Export it again", put_back()),
+    Advice("ENS520", Slip("s1.onnx", reexport(1, gives_two)),
+           "Export all members", put_back("s1.onnx", "s1.json", "ens.json", "registry.json")),
+    # Since a baseline
+    Advice("BAS802", lost("probe", "description", baseline=True), "provenance restore", command),
+    Advice("BAS802", lost("probe", "description", baseline=True), "[[deferral]] of BAS802",
+           deferred),
+    Advice("BAS805", row_slip("probe", "kind", to="nr", baseline=True), "[[deferral]] of BAS805",
+           deferred),
+    Advice("BAS806", row_slip("probe", "license", to="BSD-2-Clause", baseline=True),
+           "[[deferral]] of BAS806", deferred),
+    Advice("BAS806", row_slip("probe", "license", to="BSD-2-Clause", baseline=True),
+           "Put it back", member("license", "MIT")),
+]  # fmt: skip
+"""Slips in a registry that is as it should be."""
+
+CASES: Final = [
+    Advice("REG102", "registry-with-duplicate-ids", "an id of its own",
+           edited(REGISTRY, put("models", 1, "id", to="n"))),
+    Advice("REG104", "onnx-in-a-folder-below-the-registry", "Move the model beside the registry",
+           then(beside, member("onnx", "m.onnx"))),
+    Advice("REG106", "registry-too-large-for-its-consumer", "Shorten",
+           edited(REGISTRY, text("x" * 1_048_576, ""))),
+    Advice("REG115", "digest-in-another-spelling", "provenance check --fix", command),
+    Advice("LIC204", "license-misspelt", "Write Apache-2.0 if", license_named, since=("BAS806",)),
+    Advice("LIC205", "release-changed-license", "sign again: provenance release", command),
+    Advice("LIC205", "release-changed-license", "Put the signed value back",
+           member("license", "MIT")),
+    Advice("LIC206", "license-file-of-another-license", "Write the license of that file",
+           member("license", "BSD-2-Clause-Patent"), since=("BAS806",)),
+    Advice("LIC208", "same-bytes-under-two-licenses", "one license in both rows",
+           member("license", "CC-BY-NC-4.0"), row="n", since=("BAS806",)),
+    Advice("ART301", "int8-missing", "remove `int8_sha256` and `quant_mode`",
+           without("int8_sha256", "quant_mode"), since=("BAS802",)),
+    Advice("ART306", "external-data-in-a-function", "--add-external-data", command),
+    Advice("ART313", "two-rows-with-one-file", "Keep one row",
+           edited(REGISTRY, drop("models", "n")), since=("BAS801",)),
+    Advice("ART315", "int8-that-is-the-model", "Remove the int8 file and its fields",
+           then(edited("model/m.int8.onnx", remove()), without("int8_sha256", "quant_mode")),
+           since=("BAS802",)),
+    Advice("ART315", "int8-that-is-the-model", "or quantize the model, then: provenance",
+           then(edited("model/m.int8.onnx", content(OTHER_MODEL)), command)),
+    Advice("SID415", "sidecar-left-behind-by-a-renamed-model", "Remove it", removed),
+    Advice("SID401", "sidecar-left-behind-by-a-renamed-model", "model/m_v1.json is its sidecar",
+           edited("model/m_v1.json", move("m.json"))),
+    Advice("ENS513", "ens-production-on-hold", "say that they are smoke",
+           edited(REGISTRY, together(
+               ("registry.json", put("models", "ens_seed0", "smoke", to=True)),
+               ("registry.json", put("models", "ens_seed1", "smoke", to=True))))),
+    Advice("ENS517", "gate-not-passed-in-production", '"smoke": true', value),
+    Advice("RUN005", "run-gives-nan", "[run.inputs]", configured("[run.inputs]\nx = -1\n")),
+    Advice("RUN002", "run-does-not-run", "say sizes and values in [run]",
+           configured("[run]\ndimensions = { batch = 8 }\n")),
+    Advice("RUN001", "run-does-not-load", "declare a [[deferral]]", deferred),
+    # Since a baseline
+    Advice("BAS801", "baseline-row-gone", "provenance restore n", command),
+    Advice("BAS801", "baseline-in-the-configuration", "provenance restore n", command),
+    Advice("BAS803", "baseline-sidecar-unchanged", 'name the digests: "sha256"',
+           edited("model/m.json", describe("m.onnx"))),
+    Advice("BAS803", "baseline-bundle-unchanged", "remove the bundle",
+           edited("bundles/m.onnx.sigstore.json", remove())),
+    Advice("BAS804", "baseline-promoted-by-hand", '"smoke": true', value),
+    Advice("BAS807", "baseline-registry-field-gone", "provenance restore", command),
+    Advice("BAS807", "baseline-registry-field-gone", "[[deferral]] of BAS807", deferred),
+    Advice("BAS808", "baseline-sidecar-gone", "Copy it back", about_back),
+    Advice("BAS808", "baseline-sidecar-gone", "[[deferral]] of BAS808", deferred),
+    Advice("BAS809", "baseline-ensemble-without-its-manifest", "Copy it back",
+           put_back("ens.json")),
+    # Deferrals
+    Advice("DEF901", "deferral-whose-cause-is-gone", "Remove the [[deferral]]",
+           edited(CONFIGURATION, content(b'registry = "model/registry.json"\n'))),
+    Advice("DEF901", "deferral-whose-cause-is-gone-for-one-row", "Narrow `rows`",
+           edited(CONFIGURATION, text('["?"]', '["m"]'))),
+    Advice("DEF902", "deferral-that-matches-no-row", "or remove it",
+           edited(CONFIGURATION, text(', "seed*"', ""))),
+    Advice("DEF903", "deferral-expired", "a new date",
+           edited(CONFIGURATION, text("2026-01-31", "2999-01-31"))),
+    Advice("DEF904", "deferral-without-reason-and-reference", 'reference = "…"',
+           edited(CONFIGURATION, text('reason = "  "', 'reason = "  "\nreference = "ADR-1105"'))),
+    Advice("DEF904", "deferral-without-reason-and-reference", 'reason = "…"',
+           edited(CONFIGURATION, text('reason = "  "', 'reason = "until the retrain"'))),
+    Advice("DEF905", "deferral-of-a-digest", "Remove the deferral and correct",
+           then(edited(CONFIGURATION, content(b'registry = "model/registry.json"\n')),
+                put_back("m.onnx"))),
+    Advice("DEF906", "deferral-still-to-be-explained", 'reason = "…"',
+           edited(CONFIGURATION, text("todo: why is this shipped all the same?", "the retrain"))),
+    # Signatures and attestations
+    Advice("SIG601", "not-released", "provenance release --signer URI", command),
+    Advice("SIG602", "bundle-empty", "provenance release --signer URI", command),
+    Advice("SIG603", "bundle-with-another-signature", "sign again: provenance release", command),
+    Advice("SIG603", "bundle-with-another-signature", "Restore the released bundle", put_back()),
+    Advice("SIG605", "release-with-other-bytes-under-a-new-digest",
+           "sign again: provenance release",
+           command),
+    Advice("SIG606", "consumer-with-another-name", "under the names they were released with",
+           released_name),
+    Advice("SIG607", "countersignature-behind-a-gap", "Remove it", removed),
+    Advice("SIG608", "signers-too-few", "into bundles/m.onnx.2.sigstore.json", second_signer),
+    Advice("ATT701", "release-with-two-bundles-swapped", "sign again: provenance release", command),
+    Advice("ATT701", "bundle-is-a-plain-signature", "provenance release --signer URI", command),
+    Advice("ATT702", "release-with-a-file-that-nobody-signed", "provenance release", command),
+    Advice("ATT703", "release-changed-field", "provenance release", command),
+    Advice("ATT704", "release-changed-sidecar", "provenance release", command),
+    Advice("ATT704", "release-changed-sidecar", "Restore the released sidecar", about_back),
+    Advice("ATT705", "release-with-a-signed-file-gone", "provenance release", command),
+    Advice("ATT706", "release-with-another-deferral", "provenance release", command),
+    Advice("ATT707", "ensemble-without-a-seed-attestation", "--signer URI", command),
+    Advice("ATT708", "ensemble-with-another-manifest", "provenance release", command),
+    Advice("ATT709", "release-without-its-summary", "provenance release --signer URI", command),
+    Advice("ATT710", "release-with-another-policy", "provenance release", command),
+    Advice("ATT710", "summary-with-another-predicate", "provenance release", command),
+    # The pipeline
+    Advice("PIP001", "pipeline-layout-that-is-a-bundle", "provenance layout --signer URI --output",
+           command),
+    Advice("PIP002", "pipeline-layout-by-another", "Get the layout from the project's owner",
+           owned),
+    Advice("PIP004", "pipeline-layout-that-runs-a-command", "Ask the owner for a layout", owned),
+    Advice("PIP003", "pipeline-layout-expired", "provenance layout --signer URI --output", command),
+    Advice("PIP005", "pipeline-link-that-is-another-step", "Do `verify`", steps_again),
+    Advice("PIP006", "pipeline-step-missing", "Do `check`", steps_again),
+    Advice("PIP007", "pipeline-step-by-another", "Do `check`", steps_again),
+    Advice("PIP008", "pipeline-step-by-too-few", "by another of them too",
+           then(check_by_another, steps_again)),
+    Advice("PIP009", "pipeline-step-disputed", "done again by all", check_by_both),
+    Advice("PIP010", "pipeline-file-changed", "Else put it back. Do `sign`",
+           then(put_back("notes.txt"), steps_again)),
+    Advice("PIP011", "pipeline-file-added", "Else put it back. Do `check`",
+           then(edited("model/more.txt", remove()), steps_again)),
+    Advice("PIP012", "pipeline-file-gone", "put back what was released", put_back("notes.txt")),
+    Advice("PIP013", "pipeline-refused-by-a-rule-of-its-own", "--signer URI --output", command),
+    Advice("PIP014", "pipeline-file-unseen", "or move it elsewhere",
+           edited("model/seeds.link.json", remove())),
+    # Requirements of a consumer
+    Advice("USE001", "require-a-row-of-a-plain-signature", "Ask the publisher", fetched),
+    Advice("USE006", "require-a-summary-of-another-bundle", "Fetch the model, its bundle", fetched),
+    Advice("USE007", "require-an-age-of-an-old-release", "Fetch the current release", fetched),
+    Advice("ATT711", "consumer-with-a-plain-signature", "Ask the publisher", model_fetched),
+    Advice("USE005", "require-a-summary-that-is-not-there", "Fetch <registry>.vsa.sigstore.json",
+           summary_fetched),
+    Advice("USE004", "require-a-license-of-which-half-is-allowed", "or allow its license",
+           option("--license-allow", "Zlib")),
+]  # fmt: skip
+"""Folders of `tests/cases/`."""
+
+_AGAIN: Final = "a model has to be exported again"
+_OTHERS: Final = "another person has to act: the publisher, or the owner of the layout"
+
+BY_HAND: Final[dict[str, str]] = {
+    **dict.fromkeys(("RUN003", "RUN006", "RUN007"), _AGAIN),
+    "RUN004": "what a model may take is a decision",
+    "SIG604": "whom to trust is a decision, and changes the policy that was released",
+    **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010"), _OTHERS),
+}
+"""Rules whose advice no machine can follow, and why."""
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The registry that slips are made in."""
+    return production(tmp_path_factory.mktemp("advice") / "tree").root
+
+
+def _name(advice: Advice) -> str:
+    scene = advice.scene if isinstance(advice.scene, str) else advice.scene.name
+    return f"{advice.code}: {scene}: {advice.help}"
+
+
+@pytest.mark.parametrize("advice", [*SLIPS, *CASES], ids=_name)
+def test_advice_cures_its_finding(
+    advice: Advice, clean: Path, tmp_path: Path, key: KeyPair, other_key: KeyPair
+) -> None:
+    follow(advice, set_scene(advice, tmp_path, clean, key, other_key))
+
+
+def test_every_rule_has_advice_that_is_followed_or_a_reason() -> None:
+    followed = {advice.code for advice in (*SLIPS, *CASES)}
+    assert followed | BY_HAND.keys() == BY_CODE.keys()
+    assert not followed & BY_HAND.keys()
+
+
+@pytest.mark.parametrize("code", BY_HAND)
+def test_advice_that_is_followed_by_hand_names_no_command(
+    code: str, clean: Path, tmp_path: Path, key: KeyPair, other_key: KeyPair
+) -> None:
+    name = next(c.name for c in all_cases() if code in {f["code"] for f in c.findings})
+    scene = set_scene(Advice(code, name, "", command), tmp_path, clean, key, other_key)
+    helps = [f["help"] for f in scene.findings() if f["code"] == code]
+    assert helps
+    assert not any(commands_in(help) for help in helps)
