@@ -13,6 +13,34 @@ MIB = 1024 * KIB
 NESTING = 48
 """Levels of JSON. protobuf, and with it `in-toto-attestation`, takes no predicate deeper."""
 
+JSON_VALUES = 2_000_000
+"""Values of one JSON file: 20 for each of `ROWS`. Each takes up to 80 bytes of memory, for two in
+the file."""
+
+TOML_KEY = 16
+"""Names in a dotted TOML key or table header: `tomllib` takes quadratic time for them."""
+
+TOML_BARE = 256
+"""Characters of a bare key or a number. For each digit `tomllib` takes 100 bytes of memory."""
+
+TOML_VALUES = 100_000
+"""Keys and values of a TOML file. `tomllib` takes up to a kilobyte of memory for one."""
+
+DEFERRALS = 10_000
+"""Deferrals of a configuration."""
+
+PATTERNS = 500
+"""Patterns among the `rows` of all deferrals: each is matched with every row."""
+
+TRUST_ENTRIES = 500
+"""Trust entries of a configuration: a signature is compared with each."""
+
+YAML_EVENTS = 20_000
+"""Values, and starts and ends of lists and mappings, of a workflow: about a second of parsing."""
+
+YAML_ALIASES = 100
+"""Aliases of a workflow: each can stand for most of it."""
+
 REGISTRY = 32 * MIB
 """A row takes about 1 KiB: room for 30,000 models."""
 
@@ -81,10 +109,13 @@ FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
 
 WORKFLOW = 256 * KIB
-"""One workflow. Hostile YAML of this size takes seconds to parse."""
+"""One workflow."""
 
 WORKFLOWS = 2 * MIB
 """All workflows of a repository that are looked into."""
+
+WORKFLOW_FILES = 500
+"""Workflows of a repository that are looked into."""
 
 GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
