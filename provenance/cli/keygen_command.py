@@ -8,6 +8,7 @@ from functools import partial
 import click
 
 from provenance.cli.options import Session, common
+from provenance.output.text import printable
 
 
 @click.command("keygen", epilog="\b\nExample:\n  provenance keygen ../keys/release")
@@ -29,7 +30,7 @@ def command(session: Session, name: str, encrypt: bool) -> int:
 
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
     session.emit(
-        human=lambda style: f"{private}\n{public}\n",
+        human=lambda style: f"{printable(str(private))}\n{printable(str(public))}\n",
         json=lambda: {"version": 1, "private": str(private), "public": str(public)},
     )
     session.say(f"Keep {private.name} secret and out of the repository. Trust {public.name} with:")
