@@ -13,9 +13,8 @@ from typing import Any
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
-from provenance.signing.key_uris import Given, SigningKey, open_key
+from provenance.signing.key_uris import KEYLESS, Given, SigningKey, open_key
 from provenance.signing.secret import Ask
-from provenance.signing.signers import KEYLESS
 from provenance.signing.trust import TrustedKey
 
 

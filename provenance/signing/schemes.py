@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provenance.signing.secret import PASSPHRASE, PIN, Secret
-from provenance.signing.uploads import THREADS
+from provenance.signing.waiting import THREADS
 
 
 @dataclass(frozen=True)
