@@ -74,9 +74,11 @@ class InForce:
             if deferral is None:
                 continue
             if finding.row is not None:
-                self._by_row.setdefault(finding.row, {})[deferral.index] = deferral
+                for row in finding.rows:
+                    self._by_row.setdefault(row, {})[deferral.index] = deferral
             elif finding.ensemble:
-                self._by_ensemble.setdefault(finding.ensemble, {})[deferral.index] = deferral
+                for ensemble in finding.subjects:
+                    self._by_ensemble.setdefault(ensemble, {})[deferral.index] = deferral
 
     def of(self, row: str, ensemble: str | None) -> list[dict[str, Any]]:
         """The deferrals that cover findings about `row`, each once, as they are signed.

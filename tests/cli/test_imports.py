@@ -61,16 +61,7 @@ READS_MODELS = {"google.protobuf"}
 JUDGES = {*READS_MODELS, "license_expression"}
 GIT = {"subprocess"}
 VERIFIES = {*JUDGES, "cryptography"}
-SIGNS = HEAVY - {
-    "onnx",
-    "numpy",
-    "onnxruntime",
-    "rich",
-    "jsonschema",
-    "yaml",
-    "identify",
-    "in_toto",
-}
+SIGNS = HEAVY - {"onnx", "numpy", "onnxruntime", "rich", "yaml", "identify", "in_toto"}
 """`securesystemslib.signer` imports the clients of all tokens and clouds that are installed."""
 
 ALLOWED: dict[str, set[str]] = {
