@@ -37,7 +37,7 @@ for args in runs:
         main()
     except SystemExit as e:
         codes.append(e.code)
-with open("codes.json", "w") as stream:
+with open("codes.json", "w", None) as stream:
     json.dump(codes, stream)
 """
 
@@ -47,7 +47,6 @@ def codes(
 ) -> list[int]:
     """The exit codes of `RUNS` in one process, which ends by itself."""
     script = f'exec "$@" {redirection}'
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     env = {"PYTHONIOENCODING": encoding} if encoding else {}
     reader, writer = os.pipe()
     os.close(reader)
@@ -56,7 +55,8 @@ def codes(
             done = subprocess.run(
                 ["sh", "-c", script, "sh", sys.executable, "-c", MANY, json.dumps(RUNS)],
                 cwd=root,
-                **{**output, **({gone: writer} if gone else {})},
+                stdout=writer if gone == "stdout" else subprocess.PIPE,
+                stderr=writer if gone == "stderr" else subprocess.PIPE,
                 timeout=120,
                 check=False,
             )
@@ -78,17 +78,17 @@ def root(repository: Repository) -> Path:
     return repository.save().root
 
 
-CONDITIONS = {
-    "standard output is closed": (">&-", None),
-    "standard error is closed": ("2>&-", None),
-    "all streams are closed": ("<&- >&- 2>&-", None),
+CONDITIONS: dict[str, tuple[str, str | None, str | None]] = {
+    "standard output is closed": (">&-", None, None),
+    "standard error is closed": ("2>&-", None, None),
+    "all streams are closed": ("<&- >&- 2>&-", None, None),
     "the reader of standard output has gone": ("", None, "stdout"),
     "the reader of standard error has gone": ("", None, "stderr"),
-    "standard error is a full disk": ("2>/dev/full", None),
-    "Latin-1": ("", "latin-1"),
-    "code page 437": ("", "cp437"),
-    "code page 932": ("", "cp932"),
-    "ASCII": ("", "ascii"),
+    "standard error is a full disk": ("2>/dev/full", None, None),
+    "Latin-1": ("", "latin-1", None),
+    "code page 437": ("", "cp437", None),
+    "code page 932": ("", "cp932", None),
+    "ASCII": ("", "ascii", None),
 }
 
 

@@ -261,9 +261,9 @@ class PromotedByHand(_BaselineRule):
             for row in case.evidence.rows
             if not row.row.smoke and (former := baseline.former(row)) and former.row.smoke
         ]
-        about: dict[str, list[Finding]] = {}
+        about: dict[str | None, list[Finding]] = {}
         for finding in case.findings if flipped else ():
-            for subject in finding.subjects:
+            for subject in finding.rows or finding.ensembles or (None,):
                 about.setdefault(subject, []).append(finding)
         called = case.name_of("smoke")
         for row in flipped:
