@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import json_faults, limits
@@ -204,7 +205,7 @@ def _values(text: str) -> int:
     found = sum(map(text.count, ",[{"))
     if found <= limits.JSON_VALUES:
         return found
-    return sum(1 for _ in _MARK.finditer(text))
+    return sum(1 for _ in islice(_MARK.finditer(text), limits.JSON_VALUES + 1))
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -28,6 +28,9 @@ LONGEST: Final = 4_000
 """Characters of a line on standard error."""
 
 _COLOUR: Final = re.compile(r"(\x1b\[[0-9;]*m)")
+_COMMAND: Final = re.compile(r"^([ \t]*):(?=:)|(#)(?=#\[)", re.MULTILINE)
+"""What a runner obeys where it reads a log; only the format that is made for it may say it."""
+
 _PLAIN: Final = str.maketrans({"…": "...", "×": "x", "·": "-"})
 """How our own words are written where the encoding of a stream has no such characters."""
 
@@ -56,7 +59,8 @@ def result(text: str, format: str, *, colour: bool = False) -> None:
     stream = sys.stdout
     try:
         if format in TEXT_FORMATS:
-            stream.write(_fitting(_shown(text, colour), stream))
+            shown = _shown(text, colour)
+            stream.write(_fitting(shown if format == "github" else _unheard(shown), stream))
         elif isinstance(stream, io.TextIOWrapper):
             stream.flush()
             stream.buffer.write(text.encode("utf-8", "backslashreplace"))
@@ -81,6 +85,11 @@ def _shown(text: str, colour: bool) -> str:
         parts = _COLOUR.split(text)
         return "".join(p if i % 2 else _shown(p, False) for i, p in enumerate(parts))
     return "\n".join(map(visible, text.split("\n")))
+
+
+def _unheard(text: str) -> str:
+    """Return text in which no line is a command to the runner whose log it is written to."""
+    return _COMMAND.sub(lambda found: "\\u0023" if found[2] else f"{found[1]}\\u003a", text)
 
 
 def _fitting(text: str, stream: IO[str]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.cli import streams
 from provenance.output.formats import REPORT_FORMATS
 from tests.support.command import clean_environment
 from tests.support.repository import Repository
@@ -37,7 +39,7 @@ for args in runs:
         main()
     except SystemExit as e:
         codes.append(e.code)
-with open("codes.json", "w", None) as stream:
+with open("codes.json", "w") as stream:
     json.dump(codes, stream)
 """
 
@@ -117,3 +119,26 @@ def test_what_an_encoding_lacks_is_escaped(root: Path, encoding: str, shown: str
         )
     assert done.returncode == 1
     assert shown in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("format", "colour", "expected"),
+    [
+        (
+            "human",
+            False,
+            "\\u001b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n",
+        ),
+        ("human", True, "\x1b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n"),
+        ("github", False, "\\u001b[31ma\\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
+        ("json", False, "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
+    ],
+)
+def test_what_a_renderer_forgot_to_escape_is_escaped_where_it_is_printed(
+    format: str, colour: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    text = "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"
+    streams.result(text, format, colour=colour)
+    assert stream.getvalue() == expected
