@@ -12,14 +12,13 @@ import hashlib
 import json
 import os
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths, repository
+from provenance.artifacts import limits, paths, repository, strict_toml
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
@@ -319,9 +318,7 @@ def _parse(
         path=path,
         registry=normal.replace(os.sep, "/"),
         trust_table=trust_table.parse(table, path),
-        deferrals=tuple(
-            _deferral(i, d, path) for i, d in enumerate(tables(table, "deferral", path))
-        ),
+        deferrals=_deferrals(table, path),
         text=text,
         key_folder=key_folder,
         named=named,
@@ -353,6 +350,23 @@ def _resource_uri(table: Mapping[str, Any], path: str) -> str | None:
             help='For example: resource_uri = "https://example.org/models/registry.json"',
         )
     return uri
+
+
+def _deferrals(table: Mapping[str, Any], path: str) -> tuple[Deferral, ...]:
+    entries = tables(table, "deferral", path)
+    found = tuple(_deferral(i, d, path) for i, d in enumerate(entries))
+    for limit, number, what in (
+        (limits.DEFERRALS, len(found), "deferrals"),
+        (limits.PATTERNS, sum(is_pattern(r) for d in found for r in d.rows), "patterns in `rows`"),
+    ):
+        if number > limit:
+            raise InputError(f"{path}: [[deferral]]: {number:,} {what}; at most {limit:,} are read")
+    return found
+
+
+def is_pattern(row: str) -> bool:
+    """Return whether an entry of a deferral's `rows` is a pattern, and not an id."""
+    return any(mark in row for mark in "*?[")
 
 
 def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
@@ -405,6 +419,6 @@ def read_text(path: Path) -> str:
 def parse_toml(text: str, path: str) -> dict[str, Any]:
     """The table that TOML `text` holds; `path` is for messages. Raises InputError."""
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as e:  # ValueError: also a number of 5,000 digits
-        raise InputError(f"{path}: not TOML: {e}") from e
+        return strict_toml.parse(text)
+    except strict_toml.TomlError as e:
+        raise InputError(f"{path}: {e}") from e

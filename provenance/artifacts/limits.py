@@ -16,6 +16,34 @@ NESTING = 48
 REGISTRY_NESTING = NESTING - 1
 """Levels of a registry: its rows are one level deeper in the statements that sign them."""
 
+JSON_VALUES = 2_000_000
+"""Values of one JSON file: 20 for each of `ROWS`. Each takes up to 80 bytes of memory, for two in
+the file."""
+
+TOML_KEY = 16
+"""Names in a dotted TOML key or table header: `tomllib` takes quadratic time for them."""
+
+TOML_BARE = 256
+"""Characters of a bare key or a number. For each digit `tomllib` takes 100 bytes of memory."""
+
+TOML_VALUES = 100_000
+"""Keys and values of a TOML file. `tomllib` takes up to a kilobyte of memory for one."""
+
+DEFERRALS = 10_000
+"""Deferrals of a configuration."""
+
+PATTERNS = 500
+"""Patterns among the `rows` of all deferrals: each is matched with every row."""
+
+TRUST_ENTRIES = 500
+"""Trust entries of a configuration: a signature is compared with each."""
+
+YAML_EVENTS = 20_000
+"""Values, and starts and ends of lists and mappings, of a workflow: about a second of parsing."""
+
+YAML_ALIASES = 100
+"""Aliases of a workflow: each can stand for most of it."""
+
 REGISTRY = 32 * MIB
 """A row takes about 1 KiB: room for 30,000 models."""
 
@@ -87,10 +115,13 @@ FOLDER_ENTRIES = 200_000
 """Files in one folder that is searched for strays."""
 
 WORKFLOW = 256 * KIB
-"""One workflow. Hostile YAML of this size takes seconds to parse."""
+"""One workflow."""
 
 WORKFLOWS = 2 * MIB
 """All workflows of a repository that are looked into."""
+
+WORKFLOW_FILES = 500
+"""Workflows of a repository that are looked into."""
 
 GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
@@ -110,6 +141,14 @@ one defect a million times, and nobody corrects more than that by hand."""
 
 FINDINGS_OF_RULE = 10_000
 """Findings of one rule, from which on it tells one about each row, ensemble or file."""
+
+THINGS_OF_RULE = 5_000
+"""Rows, ensembles and files of which a rule tells each by itself. Of all others it tells together:
+a report of 100,000 rows without a license is read by nobody, and takes gigabytes."""
+
+SUGGESTIONS = 100
+"""Different unknown licenses for which the nearest known one is looked for: each is compared with
+all 700."""
 
 MESSAGE = 2_000
 """Characters of a message or a help. What they quote is as long as whoever wrote it wanted."""

@@ -117,12 +117,20 @@ class Row:
     """One model's entry; `index` is its place in the registry, `position` that in its text.
 
     `fields` are the row's under this project's names, `verbatim` is the row as it stands there.
+    `label` is the id, or a name for a row without one that is short enough to be shown.
     """
 
     index: int
     fields: Mapping[str, Any]
     verbatim: Mapping[str, Any]
     position: Position = START
+    label: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the label once: every finding and result about the row shares it."""
+        id = self.text("id")
+        label = id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
+        object.__setattr__(self, "label", label)
 
     @classmethod
     def of(
@@ -143,12 +151,6 @@ class Row:
         """
         value = self.text(field)
         return None if value is None else digest.canonical(value)
-
-    @property
-    def label(self) -> str:
-        """The id, or a name for a row without one that is short enough to be shown."""
-        id = self.text("id")
-        return id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
 
     @property
     def onnx(self) -> str | None:

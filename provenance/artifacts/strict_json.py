@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import json_faults, limits
@@ -74,6 +75,8 @@ def parse(
     def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return _unique(pairs, duplicate_keys)
 
+    if _values(text) > limits.JSON_VALUES:
+        raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
     try:
         value = json.loads(
             text,
@@ -150,6 +153,7 @@ def same(a: object, b: object) -> bool:
 
 
 _DIGITS_OF_DOUBLE = 308
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -196,6 +200,18 @@ def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[st
 
 def _refuse_constant(name: str) -> Any:
     raise _RefusedTokenError(f"holds {name}, which is not JSON", name)
+
+
+def _values(text: str) -> int:
+    """Return an upper bound of the number of values in JSON `text`.
+
+    Each value follows a comma or opens its array or object, unless it is the only one. Marks inside
+    strings count only where all marks together are few enough.
+    """
+    found = sum(map(text.count, ",[{"))
+    if found <= limits.JSON_VALUES:
+        return found
+    return sum(1 for _ in islice(_MARK.finditer(text), limits.JSON_VALUES + 1))
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -15,8 +15,8 @@ from typing import Final, NoReturn
 
 import click
 
+from provenance.cli import streams
 from provenance.errors import ProvenanceError
-from provenance.output.text import printable
 
 USAGE: Final = 2
 REPORT: Final = "There is no verdict. This is a defect of provenance: please report it."
@@ -25,12 +25,13 @@ INTERRUPTED: Final = 130
 
 def run(command: click.Command) -> NoReturn:
     """Run the command line and exit."""
+    streams.prepare()
     logging.getLogger("provenance").addHandler(_Notes())
     try:
         code = command.main(standalone_mode=False, prog_name="provenance")
         sys.stdout.flush()
     except click.ClickException as e:
-        e.show()
+        _say_usage(e)
         sys.exit(USAGE)
     except ProvenanceError as e:
         _say(e.message, e.help)
@@ -45,7 +46,7 @@ def run(command: click.Command) -> NoReturn:
         _say(f"{e.filename or 'input/output'}: {e.strerror or e}", None)
         sys.exit(USAGE)
     except Exception as e:  # ours: 1 would say that findings were reported
-        traceback.print_exc()
+        streams.narrate(traceback.format_exc().rstrip("\n"))
         _say(f"internal error: {type(e).__name__}: {e}"[:400], REPORT)
         sys.exit(USAGE)
     sys.exit(code if isinstance(code, int) else 0)
@@ -55,13 +56,29 @@ class _Notes(logging.Handler):
     """What the library logs, as notes on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {printable(record.getMessage())}", err=True)
+        streams.narrate(record.getMessage(), label="note: ")
+
+
+def _say_usage(error: click.ClickException) -> None:
+    """Print what was typed wrong: click's own printing shows arguments as they are."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        streams.narrate(error.format_message())
+        return
+    if context is not None:
+        streams.narrate(context.get_usage())
+    _say(error.format_message(), None)
+    if context is not None:
+        _say_next(f"{context.command_path} --help")
 
 
 def _say(message: str, help: str | None) -> None:
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     label = click.style("error:", fg="red", bold=True) if colour else "error:"
-    click.echo(f"{label} {printable(message)}", err=True)
-    if help:
-        for line in help.splitlines():
-            click.echo(f"  next: {printable(line)}", err=True)
+    streams.narrate(message.replace("\n", "\\u000a"), label=f"{label} ")
+    for line in help.splitlines() if help else ():
+        _say_next(line)
+
+
+def _say_next(line: str) -> None:
+    streams.narrate(line, label="  next: ")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from provenance.cli.options import Session, common
+from provenance.output.text import printable
 
 
 @click.command(
@@ -55,7 +56,7 @@ def _consent(defer: bool | None, before_asking: Callable[[], None]) -> Callable[
         from provenance.output import adoption
 
         before_asking()  # a progress bar would be drawn over the question
-        return click.confirm(adoption.question(recorded), default=False, err=True)
+        return click.confirm(printable(adoption.question(recorded)), default=False, err=True)
 
     if defer is None and sys.stdin.isatty() and sys.stderr.isatty():
         return ask

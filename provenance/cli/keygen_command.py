@@ -10,6 +10,7 @@ import click
 
 from provenance.cli.options import Session, common
 from provenance.errors import InputError
+from provenance.output.text import printable
 
 
 @click.command("keygen", epilog="\b\nExample:\n  provenance keygen ../keys/release")
@@ -33,7 +34,7 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
     sha256 = pem.fingerprint(pem.load_public_key(public.read_bytes(), str(public)))
     session.emit(
-        human=lambda style: f"{private}\n{public}\n",
+        human=lambda style: f"{printable(str(private))}\n{printable(str(public))}\n",
         json=lambda: {
             "version": 1,
             "private": str(private),

@@ -15,10 +15,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from provenance.cli import streams
 from provenance.cli.outputs import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
 from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, View
-from provenance.output.text import Style
+from provenance.output.text import Style, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,14 +107,16 @@ class Session:
 
                 output.write(machine.render(json()))
             else:
-                output.write(human(self._style(output)))
+                style = self._style(output)
+                output.write(human(style), colour=style.colour)
 
     def emit_report(self, report: Any) -> int:
         """Write a report wherever it goes, in the format that is wanted there; its exit code."""
         folder = repository_folder(report.root)
         for output in self.outputs:
             view = View(self._style(output), self.verbose, folder)
-            output.write(REPORT_FORMATS[output.format](report, view))
+            text = REPORT_FORMATS[output.format](report, view)
+            output.write(text, colour=view.style.colour)
         code: int = report.exit_code
         return code
 
@@ -139,13 +142,15 @@ class Session:
 
     def ask(self, what: str, *, twice: bool = False) -> str:
         """Ask that person for a passphrase or a PIN, which is not shown."""
-        answer: str = click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+        answer: str = click.prompt(
+            printable(what), hide_input=True, confirmation_prompt=twice, err=True
+        )
         return answer
 
     def say(self, text: str) -> None:
         """Narrate on standard error."""
         if not self.quiet:
-            click.echo(text, err=True)
+            streams.narrate(text)
 
     @contextmanager
     def progress(self) -> Iterator[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Final
 
 import click
 
+from provenance.cli import streams
 from provenance.errors import InputError
 
 STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
@@ -27,10 +27,10 @@ class Output:
     path: Path | None = None
     append: bool = False
 
-    def write(self, text: str) -> None:
-        """Write the result. Raises InputError."""
+    def write(self, text: str, *, colour: bool = False) -> None:
+        """Write the result; `colour` says that the text may be coloured. Raises InputError."""
         if self.path is None:
-            _print(text)
+            streams.result(text, self.format, colour=colour)
         elif self.append:
             _append(self.path, text)
         else:
@@ -113,18 +113,6 @@ def _check(paths: Sequence[Path]) -> None:
             raise InputError(f"cannot write {path}: it is a folder")
         if not os.path.isdir(path.parent):
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-
-
-def _print(text: str) -> None:
-    try:
-        click.echo(text, nl=False)
-        sys.stdout.flush()
-    except BrokenPipeError as e:
-        # Left to click, this would exit with 1, the code of findings.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError("nobody reads standard output any more") from e
-    except OSError as e:
-        raise InputError(f"cannot write standard output: {e.strerror or e}") from e
 
 
 def _append(path: Path, text: str) -> None:

@@ -6,13 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import translate
-from typing import Any, Final
+from typing import Any
 
-from provenance.config import Deferral
+from provenance.config import Deferral, is_pattern
 from provenance.gate.finding import Finding
-
-_MARK: Final = re.compile(r"[*?\[]")
-"""What makes a pattern of an id."""
 
 
 class Deferrals:
@@ -23,7 +20,7 @@ class Deferrals:
         self._patterns: dict[str, list[tuple[Deferral, re.Pattern[str]]]] = {}
         for deferral in declared:
             for id in deferral.rows:
-                if not _MARK.search(id):
+                if not is_pattern(id):
                     self._named.setdefault((deferral.rule, id), deferral)
             pattern = _pattern(deferral)
             if pattern is not None:
@@ -42,7 +39,7 @@ class Deferrals:
 
 def matched(deferral: Deferral, ids: Mapping[str, int]) -> list[str]:
     """The ids that a deferral matches, in their order, which is what they are mapped to."""
-    found = ids.keys() & {id for id in deferral.rows if not _MARK.search(id)}
+    found = ids.keys() & {id for id in deferral.rows if not is_pattern(id)}
     pattern = _pattern(deferral)
     if pattern is not None:
         found |= {id for id in ids if pattern.match(id)}
@@ -55,14 +52,14 @@ def unmatched(deferral: Deferral, ids: Collection[str]) -> list[str]:
 
 
 def _matches_any(pattern: str, ids: Collection[str]) -> bool:
-    if not _MARK.search(pattern):
+    if not is_pattern(pattern):
         return pattern in ids
     return any(map(re.compile(translate(pattern)).match, ids))
 
 
 def _pattern(deferral: Deferral) -> re.Pattern[str] | None:
     """All patterns of a deferral in one, None where its `rows` are ids alone."""
-    marked = [f"(?:{translate(p)})" for p in deferral.rows if _MARK.search(p)]
+    marked = [f"(?:{translate(p)})" for p in deferral.rows if is_pattern(p)]
     return re.compile("|".join(marked)) if marked else None
 
 
@@ -77,9 +74,11 @@ class InForce:
             if deferral is None:
                 continue
             if finding.row is not None:
-                self._by_row.setdefault(finding.row, {})[deferral.index] = deferral
+                for row in finding.rows:
+                    self._by_row.setdefault(row, {})[deferral.index] = deferral
             elif finding.ensemble:
-                self._by_ensemble.setdefault(finding.ensemble, {})[deferral.index] = deferral
+                for ensemble in finding.subjects:
+                    self._by_ensemble.setdefault(ensemble, {})[deferral.index] = deferral
 
     def of(self, row: str, ensemble: str | None) -> list[dict[str, Any]]:
         """The deferrals that cover findings about `row`, each once, as they are signed.

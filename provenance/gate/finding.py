@@ -63,6 +63,7 @@ class Finding:
         ensemble: The id of the ensemble that it is about, where it is about one as a whole.
         fixes: Edits that make it go away, where there is one right way to: what `check --fix` does.
         others: The files of the findings in whose place it stands, where it does for many.
+        more: What these are about, besides its own subject: rows, ensembles or files as that is.
     """
 
     code: str
@@ -78,6 +79,7 @@ class Finding:
     ensemble: str | None = None
     fixes: tuple[Fix, ...] = ()
     others: frozenset[str] = frozenset()
+    more: tuple[str, ...] = ()
 
     @property
     def files(self) -> frozenset[str]:
@@ -88,6 +90,23 @@ class Finding:
     def subject(self) -> str:
         """What a deferral's `rows` must match: the row, or the ensemble, or the file."""
         return self.row or self.ensemble or self.path
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Return the subjects of all findings in whose place it stands."""
+        return (self.subject, *self.more)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Return the rows that it is about; empty if it is about something else."""
+        return () if self.row is None else self.subjects
+
+    @property
+    def ensembles(self) -> tuple[str, ...]:
+        """Return the ensembles that it is about as a whole; empty if there are none."""
+        if self.ensemble is None:
+            return ()
+        return (self.ensemble, *(self.more if self.row is None else ()))
 
     def defer(self, deferral: Deferral) -> Finding:
         """The same finding, covered by `deferral`."""

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from provenance.artifacts import limits
+from provenance.config import Deferral
 from provenance.gate.finding import Finding, Fix
 
 _Group: TypeAlias = tuple[object, ...]
@@ -26,10 +27,12 @@ class _More:
     first: Finding
     count: int = 0
     files: set[str] = field(default_factory=set)
+    subjects: dict[str, None] = field(default_factory=dict)
     fixes: dict[tuple[object, ...], Fix] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
         self.count += 1
+        self.subjects[finding.subject] = None
         self.files |= {finding.path, finding.about}
         for fix in finding.fixes:
             self.fixes.setdefault((fix.path, type(fix.edit), fix.edit.path), fix)
@@ -41,20 +44,37 @@ class _More:
         """
         if self.count == 1:
             return self.first
+        things = len(self.subjects)
+        others = f" about {things:,} {self._kind}s" if things > 1 else ""
         return replace(
             self.first,
-            message=f"{self.count:,} more of these findings, the first of them here",
+            message=f"{self.count:,} more of these findings{others}, the first of them here",
             about=self.first.path,
             fixes=tuple(self.fixes.values()),
             others=frozenset(self.files),
+            more=tuple(self.subjects)[1:],
         )
 
+    @property
+    def _kind(self) -> str:
+        if self.first.row is not None:
+            return "row"
+        return "file" if self.first.ensemble is None else "ensemble"
 
-def gather(findings: Iterable[Finding]) -> Iterator[Finding]:
+
+class Covering(Protocol):
+    """What knows the deferral of a finding."""
+
+    def covering(self, rule: str, subject: str) -> Deferral | None:
+        """Return the deferral that covers findings of `rule` about `subject`."""
+
+
+def gather(findings: Iterable[Finding], declared: Covering | None = None) -> Iterator[Finding]:
     """Findings in their order: all of them, or the first of one thing and how many there are more.
 
     One thing is what a deferral covers as a whole or not at all: a rule, and a row, an ensemble or
-    a file.
+    a file. A rule that speaks of very many things tells of the last together: those that one
+    deferral of `declared` covers, and those that none does.
     """
     of_rule: Counter[str] = Counter()
     about: Counter[_Group] = Counter()
@@ -62,7 +82,10 @@ def gather(findings: Iterable[Finding]) -> Iterator[Finding]:
     for finding in findings:
         group = _group(finding)
         most = limits.FINDINGS if of_rule[finding.code] < limits.FINDINGS_OF_RULE else 1
-        if about[group] < most:
+        if group not in about and len(about) >= limits.THINGS_OF_RULE:
+            deferral = declared.covering(finding.code, finding.subject) if declared else None
+            group = (*_kind(finding), deferral.index if deferral else None)
+        elif about[group] < most:
             about[group] += 1
             of_rule[finding.code] += 1
             yield _short(finding)
@@ -72,6 +95,17 @@ def gather(findings: Iterable[Finding]) -> Iterator[Finding]:
         more[group].add(finding)
     for rest in more.values():
         yield rest.told()
+
+
+def _kind(finding: Finding) -> _Group:
+    """Return what findings have in common that are told together, whatever they are about."""
+    return (
+        finding.code,
+        finding.severity,
+        finding.row is None,
+        finding.ensemble is None,
+        bool(finding.fixes),
+    )
 
 
 def _group(finding: Finding) -> _Group:

@@ -111,18 +111,16 @@ def judge(
                 judged = (
                     rule.judge_for_consumer(case, TREE_HELP) if for_consumer else rule.judge(case)
                 )
-                found += (_defer(f, declared) for f in gather(judged))
+                found += (_defer(f, declared) for f in gather(judged, declared))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
     in_force = InForce(findings)
-    by_row: dict[str | None, list[Finding]] = {}
-    for finding in findings:
-        by_row.setdefault(finding.row, []).append(finding)
+    failed = {row for f in findings if f.fails for row in f.rows}
     return Report(
         registry=evidence.registry.path,
         rows=tuple(
-            _row_result(case, r, by_row.get(r.row.label, []), in_force) for r in evidence.rows
+            _row_result(case, r, in_force, failed=r.row.label in failed) for r in evidence.rows
         ),
         findings=findings,
         trust=trust_result(trust),
@@ -266,7 +264,10 @@ def judge_file(
     found += gather(_absent(statement, row, require))
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
-    result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
+    result = replace(
+        _row_result(case, row, InForce(found), failed=any(f.fails for f in found)),
+        deferrals=deferrals,
+    )
     if statement is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, smoke=None)
     return Report(
@@ -438,11 +439,8 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
     return key
 
 
-def _row_result(
-    case: Case, row: RowEvidence, findings: Sequence[Finding], in_force: InForce
-) -> RowResult:
-    """The result of one row from the findings about it."""
-    failed = any(f.fails for f in findings)
+def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool) -> RowResult:
+    """Return the result of one row; `failed` says that a finding about it fails."""
     endorsement = case.row_endorsement(row) if case.trust is not None else None
     return RowResult(
         id=row.row.label,

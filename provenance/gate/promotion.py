@@ -97,7 +97,7 @@ def about(findings: Iterable[Finding], row: RowEvidence) -> Iterator[Finding]:
     """The findings about a row, and those about the ensemble that it belongs to."""
     ensemble = row.manifest.id if row.manifest else None
     for finding in findings:
-        if finding.row == row.row.label or (ensemble and finding.ensemble == ensemble):
+        if row.row.label in finding.rows or (ensemble and ensemble in finding.ensembles):
             yield finding
 
 

@@ -218,7 +218,7 @@ def _about(
 
     def concerns(finding: Finding) -> bool:
         if finding.row is not None or finding.ensemble is not None:
-            return finding.row in labels or finding.ensemble in ids
+            return not labels.isdisjoint(finding.rows) or not ids.isdisjoint(finding.ensembles)
         return finding.path in files
 
     return replace(

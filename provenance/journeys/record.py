@@ -17,8 +17,6 @@ from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import snapshot
 from provenance.gate.progress import Progress
-from provenance.signing.functionary import open_functionary
-from provenance.signing.key_uris import LINK_KEY
 from provenance.signing.secret import Ask
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
@@ -62,6 +60,9 @@ def record_step(
     need_in_toto("recording a step")
     if _NAME.fullmatch(name) is None:
         raise InputError(f"{name!r} is no name for a step", help="For example: export")
+    from provenance.signing.functionary import open_functionary
+    from provenance.signing.key_uris import LINK_KEY
+
     functionary = open_functionary(key, LINK_KEY, public_key, ask)
     target = _target(config, link_dir, link_name(name, functionary.public.key_id))
     before = snapshot.take(config, progress)

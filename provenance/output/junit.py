@@ -10,6 +10,7 @@ has a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -28,6 +29,8 @@ def render(report: Report) -> str:
         by_row.setdefault(row.id, [])
     for finding in report.findings:
         by_row.setdefault(finding.row, []).append(finding)
+        for other in finding.more if finding.row is not None else ():
+            by_row.setdefault(other, []).append(replace(finding, row=other))
     root = _element("testsuites", {"name": NAME})
     for name, findings in by_row.items():
         suite = _suite(name or report.registry, findings)

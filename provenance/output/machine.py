@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 from typing import Any
 
@@ -24,7 +25,11 @@ def render(value: dict[str, Any]) -> str:
 
     `##` would be a command to the runner whose log it is written to; an escape is the same text.
     """
-    return json.dumps(value, indent=2, ensure_ascii=True).replace("##", "#\\u0023") + "\n"
+    text = io.StringIO()  # `dumps` collects all tokens in a list: three times the memory
+    for token in json.JSONEncoder(indent=2, ensure_ascii=True).iterencode(value):
+        text.write(token)
+    text.write("\n")
+    return text.getvalue().replace("##", "#\\u0023")
 
 
 def report(result: Report) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def summary(report: Report) -> str:
         case Verdict.FAILED:
             # A row that is gone since the baseline is none of those that are here.
             here = {r.id for r in report.rows}
-            failed = {f.row for f in report.failing if f.row in here}
+            failed = {row for f in report.failing for row in f.rows} & here
             where = f" in {len(failed):,} of {rows}" if failed else ""
             elsewhere = where and any(f.row not in here for f in report.failing)
             where += " and elsewhere" if elsewhere else ""

@@ -75,9 +75,14 @@ def printable(text: str) -> str:
     the cursor, colour the verdict, start a line of its own, or speak to the runner whose log it is
     written to. Runners obey `::command::` where a line starts with it, and `##[command]` anywhere.
     """
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else _escaped(c) for c in text)
-    return _TO_A_RUNNER.sub(lambda match: _escaped(match[0]), text)
+    return _TO_A_RUNNER.sub(lambda match: _escaped(match[0]), visible(text))
+
+
+def visible(text: str) -> str:
+    """Return `text` with control, bidirectional and other invisible characters as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

@@ -14,9 +14,8 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
 from provenance.signing import key_advice
-from provenance.signing.key_uris import Given, SigningKey, open_key
+from provenance.signing.key_uris import KEYLESS, Given, SigningKey, open_key
 from provenance.signing.secret import Ask
-from provenance.signing.signers import KEYLESS
 from provenance.signing.trust import TrustedKey
 
 

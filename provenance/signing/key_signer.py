@@ -18,7 +18,7 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError
-from provenance.signing import handover, keyed, services, uploads
+from provenance.signing import handover, keyed, services, uploads, waiting
 from provenance.signing.judgement import Verdict
 from provenance.signing.key_uris import SigningKey
 from provenance.signing.services import Services
@@ -40,7 +40,7 @@ class KeySigner:
 
     key: SigningKey
     services: Services | None = None
-    timeout: float = uploads.TIMEOUT
+    timeout: float = waiting.TIMEOUT
 
     @property
     def own(self) -> Trust:
@@ -84,7 +84,7 @@ class KeySigner:
                 what it did does not hold.
         """
         # Services make wait, and may be asked all at once; the key itself says how much it bears.
-        threads = uploads.THREADS if self.services else self.key.scheme.threads
+        threads = waiting.THREADS if self.services else self.key.scheme.threads
         return uploads.in_parallel(
             self._bundle, payloads, signed, threads=threads, timeout=self.timeout
         )
@@ -138,7 +138,7 @@ class KeySigner:
             judgement = keyed.judge(bundles.decode(data), self.own, None)
         except bundles.BundleError as e:
             raise UnavailableError(
-                f"what the services answered cannot be used: {e}", help=uploads.AGAIN
+                f"what the services answered cannot be used: {e}", help=waiting.AGAIN
             ) from e
         if judgement.verdict is not Verdict.VALID:
             raise UnavailableError(

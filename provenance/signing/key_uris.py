@@ -20,7 +20,7 @@ from provenance.signing import key_advice, pem
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
 from provenance.signing.secret import PASSPHRASE, Ask
 from provenance.signing.trust import TrustedKey
-from provenance.signing.uploads import redacted
+from provenance.signing.waiting import redacted
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer  # type: ignore[attr-defined]
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 # What goes wrong is raised, and said once.
 logging.getLogger("securesystemslib").addHandler(logging.NullHandler())
+
+
+KEYLESS: Final = "keyless"
+"""The signer that is an identity, and no key."""
 
 
 @dataclass(frozen=True)

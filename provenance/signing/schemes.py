@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from provenance.signing.secret import PASSPHRASE, PIN, Secret
-from provenance.signing.uploads import THREADS
+from provenance.signing.waiting import THREADS
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import pem
 from provenance.signing.trusted_root import TrustedRoot
-from provenance.signing.uploads import AGAIN, TransientError
+from provenance.signing.waiting import AGAIN, TransientError
 from provenance.version import __version__
 
 if TYPE_CHECKING:

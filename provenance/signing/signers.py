@@ -10,14 +10,14 @@ from typing import Final
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import key_uris, services
 from provenance.signing.key_signer import KeySigner
+from provenance.signing.key_uris import KEYLESS
 from provenance.signing.roots import Instance
 from provenance.signing.secret import Ask
 from provenance.signing.services import Services
 from provenance.signing.signer import StatementSigner
 from provenance.signing.trusted_root import TrustedRoot
-from provenance.signing.uploads import TIMEOUT
+from provenance.signing.waiting import TIMEOUT
 
-KEYLESS: Final = "keyless"
 _LOCAL: Final = "Sign with a local key: provenance keygen release, then --signer file:release.key "
 _OTHERWISE: Final = (
     "(or set PROVENANCE_SIGNER).\n"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from provenance.artifacts import limits
 from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.attestations.bundle import MAX_SIGNERS
 from provenance.errors import InputError
@@ -103,6 +104,11 @@ def parse(table: Mapping[str, Any], path: str) -> TrustTable:
         signatures=_signatures(trust, path),
         trusted_root=optional(trust, "trusted_root", f"{path}: trust"),
     )
+    entries = len(found.keys) + len(found.identities) + len(found.workflows)
+    if entries > limits.TRUST_ENTRIES:
+        raise InputError(
+            f"{path}: `trust` has {entries:,} entries; at most {limits.TRUST_ENTRIES:,} are read"
+        )
     if found and not found.keys:  # a file of keys may hold several: that is known once it is read
         found.need_enough(0, path)
     return found

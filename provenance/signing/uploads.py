@@ -3,25 +3,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import requests
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.signing.waiting import AGAIN, THREADS, TIMEOUT, TransientError, redacted
 
-THREADS: Final = 20
-"""How many documents are signed at once. A log answers when its next checkpoint holds the entry: it
-is waiting that is shared, not work."""
-
-TIMEOUT: Final = 120.0
-"""Seconds that one document may take, with every service and every attempt."""
+if TYPE_CHECKING:
+    import requests
 
 ATTEMPTS: Final = 4
 BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=5)
@@ -33,9 +28,7 @@ DECEIVED: Final = (
     "Nothing was written. Either the trust configuration describes another instance, or this one "
     "is not to be relied on: ask its operator."
 )
-AGAIN: Final = "Try again later: nothing was written, and a second run does the whole."
 
-_TOKEN: Final = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
 _ROLES: Final = (
     ("/signingCert", "certificate authority"),
     ("/log/entries", "transparency log"),
@@ -44,10 +37,6 @@ _ROLES: Final = (
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
-
-
-class TransientError(Exception):
-    """A service did not do its part, and may the next time. The message says which, and how."""
 
 
 def in_parallel(
@@ -108,6 +97,7 @@ def in_parallel(
                     f"no answer within {timeout:g} seconds from the services that sign", help=AGAIN
                 ) from None
             if error is not None:
+                stop.set()
                 raise explained(error) from error
             with lock:
                 started.pop(at)
@@ -137,6 +127,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _http(error: BaseException) -> requests.RequestException | None:
+    import requests
+
     return next((e for e in _chain(error) if isinstance(e, requests.RequestException)), None)
 
 
@@ -145,6 +137,8 @@ def _is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, TransientError):
         return True
+    import requests
+
     http = _http(error)
     if isinstance(http, requests.HTTPError) and http.response is not None:
         return http.response.status_code >= 500 or http.response.status_code == 429
@@ -157,6 +151,8 @@ def explained(error: Exception) -> ProvenanceError:
         return error
     if isinstance(error, TransientError):
         return UnavailableError(redacted(str(error))[:300], help=AGAIN)
+    import requests
+
     http = _http(error)
     url = getattr(getattr(http, "request", None), "url", None)
     if http is None or url is None:
@@ -181,8 +177,3 @@ def explained(error: Exception) -> ProvenanceError:
         f"the {role} {url} answered something that is not understood ({type(http).__name__})",
         help=AGAIN,
     )
-
-
-def redacted(text: str) -> str:
-    """The text without whatever looks like a JSON Web Token."""
-    return _TOKEN.sub("[token]", text)

@@ -180,3 +180,28 @@ def test_what_is_refused_is_told_with_its_place(data: bytes, line: int, column: 
     with pytest.raises(JsonError) as e:
         parse(decode(data))
     assert e.value.position == Position(line, column)
+
+
+VALUES = limits.JSON_VALUES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[{'[],' * (VALUES // 2)}[]]",
+        f"[{'{},' * (VALUES // 2)}{{}}]",
+        f"[{'1,' * (VALUES + 1)}1]",
+        '{"a":["",' + '"",' * VALUES + '""]}',
+    ],
+    ids=["arrays", "objects", "numbers", "strings"],
+)
+def test_more_values_than_are_read_are_refused_before_parsing(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("the text was parsed"))
+    with pytest.raises(JsonError, match="more than 2,000,000 values"):
+        parse(text)
+
+
+def test_marks_inside_strings_are_no_values() -> None:
+    assert parse('["' + ',[{\\"' * VALUES + '"]') == [',[{"' * VALUES]

@@ -195,7 +195,7 @@ def test_a_reader_that_goes_away_is_no_traceback(full: Repository) -> None:
     assert "BrokenPipe" not in done.stderr
 
 
-def test_a_reader_that_has_gone_is_not_a_finding(full: Repository) -> None:
+def test_a_reader_that_has_gone_changes_no_exit_code(full: Repository) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "provenance", "check"]
@@ -203,8 +203,8 @@ def test_a_reader_that_has_gone_is_not_a_finding(full: Repository) -> None:
         done = subprocess.run(
             command, stdout=out, stderr=subprocess.PIPE, cwd=full.root, timeout=60, check=False
         )
-    assert done.returncode == 2
-    assert done.stderr == b"error: nobody reads standard output any more\n"
+    assert done.returncode == 0
+    assert done.stderr == b""
 
 
 def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:

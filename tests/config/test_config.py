@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.artifacts import limits
 from provenance.artifacts.strict_json import Position
 from provenance.config import Config, load, trust_from_file, trust_from_keys
 from provenance.errors import InputError
@@ -100,7 +101,7 @@ def test_a_named_pyproject_without_the_table_is_an_error(tmp_path: Path) -> None
         ('registry = "a/../../x.json"\n', "leaves the folder", None),
         ('registry = "/x.json"\n', "absolute", None),
         ("registry = \n", "not TOML", None),
-        ("x = " + "[" * 5000, "not TOML", None),
+        ("x = " + "[" * 5000, "more than 48 levels of arrays and tables", None),
     ],
 )
 def test_what_is_wrong_is_named_with_the_way_out(
@@ -165,7 +166,7 @@ def test_how_models_are_run_is_read_whole(tmp_path: Path) -> None:
         ("[run.inputs]\nx = true", "`run.inputs.x` must be a number, not True"),
         ("[run.inputs]\nx = nan", "`run.inputs.x` must be a number, not nan"),
         ("[run.inputs]\nx = -inf", "`run.inputs.x` must be a number"),
-        (f"[run.inputs]\nx = 1{'0' * 400}", "`run.inputs.x` must be a number"),
+        (f"[run.inputs]\nx = 1{'0' * 400}", "more than 256 characters in a name or number"),
     ],
 )
 def test_how_models_are_run_is_strict(tmp_path: Path, text: str, message: str) -> None:
@@ -329,3 +330,32 @@ def test_a_key_that_the_configuration_cannot_reach_has_advice(tmp_path: Path, wr
     with pytest.raises(InputError, match=r"trust\.key") as raised:
         found.trust()
     assert "Copy it into the folder of provenance.toml" in str(raised.value.help)
+
+
+ENTRY = 'rule = "SID402"\nrows = ["{}"]\nreason = "x"\nreference = "y"\n'
+
+
+@pytest.mark.parametrize(
+    ("tables", "limit", "message"),
+    [
+        (f"[[deferral]]\n{ENTRY.format('a')}" * 3, "DEFERRALS", "3 deferrals; at most 2 are read"),
+        (
+            f"[[deferral]]\n{ENTRY.format('a*')}" * 3,
+            "PATTERNS",
+            "3 patterns in `rows`; at most 2 are read",
+        ),
+        (
+            '[[trust.key]]\npath = "k"\n' * 3,
+            "TRUST_ENTRIES",
+            "`trust` has 3 entries; at most 2 are read",
+        ),
+    ],
+)
+def test_what_is_compared_with_every_row_is_bounded_in_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tables: str, limit: str, message: str
+) -> None:
+    monkeypatch.setattr(limits, limit, 3)
+    (tmp_path / "provenance.toml").write_text(f"{MINIMAL}{tables}")
+    load(tmp_path)
+    monkeypatch.setattr(limits, limit, 2)
+    assert message in refusal(tmp_path, MINIMAL + tables).message

@@ -26,7 +26,19 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
     assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"
-    assert rows["JSON"] == f"{limits.NESTING} levels"
+    assert rows["JSON"] == f"{limits.NESTING} levels, {limits.JSON_VALUES:,} values"
+    assert rows["TOML"] == (
+        f"{limits.TOML_KEY} names in a dotted key, {limits.NESTING} levels, "
+        f"{limits.TOML_VALUES:,} keys and values, numbers and bare keys of {limits.TOML_BARE} "
+        "characters"
+    )
+    assert rows["deferrals, patterns in their `rows`, trust entries"] == (
+        f"{limits.DEFERRALS:,}, {limits.PATTERNS}, {limits.TRUST_ENTRIES}"
+    )
+    things = rows["rows, ensembles and files that one rule speaks of one by one"]
+    assert things.startswith(f"{limits.THINGS_OF_RULE:,}; ")
+    licenses = rows["different licenses that are compared with the whole SPDX list"]
+    assert licenses == str(limits.SUGGESTIONS)
     tree = f"{limits.GIT_TREE // mib} MiB as git lists it; git has {SECONDS / 60:.0f} minutes"
     assert rows["a folder of a commit"] == tree
     assert rows["an ONNX file"] == (
@@ -45,7 +57,11 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert told == f"{limits.FINDINGS} are told, and how many there are more"
     assert f"a rule has {limits.FINDINGS_OF_RULE:,} findings" in read("docs/output.md")
     assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
-    workflows = f"{limits.WORKFLOW // limits.KIB} KiB each, {limits.WORKFLOWS // mib} MiB together"
+    workflows = (
+        f"{limits.WORKFLOW_FILES} of {limits.WORKFLOW // limits.KIB} KiB each, "
+        f"{limits.WORKFLOWS // mib} MiB together; {limits.NESTING} levels, "
+        f"{limits.YAML_EVENTS:,} values, {limits.YAML_ALIASES} aliases"
+    )
     assert rows["workflows that `init` looks into"] == workflows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -248,3 +249,46 @@ def test_what_rows_share_counts_for_each(
         repository.check()
     assert refused.value.help is not None
     assert repository.check("m0", "m1").exit_code == 1  # what is selected is counted
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (lambda n: {"row": n}, "row"),
+        (lambda n: {"row": None, "ensemble": n}, "ensemble"),
+        (lambda n: {"row": None, "path": n}, "file"),
+    ],
+)
+def test_of_very_many_things_the_last_are_told_together(
+    fields: Callable[[str], dict[str, Any]], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 2)
+    names = ["a", "b", "c", "d", "c", "e"]
+    *first, last = gather(f for name in names for f in findings(1, **fields(name)))
+    assert [f.subjects for f in first] == [("a",), ("b",)]
+    assert last.subjects == ("c", "d", "e")
+    assert last.message == f"4 more of these findings about 3 {kind}s, the first of them here"
+    assert last.rows == (("c", "d", "e") if kind == "row" else ())
+    assert last.ensembles == (("c", "d", "e") if kind == "ensemble" else ())
+
+
+def test_a_thing_that_was_told_of_stays_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 1)
+    told = list(gather([*findings(2, row="a"), *findings(2, row="b"), *findings(1, row="a")]))
+    assert [(f.subjects, f.message) for f in told] == [
+        (("a",), "no 0"),
+        (("a",), "no 1"),
+        (("a",), "no 0"),
+        (("b",), "2 more of these findings, the first of them here"),
+    ]
+
+
+def test_findings_of_several_severities_are_not_told_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 0)
+    found = [*findings(2), *findings(2, severity=Severity.WARNING, row="n")]
+    assert [(f.severity, f.subject) for f in gather(found)] == [
+        (Severity.ERROR, "m"),
+        (Severity.WARNING, "n"),
+    ]

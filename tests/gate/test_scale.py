@@ -13,15 +13,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from provenance.artifacts import source_map
+from provenance.artifacts import limits, source_map
 from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
+from provenance.gate.finding import Report, Verdict
 from provenance.gate.judge import judge
 from provenance.journeys.check import check, today_utc
 from provenance.journeys.examine import examine
+from provenance.output.formats import REPORT_FORMATS, View
+from provenance.output.text import Style
 from tests.benchmarks.many_rows import GROUP, Shape, write
 from tests.support import counting
 
@@ -208,3 +212,121 @@ def test_work_grows_with_the_rows_and_not_with_their_square(
     calls(GROUP)  # what is done once for all
     small, middle, large = (calls(rows) for rows in (100, 200, 400))
     assert (large - middle) / (middle - small) < 2.1
+
+
+# --- rows as small as a hostile registry can make them ------------------------------------------
+
+MINIMAL: dict[str, Callable[[int], object]] = {
+    "empty rows": lambda _: {},
+    "rows that are no objects": lambda _: "",
+    "rows of one id": lambda _: {"id": "a"},
+    "rows of an id each": lambda n: {"id": f"a{n}"},
+    "rows without an id": lambda n: {"onnx": f"a{n}.onnx"},
+    "rows of one missing model": lambda n: {"id": f"a{n}", "onnx": "a.onnx"},
+    "rows of a missing model each": lambda n: {"id": f"a{n}", "onnx": f"a{n}.onnx"},
+    "rows of one missing bundle": lambda n: {
+        "id": f"a{n}",
+        "onnx": f"a{n}.onnx",
+        "sigstore_bundle": "a.sigstore.json",
+    },
+    "rows of one digest": lambda n: {"id": f"a{n}", "onnx": f"a{n}.onnx", "sha256": "0" * 64},
+    "rows that claim one ensemble": lambda n: {"id": f"ens_seed{n}", "onnx": f"ens_seed{n}.onnx"},
+    "rows of names that climb": lambda n: {"id": f"a{n}", "onnx": f"../{n}.onnx"},
+    "rows of external data": lambda n: {"id": f"a{n}", "external_data_sha256": {f"x{n}": "0"}},
+    "rows of a license each": lambda n: {"id": f"a{n}", "license": f"L{n}", "license_url": f"u{n}"},
+}
+
+
+def minimal(root: Path, row: Callable[[int], object], rows: int) -> Config:
+    root.mkdir()
+    text = json.dumps({"schema_version": 1, "models": [row(n) for n in range(rows)]}, indent=1)
+    (root / "registry.json").write_text(text)
+    (root / "provenance.toml").write_text('registry = "registry.json"\n')
+    return load(root)
+
+
+def told(config: Config) -> Report:
+    """The report on a registry, written in the formats of people and machines."""
+    report = check(config)
+    for format in ("human", "json"):
+        REPORT_FORMATS[format](report, View(Style()))
+    return report
+
+
+@pytest.mark.parametrize("row", MINIMAL.values(), ids=MINIMAL)
+@pytest.mark.parametrize("things", [10, limits.THINGS_OF_RULE])
+def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
+    row: Callable[[int], object], things: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", things)
+    monkeypatch.setattr(limits, "SUGGESTIONS", 10)
+    monkeypatch.setattr(
+        "provenance.gate.collect_models.map_in_threads",
+        lambda work, items: [work(i) for i in items],
+    )
+
+    def calls(rows: int) -> int:
+        config = minimal(tmp_path / str(rows), row, rows)
+        count, report = counting.calls(lambda: told(config))
+        assert report.exit_code == 1
+        return count
+
+    calls(10)
+    small, middle, large = (calls(rows) for rows in (40, 80, 160))
+    assert (large - middle) / (middle - small) < 2.2
+
+
+def test_a_row_that_says_nothing_takes_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100,000 of them, and an interpreter of 40 MiB, take less than 150 MiB."""
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 10)
+    told(minimal(tmp_path / "warm", MINIMAL["empty rows"], 10))
+
+    def peak(rows: int) -> int:
+        config = minimal(tmp_path / str(rows), MINIMAL["empty rows"], rows)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            report = check(config)
+            REPORT_FORMATS["human"](report, View(Style()))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert (peak(3000) - peak(1000)) / 2000 < 1000
+
+
+def test_of_very_many_rows_the_last_are_told_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 3)
+    config = minimal(tmp_path / "r", MINIMAL["rows of an id each"], 9)
+    with (config.root / "provenance.toml").open("a") as stream:
+        for rows in ('"a1", "a4", "a6"', '"a7"'):
+            stream.write(f'[[deferral]]\nrule = "LIC204"\nrows = [{rows}]\n')
+            stream.write('reason = "a test"\nreference = "ADR-1105"\n')
+    text = (config.root / "registry.json").read_text().replace('"id"', '"license": "Mine", "id"')
+    (config.root / "registry.json").write_text(text)
+    report = check(load(config.root))
+    found = [
+        (f.message, f.rows, f.deferred is not None) for f in report.findings if f.code == "LIC204"
+    ]
+    more = "more of these findings"
+    assert [(rows, deferred) for _, rows, deferred in found] == [
+        (("a0",), False),
+        (("a1",), True),
+        (("a2",), False),
+        (("a3", "a5", "a8"), False),
+        (("a4", "a6"), True),
+        (("a7",), True),
+    ]
+    assert found[3][0] == f"3 {more} about 3 rows, the first of them here"
+    assert found[4][0] == f"2 {more} about 2 rows, the first of them here"
+    assert more not in found[5][0]
+    assert all(row.verdict is Verdict.FAILED for row in report.rows)
+    assert [len(row.deferrals) for row in report.rows] == [0, 1, 0, 0, 1, 0, 1, 1, 0]
+    assert "in 9 of 9 rows" in REPORT_FORMATS["human"](report, View(Style()))
+    suites = ET.fromstring(REPORT_FORMATS["junit"](report, View(Style())))  # noqa: S314
+    assert [int(s.get("failures", 0)) > 0 for s in suites] == [False] + [True] * 9
+    assert not [f for f in report.findings if f.code == "DEF901"]

@@ -160,8 +160,8 @@ def test_what_cannot_be_looked_into_is_named_and_the_rest_is_looked_into(
 
 def test_aliases_and_merge_keys_do_not_grow(tmp_path: Path) -> None:
     lines = ["a0: &a0 {x: 1}"]
-    lines += [f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 64)]
-    lines += ["b0: &b0 [x]", *(f"b{i}: &b{i} [*b{i - 1}, *b{i - 1}]" for i in range(1, 64))]
+    lines += [f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i - 1}]}}" for i in range(1, 24)]
+    lines += ["b0: &b0 [x]", *(f"b{i}: &b{i} [*b{i - 1}, *b{i - 1}]" for i in range(1, 24))]
     assert tools(tmp_path, "\n".join(lines) + SIGNS) == ["cosign sign-blob"]
 
 
@@ -172,6 +172,13 @@ def test_how_much_is_looked_into_is_bounded(
     result = found(tmp_path, a=SIGNS, b=SIGNS)
     assert [w.path for w in result.workflows] == [f"{FOLDER}/a.yml"]
     assert "b.yml was not looked into: it cannot be read" in result.notes[0]
+
+
+def test_so_many_workflows_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "WORKFLOW_FILES", 1)
+    result = found(tmp_path, a=SIGNS, b=SIGNS, c=SIGNS)
+    assert [w.path for w in result.workflows] == [f"{FOLDER}/a.yml"]
+    assert result.notes == ("2 workflows were not looked into: at most 1 are",)
 
 
 def test_no_workflows_are_nothing_to_speak_of(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tenacity import wait_none
 
 from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import judging, roots, services, uploads
+from provenance.signing import judging, roots, services, uploads, waiting
 from provenance.signing.judgement import Clock
 from provenance.signing.key_signer import KeySigner
 from provenance.signing.keyless import instance as instances
@@ -383,9 +383,9 @@ def test_whatever_a_log_answers_is_an_entry_or_a_failure(version: int, answer: b
     log = LogService("http://log.example", version)
     envelope = Envelope(b"{}", "application/vnd.in-toto+json", b"signature")
     with mock.patch.object(services, "_post", return_value=answer):
-        with pytest.raises(uploads.TransientError):
+        with pytest.raises(waiting.TransientError):
             services.entry(log, envelope, ec.generate_private_key(ec.SECP256R1()).public_key())
-        with pytest.raises(uploads.TransientError):
+        with pytest.raises(waiting.TransientError):
             services.timestamp("http://tsa.example", b"signature")
 
 

@@ -13,7 +13,8 @@ from tenacity import wait_none
 
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.signing import uploads
-from provenance.signing.uploads import TransientError, explained, in_parallel
+from provenance.signing.uploads import explained, in_parallel
+from provenance.signing.waiting import TransientError
 
 
 @pytest.fixture(autouse=True)

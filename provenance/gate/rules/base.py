@@ -121,7 +121,7 @@ class Case:
         for finding in self.findings:
             for code in (finding.code, self.catalogue[finding.code].escalates):
                 if code is not None:
-                    found.setdefault(code, set()).add(finding.subject)
+                    found.setdefault(code, set()).update(finding.subjects)
         return found
 
     @cached_property

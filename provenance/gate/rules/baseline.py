@@ -143,7 +143,7 @@ class FieldGone(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        said = {(f.code, f.row) for f in case.findings}
+        said = {(f.code, row) for f in case.findings for row in f.rows}
         for row in case.evidence.rows:
             for lost in baseline.comparison.lost_fields(row.row):
                 empty = lost.key in row.row.verbatim and row.row.verbatim[lost.key] is None
@@ -202,7 +202,8 @@ class EvidenceUnchanged(_BaselineRule):
     slug = "evidence-unchanged"
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        known = {f.path for f in case.findings if f.fails or f.code in _STALE}
+        stale = [f for f in case.findings if f.fails or f.code in _STALE]
+        known = {path for f in stale for path in (f.path, *f.others)}
         for row in case.evidence.rows:
             former = baseline.former(row)
             if former is None or not (changed := changed_digests(row.row, former.row)):
@@ -290,7 +291,8 @@ class PromotedByHand(_BaselineRule):
         ]
         about: dict[str | None, list[Finding]] = {}
         for finding in case.findings if flipped else ():
-            about.setdefault(finding.row or finding.ensemble, []).append(finding)
+            for subject in finding.rows or finding.ensembles or (None,):
+                about.setdefault(subject, []).append(finding)
         called = case.name_of("smoke")
         for row in flipped:
             known = about.get(row.row.label, [])
@@ -340,7 +342,7 @@ class KindChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        failing = {(f.code, f.row) for f in case.findings if f.fails}
+        failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
         for row, now, then in _texts(case, baseline, "kind"):
             claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
             if claims and ("SID408", row.row.label) in failing:
@@ -381,7 +383,7 @@ class LicenseChanged(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        failing = {(f.code, f.row) for f in case.findings if f.fails}
+        failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
         for row, now, then in _texts(case, baseline, "license"):
             if ("LIC204", row.row.label) in failing and former_license(case, row) is not None:
                 continue  # which says what to put back
@@ -459,7 +461,7 @@ class SidecarGone(_BaselineRule):
     deferrable = True
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        said = {(f.code, f.row) for f in case.findings}
+        said = {(f.code, row) for f in case.findings for row in f.rows}
         for row in case.evidence.rows:
             former = baseline.former(row)
             if former is None or former.sidecar is None or row.sidecar is None:
@@ -507,7 +509,7 @@ class RecordGone(_BaselineRule):
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         here = {_called(e.manifest): e for e in case.evidence.ensembles}
-        said = {(f.code, f.row or f.ensemble) for f in case.findings}
+        said = {(f.code, subject) for f in case.findings for subject in f.subjects}
         manifests = [d for d in case.evidence.documents if isinstance(d, Manifest)]
         then = replace(case.evidence, documents=(*manifests, *baseline.documents))
         found: dict[str, Finding] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from provenance.artifacts import spdx
+from provenance.artifacts import limits, spdx
 from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import same
 from provenance.gate.bundle_names import BundleNames
@@ -168,13 +168,19 @@ class NotSpdx(Rule):
     deferrable = True
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        unknown: set[str] = set()
         for row in case.evidence.rows:
             expression = row.row.text("license")
             if expression is None:
                 continue
             file = case.evidence.license_files.get(row.row.text("license_url") or "")
-            problem = self._judge_expression(case.name_of("license"), expression, file)
+            suggest = len(unknown) < limits.SUGGESTIONS or expression in unknown
+            problem = self._judge_expression(
+                case.name_of("license"), expression, file, suggest=suggest
+            )
             if problem is not None:
+                if suggest:
+                    unknown.add(expression)
                 message, help = problem
                 was = former_license(case, row)
                 if was is not None:
@@ -185,7 +191,7 @@ class NotSpdx(Rule):
                 yield self.in_row(case, row, "license", message, help)
 
     def _judge_expression(
-        self, called: str, expression: str, file: LicenseFile | None
+        self, called: str, expression: str, file: LicenseFile | None, *, suggest: bool
     ) -> tuple[str, str] | None:
         """What is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
@@ -198,7 +204,7 @@ class NotSpdx(Rule):
                 f"{expression[:80]!r} is not an SPDX license expression",
                 f"Join ids with AND, OR and WITH: {_LIST}",
             )
-        return _unknown(unknown[0], file) if unknown else None
+        return _unknown(unknown[0], file, suggest=suggest) if unknown else None
 
 
 def former_license(case: Case, row: RowEvidence) -> str | None:
@@ -223,7 +229,7 @@ def is_known(license: str) -> bool:
         return False
 
 
-def _unknown(id: spdx.UnknownId, file: LicenseFile | None) -> tuple[str, str]:
+def _unknown(id: spdx.UnknownId, file: LicenseFile | None, *, suggest: bool) -> tuple[str, str]:
     name, kind = id.name, id.kind
     own = spdx.own_id(name[:80], kind)
     for_own = f"{own} for {_ARTICLE[kind]} of your own." if own else f"an id: {_LIST}"
@@ -239,9 +245,10 @@ def _unknown(id: spdx.UnknownId, file: LicenseFile | None) -> tuple[str, str]:
     if file is not None and len(file.licenses) == 1 and kind is spdx.Kind.LICENSE:
         (here,) = file.licenses
         return f"{found}; {license_files.says(file)}", f"Write {here}, or {for_own}"
-    near = _nearest(name, kind)
+    near = _nearest(name, kind) if suggest else None
     if near is None:
-        return f"{found}; none is near", f"Look it up at {_LIST}, or write {for_own}"
+        says = f"{found}; none is near" if suggest else found
+        return says, f"Look it up at {_LIST}, or write {for_own}"
     return (
         f"{found}; the nearest is {near!r}",
         f"Write {near} if that is the {kind.value}, or {for_own}",

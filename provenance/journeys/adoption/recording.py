@@ -44,7 +44,7 @@ def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded
         rule = BY_CODE[finding.code]
         matched = finding.row is not None or not rule.about_rows
         if finding.fails and rule.deferrable and matched and not finding.fixes:
-            by_rule.setdefault(finding.code, []).append(finding.subject)
+            by_rule.setdefault(finding.code, []).extend(finding.subjects)
     return tuple(
         Recorded(code, tuple(_patterns(dict.fromkeys(subjects), labels)), len(subjects))
         for code, subjects in sorted(by_rule.items())

@@ -65,6 +65,10 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
         return Found(notes=(f"no workflow was looked into: {e}",))
     paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and _is_text(n)]
     notes: list[str] = []
+    most = limits.WORKFLOW_FILES
+    if len(paths) > most:
+        notes.append(f"{len(paths) - most:,} workflows were not looked into: at most {most:,} are")
+        del paths[most:]
     texts: dict[str, Mapping[str, Any]] = {}
     left = limits.WORKFLOWS
     for path in paths:
@@ -103,18 +107,12 @@ def _text(tree: Tree, path: str, limit: int) -> str:
 
 
 def _parse(text: str) -> Mapping[str, Any]:
-    import yaml
+    from provenance.artifacts import strict_yaml
 
     try:
-        # Strings, lists and mappings alone: less than SafeLoader makes, `on` stays a word, and a
-        # merge key, with which a small file can fill the memory, is a key like others.
-        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
-    except yaml.YAMLError as e:
-        line = getattr(getattr(e, "problem_mark", None), "line", None)
-        where = "" if line is None else f" (line {line + 1})"
-        raise _NoWorkflowError(f"is not YAML{where}") from e
-    except RecursionError as e:
-        raise _NoWorkflowError("is nested too deeply") from e
+        value = strict_yaml.parse(text)
+    except strict_yaml.YamlError as e:
+        raise _NoWorkflowError(str(e)) from e
     if not isinstance(value, dict) or not isinstance(value.get("jobs"), dict):
         raise _NoWorkflowError("has no `jobs`")
     return value

@@ -26,7 +26,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.bundle import Bundle, BundleError, Envelope
 from provenance.errors import UnavailableError
 from provenance.signing import certificate as certificates
-from provenance.signing import uploads
+from provenance.signing import uploads, waiting
 from provenance.signing.certificate import CertificateError, Identity
 from provenance.signing.judgement import Verdict
 from provenance.signing.keyless import verifier
@@ -47,8 +47,8 @@ class KeylessSigner:
 
     instance: SigningInstance
     tokens: Tokens
-    threads: int = uploads.THREADS
-    timeout: float = uploads.TIMEOUT
+    threads: int = waiting.THREADS
+    timeout: float = waiting.TIMEOUT
     _context: SigningContext = field(init=False, repr=False)
     _timestamps: int = field(init=False, repr=False)
     _lock: threading.Lock = field(init=False, repr=False, default_factory=threading.Lock)
@@ -126,7 +126,7 @@ class KeylessSigner:
             warning = self._warnings.take()
             if warning is None:
                 raise
-            raise uploads.TransientError(f"{self.instance.source}: {warning}") from e
+            raise waiting.TransientError(f"{self.instance.source}: {warning}") from e
         data = made.to_json().encode("utf-8")
         self._identity = self._held(data, what)
         return data
@@ -153,7 +153,7 @@ class KeylessSigner:
             ) from e
         if len(bundle.timestamps) < self._timestamps:
             warning = self._warnings.take() or "its timestamp authority gave no timestamp"
-            raise uploads.TransientError(f"{self.instance.source}: {warning}")
+            raise waiting.TransientError(f"{self.instance.source}: {warning}")
         who = Trust("", identities=(TrustedIdentity(identity.issuer, identity.subject),))
         sha256 = what if isinstance(what, str) else None
         judgement = verifier.judge(bundle, replace(who, root=self.instance.root), sha256)

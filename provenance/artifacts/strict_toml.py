@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TOML, bounded in structure before it is parsed.
+
+`tomllib` takes quadratic time for long dotted keys: each of the n prefixes of a key is built and
+looked up, and every line below a long table header repeats that header. A file within the size
+limit can so take minutes. The text is therefore scanned first, in linear time, for how long its
+keys are, how deep it nests, and how many values it holds. The scan reads strings and comments as
+`tomllib` does, up to the first error, at which `tomllib` stops.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from typing import Any, Final
+
+from provenance.artifacts import limits
+
+_INTEGERS: Final = range(-(2**63), 2**63)
+"""What TOML promises to keep; larger ones cannot even be printed."""
+
+_STRING: Final = (
+    r'"""(?:[^"\\]|\\[\s\S]|"(?!""))*+"{3,5}'
+    r"|'''(?:[^']|'(?!''))*+'{3,5}"
+    r'|"(?:[^"\\\n]|\\[^\n])*+"'
+    r"|'[^'\n]*+'"
+)
+_TOKEN: Final = re.compile(
+    rf"(?P<space>[ \t]++)|(?P<comment>\#[^\n]*+)|(?P<part>{_STRING}|[A-Za-z0-9_-]++)"
+    r"|(?P<dot>\.)|(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<equals>=)|(?P<line>\n++)"
+    r"|(?P<other>[\s\S])"
+)
+_COUNTED: Final = frozenset({"dot", "open", "comma", "equals"})
+"""What a further key or value takes at least one of. `tomllib` keeps a kilobyte for some."""
+
+_LONGEST: Final = 300
+"""Characters of an error of `tomllib`, which quotes keys and values whole."""
+
+
+class TomlError(ValueError):
+    """Text that is not TOML, or TOML of more structure than is read. The message is a clause."""
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return the table that TOML `text` holds.
+
+    Raises:
+        TomlError: If the text is not TOML or exceeds a limit on its structure.
+    """
+    _bound(text.replace("\r\n", "\n"))
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as e:  # ValueError: also a number of 5,000 digits
+        raise TomlError(f"not TOML: {str(e)[:_LONGEST]}") from e
+    if any(type(v) is int and v not in _INTEGERS for v in _scalars(table)):
+        raise TomlError("an integer of more than 64 bits")
+    return table
+
+
+def _bound(text: str) -> None:
+    """Raise TomlError if parsing `text` takes more than time and memory linear in its length."""
+    parts = levels = values = 0
+    line = 1
+    after_dot = False
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "part":
+            parts = parts + 1 if after_dot else 1
+            _at_most(limits.TOML_KEY, parts, "names in a dotted key", line)
+            if token[0][0] not in "\"'":
+                _at_most(limits.TOML_BARE, len(token[0]), "characters in a name or number", line)
+        elif kind == "open":
+            levels += 1
+            _at_most(limits.NESTING, levels, "levels of arrays and tables", line)
+        elif kind == "close":
+            levels = max(0, levels - 1)
+        if kind in _COUNTED:
+            values += 1
+            _at_most(limits.TOML_VALUES, values, "keys and values", line)
+        if kind != "space":
+            after_dot = kind == "dot"
+        line += token[0].count("\n")
+
+
+def _at_most(limit: int, found: int, what: str, line: int) -> None:
+    if found > limit:
+        raise TomlError(f"more than {limit:,} {what} (at line {line})")
+
+
+def _scalars(table: dict[str, Any]) -> Iterable[object]:
+    """Return the values that are neither tables nor arrays."""
+    below: list[object] = [table]
+    while below:
+        value = below.pop()
+        if isinstance(value, dict):
+            below.extend(value.values())
+        elif isinstance(value, list):
+            below.extend(value)
+        else:
+            yield value

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YAML, bounded in structure while it is parsed.
+
+The parser is written in Python, and takes time for each value that grows with how deep it is
+nested. An alias repeats what may be most of the file. All three are counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from provenance.artifacts import limits
+
+
+class YamlError(ValueError):
+    """Text that is not YAML, or has more structure than is read. The message is a clause."""
+
+
+def parse(text: str) -> Any:
+    """Return what YAML `text` holds: strings, lists and mappings alone.
+
+    That is less than `SafeLoader` makes: `on` stays a word, and a merge key, with which a small
+    file can fill the memory, is a key like others.
+
+    Raises:
+        YamlError: If the text is not YAML or exceeds a limit on its structure.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506
+    except yaml.YAMLError as e:
+        line = getattr(getattr(e, "problem_mark", None), "line", None)
+        where = "" if line is None else f" (line {line + 1})"
+        raise YamlError(f"is not YAML{where}") from e
+    except (RecursionError, _TooDeepError) as e:
+        raise YamlError("is nested too deeply") from e
+
+
+class _TooDeepError(Exception):
+    pass
+
+
+class _Loader(yaml.BaseLoader):
+    """A loader that counts what it is given."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._events = self._aliases = self._levels = 0
+
+    def get_event(self) -> Any:
+        """Return the next event, of which there are so many at most."""
+        event = super().get_event()  # type: ignore[no-untyped-call]
+        self._events += 1
+        if isinstance(event, yaml.AliasEvent):
+            self._aliases += 1
+        if self._events > limits.YAML_EVENTS:
+            raise YamlError(f"has more than {limits.YAML_EVENTS:,} values")
+        if self._aliases > limits.YAML_ALIASES:
+            raise YamlError(f"has more than {limits.YAML_ALIASES:,} aliases")
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._levels += 1
+            if self._levels > limits.NESTING:
+                raise _TooDeepError
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._levels -= 1
+        return event

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No argument, option or variable of any command is printed as it was typed, if it is hostile.
+
+Escape sequences act on the terminal that shows them, and a line that starts with `::error::` or
+holds `##[error]` is a command to the runner whose log it is written to. The commands and their
+parameters are those that click knows, so that a new one is tried as well.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from provenance.cli import COMMANDS, group
+from tests.support.command import Result, run_cli
+from tests.support.repository import Repository
+
+HOSTILE = (
+    "a\x1b[31m\x1b]0;x\x07\n::error::x\r::error::y\t##[group]z\u202e\u2066\x9b2J\udcff\u2028.onnx"
+)
+"""Escape and OSC sequences, line ends, commands to runners, bidirectional controls, a C1 control,
+half of a surrogate pair (as Python reads a byte that is not UTF-8) and a line separator."""
+
+
+def command_of(name: str) -> click.Command:
+    found: click.Command = importlib.import_module(f"provenance.cli.{name}_command").command
+    return found
+
+
+def typed(command: click.Command) -> Iterator[list[str]]:
+    """Every way to give `command` the hostile text."""
+    yield [HOSTILE]
+    yield [HOSTILE, HOSTILE]
+    yield [f"--{HOSTILE}"]
+    yield [f"-{HOSTILE}"]
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option):
+            continue
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            if option.startswith("--"):
+                yield [f"{option}={HOSTILE}"]
+            if not parameter.is_flag:
+                yield [option, HOSTILE]
+                yield [option, HOSTILE, HOSTILE]
+                yield [option, f"json={HOSTILE}"]
+                yield [option, f"file:{HOSTILE}"]
+
+
+def variables(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter.envvar, str):
+            yield parameter.envvar
+        elif parameter.envvar is not None:
+            yield from parameter.envvar
+
+
+def assert_harmless(result: Result, typed: object) -> None:
+    assert result.code in (0, 1, 2, 3, 4), typed
+    assert "Traceback" not in result.err, typed
+    for line in (result.out + result.err).split("\n"):
+        assert line.isprintable(), (typed, line)
+        assert not line.lstrip().startswith("::"), (typed, line)
+        assert "##[" not in line, (typed, line)
+
+
+@pytest.fixture
+def folder(repository: Repository) -> Path:
+    """A repository with a file and a folder of the hostile name."""
+    repository.add("m")
+    repository.save()
+    (repository.root / HOSTILE).write_text("x")
+    (repository.root / f"file:{HOSTILE}").mkdir()
+    return repository.root
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_argument_of_a_command_is_printed_as_it_was_typed(folder: Path, name: str) -> None:
+    for arguments in typed(command_of(name)):
+        assert_harmless(run_cli(name, *arguments, cwd=folder), (name, arguments))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_variable_of_a_command_is_printed_as_it_was_set(folder: Path, name: str) -> None:
+    for variable in variables(command_of(name)):
+        assert_harmless(run_cli(name, cwd=folder, env={variable: HOSTILE}), (name, variable))
+
+
+def test_no_argument_before_the_command_is_printed_as_it_was_typed(folder: Path) -> None:
+    for arguments in typed(group):
+        assert_harmless(run_cli(*arguments, "check", cwd=folder), arguments)
+
+
+@pytest.mark.parametrize("format", ["human", "github", "markdown"])
+def test_no_name_in_a_report_is_printed_as_it_is(folder: Path, format: str) -> None:
+    names = ["--config", "provenance.toml", "--format", format]
+    result = run_cli("check", *names, "--baseline", HOSTILE, cwd=folder)
+    assert_harmless(result, format)
+    text = (folder / "provenance.toml").read_text() + f"\nx{'a' * 200_000} = 1"
+    (folder / "provenance.toml").write_text(text)
+    result = run_cli("check", *names, cwd=folder)
+    assert_harmless(result, format)
+
+
+def test_a_long_name_is_cut(folder: Path) -> None:
+    result = run_cli("check", "--config", "x" * 1_000_000, cwd=folder)
+    assert result.code == 2
+    assert len(result.err) < 10_000
+
+
+def test_a_defect_prints_no_hostile_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from provenance.journeys import check
+
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError(HOSTILE)
+
+    monkeypatch.setattr(check, "check", fail)
+    result = run_cli("check", cwd=folder)
+    assert result.code == 2
+    assert_harmless(Result(2, result.out, result.err.replace("Traceback", "")), "defect")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the standard streams are connected to changes no exit code and causes no traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from provenance.cli import streams
+from provenance.output.formats import REPORT_FORMATS
+from tests.support.command import clean_environment
+from tests.support.repository import Repository
+
+RUNS = [
+    *(["check", "--format", format] for format in REPORT_FORMATS),
+    ["check", "ok", "--format", "github"],
+    ["check", "none"],
+    ["check", "--nothing"],
+    ["rules", "ART302"],
+    ["init"],
+    ["release"],
+    ["--help"],
+    ["zzz"],
+]
+
+MANY = """
+import json, sys
+from provenance.cli import main
+runs, codes = json.loads(sys.argv[1]), []
+for args in runs:
+    sys.argv = ["provenance", *args]
+    try:
+        main()
+    except SystemExit as e:
+        codes.append(e.code)
+with open("codes.json", "w") as stream:
+    json.dump(codes, stream)
+"""
+
+
+def codes(
+    root: Path, redirection: str = "", encoding: str | None = None, gone: str | None = None
+) -> list[int]:
+    """The exit codes of `RUNS` in one process, which ends by itself."""
+    script = f'exec "$@" {redirection}'
+    env = {"PYTHONIOENCODING": encoding} if encoding else {}
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with clean_environment({**env, "PYTHONUTF8": "0"}):
+            done = subprocess.run(
+                ["sh", "-c", script, "sh", sys.executable, "-c", MANY, json.dumps(RUNS)],
+                cwd=root,
+                stdout=writer if gone == "stdout" else subprocess.PIPE,
+                stderr=writer if gone == "stderr" else subprocess.PIPE,
+                timeout=120,
+                check=False,
+            )
+    finally:
+        os.close(writer)
+    assert done.returncode == 0, done.stderr
+    for noise in (b"Traceback", b"Exception ignored", b"internal error"):
+        assert noise not in (done.stderr or b""), done.stderr
+    found: list[int] = json.loads((root / "codes.json").read_text())
+    assert len(found) == len(RUNS)
+    return found
+
+
+@pytest.fixture
+def root(repository: Repository) -> Path:
+    """A registry with a finding about a row whose name is in no encoding but Unicode's."""
+    repository.add("ok")
+    repository.add("m\u00f6dell \u2192 \u65e5\u672c", onnx="m.onnx", license="")
+    return repository.save().root
+
+
+CONDITIONS: dict[str, tuple[str, str | None, str | None]] = {
+    "standard output is closed": (">&-", None, None),
+    "standard error is closed": ("2>&-", None, None),
+    "all streams are closed": ("<&- >&- 2>&-", None, None),
+    "the reader of standard output has gone": ("", None, "stdout"),
+    "the reader of standard error has gone": ("", None, "stderr"),
+    "standard error is a full disk": ("2>/dev/full", None, None),
+    "Latin-1": ("", "latin-1", None),
+    "code page 437": ("", "cp437", None),
+    "code page 932": ("", "cp932", None),
+    "ASCII": ("", "ascii", None),
+}
+
+
+def test_no_stream_changes_an_exit_code(root: Path) -> None:
+    usual = codes(root)
+    assert {0, 1, 2, 4} <= set(usual)
+    for name, condition in CONDITIONS.items():
+        assert codes(root, *condition) == usual, name
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("cp437", "m\u00f6dell \\u2192 \\u65e5\\u672c"),
+        ("utf-8", "m\u00f6dell \u2192 \u65e5\u672c"),
+    ],
+)
+def test_what_an_encoding_lacks_is_escaped(root: Path, encoding: str, shown: str) -> None:
+    with clean_environment({"PYTHONIOENCODING": encoding}):
+        done = subprocess.run(
+            [sys.executable, "-m", "provenance", "check"],
+            cwd=root,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert shown in done.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("format", "colour", "expected"),
+    [
+        (
+            "human",
+            False,
+            "\\u001b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n",
+        ),
+        ("human", True, "\x1b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n"),
+        ("github", False, "\\u001b[31ma\\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
+        ("json", False, "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
+    ],
+)
+def test_what_a_renderer_forgot_to_escape_is_escaped_where_it_is_printed(
+    format: str, colour: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    text = "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"
+    streams.result(text, format, colour=colour)
+    assert stream.getvalue() == expected
