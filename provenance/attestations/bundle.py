@@ -62,8 +62,9 @@ class Bundle:
 
     Attributes:
         hint: The name of the key of a key signature, None where a certificate signed.
-        certificate: The DER certificate of a keyless signature, None where a key signed. What else
-            a chain of older bundles held is left out: only a trusted root says who may issue.
+        certificate: The DER certificate of a keyless signature, None where a key signed.
+        chain: What else the certificate chain of an older bundle held. Nothing follows it: only a
+            trusted root says who may issue.
         entry: The entry in a transparency log.
         timestamps: RFC 3161 timestamp responses, DER.
     """
@@ -74,6 +75,7 @@ class Bundle:
     certificate: bytes | None
     entry: LogEntry | None = None
     timestamps: tuple[bytes, ...] = ()
+    chain: tuple[bytes, ...] = ()
 
     @property
     def says_when(self) -> bool:
@@ -142,7 +144,8 @@ def _bundle(media_type: str, value: Message) -> Bundle:
             "timestampVerificationData",
         ),
     )
-    hint, certificate = _signer(media_type, material)
+    hint, certificates = _signer(media_type, material)
+    certificate = certificates[0] if certificates else None
     entry = _entry(media_type, material)
     timestamps = _timestamps(material)
     if certificate is not None and entry is None and not timestamps:
@@ -154,10 +157,10 @@ def _bundle(media_type: str, value: Message) -> Bundle:
         content = _envelope(value.message("dsseEnvelope", ("payload", "payloadType", "signatures")))
     else:
         content = _message(value.message("messageSignature", ("messageDigest", "signature")))
-    return Bundle(media_type, content, hint, certificate, entry, timestamps)
+    return Bundle(media_type, content, hint, certificate, entry, timestamps, certificates[1:])
 
 
-def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | None]:
+def _signer(media_type: str, material: Message) -> tuple[str | None, tuple[bytes, ...]]:
     kinds = ("publicKey", "certificate", "x509CertificateChain")
     if sum(material.has(k) for k in kinds) != 1:
         raise ProtoJsonError(
@@ -165,12 +168,12 @@ def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | Non
             "x509CertificateChain"
         )
     if material.has("publicKey"):
-        return material.message("publicKey", ("hint",)).text("hint"), None
+        return material.message("publicKey", ("hint",)).text("hint"), ()
     older = media_type in (V01, V02)
     if material.has("certificate"):
         if older:
             raise ProtoJsonError("bundles before v0.3 have x509CertificateChain, not certificate")
-        return None, material.message("certificate", ("rawBytes",)).octets("rawBytes")
+        return None, (material.message("certificate", ("rawBytes",)).octets("rawBytes"),)
     if not older:
         raise ProtoJsonError(
             "certificate chains are of older bundle versions; v0.3 has one certificate"
@@ -179,8 +182,7 @@ def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | Non
     certificates = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     if not certificates:
         raise ProtoJsonError(f"{chain.where} holds no certificate")
-    leaf, *_ = [c.octets("rawBytes") for c in certificates]
-    return None, leaf
+    return None, tuple(c.octets("rawBytes") for c in certificates)
 
 
 def _entry(media_type: str, material: Message) -> LogEntry | None:

@@ -24,6 +24,8 @@ MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
 CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 MAX_ENTRIES: Final = 256
+MAX_CHAIN: Final = 32
+"""Certificates of one authority."""
 
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
 _LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
@@ -73,6 +75,11 @@ class Log:
         """The name that the log's checkpoints start with."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which a log of Rekor v1 may call itself: its host, also with its port."""
+        return self.host, urlsplit(self.url).netloc
+
     def as_json(self) -> dict[str, Any]:
         """The log as one that was always in service: when it was is judged here."""
         return {
@@ -115,7 +122,11 @@ class Authority:
 
 @dataclass(frozen=True)
 class TrustedRoot:
-    """Whose certificates, logs and timestamps count. `source` says where it was read."""
+    """Whose certificates, logs and timestamps count. `source` says where it was read.
+
+    `others` are those of further instances, if a file holds several. A signature holds by one of
+    them as a whole: the authorities of one instance say nothing about the logs of another.
+    """
 
     source: str
     sha256: str
@@ -123,6 +134,12 @@ class TrustedRoot:
     ct_logs: tuple[Log, ...]
     authorities: tuple[Authority, ...]
     timestamp_authorities: tuple[Authority, ...]
+    others: tuple[TrustedRoot, ...] = ()
+
+    @property
+    def each(self) -> tuple[TrustedRoot, ...]:
+        """The trusted root of each instance."""
+        return (self, *self.others)
 
     def log(self, log_id: bytes) -> Log | None:
         """The transparency log that an entry names."""
@@ -218,7 +235,7 @@ def _authority(value: Message) -> Authority:
     from cryptography import x509
 
     chain = value.message("certChain", ("certificates",))
-    messages = chain.messages("certificates", ("rawBytes",), MAX_ENTRIES)
+    messages = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     certificates = tuple(m.octets("rawBytes") for m in messages)
     if not certificates:
         raise ProtoJsonError(f"{chain.where} holds no certificate")

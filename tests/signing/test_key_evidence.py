@@ -96,14 +96,6 @@ def test_a_timestamp_that_is_none_does_not_count(key: KeyPair) -> None:
     assert "cannot be read" in refusal(bundle, trust(key, Period(NOW)))
 
 
-def test_an_authority_needs_a_chain(key: KeyPair) -> None:
-    root = instance().trusted_root()
-    chain = root["timestampAuthorities"][0]["certChain"]["certificates"]
-    del chain[1:]
-    who = Trust("tests", trust(key, Period(NOW)).keys, root=keyless_trust(root).root)
-    assert "by no authority" in refusal(stamped(key), who)
-
-
 def test_a_timestamp_needs_a_trusted_root_only_where_somebody_asks_when(key: KeyPair) -> None:
     assert found(stamped(key), trust(key, None, root=False)).verdict is Verdict.VALID
     for evidence in (stamped(key), logged(key, "dsse 0.0.1")):

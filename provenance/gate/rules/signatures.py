@@ -12,7 +12,7 @@ from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
-from provenance.signing.judgement import Verdict
+from provenance.signing.judgement import Judgement, Verdict
 
 
 def every_document(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence]]:
@@ -83,16 +83,18 @@ class BundleMissing(_SignatureRule):
 
 
 class BundleMalformed(_SignatureRule):
-    """A bundle cannot be read.
+    """A bundle cannot be read, or its signature is of a kind that is not supported.
 
     ## What it does
     Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
     fields, canonical base64, one signature by one key or certificate, at most one log entry whose
     proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
-    subjects each have one name and one SHA-256.
+    subjects each have one name and one SHA-256. A signature by an algorithm, or with a log entry or
+    timestamp of a kind, that this version does not verify is named as unsupported.
 
     ## Why it matters
-    What two readers can read in two ways can be verified as one thing and used as another.
+    What two readers can read in two ways can be verified as one thing and used as another. A
+    signature that cannot be verified says nothing, whether it is valid or not.
 
     ## Example
     A DSSE envelope with two signatures.
@@ -122,6 +124,26 @@ class BundleMalformed(_SignatureRule):
                     f"the bundle {bundle.path} is not one that can be judged: {reason}",
                     "Sign again: provenance release --signer URI",
                 )
+        for row, document, judgement in _judgements(case):
+            if judgement.verdict is Verdict.UNSUPPORTED:
+                yield self.at_bundle(
+                    document,
+                    row,
+                    f"the signature in {document.path} cannot be verified: {judgement.reason}",
+                    judgement.help or "Sign again: provenance release --signer URI",
+                )
+
+
+def _judgements(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence, Judgement]]:
+    for row, document in every_document(case):
+        if document.bundle is not None:
+            for bundle, judgement in _endorsement(case, row, document).judgements:
+                yield row, bundle, judgement
+
+
+def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) -> Endorsement:
+    sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
+    return case.endorsement(document, sha256)
 
 
 class _Judged(_SignatureRule):
@@ -131,8 +153,7 @@ class _Judged(_SignatureRule):
         for row, document in every_document(case):
             if document.bundle is None:
                 continue
-            sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
-            for found in self.conclude(case.endorsement(document, sha256), document):
+            for found in self.conclude(_endorsement(case, row, document), document):
                 yield self.at_bundle(found[0], row, *found[1:])
 
     def conclude(
