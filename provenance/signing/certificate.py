@@ -10,14 +10,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from provenance.signing import algorithms
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-    from cryptography.x509 import Certificate, Extensions, GeneralName
+    from cryptography.x509 import Certificate, Extension, Extensions, ExtensionType, GeneralName
     from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
+
+_Kind = TypeVar("_Kind", bound="ExtensionType")
 
 ARC: Final = "1.3.6.1.4.1.57264.1"
 ISSUER_V1: Final = f"{ARC}.1"
@@ -215,6 +217,16 @@ def claims(extensions: Extensions) -> dict[str, str]:
         except ValueError as e:
             raise CertificateError(f"its extension {NAMES[oid]} cannot be read") from e
     return found
+
+
+def extension(certificate: Certificate, kind: type[_Kind]) -> Extension[_Kind] | None:
+    """One extension, or None if it is missing or the extensions cannot be read."""
+    from cryptography import x509
+
+    try:
+        return extensions_of(certificate).get_extension_for_class(kind)
+    except (CertificateError, x509.ExtensionNotFound):
+        return None
 
 
 def extensions_of(certificate: Certificate) -> Extensions:

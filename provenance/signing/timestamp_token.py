@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from provenance.signing import algorithms
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, Name
     from rfc3161_client import TimeStampResponse
 
 MAX_CERTIFICATES: Final = 32
@@ -75,13 +75,13 @@ class Token:
     response: TimeStampResponse
     time: datetime.datetime
     certificates: tuple[bytes, ...]
+    _named: tuple[Name, int]
     _signed: _SignedData
 
     def signer(self, known: list[Certificate]) -> Certificate | None:
         """The certificate that the response names as its signer's, among `known`."""
-        (info,) = self.response.signed_data.signer_infos
         for certificate in known:
-            if (certificate.issuer, certificate.serial_number) == (info.issuer, info.serial_number):
+            if (certificate.issuer, certificate.serial_number) == self._named:
                 return certificate
         return None
 
@@ -131,13 +131,13 @@ def read(data: bytes) -> Token:
         response = decode_timestamp_response(der)
         time = response.tst_info.gen_time
         imprint = response.tst_info.message_imprint.hash_algorithm.dotted_string
-        signers = len(response.signed_data.signer_infos)
-    except ValueError as e:
+        signers = [(s.issuer, s.serial_number) for s in response.signed_data.signer_infos]
+    except (ValueError, KeyError) as e:  # KeyError: a name of a type that X.509 does not have
         raise TimestampError("its timestamp cannot be read") from e
     if len(certificates) > MAX_CERTIFICATES:
         raise TimestampError(f"its timestamp carries more than {MAX_CERTIFICATES} certificates")
-    if signers != 1:
-        raise TimestampError(f"its timestamp has {signers} signers, expected 1")
+    if len(signers) != 1:
+        raise TimestampError(f"its timestamp has {len(signers)} signers, expected 1")
     try:
         signed = _signed_data(der)
     except _DerError as e:
@@ -146,7 +146,7 @@ def read(data: bytes) -> Token:
         raise TimestampError("its timestamp is over SHA-1, which does not count")
     if imprint not in _IMPRINTS:
         raise algorithms.UnsupportedError(f"its timestamp is over an unsupported hash ({imprint})")
-    return Token(der, response, time, certificates, signed)
+    return Token(der, response, time, certificates, signers[0], signed)
 
 
 class _DerError(ValueError):

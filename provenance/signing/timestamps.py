@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provenance.attestations.bundle import Bundle
+from provenance.signing import certificate as certificates
 from provenance.signing import timestamp_token
+from provenance.signing.certificate import CertificateError
 from provenance.signing.judgement import Clock, Moment
 from provenance.signing.timestamp_token import TimestampError, Token
 from provenance.signing.trusted_root import Authority, TrustedRoot
@@ -122,24 +124,24 @@ class _Chain:
         return token.is_signed_by(signer, signature)
 
     def _made_by_path(self, token: Token, signature: bytes) -> bool:
-        from rfc3161_client import VerificationError, VerifierBuilder
+        from rfc3161_client import VerifierBuilder
 
         leaf, *between, root = (*self.leaves, *self.issuers)
         verifier = VerifierBuilder(
             tsa_certificate=leaf, intermediates=between, roots=[root]
         ).build()
+        # What is in the response may be hostile, and `rfc3161_client` raises what `cryptography`
+        # does: only a return without an exception is a yes.
         try:
             return verifier.verify_message(token.response, signature)
-        except (VerificationError, ValueError):
+        except Exception:
             return False
 
     def _issued_signer(self, token: Token) -> Certificate | None:
         """The signer's certificate in a response, if a path leads from it to this authority."""
-        from cryptography import x509
-
         try:
-            carried = [x509.load_der_x509_certificate(c) for c in token.certificates]
-        except ValueError:
+            carried = [certificates.load(c) for c in token.certificates]
+        except CertificateError:
             return None
         signer = token.signer(carried)
         if signer is None or _may_issue(signer):
@@ -186,10 +188,8 @@ def _issued(certificate: Certificate, issuer: Certificate) -> bool:
 def _may_issue(certificate: Certificate) -> bool:
     from cryptography import x509
 
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    constraints = certificates.extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca
 
 
 def _may_stamp(certificate: Certificate, token: Token) -> bool:
@@ -197,9 +197,8 @@ def _may_stamp(certificate: Certificate, token: Token) -> bool:
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except (x509.ExtensionNotFound, ValueError):
+    usage = certificates.extension(certificate, x509.ExtendedKeyUsage)
+    if usage is None:
         return False
     only = list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
     return usage.critical and only and _was_valid(certificate, token)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
@@ -124,6 +125,15 @@ class BundleMalformed(_SignatureRule):
                     f"the bundle {bundle.path} is not one that can be judged: {reason}",
                     "Sign again: provenance release --signer URI",
                 )
+        yield from self._unsupported(case)
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """Fetching it again helps against a bundle that was changed, not against its kind."""
+        unsupported = tuple(self._unsupported(case))
+        for finding in self.judge(case):
+            yield finding if finding in unsupported else replace(finding, help=help)
+
+    def _unsupported(self, case: Case) -> Iterator[Finding]:
         for row, document, judgement in _judgements(case):
             if judgement.verdict is Verdict.UNSUPPORTED:
                 yield self.at_bundle(

@@ -120,7 +120,7 @@ def make_authority(
             critical=False,
         )
     )
-    if issuer is not None:
+    if issuer is not None or leaf:
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=leaf)
     certificate = builder.sign(signing, hashes.SHA256())
     return Authority(key, (certificate, *(issuer.chain if issuer else ())))
