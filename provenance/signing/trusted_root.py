@@ -13,12 +13,13 @@ import base64
 import datetime
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.signing.certificate_path import Listed
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
@@ -96,10 +97,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last."""
+    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last.
+
+    Attributes:
+        is_whole: Of a timestamp authority: its own certificate is first, and a self-signed root
+            last. Otherwise it is listed in part.
+    """
 
     certificates: tuple[bytes, ...]
     period: Period = Period()
+    is_whole: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The authority as one that was always in service: when it was is judged here."""
@@ -201,7 +208,9 @@ def decode(data: bytes, source: str) -> TrustedRoot:
             logs=_logs(root, "tlogs"),
             ct_logs=_logs(root, "ctlogs"),
             authorities=_authorities(root, "certificateAuthorities"),
-            timestamp_authorities=_authorities(root, "timestampAuthorities"),
+            timestamp_authorities=tuple(
+                _arranged(a) for a in _authorities(root, "timestampAuthorities")
+            ),
         )
     except ProtoJsonError as e:
         raise TrustedRootError(str(e)) from e
@@ -245,6 +254,18 @@ def _authority(value: Message) -> Authority:
         except ValueError as e:
             raise ProtoJsonError(f"{message.where} is not an X.509 certificate") from e
     return Authority(certificates, _period(value))
+
+
+def _arranged(authority: Authority) -> Authority:
+    """A timestamp authority with its certificates in the order in which others read them."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    listed = Listed.of([x509.load_der_x509_certificate(c) for c in authority.certificates])
+    if not listed.is_whole:
+        return authority
+    path = tuple(c.public_bytes(Encoding.DER) for c in listed.path)
+    return replace(authority, certificates=path, is_whole=True)
 
 
 def _period(holder: Message) -> Period:

@@ -512,7 +512,7 @@ def test_a_timestamp_by_nobody_who_is_trusted() -> None:
     bundle = instance().attest(PAYLOAD, timestamps=0)
     theirs = stranger().tsa.stamp(signature(bundle), NOW)
     stamps(bundle).append({"signedTimestamp": b64(theirs)})
-    assert "by no authority that was trusted" in refusal(bundle)
+    assert "sigstore refuses it" in refusal(bundle)
 
 
 @pytest.mark.parametrize("log", ["v1", "v2"])
@@ -520,13 +520,13 @@ def test_a_timestamp_by_a_stranger_beside_good_evidence(log: Any) -> None:
     bundle = instance().attest(PAYLOAD, log=log)
     theirs = stranger().tsa.stamp(signature(bundle), NOW)
     stamps(bundle).append({"signedTimestamp": b64(theirs)})
-    assert "by no authority that was trusted" in refusal(bundle)
+    assert "sigstore refuses it" in refusal(bundle)
 
 
 def test_a_timestamp_on_another_signature() -> None:
     bundle = instance().attest(PAYLOAD)
     stamps(bundle)[0]["signedTimestamp"] = b64(instance().tsa.stamp(b"another", NOW))
-    assert "by no authority that was trusted" in refusal(bundle)
+    assert "sigstore refuses it" in refusal(bundle)
 
 
 def test_a_timestamp_where_no_authority_is_trusted() -> None:

@@ -249,12 +249,13 @@ def _verify(
         _evidence(whole, certificate, log, artifact_sha256)
     stampers: list[Authority] = []
     if source.token is not None:
-        stamp = timestamps.stamp(source.token, bundle.content.signature, root)
-        if stamp.authority is not None:
-            stampers = [stamp.authority]
-        elif readable:
+        signature = bundle.content.signature
+        stampers = [a for a in root.timestamp_authorities if a.is_whole and a.in_service(time)]
+        if readable and timestamps.is_in_part(source.token, signature, root):
             readable = False
             _evidence(whole, certificate, log, artifact_sha256)
+        elif not readable or not stampers:
+            timestamps.stamp(source.token, signature, root)
     if not p256:
         issuance.judge(bundle, certificate, source.moment, authorities, ct_log, artifact_sha256)
         return
