@@ -23,7 +23,7 @@ from provenance.artifacts.registry import FIELDS, FieldNames
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
-from provenance.attestations import layout_table
+from provenance.attestations import layout_table, recognition
 from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError
 from provenance.runtime import settings
@@ -180,7 +180,16 @@ def trust_from_file(path: Path) -> Trust:
     Raises:
         InputError: The file, or one that it names, cannot be read or understood.
     """
-    table = parse_toml(read_text(path), str(path))
+    text = read_text(path)
+    named = recognition.name_of(text.encode("utf-8"))
+    if named is not None:
+        option = {recognition.TRUSTED_ROOT: "--trusted-root", recognition.BUNDLE: "--bundle"}
+        option |= {recognition.PUBLIC_KEY: "--key", recognition.CLIENT_CONFIG: "--trusted-root"}
+        raise InputError(
+            f"{path}: it is {named}, expected a TOML file with [[trust.…]] tables",
+            help=f"Give it with {option[named]}." if named in option else trust_table.EXAMPLE,
+        )
+    table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")
     found = trust_table.parse(table, str(path))
     if not found:

@@ -14,7 +14,7 @@ from typing import Final
 
 from provenance.artifacts import paths
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
-from provenance.attestations import log_entry
+from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.attestations.statement import PAYLOAD_TYPE
@@ -121,11 +121,18 @@ def decode(data: bytes) -> Bundle:
     try:
         value = parse_object(data)
     except JsonError as e:
-        raise BundleError(f"the bundle {e}") from e
+        named = recognition.name_of(data)
+        reason = f"it is {named}, expected one Sigstore bundle" if named else f"the bundle {e}"
+        raise BundleError(reason) from e
     media_type = value.get("mediaType")
     if media_type not in MEDIA_TYPES:
+        named = recognition.name_of(data)
+        if named not in (None, recognition.BUNDLE):
+            raise BundleError(f"it is {named}, expected a Sigstore bundle")
         found = repr(media_type) if isinstance(media_type, str) else type_name(media_type)
-        raise BundleError(f"its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}")
+        raise BundleError(
+            f"its mediaType is {found[:120]}, which is unsupported; this version reads {MEDIA_TYPE}"
+        )
     known = ("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     try:
         return _bundle(media_type, Message(value, "", known))

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from provenance.artifacts import limits, paths
-from provenance.artifacts.paths import FileError, Tree, read_named_file
+from provenance.artifacts import digest, limits, paths
+from provenance.artifacts.paths import FileError, Tree, open_named_file, read_named_file
 from provenance.artifacts.registry import DIGEST_FIELDS, FieldNames, Row
 from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
@@ -32,7 +32,7 @@ from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
-from provenance.journeys import seen
+from provenance.journeys import bundle_lines, seen
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import roots
@@ -182,6 +182,49 @@ def examine_file(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
     data = read_bundle_file(found)
+    how = (path, trust, open_tree, found, predicate_types, today, instance, offline, require)
+    lines = bundle_lines.of(data)
+    if not lines:
+        return _examine(*how, summary, state, data, with_countersignatures(found, data))
+    examined: list[tuple[Report, Evidence]] = []
+
+    def reports() -> Iterator[Report]:
+        sha256 = _sha256_of(path)
+        for name, line in bundle_lines.about(found, lines, sha256):
+            document = read_bundle(name, line, older=True)
+            examined.append(_examine(*how, summary, state, line, document))
+            yield examined[-1][0]
+
+    best = bundle_lines.best(reports())
+    return next(e for e in examined if e[0] is best)
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        with open_named_file(path) as stream:
+            return digest.of_stream(stream).sha256
+    except FileError as e:
+        raise InputError(f"{path}: {e.message}", help=e.help) from e
+    except OSError as e:
+        raise InputError(f"{path}: {e.strerror or e}") from e
+
+
+def _examine(
+    path: Path,
+    trust: Trust,
+    open_tree: Callable[[Path], Tree],
+    found: Path,
+    predicate_types: Collection[str],
+    today: datetime.date | None,
+    instance: Instance,
+    offline: bool,
+    require: Require,
+    summary: Path | None,
+    state: Path | None,
+    data: bytes,
+    document: BundleEvidence,
+) -> tuple[Report, Evidence]:
+    """`examine_file` by one bundle, which is `data`."""
     signed, names = _signed_row(data)
     # Without its digests: what counts for a consumer is the statement, not what the row repeats.
     left_out = {*DIGEST_FIELDS, "quant_mode"}
@@ -190,7 +233,7 @@ def examine_file(
     evidence = collect_file(
         open_tree(path.parent),
         Row(0, fields, signed),
-        with_countersignatures(found, data),
+        document,
         names,
     )
     if require.of_release or state is not None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.signing.certificate_path import Listed
 
@@ -25,6 +26,9 @@ MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
 CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 MAX_ENTRIES: Final = 256
+MAX_INSTANCES: Final = 16
+"""Trusted roots of one file."""
+
 MAX_CHAIN: Final = 32
 """Certificates of one authority."""
 
@@ -176,9 +180,31 @@ def as_json(
 def decode(data: bytes, source: str) -> TrustedRoot:
     """The trusted root that `data` holds: one by itself, or that of a client trust configuration.
 
+    `gh attestation trusted-root` writes the roots of several instances, one a line.
+
     Raises:
         TrustedRootError: It is not strict JSON, or not a trusted root.
     """
+    sha256 = hashlib.sha256(data).hexdigest()
+    documents = tuple(dict.fromkeys(recognition.lines(data)))
+    if len(documents) == 1:
+        return _decode(documents[0], source, sha256)
+    if len(documents) > MAX_INSTANCES:
+        raise TrustedRootError(f"it has {len(documents)} lines, at most {MAX_INSTANCES} are read")
+    found = []
+    for number, line in enumerate(documents, 1):
+        try:
+            found.append(_decode(line, source, sha256))
+        except TrustedRootError as e:
+            raise TrustedRootError(f"line {number}: {e}") from e
+    first, *others = found
+    return replace(first, others=tuple(others))
+
+
+def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
+    named = recognition.name_of(data)
+    if named not in (None, recognition.TRUSTED_ROOT, recognition.CLIENT_CONFIG):
+        raise TrustedRootError(f"it is {named}, expected a trusted root")
     try:
         value = parse_object(data)
     except JsonError as e:
@@ -204,7 +230,7 @@ def decode(data: bytes, source: str) -> TrustedRoot:
             )
         return TrustedRoot(
             source=source,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
             logs=_logs(root, "tlogs"),
             ct_logs=_logs(root, "ctlogs"),
             authorities=_authorities(root, "certificateAuthorities"),
