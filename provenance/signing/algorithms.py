@@ -193,5 +193,5 @@ def _verifies(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str
 def _function(name: str) -> HashAlgorithm:
     from cryptography.hazmat.primitives import hashes
 
-    functions = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
-    return functions[name]()
+    functions = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    return functions[name]

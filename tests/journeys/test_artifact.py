@@ -22,12 +22,14 @@ from provenance import (
     sign_statement,
     trust_from_keys,
     verify_artifact,
+    verify_file,
 )
 from provenance.attestations.bundle import Bundle
 from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
 from tests.support.cases import message_bundle
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.sigstore.ca import email
 from tests.support.sigstore.instance import ISSUER, SUBJECT
 from tests.support.sigstore.release import write
@@ -295,3 +297,69 @@ def test_what_nobody_could_verify_is_not_signed(payload: bytes) -> None:
 def test_a_key_signs_no_bare_files(download: Download, key: KeyPair) -> None:
     with pytest.raises(InputError, match="signs statements"):
         sign_artifact(download.file, open_signer(f"file:{key.private}"))
+
+
+# --- several bundles in one file ---------------------------------------------------------------
+
+
+def in_lines(file: Path, *bundles: dict[str, Any]) -> Path:
+    file.write_text("".join(json.dumps(b) + "\n" for b in bundles), "utf-8")
+    return file
+
+
+def about_it(**how: Any) -> dict[str, Any]:
+    return instance().attest(statement(("a.bin", SHA256)), **how)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_one_line_that_verifies_is_enough(tmp_path: Path, place: int) -> None:
+    """`gh attestation download` writes all attestations of a file, by whomever."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    bundles = [
+        about_it(request=email("mallory@example.org", ISSUER)),
+        instance().attest(statement(("other.bin", "0" * 64))),
+    ]
+    bundles.insert(place, about_it())
+    found = verify_artifact(file, trust(), bundle=in_lines(tmp_path / "b.jsonl", *bundles))
+    assert found.exit_code == 0
+
+
+def test_one_line_about_a_model_is_enough(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model())
+    payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
+    theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
+    path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
+    report = verify_file(file, trust(), bundle=path)
+    assert report.exit_code == 0
+    assert {f.code for f in report.findings} == {"ATT711"}  # a warning: it binds no row
+    in_lines(path, theirs, theirs)
+    assert codes(verify_file(file, trust(), bundle=path)) == ["SIG604"]
+
+
+def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    theirs = about_it(request=email("mallory@example.org", ISSUER))
+    path = in_lines(tmp_path / "b.jsonl", theirs, theirs)
+    found = verify_artifact(file, trust(), bundle=path)
+    assert [f.code for f in found.findings] == ["SIG604"]
+    assert "b.jsonl (line 1)" in found.findings[0].message
+
+
+def test_lines_about_other_files_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"other bytes")
+    path = in_lines(tmp_path / "b.jsonl", about_it(), about_it())
+    for verified in (verify_artifact, verify_file):
+        with pytest.raises(InputError, match="none of its 2 bundles is about the file"):
+            verified(file, trust(), bundle=path)
+
+
+def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
+    with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
+        verify_artifact(file, trust(), bundle=path)

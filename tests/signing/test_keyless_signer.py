@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import threading
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -349,3 +351,44 @@ def test_a_trusted_root_alone_is_no_instance_to_sign_with(
         instances.of_file(root)
     with pytest.raises(InputError, match=r"trust configuration .*none.json"):
         instances.of_file(tmp_path / "none.json")
+
+
+def no_signing(value: Any) -> None:
+    del value["signingConfig"]
+
+
+def older_signing(value: Any) -> None:
+    value["signingConfig"] = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.1+json"}
+
+
+def broken_signing(value: Any) -> None:
+    value["signingConfig"]["caUrls"][0]["url"] = 7
+
+
+def trusted_root_alone(value: Any) -> None:
+    root = value["trustedRoot"]
+    value.clear()
+    value.update(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (no_signing, "signingConfig is null, expected an object"),
+        (older_signing, "v0.1.json', which is unsupported"),
+        (broken_signing, "no instance to sign with: signingConfig.caUrls.0.url cannot be read"),
+        (trusted_root_alone, "it is a trusted root, expected a client trust configuration"),
+        (dict.clear, "it is something else, expected a client trust configuration"),
+    ],
+)
+def test_a_trust_configuration_that_is_something_else(
+    services: Services, tmp_path: Path, change: Callable[[Any], None], words: str
+) -> None:
+    path = services.write_config(tmp_path / "trust.json")
+    value = json.loads(path.read_text("utf-8"))
+    change(value)
+    path.write_text(json.dumps(value), "utf-8")
+    with pytest.raises(InputError, match=words) as caught:
+        instances.of_file(path)
+    assert "\n" not in caught.value.message
+    assert "validation error" not in caught.value.message

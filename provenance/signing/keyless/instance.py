@@ -62,8 +62,8 @@ def of_file(path: Path) -> SigningInstance:
     named = recognition.name_of(data)
     if named != recognition.CLIENT_CONFIG:
         raise InputError(
-            f"trust configuration {path}: it is {named or 'something else'}, expected a client "
-            "trust configuration",
+            f"trust configuration {path}: no instance to sign with: it is "
+            f"{named or 'something else'}, expected a client trust configuration",
             help=_CONFIG_HELP,
         )
     root = roots.of_bytes(data, str(path))
