@@ -130,8 +130,9 @@ def decode(data: bytes) -> Bundle:
         if named not in (None, recognition.BUNDLE):
             raise BundleError(f"it is {named}, expected a Sigstore bundle")
         found = repr(media_type) if isinstance(media_type, str) else type_name(media_type)
+        prefix = "unsupported: " if isinstance(media_type, str) else ""
         raise BundleError(
-            f"its mediaType is {found[:120]}, which is unsupported; this version reads {MEDIA_TYPE}"
+            f"{prefix}its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}"
         )
     known = ("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     try:
@@ -236,7 +237,10 @@ def _message(value: Message) -> MessageSignature:
     sha256 = None
     if value.has("messageDigest"):
         digest = value.message("messageDigest", ("algorithm", "digest"))
-        if digest.text("algorithm") != "SHA2_256":
-            raise ProtoJsonError("messageSignature.messageDigest is not SHA2_256")
+        algorithm = digest.text("algorithm")
+        if algorithm != "SHA2_256":
+            raise ProtoJsonError(
+                f"messageSignature.messageDigest is not SHA2_256: {algorithm[:40]!r} is unsupported"
+            )
         sha256 = digest.octets("digest").hex()
     return MessageSignature(sha256, value.octets("signature"))
