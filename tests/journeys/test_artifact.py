@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from provenance import (
     InputError,
@@ -363,3 +365,24 @@ def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
     path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
     with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
         verify_artifact(file, trust(), bundle=path)
+
+
+# --- what is not supported ---------------------------------------------------------------------
+
+
+def test_what_is_not_supported_is_not_called_invalid(download: Download) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    about = statement(("data.tar.gz", SHA256))
+    bundle = instance().attest(about, key=key, function=hashes.SHA256(), log="v1")
+    found = download.signed(bundle).verify()
+    assert codes(found) == ["SIG602"]
+    (finding,) = found.failing
+    assert "unsupported signature algorithm ECDSA P-384 with SHA-256" in finding.message
+    assert "not valid" not in finding.message
+    assert "another Sigstore client" in finding.help
+
+
+def test_a_statement_signed_with_another_key_than_ours_is_verified(download: Download) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    bundle = instance().attest(statement(("data.tar.gz", SHA256)), key=key)
+    assert download.signed(bundle).verify().exit_code == 0
