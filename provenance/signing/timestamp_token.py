@@ -149,6 +149,14 @@ def read(data: bytes) -> Token:
     return Token(der, response, time, certificates, signers[0], signed)
 
 
+def in_order(data: bytes) -> bytes:
+    """A response with its certificates in the order of DER; as it is if it carries none."""
+    try:
+        return _in_order(data)[0]
+    except _DerError:
+        return data
+
+
 class _DerError(ValueError):
     """Bytes that are not DER as expected here."""
 

@@ -268,6 +268,16 @@ def test_an_intoto_entry_does_not_make_another_signature_valid() -> None:
     assert "sigstore refuses it" in refusal(bundle)
 
 
+def test_a_body_that_sigstore_cannot_read_is_refused_in_one_line() -> None:
+    """The models that `sigstore` reads with would list every fault of it, for their authors."""
+    bundle = instance().attest(PAYLOAD, log="v1")
+    body = json.loads(base64.b64decode(entry(bundle)["canonicalizedBody"]))
+    del body["spec"]["envelopeHash"]
+    logged = instance().v1.add("dsse", body, int(NOW.timestamp()))
+    material(bundle)["tlogEntries"] = [logged]
+    assert refusal(bundle) == "sigstore refuses it: invalid DSSE log entry: it cannot be read"
+
+
 # --- what was logged ---------------------------------------------------------------------------
 
 

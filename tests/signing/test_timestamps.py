@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asn1crypto import tsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from provenance.signing import timestamp_token
+from provenance.signing import description, timestamp_token
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.timestamp_token import TimestampError
 from provenance.signing.timestamps import stamp
@@ -215,3 +216,24 @@ def test_each_byte_of_a_timestamp_counts_or_is_not_looked_at(listed: str) -> Non
     for length in range(0, len(good), 7):
         with pytest.raises((TimestampError, UnsupportedError)):
             timestamp_token.read(good[:length])
+
+
+def test_a_response_in_another_order_is_shown_and_written_in_that_of_der() -> None:
+    for order in itertools.permutations(WHOLE.chain):
+        made = tsa(WHOLE).stamp(b"signature", NOW, carried=order)
+        assert description.of_timestamp(made).time == NOW
+        ordered = timestamp_token.in_order(made)
+        assert ordered == timestamp_token.in_order(ordered)
+        assert len(ordered) == len(made)
+    assert timestamp_token.in_order(b"no response") == b"no response"
+
+
+def test_a_response_with_no_signer_or_without_attributes_is_refused() -> None:
+    for changes in ({"signer_infos": []}, {"signed_attrs": None}):
+        response = tsp.TimeStampResp.load(tsa(ALONE).stamp(b"signature", NOW))
+        signed = response["time_stamp_token"]["content"]
+        for name, value in changes.items():
+            place = signed if name == "signer_infos" else signed["signer_infos"][0]
+            place[name] = value
+        with pytest.raises(TimestampError):
+            timestamp_token.read(response.dump(force=True))
