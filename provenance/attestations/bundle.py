@@ -50,10 +50,23 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class MessageSignature:
-    """A signature over a file's bytes, as `cosign sign-blob` writes it."""
+    """A signature over a file's bytes, as `cosign sign-blob` writes it.
+
+    Attributes:
+        sha256, sha384: The digest that is stated, of which there is at most one.
+        is_of_file: Whether the file in question has the stated SHA-384; None until somebody who has
+            the file compares them.
+    """
 
     sha256: str | None
     signature: bytes
+    sha384: str | None = None
+    is_of_file: bool | None = None
+
+    def digests(self, sha256: str | None) -> dict[str, str]:
+        """The digests of the file in question that are known: its SHA-256 was computed."""
+        known = {"sha256": sha256 or ""}
+        return known | {"sha384": self.sha384} if self.sha384 and self.is_of_file else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +247,14 @@ def _envelope(value: Message) -> Envelope:
 
 
 def _message(value: Message) -> MessageSignature:
-    sha256 = None
+    sha256 = sha384 = None
     if value.has("messageDigest"):
         digest = value.message("messageDigest", ("algorithm", "digest"))
         algorithm = digest.text("algorithm")
-        if algorithm != "SHA2_256":
+        if algorithm not in ("SHA2_256", "SHA2_384"):
             raise ProtoJsonError(
                 f"messageSignature.messageDigest is not SHA2_256: {algorithm[:40]!r} is unsupported"
             )
-        sha256 = digest.octets("digest").hex()
-    return MessageSignature(sha256, value.octets("signature"))
+        stated = digest.octets("digest").hex()
+        sha256, sha384 = (stated, None) if algorithm == "SHA2_256" else (None, stated)
+    return MessageSignature(sha256, value.octets("signature"), sha384)

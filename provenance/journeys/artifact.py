@@ -22,7 +22,7 @@ from provenance.gate.collect import evidence_of_digest, read_bundle
 from provenance.gate.evidence import BundleEvidence
 from provenance.gate.finding import Report
 from provenance.gate.judge_artifact import judge_artifact
-from provenance.journeys import bundle_lines
+from provenance.journeys import bundle_lines, sha384
 from provenance.journeys.check import today_utc
 from provenance.journeys.verify import read_bundle_file, rooted, with_countersignatures
 from provenance.signing.roots import Instance
@@ -66,6 +66,8 @@ def verify_artifact(
     sha256, data = _sha256_of(artifact), read_bundle_file(bundle)
 
     def judged(document: BundleEvidence) -> Report:
+        if isinstance(artifact, Path):
+            document = sha384.compared(document, artifact, sha256)
         evidence = evidence_of_digest(path, sha256, document)
         by = rooted(trust, evidence, instance, offline)
         return judge_artifact(evidence, by, path, today or today_utc(), predicate_types)

@@ -32,7 +32,7 @@ from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
-from provenance.journeys import bundle_lines, seen
+from provenance.journeys import bundle_lines, seen, sha384
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import roots
@@ -236,6 +236,10 @@ def _examine(
         document,
         names,
     )
+    (row,) = evidence.rows
+    if row.onnx is not None:
+        checked = sha384.compared(document, path, row.onnx.sha256)
+        evidence = replace(evidence, rows=(replace(row, bundle=checked),))
     if require.of_release or state is not None:
         evidence = replace(evidence, summary=_summary(path, found, summary))
     trust = rooted(trust, evidence, instance, offline)

@@ -10,6 +10,7 @@ follows from the key: no signature chooses how it is verified.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -96,22 +97,29 @@ def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
     return False
 
 
-def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, sha256: bytes) -> bool:
-    """Whether the key made the signature over a file of which only the SHA-256 is known.
+def digest_for(key: PublicKeyTypes, digests: Mapping[str, str]) -> tuple[str, bytes]:
+    """Which of the known digests of a file the signatures of a key are over, and its hash function.
 
     Raises:
         UnsupportedError: The key is of another kind, or signs over something else.
     """
     algorithm = of_key(key)
-    if algorithm.hash == "sha256":
-        return _verifies(key, signature, sha256, "sha256")
-    if algorithm.hash is not None and _verifies(key, signature, sha256, "sha256"):
-        curve = algorithm.name.partition(" with")[0]
-        raise UnsupportedError(f"unsupported signature algorithm {curve} with SHA-256")
-    raise UnsupportedError(
-        f"unsupported signature over the bytes of a file by {algorithm.name}: only signatures over "
-        "their SHA-256, and in-toto statements, are supported"
-    )
+    if algorithm.hash is None or algorithm.hash not in digests:
+        raise UnsupportedError(
+            f"unsupported signature over the bytes of a file by {algorithm.name}: only signatures "
+            "over their SHA-256, or a stated SHA-384 of a file that is given, and in-toto "
+            "statements are supported"
+        )
+    return algorithm.hash, bytes.fromhex(digests[algorithm.hash])
+
+
+def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping[str, str]) -> bool:
+    """Whether the key made the signature over a file of which only digests are known.
+
+    Raises: as `digest_for`.
+    """
+    name, digest = digest_for(key, digests)
+    return _verifies(key, signature, digest, name)
 
 
 def is_valid_over(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str) -> bool:
@@ -176,7 +184,7 @@ def _verifies(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str
     if isinstance(key, ec.EllipticCurvePublicKey):
         try:
             key.verify(signature, data, ec.ECDSA(prehashed))
-        except InvalidSignature:
+        except (InvalidSignature, ValueError):
             return False
         return True
     assert isinstance(key, rsa.RSAPublicKey)

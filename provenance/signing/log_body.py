@@ -112,7 +112,7 @@ def _expected(
         signed = pre_authentication_encoding(content.payload_type, content.payload)
         digests = {n: hashlib.new(n, signed).hexdigest() for n in algorithms.HASHES}
     else:
-        digests = {"sha256": artifact_sha256 or ""}
+        digests = content.digests(artifact_sha256)
     if not entry.of_rekor_v2:
         return {
             "spec.data.hash": lambda v: (

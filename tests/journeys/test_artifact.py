@@ -386,3 +386,45 @@ def test_a_statement_signed_with_another_key_than_ours_is_verified(download: Dow
     key = ec.generate_private_key(ec.SECP384R1())
     bundle = instance().attest(statement(("data.tar.gz", SHA256)), key=key)
     assert download.signed(bundle).verify().exit_code == 0
+
+
+# --- signatures over the SHA-384 of a file -----------------------------------------------------
+
+
+def p384(content: bytes = CONTENT, **how: Any) -> dict[str, Any]:
+    """What `cosign sign-blob --signing-algorithm ecdsa-sha2-384-nistp384` writes."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    return instance().sign_bytes(content, key=key, **how)
+
+
+@pytest.mark.parametrize("log", ["v1", "v2"])
+def test_a_signature_over_the_sha384_of_a_file_is_verified(download: Download, log: Any) -> None:
+    assert download.signed(p384(log=log)).verify().exit_code == 0
+    download.file.write_bytes(b"other bytes")
+    found = download.verify()
+    assert codes(found) == ["SIG603"]
+    assert "states that it is over the bytes with sha384" in found.failing[0].message
+
+
+def test_a_stated_sha384_of_other_bytes_does_not_count(download: Download) -> None:
+    """The file has the stated digest, and another file was signed."""
+    bundle = p384(b"other bytes", log="v1")
+    digest = base64.b64encode(hashlib.sha384(CONTENT).digest()).decode()
+    bundle["messageSignature"]["messageDigest"]["digest"] = digest
+    assert codes(download.signed(bundle).verify()) == ["SIG603"]
+
+
+def test_a_sha384_needs_the_file(download: Download) -> None:
+    download.signed(p384())
+    found = verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle)
+    assert codes(found) == ["SIG602"]
+    assert "unsupported" in found.failing[0].message
+
+
+def test_a_model_is_verified_by_its_sha384_too(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model())
+    write(tmp_path / "m.onnx.sigstore.json", p384(model()))
+    assert verify_file(file, trust()).exit_code == 0
+    file.write_bytes(model(salt=1))
+    assert codes(verify_file(file, trust())) == ["SIG603"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -14,10 +15,10 @@ from provenance.attestations import predicates
 from provenance.signing import algorithms
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.judgement import Verdict
+from provenance.signing.trust import Trust
 from tests.signing.workshop import (
     CONTENT,
     PAYLOAD,
-    SHA256,
     accepted,
     entry,
     flipped,
@@ -30,6 +31,7 @@ from tests.signing.workshop import (
 )
 from tests.support.sigstore.ca import AnyKey, der, sign, uri
 from tests.support.sigstore.instance import END, ISSUER, SUBJECT, Bundle, rfc3339
+from tests.support.sigstore.rekor import b64
 
 KEYS: dict[str, AnyKey] = {
     "ECDSA P-256": ec.generate_private_key(ec.SECP256R1()),
@@ -126,8 +128,8 @@ def test_a_timestamp_on_another_signature_is_refused() -> None:
     assert "by no authority" in refusal(bundle)
 
 
-def unsupported(bundle: Bundle, sha256: str = SHA256) -> str:
-    found = judge(bundle, sha256=sha256)
+def unsupported(bundle: Bundle, root: Trust | None = None) -> str:
+    found = judge(bundle, root)
     assert found.verdict is Verdict.UNSUPPORTED, found
     return found.reason
 
@@ -159,16 +161,18 @@ def test_a_document_of_this_project_is_signed_with_one_algorithm() -> None:
         assert "for a document of this project" in unsupported(bundle)
 
 
-def test_a_bare_file_counts_by_its_sha256_only() -> None:
+def test_a_bare_file_counts_by_its_sha256_alone() -> None:
     made = instance().sign_bytes(CONTENT, key=KEYS["RSA 2048"])
     accepted(made)
     assert "of another signature" in refusal(made, sha256="0" * 64)
-    for name in ("ECDSA P-384", "Ed25519"):
-        bundle = instance().sign_bytes(CONTENT, key=KEYS[name], log=None, timestamps=1)
-        root = trust(instance().trusted_root() | {"tlogs": []})
-        found = judge(bundle, root)
-        assert found.verdict is Verdict.UNSUPPORTED
-        assert "over the bytes of a file" in found.reason
+    assert "signature over the bytes of a file" in unsupported(
+        instance().sign_bytes(CONTENT, key=P384, log=None, timestamps=1),
+        root=trust(instance().trusted_root() | {"tlogs": []}),
+    )
+    stated = instance().sign_bytes(CONTENT)
+    digest = b64(hashlib.sha384(CONTENT).digest())
+    stated["messageSignature"]["messageDigest"] = {"algorithm": "SHA2_384", "digest": digest}
+    assert "needs the file to compare with" in unsupported(stated)
 
 
 def test_both_forms_of_rsa_are_read() -> None:

@@ -123,4 +123,4 @@ def _is_signed(bundle: Bundle, certificate: x509.Certificate, sha256: str | None
     if isinstance(content, Envelope):
         data = pre_authentication_encoding(content.payload_type, content.payload)
         return algorithms.is_valid(key, content.signature, data)
-    return algorithms.is_valid_over_digest(key, content.signature, bytes.fromhex(sha256 or ""))
+    return algorithms.is_valid_over_digest(key, content.signature, content.digests(sha256))

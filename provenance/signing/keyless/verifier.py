@@ -162,7 +162,7 @@ def _hold(
     """
     certificate = certificates.load(bundle.certificate or b"")
     _without_root(bundle)
-    _strict_for_ours(bundle, certificate)
+    _supported(bundle, certificate, artifact_sha256)
     _promised(bundle.entry, root)
     stamped = [timestamp_token.read(t) for t in bundle.timestamps]
     if not stamped and (bundle.entry is None or bundle.entry.promise is None):
@@ -183,13 +183,18 @@ def _without_root(bundle: Bundle) -> None:
             )
 
 
-def _strict_for_ours(bundle: Bundle, certificate: Certificate) -> None:
-    """Our own documents are signed with one algorithm (docs/adr/0006-one-key-algorithm.md)."""
-    content = bundle.content
-    key = certificates.public_key(certificate)
-    if _is_p256(key) or not isinstance(content, Envelope):
-        return
-    if own.claims_to_be_ours(content.payload):
+def _supported(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> None:
+    """Pass if the algorithm of the key is one that verifies what was signed.
+
+    Our own documents are signed with one algorithm (docs/adr/0006-one-key-algorithm.md).
+
+    Raises:
+        UnsupportedError: It is another one.
+    """
+    content, key = bundle.content, certificates.public_key(certificate)
+    if not isinstance(content, Envelope):
+        algorithms.digest_for(key, content.digests(artifact_sha256))
+    elif not _is_p256(key) and own.claims_to_be_ours(content.payload):
         raise UnsupportedError(
             "unsupported signature algorithm for a document of this project: "
             f"{algorithms.of_key(key).name}, expected ECDSA P-256 with SHA-256"

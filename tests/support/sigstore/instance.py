@@ -147,19 +147,20 @@ class Instance:
         """A bundle with a signature over `content`."""
         key = key or new_key()
         signature = sign(key, content)
-        digest = hashlib.sha256(content).digest()
+        details, over = algorithm_of(key)
+        digest = hashlib.new(over.name, content).digest()
         certificate = self.fulcio.issue(request or uri(SUBJECT, ISSUER), key.public_key(), at)
         v1 = {
-            "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
+            "data": {"hash": {"algorithm": over.name, "value": digest.hex()}},
             "signature": {
                 "content": b64(signature),
                 "publicKey": {"content": b64(_pem(certificate))},
             },
         }
-        entry = self._log(log, "hashedrekord", v1, digest, signature, certificate, at)
+        entry = self._log(log, "hashedrekord", v1, digest, signature, certificate, at, details)
         stamps = self._stamps(signature, at, log, timestamps)
         message = {
-            "messageDigest": {"algorithm": "SHA2_256", "digest": b64(digest)},
+            "messageDigest": {"algorithm": f"SHA2_{len(digest) * 8}", "digest": b64(digest)},
             "signature": b64(signature),
         }
         return _bundle(version, certificate, entry, stamps) | {"messageSignature": message}
