@@ -20,17 +20,11 @@ docs/adr/0014-keyless-verification.md has what was measured.
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sigstore.hashes import Hashed
-from sigstore.models import Bundle as SigstoreBundle
-from sigstore.models import ClientTrustConfig
-from sigstore.verify import Verifier
-from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations import own
 from provenance.attestations.bundle import Bundle, Envelope
@@ -38,7 +32,6 @@ from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntr
 from provenance.errors import UnavailableError
 from provenance.signing import (
     algorithms,
-    handover,
     inclusion,
     log_body,
     relog,
@@ -51,7 +44,8 @@ from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.certificate import CertificateError, Identity
 from provenance.signing.inclusion import InclusionError
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
-from provenance.signing.keyless import issuance
+from provenance.signing.keyless import asking, issuance
+from provenance.signing.keyless.asking import RefusedError
 from provenance.signing.keyless.issuance import IssuanceError
 from provenance.signing.timestamp_token import TimestampError, Token
 from provenance.signing.timestamps import NO_ROOT_HELP
@@ -68,11 +62,6 @@ _UNSUPPORTED_HELP: Final = (
     "This version cannot verify it. Verify it with another Sigstore client, or ask the signer for "
     "a signature by ECDSA P-256 with SHA-256."
 )
-_SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
-
-
-class _RefusedError(ValueError):
-    """A bundle that does not hold. The message says why."""
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
@@ -103,7 +92,7 @@ def _judge(
         return Judgement(Verdict.UNSUPPORTED, reason=str(e), help=_UNSUPPORTED_HELP)
     except CertificateError as e:
         return Judgement(Verdict.INVALID, reason=f"of its certificate: {e}")
-    except (_RefusedError, TimestampError, InclusionError, IssuanceError) as e:
+    except (RefusedError, TimestampError, InclusionError, IssuanceError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     return who(identity, trust, moments)
 
@@ -156,7 +145,7 @@ def _hold(
     """When it was signed, by each source of time.
 
     Raises:
-        _RefusedError, CertificateError, TimestampError, InclusionError, IssuanceError: One does
+        RefusedError, CertificateError, TimestampError, InclusionError, IssuanceError: One does
             not hold.
         UnsupportedError: The signature, or one of them, is of a kind that is not supported.
     """
@@ -166,7 +155,7 @@ def _hold(
     _promised(bundle.entry, root)
     stamped = [timestamp_token.read(t) for t in bundle.timestamps]
     if not stamped and (bundle.entry is None or bundle.entry.promise is None):
-        raise _RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
+        raise RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
     for source in _sources(bundle, stamped):
         _within(identity, source.moment.time)
         _verify(source, bundle, certificate, root, artifact_sha256)
@@ -178,7 +167,7 @@ def _without_root(bundle: Bundle) -> None:
     for der in bundle.chain:
         above = certificates.load(der)
         if above.issuer == above.subject:
-            raise _RefusedError(
+            raise RefusedError(
                 "its certificate chain holds a root certificate, which bundles must not"
             )
 
@@ -206,12 +195,12 @@ def _is_p256(key: object) -> bool:
 
 
 def _promised(entry: LogEntry | None, root: TrustedRoot) -> None:
-    """Raises _RefusedError where an entry has no proof, and no valid promise in its place."""
+    """Raises RefusedError where an entry has no proof, and no valid promise in its place."""
     if entry is None or entry.proof is not None:
         return
     log = root.log(entry.log_id)
     if log is not None and not relog.is_promised(entry, log):
-        raise _RefusedError(f"the promise of its log {log.url} is not valid")
+        raise RefusedError(f"the promise of its log {log.url} is not valid")
 
 
 def _sources(bundle: Bundle, stamped: list[Token]) -> Iterator[_Source]:
@@ -227,7 +216,7 @@ def _sources(bundle: Bundle, stamped: list[Token]) -> Iterator[_Source]:
 
 def _within(identity: Identity, time: datetime.datetime) -> None:
     if not identity.not_before <= time <= identity.not_after:
-        raise _RefusedError(
+        raise RefusedError(
             f"it was signed at {time.isoformat()}, and the certificate was valid from "
             f"{identity.not_before.isoformat()} to {identity.not_after.isoformat()}"
         )
@@ -247,7 +236,7 @@ def _verify(
     authorities = [a for a in root.authorities if a.in_service(time)]
     ct_log = _ct_log(certificate, root)
     if not authorities:
-        raise _RefusedError(f"no certificate authority was trusted at {time.isoformat()}")
+        raise RefusedError(f"no certificate authority was trusted at {time.isoformat()}")
     p256 = _is_p256(certificates.public_key(certificate))
     readable = p256 and (entry is None or entry.named not in _OTHERS)
     if not readable:
@@ -265,10 +254,10 @@ def _verify(
         issuance.judge(bundle, certificate, source.moment, authorities, ct_log, artifact_sha256)
         return
     if not readable:
-        bundle, log = _dated(bundle, certificate, time, artifact_sha256)
+        bundle, log = asking.dated(bundle, certificate, time, artifact_sha256)
     elif log is None or entry is None or entry.proof is None:
-        bundle, log = _relogged(bundle, certificate, artifact_sha256)
-    _ask(
+        bundle, log = asking.relogged(bundle, certificate, artifact_sha256)
+    asking.ask(
         bundle,
         certificate,
         trusted_root.as_json(log, ct_log, authorities, stampers),
@@ -288,116 +277,33 @@ def _evidence(
     inclusion.prove(whole.entry, log)
     reason = log_body.contradicts_certificate(whole, certificate, artifact_sha256)
     if reason is not None:
-        raise _RefusedError(reason)
-
-
-def _dated(
-    bundle: Bundle, certificate: Certificate, time: datetime.datetime, artifact_sha256: str | None
-) -> tuple[Bundle, Log]:
-    """The bundle as `sigstore` reads it, with the entry of a log that promised it at `time`."""
-    entry = relog.entry_of(bundle, certificate, artifact_sha256)
-    dated = replace(entry, integrated_time=int(time.timestamp()), promise=b"to be signed")
-    logged, log = relog.log(dated)
-    return replace(bundle, entry=logged, timestamps=()), log
-
-
-def _ask(
-    bundle: Bundle, certificate: Certificate, narrowed: dict[str, Any], artifact_sha256: str | None
-) -> None:
-    """Pass if `sigstore` verifies the bundle by a narrowed trusted root."""
-    content = bundle.content
-    policy = _Named(certificate)
-    # Everything that is handed over was written by somebody who may be hostile. Whatever `sigstore`
-    # and the libraries below it make of it, only a return without an exception is a yes.
-    try:
-        verifier = Verifier(trusted_root=_root(narrowed))
-        theirs = SigstoreBundle.from_json(json.dumps(handover.bundle_json(bundle)))
-        if isinstance(content, Envelope):
-            kind, payload = verifier.verify_dsse(theirs, policy)
-            same = kind == content.payload_type and payload == content.payload
-        else:
-            digest = bytes.fromhex(artifact_sha256 or "")
-            hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=digest)
-            verifier.verify_artifact(hashed, theirs, policy)
-            same = True
-    except Exception as e:
-        raise _RefusedError(_words(e)) from e
-    if not same or policy.asked != 1:
-        raise _RefusedError("sigstore judged something else than what it was given")
-
-
-@dataclass
-class _Named:
-    """A `sigstore` policy: the certificate is the one that was read here. Who it names is judged
-    later, so that a signature by somebody else is told apart from one that is not valid.
-    """
-
-    certificate: Certificate
-    asked: int = 0
-
-    def verify(self, cert: Certificate) -> None:
-        self.asked += 1
-        if cert != self.certificate:
-            raise ValueError("sigstore read another certificate")
+        raise RefusedError(reason)
 
 
 def _log(entry: LogEntry | None, root: TrustedRoot, moment: Moment) -> Log | None:
-    """The log of the entry; None where the instance has none. Raises _RefusedError."""
+    """The log of the entry; None where the instance has none. Raises RefusedError."""
     if entry is None:
         if root.logs:
-            raise _RefusedError("it has no log entry, and the trusted root knows logs")
+            raise RefusedError("it has no log entry, and the trusted root knows logs")
         return None
     try:
         log = inclusion.log_of(entry, root)
         inclusion.in_service(log, [moment])
     except InclusionError as e:
-        raise _RefusedError(str(e)) from e
+        raise RefusedError(str(e)) from e
     return log
-
-
-def _relogged(
-    bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
-) -> tuple[Bundle, Log]:
-    """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
-
-    What the bundle has in place of a proof is judged elsewhere: the promise of its log or, where
-    the instance has no log at all, its timestamp.
-    """
-    entry = bundle.entry or relog.entry_of(bundle, certificate, artifact_sha256)
-    entry, own = relog.log(entry)
-    return replace(bundle, entry=entry), own
 
 
 def _ct_log(certificate: Certificate, root: TrustedRoot) -> Log:
     log_id, time = certificates.promised_by(certificate)
     log = root.ct_log(log_id)
     if log is None:
-        raise _RefusedError(
+        raise RefusedError(
             f"the certificate's transparency log ({log_id.hex()}) is not one of the trusted root's"
         )
     if not log.period.contains(time):
-        raise _RefusedError(
+        raise RefusedError(
             f"the certificate's transparency log {log.url} was in service {log.period}, and it "
             f"was logged at {time.isoformat()}"
         )
     return log
-
-
-def _root(value: dict[str, Any]) -> Any:
-    """`sigstore` makes a trusted root of a file, or of a client trust configuration in memory."""
-    config = {
-        "mediaType": trusted_root.CLIENT_CONFIG,
-        "trustedRoot": value,
-        "signingConfig": _SIGNING_CONFIG,
-    }
-    return ClientTrustConfig.from_json(json.dumps(config)).trusted_root
-
-
-def _words(error: Exception) -> str:
-    """What `sigstore` said, in one line of bounded length."""
-    text = str(error)
-    if "validation error" in text:  # of the models that it reads with: a page for their authors
-        text = text.partition(":")[0] if ":" in text.partition("validation error")[0] else ""
-        text = f"{text}: it cannot be read".removeprefix(": ")
-    text = " ".join(text.split())
-    return f"sigstore refuses it: {text[:300] or type(error).__name__}"
