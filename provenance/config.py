@@ -22,7 +22,7 @@ from provenance.artifacts import limits, paths, repository, strict_toml
 from provenance.artifacts.strict_json import Position
 from provenance.artifacts.toml_tables import known, optional, string, tables
 from provenance.artifacts.toml_text import Tables
-from provenance.attestations import layout_table
+from provenance.attestations import layout_table, recognition
 from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError
 from provenance.runtime import settings
@@ -211,10 +211,16 @@ def trust_from_file(path: Path) -> Trust:
         InputError: The file, or one that it names, cannot be read or understood.
     """
     text = read_text(path)
-    if "-----BEGIN " in text:
+    named = recognition.name_of(text.encode("utf-8"))
+    if named is not None:
+        options = {recognition.TRUSTED_ROOT: "--trusted-root", recognition.BUNDLE: "--bundle"}
+        options |= {recognition.PUBLIC_KEY: "--key", recognition.CLIENT_CONFIG: "--trusted-root"}
+        option = options.get(named)
         raise InputError(
-            f"{path}: a PEM file, expected TOML",
-            help=f"Give a public key with --key: --key {shlex.quote(str(path))}",
+            f"{path}: it is {named}, expected a TOML file with [[trust.…]] tables",
+            help=f"Give it with {option}: {option} {shlex.quote(str(path))}"
+            if option
+            else trust_table.EXAMPLE,
         )
     table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")

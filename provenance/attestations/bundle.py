@@ -15,7 +15,7 @@ from typing import Final
 
 from provenance.artifacts import paths
 from provenance.artifacts.strict_json import JsonError, parse_object, type_name
-from provenance.attestations import log_entry
+from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.attestations.statement import PAYLOAD_TYPE
@@ -51,10 +51,23 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class MessageSignature:
-    """A signature over a file's bytes, as `cosign sign-blob` writes it."""
+    """A signature over a file's bytes, as `cosign sign-blob` writes it.
+
+    Attributes:
+        sha256, sha384: The digest that is stated, of which there is at most one.
+        is_of_file: Whether the file in question has the stated SHA-384; None until somebody who has
+            the file compares them.
+    """
 
     sha256: str | None
     signature: bytes
+    sha384: str | None = None
+    is_of_file: bool | None = None
+
+    def digests(self, sha256: str | None) -> dict[str, str]:
+        """The digests of the file in question that are known: its SHA-256 was computed."""
+        known = {"sha256": sha256 or ""}
+        return known | {"sha384": self.sha384} if self.sha384 and self.is_of_file else known
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +77,9 @@ class Bundle:
     Attributes:
         hint: What the client that signed with a key says of the key: any string, which proves
             nothing. None where a certificate signed.
-        certificate: The DER certificate of a keyless signature, None where a key signed. What else
-            a chain of older bundles held is left out: only a trusted root says who may issue.
+        certificate: The DER certificate of a keyless signature, None where a key signed.
+        chain: What else the certificate chain of an older bundle held. Nothing follows from it:
+            only a trusted root says who may issue.
         entry: The entry in a transparency log.
         timestamps: RFC 3161 timestamp responses, DER.
     """
@@ -76,6 +90,7 @@ class Bundle:
     certificate: bytes | None
     entry: LogEntry | None = None
     timestamps: tuple[bytes, ...] = ()
+    chain: tuple[bytes, ...] = ()
 
     @property
     def key_sha256(self) -> str | None:
@@ -133,11 +148,19 @@ def decode(data: bytes) -> Bundle:
     try:
         value = parse_object(data)
     except JsonError as e:
-        raise BundleError(f"the bundle {e}") from e
+        named = recognition.name_of(data)
+        reason = f"it is {named}, expected one Sigstore bundle" if named else f"the bundle {e}"
+        raise BundleError(reason) from e
     media_type = value.get("mediaType")
     if media_type not in MEDIA_TYPES:
+        named = recognition.name_of(data)
+        if named not in (None, recognition.BUNDLE):
+            raise BundleError(f"it is {named}, expected a Sigstore bundle")
         found = repr(media_type) if isinstance(media_type, str) else type_name(media_type)
-        raise BundleError(f"its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}")
+        prefix = "unsupported: " if isinstance(media_type, str) else ""
+        raise BundleError(
+            f"{prefix}its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}"
+        )
     known = ("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     try:
         return _bundle(media_type, Message(value, "", known))
@@ -156,7 +179,8 @@ def _bundle(media_type: str, value: Message) -> Bundle:
             "timestampVerificationData",
         ),
     )
-    hint, certificate = _signer(media_type, material)
+    hint, certificates = _signer(media_type, material)
+    certificate = certificates[0] if certificates else None
     entry = _entry(media_type, material)
     timestamps = _timestamps(material)
     if certificate is not None and entry is None and not timestamps:
@@ -168,10 +192,10 @@ def _bundle(media_type: str, value: Message) -> Bundle:
         content = _envelope(value.message("dsseEnvelope", ("payload", "payloadType", "signatures")))
     else:
         content = _message(value.message("messageSignature", ("messageDigest", "signature")))
-    return Bundle(media_type, content, hint, certificate, entry, timestamps)
+    return Bundle(media_type, content, hint, certificate, entry, timestamps, certificates[1:])
 
 
-def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | None]:
+def _signer(media_type: str, material: Message) -> tuple[str | None, tuple[bytes, ...]]:
     kinds = ("publicKey", "certificate", "x509CertificateChain")
     if sum(material.has(k) for k in kinds) != 1:
         raise ProtoJsonError(
@@ -179,12 +203,12 @@ def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | Non
             "x509CertificateChain"
         )
     if material.has("publicKey"):
-        return material.message("publicKey", ("hint",)).text("hint"), None
+        return material.message("publicKey", ("hint",)).text("hint"), ()
     older = media_type in (V01, V02)
     if material.has("certificate"):
         if older:
             raise ProtoJsonError("bundles before v0.3 have x509CertificateChain, not certificate")
-        return None, material.message("certificate", ("rawBytes",)).octets("rawBytes")
+        return None, (material.message("certificate", ("rawBytes",)).octets("rawBytes"),)
     if not older:
         raise ProtoJsonError(
             "certificate chains are of older bundle versions; v0.3 has one certificate"
@@ -193,8 +217,7 @@ def _signer(media_type: str, material: Message) -> tuple[str | None, bytes | Non
     certificates = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     if not certificates:
         raise ProtoJsonError(f"{chain.where} holds no certificate")
-    leaf, *_ = [c.octets("rawBytes") for c in certificates]
-    return None, leaf
+    return None, tuple(c.octets("rawBytes") for c in certificates)
 
 
 def _entry(media_type: str, material: Message) -> LogEntry | None:
@@ -238,10 +261,14 @@ def _envelope(value: Message) -> Envelope:
 
 
 def _message(value: Message) -> MessageSignature:
-    sha256 = None
+    sha256 = sha384 = None
     if value.has("messageDigest"):
         digest = value.message("messageDigest", ("algorithm", "digest"))
-        if digest.text("algorithm") != "SHA2_256":
-            raise ProtoJsonError("messageSignature.messageDigest is not SHA2_256")
-        sha256 = digest.octets("digest").hex()
-    return MessageSignature(sha256, value.octets("signature"))
+        algorithm = digest.text("algorithm")
+        if algorithm not in ("SHA2_256", "SHA2_384"):
+            raise ProtoJsonError(
+                f"messageSignature.messageDigest is not SHA2_256: {algorithm[:40]!r} is unsupported"
+            )
+        stated = digest.octets("digest").hex()
+        sha256, sha384 = (stated, None) if algorithm == "SHA2_256" else (None, stated)
+    return MessageSignature(sha256, value.octets("signature"), sha384)

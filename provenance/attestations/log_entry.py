@@ -29,9 +29,14 @@ FIELDS: Final = (
 REKOR_V2: Final = "0.0.2"
 DSSE_V2: Final = ("dsse", REKOR_V2)
 """What Rekor v2 wrote of an envelope before it took to writing `hashedrekord` of each."""
+INTOTO: Final = ("intoto", "0.0.1")
+INTOTO_2: Final = ("intoto", "0.0.2")
+"""What Rekor v1 wrote of an envelope before it had `dsse`. The version is that of the kind."""
 KINDS: Final = (
     ("hashedrekord", "0.0.1"),
     ("dsse", "0.0.1"),
+    INTOTO,
+    INTOTO_2,
     ("hashedrekord", REKOR_V2),
     DSSE_V2,
 )
@@ -74,7 +79,7 @@ class LogEntry:
 
     Attributes:
         log_id: How the log is named in trusted roots.
-        kind, version: What the body is, `hashedrekord` or `dsse`; 0.0.2 is that of Rekor v2.
+        kind, version: What the body is: `hashedrekord`, `dsse` or `intoto`, and the version of it.
         integrated_time: Seconds since 1970, None where the log gave none. Only a promise signs it.
         promise: The signed entry timestamp of Rekor v1.
         body: What was logged, as the log keeps it.
@@ -88,6 +93,20 @@ class LogEntry:
     promise: bytes | None
     proof: InclusionProof | None
     body: bytes
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """Its kind and the version of that."""
+        return self.kind, self.version
+
+    @property
+    def of_rekor_v2(self) -> bool:
+        """Whether Rekor v2 wrote it."""
+        return _of_rekor_v2(self.named)
+
+
+def _of_rekor_v2(named: tuple[str, str]) -> bool:
+    return named[1] == REKOR_V2 and named != INTOTO_2
 
 
 def read(entry: Message, *, proof_required: bool) -> LogEntry:
@@ -104,7 +123,8 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
     if named not in KINDS:
         known = ", ".join(f"{k} {v}" for k, v in KINDS)
         raise ProtoJsonError(
-            f"{entry.where} is of kind {' '.join(named)[:60]!r}; those that are read are {known}"
+            f"{entry.where} is unsupported: it is of kind {' '.join(named)[:60]!r}, "
+            f"supported are {known}"
         )
     promise = None
     if entry.has("inclusionPromise"):
@@ -115,7 +135,7 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
         raise ProtoJsonError(f"{entry.at('integratedTime')} is after the year 9999")
     if promise is not None and time is None:
         raise ProtoJsonError(f"{entry.where} has a promise without the time that it promises")
-    if promise is not None and named[1] == REKOR_V2:
+    if promise is not None and _of_rekor_v2(named):
         raise ProtoJsonError(f"{entry.where} has a promise, and Rekor v2 makes none")
     proof = _proof(entry, required=proof_required)
     if proof is None and promise is None:
@@ -131,7 +151,7 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
         body=_body(entry, named),
     )
     # In Rekor v1 the two differ: a log has several trees, and numbers entries over all of them.
-    if found.version == REKOR_V2 and proof and proof.log_index != found.log_index:
+    if found.of_rekor_v2 and proof and proof.log_index != found.log_index:
         raise ProtoJsonError(
             f"{entry.where} is entry {found.log_index} and its proof is for {proof.log_index}"
         )

@@ -18,9 +18,11 @@ from provenance.artifacts.paths import FileError, open_named_file
 from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
 from provenance.gate import foreign
-from provenance.gate.collect import evidence_of_digest
+from provenance.gate.collect import evidence_of_digest, read_bundle
+from provenance.gate.evidence import BundleEvidence
 from provenance.gate.finding import Report
 from provenance.gate.judge_artifact import judge_artifact
+from provenance.journeys import bundle_lines, sha384
 from provenance.journeys.check import today_utc
 from provenance.journeys.verify import read_bundle_file, rooted, with_countersignatures
 from provenance.signing.roots import Instance
@@ -48,7 +50,8 @@ def verify_artifact(
     Args:
         artifact: The file; or its digest, as `sha256:` and 64 lower-case hexadecimal digits.
         trust: Whose signatures count.
-        bundle: The Sigstore bundle.
+        bundle: The Sigstore bundle, or a file with several, one a line: one that verifies is
+            enough.
         predicate_types: The types of statements that count. With None each does: what it claims is
             then for the caller to look at, who has learnt only who claims it of these bytes.
         today: The date of the judgement; by default today's, in UTC.
@@ -60,11 +63,20 @@ def verify_artifact(
         UnavailableError: No trusted root can be had.
     """
     path = str(artifact)
-    evidence = evidence_of_digest(
-        path, _sha256_of(artifact), with_countersignatures(bundle, read_bundle_file(bundle))
-    )
-    trust = rooted(trust, evidence, instance, offline)
-    return judge_artifact(evidence, trust, path, today or today_utc(), predicate_types)
+    sha256, data = _sha256_of(artifact), read_bundle_file(bundle)
+
+    def judged(document: BundleEvidence) -> Report:
+        if isinstance(artifact, Path):
+            document = sha384.compared(document, artifact, sha256)
+        evidence = evidence_of_digest(path, sha256, document)
+        by = rooted(trust, evidence, instance, offline)
+        return judge_artifact(evidence, by, path, today or today_utc(), predicate_types)
+
+    lines = bundle_lines.of(data)
+    if not lines:
+        return judged(with_countersignatures(bundle, data))
+    each = bundle_lines.about(bundle, lines, sha256)
+    return bundle_lines.best(judged(read_bundle(name, line, foreign=True)) for name, line in each)
 
 
 def sign_artifact(path: Path, signer: StatementSigner) -> bytes:

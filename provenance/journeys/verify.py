@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from provenance.artifacts import limits, paths, writing
-from provenance.artifacts.paths import FileError, Tree, read_named_file
+from provenance.artifacts import digest, limits, paths, writing
+from provenance.artifacts.paths import FileError, Tree, open_named_file, read_named_file
 from provenance.artifacts.registry import Row
 from provenance.attestations import bundle as bundles
 from provenance.attestations.signed_row import SignedRow, signed_row
@@ -31,7 +31,7 @@ from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
-from provenance.journeys import seen
+from provenance.journeys import bundle_lines, seen, sha384
 from provenance.journeys.check import today_utc
 from provenance.journeys.examine import examine
 from provenance.signing import roots
@@ -203,6 +203,51 @@ def examine_file(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
     data = read_bundle_file(found)
+    how = (path, trust, open_tree, found, predicate_types, today, instance, offline, require)
+    how_released = (summary, state, resource_uri)
+    lines = bundle_lines.of(data)
+    if not lines:
+        return _examine(*how, *how_released, data, with_countersignatures(found, data))
+    examined: list[tuple[Report, Evidence]] = []
+
+    def reports() -> Iterator[Report]:
+        sha256 = _sha256_of(path)
+        for name, line in bundle_lines.about(found, lines, sha256):
+            document = read_bundle(name, line, foreign=True)
+            examined.append(_examine(*how, *how_released, line, document))
+            yield examined[-1][0]
+
+    best = bundle_lines.best(reports())
+    return next(e for e in examined if e[0] is best)
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        with open_named_file(path) as stream:
+            return digest.of_stream(stream).sha256
+    except FileError as e:
+        raise InputError(f"{path}: {e.message}", help=e.help) from e
+    except OSError as e:
+        raise InputError(f"{path}: {e.strerror or e}") from e
+
+
+def _examine(
+    path: Path,
+    trust: Trust,
+    open_tree: Callable[[Path], Tree],
+    found: Path,
+    predicate_types: Collection[str],
+    today: datetime.date | None,
+    instance: Instance,
+    offline: bool,
+    require: Require,
+    summary: Path | None,
+    state: Path | None,
+    resource_uri: str | None,
+    data: bytes,
+    document: BundleEvidence,
+) -> tuple[Report, Evidence]:
+    """`examine_file` by one bundle, which is `data`."""
     signed = _signed_row(data)
     # Which files count is for the statement to say, not for what the row repeats of them.
     fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
@@ -212,8 +257,12 @@ def examine_file(
     evidence = collect_file(
         open_tree(path.parent),
         Row(0, fields, {} if signed is None else signed.row),
-        with_countersignatures(found, data),
+        document,
     )
+    (row,) = evidence.rows
+    if row.onnx is not None:
+        checked = sha384.compared(document, path, row.onnx.sha256)
+        evidence = replace(evidence, rows=(replace(row, bundle=checked),))
     if require.of_release or state is not None:
         evidence = replace(evidence, summary=_summary(path, found, summary))
     trust = rooted(trust, evidence, instance, offline)

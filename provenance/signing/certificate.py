@@ -10,12 +10,16 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from provenance.signing import algorithms
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-    from cryptography.x509 import Certificate, Extensions, GeneralName
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+    from cryptography.x509 import Certificate, Extension, Extensions, ExtensionType, GeneralName
     from cryptography.x509.certificate_transparency import SignedCertificateTimestamp
+
+_Kind = TypeVar("_Kind", bound="ExtensionType")
 
 ARC: Final = "1.3.6.1.4.1.57264.1"
 ISSUER_V1: Final = f"{ARC}.1"
@@ -117,7 +121,8 @@ def read(der: bytes) -> Identity:
 
     Raises:
         CertificateError: It is not for signing code, names nobody or several, says two things of
-            one, has a key of another kind, or demands what is not understood here.
+            one, or demands what is not understood here.
+        UnsupportedError: Its key is of a kind that is not supported.
     """
     certificate = load(der)
     extensions = extensions_of(certificate)
@@ -146,17 +151,20 @@ def read(der: bytes) -> Identity:
     )
 
 
-def public_key(certificate: Certificate) -> EllipticCurvePublicKey:
-    """Its ECDSA P-256 key (docs/adr/0006-one-key-algorithm.md). Raises CertificateError."""
+def public_key(certificate: Certificate) -> CertificatePublicKeyTypes:
+    """Its key.
+
+    Raises:
+        CertificateError: It cannot be read.
+        UnsupportedError: It is of a kind that is not supported.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric import ec
 
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm) as e:
         raise CertificateError("its key cannot be read") from e
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise CertificateError("its key is not ECDSA P-256")
+    algorithms.of_key(key)
     return key
 
 
@@ -165,6 +173,17 @@ def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
 
     Raises CertificateError.
     """
+    promise = promise_of(certificate)
+    try:
+        return promise.log_id, promise.timestamp.replace(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError) as e:  # milliseconds in 64 bits go far beyond the year 9999
+        raise CertificateError(
+            "the time of its certificate transparency log is out of range"
+        ) from e
+
+
+def promise_of(certificate: Certificate) -> SignedCertificateTimestamp:
+    """The one timestamp of a certificate transparency log in it. Raises CertificateError."""
     from cryptography import x509
 
     try:
@@ -179,12 +198,7 @@ def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
         raise CertificateError(
             f"it holds {len(found)} timestamps of certificate transparency logs, expected 1"
         )
-    try:
-        return found[0].log_id, found[0].timestamp.replace(tzinfo=datetime.UTC)
-    except (ValueError, OverflowError) as e:  # milliseconds in 64 bits go far beyond the year 9999
-        raise CertificateError(
-            "the time of its certificate transparency log is out of range"
-        ) from e
+    return found[0]
 
 
 def claims(extensions: Extensions) -> dict[str, str]:
@@ -203,6 +217,16 @@ def claims(extensions: Extensions) -> dict[str, str]:
         except ValueError as e:
             raise CertificateError(f"its extension {NAMES[oid]} cannot be read") from e
     return found
+
+
+def extension(certificate: Certificate, kind: type[_Kind]) -> Extension[_Kind] | None:
+    """One extension, or None if it is missing or the extensions cannot be read."""
+    from cryptography import x509
+
+    try:
+        return extensions_of(certificate).get_extension_for_class(kind)
+    except (CertificateError, x509.ExtensionNotFound):
+        return None
 
 
 def extensions_of(certificate: Certificate) -> Extensions:

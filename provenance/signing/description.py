@@ -7,6 +7,7 @@ import datetime
 from dataclasses import dataclass
 
 from provenance.signing import certificate as certificates
+from provenance.signing import timestamp_token
 from provenance.signing.certificate import NAMES, CertificateError
 
 
@@ -92,7 +93,7 @@ def of_timestamp(der: bytes) -> TimestampDescription:
     from rfc3161_client import decode_timestamp_response
 
     try:
-        info = decode_timestamp_response(der).tst_info
+        info = decode_timestamp_response(timestamp_token.in_order(der)).tst_info
         return TimestampDescription(
             info.gen_time, info.policy.dotted_string, f"{info.serial_number:x}"
         )

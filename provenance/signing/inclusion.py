@@ -17,14 +17,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from provenance.attestations.log_entry import REKOR_V2, Checkpoint, LogEntry
-from provenance.signing import relog
+from provenance.attestations.log_entry import Checkpoint, LogEntry
+from provenance.signing import algorithms, relog
 from provenance.signing.judgement import Moment
 from provenance.signing.trusted_root import Log, TrustedRoot
 
 _V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
-_P256: Final = "PKIX_ECDSA_P256_SHA_256"
-_ED25519: Final = "PKIX_ED25519"
 _HINT: Final = 4
 """Bytes of a note's signature that name its key (https://c2sp.org/signed-note)."""
 
@@ -44,9 +42,8 @@ def log_of(entry: LogEntry, root: TrustedRoot) -> Log:
         raise InclusionError(f"its log ({entry.log_id.hex()}) is not one of the trusted root's")
     if entry.proof is not None:
         origin = entry.proof.checkpoint.origin
-        old = _V1_ORIGIN.fullmatch(origin)
-        host = old["host"] if old and entry.version != REKOR_V2 else origin
-        if host != log.host:
+        old = None if entry.of_rekor_v2 else _V1_ORIGIN.fullmatch(origin)
+        if not (old["host"] in log.hosts if old else origin == log.host):
             raise InclusionError(
                 f"its checkpoint is of the log {origin[:120]!r}, expected {log.host!r}"
             )
@@ -68,6 +65,7 @@ def prove(entry: LogEntry, log: Log) -> None:
 
     Raises:
         InclusionError: Its promise, the signature of its checkpoint, or its proof does not.
+        UnsupportedError: The log signs with a key of a kind that is not supported.
     """
     if entry.promise is not None and not relog.is_promised(entry, log):
         raise InclusionError(f"the promise of its log {log.url} is not valid")
@@ -86,7 +84,10 @@ def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
     """Whether the log signed the checkpoint. Signatures of others, its witnesses, are passed by."""
     text, _, lines = checkpoint.envelope.partition("\n\n")
     note = f"{text}\n".encode()
-    return any(_is_valid(signature, note, log) for signature in _signatures(lines, log))
+    return any(
+        algorithms.is_valid_by(log.key_details, log.public_key, signature, note)
+        for signature in _signatures(lines, log)
+    )
 
 
 def _signatures(lines: str, log: Log) -> Iterator[bytes]:
@@ -97,27 +98,8 @@ def _signatures(lines: str, log: Log) -> Iterator[bytes]:
             named = base64.b64decode(encoded, validate=True)
         except ValueError:
             continue
-        if name == log.host and named[:_HINT] == log.log_id[:_HINT]:
+        if name in log.hosts and named[:_HINT] == log.log_id[:_HINT]:
             yield named[_HINT:]
-
-
-def _is_valid(signature: bytes, data: bytes, log: Log) -> bool:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    try:
-        key = load_der_public_key(log.public_key)
-        if log.key_details == _P256 and isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
-        elif log.key_details == _ED25519 and isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature, data)
-        else:
-            return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
-        return False
-    return True
 
 
 def root_of(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> bytes | None:

@@ -16,6 +16,7 @@ class Verdict(enum.Enum):
     VALID = "valid, by a trusted signer"
     INVALID = "invalid"
     UNTRUSTED = "by somebody who is not trusted"
+    UNSUPPORTED = "of a kind that is not supported"
 
 
 class Clock(enum.Enum):
@@ -55,8 +56,9 @@ class Signer:
 class Judgement:
     """The verdict on one signature.
 
-    `reason` says what is wrong where it is INVALID, and who it was where it is UNTRUSTED; `help`
-    what to do about it. `signer` is set where it is VALID.
+    `reason` says what is wrong where it is INVALID, who it was where it is UNTRUSTED, and what is
+    not supported where it is UNSUPPORTED; `help` what to do about it. `signer` is set where it is
+    VALID.
     """
 
     verdict: Verdict

@@ -22,8 +22,20 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
     Raises:
         UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
     """
+    content = bundle.content
+    if isinstance(content, MessageSignature) and content.is_of_file is False:
+        return Judgement(
+            Verdict.INVALID,
+            reason=f"it states that it is over the bytes with sha384 {content.sha384}, and it is "
+            "not",
+        )
     found = _judge(bundle, trust, artifact_sha256)
     if found.verdict is Verdict.VALID and isinstance(bundle.content, MessageSignature):
+        if bundle.content.sha384 is not None and not bundle.content.is_of_file:
+            return Judgement(
+                Verdict.UNSUPPORTED,
+                reason="unsupported: it states a SHA-384, which needs the file to compare with",
+            )
         stated = bundle.content.sha256
         # Whoever reads only what is stated would be shown another file than was signed.
         if stated is not None and stated != artifact_sha256:

@@ -14,9 +14,11 @@ from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.errors import UnavailableError
 from provenance.signing import inclusion, log_body, timestamps
+from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.inclusion import InclusionError
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
-from provenance.signing.timestamps import NO_ROOT_HELP, TimestampError
+from provenance.signing.timestamp_token import TimestampError
+from provenance.signing.timestamps import NO_ROOT_HELP
 from provenance.signing.trust import Trust, TrustedKey
 from provenance.signing.trusted_root import TrustedRoot
 
@@ -96,6 +98,8 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
     """One key may be trusted for several periods; each that holds the moment is an entry."""
     try:
         moments = _moments(bundle, trust.root, asked=any(k.period is not None for k in made))
+    except UnsupportedError as e:
+        return Judgement(Verdict.UNSUPPORTED, reason=str(e))
     except (TimestampError, InclusionError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     entries = tuple(
@@ -127,7 +131,6 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
     A consumer who has only a key needs no trusted root: then a log entry and a timestamp count for
     nothing, for it or against it. Unless a key counts for some time only, and somebody asks when.
     """
-    entry = bundle.entry
     if root is None:
         if asked and bundle.says_when:
             raise UnavailableError(
@@ -135,7 +138,19 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
                 help=NO_ROOT_HELP,
             )
         return ()
-    moments = timestamps.judge(bundle, root) if bundle.timestamps else ()
+    errors: list[ValueError] = []
+    for each in root.each:
+        try:
+            return _moments_by(bundle, each)
+        except (TimestampError, InclusionError, UnsupportedError) as e:
+            errors.append(e)
+    raise errors[0]
+
+
+def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
+    """The same by the trusted root of one instance."""
+    entry = bundle.entry
+    moments = timestamps.judge(bundle, root)
     if entry is None:
         return moments
     log = inclusion.log_of(entry, root)

@@ -1,106 +1,205 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a log says was logged, compared with the bundle that carries the entry.
 
-For signatures with a key, and for the one kind of entry that `sigstore` does not know: it does the
-same for certificates. An entry of something else that is put into a bundle would make a signature
-look logged that never was.
+For signatures with a key, and for certificates wherever `sigstore` does not read the entry: it does
+the same for those that it reads. An entry of something else that is put into a bundle would make a
+signature look logged that never was.
+
+What an entry binds depends on its kind. All bind the payload, or the digest of what was signed, and
+the key or certificate. All but `intoto 0.0.1` bind the signature too; that kind has a hash of the
+uploaded envelope instead, which no reader can compare, because its JSON has no canonical form.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.strict_json import parse_object
-from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
+from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
-from provenance.attestations.log_entry import DSSE_V2, LogEntry
-from provenance.signing import pem
+from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
+from provenance.signing import algorithms, pem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.x509 import Certificate
 
-_P256: Final = {"keyDetails": "PKIX_ECDSA_P256_SHA_256"}
+_PEM: Final = re.compile(
+    rb"-----BEGIN (?P<label>[A-Z ]{1,40})-----\s(?P<body>[A-Za-z0-9+/=\s]+)"
+    rb"-----END (?P=label)-----\s*"
+)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What made the signature: a key, or a certificate, as entries hold it."""
+
+    label: str
+    der: bytes
+
+    def is_v2(self, value: Any) -> bool:
+        """Whether the verifier in an entry of Rekor v2 is this.
+
+        The algorithm beside it is not compared: it follows from the key.
+        """
+        name = "publicKey" if self.label == "PUBLIC KEY" else "x509Certificate"
+        if not isinstance(value, dict) or not value.keys() <= {name, "keyDetails"}:
+            return False
+        return value.get(name) == {"rawBytes": _base64(self.der)}
+
+    def is_pem(self, value: Any) -> bool:
+        """Whether it is this in base64 of PEM. Clients wrap lines of PEM in different places."""
+        try:
+            block = _PEM.fullmatch(base64.b64decode(value, validate=True))
+            if block is None or block["label"].decode() != self.label:
+                return False
+            return base64.b64decode(b"".join(block["body"].split()), validate=True) == self.der
+        except (binascii.Error, TypeError, ValueError):
+            return False
 
 
 def contradicts(
     bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None
 ) -> str | None:
     """What the log entry in `bundle` is of, where it is not of this very signature."""
+    return _contradicts(bundle, _Maker("PUBLIC KEY", pem.public_der(key)), artifact_sha256)
+
+
+def contradicts_certificate(
+    bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
+) -> str | None:
+    """As `contradicts`, for a signature with a certificate."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    maker = _Maker("CERTIFICATE", certificate.public_bytes(Encoding.DER))
+    return _contradicts(bundle, maker, artifact_sha256)
+
+
+def _contradicts(bundle: Bundle, maker: _Maker, artifact_sha256: str | None) -> str | None:
     entry = bundle.entry
-    return (
-        None if entry is None else _differing(entry, _expected(bundle, entry, key, artifact_sha256))
-    )
-
-
-def contradicts_envelope(content: Envelope, entry: LogEntry, certificate: bytes) -> str | None:
-    """What an entry `dsse 0.0.2` is of, where it is not of this envelope and certificate (DER)."""
-    verifier = {"x509Certificate": {"rawBytes": base64.b64encode(certificate).decode()}}
-    return _differing(entry, _of_envelope(content, verifier | _P256))
-
-
-def _differing(entry: LogEntry, expected: Mapping[str, Any]) -> str | None:
+    if entry is None:
+        return None
+    if entry.kind in ("dsse", "intoto") and not isinstance(bundle.content, Envelope):
+        return (
+            "its log entry is of another signature: it is of an envelope, and the bundle has none"
+        )
     body = parse_object(entry.body)  # strict JSON, or the bundle would not have been read
-    for path, value in expected.items():
-        if _at(body, path) != value:
+    for path, expected in _expected(bundle, entry, maker, artifact_sha256).items():
+        found = _at(body, path)
+        if not (expected(found) if callable(expected) else found == expected):
             return f"its log entry is of another signature: {path} differs"
     return None
 
 
 def _expected(
-    bundle: Bundle, entry: LogEntry, key: EllipticCurvePublicKey, artifact_sha256: str | None
+    bundle: Bundle, entry: LogEntry, maker: _Maker, artifact_sha256: str | None
 ) -> Mapping[str, Any]:
-    """The members of the body that name artifact, key and signature."""
+    """The members of the body that name artifact, key and signature: a value, or a test of it."""
     content = bundle.content
-    signature = base64.b64encode(content.signature).decode()
-    in_pem = base64.b64encode(pem.public_pem(key)).decode()
-    payload = None
     if isinstance(content, Envelope):
-        payload, artifact_sha256 = hashlib.sha256(content.payload).hexdigest(), None
-    if (entry.kind, entry.version) == ("dsse", "0.0.1"):
-        return {
-            "spec.payloadHash.algorithm": "sha256",
-            "spec.payloadHash.value": payload,
-            "spec.signatures": [{"signature": signature, "verifier": in_pem}],
-        }
-    if entry.version == "0.0.1":
-        return {
-            "spec.data.hash.algorithm": "sha256",
-            "spec.data.hash.value": artifact_sha256,
-            "spec.signature.content": signature,
-            "spec.signature.publicKey.content": in_pem,
-        }
-    raw = {"rawBytes": base64.b64encode(pem.public_der(key)).decode()}
-    if (entry.kind, entry.version) == DSSE_V2:
-        return _of_envelope(content, {"publicKey": raw} | _P256)
-    if isinstance(content, Envelope):
-        encoded = pre_authentication_encoding(content.payload_type, content.payload)
-        signed = hashlib.sha256(encoded).digest()
+        if entry.named == DSSE_V2:
+            return _of_dsse_v2(content, maker)
+        if entry.kind == "dsse":
+            return _of_dsse(content, maker)
+        if entry.kind == "intoto":
+            return _of_intoto(content, entry, maker)
+        signed = pre_authentication_encoding(content.payload_type, content.payload)
+        digests = {n: hashlib.new(n, signed).hexdigest() for n in algorithms.HASHES}
     else:
-        signed = bytes.fromhex(artifact_sha256 or "")
+        digests = content.digests(artifact_sha256)
+    if not entry.of_rekor_v2:
+        return {
+            "spec.data.hash": lambda v: (
+                v in [{"algorithm": n, "value": d} for n, d in digests.items()]
+            ),
+            "spec.signature.content": _base64(content.signature),
+            "spec.signature.publicKey.content": maker.is_pem,
+        }
     return {
-        "spec.hashedRekordV002.data.algorithm": "SHA2_256",
-        "spec.hashedRekordV002.data.digest": base64.b64encode(signed).decode(),
-        "spec.hashedRekordV002.signature.content": signature,
-        "spec.hashedRekordV002.signature.verifier.publicKey": raw,
+        "spec.hashedRekordV002.data": lambda v: v in [_v2_hash(n, d) for n, d in digests.items()],
+        "spec.hashedRekordV002.signature.content": _base64(content.signature),
+        "spec.hashedRekordV002.signature.verifier": maker.is_v2,
     }
 
 
-def _of_envelope(
-    content: Envelope | MessageSignature, verifier: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """The members of an entry `dsse 0.0.2`. No bare file has one."""
-    payload = content.payload if isinstance(content, Envelope) else b""
-    signature = base64.b64encode(content.signature).decode()
+def _of_dsse(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
+    """The members of an entry `dsse 0.0.1` of Rekor v1."""
+
+    def signatures(value: Any) -> bool:
+        signed = _only(value, {"signature", "verifier"})
+        return signed.get("signature") == _base64(content.signature) and maker.is_pem(
+            signed.get("verifier")
+        )
+
+    return {"spec.payloadHash": _sha256(content.payload), "spec.signatures": signatures}
+
+
+def _of_dsse_v2(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
+    """The members of an entry `dsse 0.0.2` of Rekor v2."""
+
+    def signatures(value: Any) -> bool:
+        signed = _only(value, {"content", "verifier"})
+        return signed.get("content") == _base64(content.signature) and maker.is_v2(
+            signed.get("verifier")
+        )
+
+    digest = hashlib.sha256(content.payload).hexdigest()
     return {
-        "spec.dsseV002.payloadHash": {
-            "algorithm": "SHA2_256",
-            "digest": base64.b64encode(hashlib.sha256(payload).digest()).decode(),
-        },
-        "spec.dsseV002.signatures": [{"content": signature, "verifier": verifier}],
+        "spec.dsseV002.payloadHash": _v2_hash("sha256", digest),
+        "spec.dsseV002.signatures": signatures,
     }
+
+
+def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:
+    """The members of an `intoto` entry of Rekor v1."""
+    expected: dict[str, Any] = {"spec.content.payloadHash": _sha256(content.payload)}
+    if entry.named == INTOTO:
+        return expected | {"spec.publicKey": maker.is_pem}
+    assert entry.named == INTOTO_2
+
+    def envelope(value: Any) -> bool:
+        """The log keeps the base64 of an envelope's JSON, encoded once more."""
+        if not isinstance(value, dict):
+            return False
+        signed = _only(value.get("signatures"), {"keyid", "sig", "publicKey"})
+        return (
+            value.get("payloadType") == content.payload_type
+            and value.get("payload") in (None, "", _twice(content.payload))
+            and signed.get("sig") == _twice(content.signature)
+            and maker.is_pem(signed.get("publicKey"))
+        )
+
+    return expected | {"spec.content.envelope": envelope}
+
+
+def _only(value: Any, known: set[str]) -> Mapping[str, Any]:
+    """The one object in a list, if it has no other members than these; else an empty one."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        found: Mapping[str, Any] = value[0]
+        return found if found.keys() <= known else {}
+    return {}
+
+
+def _sha256(data: bytes) -> Mapping[str, str]:
+    return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
+
+
+def _v2_hash(name: str, digest: str) -> Mapping[str, str]:
+    return {"algorithm": algorithms.HASHES[name], "digest": _base64(bytes.fromhex(digest))}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _twice(data: bytes) -> str:
+    return _base64(base64.b64encode(data))
 
 
 def _at(value: Any, path: str) -> Any:

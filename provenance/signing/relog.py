@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
+from provenance.signing import algorithms
 from provenance.signing.trusted_root import Log
 
 if TYPE_CHECKING:
@@ -30,23 +31,14 @@ _P256: Final = "PKIX_ECDSA_P256_SHA_256"
 
 
 def is_promised(entry: LogEntry, log: Log) -> bool:
-    """Whether the log has promised to include the entry, at the time that it states."""
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
+    """Whether the log has promised to include the entry, at the time that it states.
 
-    try:
-        key = load_der_public_key(log.public_key)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    if log.key_details != _P256 or not isinstance(key, ec.EllipticCurvePublicKey):
-        return False
-    try:
-        key.verify(entry.promise or b"", _promise(entry), ec.ECDSA(hashes.SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    Raises:
+        UnsupportedError: The log signs with a key of a kind that is not supported.
+    """
+    return algorithms.is_valid_by(
+        log.key_details, log.public_key, entry.promise or b"", _promise(entry)
+    )
 
 
 def entry_of(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> LogEntry:

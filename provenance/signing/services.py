@@ -24,7 +24,7 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import pem
+from provenance.signing import pem, timestamp_token
 from provenance.signing.trusted_root import TrustedRoot
 from provenance.signing.waiting import AGAIN, TransientError
 from provenance.version import __version__
@@ -89,6 +89,8 @@ def checked_url(url: str) -> str:
 def timestamp(url: str, signature: bytes) -> bytes:
     """The answer of a timestamp authority about a signature, DER.
 
+    Its certificates are put in the order in which other clients read them.
+
     Raises:
         UnavailableError: It refuses, or answers another question.
         TransientError: It does not answer, or not with a timestamp.
@@ -104,6 +106,7 @@ def timestamp(url: str, signature: bytes) -> bytes:
     request = TimestampRequestBuilder(signature, HashAlgorithm.SHA256).build()
     content = _post(who, url, request.as_bytes(), "application/timestamp-query", limits.TIMESTAMP)
     try:
+        content = timestamp_token.in_order(content)
         answer = decode_timestamp_response(content)
         if answer.status not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
             said = "; ".join(answer.status_string)[:200] or PKIStatus(answer.status).name

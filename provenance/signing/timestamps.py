@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 3161 timestamps on signatures that a key made.
+"""RFC 3161 timestamps over signatures, judged by the timestamp authorities of a trusted root.
 
-Those on signatures with a certificate are judged by `sigstore`, with everything else of them.
+A trusted root lists an authority in one of several forms: its certificate and everything above it
+up to a self-signed root, which is what Sigstore's clients write; only a part of that, since any
+certificate may be the trust anchor; only its own certificate; or only the authority above it, where
+responses carry the rest. All are read, in any order.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from provenance.attestations.bundle import Bundle
+from provenance.signing import certificate as certificates
+from provenance.signing import timestamp_token
+from provenance.signing.certificate import CertificateError
+from provenance.signing.certificate_path import Listed, issued, may_issue
 from provenance.signing.judgement import Clock, Moment
+from provenance.signing.timestamp_token import TimestampError, Token
 from provenance.signing.trusted_root import Authority, TrustedRoot
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 NO_ROOT_HELP = (
     "Give the trusted root of the instance: --trusted-root FILE, or trusted_root in [trust]."
 )
-
-
-class TimestampError(ValueError):
-    """A timestamp that no trusted authority made over this signature. The message says why."""
 
 
 def judge(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
@@ -24,36 +33,102 @@ def judge(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
 
     Raises:
         TimestampError: One is not.
+        UnsupportedError: One is of a kind that is not supported.
     """
-    return tuple(_moment(t, bundle.content.signature, root) for t in bundle.timestamps)
+    signature = bundle.content.signature
+    return tuple(stamp(timestamp_token.read(t), signature, root) for t in bundle.timestamps)
 
 
-def _moment(timestamp: bytes, signature: bytes, root: TrustedRoot) -> Moment:
-    from rfc3161_client import decode_timestamp_response
+def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
+    """When a signature was made, as a timestamp says.
 
-    try:
-        response = decode_timestamp_response(timestamp)
-        time = response.tst_info.gen_time
-    except ValueError as e:
-        raise TimestampError("its timestamp cannot be read") from e
-    authorities = [a for a in root.timestamp_authorities if a.in_service(time)]
-    if not any(_made(response, signature, a) for a in authorities):
+    Raises:
+        TimestampError: No authority that was trusted at its time made it over the signature.
+        UnsupportedError: It is of a kind that is not supported.
+    """
+    trusted = [a for a in root.timestamp_authorities if a.in_service(token.time)]
+    if not trusted:
         raise TimestampError(
-            f"its timestamp of {time.isoformat()} is by no authority that was trusted then"
+            "its timestamp is by no authority: no timestamp authority was trusted at "
+            f"{token.time.isoformat()}"
         )
-    return Moment(time, Clock.TIMESTAMP)
+    for authority in trusted:
+        made = _made_by_path if authority.is_whole else _made_in_part
+        if made(token, signature, authority):
+            return Moment(token.time, Clock.TIMESTAMP)
+    raise TimestampError(
+        f"its timestamp of {token.time.isoformat()} is by no authority that was trusted then"
+    )
 
 
-def _made(response: object, signature: bytes, authority: Authority) -> bool:
+def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
+    """Whether an authority that the trusted root lists in part made the timestamp.
+
+    Raises:
+        UnsupportedError: It is of a kind that is not supported.
+    """
+    listed = (a for a in root.timestamp_authorities if not a.is_whole)
+    return any(a.in_service(token.time) and _made_in_part(token, signature, a) for a in listed)
+
+
+def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
     from cryptography import x509
-    from rfc3161_client import TimeStampResponse, VerificationError, VerifierBuilder
+    from rfc3161_client import VerifierBuilder
 
-    assert isinstance(response, TimeStampResponse)
-    if len(authority.certificates) < 2:
-        return False
     leaf, *between, root = (x509.load_der_x509_certificate(c) for c in authority.certificates)
     verifier = VerifierBuilder(tsa_certificate=leaf, intermediates=between, roots=[root]).build()
+    # What is in the response may be hostile, and `rfc3161_client` raises what `cryptography` does:
+    # only a return without an exception is a yes.
     try:
-        return verifier.verify_message(response, signature)
-    except (VerificationError, ValueError):
+        return verifier.verify_message(token.response, signature)
+    except Exception:
         return False
+
+
+def _made_in_part(token: Token, signature: bytes, authority: Authority) -> bool:
+    from cryptography import x509
+
+    listed = Listed.of([x509.load_der_x509_certificate(c) for c in authority.certificates])
+    signer = token.signer(list(listed.leaves))
+    if signer is None:  # the root lists who issues its certificates: the response has its own
+        signer = _issued_signer(token, listed)
+    if signer is None or not _may_stamp(signer, token):
+        return False
+    return token.is_signed_by(signer, signature)
+
+
+def _issued_signer(token: Token, listed: Listed) -> Certificate | None:
+    """The signer's certificate in a response, if a path leads from it to an authority."""
+    try:
+        carried = [certificates.load(c) for c in token.certificates]
+    except CertificateError:
+        return None
+    signer = token.signer(carried)
+    if signer is None or may_issue(signer):
+        return None
+    below, between = signer, [c for c in carried if may_issue(c)]
+    for _ in range(len(carried)):
+        if any(issued(below, issuer) for issuer in listed.issuers):
+            return signer
+        above = [c for c in between if issued(below, c)]
+        if not above or not _was_valid(above[0], token):
+            return None
+        below = above[0]
+        between.remove(below)
+    return None
+
+
+def _may_stamp(certificate: Certificate, token: Token) -> bool:
+    """Whether it was valid then, and is for timestamps and nothing else (RFC 3161, section 2.3)."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    usage = certificates.extension(certificate, x509.ExtendedKeyUsage)
+    if usage is None:
+        return False
+    only = list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
+    return usage.critical and only and _was_valid(certificate, token)
+
+
+def _was_valid(certificate: Certificate, token: Token) -> bool:
+    return certificate.not_valid_before_utc <= token.time <= certificate.not_valid_after_utc

@@ -13,17 +13,24 @@ import base64
 import datetime
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.signing.certificate_path import Listed
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
 CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
 MAX_ENTRIES: Final = 256
+MAX_INSTANCES: Final = 16
+"""Trusted roots of one file."""
+
+MAX_CHAIN: Final = 32
+"""Certificates of one authority."""
 
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
 _LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
@@ -73,6 +80,11 @@ class Log:
         """The name that the log's checkpoints start with."""
         return urlsplit(self.url).hostname or ""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which a log of Rekor v1 may call itself: its host, also with its port."""
+        return self.host, urlsplit(self.url).netloc
+
     def as_json(self) -> dict[str, Any]:
         """The log as one that was always in service: when it was is judged here."""
         return {
@@ -89,10 +101,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last."""
+    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last.
+
+    Attributes:
+        is_whole: Of a timestamp authority: its own certificate is first, and a self-signed root
+            last. Otherwise it is listed in part.
+    """
 
     certificates: tuple[bytes, ...]
     period: Period = Period()
+    is_whole: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The authority as one that was always in service: when it was is judged here."""
@@ -115,7 +133,11 @@ class Authority:
 
 @dataclass(frozen=True)
 class TrustedRoot:
-    """Whose certificates, logs and timestamps count. `source` says where it was read."""
+    """Whose certificates, logs and timestamps count. `source` says where it was read.
+
+    `others` are those of further instances, if a file holds several. A signature holds by one of
+    them as a whole: the authorities of one instance say nothing about the logs of another.
+    """
 
     source: str
     sha256: str
@@ -123,6 +145,12 @@ class TrustedRoot:
     ct_logs: tuple[Log, ...]
     authorities: tuple[Authority, ...]
     timestamp_authorities: tuple[Authority, ...]
+    others: tuple[TrustedRoot, ...] = ()
+
+    @property
+    def each(self) -> tuple[TrustedRoot, ...]:
+        """The trusted root of each instance."""
+        return (self, *self.others)
 
     def log(self, log_id: bytes) -> Log | None:
         """The transparency log that an entry names."""
@@ -152,9 +180,31 @@ def as_json(
 def decode(data: bytes, source: str) -> TrustedRoot:
     """The trusted root that `data` holds: one by itself, or that of a client trust configuration.
 
+    `gh attestation trusted-root` writes the roots of several instances, one a line.
+
     Raises:
         TrustedRootError: It is not strict JSON, or not a trusted root.
     """
+    sha256 = hashlib.sha256(data).hexdigest()
+    documents = tuple(dict.fromkeys(recognition.lines(data)))
+    if len(documents) == 1:
+        return _decode(documents[0], source, sha256)
+    if len(documents) > MAX_INSTANCES:
+        raise TrustedRootError(f"it has {len(documents)} lines, at most {MAX_INSTANCES} are read")
+    found = []
+    for number, line in enumerate(documents, 1):
+        try:
+            found.append(_decode(line, source, sha256))
+        except TrustedRootError as e:
+            raise TrustedRootError(f"line {number}: {e}") from e
+    first, *others = found
+    return replace(first, others=tuple(others))
+
+
+def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
+    named = recognition.name_of(data)
+    if named not in (None, recognition.TRUSTED_ROOT, recognition.CLIENT_CONFIG):
+        raise TrustedRootError(f"it is {named}, expected a trusted root")
     try:
         value = parse_object(data)
     except JsonError as e:
@@ -180,11 +230,13 @@ def decode(data: bytes, source: str) -> TrustedRoot:
             )
         return TrustedRoot(
             source=source,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
             logs=_logs(root, "tlogs"),
             ct_logs=_logs(root, "ctlogs"),
             authorities=_authorities(root, "certificateAuthorities"),
-            timestamp_authorities=_authorities(root, "timestampAuthorities"),
+            timestamp_authorities=tuple(
+                _arranged(a) for a in _authorities(root, "timestampAuthorities")
+            ),
         )
     except ProtoJsonError as e:
         raise TrustedRootError(str(e)) from e
@@ -218,7 +270,7 @@ def _authority(value: Message) -> Authority:
     from cryptography import x509
 
     chain = value.message("certChain", ("certificates",))
-    messages = chain.messages("certificates", ("rawBytes",), MAX_ENTRIES)
+    messages = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     certificates = tuple(m.octets("rawBytes") for m in messages)
     if not certificates:
         raise ProtoJsonError(f"{chain.where} holds no certificate")
@@ -228,6 +280,18 @@ def _authority(value: Message) -> Authority:
         except ValueError as e:
             raise ProtoJsonError(f"{message.where} is not an X.509 certificate") from e
     return Authority(certificates, _period(value))
+
+
+def _arranged(authority: Authority) -> Authority:
+    """A timestamp authority with its certificates in the order in which others read them."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    listed = Listed.of([x509.load_der_x509_certificate(c) for c in authority.certificates])
+    if not listed.is_whole:
+        return authority
+    path = tuple(c.public_bytes(Encoding.DER) for c in listed.path)
+    return replace(authority, certificates=path, is_whole=True)
 
 
 def _period(holder: Message) -> Period:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from provenance import (
     InputError,
@@ -22,12 +24,14 @@ from provenance import (
     sign_statement,
     trust_from_keys,
     verify_artifact,
+    verify_file,
 )
 from provenance.attestations.bundle import Bundle
 from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.sigstore.ca import email
 from tests.support.sigstore.instance import ISSUER, SUBJECT
 from tests.support.sigstore.release import write
@@ -352,3 +356,132 @@ def test_what_nobody_could_verify_is_not_signed(payload: bytes) -> None:
 def test_a_key_signs_no_bare_files(download: Download, key: KeyPair) -> None:
     with pytest.raises(InputError, match="signs statements"):
         sign_artifact(download.file, open_signer(f"file:{key.private}"))
+
+
+# --- several bundles in one file ---------------------------------------------------------------
+
+
+def in_lines(file: Path, *bundles: dict[str, Any]) -> Path:
+    file.write_text("".join(json.dumps(b) + "\n" for b in bundles), "utf-8")
+    return file
+
+
+def about_it(**how: Any) -> dict[str, Any]:
+    return instance().attest(statement(("a.bin", SHA256)), **how)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_one_line_that_verifies_is_enough(tmp_path: Path, place: int) -> None:
+    """`gh attestation download` writes all attestations of a file, by whomever."""
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    bundles = [
+        about_it(request=email("mallory@example.org", ISSUER)),
+        instance().attest(statement(("other.bin", "0" * 64))),
+    ]
+    bundles.insert(place, about_it())
+    found = verify_artifact(file, trust(), bundle=in_lines(tmp_path / "b.jsonl", *bundles))
+    assert found.exit_code == 0
+
+
+def test_one_line_about_a_model_is_enough(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model())
+    payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
+    theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
+    path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
+    report = verify_file(file, trust(), bundle=path)
+    assert report.exit_code == 0
+    assert {f.code for f in report.findings} == {"ATT711"}  # a warning: it binds no row
+    in_lines(path, theirs, theirs)
+    assert codes(verify_file(file, trust(), bundle=path)) == ["SIG604"]
+
+
+def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    theirs = about_it(request=email("mallory@example.org", ISSUER))
+    path = in_lines(tmp_path / "b.jsonl", theirs, theirs)
+    found = verify_artifact(file, trust(), bundle=path)
+    assert [f.code for f in found.findings] == ["SIG604"]
+    assert "b.jsonl (line 1)" in found.findings[0].message
+
+
+def test_lines_about_other_files_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"other bytes")
+    path = in_lines(tmp_path / "b.jsonl", about_it(), about_it())
+    for verified in (verify_artifact, verify_file):
+        with pytest.raises(InputError, match="none of its 2 bundles is about the file"):
+            verified(file, trust(), bundle=path)
+
+
+def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(CONTENT)
+    path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
+    with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
+        verify_artifact(file, trust(), bundle=path)
+
+
+# --- what is not supported ---------------------------------------------------------------------
+
+
+def test_what_is_not_supported_is_not_called_invalid(download: Download) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    about = statement(("data.tar.gz", SHA256))
+    bundle = instance().attest(about, key=key, function=hashes.SHA256(), log="v1")
+    found = download.signed(bundle).verify()
+    assert codes(found) == ["SIG602"]
+    (finding,) = found.failing
+    assert "unsupported signature algorithm ECDSA P-384 with SHA-256" in finding.message
+    assert "not valid" not in finding.message
+    assert "another Sigstore client" in finding.help
+
+
+def test_a_statement_signed_with_another_key_than_ours_is_verified(download: Download) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    bundle = instance().attest(statement(("data.tar.gz", SHA256)), key=key)
+    assert download.signed(bundle).verify().exit_code == 0
+
+
+# --- signatures over the SHA-384 of a file -----------------------------------------------------
+
+
+def p384(content: bytes = CONTENT, **how: Any) -> dict[str, Any]:
+    """What `cosign sign-blob --signing-algorithm ecdsa-sha2-384-nistp384` writes."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    return instance().sign_bytes(content, key=key, **how)
+
+
+@pytest.mark.parametrize("log", ["v1", "v2"])
+def test_a_signature_over_the_sha384_of_a_file_is_verified(download: Download, log: Any) -> None:
+    assert download.signed(p384(log=log)).verify().exit_code == 0
+    download.file.write_bytes(b"other bytes")
+    found = download.verify()
+    assert codes(found) == ["SIG603"]
+    assert "states that it is over the bytes with sha384" in found.failing[0].message
+
+
+def test_a_stated_sha384_of_other_bytes_does_not_count(download: Download) -> None:
+    """The file has the stated digest, and another file was signed."""
+    bundle = p384(b"other bytes", log="v1")
+    digest = base64.b64encode(hashlib.sha384(CONTENT).digest()).decode()
+    bundle["messageSignature"]["messageDigest"]["digest"] = digest
+    assert codes(download.signed(bundle).verify()) == ["SIG603"]
+
+
+def test_a_sha384_needs_the_file(download: Download) -> None:
+    download.signed(p384())
+    found = verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle)
+    assert codes(found) == ["SIG602"]
+    assert "unsupported" in found.failing[0].message
+
+
+def test_a_model_is_verified_by_its_sha384_too(tmp_path: Path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model())
+    write(tmp_path / "m.onnx.sigstore.json", p384(model()))
+    assert verify_file(file, trust()).exit_code == 0
+    file.write_bytes(model(salt=1))
+    assert codes(verify_file(file, trust())) == ["SIG603"]

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.signing.workshop import CONTENT, SHA256, entry, flipped, instance, stamps, stranger
 from tests.support.cases import dsse_bundle, message_bundle
@@ -87,6 +88,13 @@ def swapped(bundle: Bundle, other: Bundle, name: str) -> Bundle:
     return bundle
 
 
+def with_root(bundle: Bundle) -> Bundle:
+    """The bundle with everything above its certificate, up to the root."""
+    above = instance().trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"]
+    bundle["verificationMaterial"]["x509CertificateChain"]["certificates"] += above
+    return bundle
+
+
 HAPPY: dict[str, Callable[[], Bundle]] = {
     "happy-path": message,
     "happy-path-v0.1": lambda: message(log="v1", version="0.1"),
@@ -94,6 +102,9 @@ HAPPY: dict[str, Callable[[], Bundle]] = {
     "happy-path-v0.3": lambda: message(log="v1"),
     "dsse": lambda: dsse(log="v1"),
     "dsse-with-hashedrekord": dsse,
+    "intoto-v0.0.1": lambda: dsse(log="intoto 0.0.1"),
+    "intoto-v0.0.2": lambda: dsse(log="intoto 0.0.2", version="0.2", timestamps=1),
+    "ecdsa-p384": lambda: dsse(key=ec.generate_private_key(ec.SECP384R1())),
     "rekor2": message,
     "rekor2-dsse": lambda: dsse(log="v2 dsse"),
     "rekor2-two-timestamps": lambda: message(timestamps=2),
@@ -134,6 +145,16 @@ UNHAPPY: dict[str, Callable[[], Bundle]] = {
     "rekor2-dsse-swapped-tlog-entry": lambda: swapped(
         dsse(log="v2 dsse"), dsse(log="v2 dsse"), "tlogEntries"
     ),
+    "intoto-swapped-tlog-entry": lambda: swapped(
+        dsse(log="intoto 0.0.2"), dsse(log="intoto 0.0.2"), "tlogEntries"
+    ),
+    "intoto-missing-inclusion-proof": lambda: changed(
+        dsse(log="intoto 0.0.2", version="0.2"), lambda b: entry(b).pop("inclusionProof")
+    ),
+    "intoto-set-outside-cert-validity": lambda: dsse(
+        log="intoto 0.0.2", signed_at=NOW + 11 * MINUTES
+    ),
+    "chain-with-root": lambda: with_root(message(log="v1", version="0.1")),
     "swapped-certificate": lambda: swapped(message(), message(), "certificate"),
     "swapped-timestamp": lambda: swapped(message(), message(), "timestampVerificationData"),
     "invalid-set": lambda: changed(

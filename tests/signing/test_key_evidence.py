@@ -96,14 +96,6 @@ def test_a_timestamp_that_is_none_does_not_count(key: KeyPair) -> None:
     assert "cannot be read" in refusal(bundle, trust(key, Period(NOW)))
 
 
-def test_an_authority_needs_a_chain(key: KeyPair) -> None:
-    root = instance().trusted_root()
-    chain = root["timestampAuthorities"][0]["certChain"]["certificates"]
-    del chain[1:]
-    who = Trust("tests", trust(key, Period(NOW)).keys, root=keyless_trust(root).root)
-    assert "by no authority" in refusal(stamped(key), who)
-
-
 def test_a_timestamp_needs_a_trusted_root_only_where_somebody_asks_when(key: KeyPair) -> None:
     assert found(stamped(key), trust(key, None, root=False)).verdict is Verdict.VALID
     for evidence in (stamped(key), logged(key, "dsse 0.0.1")):
@@ -315,3 +307,14 @@ def test_the_promise_of_a_log_needs_no_root_for_a_key_without_a_period_beside_an
     path.write_text(json.dumps(of_a_file(key, "hashedrekord 0.0.1")), "utf-8")
     who = Trust("tests", trust(key, None).keys, keyless_trust().identities)
     assert verify_artifact(f"sha256:{SHA256}", who, bundle=path).exit_code == 0
+
+
+def test_a_log_with_a_key_of_an_unknown_kind_is_unsupported(key: KeyPair) -> None:
+    root = instance().trusted_root()
+    for log in root["tlogs"]:
+        log["publicKey"]["keyDetails"] = "ML_DSA_65"
+    who = Trust("tests", trust(key, None).keys, root=keyless_trust(root).root)
+    for kind in ("dsse 0.0.1", "hashedrekord 0.0.2"):
+        judgement = found(logged(key, kind), who)
+        assert judgement.verdict is Verdict.UNSUPPORTED
+        assert "unsupported key of a log: 'ML_DSA_65'" in judgement.reason

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +37,12 @@ from tests.support.json_values import values
 from tests.support.sigstore.instance import ISSUER, NOW, SUBJECT, Bundle, Instance
 from tests.support.sigstore.rekor import RekorV2
 
+
+def older(kind: Literal["0.0.1", "0.0.2"], **how: Any) -> Bundle:
+    """A bundle with the entry that Rekor v1 wrote of envelopes before it had `dsse`."""
+    return instance().attest(PAYLOAD, log=f"intoto {kind}", **how)  # type: ignore[arg-type]
+
+
 FORMS: dict[str, Callable[[], Bundle]] = {
     "v0.1, Rekor v1, message": lambda: instance().sign_bytes(CONTENT, log="v1", version="0.1"),
     "v0.2, Rekor v1, message": lambda: instance().sign_bytes(CONTENT, log="v1", version="0.2"),
@@ -48,6 +54,10 @@ FORMS: dict[str, Callable[[], Bundle]] = {
     "v0.3, Rekor v1, DSSE": lambda: instance().attest(PAYLOAD, log="v1"),
     "v0.3, Rekor v2, DSSE": lambda: instance().attest(PAYLOAD, log="v2"),
     "v0.3, Rekor v2, DSSE as such": lambda: instance().attest(PAYLOAD, log="v2 dsse"),
+    "v0.1, Rekor v1, intoto 0.0.1": lambda: older("0.0.1", version="0.1"),
+    "v0.2, Rekor v1, intoto 0.0.2": lambda: older("0.0.2", version="0.2"),
+    "v0.3, Rekor v1, intoto 0.0.1": lambda: older("0.0.1"),
+    "v0.3, Rekor v1, intoto 0.0.2 and a timestamp": lambda: older("0.0.2", timestamps=1),
     "v0.3, Rekor v1 and a timestamp": lambda: instance().attest(PAYLOAD, log="v1", timestamps=1),
     "v0.3, Rekor v2 and two timestamps": lambda: instance().attest(PAYLOAD, timestamps=2),
 }
@@ -154,11 +164,20 @@ def test_what_proto3_json_leaves_out_is_not_missed(null: bool) -> None:
 def test_the_rest_of_a_chain_is_not_trusted() -> None:
     bundle = stranger().attest(PAYLOAD, log="v1", version="0.2")
     chain = material(bundle)["x509CertificateChain"]["certificates"]
-    chain += stranger().trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"]
+    theirs = stranger().trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"]
+    chain += theirs[:-1]
     ours = instance().trusted_root()
     root = stranger().trusted_root() | {"certificateAuthorities": ours["certificateAuthorities"]}
     assert "sigstore refuses it" in refusal(bundle, trust(root))
     accepted(bundle, trust(stranger().trusted_root()))
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+def test_a_chain_with_a_root_certificate_is_refused(version: str) -> None:
+    bundle = instance().attest(PAYLOAD, log="v1", version=version)
+    chain = material(bundle)["x509CertificateChain"]["certificates"]
+    chain += instance().trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"]
+    assert "holds a root certificate" in refusal(bundle)
 
 
 def test_an_identity_that_is_not_trusted_is_named() -> None:
@@ -218,7 +237,13 @@ def test_a_stranger_with_an_instance_of_his_own_is_refused() -> None:
 
 
 def test_any_bit_of_the_evidence_counts() -> None:
-    forms = ("v0.3, Rekor v1, DSSE", "v0.3, Rekor v2, message", "v0.3, Rekor v2, DSSE as such")
+    forms = (
+        "v0.3, Rekor v1, DSSE",
+        "v0.3, Rekor v2, message",
+        "v0.3, Rekor v2, DSSE as such",
+        "v0.3, Rekor v1, intoto 0.0.1",
+        "v0.3, Rekor v1, intoto 0.0.2 and a timestamp",
+    )
     for form in forms:
         good = json.dumps(FORMS[form]())
         leaves = list(_leaves(json.loads(good)))

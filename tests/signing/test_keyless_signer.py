@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import threading
 import urllib.request
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -206,8 +208,22 @@ TOO_OLD = {"iat": 1, "exp": 2}
     [
         pytest.param("", "malformed", id="empty"),
         pytest.param("not.a.token", "malformed", id="not a token"),
-        pytest.param(TOO_OLD, "malformed", id="expired"),
-        pytest.param({"aud": "somebody else"}, "malformed", id="of another audience"),
+        pytest.param("e30.W10.e30", "malformed", id="claims that are a list"),
+        pytest.param(TOO_OLD, "it expired at 1970-01-01 00:00:02 UTC", id="expired"),
+        pytest.param({"exp": "4102444800"}, "'exp' is a string, expected a number", id="text"),
+        pytest.param({"iat": "today"}, "'iat' is a string, expected a number", id="word"),
+        pytest.param({"nbf": "1"}, "'nbf' is a string, expected a number", id="text of nbf"),
+        pytest.param({"exp": True}, "'exp' is a boolean", id="boolean"),
+        pytest.param({"exp": None}, "has no time 'exp'", id="without an end"),
+        pytest.param({"exp": 1e300}, "'exp' is out of range", id="after the year 9999"),
+        pytest.param({"exp": -1}, "'exp' is out of range", id="negative"),
+        pytest.param({"nbf": 4102444800}, "valid only from 2100-01-01", id="not yet valid"),
+        pytest.param({"iat": 4102444800}, "valid only from 2100-01-01", id="from the future"),
+        pytest.param({"sub": 7}, "has no 'sub' that is a string", id="subject"),
+        pytest.param({"aud": "somebody else"}, "for another audience", id="of another audience"),
+        pytest.param({"aud": ["a", "b"]}, "for another audience", id="of other audiences"),
+        pytest.param({"iss": "https://accounts.google.com"}, "email", id="without an e-mail"),
+        pytest.param({"federated_claims": 1}, "unexpected claim type", id="federated"),
     ],
 )
 def test_a_token_that_cannot_be_used_is_refused_before_anything_is_asked(
@@ -335,3 +351,44 @@ def test_a_trusted_root_alone_is_no_instance_to_sign_with(
         instances.of_file(root)
     with pytest.raises(InputError, match=r"trust configuration .*none.json"):
         instances.of_file(tmp_path / "none.json")
+
+
+def no_signing(value: Any) -> None:
+    del value["signingConfig"]
+
+
+def older_signing(value: Any) -> None:
+    value["signingConfig"] = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.1+json"}
+
+
+def broken_signing(value: Any) -> None:
+    value["signingConfig"]["caUrls"][0]["url"] = 7
+
+
+def trusted_root_alone(value: Any) -> None:
+    root = value["trustedRoot"]
+    value.clear()
+    value.update(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (no_signing, "signingConfig is null, expected an object"),
+        (older_signing, "v0.1.json', which is unsupported"),
+        (broken_signing, "no instance to sign with: signingConfig.caUrls.0.url cannot be read"),
+        (trusted_root_alone, "it is a trusted root, expected a client trust configuration"),
+        (dict.clear, "it is something else, expected a client trust configuration"),
+    ],
+)
+def test_a_trust_configuration_that_is_something_else(
+    services: Services, tmp_path: Path, change: Callable[[Any], None], words: str
+) -> None:
+    path = services.write_config(tmp_path / "trust.json")
+    value = json.loads(path.read_text("utf-8"))
+    change(value)
+    path.write_text(json.dumps(value), "utf-8")
+    with pytest.raises(InputError, match=words) as caught:
+        instances.of_file(path)
+    assert "\n" not in caught.value.message
+    assert "validation error" not in caught.value.message

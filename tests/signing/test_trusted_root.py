@@ -7,6 +7,7 @@ import contextlib
 import copy
 import datetime
 import json
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,17 @@ from hypothesis import strategies as st
 from provenance.artifacts import limits
 from provenance.errors import InputError
 from provenance.signing import roots
+from provenance.signing.trust import Trust
 from provenance.signing.trusted_root import Period, TrustedRoot, TrustedRootError, decode
-from tests.signing.workshop import instance
+from tests.signing.workshop import (
+    PAYLOAD,
+    accepted,
+    instance,
+    material,
+    refusal,
+    stranger,
+    trust,
+)
 from tests.support.json_values import values
 
 NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
@@ -161,3 +171,49 @@ def test_any_part_replaced_by_anything_is_a_root_or_our_own_error(
         place = place[step]
     with contextlib.suppress(TrustedRootError):
         assert isinstance(read(value), TrustedRoot)
+
+
+# --- several instances in one file -------------------------------------------------------------
+
+
+def in_lines(*values: object) -> bytes:
+    return "".join(json.dumps(v) + "\n" for v in values).encode()
+
+
+def by(*values: dict[str, Any]) -> Trust:
+    return trust() if not values else replace(trust(), root=decode(in_lines(*values), "r.jsonl"))
+
+
+def test_a_signature_holds_by_one_of_several_roots() -> None:
+    ours, theirs = instance().trusted_root(), stranger().trusted_root()
+    for order in ((ours, theirs), (theirs, ours)):
+        accepted(instance().attest(PAYLOAD), by(*order))
+        accepted(stranger().attest(PAYLOAD, log="v1"), by(*order))
+
+
+def test_a_signature_does_not_hold_by_two_roots_in_part() -> None:
+    """The log of one instance says nothing of certificates that another issued."""
+    ours, theirs = instance().trusted_root(), stranger().trusted_root()
+    half = ours | {"tlogs": theirs["tlogs"]}
+    other = theirs | {"tlogs": ours["tlogs"]}
+    assert "is not one of the trusted root's" in refusal(
+        instance().attest(PAYLOAD), by(other, half)
+    )
+
+
+def test_the_reason_is_that_of_the_instance_which_issued_the_certificate() -> None:
+    bundle = instance().attest(PAYLOAD)
+    bundle["dsseEnvelope"]["payload"] = "e30="
+    theirs, ours = stranger().trusted_root(), instance().trusted_root()
+    assert "sigstore refuses it" in refusal(bundle, by(ours, theirs))
+    material(bundle)["certificate"]["rawBytes"] = "AAAA"
+    assert "not an X.509 certificate" in refusal(bundle, by(theirs, ours))
+
+
+def test_a_root_in_lines_is_read_like_one_alone() -> None:
+    ours = instance().trusted_root()
+    assert len(decode(in_lines(ours, ours), "r.jsonl").each) == 1
+    with pytest.raises(TrustedRootError, match="line 2: it is a Sigstore bundle"):
+        decode(in_lines(ours, instance().attest(PAYLOAD)), "r.jsonl")
+    with pytest.raises(TrustedRootError, match="17 lines, at most 16"):
+        decode(in_lines(*(ours | {"tlogs": ours["tlogs"] * n} for n in range(17))), "r.jsonl")

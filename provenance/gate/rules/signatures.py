@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.attestations.bundle import countersignature_path
@@ -13,7 +14,7 @@ from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
-from provenance.signing.judgement import Verdict
+from provenance.signing.judgement import Judgement, Verdict
 
 
 def every_document(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence]]:
@@ -84,17 +85,19 @@ class BundleMissing(_SignatureRule):
 
 
 class BundleMalformed(_SignatureRule):
-    """A bundle cannot be read.
+    """A bundle cannot be read, or its signature is of a kind that is not supported.
 
     ## What it does
     Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
     fields, canonical base64, one signature by one key or certificate, at most one log entry whose
     proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
     subjects each have one name and one SHA-256. A consumer's statements of other predicate types
-    are read as in-toto tells consumers to.
+    are read as in-toto tells consumers to. A signature by an algorithm, or with a log entry or
+    timestamp of a kind, that this version does not verify is named as unsupported.
 
     ## Why it matters
-    What two readers can read in two ways can be verified as one thing and used as another.
+    What two readers can read in two ways can be verified as one thing and used as another. A
+    signature that cannot be verified says nothing, whether it is valid or not.
 
     ## Example
     A DSSE envelope with two signatures.
@@ -125,6 +128,36 @@ class BundleMalformed(_SignatureRule):
                     else f"the bundle {bundle.path} is not one that can be judged: {reason}",
                     FETCH if bundle.pointer else "Sign again: provenance release --signer URI",
                 )
+        yield from self._unsupported(case)
+
+    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
+        """Fetching it again helps against a bundle that was changed, not against its kind."""
+        unsupported = tuple(self._unsupported(case))
+        for finding in self.judge(case):
+            theirs = finding in unsupported or finding.help == FETCH
+            yield finding if theirs else replace(finding, help=help)
+
+    def _unsupported(self, case: Case) -> Iterator[Finding]:
+        for row, document, judgement in _judgements(case):
+            if judgement.verdict is Verdict.UNSUPPORTED:
+                yield self.at_bundle(
+                    document,
+                    row,
+                    f"the signature in {document.path} cannot be verified: {judgement.reason}",
+                    judgement.help or "Sign again: provenance release --signer URI",
+                )
+
+
+def _judgements(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence, Judgement]]:
+    for row, document in every_document(case):
+        if document.bundle is not None:
+            for bundle, judgement in _endorsement(case, row, document).judgements:
+                yield row, bundle, judgement
+
+
+def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) -> Endorsement:
+    sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
+    return case.endorsement(document, sha256)
 
 
 class _Judged(_SignatureRule):
@@ -134,8 +167,7 @@ class _Judged(_SignatureRule):
         for row, document in every_document(case):
             if document.bundle is None:
                 continue
-            sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
-            for found in self.conclude(case.endorsement(document, sha256), document):
+            for found in self.conclude(_endorsement(case, row, document), document):
                 yield self.at_bundle(found[0], row, *found[1:])
 
     def conclude(

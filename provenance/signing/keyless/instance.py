@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import platformdirs
@@ -15,11 +16,18 @@ from sigstore.models import ClientTrustConfig
 
 from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, read_named_file
+from provenance.artifacts.strict_json import parse_object, type_name
+from provenance.attestations import recognition
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import roots
 from provenance.signing.services import LogService
 from provenance.signing.trusted_root import TrustedRoot
 
+SIGNING_CONFIG: Final = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
+_CONFIG_HELP: Final = (
+    "It is the JSON with a trusted root and a signing configuration (v0.2) that the operator of "
+    "the instance publishes. A trusted root alone verifies, and is given with --trusted-root."
+)
 _MAKE: Final = {
     roots.Instance.PRODUCTION: ClientTrustConfig.production,
     roots.Instance.STAGING: ClientTrustConfig.staging,
@@ -51,17 +59,39 @@ def of_file(path: Path) -> SigningInstance:
         data = read_named_file(path, limits.TRUSTED_ROOT)
     except FileError as e:
         raise InputError(f"trust configuration {path}: {e.message}", help=e.help) from e
+    named = recognition.name_of(data)
+    if named != recognition.CLIENT_CONFIG:
+        raise InputError(
+            f"trust configuration {path}: no instance to sign with: it is "
+            f"{named or 'something else'}, expected a client trust configuration",
+            help=_CONFIG_HELP,
+        )
     root = roots.of_bytes(data, str(path))
+    _check_signing(parse_object(data), path)
     try:
         config = ClientTrustConfig.from_json(data.decode("utf-8"))
         _ = config.signing_config, config.trusted_root  # read when they are asked for
     except (Error, ValueError) as e:
         raise InputError(
             f"trust configuration {path}: no instance to sign with: {_line(e)}",
-            help="It is the JSON with a trusted root and a signing configuration (v0.2) that the "
-            "operator of the instance publishes.",
+            help=_CONFIG_HELP,
         ) from e
     return SigningInstance(str(path), config, root)
+
+
+def _check_signing(config: Mapping[str, Any], path: Path) -> None:
+    """Pass if the signing configuration is one that can be read. Raises InputError."""
+    value = config.get("signingConfig")
+    where = f"trust configuration {path}: signingConfig"
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is {type_name(value)}, expected an object", help=_CONFIG_HELP)
+    version = value.get("mediaType")
+    if version != SIGNING_CONFIG:
+        shown = repr(version[:120]) if isinstance(version, str) else type_name(version)
+        raise InputError(
+            f"{where}.mediaType is {shown}, which is unsupported; expected {SIGNING_CONFIG!r}",
+            help=_CONFIG_HELP,
+        )
 
 
 def of_public(instance: roots.Instance) -> SigningInstance:
@@ -147,5 +177,11 @@ def _cached(instance: roots.Instance) -> Path:
 
 
 def _line(error: Exception) -> str:
+    """What `sigstore` said in one line. The models that it reads with list every fault there is."""
+    faults = getattr(error, "errors", None)
+    if callable(faults):
+        first = faults()[0]
+        place = ".".join(str(step) for step in first["loc"])
+        return f"{place or 'it'} cannot be read"[:300]
     text = " ".join(str(error).split())
     return text[:300] or type(error).__name__

@@ -13,7 +13,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -22,6 +22,7 @@ SCT_LIST: Final = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 LIFETIME: Final = datetime.timedelta(minutes=10)
 
 Key = ec.EllipticCurvePrivateKey
+AnyKey = Key | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
@@ -30,7 +31,31 @@ def new_key() -> Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def der(key: Key | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+def algorithm_of(key: AnyKey) -> tuple[str, hashes.HashAlgorithm]:
+    """How Sigstore names the algorithm of a key, and the hash function of entries about it."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return "PKIX_ED25519", hashes.SHA512()
+    if isinstance(key, rsa.RSAPrivateKey):
+        return f"PKIX_RSA_PKCS1V15_{key.key_size}_SHA256", hashes.SHA256()
+    name, function = {
+        256: ("P256_SHA_256", hashes.SHA256()),
+        384: ("P384_SHA_384", hashes.SHA384()),
+        521: ("P521_SHA_512", hashes.SHA512()),
+    }[key.curve.key_size]
+    return f"PKIX_ECDSA_{name}", function
+
+
+def sign(key: AnyKey, data: bytes, function: hashes.HashAlgorithm | None = None) -> bytes:
+    """A signature as Sigstore's clients make it with such a key, or with another hash function."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
+    function = function or algorithm_of(key)[1]
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(data, padding.PKCS1v15(), function)
+    return key.sign(data, ec.ECDSA(function))
+
+
+def der(key: AnyKey) -> bytes:
     """The public key as DER SubjectPublicKeyInfo."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -95,7 +120,7 @@ def make_authority(
             critical=False,
         )
     )
-    if issuer is not None:
+    if issuer is not None or leaf:
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=leaf)
     certificate = builder.sign(signing, hashes.SHA256())
     return Authority(key, (certificate, *(issuer.chain if issuer else ())))

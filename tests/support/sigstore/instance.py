@@ -12,10 +12,18 @@ from typing import Any, Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.support.sigstore.ca import Fulcio, Key, Request, der, new_key, uri
+from tests.support.sigstore.ca import (
+    AnyKey,
+    Fulcio,
+    Request,
+    algorithm_of,
+    der,
+    new_key,
+    sign,
+    uri,
+)
 from tests.support.sigstore.rekor import Rekor, RekorV1, RekorV2, b64
 from tests.support.sigstore.tsa import TimestampAuthority
 
@@ -32,13 +40,29 @@ START: Final = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 END: Final = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 
 Bundle = dict[str, Any]
-LogVersion = Literal["v1", "v2", "v2 dsse"] | None
+LogVersion = Literal["v1", "v2", "v2 dsse", "intoto 0.0.1", "intoto 0.0.2"] | None
+"""Rekor v1 or v2. The older kinds of entries about envelopes are by their name."""
 
 
 def pae(payload: bytes) -> bytes:
     """What a DSSE signature is over."""
     kind = PAYLOAD_TYPE.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def intoto(payload: bytes, signature: bytes, pem: bytes, version: str) -> dict[str, Any]:
+    """The body of an entry `intoto` of Rekor v1, which keeps the base64 of envelopes in base64."""
+    content: dict[str, Any] = {
+        "hash": {"algorithm": "sha256", "value": hashlib.sha256(b"?").hexdigest()},
+        "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
+    }
+    if version == "0.0.1":
+        spec = {"content": content, "publicKey": b64(pem)}
+    else:
+        signed = {"sig": b64(b64(signature).encode()), "publicKey": b64(pem)}
+        content["envelope"] = {"payloadType": PAYLOAD_TYPE, "signatures": [signed]}
+        spec = {"content": content}
+    return {"apiVersion": version, "kind": "intoto", "spec": spec}
 
 
 def rfc3339(moment: datetime.datetime) -> str:
@@ -73,7 +97,8 @@ class Instance:
         timestamps: int | None = None,
         at: datetime.datetime = NOW,
         signed_at: datetime.datetime | None = None,
-        key: Key | None = None,
+        key: AnyKey | None = None,
+        function: hashes.HashAlgorithm | None = None,
         version: str = "0.3",
     ) -> Bundle:
         """A bundle with `payload` in a DSSE envelope.
@@ -82,7 +107,7 @@ class Instance:
         at `at`, and log and timestamp authority see the signature at `signed_at`.
         """
         key = key or new_key()
-        signature = key.sign(pae(payload), ec.ECDSA(hashes.SHA256()))
+        signature = sign(key, pae(payload), function)
         envelope = {
             "payload": b64(payload),
             "payloadType": PAYLOAD_TYPE,
@@ -94,10 +119,17 @@ class Instance:
             "payloadHash": {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()},
             "signatures": [{"signature": b64(signature), "verifier": b64(_pem(certificate))}],
         }
-        digest = hashlib.sha256(pae(payload)).digest()
-        if log == "v2 dsse":
-            digest = hashlib.sha256(payload).digest()
-        entry = self._log(log, "dsse", v1, digest, signature, certificate, signed_at or at)
+        if log in ("intoto 0.0.1", "intoto 0.0.2"):
+            body = intoto(payload, signature, _pem(certificate), log.removeprefix("intoto "))
+            entry: Any = self.v1.add("intoto", body, int((signed_at or at).timestamp()))
+        else:
+            details, over = algorithm_of(key)
+            digest = hashlib.new(over.name, pae(payload)).digest()
+            if log == "v2 dsse":
+                digest = hashlib.sha256(payload).digest()
+            entry = self._log(
+                log, "dsse", v1, digest, signature, certificate, signed_at or at, details
+            )
         stamps = self._stamps(signature, signed_at or at, log, timestamps)
         return _bundle(version, certificate, entry, stamps) | {"dsseEnvelope": envelope}
 
@@ -109,24 +141,26 @@ class Instance:
         log: LogVersion = "v2",
         timestamps: int | None = None,
         at: datetime.datetime = NOW,
+        key: AnyKey | None = None,
         version: str = "0.3",
     ) -> Bundle:
         """A bundle with a signature over `content`."""
-        key = new_key()
-        signature = key.sign(content, ec.ECDSA(hashes.SHA256()))
-        digest = hashlib.sha256(content).digest()
+        key = key or new_key()
+        signature = sign(key, content)
+        details, over = algorithm_of(key)
+        digest = hashlib.new(over.name, content).digest()
         certificate = self.fulcio.issue(request or uri(SUBJECT, ISSUER), key.public_key(), at)
         v1 = {
-            "data": {"hash": {"algorithm": "sha256", "value": digest.hex()}},
+            "data": {"hash": {"algorithm": over.name, "value": digest.hex()}},
             "signature": {
                 "content": b64(signature),
                 "publicKey": {"content": b64(_pem(certificate))},
             },
         }
-        entry = self._log(log, "hashedrekord", v1, digest, signature, certificate, at)
+        entry = self._log(log, "hashedrekord", v1, digest, signature, certificate, at, details)
         stamps = self._stamps(signature, at, log, timestamps)
         message = {
-            "messageDigest": {"algorithm": "SHA2_256", "digest": b64(digest)},
+            "messageDigest": {"algorithm": f"SHA2_{len(digest) * 8}", "digest": b64(digest)},
             "signature": b64(signature),
         }
         return _bundle(version, certificate, entry, stamps) | {"messageSignature": message}
@@ -170,6 +204,7 @@ class Instance:
         signature: bytes,
         certificate: x509.Certificate,
         at: datetime.datetime,
+        details: str = "PKIX_ECDSA_P256_SHA_256",
     ) -> dict[str, Any] | None:
         if log == "v1":
             body = {"apiVersion": "0.0.1", "kind": kind, "spec": v1}
@@ -178,9 +213,10 @@ class Instance:
             return None
         verifier = {
             "x509Certificate": {"rawBytes": b64(certificate.public_bytes(Encoding.DER))},
-            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "keyDetails": details,
         }
-        data, by = {"algorithm": "SHA2_256", "digest": b64(digest)}, b64(signature)
+        algorithm = f"SHA2_{len(digest) * 8}"
+        data, by = {"algorithm": algorithm, "digest": b64(digest)}, b64(signature)
         signed = {"content": by, "verifier": verifier}
         if log == "v2 dsse":  # of the envelope, as older versions of Rekor v2 wrote it
             spec: dict[str, Any] = {"dsseV002": {"payloadHash": data, "signatures": [signed]}}
@@ -192,7 +228,8 @@ class Instance:
     def _stamps(
         self, signature: bytes, at: datetime.datetime, log: LogVersion, wanted: int | None
     ) -> list[str]:
-        count = (0 if log == "v1" else 1) if wanted is None else wanted
+        states_time = log is not None and not log.startswith("v2")
+        count = (0 if states_time else 1) if wanted is None else wanted
         return [b64(self.tsa.stamp(signature, at)) for _ in range(count)]
 
 

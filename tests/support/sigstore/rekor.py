@@ -127,7 +127,7 @@ class RekorV1(Rekor):
         return {
             "logIndex": str(index),
             "logId": {"keyId": b64(self.log_id)},
-            "kindVersion": {"kind": kind, "version": "0.0.1"},
+            "kindVersion": {"kind": kind, "version": body["apiVersion"]},
             "integratedTime": str(time),
             "inclusionPromise": {"signedEntryTimestamp": b64(self.promise(data, time, index))},
             "inclusionProof": proof,

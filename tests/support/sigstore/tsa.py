@@ -6,10 +6,13 @@ from __future__ import annotations
 import datetime
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1_x509
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -32,19 +35,34 @@ class TimestampAuthority:
             "simulated timestamps", self.start, self.end, root, stamping, leaf=True
         )
 
-    def stamp(self, signature: bytes, at: datetime.datetime) -> bytes:
+    def stamp(self, signature: bytes, at: datetime.datetime, **how: Any) -> bytes:
         """A granted timestamp response over a signature, DER."""
-        return self.stamp_digest(hashlib.sha256(signature).digest(), at)
+        name = how.get("imprint", "sha256")
+        return self.stamp_digest(hashlib.new(name, signature).digest(), at, **how)
 
-    def stamp_digest(self, digest: bytes, at: datetime.datetime, nonce: int | None = None) -> bytes:
-        """The same over the SHA-256 of a signature, which is all that an authority is told."""
-        sha256 = {"algorithm": "sha256"}
+    def stamp_digest(
+        self,
+        digest: bytes,
+        at: datetime.datetime,
+        nonce: int | None = None,
+        *,
+        imprint: str = "sha256",
+        function: hashes.HashAlgorithm | None = None,
+        carried: Sequence[x509.Certificate] | None = None,
+    ) -> bytes:
+        """The same over the digest of a signature, which is all that an authority is told.
+
+        It signs with another hash `function`, and its answer has the certificates `carried`, in
+        their order, if these are given.
+        """
+        function = function or hashes.SHA256()
+        chosen = {"algorithm": function.name}
         info = tsp.TSTInfo(
             {
                 "version": "v1",
                 "policy": "1.3.6.1.4.1.57264.2",
                 "message_imprint": {
-                    "hash_algorithm": sha256,
+                    "hash_algorithm": {"algorithm": imprint},
                     "hashed_message": digest,
                 },
                 "serial_number": secrets.randbits(63) | 1,
@@ -58,7 +76,10 @@ class TimestampAuthority:
         attributes = cms.CMSAttributes(
             [
                 {"type": "content_type", "values": ["tst_info"]},
-                {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
+                {
+                    "type": "message_digest",
+                    "values": [hashlib.new(function.name, content).digest()],
+                },
                 {
                     "type": "signing_certificate_v2",
                     "values": [
@@ -69,7 +90,7 @@ class TimestampAuthority:
                 },
             ]
         )
-        signed = self.authority.key.sign(attributes.dump(), ec.ECDSA(hashes.SHA256()))
+        signed = self.authority.key.sign(attributes.dump(), ec.ECDSA(function))
         signer = cms.SignerInfo(
             {
                 "version": "v1",
@@ -81,24 +102,26 @@ class TimestampAuthority:
                         }
                     }
                 ),
-                "digest_algorithm": algos.DigestAlgorithm(sha256),
+                "digest_algorithm": algos.DigestAlgorithm(chosen),
                 "signed_attrs": attributes,
-                "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+                "signature_algorithm": {"algorithm": f"{function.name}_ecdsa"},
                 "signature": signed,
             }
         )
+        given = [c.public_bytes(Encoding.DER) for c in carried or ()]
+        certificates = [asn1_x509.Certificate.load(c) for c in given] or [certificate]
         token = cms.ContentInfo(
             {
                 "content_type": "signed_data",
                 "content": cms.SignedData(
                     {
                         "version": "v3",
-                        "digest_algorithms": [sha256],
+                        "digest_algorithms": [chosen],
                         "encap_content_info": {
                             "content_type": "tst_info",
                             "content": core.ParsableOctetString(content),
                         },
-                        "certificates": [certificate],
+                        "certificates": certificates if carried is None or carried else None,
                         "signer_infos": [signer],
                     }
                 ),
@@ -106,4 +129,5 @@ class TimestampAuthority:
         )
         response = tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
         found: bytes = response.dump()
-        return found
+        # Sets are sorted when they are encoded, which many authorities do not.
+        return found.replace(b"".join(sorted(given)), b"".join(given)) if given else found

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which certificate issued which, among those that a trusted root lists for one authority."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from provenance.signing import certificate as certificates
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The certificates of an authority: those that only sign, and those that may issue.
+
+    Each issuer is before the one that issued its certificate.
+    """
+
+    leaves: tuple[Certificate, ...]
+    issuers: tuple[Certificate, ...]
+
+    @classmethod
+    def of(cls, certificates: Sequence[Certificate]) -> Listed:
+        """The certificates, which may be in any order."""
+        leaves = tuple(c for c in certificates if not may_issue(c))
+        return cls(leaves, _upwards([c for c in certificates if may_issue(c)]))
+
+    @property
+    def path(self) -> tuple[Certificate, ...]:
+        """All of them, from the leaf up to the root, if they are one path."""
+        return (*self.leaves, *self.issuers)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is one leaf with everything above it up to a self-signed root."""
+        path = self.path
+        return (
+            len(self.leaves) == 1
+            and len(path) > 1
+            and all(issued(c, above) for c, above in itertools.pairwise(path))
+            and issued(path[-1], path[-1])
+        )
+
+
+def _upwards(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    found: list[Certificate] = []
+    left = list(certificates)
+    while left:
+        lowest = next(
+            (c for c in left if not any(o is not c and issued(o, c) for o in left)), left[0]
+        )
+        left = [c for c in left if c is not lowest]
+        found.append(lowest)
+    return tuple(found)
+
+
+def issued(certificate: Certificate, issuer: Certificate) -> bool:
+    """Whether `issuer` issued the certificate, with a hash function that counts."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes
+
+    try:
+        if isinstance(certificate.signature_hash_algorithm, hashes.SHA1 | hashes.MD5):
+            return False
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    return True
+
+
+def may_issue(certificate: Certificate) -> bool:
+    """Whether it is the certificate of an authority that issues others."""
+    from cryptography import x509
+
+    constraints = certificates.extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca

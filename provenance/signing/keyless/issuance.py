@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging certificates and their signatures where `sigstore` does not.
+
+`sigstore` verifies signatures of ECDSA P-256 keys only. For the other algorithms of Sigstore's
+registry this module does what it does for that one, with the same profile: a path to an authority
+of the trusted root at one moment, the promise of the certificate transparency log (RFC 6962), and
+the signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.certificate_transparency import LogEntryType
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    PolicyBuilder,
+    Store,
+)
+
+from provenance.attestations.bundle import Bundle, Envelope
+from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.signing import algorithms
+from provenance.signing import certificate as certificates
+from provenance.signing.judgement import Moment
+from provenance.signing.trusted_root import Authority, Log
+
+
+class IssuanceError(ValueError):
+    """A certificate or signature that does not hold. The message says why."""
+
+
+def judge(
+    bundle: Bundle,
+    certificate: x509.Certificate,
+    moment: Moment,
+    authorities: Sequence[Authority],
+    ct_log: Log,
+    artifact_sha256: str | None,
+) -> None:
+    """Pass if the certificate held at a moment, and its key made the signature in `bundle`.
+
+    Raises:
+        IssuanceError: One of that does not hold.
+        UnsupportedError: The signature is of a kind that is not supported.
+    """
+    issuer = _issuer(certificate, moment, authorities)
+    if not _is_promised(certificate, issuer, ct_log):
+        raise IssuanceError(
+            f"the promise of the certificate's transparency log {ct_log.url} is not valid"
+        )
+    if not _is_signed(bundle, certificate, artifact_sha256):
+        raise IssuanceError("the signature was not made by the key of its certificate")
+
+
+def _issuer(
+    certificate: x509.Certificate, moment: Moment, authorities: Sequence[Authority]
+) -> x509.Certificate:
+    """Who issued the certificate: it, and all above it, are of the trusted root."""
+    anchors = [x509.load_der_x509_certificate(c) for a in authorities for c in a.certificates]
+    above, below = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.webpki_defaults_ee()
+    usage = x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, None  # judged with the certificate
+    verifier = (
+        PolicyBuilder()
+        .store(Store(anchors))
+        .time(moment.time)
+        .extension_policies(
+            ca_policy=above.may_be_present(*usage), ee_policy=below.may_be_present(*usage)
+        )
+        .build_client_verifier()
+    )
+    try:
+        issuer: x509.Certificate = verifier.verify(certificate, []).chain[1]
+        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        purposes = _purposes(issuer)
+    except Exception as e:  # what is hostile may raise anything: only a path is a yes
+        text = " ".join(str(e).split())[:200]
+        raise IssuanceError(
+            f"no authority that was trusted then issued its certificate: {text}"
+        ) from e
+    if not constraints.ca or ExtendedKeyUsageOID.CERTIFICATE_TRANSPARENCY in purposes:
+        raise IssuanceError("its certificate was not issued by a certificate authority")
+    return issuer
+
+
+def _purposes(issuer: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
+    try:
+        return list(issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return ()
+
+
+def _is_promised(certificate: x509.Certificate, issuer: x509.Certificate, log: Log) -> bool:
+    """Whether the log has promised to include the certificate (RFC 6962, section 3.2)."""
+    promise = certificates.promise_of(certificate)
+    precertificate = promise.entry_type is LogEntryType.PRE_CERTIFICATE
+    if not precertificate or not isinstance(promise.signature_hash_algorithm, hashes.SHA256):
+        return False
+    _, time = certificates.promised_by(certificate)
+    key = issuer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    tbs, extensions = certificate.tbs_precertificate_bytes, promise.extension_bytes
+    stamp = int(time.timestamp()) * 1000 + time.microsecond // 1000
+    signed = (
+        struct.pack("!BBQH", promise.version.value, 0, stamp, 1)
+        + hashlib.sha256(key).digest()
+        + len(tbs).to_bytes(3, "big")
+        + tbs
+        + struct.pack("!H", len(extensions))
+        + extensions
+    )
+    return algorithms.is_valid_by(log.key_details, log.public_key, promise.signature, signed)
+
+
+def _is_signed(bundle: Bundle, certificate: x509.Certificate, sha256: str | None) -> bool:
+    key, content = certificates.public_key(certificate), bundle.content
+    if isinstance(content, Envelope):
+        data = pre_authentication_encoding(content.payload_type, content.payload)
+        return algorithms.is_valid(key, content.signature, data)
+    return algorithms.is_valid_over_digest(key, content.signature, content.digests(sha256))
