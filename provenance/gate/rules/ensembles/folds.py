@@ -23,6 +23,9 @@ RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
 
 _STATISTIC: Final = re.compile(r"loso_(mean|min|max|std)_([a-z0-9_]{1,20})")
 _LIMIT: Final = "ship_gate_mean_plcc"
+_NAMES: Final = ("source", "held_out", "fold", "name")
+"""What exporters call the name of a fold."""
+
 _CORRELATIONS: Final = ("plcc", "srocc", "krocc")
 
 
@@ -51,6 +54,19 @@ def mean_of_folds(document: Document, record: Place) -> float | None:
     if not known or len(known) < len(folds):
         return None
     return math.fsum(known) / len(known)
+
+
+def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
+    """The correlation of each fold that has one, by the fold's name or its place."""
+    _, folds = _folds(document, record)
+    found: dict[str, float] = {}
+    for place, fold in enumerate(folds):
+        value = correlation(fold.get("plcc")) if isinstance(fold, dict) else None
+        if value is not None:
+            names = (fold.get(key) for key in _NAMES)
+            name = next((n for n in names if isinstance(n, str) and n), str(place))
+            found[name if name not in found else f"{name} ({place})"] = value
+    return found
 
 
 def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outcome of a gate, computed again from the numbers of its record.
+
+Rules compare a record with these numbers (`verdicts`); here the numbers alone decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provenance.artifacts.sidecar import Document
+from provenance.gate.rules.ensembles.folds import (
+    RECORDS,
+    mean_of_folds,
+    plcc_of_folds,
+    recorded_at,
+)
+from provenance.gate.rules.ensembles.recorded import correlation, number, reaches
+from provenance.gate.rules.ensembles.verdicts import CONDITIONS, HOLD, PROMOTE, stated_outcomes
+
+AT_LEAST: Final = "at-least"
+METRIC: Final = "PLCC"
+MAX_VALUES: Final = 100
+"""How many numbers of folds or seeds are kept; the outcome counts them all."""
+
+_MAX_NAME: Final = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A gate, recomputed.
+
+    Attributes:
+        threshold: The least mean that passes.
+        value: The mean that was compared with it.
+        values: The number of each seed or fold, by its name; the first `MAX_VALUES` of them.
+        count: The number of all values.
+        least: The least value of each seed or fold that passes, or None if there is no such limit.
+        spread: The difference of the highest and the lowest value, or None if not known.
+        spread_limit: The largest spread that passes, or None if there is no such limit.
+        passed: Whether every condition holds.
+    """
+
+    threshold: float
+    value: float
+    values: Mapping[str, float]
+    count: int
+    least: float | None
+    spread: float | None
+    spread_limit: float | None
+    passed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The evaluation as it is signed."""
+        return {
+            "metric": METRIC,
+            "direction": AT_LEAST,
+            "threshold": self.threshold,
+            "value": self.value,
+            "values": dict(self.values),
+            "count": self.count,
+            "least": self.least,
+            "spread": self.spread,
+            "spread_limit": self.spread_limit,
+            "result": PROMOTE if self.passed else HOLD,
+        }
+
+
+def evaluate(document: Document) -> Evaluation | None:
+    """Compute the gate in a verdict file, a manifest or a sidecar again.
+
+    Returns:
+        The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
+        on its limit, within the rounding of a sum, is what the record says.
+    """
+    gate = document.get("gate")
+    if isinstance(gate, dict):
+        per_seed = gate.get("per_seed_plccs")
+        if isinstance(per_seed, dict) and per_seed:
+            return _of_seeds(document, gate, per_seed)
+        found = _of_sidecar(document, gate)
+        if found is not None:
+            return found
+    return next(_of_folds(document), None)
+
+
+def _of_seeds(
+    document: Document, gate: Mapping[str, Any], per_seed: Mapping[str, Any]
+) -> Evaluation | None:
+    known = {seed: correlation(value) for seed, value in per_seed.items()}
+    values = {seed: value for seed, value in known.items() if value is not None}
+    threshold, least = number(gate.get("mean_plcc_threshold")), number(gate.get("per_seed_min"))
+    limit = number(gate.get("plcc_spread_max"))
+    if threshold is None or not values:
+        return None
+    mean, spread = math.fsum(values.values()) / len(values), _spread(values)
+    holds = [
+        reaches(mean, threshold),
+        len(values) == len(known),
+        least is not None and min(values.values()) >= least,
+        reaches(limit, spread),
+    ]
+    return Evaluation(
+        threshold, mean, _kept(values), len(values), least, spread, limit, _all(document, holds)
+    )
+
+
+def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
+    """The gate that a sidecar repeats: of the values, it has its own seed's only."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for name, limit_name in CONDITIONS:
+        value = gate.get(name)
+        as_number = number if name == "plcc_spread" else correlation
+        found[name] = as_number(value), number(gate.get(limit_name))
+    mean, threshold = found["mean_plcc"]
+    own, least = found["this_seed_loso_plcc"]
+    spread, limit = found["plcc_spread"]
+    if mean is None or threshold is None:
+        return None
+    holds = [reaches(mean, threshold)]
+    holds += [reaches(own, least)] if "per_seed_min_threshold" in gate else []
+    holds += [reaches(limit, spread)] if "plcc_spread_max" in gate else []
+    values = {} if own is None else {"this_seed": own}
+    return Evaluation(
+        threshold, mean, values, len(values), least, spread, limit, _all(document, holds)
+    )
+
+
+def _of_folds(document: Document) -> Iterator[Evaluation]:
+    """The flat records of an evaluation, at the top of a sidecar and under `training`."""
+    for record in RECORDS:
+        found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
+        threshold = number(limit)
+        mean = mean_of_folds(document, record)
+        if mean is None:
+            mean = correlation(recorded_at(document, record, "loso_mean_plcc")[1])
+        if not found or threshold is None or mean is None:
+            continue
+        values = plcc_of_folds(document, record)
+        spread = _spread(values) if values else None
+        passed = _all(document, [reaches(mean, threshold)])
+        yield Evaluation(threshold, mean, _kept(values), len(values), None, spread, None, passed)
+
+
+def _all(document: Document, holds: list[bool | None]) -> bool:
+    """Whether all conditions hold; what the numbers leave open is as the record says."""
+    if None in holds and False not in holds:
+        outcomes = [passed for _, passed in stated_outcomes(document)]
+        return bool(outcomes) and all(outcomes)
+    return all(holds)
+
+
+def _spread(values: Mapping[str, float]) -> float:
+    return max(values.values()) - min(values.values())
+
+
+def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
+    return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
