@@ -244,6 +244,7 @@ class BaselineEvidence:
         label: The same, with the commit that it was.
         comparison: What the two registries differ in.
         rows: By its place in the registry, what each selected row was at the baseline.
+        taken: The same of each new row that has the file of a row that is gone.
         documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
     """
 
@@ -252,6 +253,7 @@ class BaselineEvidence:
     comparison: Comparison
     rows: Mapping[int, FormerRow]
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+    taken: Mapping[int, FormerRow] = field(default_factory=dict)
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """What a row was at the baseline; None where it is new."""
@@ -305,6 +307,19 @@ class Evidence:
     def ensembles(self) -> tuple[Ensemble, ...]:
         """All ensembles; none where some rows were selected, which do not show who is missing."""
         return tuple(join(self.rows, self.documents)) if self.whole else ()
+
+    def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
+        """The ensemble in which a row is a member; known only where all rows were selected."""
+        return self._ensemble_by_row.get(row.row.index)
+
+    @cached_property
+    def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
+        found: dict[int, Ensemble] = {}
+        for each in self.ensembles:
+            for seat in each.shipped:
+                if seat.row is not None:
+                    found.setdefault(seat.row.row.index, each)
+        return found
 
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:

@@ -18,6 +18,7 @@ from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import foreign, judging_ahead, releases
+from provenance.gate.classification import origin
 from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
@@ -212,8 +213,9 @@ def judge_file(
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
     result = replace(_row_result(case, row, found, InForce(found)), deferrals=deferrals)
+    result = replace(result, origin=None)  # what lies beside the file is not signed
     if statement is None:  # then nobody who is trusted has said what this row is
-        result = replace(result, id=result.path, license=None, smoke=None)
+        result = replace(result, id=result.path, license=None, classification=None)
     return Report(
         registry=path,
         rows=(result,),
@@ -368,7 +370,7 @@ def _row_result(
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
         line=row.row.position.line,
-        smoke=row.row.smoke,
+        classification=row.row.classification,
         license=row.row.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(
@@ -377,6 +379,7 @@ def _row_result(
         ),
         signatures=signature_results(endorsement),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
+        origin=origin(row),
     )
 
 

@@ -65,7 +65,7 @@ def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:
         id=row.row.label,
         path=row.onnx.path if row.onnx else "",
         line=row.row.position.line,
-        smoke=row.row.smoke,
+        classification=row.row.classification,
         license=row.row.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(

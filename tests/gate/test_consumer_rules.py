@@ -52,12 +52,14 @@ def test_a_production_model_is_one_that_says_it_is_no_smoke(
     assert says is None or found[0][1].startswith(f"{says}; required")
 
 
-def test_a_model_that_says_nothing_of_smoke_is_a_production_model(repository: Repository) -> None:
+def test_a_model_that_claims_nothing_is_not_a_production_model(repository: Repository) -> None:
     row = repository.add("m")
     del row["smoke"]
     repository.add_sidecar(row)
     repository.released()
-    assert codes(verify(repository.config, rows=["m"], require=Require(production=True))) == []
+    report = verify(repository.config, rows=["m"], require=Require(production=True))
+    assert codes(report) == ["USE002"]
+    assert "it was signed without a claim: as neither smoke nor production" in str(report.failing)
 
 
 @pytest.mark.parametrize(

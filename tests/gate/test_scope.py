@@ -62,7 +62,7 @@ def test_what_only_a_publisher_can_do_as_advised() -> None:
 
 
 def test_what_only_warns() -> None:
-    warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406"]
+    warnings = ["ATT711", "REG106", "RUN005", "RUN007", "SID406", "SID418"]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings
 
 

@@ -66,10 +66,11 @@ class RowRequired(_Requirement):
 
 
 class ProductionRequired(_Requirement):
-    """The consumer requires a production model, and this is a smoke model.
+    """The consumer requires a production model, and this is not one.
 
     ## What it does
-    With `--require production`, refuses a row that was signed with `"smoke": true`.
+    With `--require production`, accepts a row only if it was signed with `"smoke": false`. One that
+    was signed with `"smoke": true` is a placeholder, and one without `smoke` claims nothing.
 
     ## Why it matters
     Smoke weights load, run and give numbers of the right shape that mean nothing (ADR-1105).
@@ -88,9 +89,11 @@ class ProductionRequired(_Requirement):
         if not case.require.production:
             return
         for row, signed in _signed_rows(case):
-            smoke = signed.get("smoke", False)
+            smoke = signed.get("smoke")
             if smoke is not False:
                 called = f"with `{case.name_of('smoke')}` {shown(smoke)}"
+                if "smoke" not in signed:
+                    called = "without a claim: as neither smoke nor production"
                 yield self.of_row(
                     case,
                     row,
