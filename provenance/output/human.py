@@ -150,7 +150,7 @@ class _Page:
             lines.append(f"release: {printable(str(report.release))}")
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
-        for state, names in by_state(report.rows):
+        for state, names in by_state(report.rows) if not self._verbose else ():
             lines += style.wrapped(f"{state}: {joined(map(printable, names))}", 0, 2)
         if report.not_judged:
             lines += style.wrapped(f"not judged: {printable('; '.join(report.not_judged))}", 0, 12)

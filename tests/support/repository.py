@@ -84,6 +84,12 @@ class Repository:
         self.rows.append(row)
         return row
 
+    def add_unclaimed(self, id: str = "m") -> dict[str, Any]:
+        """Add a model whose row says neither smoke nor production."""
+        row = self.add(id)
+        del row["smoke"]
+        return row
+
     def add_external(self, id: str = "ext", **fields: Any) -> dict[str, Any]:
         """Add a model whose weights are in `<id>.onnx.data`, covered by a digest."""
         weights = data(24, salt=len(self.rows))
@@ -259,7 +265,7 @@ def full_repository(root: Path, key: KeyPair | None = None) -> Repository:
     repository.add_sidecar(repository.add("plain", smoke=False))
     repository.add_external("ext")
     repository.add_int8("q")
-    repository.add_ensemble("ens", 2)
+    repository.add_ensemble("ens", 2, training={"smoke": True})
     return repository
 
 

@@ -99,7 +99,7 @@ class SmokeProven(Rule):
         evidence = case.evidence
         smoke = [row for row in evidence.rows if row.row.smoke]
         findings = promotion.Subjects(case.findings if smoke else ())
-        ready = {row.row.index for row in smoke if _is_ready(evidence, row)}
+        ready = {row.row.index for row in smoke if _is_ready(evidence, findings, row)}
         # An ensemble is promoted as a whole or not at all.
         whole = {
             ensemble.manifest.path
@@ -124,9 +124,15 @@ class SmokeProven(Rule):
             )
 
 
-def _is_ready(evidence: Evidence, row: RowEvidence) -> bool:
-    """Whether the documents of a smoke row are complete evidence for production."""
+_DOCUMENTS = ("SID", "ENS506", "ENS511", "ENS512", "ENS514", "ENS516")
+"""The rules that find, about a row, that its documents are not evidence."""
+
+
+def _is_ready(evidence: Evidence, findings: promotion.Subjects, row: RowEvidence) -> bool:
+    """Whether the documents of a smoke row are complete evidence, and agree with each other."""
     if row.sidecar is None or row.sidecar.sidecar is None:
+        return False
+    if any(f.fails and f.row and f.code.startswith(_DOCUMENTS) for f in findings.of(row)):
         return False
     return not any(True for _ in promotion.obstacles(evidence, (), row))
 
