@@ -13,6 +13,7 @@ import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
 
@@ -112,6 +113,25 @@ def is_blank(value: object) -> bool:
     return isinstance(value, str) and not any(map(str.isalnum, value))
 
 
+class Classification(StrEnum):
+    """What a row claims of its model.
+
+    PRODUCTION is a claim that needs evidence (SID417). An UNCLAIMED row claims nothing: its
+    evidence may be missing, and must agree where it exists.
+    """
+
+    PRODUCTION = "production"
+    SMOKE = "smoke"
+    UNCLAIMED = "unclaimed"
+
+    @property
+    def said(self) -> str:
+        """What the row says, as a clause of a message."""
+        if self is Classification.UNCLAIMED:
+            return "the row says neither smoke nor production"
+        return f"the row says {self.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One model's entry; `index` is its place in the registry, `position` that in its text.
@@ -164,8 +184,23 @@ class Row:
 
     @property
     def smoke(self) -> bool:
-        """Whether the row says that its model is a placeholder; production unless it says so."""
+        """Whether the row says that its model is a placeholder."""
         return self.fields.get("smoke") is True
+
+    @property
+    def classification(self) -> Classification:
+        """What the row claims, by `smoke`. Another JSON type claims nothing (REG101)."""
+        match self.fields.get("smoke"):
+            case True:
+                return Classification.SMOKE
+            case False:
+                return Classification.PRODUCTION
+        return Classification.UNCLAIMED
+
+    @property
+    def claims_production(self) -> bool:
+        """Whether the row says that its model is for production."""
+        return self.fields.get("smoke") is False
 
     @property
     def external_data_sha256(self) -> Mapping[str, Any]:

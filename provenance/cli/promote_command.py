@@ -28,10 +28,10 @@ def command(
 ) -> int:
     """Flip smoke to false, and only on complete evidence.
 
-    The sidecar describes these bytes, the verdict is PROMOTE by its own numbers, widths agree, the
-    license is complete, and nothing fails that `provenance check` judges, also of what changed
-    since the baseline. Otherwise the reasons are shown and nothing is written. Members of an
-    ensemble are promoted together.
+    The sidecar describes these bytes, the verdict is PROMOTE by its own numbers (an imported model
+    needs none, but its origin), widths agree, the license is complete, and nothing fails that
+    `provenance check` judges, also of what changed since the baseline. Otherwise the reasons are
+    shown and nothing is written. Members of an ensemble are promoted together.
     """
     if bool(rows) == (ensemble is not None):
         raise click.UsageError("give the rows, or --ensemble ID for all of its members")

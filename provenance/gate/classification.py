@@ -6,37 +6,16 @@ Pure functions of the evidence: the row predicate, the rules and the report ask 
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
-from provenance.artifacts.digest import is_sha256
-from provenance.artifacts.registry import Row, is_blank
-from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.spdx import NotAnExpressionError, unknown_ids
+from provenance.artifacts.ensemble import GateVerdict, is_gate_verdict
+from provenance.artifacts.registry import Classification
+from provenance.artifacts.sidecar import Document
+from provenance.gate.evaluation import evaluate
 from provenance.gate.evidence import Evidence, RowEvidence
-from provenance.gate.rules.ensembles.evaluated import evaluate
-from provenance.gate.rules.sidecars.current import describes_its_model
+from provenance.gate.origin import declared, own_sidecar
 
-ORIGIN: Final = "origin"
-"""The member of a sidecar in which an imported model is declared."""
-
-MAX_TEXT: Final = 2048
-"""Characters of each text of an origin."""
-
-_REQUIRED: Final = ("source", "license")
-_OPTIONAL: Final = ("license_url", "revision", "sha256")
-
-
-class Classification(StrEnum):
-    """What a row claims of its model.
-
-    PRODUCTION is a claim that needs evidence (SID417). UNCLAIMED rows claim nothing: their evidence
-    may be missing, and must agree where it exists.
-    """
-
-    PRODUCTION = "production"
-    SMOKE = "smoke"
-    UNCLAIMED = "unclaimed"
+__all__ = ["Classification", "classification", "evaluated_gate", "origin", "verdict_on"]
 
 
 def classification(row: RowEvidence) -> Classification:
@@ -44,71 +23,24 @@ def classification(row: RowEvidence) -> Classification:
 
     A value of another JSON type claims nothing; REG101 reports it.
     """
-    return claimed(row.row)
-
-
-def claimed(row: Row) -> Classification:
-    """Return what a row as read claims of its model."""
-    match row.fields.get("smoke"):
-        case True:
-            return Classification.SMOKE
-        case False:
-            return Classification.PRODUCTION
-    return Classification.UNCLAIMED
+    return row.row.classification
 
 
 def origin(row: RowEvidence) -> dict[str, Any] | None:
     """Return the declared origin of an imported model, ready to be signed.
 
     It is the object `origin` of the sidecar: `source` and `license`, and where they are declared
-    `license_url`, `revision` and `sha256` (that of the upstream file).
+    `license_url`, `revision` and `sha256` (that of the upstream file). All are strings of at most
+    2,048 characters.
 
     Returns:
-        None if the sidecar declares no origin, declares one that is malformed (SID419), or does not
-        describe the bytes of the model.
+        None if the sidecar declares no origin, does not describe the bytes of the model, or
+        declares an origin that is malformed or contradicts a training in this repository (SID419).
     """
-    sidecar = row.sidecar.sidecar if row.sidecar else None
-    if sidecar is None or row.onnx is None or not describes_its_model(row.onnx, sidecar):
-        return None
-    declared = sidecar.get(ORIGIN)
-    if not isinstance(declared, dict) or malformed_origin(sidecar) is not None:
-        return None
-    return {key: declared[key] for key in (*_REQUIRED, *_OPTIONAL) if key in declared}
+    return declared(row)
 
 
-def malformed_origin(sidecar: Sidecar) -> tuple[tuple[str, ...], str] | None:
-    """Return the place and the fault of an origin that is not valid, or None."""
-    if ORIGIN not in sidecar.value:
-        return None
-    declared = sidecar.value[ORIGIN]
-    if not isinstance(declared, dict):
-        return (ORIGIN,), f"`{ORIGIN}` is not an object"
-    for key in (*_REQUIRED, *_OPTIONAL):
-        where, value = (ORIGIN, key), declared.get(key)
-        if key not in declared:
-            if key in _REQUIRED:
-                return (ORIGIN,), f"`{ORIGIN}` has no `{key}`"
-        elif not isinstance(value, str) or is_blank(value):
-            return where, f"`{ORIGIN}.{key}` is not a non-empty string"
-        elif len(value) > MAX_TEXT:
-            return where, f"`{ORIGIN}.{key}` is longer than {MAX_TEXT:,} characters"
-    if not is_expression(declared["license"]):
-        return (ORIGIN, "license"), f"`{ORIGIN}.license` is not an SPDX license expression"
-    if "sha256" in declared and not is_sha256(declared["sha256"]):
-        return (ORIGIN, "sha256"), f"`{ORIGIN}.sha256` is not a SHA-256 digest"
-    return None
-
-
-def is_expression(license: str) -> bool:
-    """Return whether a text is an SPDX license expression."""
-    try:
-        unknown_ids(license)
-    except NotAnExpressionError:
-        return False
-    return True
-
-
-def evaluated_gate(_evidence: Evidence, row: RowEvidence) -> dict[str, Any] | None:
+def evaluated_gate(evidence: Evidence, row: RowEvidence) -> dict[str, Any] | None:
     """Return the gate of the row's bytes, recomputed from its recorded numbers, ready to be signed.
 
     `value`, the mean of `values` (one per seed or fold; of more than 100, the first), has to be
@@ -119,11 +51,22 @@ def evaluated_gate(_evidence: Evidence, row: RowEvidence) -> dict[str, Any] | No
     Returns:
         None if nothing was evaluated, or only other bytes: the sidecar does not describe the model.
     """
-    sidecar = row.sidecar.sidecar if row.sidecar else None
-    if sidecar is None or row.onnx is None or not describes_its_model(row.onnx, sidecar):
+    sidecar = own_sidecar(row)
+    if sidecar is None:
         return None
     if row.manifest is not None:
-        record = evaluate(row.verdict or row.manifest)
+        record: Document | None = verdict_on(evidence, row)
     else:
-        record = None if sidecar.text_at("ensemble_id") is not None else evaluate(sidecar)
-    return record.as_json() if record else None
+        record = sidecar if sidecar.text_at("ensemble_id") is None else None
+    found = evaluate(record) if record is not None else None
+    return found.as_json() if found else None
+
+
+def verdict_on(evidence: Evidence, row: RowEvidence) -> GateVerdict | None:
+    """Return the one gate verdict on the ensemble of a row, or None if there is no single one."""
+    ensemble, manifest = evidence.ensemble_of(row), row.manifest
+    if ensemble is not None:
+        return ensemble.verdict
+    if row.verdict is None and manifest is not None and is_gate_verdict(manifest.value):
+        return GateVerdict(manifest.path, manifest.digest, manifest.text, manifest.value)
+    return row.verdict

@@ -43,16 +43,23 @@ def collect_baseline(
     then = _Digests(baseline.registry, baseline.source)
     here = _Digests(registry, root)
     rows: dict[int, FormerRow] = {}
+    taken: dict[int, FormerRow] = {}
+    gone = {lost.row.onnx: lost.row for lost in comparison.lost_rows() if lost.row.onnx}
     for row in registry.rows:
+        if wanted is not None and row.label not in wanted:
+            continue
         was = comparison.was(row)
-        if was is not None and (wanted is None or row.label in wanted):
+        if was is not None:
             rows[row.index] = _former(root, registry, then, here, row, was)
+        elif row.onnx in gone:
+            taken[row.index] = _former(root, registry, then, here, row, gone[row.onnx])
     return BaselineEvidence(
         name=baseline.name,
         label=baseline.label,
         comparison=comparison,
         rows=rows,
         place=baseline.place,
+        taken=taken,
         documents=tuple(_lost_documents(root, registry, baseline)) if wanted is None else (),
         lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
         policy=policy_changes(baseline, config),

@@ -138,6 +138,11 @@ class Ensemble:
     @property
     def production(self) -> tuple[Seat, ...]:
         """The members whose rows say production."""
+        return tuple(s for s in self.shipped if s.row is not None and s.row.row.claims_production)
+
+    @property
+    def offered(self) -> tuple[Seat, ...]:
+        """The members whose rows do not say smoke."""
         return tuple(s for s in self.shipped if s.row is not None and not s.row.row.smoke)
 
     @property

@@ -300,6 +300,7 @@ class BaselineEvidence:
         comparison: What the two registries differ in.
         rows: By its place in the registry, what each selected row was at the baseline.
         place: What the paths of the former registry are relative to.
+        taken: The same of each new row that has the file of a row that is gone.
         documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
         lost: By its label, the files of each row that is gone.
         policy: What the configuration changed since the baseline.
@@ -315,6 +316,7 @@ class BaselineEvidence:
     lost: Mapping[str, LostFiles] = field(default_factory=dict)
     policy: tuple[PolicyChange, ...] = ()
     note: str | None = None
+    taken: Mapping[int, FormerRow] = field(default_factory=dict)
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """What a row was at the baseline; None where it is new."""
@@ -376,6 +378,19 @@ class Evidence:
     def ensembles(self) -> tuple[Ensemble, ...]:
         """All ensembles; none where some rows were selected, which do not show who is missing."""
         return tuple(join(self.rows, self.documents)) if self.whole else ()
+
+    def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
+        """The ensemble in which a row is a member; known only where all rows were selected."""
+        return self._ensemble_by_row.get(row.row.index)
+
+    @cached_property
+    def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
+        found: dict[int, Ensemble] = {}
+        for each in self.ensembles:
+            for seat in each.shipped:
+                if seat.row is not None:
+                    found.setdefault(seat.row.row.index, each)
+        return found
 
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:

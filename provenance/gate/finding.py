@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.registry import Classification
 from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
@@ -148,19 +149,22 @@ class SignatureResult:
 class RowResult:
     """One row of the report.
 
-    `signatures` are those that counted. `smoke` is None where nobody trusted has said which kind
-    of model it is.
+    Attributes:
+        classification: What the row claims; None if no trusted signer has said it.
+        origin: The declared origin of an imported model, as it is signed; None of any other.
+        signatures: Those that counted.
     """
 
     id: str
     path: str
     line: int
-    smoke: bool | None
+    classification: Classification | None
     license: str | None
     verdict: Verdict
     model_files: tuple[ModelFile, ...]
     signatures: tuple[SignatureResult, ...] = ()
     deferrals: tuple[Mapping[str, Any], ...] = ()
+    origin: Mapping[str, Any] | None = None
 
     @property
     def signer(self) -> str | None:

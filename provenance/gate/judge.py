@@ -20,6 +20,7 @@ from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import foreign, judging_ahead, releases
+from provenance.gate.classification import origin
 from provenance.gate.deferring import Deferrals, InForce
 from provenance.gate.endorsement import Endorsement
 from provenance.gate.evidence import Evidence, RowEvidence
@@ -264,12 +265,15 @@ def judge_file(
     found += gather(_absent(statement, row, require))
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
+    signed_as = case.signed_row(row)
     result = replace(
         _row_result(case, row, InForce(found), failed=any(f.fails for f in found)),
         deferrals=deferrals,
+        # What lies beside the file is not signed: the bundle says where the model is from.
+        origin=signed_as.row.get("origin") if signed_as is not None else None,
     )
     if statement is None:  # then nobody who is trusted has said what this row is
-        result = replace(result, id=result.path, license=None, smoke=None)
+        result = replace(result, id=result.path, license=None, classification=None)
     return Report(
         registry=path,
         rows=(result,),
@@ -446,7 +450,7 @@ def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
         line=row.row.position.line,
-        smoke=row.row.smoke,
+        classification=row.row.classification,
         license=row.row.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(
@@ -455,6 +459,7 @@ def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool
         ),
         signatures=signature_results(endorsement),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
+        origin=origin(row),
     )
 
 

@@ -61,7 +61,7 @@ def judge_artifact(
         id=path,
         path=path,
         line=1,
-        smoke=None,
+        classification=None,
         license=None,
         verdict=Verdict.FAILED if found else Verdict.VERIFIED,
         model_files=(ModelFile(path, row.onnx.sha256, size=None),),

@@ -38,7 +38,9 @@ def judge_release(case: Case, path: str) -> Report:
     owners = {path: row.row.label for row in reversed(evidence.rows) for path in _paths(row)}
     found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]
     findings = tuple(placed(found, evidence))
-    spoiled = {f.path for f in findings if f.fails} | {f.row for f in findings if f.fails}
+    failing = [f for f in findings if f.fails]
+    spoiled: set[str | None] = {path for f in failing for path in (f.path, *f.others)}
+    spoiled |= {label for f in failing for label in f.rows}
     endorsement = case.endorsement(summary) if summary.bundle is not None else None
     signatures = signature_results(endorsement)
     return Report(
@@ -65,7 +67,7 @@ def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:
         id=row.row.label,
         path=row.onnx.path if row.onnx else "",
         line=row.row.position.line,
-        smoke=row.row.smoke,
+        classification=row.row.classification,
         license=row.row.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(

@@ -2,33 +2,38 @@
 """What stands between a row and production: the conditions of ADR-1105.
 
 The sidecar describes these very bytes, the gate's verdict is PROMOTE by its own numbers, widths
-agree, the license is complete. `provenance promote` flips `smoke` only where nothing stands in the
-way; BAS804 says what does where somebody has flipped it by hand.
+agree, the license is complete. Of an imported model no gate is expected: its sidecar declares the
+origin. `provenance promote` writes `"smoke": false` only where nothing stands in the way; SID417
+refuses a row that says so without the evidence, and BAS804 one that was flipped by hand. All of
+them ask the same conditions: those in this file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.ensemble import GateVerdict, Manifest, is_gate_verdict
+from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
-from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.classification import verdict_on
+from provenance.gate.evaluation import PROMOTE, evaluate, stated_outcomes
+from provenance.gate.evidence import Evidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
+from provenance.gate.origin import stated
 from provenance.gate.rules.base import command, short, shown
-from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
-from provenance.gate.rules.ensembles.recorded import number
 from provenance.gate.rules.ensembles.verdicts import (
-    CONDITIONS,
     not_passed,
-    stated_outcomes,
     wrong_gate,
     wrong_verdict,
 )
-from provenance.gate.rules.sidecars.current import describes_its_model, pairs
+from provenance.gate.rules.sidecars.current import (
+    describes_its_model,
+    pairs,
+)
 from provenance.gate.rules.sidecars.identity import smoke_claim
 
 WIDTHS: Final = ("SID403", "SID411", "ENS507", "ENS521")
@@ -53,7 +58,7 @@ class Obstacle:
         message: What was found, as a clause about the row.
         help: What has to be done first.
         path: The file that it speaks of, relative to the repository's root.
-        codes: The rules that say the same of a production row.
+        codes: The rules that say the same of a production row; also the start of their codes.
         finding: The finding that it was taken from, which a deferral may cover.
     """
 
@@ -65,7 +70,36 @@ class Obstacle:
 
     def stated(self, findings: Iterable[Finding]) -> bool:
         """Whether one of these findings about the row already fails the run for it."""
-        return any(f.fails and f.code in self.codes for f in findings)
+        return any(f.fails and f.code.startswith(self.codes) for f in findings)
+
+
+class Subjects:
+    """Findings by the row or the ensemble that they are about: looked up for each row."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self._found: dict[str | None, list[Finding]] = {}
+        for finding in findings:
+            for subject in finding.rows or finding.ensembles or (None,):
+                self._found.setdefault(subject, []).append(finding)
+
+    def of(self, row: RowEvidence) -> list[Finding]:
+        """The findings about a row and about the ensemble that it belongs to."""
+        sidecar = row.sidecar.sidecar if row.sidecar else None
+        ids = {row.row.label: None, row.manifest.id if row.manifest else None: None}
+        ids[sidecar.text_at("ensemble_id") if sidecar else None] = None
+        return [f for id in ids if id is not None for f in self._found.get(id, [])]
+
+
+def missing(evidence: Evidence, findings: Subjects, row: RowEvidence) -> tuple[Obstacle, ...]:
+    """What stands between a row and production and is not reported yet."""
+    known = findings.of(row)
+    return tuple(o for o in obstacles(evidence, known, row) if not o.stated(known))
+
+
+def promote_command(row: RowEvidence) -> str:
+    """The command that flips a row on evidence: with its ensemble, if it is a member of one."""
+    whole = row.manifest.id if row.manifest is not None else None
+    return command("promote", *(["--ensemble", whole] if whole is not None else [row.row.label]))
 
 
 def obstacles(
@@ -79,7 +113,7 @@ def obstacles(
     mine = list(about(findings, row))
     yield from _bytes(evidence, row)
     yield from _sidecars(row)
-    yield from _verdict(row)
+    yield from _verdict(evidence, row)
     for finding in mine:
         if finding.code in WIDTHS:
             yield Obstacle(
@@ -117,7 +151,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 f"{model.path} is no model that can be read",
                 "Export or fetch the model again.",
                 model.path,
-                ("ART301", "ART302", "ART303", "ART309", "REG107"),
+                ("ART", "REG"),
             )
         elif sha256_of(row.row.fields.get(field)) != model.sha256:
             called, label = evidence.registry.names.of(field), row.row.label
@@ -127,7 +161,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 f"`{called}` is not the digest of {model.path}",
                 f"{first}If these bytes are meant: {command('hash', label, '--write', *accepted)}",
                 evidence.registry.path,
-                ("ART302", "ART308", "REG101"),
+                ("ART302", "ART308", "REG"),
             )
 
 
@@ -138,7 +172,10 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
         if sidecar is None:
             if not evidence.missing:
                 yield Obstacle(
-                    f"its sidecar {evidence.path} cannot be read", help, evidence.path, ("SID405",)
+                    f"its sidecar {evidence.path} cannot be read",
+                    help,
+                    evidence.path,
+                    ("SID405", "REG107"),
                 )
             elif evidence is row.sidecar:  # an int8 variant need not have one of its own
                 yield Obstacle(
@@ -172,12 +209,14 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
             )
 
 
-def _verdict(row: RowEvidence) -> Iterator[Obstacle]:
+def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if row.manifest is not None:
-        yield from _verdict_of_ensemble(row.manifest, row.verdict)
-    elif sidecar is None or row.onnx is None or not describes_its_model(row.onnx, sidecar):
+        yield from _verdict_of_ensemble(row.manifest, verdict_on(evidence, row))
+    elif sidecar is None or row.onnx is None or _is_of_other_bytes(row.onnx, sidecar):
         return  # then there is no gate of these bytes; `_sidecars` says so
+    elif smoke_claim(sidecar) is not None:
+        return  # a placeholder passes none
     elif sidecar.text_at("ensemble_id") is not None:
         yield Obstacle(
             f"its sidecar says that it is a seed of {sidecar.text_at('ensemble_id')!r}, and no "
@@ -186,13 +225,16 @@ def _verdict(row: RowEvidence) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS503", "ENS519", "SID407"),
         )
-    else:
+    elif stated(row, sidecar) is None:
         yield from _gate_of_its_own(sidecar)
 
 
+def _is_of_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
+    """Whether the sidecar names a digest, of whatever type, that is not the model's."""
+    return sidecar.get("sha256") is not None and not describes_its_model(model, sidecar)
+
+
 def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Iterator[Obstacle]:
-    if verdict is None and is_gate_verdict(manifest.value):
-        verdict = GateVerdict(manifest.path, manifest.digest, manifest.text, manifest.value)
     if verdict is None:
         yield Obstacle(
             f"its ensemble {manifest.id!r} has no gate verdict, or more than one",
@@ -201,15 +243,34 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
             ("ENS510", "ENS519"),
         )
         return
-    if verdict.verdict != "PROMOTE":
+    yield from _of_verdict(verdict)
+
+
+@lru_cache(maxsize=16)
+def _of_verdict(verdict: GateVerdict) -> tuple[Obstacle, ...]:
+    """What is wrong with a verdict: the same for all members of its ensemble."""
+    return tuple(_wrong_with(verdict))
+
+
+def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
+    if verdict.verdict != PROMOTE:
         yield Obstacle(
             f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
             "Train again until the gate says PROMOTE.",
             verdict.path,
             ("ENS513", "ENS511"),
         )
-    for _, message in wrong_verdict(verdict):
+    wrong = [message for _, message in wrong_verdict(verdict)]
+    for message in wrong:
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
+    found = evaluate(verdict)
+    if verdict.verdict == PROMOTE and not wrong and (found is None or not found.passed):
+        yield Obstacle(
+            f"the numbers in {verdict.path} do not give its verdict",
+            "Run the gate again.",
+            verdict.path,
+            _WRONG,
+        )
 
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
@@ -221,10 +282,14 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "
             "evaluated",
             'Run the gate and record it in the sidecar: "gate": {"verdict": …, the numbers and '
-            "their thresholds}.",
+            "their thresholds}. A model that was not trained in this repository needs no gate: "
+            'declare its "origin": {"source": …, "license": …}.',
             sidecar.path,
+            ("SID419",),
         )
         return
+    found = evaluate(sidecar)
+    wrong = [message for _, message in wrong_gate(sidecar)]
     if failed is not None:
         yield Obstacle(
             f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
@@ -232,32 +297,23 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS517", "ENS511"),
         )
-    elif not _is_measured(sidecar):
+    elif found is None:
         yield Obstacle(
             f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
             "verdict cannot be computed again",
             "Let the gate record its numbers and thresholds.",
             sidecar.path,
+            ("SID419", "ENS511", "ENS516"),
         )
-    for _, message in wrong_gate(sidecar):
+    elif not found.passed and not wrong:
+        yield Obstacle(
+            f"the numbers in its sidecar {sidecar.path} do not pass its gate",
+            "Run the gate again.",
+            sidecar.path,
+            _WRONG,
+        )
+    for message in wrong:
         yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
 
 
 _WRONG: Final = ("ENS511",)
-
-
-def _is_measured(sidecar: Sidecar) -> bool:
-    """Whether there is anything that the outcome of a sidecar's gate could be computed from."""
-    if sidecar.get("gate", "per_seed_plccs"):
-        return True
-    for name, limit in CONDITIONS:
-        if None not in (number(sidecar.get("gate", name)), number(sidecar.get("gate", limit))):
-            return True
-    return any(
-        recorded_at(sidecar, record, "ship_gate_mean_plcc")[0]
-        and (
-            mean_of_folds(sidecar, record) is not None
-            or recorded_at(sidecar, record, "loso_mean_plcc")[0]
-        )
-        for record in RECORDS
-    )

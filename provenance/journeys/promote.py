@@ -11,12 +11,13 @@ import datetime
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from provenance.artifacts import change, json_edit
 from provenance.artifacts.change import Change
 from provenance.artifacts.digest import is_mentioned
-from provenance.artifacts.json_edit import Edit, Set
-from provenance.artifacts.registry import Registry
+from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError
@@ -30,6 +31,7 @@ from provenance.gate.promotion import Obstacle
 from provenance.gate.rules.base import command
 from provenance.gate.rules.baseline import PromotedByHand
 from provenance.gate.rules.deferrals import DeferralStale
+from provenance.gate.rules.sidecars.claims import ProductionUnproven
 from provenance.gate.rules.sidecars.current import pairs
 from provenance.journeys.check import baseline_of, today_utc
 from provenance.journeys.examine import examine, known_rows
@@ -118,7 +120,9 @@ def promote(
         unvouched=tuple(_unvouched(after, selected)),
         flipped=tuple(
             dict.fromkeys(
-                r.row.label for r in evidence.rows if r.row.label in labels and r.row.smoke
+                r.row.label
+                for r in evidence.rows
+                if r.row.label in labels and not r.row.claims_production
             )
         ),
         deferrals=stale,
@@ -184,13 +188,24 @@ def _changes(
         after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
         changes.append(Change(manifest.path, manifest.text, after))
     edits: list[Edit] = [
-        Set(registry.path_of(row.row, "smoke"), False)
+        _flip(registry, row.row)
         for row in evidence.rows
-        if row.row.label in wanted and row.row.smoke
+        if row.row.label in wanted and not row.row.claims_production
     ]
     if edits:
         changes.append(_edited(registry, edits))
     return tuple(changes)
+
+
+def _flip(registry: Registry, row: Row) -> Edit:
+    """The edit that makes a row say production; one that claims nothing gets the field."""
+    path = registry.path_of(row, "smoke")
+    if "smoke" in row.fields:
+        return Set(path, False)
+    return Insert(path, False, [*row.verbatim][-1])
+
+
+_FLIPPED: Final = (PromotedByHand.code, ProductionUnproven.code)
 
 
 def _edited(registry: Registry, edits: Sequence[Edit]) -> Change:
@@ -224,8 +239,8 @@ def _about(
     return replace(
         report,
         rows=tuple(r for r in report.rows if r.id in labels),
-        # What BAS804 says of a flip by hand, the conditions that are missing say of this one.
-        findings=tuple(f for f in report.findings if f.code != PromotedByHand.code and concerns(f)),
+        # What these say of a flip by hand, the conditions that are missing say of this one.
+        findings=tuple(f for f in report.findings if f.code not in _FLIPPED and concerns(f)),
     )
 
 

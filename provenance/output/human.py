@@ -18,7 +18,7 @@ from provenance.gate.finding import (
 from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
-from provenance.output.summary import by_deferral, summary
+from provenance.output.summary import by_deferral, by_state, summary
 from provenance.output.text import Style, count, printable, until
 
 _FEW: Final = 3
@@ -150,6 +150,8 @@ class _Page:
             lines.append(f"release: {printable(str(report.release))}")
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
+        for state, names in by_state(report.rows) if not self._verbose else ():
+            lines += style.wrapped(f"{state}: {joined(map(printable, names))}", 0, 2)
         if report.not_judged:
             lines += style.wrapped(f"not judged: {printable('; '.join(report.not_judged))}", 0, 12)
         if report.written or report.kept:
@@ -223,7 +225,8 @@ def _reason(deferral: Deferral) -> str:
 
 
 def _detail(row: RowResult) -> str:
-    kind = {True: "smoke", False: "production", None: "of unknown kind"}[row.smoke]
+    kind = row.classification.value if row.classification else "of unknown kind"
+    kind += f", imported from {row.origin['source']}" if row.origin else ""
     by_keys = [s.signer for s in row.signatures if s.issuer is None and not s.times]
     signer = f" · signed by {' and '.join(by_keys)}" if by_keys else ""
     return f"{kind} · {row.license or 'license not known'}{signer}"

@@ -97,7 +97,8 @@ def _row(row: RowResult) -> dict[str, Any]:
         "path": row.path,
         "line": row.line,
         "verdict": row.verdict.value,
-        "smoke": row.smoke,
+        "classification": row.classification.value if row.classification else None,
+        "origin": dict(row.origin) if row.origin else None,
         "license": row.license,
         "model_files": [
             {"path": f.path, "sha256": f.sha256, "size": f.size} for f in row.model_files

@@ -25,7 +25,8 @@ MODELS = ("model", "kind", "license", "signed by")
 def models(rows: tuple[RowResult, ...]) -> Iterator[tuple[str, ...]]:
     """The cells of each row."""
     for row in rows:
-        kind = {True: "smoke", False: "production", None: "unknown"}[row.smoke]
+        kind = row.classification.value if row.classification else "unknown"
+        kind += ", imported" if row.origin else ""
         signers = ", ".join(dict.fromkeys(s.signer for s in row.signatures))
         yield (code(row.id), kind, escaped(row.license or "unknown"), escaped(signers))
 

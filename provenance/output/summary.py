@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
-from provenance.gate.finding import Finding, Report, Verdict
+from provenance.gate.finding import Finding, Report, RowResult, Verdict
 from provenance.output.text import count
 
 
@@ -26,10 +27,7 @@ def summary(report: Report) -> str:
     rows = count(len(report.rows), "row")
     match report.verdict:
         case Verdict.VERIFIED:
-            smoke = sum(1 for r in report.rows if r.smoke)
-            kinds = f", {smoke:,} of them smoke" if smoke else ""
-            if smoke and len(report.rows) == 1:
-                kinds = ", smoke"
+            kinds = _kinds(report.rows)
             what = "verified" if report.trust is not None else "passed"
             return f"OK: {rows} {what}{kinds}{tail}"
         case Verdict.NOTHING:
@@ -43,6 +41,27 @@ def summary(report: Report) -> str:
             elsewhere = where and any(f.row not in here for f in report.failing)
             where += " and elsewhere" if elsewhere else ""
             return f"FAILED: {count(len(report.failing), 'error')}{where}{tail}"
+
+
+def by_state(rows: Sequence[RowResult]) -> Iterator[tuple[str, list[str]]]:
+    """The ids of the rows that are smoke, unclaimed or imported; the others are production."""
+    for state in (Classification.SMOKE, Classification.UNCLAIMED):
+        found = [r.id for r in rows if r.classification is state]
+        if found:
+            yield state.value, found
+    imported = [r.id for r in rows if r.origin]
+    if imported:
+        yield "imported", imported
+
+
+def _kinds(rows: Sequence[RowResult]) -> str:
+    """How many of the rows are in each state: ", 5 of them smoke, 1 unclaimed"."""
+    if len(rows) == 1:
+        return "".join(f", {state}" for state, _ in by_state(rows))
+    text = ""
+    for state, found in by_state(rows):
+        text += f", {len(found):,} {'' if text else 'of them '}{state}"
+    return text
 
 
 def by_deferral(findings: Iterable[Finding]) -> Iterator[tuple[Deferral, list[Finding]]]:

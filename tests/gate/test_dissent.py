@@ -10,9 +10,9 @@ import pytest
 
 from provenance.artifacts import digest
 from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.recorded import same
 from provenance.gate.rules import BY_CODE
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
-from provenance.gate.rules.ensembles.recorded import same
 
 
 def document(value: Any, path: str = "a.json") -> Sidecar:

@@ -102,7 +102,7 @@ def test_a_digest_in_a_message_is_short_and_another_value_is_shown(ensemble: Rep
 def test_a_sidecar_of_no_ensemble_is_told_behind_one_of_a_known_one(
     repository: Repository,
 ) -> None:
-    repository.add_ensemble("ens", 1)
+    repository.add_ensemble("ens", 1, smoke=False)
     repository.add_sidecar(repository.add("x"), ensemble_id="ens", sha256=None)
     repository.add_sidecar(repository.add("y"), ensemble_id="gone", sha256=None)
     slipped(repository.save(), expected=["ENS503 x", "ENS518 y"])

@@ -12,8 +12,9 @@ import pytest
 
 from provenance.artifacts import digest
 from provenance.artifacts.sidecar import Sidecar
+from provenance.gate.evaluation import stated_outcomes
 from provenance.gate.rules.ensembles.folds import wrong_statistics
-from provenance.gate.rules.ensembles.verdicts import stated_outcomes, wrong_gate
+from provenance.gate.rules.ensembles.verdicts import wrong_gate
 from tests.support.repository import seed_gate
 
 FOLDS = [0.9973, 0.9988, 0.9961]

@@ -200,7 +200,7 @@ def test_the_members_that_are_looked_at_are_a_number(
 ) -> None:
     monkeypatch.setattr(limits, "MEMBERS", 2)
     repository.add_ensemble("ens", 2)
-    assert repository.save().check().findings == ()
+    assert repository.save().check().failing == ()
     manifest = json.loads(repository.path("ens.json").read_text("utf-8"))
     manifest["members"] += ["a name", {}, {"onnx": "no.onnx"}]
     repository.write("ens.json", manifest)

@@ -211,7 +211,8 @@ def test_trust_in_no_key_verifies_nothing(full: Repository) -> None:
 
 
 def test_a_warning_is_shown_and_does_not_fail(repository: Repository) -> None:
-    row = repository.add(smoke=False)
+    row = repository.add()
+    del row["smoke"]
     repository.add_sidecar(row, sha256=None)
     report = repository.save().check()
     assert [f.severity for f in report.warnings] == [Severity.WARNING]

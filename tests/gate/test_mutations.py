@@ -217,7 +217,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("the bundle is the model", put(*ROW, "sigstore_bundle", to="s1.onnx"), "REG101 s1"),
         ("the bundle is before the file", reverse(*ROW), "REG105 s1"),
         ("one of the seeds is smoke", put(*ROW, "smoke", to=True), "ENS509"),
-        ("smoke is gone: production", drop(*ROW, "smoke"), ""),
+        ("smoke is gone: unclaimed", drop(*ROW, "smoke"), "ENS509"),
         ("smoke is a text", put(*ROW, "smoke", to="false"), "REG101 s1"),
         (
             "the placeholder is production",

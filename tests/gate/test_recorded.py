@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provenance.gate.rules.ensembles.recorded import (
+from provenance.gate.recorded import (
     TOLERANCE,
     close,
     correlation,

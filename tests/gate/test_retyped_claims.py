@@ -23,7 +23,7 @@ STAND_INS: Final[tuple[Any, ...]] = ("17", 7.5, True, [], {})
 
 FREE: Final = {
     "s1.json": {"corpus.n_rows", "training_recipe.epochs", "training_recipe.lr"},
-    "plain.json": {"corpus", "training", "training.loso_folds.0.held_out"},
+    "plain.json": {"corpus", "training.loso_folds.0.held_out"},
     "quant.json": set(),
     "quant.int8.json": set(),
     "ens.json": {"corpus", "corpus.path", "corpus.n_rows", "kind"},

@@ -66,7 +66,10 @@ def test_whose_advice_is_for_consumers_too() -> None:
 
 
 def test_what_only_warns() -> None:
-    warnings = ["ATT711", "ATT713", "BAS810", "REG106", "REG115", "RUN005", "RUN007", "SID406"]
+    warnings = [
+        *("ATT711", "ATT713", "BAS810", "REG106", "REG115"),
+        *("RUN005", "RUN007", "SID406", "SID418"),
+    ]
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings
 
 

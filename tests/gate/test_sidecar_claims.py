@@ -499,7 +499,7 @@ def test_the_sidecar_of_a_variant_is_judged_beside_one_that_names_no_bytes(
 def test_a_variant_without_a_digest_is_told_beside_a_record_without_one(
     repository: Repository,
 ) -> None:
-    repository.add_int8("m", smoke=False)
+    del repository.add_int8("m")["smoke"]
     repository.write("m.json", {"id": "m", "gate": {}})
     repository.write("m.int8.json", {"id": "m"})
     found = [(f.code, f.path) for f in repository.save().check().findings]
@@ -612,8 +612,8 @@ def test_a_placeholder_is_one_where_it_says_true(
 ) -> None:
     """Of a production row: `training.smoke` is told beside a `smoke` that says something else."""
     row = repository.add("m", smoke=False)
-    claims = {"sha256": row["sha256"], "training": {"smoke": training}, "smoke": smoke}
-    repository.write("m.json", claims)
+    claims = {"training": {"smoke": training}, "smoke": smoke}
+    repository.add_sidecar(row, **claims)
     assert codes(repository.save().check()) == ["SID408"] * told
 
 
@@ -648,8 +648,7 @@ def test_smoke_is_told_once(repository: Repository) -> None:
 def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
     repository: Repository, row: dict[str, Any], claims: dict[str, Any], trains: bool
 ) -> None:
-    made = repository.add("m", **row)
-    repository.write("m.json", {"sha256": made["sha256"], **claims})
+    repository.add_sidecar(repository.add("m", **row), **claims)
     (finding,) = repository.save().check().failing
     assert finding.code == "SID408"
     assert finding.help.startswith("Train the model" if trains else "Decide which is right")
@@ -660,13 +659,14 @@ def test_a_claim_that_is_the_id_of_its_member_is_told_all_the_same(tmp_path: Pat
     slipped(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
 
 
-def test_what_a_row_says_by_saying_nothing_is_said_to_be_so(repository: Repository) -> None:
+def test_a_placeholder_beside_a_row_that_claims_nothing_is_reported(repository: Repository) -> None:
     row = repository.add("m")
     del row["smoke"]
     repository.write("m.json", {"sha256": row["sha256"], "smoke": True})
     (finding,) = repository.save().check().failing
-    assert (
-        finding.message == "`smoke` is True; in the row `smoke` is False, as it says nothing else"
+    assert (finding.code, finding.message) == (
+        "SID408",
+        "`smoke` is True; the row has no `smoke`",
     )
 
 
@@ -879,7 +879,7 @@ def test_a_record_of_weights_says_of_which_bytes_it_is(
 def test_a_sidecar_that_records_no_gate_is_warned_of_where_it_names_no_bytes(
     repository: Repository, training: Any
 ) -> None:
-    repository.add("m", smoke=False)
+    del repository.add("m")["smoke"]
     repository.write("m.json", {"input_name": "features", "training": training})
     assert [f.code for f in repository.save().check().findings] == ["SID406"]
 

@@ -20,7 +20,10 @@ def test_the_release_candidate_passes_with_five_deferred_findings(candidate: Wor
 
 def test_every_row_of_the_candidate_says_what_it_is(candidate: Workspace) -> None:
     rows = {r.id: r for r in candidate.verify().rows}
-    assert all(rows[seed].smoke and rows[seed].license == "Apache-2.0" for seed in SEEDS)
+    assert all(
+        rows[seed].classification == "smoke" and rows[seed].license == "Apache-2.0"
+        for seed in SEEDS
+    )
     assert all(row.signer == "bundles/release.pub" for row in rows.values())
 
 
@@ -78,14 +81,18 @@ def test_the_retrain_makes_the_deferral_ring(candidate: Workspace) -> None:
     assert all(seed in report.failing[0].message for seed in SEEDS)
 
 
-def test_without_the_deferral_the_retrained_seeds_are_honest_smoke_and_pass(
+def test_without_the_deferral_the_retrained_seeds_pass_and_are_to_be_promoted(
     candidate: Workspace,
 ) -> None:
     candidate.export_production()
     candidate.remove_deferrals()
     report = candidate.check()
-    assert (report.exit_code, report.findings) == (0, ())
-    assert all(row.smoke for row in report.rows if row.id in SEEDS)
+    assert report.exit_code == 0
+    assert [(f.code, f.row) for f in report.findings] == [("SID418", seed) for seed in SEEDS]
+    assert {f.help.partition(": ")[2] for f in report.findings} == {
+        "provenance promote --ensemble fr_regressor_v2_ensemble_v1"
+    }
+    assert all(row.classification == "smoke" for row in report.rows if row.id in SEEDS)
 
 
 def test_a_hand_flip_with_a_stale_sidecar_is_refused_though_the_stale_sidecar_is_deferred(

@@ -84,7 +84,7 @@ def test_a_signature_over_the_bytes_is_enough(download: Download) -> None:
     report = download.signed(instance().sign_bytes(CONTENT)).verify()
     assert (report.exit_code, report.findings) == (0, ())
     (row,) = report.rows
-    assert (row.signer, row.license, row.smoke) == (SUBJECT, None, None)
+    assert (row.signer, row.license, row.classification) == (SUBJECT, None, None)
     assert [f.sha256 for f in row.model_files] == [SHA256]
     assert "binds no name" in report.notes[0]
 

@@ -71,7 +71,7 @@ def test_a_file_verifies_by_the_bundle_beside_it(downloads: Downloads) -> None:
     result = downloads.verify("plain.onnx")
     assert (result.code, result.codes) == (0, [])
     (row,) = result.json["rows"]
-    assert (row["id"], row["verdict"], row["smoke"]) == ("plain", "verified", False)
+    assert (row["id"], row["verdict"], row["classification"]) == ("plain", "verified", "production")
     assert row["signer"] == str(downloads.key.public)
 
 
@@ -164,7 +164,7 @@ def test_a_bundle_by_a_key_that_was_not_given_does_not_count(
     result = downloads.verify("plain.onnx", "--key", other_key.public, trusted=False)
     assert (result.code, [code for code, _ in result.codes]) == (1, ["SIG604"])
     (row,) = result.json["rows"]
-    assert (row["license"], row["smoke"], row["signer"]) == (None, None, None)
+    assert (row["license"], row["classification"], row["signer"]) == (None, None, None)
 
 
 def test_one_of_several_keys_is_enough(downloads: Downloads, other_key: KeyPair) -> None:

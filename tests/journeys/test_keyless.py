@@ -186,7 +186,7 @@ def test_the_provenance_of_a_build_counts_for_the_digest(file: Path) -> None:
     assert "dist/m.onnx" in finding["message"]
     assert "https://slsa.dev/provenance/v1" in finding["message"]
     (row,) = result.json["rows"]
-    assert (row["signer"], row["license"], row["smoke"]) == (SUBJECT, None, None)
+    assert (row["signer"], row["license"], row["classification"]) == (SUBJECT, None, None)
     assert row["signatures"] == [
         {
             "signer": SUBJECT,

@@ -67,7 +67,7 @@ def test_a_finding_is_an_annotation_of_its_line(repository: Repository) -> None:
 def test_a_warning_is_a_warning_and_a_deferral_a_notice_with_its_reason(
     repository: Repository,
 ) -> None:
-    repository.add_sidecar(repository.add("a", smoke=False), sha256=None)
+    repository.add_sidecar(repository.add_unclaimed("a"), sha256=None)
     repository.add_sidecar(repository.add("b"), sha256="0" * 64)
     repository.defer("SID402", ["b"], reason="until the retrain")
     warning, notice = commands(github.render(repository.save().check()))

@@ -121,7 +121,7 @@ def test_a_row_whose_file_has_another_name_shows_the_file(repository: Repository
 
 
 def test_ensembles_and_files_have_blocks_of_their_own(repository: Repository) -> None:
-    repository.add_ensemble()
+    repository.add_ensemble(smoke=False)
     replace_once(repository.path("ens.json"), '"id": "ens",', '"id": "ens", "ensemble_size": 9,')
     repository.write("left.onnx", model(salt=9))
     text = shown(repository.save().check())
@@ -187,11 +187,11 @@ def test_a_release_says_what_it_wrote_and_what_it_kept(full: Repository) -> None
 
 
 def test_warnings_are_apart_and_counted_apart(repository: Repository) -> None:
-    repository.add_sidecar(repository.add(smoke=False), sha256=None)
+    repository.add_sidecar(repository.add_unclaimed(), sha256=None)
     text = shown(repository.save().check())
     assert "1 warning\n  m\n    model/m.json\n    1:1  SID406  the sidecar names no" in text
     assert "error" not in text
-    assert text.splitlines()[-1] == "OK: 1 row passed; 1 warning"
+    assert text.splitlines()[-1] == "OK: 1 row passed, unclaimed; 1 warning"
 
 
 def test_errors_that_are_about_no_row_are_counted_with_the_others(repository: Repository) -> None:

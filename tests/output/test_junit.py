@@ -83,7 +83,7 @@ def test_what_is_deferred_is_skipped_with_the_reason(repository: Repository) -> 
 
 
 def test_a_warning_fails_nothing_and_is_written_down(repository: Repository) -> None:
-    repository.add_sidecar(repository.add(smoke=False), sha256=None)
+    repository.add_sidecar(repository.add_unclaimed(), sha256=None)
     suite = suites(repository.save().check())["m"]
     (test,) = suite
     assert test.is_passed

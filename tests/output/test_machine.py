@@ -111,7 +111,7 @@ def test_no_text_that_was_read_speaks_to_the_runner(repository: Repository) -> N
 
 
 def test_a_finding_about_an_ensemble_names_it(repository: Repository) -> None:
-    repository.add_ensemble()
+    repository.add_ensemble(smoke=False)
     replace_once(repository.path("ens.json"), '"id": "ens",', '"id": "ens", "ensemble_size": 9,')
     value = valid(repository.save().check())
     assert [(f["row"], f["ensemble"]) for f in value["findings"]] == [(None, "ens")]

@@ -61,7 +61,7 @@ def test_a_failed_run_says_what_and_where_and_what_next(repository: Repository) 
 
 
 def test_warnings_and_deferrals_are_folded_away_and_counted(repository: Repository) -> None:
-    repository.add_sidecar(repository.add("a", smoke=False), sha256=None)
+    repository.add_sidecar(repository.add_unclaimed("a"), sha256=None)
     repository.add_sidecar(repository.add("b"), sha256="0" * 64)
     repository.defer("SID402", ["b"], reason="until the retrain")
     page = markdown.render(repository.save().check())

@@ -146,7 +146,7 @@ def test_what_is_no_text_has_no_region(repository: Repository) -> None:
 
 
 def test_an_ensemble_is_a_logical_location(repository: Repository) -> None:
-    repository.add_ensemble()
+    repository.add_ensemble(smoke=False)
     manifest = json.loads(repository.path("ens.json").read_text())
     repository.write("ens.json", manifest | {"ensemble_size": 9})
     (result,) = valid(repository.save().check())["results"]

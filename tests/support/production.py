@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.support.keys import KeyPair
 from tests.support.models import CODECS, External, data, model
-from tests.support.repository import Repository, sha256, verdict_gate
+from tests.support.repository import PASSED, Repository, sha256, verdict_gate
 
 FEATURES: Final = ["adm2", "vif_scale0", "vif_scale1", "vif_scale2", "vif_scale3", "motion2"]
 LAYOUT: Final = [*(f"encoder_onehot[{c}]" for c in CODECS), "preset_norm", "crf_norm"]
@@ -150,7 +150,7 @@ def _plain(repository: Repository) -> None:
 def _quantized(repository: Repository) -> None:
     """A model with an int8 variant; each has its sidecar."""
     row = repository.add_int8("quant", smoke=False)
-    repository.add_sidecar(row, **_contract(row))
+    repository.add_sidecar(row, **_contract(row), gate=PASSED)
     variant = {"id": "quant", "onnx": "quant.int8.onnx", "sha256": row["int8_sha256"]}
     repository.write("quant.int8.json", _contract(row) | variant | {"kind": "fr"})
 

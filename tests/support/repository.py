@@ -18,6 +18,10 @@ PROJECT = "https://example.org/models/registry.json"
 """The URI that the configuration of a repository names it by."""
 
 
+PASSED: dict[str, Any] = {"mean_plcc": 0.99, "mean_plcc_threshold": 0.95, "passed": True}
+"""The gate of a model that is no member of an ensemble, as its sidecar records it."""
+
+
 def sha256(content: bytes) -> str:
     """The SHA-256 of `content`, lower-case hex."""
     return hashlib.sha256(content).hexdigest()
@@ -82,6 +86,12 @@ class Repository:
         self.rows.append(row)
         return row
 
+    def add_unclaimed(self, id: str = "m") -> dict[str, Any]:
+        """Add a model whose row says neither smoke nor production."""
+        row = self.add(id)
+        del row["smoke"]
+        return row
+
     def add_external(self, id: str = "ext", **fields: Any) -> dict[str, Any]:
         """Add a model whose weights are in `<id>.onnx.data`, covered by a digest."""
         weights = data(24, salt=len(self.rows))
@@ -97,7 +107,10 @@ class Repository:
         return self.add(id, **({"quant_mode": "dynamic", "int8_sha256": sha256(content)} | fields))
 
     def add_sidecar(self, row: dict[str, Any], **fields: Any) -> dict[str, Any]:
-        """Write the sidecar of a row: fresh, and of the width of its model."""
+        """Write the sidecar of a row: fresh, and of the width of its model.
+
+        The evidence of a row that says production is complete, unless `fields` say otherwise.
+        """
         stem = str(row["onnx"]).removesuffix(".onnx")
         sidecar = {
             "id": row["id"],
@@ -105,7 +118,10 @@ class Repository:
             "feature_order": [f"f{i}" for i in range(6)],
             "input_names": ["features"],
             "sha256": row["sha256"],
-        } | fields
+        }
+        if row.get("smoke") is False and not {"ensemble_id", "gate_passed"} & fields.keys():
+            sidecar["gate"] = PASSED
+        sidecar |= fields
         self.write(f"{stem}.json", sidecar)
         return sidecar
 
@@ -251,7 +267,7 @@ def full_repository(root: Path, key: KeyPair | None = None) -> Repository:
     repository.add_sidecar(repository.add("plain", smoke=False))
     repository.add_external("ext")
     repository.add_int8("q")
-    repository.add_ensemble("ens", 2)
+    repository.add_ensemble("ens", 2, training={"smoke": True})
     return repository
 
 

@@ -48,6 +48,7 @@ class Phase(enum.Enum):
     ARTIFACTS = "what can be judged before anything is signed"
     RUNTIME = "how the models run (--run)"
     BASELINE = "changes since a baseline (--baseline)"
+    CLAIMS = "whether the evidence for what the rows claim is there"
     SIGNATURES = "signatures (verify)"
     PIPELINE = "the steps of the release (verify --layout)"
     OUTCOME = "what follows from the findings: deferrals, the release summary"

@@ -12,10 +12,11 @@ from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
 from provenance.gate import promotion
+from provenance.gate.classification import origin
 from provenance.gate.comparison import LostField, LostRow, changed_digests
 from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown, some
+from provenance.gate.rules.base import Case, Phase, Rule, short, shown, some
 from provenance.gate.rules.license import former_license, is_known, same_license
 from provenance.gate.rules.put_back import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
@@ -123,8 +124,8 @@ class FieldGone(_BaselineRule):
 
     ## What it does
     Compares the names of each row's fields with those at the baseline, also of fields that this
-    tool does not know. Silent where another rule already misses the field, where the model does not
-    have what it speaks of any more, and for `smoke`, which BAS804 judges.
+    tool does not know. Silent where another rule already misses the field, and where the model does
+    not have what it speaks of any more. A row that has lost its `smoke` claims nothing any more.
 
     ## Why it matters
     A script that writes a registry drops what it does not know. In ADR-1105 three fields of five
@@ -154,18 +155,21 @@ class FieldGone(_BaselineRule):
                     yield self._gone(case, baseline, row, lost)
 
     def _speaks_of_nothing(self, row: RowEvidence, lost: LostField) -> bool:
-        if lost.field == "external_data_sha256":
-            return all(m.facts is not None and not m.external for m in row.models)
-        return lost.field == "smoke" and lost.was is True
+        return lost.field == "external_data_sha256" and all(
+            m.facts is not None and not m.external for m in row.models
+        )
 
     def _gone(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
     ) -> Finding:
-        label = row.row.label
+        label, former = row.row.label, baseline.former(row)
         reason = no_longer_true(baseline, row, lost)
         help = restore_rows(baseline, label)
         if reason is not None:
             help = f"Write what is true of the present files ({reason})"
+        if lost.field == "smoke" and former is not None and changed_digests(row.row, former.row):
+            # `restore` refuses it: what it said was about other bytes.
+            help = f'Say "{lost.key}": true until the new model is promoted on evidence'
         return self.in_row(
             case,
             row,
@@ -180,7 +184,8 @@ class EvidenceUnchanged(_BaselineRule):
 
     ## What it does
     Where a digest of a row changed: requires that the sidecar changed too, or names the new bytes,
-    and that the bundle is not the one of the former bytes. Silent where another rule already fails
+    and that the bundle is not the one of the former bytes. The same for a new row that took the
+    file of one that is gone. Silent where another rule already fails
     for the sidecar, or says that it describes other bytes, and about bundles where signatures are
     judged.
 
@@ -205,7 +210,7 @@ class EvidenceUnchanged(_BaselineRule):
         stale = [f for f in case.findings if f.fails or f.code in _STALE]
         known = {path for f in stale for path in (f.path, *f.others)}
         for row in case.evidence.rows:
-            former = baseline.former(row)
+            former = baseline.former(row) or baseline.taken.get(row.row.index)
             if former is None or not (changed := changed_digests(row.row, former.row)):
                 continue
             # A digest that is not that of its file says nothing of the sidecar (ART302).
@@ -264,10 +269,9 @@ class PromotedByHand(_BaselineRule):
     """A row went from smoke to production without the evidence for it.
 
     ## What it does
-    Where a row was `smoke: true` at the baseline and is production now: requires a sidecar of these
-    very bytes, the verdict PROMOTE of its ensemble or of the sidecar's own gate, by its numbers,
-    widths that agree, and a complete license. What another rule already reports is not repeated;
-    what a deferral covers is: it was made for a placeholder.
+    Where a row was `smoke: true` at the baseline and says `smoke: false` now: requires the evidence
+    of SID417. A row that has lost its `smoke` is BAS802's. What another rule already reports is not
+    repeated; what a deferral covers is: it was made for a placeholder.
 
     ## Why it matters
     "Production" is a promise that the gate was passed. ADR-1105 forbids to give it by hand.
@@ -287,20 +291,12 @@ class PromotedByHand(_BaselineRule):
         flipped = [
             row
             for row in case.evidence.rows
-            if not row.row.smoke and (former := baseline.former(row)) and former.row.smoke
+            if row.row.claims_production and (former := baseline.former(row)) and former.row.smoke
         ]
-        about: dict[str | None, list[Finding]] = {}
-        for finding in case.findings if flipped else ():
-            for subject in finding.rows or finding.ensembles or (None,):
-                about.setdefault(subject, []).append(finding)
+        about = promotion.Subjects(case.findings if flipped else ())
         called = case.name_of("smoke")
         for row in flipped:
-            known = about.get(row.row.label, [])
-            if row.manifest is not None:
-                known = known + about.get(row.manifest.id, [])
-            missing = [
-                o for o in promotion.obstacles(case.evidence, known, row) if not o.stated(known)
-            ]
+            missing = promotion.missing(case.evidence, about, row)
             if missing:
                 yield self.in_row(
                     case,
@@ -308,15 +304,10 @@ class PromotedByHand(_BaselineRule):
                     "smoke",
                     f"`{called}` is true at {baseline.name} and not here, and the evidence for "
                     "production is not complete: " + "; ".join(o.message for o in missing),
-                    f'Say "{called}": true until the evidence is complete. Then: ' + _promote(row),
+                    f'Say "{called}": true until the evidence is complete. Then: '
+                    + promotion.promote_command(row),
                     about=missing[0].path,
                 )
-
-
-def _promote(row: RowEvidence) -> str:
-    """The command that flips a row on evidence: with its ensemble, where it is a member."""
-    whole = row.manifest.id if row.manifest is not None else None
-    return command("promote", *(["--ensemble", whole] if whole is not None else [row.row.label]))
 
 
 class KindChanged(_BaselineRule):
@@ -364,7 +355,8 @@ class LicenseChanged(_BaselineRule):
     Compares `license` of the rows with the same id. Another way to write the same expression, or
     the same name as a `LicenseRef-`, is no change, nor is the id of its license file in the place
     of one that is on no list. Silent where LIC206 reports that the license is not that of its file,
-    and where LIC204 says to put the former one back.
+    where LIC204 says to put the former one back, and for an imported model: where the bytes and the
+    sidecar have changed too, and the sidecar declares an `origin` under this license.
 
     ## Why it matters
     The holder of the rights decides the license, not a commit. Whoever took the model under the
@@ -387,6 +379,8 @@ class LicenseChanged(_BaselineRule):
         for row, now, then in _texts(case, baseline, "license"):
             if ("LIC204", row.row.label) in failing and former_license(case, row) is not None:
                 continue  # which says what to put back
+            if _is_imported_anew(row, baseline, now):
+                continue
             file = case.evidence.license_files.get(row.row.text("license_url") or "")
             corrected = file is not None and not is_known(then) and now in file.licenses
             reported = ("LIC206", row.row.label) in failing
@@ -584,6 +578,16 @@ class PolicyChanged(_BaselineRule):
                 path=case.config.path,
                 position=change.position,
             )
+
+
+def _is_imported_anew(row: RowEvidence, baseline: BaselineEvidence, license: str) -> bool:
+    """Whether another model took a row's place, with its own origin under its own license."""
+    former, declared = baseline.former(row), origin(row)
+    if former is None or declared is None or row.sidecar is None:
+        return False
+    changed = "sha256" in changed_digests(row.row, former.row)
+    is_new = row.sidecar.sha256 != former.sidecar
+    return changed and is_new and same_license(declared["license"], license)
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")

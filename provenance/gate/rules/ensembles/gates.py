@@ -11,6 +11,7 @@ from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document
 from provenance.gate.ensemble import Ensemble, current_sidecar
+from provenance.gate.evaluation import OUTCOMES
 from provenance.gate.evidence import Evidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, short, shown
@@ -21,7 +22,7 @@ from provenance.gate.rules.ensembles.records import (
     is_of_another_run,
     seeds_of_another,
 )
-from provenance.gate.rules.ensembles.verdicts import OUTCOMES, wrong_gate, wrong_verdict
+from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 from provenance.gate.rules.sidecars.current import pairs
 

@@ -4,23 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
+from provenance.artifacts.registry import Classification
 from provenance.artifacts.strict_json import START
 from provenance.gate.ensemble import Ensemble, current_sidecar
+from provenance.gate.evaluation import PROMOTE
 from provenance.gate.evidence import Evidence, Fault, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.ensembles.verdicts import (
-    PROMOTE,
     not_passed,
     wrong_gate,
     wrong_verdict,
 )
 from provenance.gate.rules.put_back import lost_verdict
+from provenance.gate.rules.registry import is_malformed
 
 
 class SmokeMixed(EnsembleRule):
@@ -56,7 +58,11 @@ class SmokeMixed(EnsembleRule):
                 yield from self._mixed(ensemble, claims, hold(case, ensemble))
 
     def _mixed(self, ensemble: Ensemble, claims: Mapping[str, Any], hold: str) -> Iterator[Finding]:
-        rows = {s.row.row.label: s.row.row.smoke for s in ensemble.seats if s.row is not None}
+        rows = {
+            s.row.row.label: s.row.row.classification
+            for s in ensemble.seats
+            if s.row is not None and not is_malformed("smoke", s.row.row.fields.get("smoke", True))
+        }
         claimed, id = claims.get("smoke"), ensemble.manifest.id
         passed = ensemble.verdict is not None and ensemble.verdict.verdict == PROMOTE
         help = hold
@@ -65,20 +71,35 @@ class SmokeMixed(EnsembleRule):
             help = f"Promote or hold the ensemble as a whole: {promote}"
         where = "smoke"
         if len(set(rows.values())) > 1:
-            smoke = ", ".join(label for label, value in rows.items() if value)
+            kinds = [kind for kind in _ORDER if kind in rows.values()]
+            fewest = min(kinds, key=list(rows.values()).count)
+            these = ", ".join(label for label, kind in rows.items() if kind is fewest)
             where = "members"
-            says = f"some members are smoke and others production; smoke are {smoke[:300]}"
+            says = f"some members are {' and others '.join(kinds)}; {fewest} are {these}"
+            says = says[:400]
         elif not rows or claimed is None:
             return
         elif not isinstance(claimed, bool):
             says = f"`smoke` is {shown(claimed)}, which is not true or false"
-            help = f"Write {str(next(iter(rows.values()))).lower()}, as the rows of its members do."
-        elif claimed not in rows.values():
-            says = f"the manifest says {'smoke' if claimed else 'production'}, the rows of all "
-            says += "its members say otherwise"
+            smoke = next(iter(rows.values())) is Classification.SMOKE
+            help = f"Write {str(smoke).lower()}, as the rows of its members do."
+        elif _claim(claimed) not in rows.values():
+            says = f"the manifest says {_claim(claimed)}, the rows of all its members say otherwise"
         else:
             return
         yield self.at(ensemble.manifest, (where,), says, help, ensemble=ensemble)
+
+
+_ORDER: Final = (
+    Classification.SMOKE,
+    Classification.PRODUCTION,
+    Classification.UNCLAIMED,
+)
+"""In what order the kinds of members are named; of two that are as few, the first is blamed."""
+
+
+def _claim(smoke: bool) -> Classification:
+    return Classification.SMOKE if smoke else Classification.PRODUCTION
 
 
 class VerdictMissing(EnsembleRule):
@@ -128,8 +149,8 @@ class VerdictHold(EnsembleRule):
     """A production ensemble was not promoted by its gate.
 
     ## What it does
-    Requires the verdict PROMOTE for an ensemble with production members. Where the verdict is not
-    even what its numbers give, ENS511 says so.
+    Requires the verdict PROMOTE for an ensemble that has one, and members that are not smoke. Where
+    the verdict is not even what its numbers give, ENS511 says so.
 
     ## Why it matters
     HOLD means that the numbers did not reach their thresholds. Somebody flipped the rows anyway.
@@ -146,21 +167,21 @@ class VerdictHold(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         verdict = ensemble.verdict
-        if verdict is None or not ensemble.production or verdict.verdict == PROMOTE:
+        if verdict is None or not ensemble.offered or verdict.verdict == PROMOTE:
             return
         if ("verdict",) not in {where for where, _ in wrong_verdict(verdict)}:
             yield self.at(
                 verdict,
                 ("verdict",),
-                f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.production)} members "
-                "are production",
+                f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.offered)} members "
+                "are not smoke",
                 "Let the members say that they are smoke until the gate says PROMOTE.",
                 ensemble=ensemble,
             )
 
 
 class GateNotPassed(Rule):
-    """The sidecar of a production row says that its gate was not passed.
+    """The sidecar of a row that is not smoke says that its gate was not passed.
 
     ## What it does
     For each row that is not `smoke: true`: looks for a HOLD, and for `passed` or `gate_passed` that
@@ -198,7 +219,7 @@ class GateNotPassed(Rule):
             failed = not_passed(sidecar)
             if failed is not None and not any(wrong_gate(sidecar)):
                 yield self.finding(
-                    f"production row, and `{'.'.join(failed)}` of the sidecar is "
+                    f"{row.row.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
                     f"{shown(sidecar.get(*failed))}",
                     case.in_its_words('Put "smoke": true back until the gate is passed.'),
                     path=sidecar.path,
@@ -240,6 +261,7 @@ class DocumentUnreadable(EnsembleRule):
                     else "Export it again, or correct it at this place.",
                     path=path,
                     position=fault.position,
+                    ensemble=id,
                 )
 
 

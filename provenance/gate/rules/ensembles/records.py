@@ -10,9 +10,9 @@ from typing import Any, Final
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.gate.ensemble import Ensemble, current_sidecar
+from provenance.gate.recorded import number, same
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import Said, dissent, whose
-from provenance.gate.rules.ensembles.recorded import number, same
 from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 
@@ -68,7 +68,7 @@ def is_of_another_run(ensemble: Ensemble) -> bool:
 def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     """How the seeds of a verdict are not those of the members that are shipped."""
     judged = verdict.get(*_NUMBERS)
-    current = ensemble.production or any(True for _ in ensemble.described)
+    current = ensemble.offered or any(True for _ in ensemble.described)
     if not current or not isinstance(judged, dict) or _sound(verdict) is None:
         return
     # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that
@@ -151,8 +151,8 @@ def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     if ensemble.claims and not own and not any(wrong_gate(manifest)):
         yield manifest, None
     for seat, sidecar in ensemble.described:
-        production = seat.row is not None and not seat.row.row.smoke
-        held = verdict is None and production and not_passed(sidecar) is not None
+        offered = seat.row is not None and not seat.row.row.smoke
+        held = verdict is None and offered and not_passed(sidecar) is not None
         if not held and not any(wrong_gate(sidecar)):  # ENS517, ENS511
             yield sidecar, seat.row_label
 

@@ -13,36 +13,30 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Document
+from provenance.gate.evaluation import (
+    CONDITIONS,
+    FLAGS,
+    HOLD,
+    OUTCOMES,
+    PASSED,
+    PROMOTE,
+    RECORDS,
+    mean_of_folds,
+    recorded_at,
+    stated_outcomes,
+)
+from provenance.gate.recorded import close, correlation, number, reaches, unit
 from provenance.gate.rules.base import shown, some
-from provenance.gate.rules.ensembles.folds import RECORDS, mean_of_folds, recorded_at
-from provenance.gate.rules.ensembles.recorded import close, correlation, number, reaches, unit
 from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place, misfits
 
 Named = tuple[Place, str]
 """A member of a document that does not follow from the others, and why."""
 
-PROMOTE: Final = "PROMOTE"
-HOLD: Final = "HOLD"
-
-_PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
-
-OUTCOMES: Final[tuple[Place, ...]] = (("gate", "verdict"), ("verdict",))
-"""Where the outcome of a gate is written in words."""
-
-_FLAGS: Final[tuple[Place, ...]] = (("gate", "passed"), *((*r, "gate_passed") for r in RECORDS))
-
 _FORMS: Final[Forms] = {
     ("gate",): OBJECT,
     **dict.fromkeys(OUTCOMES, TEXT),
-    **dict.fromkeys(_FLAGS, FLAG),
+    **dict.fromkeys(FLAGS, FLAG),
 }
-
-CONDITIONS: Final = (
-    ("mean_plcc", "mean_plcc_threshold"),
-    ("this_seed_loso_plcc", "per_seed_min_threshold"),
-    ("plcc_spread", "plcc_spread_max"),
-)
-"""The numbers of a gate that a sidecar repeats, each with its limit."""
 
 
 def wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
@@ -78,18 +72,6 @@ def wrong_gate(document: Document) -> Iterator[Named]:
     yield from refuted or _contradiction(document)
 
 
-def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
-    """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
-    for where in OUTCOMES:
-        word = document.text_at(*where)
-        if word in _PASSED:
-            yield where, _PASSED[word]
-    for where in _FLAGS:
-        passed = document.get(*where)
-        if isinstance(passed, bool):
-            yield where, passed
-
-
 def not_passed(document: Document) -> Place | None:
     """The first place in which it says that its gate was not passed."""
     return next((where for where, passed in stated_outcomes(document) if not passed), None)
@@ -99,7 +81,7 @@ def _refuted(document: Document) -> Iterator[Named]:
     """The passes that the numbers beside them refute."""
     gate = document.get("gate")
     passes = [where for where, passed in stated_outcomes(document) if passed]
-    claim = next((where for where in passes if where in (*OUTCOMES, _FLAGS[0])), None)
+    claim = next((where for where in passes if where in (*OUTCOMES, FLAGS[0])), None)
     if isinstance(gate, dict) and claim is not None:
         failed = list(_failed_conditions(document, gate))
         if failed:
@@ -242,9 +224,9 @@ def _wrong_outcome(
     elif passed is None:
         return
     elif word is None:
-        if not any(passed is _PASSED[one] for one in right):
+        if not any(passed is PASSED[one] for one in right):
             yield ("gate", "passed"), f"`passed` is {shown(passed)}; {why}"[:400]
-    elif passed is not _PASSED[word]:
+    elif passed is not PASSED[word]:
         yield ("gate", "passed"), f"`passed` is {shown(passed)}; the verdict is {shown(word)}"
 
 

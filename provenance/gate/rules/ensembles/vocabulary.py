@@ -10,9 +10,9 @@ from typing import Any
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.gate.ensemble import Ensemble, Seat
 from provenance.gate.finding import Finding
+from provenance.gate.recorded import number, same, same_statistic
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
-from provenance.gate.rules.ensembles.recorded import number, same, same_statistic
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.widths import refuted_widths
 

@@ -31,7 +31,7 @@ class SidecarIdentity(ClaimRule):
     What the sidecar does not repeat is not missed, and `name`, `notes` and `description` are free
     text. The sidecar of an int8 variant may have the id with `_int8`, `-int8` or `.int8` behind it.
     Of `onnx` the file name counts, of `license_url` the file and not its revision. `training.smoke`
-    must not be true in a production row.
+    must not be true beside a row that does not say smoke.
 
     ## Why it matters
     Consumers read one or the other. The scorer takes a model for `nr` by its row, and a tool that
@@ -61,15 +61,18 @@ class SidecarIdentity(ClaimRule):
             here, there = differing(claim, own)
             called = case.name_of(field)
             default = "" if field in row.row.fields else ", as it says nothing else"
+            in_row = f"in the row `{called}` is {there}{default}"
+            if field == "smoke" and field not in row.row.fields:
+                in_row = f"the row has no `{called}`"
             yield self.at(
                 row,
                 sidecar,
                 (field,),
-                f"`{field}` is {here}; in the row `{called}` is {there}{default}",
+                f"`{field}` is {here}; {in_row}",
                 case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
-            says = "`training.smoke` is true; the row says production"
+            says = f"`training.smoke` is true; {row.row.classification.said}"
             yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FETCH, IS_POINTER
+from provenance.artifacts.registry import Classification
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.gate import documents
@@ -25,7 +26,7 @@ class SidecarMissing(Rule):
     """A production row has no sidecar.
 
     ## What it does
-    Requires `<stem>.json` beside the model of every row that is not `smoke: true`.
+    Requires `<stem>.json` beside the model of every row with `"smoke": false`.
 
     ## Why it matters
     The sidecar is the inference contract: feature order, normalisation, vocabulary. Without it the
@@ -45,7 +46,7 @@ class SidecarMissing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         strays = left_behind(case)
         for row in case.evidence.rows:
-            if not row.row.smoke and row.sidecar is not None and row.sidecar.missing:
+            if row.row.claims_production and row.sidecar is not None and row.sidecar.missing:
                 stray = strays.get(row.row.index)
                 lost = lost_sidecar(case, row)
                 help = case.in_its_words('Export it with the model, or say "smoke": true.')
@@ -142,10 +143,11 @@ class SidecarStale(_Stale):
 
 
 class ProductionSidecarStale(_Stale):
-    """The sidecar of a production row describes another file.
+    """The sidecar of a row that is not smoke describes another file.
 
     ## What it does
-    As SID402, for rows that are not `smoke: true`, and also where a sidecar that records a gate
+    As SID402, for rows that are not `smoke: true`: also for those that claim nothing, because
+    evidence that exists must agree. And also where a sidecar that records a gate
     (`gate`, `verdict`, `gate_passed`) or a seed names no digest at all. It cannot be deferred.
 
     ## Why it matters
@@ -217,11 +219,11 @@ class SidecarMalformed(Rule):
 
 
 class SidecarUnlinked(Rule):
-    """The sidecar of a production row does not say which file it describes.
+    """The sidecar of a row that claims nothing does not say which file it describes.
 
     ## What it does
-    Warns where a production row's sidecar has no `sha256`. A warning does not fail the gate. Where
-    the sidecar records a gate or a seed, SID404 fails.
+    Warns where a row has no `smoke`, and its sidecar no `sha256`. A warning does not fail the gate.
+    Where the sidecar records a gate or a seed, SID404 fails; where the row says production, SID417.
 
     ## Why it matters
     Without the digest nothing links sidecar and model: after the next export nobody can tell
@@ -242,7 +244,7 @@ class SidecarUnlinked(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.row.smoke:
+            if row.row.classification is not Classification.UNCLAIMED:
                 continue
             for _, evidence in pairs(row):
                 sidecar = evidence.sidecar

@@ -12,8 +12,8 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
+from provenance.gate.recorded import number, same_statistic
 from provenance.gate.rules.base import Case, shown
-from provenance.gate.rules.ensembles.recorded import number, same_statistic
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths

@@ -19,8 +19,10 @@ class StraySidecar(Rule):
     ## What it does
     Looks at the JSON files beside the registry that are no row's sidecar, no manifest and no
     verdict: those that name an `.onnx` file, or an id and a `sha256`, or an opset and inputs, speak
-    of a model. That of a production row which has none is told with that row, by SID401. A sidecar
-    beside a model that no row names belongs to that model: ART311 reports both.
+    of a model. One that says how to run a model is reported, and so is one with the `id` of a
+    row that is gone, whose file another row has now. That of a production row which has none is
+    told with that row, by SID401. A sidecar beside a model that no row names belongs to that model:
+    ART311 reports both.
 
     ## Why it matters
     A sidecar belongs to the model of its name. One under another name is never read: either its
@@ -50,7 +52,8 @@ class StraySidecar(Rule):
             is_known = owner is not None or named in models
             name = case.evidence.registry.name_of(sidecar.path)
             is_told = sidecar.path in told or sidecar.path in owned or is_lost(name)
-            if is_told or (is_known and _is_a_record(sidecar, owner)):
+            is_left = owner is not None and _is_of_another(case, sidecar, owner)
+            if is_told or (is_known and not is_left and _is_a_record(sidecar, owner)):
                 continue
             if owner is not None and owner.sidecar is not None:
                 own, has_one = owner.sidecar.name, not owner.sidecar.missing
@@ -68,6 +71,16 @@ class StraySidecar(Rule):
             )
 
 
+def _is_of_another(case: Case, sidecar: Sidecar, owner: RowEvidence) -> bool:
+    """Whether it names the file of a row under the id of one that does not exist, and other bytes.
+
+    Its own row is gone, and another one has the file now.
+    """
+    id, claimed = sidecar.text_at("id"), sidecar.claimed_sha256
+    known = {model.sha256 for model in owner.models}
+    return id is not None and id not in case.evidence.registry.labels and claimed not in known
+
+
 def _is_a_record(sidecar: Sidecar, owner: RowEvidence | None) -> bool:
     """Whether it is about a model that has its sidecar, and not what that is run by."""
     misses_one = owner is not None and owner.sidecar is not None and owner.sidecar.missing
@@ -81,7 +94,9 @@ def left_behind(case: Case) -> dict[int, Sidecar]:
     """
     found: dict[int, Sidecar] = {}
     for sidecar, owner in _with_owners(case):
-        if owner is not None and not owner.row.smoke and owner.sidecar and owner.sidecar.missing:
+        if owner is None or not owner.row.claims_production or owner.sidecar is None:
+            continue
+        if owner.sidecar.missing:
             found.setdefault(owner.row.index, sidecar)
     return found
 

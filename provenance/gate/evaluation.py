@@ -7,19 +7,41 @@ Rules compare a record with these numbers (`verdicts`); here the numbers alone d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
-from provenance.gate.rules.ensembles.folds import (
-    RECORDS,
-    mean_of_folds,
-    plcc_of_folds,
-    recorded_at,
+from provenance.gate.recorded import correlation, number, reaches
+
+Place = tuple[str, ...]
+"""The path of a member through nested objects."""
+
+PROMOTE: Final = "PROMOTE"
+HOLD: Final = "HOLD"
+
+PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
+
+RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
+"""Where a sidecar keeps such a record."""
+
+OUTCOMES: Final[tuple[Place, ...]] = (("gate", "verdict"), ("verdict",))
+"""Where the outcome of a gate is written in words."""
+
+FLAGS: Final[tuple[Place, ...]] = (("gate", "passed"), *((*r, "gate_passed") for r in RECORDS))
+
+CONDITIONS: Final = (
+    ("mean_plcc", "mean_plcc_threshold"),
+    ("this_seed_loso_plcc", "per_seed_min_threshold"),
+    ("plcc_spread", "plcc_spread_max"),
 )
-from provenance.gate.rules.ensembles.recorded import correlation, number, reaches
-from provenance.gate.rules.ensembles.verdicts import CONDITIONS, HOLD, PROMOTE, stated_outcomes
+"""The numbers of a gate that a sidecar repeats, each with its limit."""
+
+_NAMES: Final = ("source", "held_out", "fold", "name")
+"""What exporters call the name of a fold."""
+
+_CORRELATIONS: Final = ("plcc", "srocc", "krocc")
 
 AT_LEAST: Final = "at-least"
 METRIC: Final = "PLCC"
@@ -69,8 +91,11 @@ class Evaluation:
         }
 
 
+@lru_cache(maxsize=16)
 def evaluate(document: Document) -> Evaluation | None:
     """Compute the gate in a verdict file, a manifest or a sidecar again.
+
+    The result is kept for a while: all members of an ensemble ask for that of one verdict.
 
     Returns:
         The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
@@ -159,3 +184,71 @@ def _spread(values: Mapping[str, float]) -> float:
 
 def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
+
+
+def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
+    """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
+    for where in OUTCOMES:
+        word = document.text_at(*where)
+        if word in PASSED:
+            yield where, PASSED[word]
+    for where in FLAGS:
+        passed = document.get(*where)
+        if isinstance(passed, bool):
+            yield where, passed
+
+
+def mean_of_folds(document: Document, record: Place) -> float | None:
+    """The mean of the folds' correlations; None where there are none, or one has no number."""
+    _, folds = folds_at(document, record)
+    known = [v for v in measures_of(folds).get("plcc", []) if v is not None]
+    if not known or len(known) < len(folds):
+        return None
+    return math.fsum(known) / len(known)
+
+
+def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
+    """The correlation of each fold that has one, by the fold's name or its place."""
+    _, folds = folds_at(document, record)
+    found: dict[str, float] = {}
+    for place, fold in enumerate(folds):
+        value = correlation(fold.get("plcc")) if isinstance(fold, dict) else None
+        if value is not None:
+            names = (fold.get(key) for key in _NAMES)
+            name = next((n for n in names if isinstance(n, str) and n), str(place))
+            found[name if name not in found else f"{name} ({place})"] = value
+    return found
+
+
+def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:
+    """Whether `name` is in a record, or else in another one, and its value there."""
+    for holder in (record_at(document, r) for r in (record, *RECORDS)):
+        if name in holder:
+            return True, holder[name]
+    return False, None
+
+
+def folds_at(document: Document, record: Place) -> tuple[Place | None, Sequence[Any]]:
+    """Where the folds of a record are, or else those of another one, and what is listed there."""
+    for place in (record, *RECORDS):
+        at = (*place, "loso_folds")
+        found = document.get(*at)
+        if found is not None:
+            return at, found if isinstance(found, list) else []
+    return None, []
+
+
+def measures_of(folds: Sequence[Any]) -> Mapping[str, Sequence[float | None]]:
+    """The values of each measure, in the order of the folds that have it."""
+    found: dict[str, list[float | None]] = {}
+    for fold in folds:
+        for name, value in fold.items() if isinstance(fold, dict) else ():
+            as_number = correlation if name in _CORRELATIONS else number
+            found.setdefault(name, []).append(as_number(value))
+    return found
+
+
+def record_at(document: Document, record: Place) -> Mapping[str, Any]:
+    """A record, or an empty one if there is no object."""
+    found = document.get(*record)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row claims, the origin of an imported model, and its gate by the numbers alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from provenance.artifacts.registry import Classification
+from provenance.gate.classification import classification, evaluated_gate, origin
+from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.gate.origin import MAX_TEXT
+from provenance.journeys.examine import examine
+from provenance.journeys.promote import promote
+from tests.support.production import FOLDS, production
+from tests.support.repository import PASSED, Repository, codes, seed_gate
+
+ORIGIN = {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT"}
+
+
+def first(repository: Repository) -> tuple[Evidence, RowEvidence]:
+    evidence = examine(repository.save().config)
+    return evidence, evidence.rows[0]
+
+
+def gate_of(repository: Repository) -> Any:
+    return evaluated_gate(*first(repository))
+
+
+@pytest.mark.parametrize(
+    ("smoke", "claims"),
+    [
+        (True, "smoke"),
+        (False, "production"),
+        (None, "unclaimed"),
+        (0, "unclaimed"),
+        ("no", "unclaimed"),
+    ],
+)
+def test_a_row_claims_what_smoke_says(repository: Repository, smoke: Any, claims: str) -> None:
+    row = repository.add("m", smoke=smoke)
+    assert classification(first(repository)[1]) == Classification(claims)
+    del row["smoke"]
+    assert classification(first(repository)[1]) is Classification.UNCLAIMED
+
+
+@pytest.mark.parametrize("more", [{}, {"revision": "c8fdf618", "sha256": "0" * 64}])
+def test_an_origin_is_what_the_sidecar_of_these_bytes_declares(
+    repository: Repository, more: dict[str, str]
+) -> None:
+    row = repository.add("m", smoke=None)
+    repository.add_sidecar(row, origin=ORIGIN | more | {"comment": "not kept"})
+    assert origin(first(repository)[1]) == ORIGIN | more
+    repository.add_sidecar(row, origin=ORIGIN, sha256="0" * 64)
+    assert origin(first(repository)[1]) is None
+    repository.add_sidecar(row)
+    assert origin(first(repository)[1]) is None
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        (None, "is not an object"),
+        ("https://example.org", "is not an object"),
+        ({"license": "MIT"}, "has no `source`"),
+        ({"source": "here"}, "has no `license`"),
+        (ORIGIN | {"source": " "}, "`origin.source` is not a non-empty string"),
+        (ORIGIN | {"source": 5}, "`origin.source` is not a non-empty string"),
+        (ORIGIN | {"source": "a" * (MAX_TEXT + 1)}, "is longer than 2,048 characters"),
+        (ORIGIN | {"license": "MIT MIT"}, "is not an SPDX license expression"),
+        (ORIGIN | {"sha256": "abc"}, "is not a SHA-256 digest"),
+        (ORIGIN | {"license": "Zlib"}, "in the row `license` is 'MIT'"),
+    ],
+)
+def test_an_origin_that_is_malformed_or_contradicts_the_row(
+    repository: Repository, declared: Any, says: str
+) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False), gate=None, origin=declared)
+    report = repository.save().check()
+    assert codes(report) == ["SID419"]
+    assert says in report.failing[0].message
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"gate": PASSED},
+        {"seed": 0},
+        {"ensemble_id": "ens"},
+        {"training_recipe": {"epochs": 1}},
+        {"training": {}},
+        {"gate_passed": False},
+        {"verdict": "PROMOTE"},
+    ],
+)
+def test_an_origin_does_not_take_the_place_of_a_gate(
+    repository: Repository, record: dict[str, Any]
+) -> None:
+    row = repository.add("m", smoke=False)
+    repository.add_sidecar(row, **{"gate": None, "origin": ORIGIN} | record)
+    report = repository.save().check()
+    assert "SID419" in codes(report)
+    assert "SID417" not in codes(report)
+    assert origin(first(repository)[1]) is None
+
+
+def test_a_seed_of_an_ensemble_is_not_imported(repository: Repository) -> None:
+    rows = repository.add_ensemble("ens", 1, smoke=False)
+    repository.write(
+        "ens_seed0.json",
+        {"id": "ens_seed0", "sha256": rows[0]["sha256"], "origin": ORIGIN},
+    )
+    assert origin(first(repository)[1]) is None
+    assert "SID419" in codes(repository.check())
+
+
+def test_the_gate_of_a_seed_is_that_of_its_ensemble(repository: Repository) -> None:
+    repository.add_ensemble("ens", 2)
+    assert gate_of(repository) == {
+        "metric": "PLCC",
+        "direction": "at-least",
+        "threshold": 0.95,
+        "value": 0.99,
+        "values": {"0": 0.99, "1": 0.99},
+        "count": 2,
+        "least": 0.95,
+        "spread": 0.0,
+        "spread_limit": 0.005,
+        "result": "PROMOTE",
+    }
+    repository.path("ens_seed_flip_PROMOTE.json").unlink()
+    assert gate_of(repository) is None
+    repository.path("ens.json").unlink()
+    assert gate_of(repository) is None
+
+
+def test_the_gate_of_other_bytes_is_not_that_of_the_row(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.add_sidecar(row, gate=PASSED, sha256="0" * 64)
+    assert gate_of(repository) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "result", "values"),
+    [
+        ({"gate": PASSED}, "PROMOTE", {}),
+        ({"gate": PASSED | {"mean_plcc": 0.9}}, "HOLD", {}),
+        ({"gate": seed_gate(0.99)}, "PROMOTE", {"this_seed": 0.99}),
+        ({"gate": seed_gate(0.99) | {"this_seed_loso_plcc": 0.5}}, "HOLD", {"this_seed": 0.5}),
+        ({"gate": seed_gate(0.99) | {"plcc_spread": 0.5}}, "HOLD", {"this_seed": 0.99}),
+        ({"gate": seed_gate(0.99) | {"plcc_spread": "0"}}, "HOLD", {"this_seed": 0.99}),
+        ({"gate": {"passed": True}}, None, {}),
+        ({"gate": PASSED | {"mean_plcc": 1.5}}, None, {}),
+        ({"gate": PASSED | {"mean_plcc_threshold": None}}, None, {}),
+        # On the limit, within the rounding of a sum, the record decides.
+        ({"gate": PASSED | {"mean_plcc": 0.95 - 1e-12}}, "PROMOTE", {}),
+        ({"gate": {"mean_plcc": 0.95 - 1e-12, "mean_plcc_threshold": 0.95}}, "HOLD", {}),
+        ({"loso_mean_plcc": 0.97, "ship_gate_mean_plcc": 0.95}, "PROMOTE", {}),
+        (
+            {
+                "training": {
+                    "loso_folds": [{"plcc": 0.9}, {"held_out": "a", "plcc": 0.8}, 5],
+                    "loso_mean_plcc": 0.97,
+                    "ship_gate_mean_plcc": 0.95,
+                }
+            },
+            "PROMOTE",
+            {"0": 0.9, "a": 0.8},
+        ),
+    ],
+)
+def test_the_numbers_of_a_record_give_its_outcome(
+    repository: Repository, claims: dict[str, Any], result: str | None, values: dict[str, float]
+) -> None:
+    repository.add_sidecar(repository.add("m"), **claims)
+    found = gate_of(repository)
+    assert (found and found["result"], found["values"] if found else {}) == (result, values)
+
+
+def test_folds_are_named_and_bounded(repository: Repository) -> None:
+    folds = [{"held_out": f"{i:03}" * 99, "plcc": 0.99} for i in range(150)]
+    training = {"loso_folds": folds, "ship_gate_mean_plcc": 0.95}
+    repository.add_sidecar(repository.add("m"), training=training)
+    found = gate_of(repository)
+    assert (found["count"], len(found["values"]), found["result"]) == (150, 100, "PROMOTE")
+    assert max(map(len, found["values"])) == 100
+
+
+def test_the_mean_is_that_of_the_folds(tmp_path: Any) -> None:
+    evidence = examine(production(tmp_path / "tree").config)
+    plain = next(row for row in evidence.rows if row.row.label == "plain")
+    found = evaluated_gate(evidence, plain)
+    assert found is not None
+    assert found["values"] == FOLDS
+    assert found["value"] == pytest.approx(sum(FOLDS.values()) / 3)
+
+
+def test_one_seed_that_is_not_ready_keeps_its_ensemble_a_placeholder(
+    repository: Repository,
+) -> None:
+    repository.add_ensemble("ens", 2)
+    assert [f.code for f in repository.save().check().findings] == ["SID418", "SID418"]
+    assert [f.code for f in repository.check("ens_seed0").findings] == []
+    sidecar = json.loads(repository.path("ens_seed1.json").read_text("utf-8"))
+    repository.write("ens_seed1.json", sidecar | {"smoke": True})
+    assert [f.code for f in repository.check().findings] == []
+
+
+def test_a_row_that_claims_nothing_is_promoted_on_evidence(repository: Repository) -> None:
+    row = repository.add("m")
+    del row["smoke"]
+    repository.add_sidecar(row, gate=PASSED)
+    done = promote(repository.save().config, rows=["m"])
+    assert (done.flipped, done.exit_code) == (("m",), 0)
+    (written,) = json.loads(repository.registry.read_text("utf-8"))["models"]
+    assert list(written)[-1] == "smoke"
+    assert written["smoke"] is False
+    assert repository.check().findings == ()
+
+
+@pytest.mark.parametrize(
+    ("smoke", "origins", "says"),
+    [
+        ((True, False), False, ", 1 of them smoke"),
+        ((True, None, None), False, ", 1 of them smoke, 2 unclaimed"),
+        ((None,), True, ", unclaimed, imported"),
+        ((False, False), True, ", 2 of them imported"),
+        ((False,), False, ""),
+    ],
+)
+def test_a_report_counts_and_names_the_rows_of_each_state(
+    repository: Repository, smoke: tuple[Any, ...], origins: bool, says: str
+) -> None:
+    from provenance.output.summary import by_state, summary
+
+    for number, value in enumerate(smoke):
+        row = repository.add(f"m{number}", smoke=value)
+        if value is None:
+            del row["smoke"]
+        repository.add_sidecar(row, **({"gate": None, "origin": ORIGIN} if origins else {}))
+    report = repository.save().check()
+    rows = "1 row" if len(smoke) == 1 else f"{len(smoke)} rows"
+    assert summary(report) == f"OK: {rows} passed{says}"
+    assert sum(len(ids) for _, ids in by_state(report.rows)) == sum(
+        map(bool, [*(value is not False for value in smoke), *(origins for _ in smoke)])
+    )
