@@ -215,12 +215,13 @@ def trust_from_file(path: Path) -> Trust:
     if named is not None:
         options = {recognition.TRUSTED_ROOT: "--trusted-root", recognition.BUNDLE: "--bundle"}
         options |= {recognition.PUBLIC_KEY: "--key", recognition.CLIENT_CONFIG: "--trusted-root"}
-        option = options.get(named)
+        option, help = options.get(named), trust_table.EXAMPLE
+        if option is not None:
+            help = f"Give it with {option}: {option} {shlex.quote(str(path))}"
+        elif named == recognition.PRIVATE_KEY:
+            help = "Keep it secret. Trust the public key of the pair: --key PUBLIC.pub"
         raise InputError(
-            f"{path}: it is {named}, expected a TOML file with [[trust.…]] tables",
-            help=f"Give it with {option}: {option} {shlex.quote(str(path))}"
-            if option
-            else trust_table.EXAMPLE,
+            f"{path}: it is {named}, expected a TOML file with [[trust.…]] tables", help=help
         )
     table = parse_toml(text, str(path))
     known(table, {"trust"}, str(path), "")

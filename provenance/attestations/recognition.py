@@ -18,6 +18,7 @@ TRUSTED_ROOT: Final = "a trusted root"
 CLIENT_CONFIG: Final = "a client trust configuration"
 SIGNING_CONFIG: Final = "a signing configuration"
 PUBLIC_KEY: Final = "a public key"
+PRIVATE_KEY: Final = "a private key"
 
 MAX_LINES: Final = 1000
 """Documents of a file that has one a line: what `gh` downloads at most."""
@@ -51,7 +52,7 @@ _SIGNED: Final = {
 }
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 _LABELS: Final = (
-    ("PRIVATE KEY", "a private key"),
+    ("PRIVATE KEY", PRIVATE_KEY),
     ("PUBLIC KEY", PUBLIC_KEY),
     ("CERTIFICATE", "a certificate"),
 )

@@ -106,7 +106,7 @@ def test_a_command_imports_only_what_it_needs(
         "restore": ["--baseline", "."],
         **{name: ["--signer", key.signer] for name in ("sign", "attest", "release")},
     }
-    codes = {"layout": 2}
+    codes = {"layout": 2, "promote": 1}
     if command in ("verify", "inspect"):
         full.released()
     shutil.copytree(full.root / "model", tmp_path / "new" / "model")

@@ -317,7 +317,7 @@ def test_a_key_in_the_place_of_a_trust_file_is_named_and_not_shown(
 ) -> None:
     path = tmp_path / "given"
     path.write_bytes(PUBLIC[kind]())
-    with pytest.raises(InputError, match="a PEM file, expected TOML") as raised:
+    with pytest.raises(InputError, match=r"expected a TOML file with \[\[trust") as raised:
         trust_from_file(path)
     said = f"{raised.value} {raised.value.help}"
     assert "--key" in said

@@ -92,11 +92,14 @@ def test_links_in_the_downloads_are_followed(downloads: Downloads, tmp_path: Pat
         assert compute(opened.session()) == ONE
 
 
-def test_an_int8_variant_is_opened_by_its_own_name(downloads: Downloads) -> None:
+def test_an_int8_variant_alone_is_not_the_signed_row(downloads: Downloads) -> None:
+    """Every model that was signed with the row has to be here (ATT705)."""
     bundle = downloads.folder / f"quantized.onnx{SUFFIX}"
-    with downloads.open("quantized.int8.onnx", bundle=bundle) as opened:
-        content = (downloads.folder / "quantized.int8.onnx").read_bytes()
-        assert opened.read_bytes() == content
+    with downloads.open("quantized.onnx", bundle=bundle):
+        pass
+    with pytest.raises(ModelRefusedError) as caught:
+        downloads.open("quantized.int8.onnx", bundle=bundle)
+    assert [f.code for f in caught.value.report.failing] == ["ATT705"]
 
 
 def test_paths_may_be_text(downloads: Downloads) -> None:

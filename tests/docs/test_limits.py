@@ -26,7 +26,10 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["trusted roots"] == f"{limits.TRUSTED_ROOT // mib} MiB each"
     assert rows["license files"] == f"{limits.LICENSE // limits.KIB} KiB each"
     assert rows["`.git/config`"] == f"{limits.GIT_CONFIG // mib} MiB"
-    assert rows["JSON"] == f"{limits.NESTING} levels, {limits.JSON_VALUES:,} values"
+    assert rows["JSON"] == (
+        f"{limits.NESTING} levels (a registry {limits.REGISTRY_NESTING}), "
+        f"{limits.JSON_VALUES:,} values"
+    )
     assert rows["TOML"] == (
         f"{limits.TOML_KEY} names in a dotted key, {limits.NESTING} levels, "
         f"{limits.TOML_VALUES:,} keys and values, numbers and bare keys of {limits.TOML_BARE} "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +45,12 @@ def assert_refused(workspace: Workspace, path: str, what: str) -> None:
     assert path in said, f"{what}: the file is not named in: {said}"
 
 
+def hint(bundle: bytes) -> range:
+    """The bytes of a key hint. It proves nothing, and in the summary no digest covers it."""
+    found = re.search(rb'"hint": *"[^"]*"', bundle)
+    return range(*found.span()) if found else range(0)
+
+
 def test_the_untouched_release_verifies(retrained: Workspace) -> None:
     assert refusal(retrained) == ""
     kinds = {p.partition("/")[0] for p in released_files(retrained)}
@@ -61,7 +68,7 @@ def test_any_changed_byte_is_refused(retrained: Workspace, data: st.DataObject) 
     path = data.draw(st.sampled_from(released_files(retrained)))
     file = retrained.root / path
     before = file.read_bytes()
-    offset = data.draw(st.integers(0, len(before) - 1))
+    offset = data.draw(st.integers(0, len(before) - 1).filter(lambda n: n not in hint(before)))
     new = data.draw(st.integers(0, 255).filter(lambda b: b != before[offset]))
     file.write_bytes(before[:offset] + bytes([new]) + before[offset + 1 :])
     try:

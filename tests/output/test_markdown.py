@@ -15,7 +15,7 @@ from provenance.gate.finding import Report, RowResult, Verdict
 from provenance.output import markdown, markdown_text
 from provenance.output.text import printable
 from tests.output.test_sarif import finding
-from tests.support.repository import Repository
+from tests.support.repository import PROJECT, Repository
 
 OUR_HTML = {"<code>", "</code>", "<br>", "<sub>", "</sub>"}
 OUR_BLOCKS = ("<details><summary>", "</details>")
@@ -154,7 +154,7 @@ def test_a_release_is_shown_as_its_page_wants_it(repository: Repository) -> None
     assert report.release is not None
     page = markdown.render(report)
     text = " ".join("".join(t.content for t in inlines(page) if t.type == "text").split())
-    assert "Release v1.2.0 of registry.json, made at " in text
+    assert f"Release v1.2.0 of {PROJECT}, made at " in text
     assert f"It follows {report.release.previous}." in text
     signer = report.rows[0].signer or ""
     assert table(page)[:3] == [

@@ -273,8 +273,11 @@ class Rule(ABC):
         """
         advice = self.consumer_help or help
         for finding in self.judge(case):
-            theirs = self.for_consumer or finding.help == FETCH
-            yield finding if theirs else replace(finding, help=advice, fixes=())
+            if self.for_consumer:
+                yield finding
+            else:
+                of_pointer = FETCH.partition(": ")[2] in finding.help
+                yield replace(finding, help=FETCH if of_pointer else advice, fixes=())
 
     def finding(
         self,
