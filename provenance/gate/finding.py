@@ -167,6 +167,12 @@ class RowResult:
     origin: Mapping[str, Any] | None = None
 
     @property
+    def smoke(self) -> bool | None:
+        """The `smoke` field that stands for the classification; None if nothing is claimed."""
+        states = {Classification.SMOKE: True, Classification.PRODUCTION: False}
+        return states.get(self.classification) if self.classification else None
+
+    @property
     def signer(self) -> str | None:
         """Who signed, as a person would say it, the first of several."""
         return self.signatures[0].signer if self.signatures else None

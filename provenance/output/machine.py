@@ -97,6 +97,7 @@ def _row(row: RowResult) -> dict[str, Any]:
         "path": row.path,
         "line": row.line,
         "verdict": row.verdict.value,
+        "smoke": row.smoke,
         "classification": row.classification.value if row.classification else None,
         "origin": dict(row.origin) if row.origin else None,
         "license": row.license,
