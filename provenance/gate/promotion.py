@@ -223,7 +223,7 @@ def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
             "ensemble manifest lists it",
             "Export the manifest with all members.",
             sidecar.path,
-            ("ENS503", "ENS519", "SID407"),
+            ("ENS503", "ENS519", "SID407", "BAS809"),
         )
     elif stated(row, sidecar) is None:
         yield from _gate_of_its_own(sidecar)

@@ -573,6 +573,15 @@ def test_a_lost_manifest_is_reported_once_and_not_for_each_seed(repository: Repo
     assert ("SID407", "ens_seed0") in [(f.code, f.row) for f in judged(repository).failing]
 
 
+def test_a_lost_manifest_of_production_seeds_is_one_finding(repository: Repository) -> None:
+    repository.add_ensemble("ens", smoke=False)
+    keep(repository)
+    repository.path("ens.json").unlink()
+    assert codes(judged(repository)) == ["BAS809"]
+    repository.defer("BAS809", ["ens"])
+    assert {"SID417", "SID407"} & set(codes(judged(repository)))
+
+
 def test_a_lost_verdict_is_told_at_the_first_row_of_its_ensemble(repository: Repository) -> None:
     stale_ensemble(repository)
     repository.path("ens_seed_flip_PROMOTE.json").unlink()

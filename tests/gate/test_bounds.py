@@ -28,7 +28,7 @@ from provenance.journeys.examine import examine
 from tests.support.counting import Compared, calls
 from tests.support.keys import KeyPair
 from tests.support.models import model
-from tests.support.repository import Repository, codes
+from tests.support.repository import Repository, codes, sha256
 from tests.support.statements import sign_again
 
 # --- one file that many rows name ---------------------------------------------------------------
@@ -103,8 +103,10 @@ def test_what_many_rows_named_at_the_baseline_is_read_once(
     bundle.write_bytes(b"{}")
     baseline = tmp_path / "baseline"
     shutil.copytree(shared.root, baseline)
+    new = model(salt=99)
+    shared.write("m.onnx", new)
     for row in shared.rows:
-        row["sha256"] = "0" * 64
+        row["sha256"] = sha256(new)
     shared.save()
     report = check(load_config(shared.root), baseline=str(baseline))
     assert "BAS803" in {f.code for f in report.findings}

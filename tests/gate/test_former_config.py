@@ -49,6 +49,7 @@ def git(repository: Repository) -> GitRepository:
     repository.add("a")
     repository.add("b")
     repository.save()
+    configure(made, FIRST)
     return made
 
 
@@ -269,12 +270,24 @@ def test_a_named_configuration_that_is_new_is_reported(git: GitRepository) -> No
         ("registri = 1", "unknown key"),
         ("", "`registry` is required"),
         ("#" * (4 * 1024 * 1024 + 1), "provenance.toml"),
-        (f"{FIRST}run{'.a' * 2000} = 1", "unknown key `run.a`"),
-        (f"{FIRST}baseline{'.a' * 2000} = 1", "`baseline` must be a string"),
+        (f"{FIRST}run{'.a' * 15} = 1", "unknown key `run.a`"),
+        (f"{FIRST}baseline{'.a' * 15} = 1", "`baseline` must be a string"),
+        (f"{FIRST}run{'.a' * 2000} = 1", "more than 16 names in a dotted key"),
         (None, "'provenance.toml' is a link, not a regular file"),
         (Path(), "'provenance.toml' is a folder, not a regular file"),
     ],
-    ids=["syntax", "encoding", "key", "registry", "size", "run", "deep", "link", "folder"],
+    ids=[
+        "syntax",
+        "encoding",
+        "key",
+        "registry",
+        "size",
+        "run",
+        "baseline",
+        "deep",
+        "link",
+        "folder",
+    ],
 )
 def test_a_broken_configuration_of_the_baseline_is_never_replaced_by_the_present_one(
     git: GitRepository, text: str | bytes | Path | None, reason: str

@@ -136,7 +136,7 @@ def test_findings_about_deferrals_point_to_the_configuration(repository: Reposit
     repository.add()
     repository.defer("SID402", ["m"])
     text = shown(repository.save().check())
-    assert re.search(r"\n  provenance\.toml\n    4:1  DEF901  SID402 no longer occurs for m", text)
+    assert re.search(r"\n  provenance\.toml\n    5:1  DEF901  SID402 no longer occurs for m", text)
 
 
 def test_what_is_deferred_is_shown_apart_with_its_reason(repository: Repository) -> None:

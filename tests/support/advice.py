@@ -55,7 +55,8 @@ class Advice:
         step: What the help says.
         row: Which finding it is, where the scene has several with these words.
         since: Findings that follow when the repaired registry is compared with the damaged one or
-            with the one before: what was changed on purpose has to be declared.
+            with the one before: what was changed on purpose has to be declared, and a change of
+            the configuration is shown (BAS810).
     """
 
     code: str
@@ -130,12 +131,13 @@ def follow(advice: Advice, scene: Scene) -> None:
     left = scene.findings()
     marks = [(f["code"], f["row"], f["about"], f["message"]) for f in left]
     assert (first["code"], first["row"], first["about"], first["message"]) not in marks
-    new = _counted(left) - _counted(found)
-    assert not new, _shown(left)
+    new = {code for code, _ in _counted(left) - _counted(found)}
+    compared = "--baseline" in scene.arguments
+    assert new == set(advice.since if compared else ()), _shown(left)
     if scene.arguments == ["check"] and scene.before.is_dir():
         since = _counted(scene.findings("--baseline", str(scene.before))) - _counted(left)
-        errors = {code for code, _ in since}
-        assert errors == set(advice.since), f"since the baseline: {sorted(errors)}"
+        codes = {code for code, _ in since}
+        assert codes == set(advice.since), f"since the baseline: {sorted(codes)}"
     if isinstance(advice.scene, Slip) and not left:
         assert_valid(scene.registry)
 

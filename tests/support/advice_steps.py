@@ -29,6 +29,11 @@ def summary_fetched(scene: Scene, _finding: Any) -> None:
     shutil.copyfile(scene.before / summary, scene.tree / summary)
 
 
+def sidecar_fetched(scene: Scene, _finding: Any) -> None:
+    """Fetch the sidecar into the download folder."""
+    shutil.copy(scene.before / "model/m.json", scene.outside)
+
+
 def fetched(scene: Scene, _finding: Any) -> None:
     """Fetch the bundles of the release."""
     shutil.copytree(scene.before / "bundles", scene.tree / "bundles", dirs_exist_ok=True)
@@ -44,6 +49,13 @@ def owned(scene: Scene, _finding: Any) -> None:
     """Let the owner of the layout write it again."""
     shop = Workshop(scene.tree, scene.outside, scene.key, scene.other)
     shop.do({"kind": "layout", "path": "release.layout"})
+
+
+def all_smoke(scene: Scene, _finding: Any) -> None:
+    """Let the rows of the ensemble and its manifest say smoke."""
+    for seed in ("s0", "s1", "s2"):
+        put("models", seed, "smoke", to=True)(scene.registry)
+    put("smoke", to=True)(scene.tree / "model/ens.json")
 
 
 def configured(more: str) -> Step:
