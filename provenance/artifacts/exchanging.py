@@ -19,7 +19,7 @@ _NO_EXCHANGE: Final = frozenset(
         errno.EINVAL,  # a file system that does not know it, and
         errno.EOPNOTSUPP,  # one on the network
         errno.ENOSYS,  # a kernel without the call, and
-        errno.EPERM,  # a sandbox that forbids it, or a folder of somebody else in a sticky one
+        errno.EPERM,  # a sandbox that forbids it, or another user's folder in a sticky one
         errno.EBUSY,  # a folder that is a mount of its own, and
         errno.EXDEV,  # one that is on another mount than the folder above it
     }
@@ -32,7 +32,7 @@ class CannotExchangeError(Exception):
 
 
 def owns_folder(tree: Tree, folder: Path) -> bool:
-    """Whether `folder` can be exchanged: nothing in it but plain files, and nobody stands in it."""
+    """Whether `folder` can be exchanged: it holds plain files alone, and is no process's working folder."""
     if folder == tree.root or not sys.platform.startswith("linux"):
         return False
     if not folder.exists():

@@ -102,7 +102,7 @@ def _abandon(tree: Tree, paths: Iterable[str]) -> None:
 
 
 def _committed(tree: Tree) -> list[str]:
-    """What a committed journal says is to be renamed. Raises InputError where it is none."""
+    """What a committed journal says is to be renamed. Raises InputError if it is not a journal."""
     where = f"{JOURNAL_FOLDER}/{_JOURNAL}"
     try:
         return _journal(tree.read(where, limits.DOCUMENT))
@@ -121,7 +121,7 @@ def _prepared(tree: Tree) -> list[str]:
 
 
 def _journal(data: bytes) -> list[str]:
-    """The paths in a journal. Raises JsonError where it is none.
+    """The paths in a journal. Raises JsonError if it is not a journal.
 
     It is read from the tree, where anybody may have put it: it may speak of bundles and nothing
     else.
@@ -136,7 +136,7 @@ def _journal(data: bytes) -> list[str]:
 
 @contextlib.contextmanager
 def made(folders: Iterable[Path]) -> Iterator[None]:
-    """With these folders, which are made where there are none, and removed again on a failure."""
+    """With these folders, which are made if they are missing, and removed again on a failure."""
     made: list[Path] = []
     try:
         for folder in folders:

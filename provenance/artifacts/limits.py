@@ -144,7 +144,7 @@ FINDINGS_OF_RULE = 10_000
 
 THINGS_OF_RULE = 5_000
 """Rows, ensembles and files of which a rule tells each by itself. Of all others it tells together:
-a report of 100,000 rows without a license is read by nobody, and takes gigabytes."""
+a report of 100,000 rows without a license helps no reader, and takes gigabytes."""
 
 SUGGESTIONS = 100
 """Different unknown licenses for which the nearest known one is looked for: each is compared with

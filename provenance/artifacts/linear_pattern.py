@@ -295,7 +295,7 @@ class _Parser:
                 self.at += 1
                 high = self._member()
                 if len(low) != 1 or len(high) != 1 or low[0][0] != low[0][1] or low > high:
-                    raise PatternError("has a range that is none")
+                    raise PatternError("has a range whose end is before its start")
                 found.append((low[0][0], high[0][1]))
             else:
                 found += low

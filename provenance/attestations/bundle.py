@@ -55,7 +55,7 @@ class MessageSignature:
 
     Attributes:
         sha256, sha384: The digest that is stated, of which there is at most one.
-        is_of_file: Whether the file in question has the stated SHA-384; None until somebody who has
+        is_of_file: Whether the file in question has the stated SHA-384; None until a caller who has
             the file compares them.
     """
 

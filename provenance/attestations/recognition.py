@@ -59,7 +59,7 @@ _LABELS: Final = (
 
 
 def name_of(data: bytes) -> str | None:
-    """What a file is, with its article; None if it is none of the documents known here."""
+    """What a file is, with its article; None if the document is not known here."""
     pem = _PEM.match(data.lstrip()[:64])
     if pem is not None:
         label = pem[1].decode()

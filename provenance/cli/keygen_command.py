@@ -51,7 +51,7 @@ def command(session: Session, name: str, encrypt: bool) -> int:
 
 
 def _config(session: Session) -> Any:
-    """The configuration that may trust the key, or None if there is none that can be read."""
+    """The configuration that may trust the key, or None if no configuration can be read."""
     from provenance.config import load
 
     try:

@@ -199,7 +199,7 @@ def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
 
 
 def mean_of_folds(document: Document, record: Place) -> float | None:
-    """The mean of the folds' correlations; None where there are none, or one has no number."""
+    """The mean of the folds' correlations; None if there are no folds, or one has no number."""
     _, folds = folds_at(document, record)
     known = [v for v in measures_of(folds).get("plcc", []) if v is not None]
     if not known or len(known) < len(folds):

@@ -104,7 +104,7 @@ class Finding:
 
     @property
     def ensembles(self) -> tuple[str, ...]:
-        """Return the ensembles that it is about as a whole; empty if there are none."""
+        """Return the ensembles that it is about as a whole; or an empty tuple."""
         if self.ensemble is None:
             return ()
         return (self.ensemble, *(self.more if self.row is None else ()))

@@ -98,7 +98,7 @@ def gather(findings: Iterable[Finding], declared: Covering | None = None) -> Ite
 
 
 def _kind(finding: Finding) -> _Group:
-    """Return what findings have in common that are told together, whatever they are about."""
+    """Return what findings that share one finding have in common, whatever they are about."""
     return (
         finding.code,
         finding.severity,

@@ -66,7 +66,7 @@ def judge(
     Without `trust` no signature is judged, without a baseline not what became of the rows since.
     Many certificates are judged by so many `processes`. `require` is what a consumer requires
     beyond that, `resource_uri` names the project whose release summary it has to be. With
-    `for_consumer`, the help is for those who use the models of somebody else.
+    `for_consumer`, the help is for those who use the models of another publisher.
 
     Raises:
         InputError: A deferral names a rule that does not exist.

@@ -32,7 +32,7 @@ def about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[s
     """Each bundle that may be about a file with that digest, and its name for messages.
 
     Raises:
-        InputError: There is none, or there are more than are tried.
+        InputError: If no line is about the file, or more than are tried.
     """
     found = [(n, line) for n, line in enumerate(lines, 1) if _may_be_about(line, sha256)]
     if not found:

@@ -14,7 +14,7 @@ from typing import Final
 from provenance.signing import pem_blocks
 
 ONLY_P256: Final = (
-    "Only ECDSA P-256 keys count here. Ask whoever signs for such a key, or verify with the tool "
+    "Only ECDSA P-256 keys count here. Ask the signer for such a key, or verify with the tool "
     "that made the signature."
 )
 

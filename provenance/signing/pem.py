@@ -233,7 +233,7 @@ def _describe(key: object) -> str:
 
 
 def read_file(path: Path, missing: str | None = None) -> bytes:
-    """The bytes of a key file that the user named; `missing` is the help where there is none.
+    """The bytes of a key file that the user named; `missing` is the help if it does not exist.
 
     Raises:
         InputError: It cannot be read as a regular, small file.

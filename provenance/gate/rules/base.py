@@ -183,7 +183,7 @@ class Case:
         return statement if signed is not None and signed.id == row.row.text("id") else None
 
     def _stated(self, row: RowEvidence) -> SignedRow | None:
-        """The row in a row's bundle, whoever made that. Each is parsed once."""
+        """The row in a row's bundle, trusted or not. Each is parsed once."""
         if row.bundle is None:
             return None
         key = (row.bundle.path, row.bundle.sha256)

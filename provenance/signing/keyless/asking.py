@@ -34,7 +34,7 @@ def ask(
     """Pass if `sigstore` verifies the bundle by a narrowed trusted root. Raises RefusedError."""
     content = bundle.content
     policy = _Named(certificate)
-    # Everything that is handed over was written by somebody who may be hostile. Whatever `sigstore`
+    # Everything that is handed over is hostile until shown otherwise. Whatever `sigstore`
     # and the libraries below it make of it, only a return without an exception is a yes.
     try:
         verifier = Verifier(trusted_root=_root(narrowed))
@@ -56,7 +56,7 @@ def ask(
 @dataclass
 class _Named:
     """A `sigstore` policy: the certificate is the one that was read here. Who it names is judged
-    later, so that a signature by somebody else is told apart from one that is not valid.
+    later, so that a signature by another signer is distinguished from one that is not valid.
     """
 
     certificate: Certificate

@@ -25,7 +25,7 @@ class MemberMissing(EnsembleRule):
 
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
-    compares the two names. Of more than 10,000 members it says so, and looks at the first. Silent
+    compares the two names. Of more than 10,000 members it looks at the first, and reports that. Silent
     where BAS801 reports that the row of the member is gone since the baseline, or has another id.
 
     ## Why it matters

@@ -150,7 +150,7 @@ class VerdictHold(EnsembleRule):
 
     ## What it does
     Requires the verdict PROMOTE for an ensemble that has one, and members that are not smoke. Where
-    the verdict is not even what its numbers give, ENS511 says so.
+    the verdict is not what its numbers give, ENS511 reports that.
 
     ## Why it matters
     HOLD means that the numbers did not reach their thresholds. Somebody flipped the rows anyway.
