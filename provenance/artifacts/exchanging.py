@@ -32,7 +32,7 @@ class CannotExchangeError(Exception):
 
 
 def owns_folder(tree: Tree, folder: Path) -> bool:
-    """Whether `folder` can be exchanged: it holds plain files alone, and is no process's working folder."""
+    """Whether `folder` can be exchanged: it holds plain files only, and no process is in it."""
     if folder == tree.root or not sys.platform.startswith("linux"):
         return False
     if not folder.exists():

@@ -4,7 +4,7 @@
 The sidecar describes these very bytes, the gate's verdict is PROMOTE by its own numbers, widths
 agree, the license is complete. Of an imported model no gate is expected: its sidecar declares the
 origin. `provenance promote` writes `"smoke": false` only where nothing stands in the way; SID417
-refuses a row that claims production without the evidence, and BAS804 one that was flipped by hand. All of
+refuses a row that claims production without it, and BAS804 one that was flipped by hand. All of
 them ask the same conditions: those in this file.
 """
 

@@ -232,7 +232,11 @@ def test_an_older_statement_is_read(file: Path) -> None:
     [
         ({"_type": "https://in-toto.io/Statement/v2"}, "SIG602", "_type"),
         ({"subject": []}, "SIG602", "no subject"),
-        ({"subject": [{"name": "a", "digest": {"sha256": "0" * 64}}] * 2}, "SIG605", "another SHA-256"),
+        (
+            {"subject": [{"name": "a", "digest": {"sha256": "0" * 64}}] * 2},
+            "SIG605",
+            "another SHA-256",
+        ),
         ({"subject": [{"name": "a", "digest": {"sha256": "0" * 63}}]}, "SIG605", "sha256"),
         ({"subject": [{"name": "a", "digest": {"sha256": "A" * 64}}]}, "SIG605", "another SHA"),
         ({"subject": [{"name": "a", "digest": {"sha1": "0" * 40}}]}, "SIG605", "not supported"),

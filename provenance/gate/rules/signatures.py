@@ -222,8 +222,8 @@ class SignerUntrusted(_Judged):
     Looks up who signed among those who are trusted: each trusted key is tried on the signature, and
     the identity in a certificate is compared character by character. The hint of a bundle, which
     anybody can write, only says which key is tried first. If no trusted key made the signature, the
-    content may also have been changed since: the two cannot be distinguished. The trust that was used
-    is shown in every result.
+    content may also have been changed since: the two cannot be distinguished. The trust that was
+    used is shown in every result.
 
     ## Why it matters
     Anybody can make a valid signature. It counts only if it is by somebody you chose.
