@@ -26,7 +26,8 @@ class MemberMissing(EnsembleRule):
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
     compares the two names. Of more than 10,000 members it looks at the first, and
-    reports that. Silent where BAS801 reports that the row of the member is gone since the baseline, or has another id.
+    reports that. Silent where BAS801 reports that the row of the member is gone since the baseline,
+    or has another id.
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
