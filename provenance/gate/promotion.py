@@ -20,7 +20,7 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.classification import verdict_on
-from provenance.gate.evaluation import PROMOTE, evaluate, stated_outcomes
+from provenance.gate.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
 from provenance.gate.evidence import Evidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.origin import stated
@@ -260,7 +260,7 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
             verdict.path,
             ("ENS513", "ENS511"),
         )
-    wrong = [message for _, message in wrong_verdict(verdict)]
+    wrong = [*(message for _, message in wrong_verdict(verdict)), *no_evidence(verdict)]
     for message in wrong:
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
     found = evaluate(verdict)
@@ -289,7 +289,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
         )
         return
     found = evaluate(sidecar)
-    wrong = [message for _, message in wrong_gate(sidecar)]
+    wrong = [*(message for _, message in wrong_gate(sidecar)), *no_evidence(sidecar)]
     if failed is not None:
         yield Obstacle(
             f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
@@ -297,7 +297,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS517", "ENS511"),
         )
-    elif found is None:
+    elif found is None and not wrong:
         yield Obstacle(
             f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
             "verdict cannot be computed again",
@@ -305,7 +305,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("SID419", "ENS511", "ENS516"),
         )
-    elif not found.passed and not wrong:
+    elif found is not None and not found.passed and not wrong:
         yield Obstacle(
             f"the numbers in its sidecar {sidecar.path} do not pass its gate",
             "Run the gate again.",
