@@ -93,7 +93,8 @@ class Subjects:
 def missing(evidence: Evidence, findings: Subjects, row: RowEvidence) -> tuple[Obstacle, ...]:
     """What stands between a row and production and is not reported yet."""
     known = findings.of(row)
-    return tuple(o for o in obstacles(evidence, known, row) if not o.stated(known))
+    mine = known if row.manifest is not None else [f for f in known if f.row is not None]
+    return tuple(o for o in _obstacles(evidence, mine, row) if not o.stated(known))
 
 
 def promote_command(row: RowEvidence) -> str:
@@ -110,7 +111,11 @@ def obstacles(
     `findings` are those of a run over the same evidence; of them only the ones about the row or its
     ensemble count. It does not matter whether the row already says production.
     """
-    mine = list(about(findings, row))
+    return _obstacles(evidence, about(findings, row), row)
+
+
+def _obstacles(evidence: Evidence, mine: Iterable[Finding], row: RowEvidence) -> Iterator[Obstacle]:
+    """The same, by findings about the row that were looked up: one of them can be about all."""
     yield from _bytes(evidence, row)
     yield from _sidecars(row)
     yield from _verdict(evidence, row)
