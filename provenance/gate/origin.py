@@ -33,6 +33,8 @@ OPTIONAL: Final = ("license_url", "revision", "sha256")
 
 _TRAINED_HERE: Final = (
     "seed",
+    "seeds",
+    "epochs",
     "ensemble_id",
     "training",
     "training_recipe",
@@ -112,7 +114,8 @@ def _is_expression(license: str) -> bool:
 
 
 def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:
-    records = [key for key in _TRAINED_HERE if sidecar.value.get(key) is not None]
+    names = {key.casefold(): key for key, value in sidecar.value.items() if value is not None}
+    records = [names[key] for key in _TRAINED_HERE if key in names]
     if not records:
         records = _of_a_gate(sidecar)
     if records:

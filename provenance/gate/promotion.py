@@ -212,6 +212,16 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 sidecar.path,
                 ("SID408",),
             )
+        elif evidence is not row.sidecar:  # a variant needs no gate, and must not have failed one
+            yield from _failure(sidecar)
+
+
+def _failure(sidecar: Sidecar) -> Iterator[Obstacle]:
+    """What the sidecar of a variant says against it."""
+    failed = not_passed(sidecar)
+    said = [f"`{'.'.join(failed)}` is {shown(sidecar.get(*failed))}"] if failed else []
+    for message in (*said, *no_evidence(sidecar)):
+        yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
 
 
 def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:

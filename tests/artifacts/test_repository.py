@@ -211,10 +211,10 @@ def test_a_projects_registry_is_named_by_its_remote(
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ("git+https://github.com/Example/Models#r.json", "git+https://github.com/example/models#r.json", True),
-        ("git+https://github.com/example/models#r.json", "git+https://github.com/example/models#R.json", False),
-        ("git+https://git.example.org/o/Models#r.json", "git+https://git.example.org/o/models#r.json", False),
-        ("https://github.com/Example/models", "https://github.com/example/models", False),
+        ("git+https://github.com/O/Models#r", "git+https://github.com/o/models#r", True),
+        ("git+https://github.com/o/models#r", "git+https://github.com/o/models#R", False),
+        ("git+https://git.example.org/o/Models#r", "git+https://git.example.org/o/models#r", False),
+        ("https://github.com/O/models", "https://github.com/o/models", False),
     ],
 )  # fmt: skip
 def test_a_project_is_the_same_however_its_forge_lets_it_be_typed(

@@ -93,6 +93,9 @@ def test_an_origin_that_is_malformed_or_contradicts_the_row(
         {"training": {}},
         {"gate_passed": False},
         {"verdict": "PROMOTE"},
+        {"Seed": 0},
+        {"seeds": [0, 1]},
+        {"epochs": 30},
         {"gates": {"result": "HOLD"}},
         {"evaluation": {"runs": [{"Verdict": "HOLD"}]}},
         {"loso_mean_srocc": 0.2},
@@ -285,3 +288,16 @@ def test_a_gate_that_nothing_can_fail_is_no_evidence(
 ) -> None:
     repository.add_sidecar(repository.add("m", smoke=False), **record)
     assert codes(repository.save().check()) == [code]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"gate_passed": False}, {"verdict": "HOLD"}, {"gate": {"verdict": "FAILED"}}, {}],
+)
+def test_a_variant_that_failed_its_gate_is_not_production(
+    repository: Repository, record: dict[str, Any]
+) -> None:
+    row = repository.add_int8("m", smoke=False)
+    repository.add_sidecar(row)
+    repository.write("m.int8.json", {"id": "m", "sha256": row["int8_sha256"]} | record)
+    assert codes(repository.save().check()) == (["SID417"] if record else [])
