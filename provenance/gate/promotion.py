@@ -168,6 +168,15 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 evidence.registry.path,
                 ("ART302", "ART308", "REG"),
             )
+        elif row.row.smoke is not True:
+            label, path = evidence.placeholders.get(model.sha256, ("", model.path))
+            if path != model.path:  # one file of two rows is for ART313 to report
+                yield Obstacle(
+                    f"{model.path} has the bytes of {path}, and {label!r} says that these are a "
+                    "placeholder",
+                    "One of the two rows is wrong: decide which.",
+                    evidence.registry.path,
+                )
 
 
 def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:

@@ -301,3 +301,16 @@ def test_a_variant_that_failed_its_gate_is_not_production(
     repository.add_sidecar(row)
     repository.write("m.int8.json", {"id": "m", "sha256": row["int8_sha256"]} | record)
     assert codes(repository.save().check()) == (["SID417"] if record else [])
+
+
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_bytes_that_another_row_says_to_be_a_placeholder_are_not_production(
+    repository: Repository, field: str
+) -> None:
+    row = repository.add_int8("m", smoke=False)
+    repository.add_sidecar(row)
+    name = {"sha256": "m.onnx", "int8_sha256": "m.int8.onnx"}[field]
+    other = repository.add("other", repository.path(name).read_bytes())
+    assert codes(repository.save().check()) == ["SID417"]
+    del other["smoke"]
+    assert codes(repository.save().check()) == []
