@@ -107,6 +107,27 @@ def is_absolute_uri(text: str) -> bool:
     return len(text) <= MAX_URI and _URI.fullmatch(text) is not None
 
 
+_WEB_PORTS: Final = {"http": 80, "https": 443}
+
+_ANY_CASE: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
+"""Hosts at which the names of owners and repositories are the same in upper and lower case."""
+
+
+_PROJECT: Final = re.compile(r"git\+https://([^/]+)/([^#]+)(#.*)", re.DOTALL)
+
+
+def is_same_project(one: str, other: str) -> bool:
+    """Whether two URIs name one registry: a clone spells its remote as it was typed."""
+    return _spelled(one) == _spelled(other)
+
+
+def _spelled(uri: str) -> str:
+    match = _PROJECT.fullmatch(uri)
+    if match is None or match[1] not in _ANY_CASE:
+        return uri
+    return f"git+https://{match[1]}/{match[2].lower()}{match[3]}"
+
+
 def registry_uri(root: Path, registry: str) -> str | None:
     """Return the URI of the registry at `registry` below `root`, by the git remote `origin`.
 
@@ -117,20 +138,27 @@ def registry_uri(root: Path, registry: str) -> str | None:
     top = next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
     if tree.name is None or top is None:
         return None
-    host = _host(_origin_url(top / ".git"))
+    host = _host(_origin_url(top / ".git")).lower()
     inside = f"{tree.prefix}/{registry}" if tree.prefix else registry
-    uri = f"git+https://{host.lower()}/{tree.name}#{quote(inside)}"
+    uri = f"git+https://{host}/{tree.name}#{quote(inside)}"
     return uri if host and is_absolute_uri(uri) else None
 
 
 def _host(url: str) -> str:
-    """The host in the URL of a remote, or an empty string; user, password and port are left out."""
+    """The host in the URL of a remote, or an empty string; user and password are left out.
+
+    So is a port, as the same repository has one for each protocol; but that of a web server of its
+    own names another server.
+    """
     if "://" not in url:  # git@host:OWNER/REPO.git
         return url.partition(":")[0].rpartition("@")[2]
     try:
-        return urlsplit(url).hostname or ""
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return ""
+    usual = _WEB_PORTS.get(parts.scheme.lower())
+    return f"{host}:{port}" if usual is not None and port not in (None, usual) else host
 
 
 def _origin_url(git: Path) -> str:

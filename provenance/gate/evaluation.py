@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
-from provenance.gate.recorded import correlation, number, reaches
+from provenance.gate.recorded import correlation, least, most, number, reaches, spread
 
 Place = tuple[str, ...]
 """The path of a member through nested objects."""
@@ -26,10 +26,16 @@ PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
 RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
 """Where a sidecar keeps such a record."""
 
-OUTCOMES: Final[tuple[Place, ...]] = (("gate", "verdict"), ("verdict",))
+OUTCOMES: Final[tuple[Place, ...]] = (
+    *(("gate", "verdict"), ("verdict",)),
+    *(("training", "gate", "verdict"), ("training", "verdict")),
+)
 """Where the outcome of a gate is written in words."""
 
-FLAGS: Final[tuple[Place, ...]] = (("gate", "passed"), *((*r, "gate_passed") for r in RECORDS))
+FLAGS: Final[tuple[Place, ...]] = (
+    *((*r, "gate", "passed") for r in RECORDS),
+    *((*r, "gate_passed") for r in RECORDS),
+)
 
 CONDITIONS: Final = (
     ("mean_plcc", "mean_plcc_threshold"),
@@ -37,6 +43,12 @@ CONDITIONS: Final = (
     ("plcc_spread", "plcc_spread_max"),
 )
 """The numbers of a gate that a sidecar repeats, each with its limit."""
+
+_SPREAD: Final = "plcc_spread"
+_SHIP: Final = "ship_gate_mean_plcc"
+_LEAST: Final = ("mean_plcc_threshold", "per_seed_min_threshold", "per_seed_min")
+_MOST: Final = ("plcc_spread_max",)
+"""The limits of a gate, from below and from above."""
 
 _NAMES: Final = ("source", "held_out", "fold", "name")
 """What exporters call the name of a fold."""
@@ -117,19 +129,19 @@ def _of_seeds(
 ) -> Evaluation | None:
     known = {seed: correlation(value) for seed, value in per_seed.items()}
     values = {seed: value for seed, value in known.items() if value is not None}
-    threshold, least = number(gate.get("mean_plcc_threshold")), number(gate.get("per_seed_min"))
-    limit = number(gate.get("plcc_spread_max"))
+    threshold, lowest = least(gate.get("mean_plcc_threshold")), least(gate.get("per_seed_min"))
+    limit = most(gate.get("plcc_spread_max"))
     if threshold is None or not values:
         return None
-    mean, spread = math.fsum(values.values()) / len(values), _spread(values)
+    mean, between = math.fsum(values.values()) / len(values), _spread(values)
     holds = [
         reaches(mean, threshold),
         len(values) == len(known),
-        least is not None and min(values.values()) >= least,
-        reaches(limit, spread),
+        lowest is not None and min(values.values()) >= lowest,
+        reaches(limit, between),
     ]
     return Evaluation(
-        threshold, mean, _kept(values), len(values), least, spread, limit, _all(document, holds)
+        threshold, mean, _kept(values), len(values), lowest, between, limit, _all(document, holds)
     )
 
 
@@ -137,20 +149,19 @@ def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | Non
     """The gate that a sidecar repeats: of the values, it has its own seed's only."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit_name in CONDITIONS:
-        value = gate.get(name)
-        as_number = number if name == "plcc_spread" else correlation
-        found[name] = as_number(value), number(gate.get(limit_name))
+        as_number, as_limit = (spread, most) if name == "plcc_spread" else (correlation, least)
+        found[name] = as_number(gate.get(name)), as_limit(gate.get(limit_name))
     mean, threshold = found["mean_plcc"]
-    own, least = found["this_seed_loso_plcc"]
-    spread, limit = found["plcc_spread"]
+    own, lowest = found["this_seed_loso_plcc"]
+    between, limit = found["plcc_spread"]
     if mean is None or threshold is None:
         return None
     holds = [reaches(mean, threshold)]
-    holds += [reaches(own, least)] if "per_seed_min_threshold" in gate else []
-    holds += [reaches(limit, spread)] if "plcc_spread_max" in gate else []
+    holds += [reaches(own, lowest)] if "per_seed_min_threshold" in gate else []
+    holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
-        threshold, mean, values, len(values), least, spread, limit, _all(document, holds)
+        threshold, mean, values, len(values), lowest, between, limit, _all(document, holds)
     )
 
 
@@ -158,16 +169,16 @@ def _of_folds(document: Document) -> Iterator[Evaluation]:
     """The flat records of an evaluation, at the top of a sidecar and under `training`."""
     for record in RECORDS:
         found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
-        threshold = number(limit)
+        threshold = least(limit)
         mean = mean_of_folds(document, record)
         if mean is None:
             mean = correlation(recorded_at(document, record, "loso_mean_plcc")[1])
         if not found or threshold is None or mean is None:
             continue
         values = plcc_of_folds(document, record)
-        spread = _spread(values) if values else None
+        between = _spread(values) if values else None
         passed = _all(document, [reaches(mean, threshold)])
-        yield Evaluation(threshold, mean, _kept(values), len(values), None, spread, None, passed)
+        yield Evaluation(threshold, mean, _kept(values), len(values), None, between, None, passed)
 
 
 def _all(document: Document, holds: list[bool | None]) -> bool:
@@ -184,6 +195,33 @@ def _spread(values: Mapping[str, float]) -> float:
 
 def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
+
+
+def no_evidence(document: Document) -> Iterator[str]:
+    """What a gate records that nothing could fail, or in words and forms that nothing can read.
+
+    The rules about gates let it pass: an exporter may say it so. It is no evidence of production.
+    """
+    gate = document.get("gate")
+    limits = (
+        [(name, gate.get(name)) for name in (*_LEAST, *_MOST)] if isinstance(gate, dict) else []
+    )
+    limits += [(_SHIP, value) for r in RECORDS for value in [record_at(document, r).get(_SHIP)]]
+    for name, value in limits:
+        limit = number(value)
+        if limit is not None and (most if name in _MOST else least)(limit) is None:
+            yield f"`{name}` is {limit:g}, which limits nothing"
+    if not isinstance(gate, dict):
+        gate = {}
+    if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
+        yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which is no spread"
+    per_seed = gate.get("per_seed_plccs")
+    if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
+        yield "`per_seed_plccs` holds the number of no seed"
+    for where in OUTCOMES:
+        word = document.text_at(*where)
+        if word is not None and word not in PASSED:
+            yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
 
 
 def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:

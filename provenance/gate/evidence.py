@@ -392,6 +392,17 @@ class Evidence:
                     found.setdefault(seat.row.row.index, each)
         return found
 
+    @cached_property
+    def placeholders(self) -> Mapping[str, tuple[str, str]]:
+        """The row and the path of each model that a row says to be smoke, by digest."""
+        return {
+            model.sha256: (row.row.label, model.path)
+            for row in reversed(self.rows)
+            if row.row.smoke
+            for model in row.models
+            if model.sha256 is not None
+        }
+
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:
         """All model files of all rows, each once, in the order of the registry."""

@@ -33,6 +33,8 @@ OPTIONAL: Final = ("license_url", "revision", "sha256")
 
 _TRAINED_HERE: Final = (
     "seed",
+    "seeds",
+    "epochs",
     "ensemble_id",
     "training",
     "training_recipe",
@@ -46,6 +48,9 @@ _TRAINED_HERE: Final = (
     "ship_gate_mean_plcc",
 )
 """The members of a sidecar that record a training or an evaluation in this repository."""
+
+_OF_A_GATE: Final = ("gate", "loso_", "per_seed", "ship_gate", "verdict")
+"""How the names of members begin that record a gate, at any depth: `origin` must hide none."""
 
 
 def declared(row: RowEvidence) -> dict[str, Any] | None:
@@ -109,7 +114,10 @@ def _is_expression(license: str) -> bool:
 
 
 def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:
-    records = [key for key in _TRAINED_HERE if sidecar.value.get(key) is not None]
+    names = {key.casefold(): key for key, value in sidecar.value.items() if value is not None}
+    records = [names[key] for key in _TRAINED_HERE if key in names]
+    if not records:
+        records = _of_a_gate(sidecar)
     if records:
         says = f"the sidecar declares an `{ORIGIN}`, and records a training in this repository: "
         return (records[0],), says + ", ".join(f"`{key}`" for key in records)
@@ -117,3 +125,19 @@ def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | Non
         says = f"the sidecar declares an `{ORIGIN}`, and {row.manifest.path} lists the model as a "
         return (ORIGIN,), f"{says}seed of its ensemble"
     return None
+
+
+def _of_a_gate(sidecar: Sidecar) -> list[str]:
+    """The members of a sidecar below which a gate is recorded, whatever they are called."""
+    found: dict[str, None] = {}
+    below: list[tuple[str, object]] = [("", sidecar.value)]
+    while below:
+        member, value = below.pop()
+        if isinstance(value, list):
+            below.extend((member, entry) for entry in value)
+        for key, entry in value.items() if isinstance(value, dict) else ():
+            if key != ORIGIN and entry is not None:
+                if key.casefold().startswith(_OF_A_GATE):
+                    found[member or key] = None
+                below.append((member or key, entry))
+    return sorted(found)

@@ -20,7 +20,7 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.classification import verdict_on
-from provenance.gate.evaluation import PROMOTE, evaluate, stated_outcomes
+from provenance.gate.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
 from provenance.gate.evidence import Evidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.origin import stated
@@ -93,7 +93,8 @@ class Subjects:
 def missing(evidence: Evidence, findings: Subjects, row: RowEvidence) -> tuple[Obstacle, ...]:
     """What stands between a row and production and is not reported yet."""
     known = findings.of(row)
-    return tuple(o for o in obstacles(evidence, known, row) if not o.stated(known))
+    mine = known if row.manifest is not None else [f for f in known if f.row is not None]
+    return tuple(o for o in _obstacles(evidence, mine, row) if not o.stated(known))
 
 
 def promote_command(row: RowEvidence) -> str:
@@ -110,7 +111,11 @@ def obstacles(
     `findings` are those of a run over the same evidence; of them only the ones about the row or its
     ensemble count. It does not matter whether the row already says production.
     """
-    mine = list(about(findings, row))
+    return _obstacles(evidence, about(findings, row), row)
+
+
+def _obstacles(evidence: Evidence, mine: Iterable[Finding], row: RowEvidence) -> Iterator[Obstacle]:
+    """The same, by findings about the row that were looked up: one of them can be about all."""
     yield from _bytes(evidence, row)
     yield from _sidecars(row)
     yield from _verdict(evidence, row)
@@ -163,6 +168,15 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 evidence.registry.path,
                 ("ART302", "ART308", "REG"),
             )
+        elif row.row.smoke is not True:
+            label, path = evidence.placeholders.get(model.sha256, ("", model.path))
+            if path != model.path:  # one file of two rows is for ART313 to report
+                yield Obstacle(
+                    f"{model.path} has the bytes of {path}, and {label!r} says that these are a "
+                    "placeholder",
+                    "One of the two rows is wrong: decide which.",
+                    evidence.registry.path,
+                )
 
 
 def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
@@ -207,6 +221,16 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 sidecar.path,
                 ("SID408",),
             )
+        elif evidence is not row.sidecar:  # a variant needs no gate, and must not have failed one
+            yield from _failure(sidecar)
+
+
+def _failure(sidecar: Sidecar) -> Iterator[Obstacle]:
+    """What the sidecar of a variant says against it."""
+    failed = not_passed(sidecar)
+    said = [f"`{'.'.join(failed)}` is {shown(sidecar.get(*failed))}"] if failed else []
+    for message in (*said, *no_evidence(sidecar)):
+        yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
 
 
 def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
@@ -260,7 +284,7 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
             verdict.path,
             ("ENS513", "ENS511"),
         )
-    wrong = [message for _, message in wrong_verdict(verdict)]
+    wrong = [*(message for _, message in wrong_verdict(verdict)), *no_evidence(verdict)]
     for message in wrong:
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
     found = evaluate(verdict)
@@ -289,7 +313,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
         )
         return
     found = evaluate(sidecar)
-    wrong = [message for _, message in wrong_gate(sidecar)]
+    wrong = [*(message for _, message in wrong_gate(sidecar)), *no_evidence(sidecar)]
     if failed is not None:
         yield Obstacle(
             f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
@@ -297,7 +321,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS517", "ENS511"),
         )
-    elif found is None:
+    elif found is None and not wrong:
         yield Obstacle(
             f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
             "verdict cannot be computed again",
@@ -305,7 +329,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("SID419", "ENS511", "ENS516"),
         )
-    elif not found.passed and not wrong:
+    elif found is not None and not found.passed and not wrong:
         yield Obstacle(
             f"the numbers in its sidecar {sidecar.path} do not pass its gate",
             "Run the gate again.",

@@ -34,6 +34,24 @@ def correlation(value: object) -> float | None:
     return found if found is not None and abs(found) <= 1 + TOLERANCE else None
 
 
+def least(value: object) -> float | None:
+    """The least correlation that passes, None for what is no limit: every model reaches 0."""
+    found = number(value)
+    return found if found is not None and found > TOLERANCE else None
+
+
+def most(value: object) -> float | None:
+    """The largest spread that passes, None for what is no limit: seeds that pass never reach 1."""
+    found = number(value)
+    return found if found is not None and found < 1 else None
+
+
+def spread(value: object) -> float | None:
+    """A number that a difference of two correlations can be, None for anything else."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= 2 + TOLERANCE else None
+
+
 def reaches(value: float | None, limit: float | None) -> bool | None:
     """Whether `value` is at least `limit`; None where the two cannot be told apart."""
     if value is None or limit is None:

@@ -258,10 +258,9 @@ def _missing(
 ) -> tuple[Missing, ...]:
     """The conditions that do not hold and that no finding says, each once for all its rows."""
     found: dict[tuple[str, str], Missing] = {}
+    findings = promotion.Subjects(report.findings)
     for row in rows:
-        for obstacle in promotion.obstacles(evidence, report.findings, row):
-            if obstacle.stated(promotion.about(report.findings, row)):
-                continue
+        for obstacle in promotion.missing(evidence, findings, row):
             key = (obstacle.message, obstacle.path)
             known = found.get(key, Missing((), obstacle))
             found[key] = replace(known, rows=(*known.rows, row.row.label))

@@ -11,6 +11,7 @@ from provenance.artifacts.repository import (
     WorkTree,
     file_url,
     is_absolute_uri,
+    is_same_project,
     registry_uri,
     work_tree,
 )
@@ -190,6 +191,9 @@ def test_outside_of_a_repository_only_the_configuration_can_say() -> None:
         ("git@github.com:Example/models.git", "git+https://github.com/Example/models#sub/r.json"),
         ("https://user:secret@GitHub.com/Example/models", "git+https://github.com/Example/models#sub/r.json"),
         ("ssh://git@git.example.org:2222/group/sub/models.git", "git+https://git.example.org/group/sub/models#sub/r.json"),
+        ("https://git.example.org:443/o/models", "git+https://git.example.org/o/models#sub/r.json"),
+        ("https://git.example.org:8443/o/models", "git+https://git.example.org:8443/o/models#sub/r.json"),
+        ("https://git.example.org:99999/o/models", None),
         ("file:///srv/models.git", None),
         ("/srv/models.git", None),
         ("https:///Example/models", None),
@@ -202,6 +206,21 @@ def test_a_projects_registry_is_named_by_its_remote(
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/config").write_text(f'[remote "origin"]\n\turl = {url}\n')
     assert registry_uri(tmp_path, "sub/r.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("git+https://github.com/O/Models#r", "git+https://github.com/o/models#r", True),
+        ("git+https://github.com/o/models#r", "git+https://github.com/o/models#R", False),
+        ("git+https://git.example.org/o/Models#r", "git+https://git.example.org/o/models#r", False),
+        ("https://github.com/O/models", "https://github.com/o/models", False),
+    ],
+)  # fmt: skip
+def test_a_project_is_the_same_however_its_forge_lets_it_be_typed(
+    one: str, other: str, same: bool
+) -> None:
+    assert is_same_project(one, other) is same
 
 
 def test_a_folder_that_is_no_clone_names_no_project(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -205,3 +206,15 @@ def test_more_values_than_are_read_are_refused_before_parsing(
 
 def test_marks_inside_strings_are_no_values() -> None:
     assert parse('["' + ',[{\\"' * VALUES + '"]') == [',[{"' * VALUES]
+
+
+@pytest.mark.parametrize("end", ['"\\ud800"', "NaN", '{"a": 1, "a": 2}', "[" * 50 + "]" * 50])
+def test_where_a_fault_is_takes_little_memory_to_find(end: str) -> None:
+    text = '["' + "\\n" * 200_000 + f'", {end}]'
+    tracemalloc.start()
+    try:
+        with pytest.raises(JsonError, match="line 1"):
+            parse(text)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(text)
+    finally:
+        tracemalloc.stop()

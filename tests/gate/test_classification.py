@@ -15,7 +15,7 @@ from provenance.gate.origin import MAX_TEXT
 from provenance.journeys.examine import examine
 from provenance.journeys.promote import promote
 from tests.support.production import FOLDS, production
-from tests.support.repository import PASSED, Repository, codes, seed_gate
+from tests.support.repository import PASSED, Repository, codes, seed_gate, verdict_gate
 
 ORIGIN = {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT"}
 
@@ -93,6 +93,12 @@ def test_an_origin_that_is_malformed_or_contradicts_the_row(
         {"training": {}},
         {"gate_passed": False},
         {"verdict": "PROMOTE"},
+        {"Seed": 0},
+        {"seeds": [0, 1]},
+        {"epochs": 30},
+        {"gates": {"result": "HOLD"}},
+        {"evaluation": {"runs": [{"Verdict": "HOLD"}]}},
+        {"loso_mean_srocc": 0.2},
     ],
 )
 def test_an_origin_does_not_take_the_place_of_a_gate(
@@ -246,3 +252,65 @@ def test_a_report_counts_and_names_the_rows_of_each_state(
     assert sum(len(ids) for _, ids in by_state(report.rows)) == sum(
         map(bool, [*(value is not False for value in smoke), *(origins for _ in smoke)])
     )
+
+
+PASSED_FOLDS = {"gate_passed": True, "loso_mean_plcc": 0.99, "ship_gate_mean_plcc": 0.95}
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        # limits that every number passes
+        ({"gate": PASSED | {"mean_plcc_threshold": 0}}, "SID417"),
+        ({"gate": PASSED | {"mean_plcc": 0.0, "mean_plcc_threshold": 1e-10}}, "SID417"),
+        ({"gate": PASSED | {"mean_plcc": -0.9, "mean_plcc_threshold": -1}}, "SID417"),
+        ({"gate": PASSED | {"plcc_spread": 0.5, "plcc_spread_max": 1}}, "SID417"),
+        ({"gate": seed_gate(0.99) | {"per_seed_min_threshold": 0}}, "SID417"),
+        ({"gate": verdict_gate({"0": 0.99}) | {"mean_plcc_threshold": 0}}, "SID417"),
+        ({"gate": verdict_gate({"0": 0.99}) | {"per_seed_min": -1}}, "SID417"),
+        ({"gate": verdict_gate({"0": 0.99}) | {"plcc_spread_max": 1e300}}, "SID417"),
+        ({"gate": None} | PASSED_FOLDS | {"ship_gate_mean_plcc": 0}, "SID417"),
+        # what is no number of a gate
+        ({"gate": PASSED | {"plcc_spread": -5, "plcc_spread_max": 0.005}}, "SID417"),
+        ({"gate": PASSED | {"mean_plcc": True, "mean_plcc_threshold": False}}, "ENS511"),
+        ({"gate": PASSED | {"per_seed_plccs": {}}}, "SID417"),
+        ({"gate": PASSED | {"per_seed_plccs": [0.1]}}, "SID417"),
+        # a failure that is said elsewhere, or in other words
+        ({"gate": PASSED, "training": {"gate": {"passed": False}}}, "ENS511"),
+        ({"gate": PASSED, "training": {"gate": {"verdict": "HOLD"}}}, "ENS511"),
+        ({"gate": PASSED, "training": {"verdict": "HOLD"}}, "ENS511"),
+        ({"gate": PASSED, "verdict": "FAILED"}, "SID417"),
+        ({"gate": PASSED | {"verdict": "Hold"}}, "SID417"),
+    ],
+)
+def test_a_gate_that_nothing_can_fail_is_no_evidence(
+    repository: Repository, record: dict[str, Any], code: str
+) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False), **record)
+    assert codes(repository.save().check()) == [code]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"gate_passed": False}, {"verdict": "HOLD"}, {"gate": {"verdict": "FAILED"}}, {}],
+)
+def test_a_variant_that_failed_its_gate_is_not_production(
+    repository: Repository, record: dict[str, Any]
+) -> None:
+    row = repository.add_int8("m", smoke=False)
+    repository.add_sidecar(row)
+    repository.write("m.int8.json", {"id": "m", "sha256": row["int8_sha256"]} | record)
+    assert codes(repository.save().check()) == (["SID417"] if record else [])
+
+
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_bytes_that_another_row_says_to_be_a_placeholder_are_not_production(
+    repository: Repository, field: str
+) -> None:
+    row = repository.add_int8("m", smoke=False)
+    repository.add_sidecar(row)
+    name = {"sha256": "m.onnx", "int8_sha256": "m.int8.onnx"}[field]
+    other = repository.add("other", repository.path(name).read_bytes())
+    assert codes(repository.save().check()) == ["SID417"]
+    del other["smoke"]
+    assert codes(repository.save().check()) == []

@@ -20,7 +20,7 @@ import pytest
 from provenance.artifacts import limits, source_map
 from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
-from provenance.gate.finding import Report, Verdict
+from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import judge
 from provenance.journeys.check import check, today_utc
 from provenance.journeys.examine import examine
@@ -230,6 +230,7 @@ MINIMAL: dict[str, Callable[[int], object]] = {
         "sigstore_bundle": "a.sigstore.json",
     },
     "rows of one digest": lambda n: {"id": f"a{n}", "onnx": f"a{n}.onnx", "sha256": "0" * 64},
+    "rows that say production": lambda n: {"id": f"a{n}", "onnx": "a.onnx", "smoke": False},
     "rows that claim one ensemble": lambda n: {"id": f"ens_seed{n}", "onnx": f"ens_seed{n}.onnx"},
     "rows of names that climb": lambda n: {"id": f"a{n}", "onnx": f"../{n}.onnx"},
     "rows of external data": lambda n: {"id": f"a{n}", "external_data_sha256": {f"x{n}": "0"}},
@@ -273,6 +274,31 @@ def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
 
     calls(10)
     small, middle, large = (calls(rows) for rows in (40, 80, 160))
+    assert (large - middle) / (middle - small) < 2.2
+
+
+def test_a_finding_about_all_rows_is_not_searched_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searching a tuple is no call, so that it is counted by what is handed out to be searched."""
+    monkeypatch.setattr(limits, "THINGS_OF_RULE", 10)
+    handed_out = 0
+    subjects: Any = Finding.subjects
+
+    def counted(finding: Finding) -> tuple[str, ...]:
+        nonlocal handed_out
+        found: tuple[str, ...] = subjects.fget(finding)
+        handed_out += len(found)
+        return found
+
+    monkeypatch.setattr(Finding, "subjects", property(counted))
+    counts = []
+    for rows in (40, 80, 160):
+        config = minimal(tmp_path / str(rows), MINIMAL["rows that say production"], rows)
+        handed_out = 0
+        told(config)
+        counts.append(handed_out)
+    small, middle, large = counts
     assert (large - middle) / (middle - small) < 2.2
 
 

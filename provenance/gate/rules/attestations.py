@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from provenance.artifacts import repository
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.artifacts.strict_json import same
@@ -613,10 +614,13 @@ class OtherProject(_AttestationRule):
         if summary is None or statement is None or releases.predicate_of(statement) is None:
             return
         signed = statement.predicate.get("resourceUri")
-        if case.resource_uri is not None and signed != case.resource_uri:
+        expected = case.resource_uri
+        if expected is not None and not (
+            isinstance(signed, str) and repository.is_same_project(signed, expected)
+        ):
             yield self.finding(
                 f"{summary.path} is the summary of the project {str(signed)[:200]!r}; expected "
-                f"{case.resource_uri!r}",
+                f"{expected!r}",
                 "Fetch the summary of this project. In a mirror or a fork, name the project whose "
                 "releases it ships: --resource-uri URI",
                 path=summary.path,

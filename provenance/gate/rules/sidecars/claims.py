@@ -22,9 +22,11 @@ class ProductionUnproven(Rule):
     Asks of every row with `"smoke": false` what `provenance promote` asks before it writes that: a
     sidecar with the digest of these very bytes, a gate that was passed by its own numbers (that of
     the ensemble, or of the sidecar), widths that agree, and a complete license. No gate is asked of
-    an imported model, whose sidecar declares its `origin`. What another rule already reports is not
-    repeated, nor is a row that was flipped since the baseline (BAS804). What a deferral covers is
-    reported: `promote` refuses it too, so that this rule cannot be deferred.
+    an imported model, whose sidecar declares its `origin`. A gate that nothing can fail (a
+    threshold of 0, a spread of at most 1) or whose verdict is in words of its own is no evidence,
+    and bytes that another row says to be a placeholder are none of production. What another rule
+    already reports is not repeated, nor is a row that was flipped since the baseline (BAS804). What
+    a deferral covers is reported: `promote` refuses it too, so that this rule cannot be deferred.
 
     ## Why it matters
     "Production" is a promise to every consumer who asks for it (`--require production`). A flag
@@ -159,8 +161,9 @@ class OriginWrong(ClaimRule):
     object with `source` (where the weights come from) and `license` (an SPDX expression), and, if
     known, `license_url`, `revision` and `sha256` of the upstream file. Reports an origin that lacks
     one of the first two, or in which a value has another form; one whose license is not the row's;
-    and one beside a record of training in this repository (`gate`, `seed`, `training_recipe`, …) or
-    in a model that an ensemble manifest lists. A sidecar of other bytes is reported as that only.
+    and one beside a record of training in this repository (`gate`, `seed`, `training_recipe`, …),
+    at whatever depth a gate is recorded, or in a model that an ensemble manifest lists. A sidecar
+    of other bytes is reported as that only.
 
     ## Why it matters
     No gate is expected of an imported model. A declaration that hides a gate which was not passed,
