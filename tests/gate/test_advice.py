@@ -183,6 +183,18 @@ SLIPS: Final = [
     ),
     # Model files
     Advice("ART301", Slip("s1.onnx", remove()), "Fetch or add the file", put_back("s1.onnx")),
+    Advice("ART301", Slip("s1.onnx", move("s1_v2.onnx")), "Rename s1_v2.onnx back to s1.onnx",
+           named_so),
+    Advice("ART301", Slip("quant.int8.onnx", move("q8.onnx")), "Rename q8.onnx back", named_so),
+    Advice("ART301", row_slip("s1", "onnx", to="s_1.onnx"), 'Write "onnx": "s1.onnx".', value),
+    Advice("ART301", Slip("plain.onnx", together(("plain.onnx", move("p.onnx")),
+                                                 ("plain.json", move("p.json")))),
+           'Write "onnx": "p.onnx", or rename',
+           then(value, edited("model/p.json", put("onnx", to="p.onnx")))),
+    Advice("REG101", lost("s1", "onnx"), 'Write "onnx": "s1.onnx" above `sigstore_bundle`.',
+           then(value, edited(REGISTRY, reverse(*ROW)))),
+    Advice("REG107", row_slip("s1", "onnx", to="../../s1.onnx"), '"onnx": "s1.onnx".', value),
+    Advice("ART302", row_slip("s1", "onnx", to="s0.onnx"), 'Write "onnx": "s1.onnx".', value),
     Advice(
         "ART301",
         row_slip("plain", "quant_mode", to="static"),

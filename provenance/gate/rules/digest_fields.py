@@ -109,10 +109,20 @@ def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
         if not row.replaced(model):
             field = "int8_sha256" if model is row.int8 else "sha256"
             yield (field,), row.row.fields.get(field)
+            if model is row.onnx is row.variant and not is_another_variant(row):
+                yield ("int8_sha256",), row.row.fields.get("int8_sha256")
         for file in model.external:
             if not row.replaced(file):
                 name = file.name
                 yield ("external_data_sha256", name), row.row.external_data_sha256.get(name)
+
+
+def is_another_variant(row: RowEvidence) -> bool:
+    """Whether a row whose model is an int8 variant has another digest of it in `int8_sha256`."""
+    model = row.onnx
+    if model is None or model is not row.variant or model.sha256 is None:
+        return False
+    return digest.sha256_of(row.row.fields.get("int8_sha256")) not in (None, model.sha256)
 
 
 RULES: Iterable[type[Rule]] = (DigestSpelling,)
