@@ -253,6 +253,7 @@ SLIPS: Final = [
     Advice("ART308", lost("quant", "int8_sha256", baseline=True), "restore quant", command),
     Advice("ART309", Slip("s1.onnx", link("/dev/null")), "Put the file itself there", about_back),
     Advice("ART310", row_slip("s1", "opset", to=18), "provenance check --fix", command),
+    Advice("ART310", "opset-shared-by-row-and-sidecar", "in both: provenance check --fix", command),
     Advice("ART311", Slip("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
     Advice("ART312", Slip("s1.onnx", reexport(1, external=())), "Remove the file, if it is there",
            then(edited("model/s1.onnx.data", remove()), command)),
