@@ -76,6 +76,12 @@ def _one_output_more(graph: Any) -> None:
     graph.output[1].name = "sigma"
 
 
+def _in_upper_case(path: Path) -> None:
+    """The digest of `s1` in upper case."""
+    rows = json.loads(path.read_text())["models"]
+    put(*ROW, "sha256", to=next(r for r in rows if r["id"] == "s1")["sha256"].upper())(path)
+
+
 def _row_of_variant(path: Path) -> None:
     """A row of its own for the int8 variant of `quant`, whose sidecar is that row's."""
     rows = json.loads(path.read_text())["models"]
@@ -136,6 +142,7 @@ UNDER_SCHEMA: Final[list[Line]] = [
     ("another version", _under_schema(put("schema_version", to=3)), "REG114"),
     ("no digest", _under_schema(drop(*ROW, "sha256")), "REG101 s1"),
     ("a digest that is cut off", _under_schema(shorten(*ROW, "sha256")), "REG101 s1"),
+    ("a digest in upper case", _under_schema(_in_upper_case), "REG114 s1"),
     ("no license", _under_schema(drop(*ROW, "license")), "LIC201 s1"),
     ("an empty license", _under_schema(put(*ROW, "license", to="")), "LIC201 s1"),
     ("another opset", _under_schema(put(*ROW, "opset", to=18)), "ART310 s1"),
@@ -184,6 +191,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("the digest is gone", drop(*ROW, "sha256"), "REG101 s1"),
         ("the digest is another", put(*ROW, "sha256", to=ZERO), "ART302 s1"),
         ("the digest is cut off", shorten(*ROW, "sha256"), "REG101 s1"),
+        ("the digest is in upper case", _in_upper_case, "REG115 s1"),
         ("the digest is null", put(*ROW, "sha256", to=None), "REG101 s1"),
         ("the digest has another name", rename(*ROW, "sha256", to="sha"), "REG101 s1"),
         ("two digests are swapped", swap(*ROW, other="s2", field="sha256"), "ART302 s1, ART302 s2"),

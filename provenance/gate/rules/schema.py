@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from provenance.artifacts.json_edit import Set
 from provenance.artifacts.registry import FIELDS, is_blank
 from provenance.artifacts.strict_json import START, JsonPath
 from provenance.gate.evidence import RowEvidence, SchemaEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.digest_fields import SPELL, respelled
 from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside
 
@@ -84,13 +86,22 @@ class SchemaViolated(Rule):
             at = (*at, violation.member)
         member = registry.source.find(at)
         name = f"`{'.'.join(str(step)[:60] for step in below)}`: " if below else ""
+        edits = _respelled(case, row, violation.path) if row is not None else ()
         return self.finding(
             f"{name}{violation.says} ({schema.path})",
-            _help(case, violation, schema.path),
+            SPELL if edits else _help(case, violation, schema.path),
+            fixes=edits,
             path=registry.path,
             row=row.row.label if row else None,
             position=registry.source.position(member.start) if member else START,
         )
+
+
+def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
+    """The edit that spells the digest at `place` as others expect it, if it is another spelling."""
+    registry = case.evidence.registry
+    found = ((registry.path_of(row.row, *where), sha256) for where, _, sha256 in respelled(row))
+    return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
 
 
 def _help(case: Case, violation: Violation, path: str) -> str:
