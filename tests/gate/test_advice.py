@@ -218,6 +218,13 @@ SLIPS: Final = [
     Advice("ART304", Slip("s1.onnx.data", remove()), "Fetch it", about_back),
     Advice("ART304", Slip("s1.onnx.data", move("s1.onnx.data2")), "Rename", named_so),
     Advice(
+        "ART304",
+        Slip("s1.onnx.data", together(("s1.onnx.data", move("s1.onnx.data2")),
+                                      ("registry.json", drop(*ROW, "external_data_sha256")))),
+        "Then: provenance hash s1 --write --add-external-data",
+        then(named_so, command),
+    ),
+    Advice(
         "ART305",
         Slip("s1.onnx", reexport(1, external=External("../s1.data"))),
         "then: provenance hash s1 --write --add-external-data --accept s1",

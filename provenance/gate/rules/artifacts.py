@@ -350,9 +350,17 @@ class ExternalDataMissing(Rule):
                 if renamed
                 else ""
             ),
-            f"{hint} the model again under its final name.",
+            f"{hint} the model again under its final name.{_then_covered(case, row)}",
             about=file.path,
         )
+
+
+def _then_covered(case: Case, row: RowEvidence) -> str:
+    """The next step after external data is back, if the row has no digest for it (ART306)."""
+    if "external_data_sha256" in row.row.fields:
+        return ""
+    first = case.declare_first(case.name_of("external_data_sha256"))
+    return f" {first}Then: {command('hash', row.row.label, '--write', '--add-external-data')}"
 
 
 class ExternalDataUnsafe(Rule):

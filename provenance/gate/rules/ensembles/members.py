@@ -57,7 +57,7 @@ class MemberMissing(EnsembleRule):
         self,
         ensemble: Ensemble,
         lost: Collection[tuple[str | None, str]],
-        here: Mapping[str, Sequence[str]],
+        files_of: Mapping[str, Sequence[str]],
     ) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if manifest.count > limits.MEMBERS:
@@ -82,7 +82,7 @@ class MemberMissing(EnsembleRule):
             if (member.onnx, member.id) in lost:
                 continue
             if seat.row is None:
-                files = here.get(member.onnx or "", ())
+                files = files_of.get(member.onnx or "", ())
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
                 names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
                 yield self.at(
