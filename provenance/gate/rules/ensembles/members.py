@@ -27,9 +27,10 @@ class MemberMissing(EnsembleRule):
     ## What it does
     Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
     compares the two names. Of more than 10,000 members it says so, and looks at the first. Silent
-    where BAS801 reports that the row of the member is gone since the baseline, or has another id,
-    and where ART302 reports that the row of the member names another file. A file of a member
-    without a row is reported here, and not as a stray.
+    where BAS801 reports that the row of the member is gone since the baseline, or has another id.
+
+    ART302 reports a member whose row names the file of another row. The file of a member without a
+    row is reported here, and not as a stray (ART311).
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
