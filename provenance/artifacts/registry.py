@@ -58,6 +58,9 @@ INT8_MODES: Final = ("dynamic", "qat", "static")
 OTHER_MODES: Final = ("fp32", "fp16", "bf16", "none")
 """Values of `quant_mode` for which it opens the `.onnx` itself."""
 
+INT8_SUFFIX: Final = ".int8.onnx"
+"""How the file of an int8 variant ends."""
+
 MAX_ID: Final = 128
 """Characters of an id: it stands in every message about its row."""
 
@@ -210,8 +213,14 @@ class Row:
 
     @property
     def quantized(self) -> bool:
-        """Whether the runtime is told to open the int8 variant."""
-        return self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
+        """Whether the runtime is told to open an int8 variant beside the model."""
+        is_said = self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
+        return is_said and not self.is_variant
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether the row's model is itself an int8 variant, which another row may have, too."""
+        return self.onnx is not None and self.onnx.endswith(INT8_SUFFIX)
 
 
 @dataclass(frozen=True)

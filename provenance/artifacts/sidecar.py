@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
+from provenance.artifacts.registry import INT8_SUFFIX
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import START, JsonPath, Position
 
@@ -169,7 +170,7 @@ def sidecar_of(model: str) -> str:
 
 def int8_of(model: str) -> str:
     """The name of the int8 variant of the model with this name."""
-    return f"{model.removesuffix('.onnx')}.int8.onnx"
+    return model.removesuffix(".onnx") + INT8_SUFFIX
 
 
 def is_sidecar(value: Mapping[str, Any]) -> bool:

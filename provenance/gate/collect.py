@@ -46,6 +46,7 @@ from provenance.gate.evidence import (
     ModelEvidence,
     RowEvidence,
     SidecarEvidence,
+    missed_digests,
 )
 from provenance.gate.progress import Progress
 
@@ -61,10 +62,12 @@ def collect(
     with_bundles: bool = False,
     progress: Progress | None = None,
     repository: str | None = None,
+    addable: Iterable[str] = (),
 ) -> Evidence:
     """Read and hash everything that `read` names, or the rows with the labels in `select`.
 
-    `repository` is the name of the repository that `root` is in, where that is known.
+    `repository` is the name of the repository that `root` is in, where that is known. `addable` are
+    keys that an advice may add to a row.
 
     Raises:
         InputError: The registry's folder cannot be listed, or the rows have more together than is
@@ -93,7 +96,7 @@ def collect(
         unreadable_at=collector.unreadable_at,
         misshapen=collector.misshapen,
         stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
-        schema=registry_schema(root, read),
+        schema=registry_schema(root, read, addable),
         summary=summary,
     )
 
@@ -346,8 +349,9 @@ class _Collector:
             return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
         strays = {p for p in beside if p not in known and claims(p)}
+        hashed = bool(missed_digests(rows))
         for path in sorted(strays | {*self._nameless}):
-            yield read_stray(self._root, path, self._registry.name_of(path))
+            yield read_stray(self._root, path, self._registry.name_of(path), hashed=hashed)
 
     def stray_bundles(
         self, rows: tuple[RowEvidence, ...], summary: BundleEvidence

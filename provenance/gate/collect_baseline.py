@@ -122,7 +122,7 @@ def _lost_files(
         if row.onnx is None or lost.renamed is not None:
             continue
         declared = {row.onnx: row.fields.get("sha256"), **row.external_data_sha256}
-        if "int8_sha256" in row.fields:
+        if "int8_sha256" in row.fields and not row.is_variant:
             declared[int8_of(row.onnx)] = row.fields["int8_sha256"]
         sidecars = [sidecar_of(name) for name in (row.onnx, int8_of(row.onnx))]
         declared |= dict.fromkeys((name for name in sidecars if name in beside), None)

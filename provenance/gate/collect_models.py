@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from provenance.artifacts import digest, paths
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.onnx_model import (
     ExternalReference,
     NotOnnxError,
@@ -117,19 +118,28 @@ class ModelReader:
                 yield watched, size
 
 
-def read_stray(root: Tree, path: str, name: str) -> FileEvidence:
+def read_stray(root: Tree, path: str, name: str, *, hashed: bool) -> FileEvidence:
     """Return what is known of a file at `path` that nothing names: of a model, its data.
 
-    It is not hashed: of its bytes nothing is concluded but which files belong together.
+    It is `hashed` where a row misses a file: it may be that file under another name.
     """
+    found = _digest_of(root, path) if hashed else None
     if not path.endswith(".onnx"):
-        return FileEvidence(path, name)
+        return FileEvidence(path, name, found)
     try:
         with root.open(path) as stream:
             facts = read_facts(stream, os.fstat(stream.fileno()).st_size)
     except (FileError, MalformedMessageError, OSError):
-        return StrayModel(path, name)
-    return StrayModel(path, name, data=tuple(_data_beside(root, path, name, facts)))
+        return StrayModel(path, name, found)
+    return StrayModel(path, name, found, data=tuple(_data_beside(root, path, name, facts)))
+
+
+def _digest_of(root: Tree, path: str) -> Digest | None:
+    try:
+        with root.open(path) as stream:
+            return digest.of_stream(stream, os.fstat(stream.fileno()).st_size)
+    except (FileError, OSError):
+        return None
 
 
 def _data_beside(root: Tree, path: str, name: str, facts: OnnxFacts) -> Iterator[FileEvidence]:

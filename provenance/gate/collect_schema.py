@@ -4,21 +4,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
 from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.registry import Registry
+from provenance.artifacts.registry import FIELDS, Registry
 from provenance.artifacts.strict_json import JsonError, decode, parse
 from provenance.gate.evidence import SchemaEvidence
 
 _KEY: Final = "$schema"
+_PROBE_STEPS: Final = 100_000
+"""Steps for one row that has every field."""
+
 _ELSEWHERE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
-def registry_schema(root: Tree, registry: Registry) -> SchemaEvidence | None:
+def registry_schema(
+    root: Tree, registry: Registry, addable: Iterable[str] = ()
+) -> SchemaEvidence | None:
     """What the registry's schema does not allow; None if it names no schema in this repository.
+
+    `addable` are keys that an advice may add to a row, besides those of `FIELDS`.
 
     A schema at a URL is not fetched: what a registry must look like is not for a server to decide
     while it is judged.
@@ -39,7 +47,32 @@ def registry_schema(root: Tree, registry: Registry) -> SchemaEvidence | None:
     from provenance.artifacts import json_schema  # costs nothing where there is no schema
 
     found = json_schema.evaluate(schema, _instance(registry), fragment)
-    return SchemaEvidence(path, found.violations, found.unevaluated)
+    return SchemaEvidence(
+        path,
+        found.violations,
+        found.unevaluated,
+        _undeclared(schema, fragment, registry, addable),
+    )
+
+
+def _undeclared(
+    schema: Any, fragment: str, registry: Registry, addable: Iterable[str]
+) -> dict[str, str]:
+    """The keys that the schema refuses in a row, each with the place to declare it."""
+    from provenance.artifacts import json_schema
+
+    names = registry.names
+    row: Mapping[str, Any] = registry.rows[0].verbatim if registry.rows else {}
+    more = dict.fromkeys([*map(names.of, FIELDS), *addable])
+    instance = {**registry.members, names.rows: [{**more, **row}]}
+    found = json_schema.evaluate(schema, instance, fragment, steps=_PROBE_STEPS)
+    return {
+        violation.member: f"{violation.where.removesuffix('additionalProperties')}properties"
+        for violation in found.violations
+        if violation.keyword == "additionalProperties"
+        and violation.member in more
+        and violation.path == (*names.path, 0)
+    }
 
 
 def _instance(registry: Registry) -> dict[str, Any]:

@@ -90,6 +90,11 @@ class Comparison:
             if key in row.verbatim:
                 after = key
 
+    @cached_property
+    def lost_keys(self) -> frozenset[str]:
+        """The keys that any row has lost."""
+        return frozenset(lost.key for row in self.now.rows for lost in self.lost_fields(row))
+
     def lost_fields_of_registry(self) -> Iterator[LostField]:
         """The fields beside the list of rows that the registry itself had."""
         here = frozenset(self.now.keys)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -112,7 +112,7 @@ class ModelEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class StrayModel(FileEvidence):
-    """A `.onnx` file that no row names. It is parsed and not hashed.
+    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
 
     `data` is the external data beside it, whether or not it is there; None if the file cannot be
     read as a model.
@@ -170,11 +170,13 @@ class SchemaEvidence:
     Attributes:
         violations: What it does not allow of the registry.
         unevaluated: Parts of it that were not evaluated, each with the reason.
+        undeclared: Keys that a row may not have, each with the place to declare it in the schema.
     """
 
     path: str
     violations: tuple[Violation, ...] = ()
     unevaluated: tuple[str, ...] = ()
+    undeclared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,11 @@ class RowEvidence:
     attestation: BundleEvidence | None = None
     manifest: ensemble.Manifest | None = None
     verdict: ensemble.GateVerdict | None = None
+
+    @property
+    def variant(self) -> ModelEvidence | None:
+        """The file of `int8_sha256`: the variant beside the model, or the model itself."""
+        return self.onnx if self.int8 is None and self.row.is_variant else self.int8
 
     @property
     def models(self) -> tuple[ModelEvidence, ...]:
@@ -403,6 +410,16 @@ class Evidence:
             if model.sha256 is not None
         }
 
+    @cached_property
+    def misplaced(self) -> Mapping[str, FileEvidence]:
+        """The strays that are a file which a row misses, by the SHA-256 that the row declares.
+
+        The rule that reports the row names the stray too.
+        """
+        wanted = missed_digests(self.rows)
+        found = {stray.sha256: stray for stray in reversed(self.strays) if stray.sha256}
+        return {sha256: stray for sha256, stray in found.items() if sha256 in wanted}
+
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:
         """All model files of all rows, each once, in the order of the registry."""
@@ -430,3 +447,15 @@ class Evidence:
         """All row bundles and seed attestations that exist."""
         found = (b for r in self.rows for b in (r.bundle, r.attestation))
         return tuple({b.path: b for b in found if b is not None and not b.missing}.values())
+
+
+def missed_digests(rows: Iterable[RowEvidence]) -> frozenset[str]:
+    """The digests that rows declare and that none of the files has which they name."""
+    declared: set[str] = set()
+    present: set[str] = set()
+    for row in rows:
+        fields = (row.row.fields.get(name) for name in ("sha256", "int8_sha256"))
+        values = map(sha256_of, (*fields, *row.row.external_data_sha256.values()))
+        declared.update(filter(None, values))
+        present.update(f.sha256 for f in row.model_files if f.sha256 is not None)
+    return frozenset(declared - present)

@@ -148,6 +148,8 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
         )
         return
     declared = {"sha256": row.onnx, "int8_sha256": row.int8}
+    if "int8_sha256" in row.row.fields:
+        declared["int8_sha256"] = row.variant
     for field, model in declared.items():
         if model is None:
             continue
@@ -196,7 +198,7 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                     f"it has no sidecar: {evidence.path} does not exist",
                     help,
                     evidence.path,
-                    ("SID401",),
+                    ("SID401", "ART301"),
                 )
         elif sidecar.claimed_sha256 is None:
             yield Obstacle(

@@ -51,13 +51,22 @@ def about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[s
 
 
 def best(reports: Iterator[Report]) -> Report:
-    """The first report that verified; else the one with the fewest findings."""
+    """The first report that verified; else the one that comes nearest to that.
+
+    A bundle of a trusted signer goes before any other, then one of the expected type, then the one
+    with the fewest errors.
+    """
     failed = []
     for report in reports:
         if report.verdict is Verdict.VERIFIED:
             return report
         failed.append(report)
-    return min(failed, key=lambda r: len(r.findings))
+    return min(failed, key=_distance)
+
+
+def _distance(report: Report) -> tuple[bool, bool, int]:
+    codes = [finding.code for finding in report.failing]
+    return any(c.startswith("SIG") for c in codes), "ATT701" in codes, len(codes)
 
 
 def _may_be_about(line: bytes, sha256: str) -> bool:

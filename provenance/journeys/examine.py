@@ -58,6 +58,7 @@ def examine(
         with_bundles=with_bundles,
         progress=progress,
         repository=config.repository,
+        addable=former.comparison.lost_keys if former is not None else (),
     )
     evidence = replace(evidence, baseline=former)
     if not run:

@@ -163,6 +163,8 @@ def _entries(
     for model in row.models:
         field = "int8_sha256" if model is row.int8 else "sha256"
         yield _declared(evidence, row, model, (field,), accepted)
+        if model is row.onnx is row.variant and "int8_sha256" in row.row.fields:
+            yield _declared(evidence, row, model, ("int8_sha256",), accepted)
         for file in model.external:
             if file.name in seen:
                 continue

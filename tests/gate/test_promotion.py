@@ -204,6 +204,6 @@ def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) 
     lone.rows[0].pop("license")
     obstacles_of_m: list[Any] = found(lone, "m")
     findings = lone.check().findings
-    assert [o.codes for o in obstacles_of_m] == [("SID401",), ("LIC201",)]
+    assert [o.codes for o in obstacles_of_m] == [("SID401", "ART301"), ("LIC201",)]
     assert all(o.stated(findings) for o in obstacles_of_m)
     assert not any(o.stated([]) for o in obstacles_of_m)

@@ -244,7 +244,7 @@ def test_a_path_outside_of_the_repository_is_told_as_that_alone(repository: Repo
     ("field", "help"),
     [
         ("id", "Add `id`."),
-        ("onnx", "Add `onnx`."),
+        ("onnx", 'Write "onnx": "m.onnx" above `sigstore_bundle`.'),
         ("sha256", 'Add "sha256": "", then: provenance hash --write'),
     ],
 )

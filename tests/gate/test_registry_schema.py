@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provenance import check, load_config
 from tests.support.repository import Repository, codes
 
 NUMBERS = {"properties": {"models": {"items": {"properties": {"mine": {"type": "number"}}}}}}
@@ -136,6 +138,58 @@ def test_a_field_that_another_rule_may_ask_for_is_not_to_be_removed(
     report = under(repository, {"properties": {"models": {"items": row}}}).check()
     found = [f for f in report.findings if f.code == "REG114"]
     assert [f.help.startswith(help) for f in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("field", "code", "help"),
+    [
+        ("external_data_sha256", "ART306", "Then: provenance hash --write --add-external-data"),
+        ("license", "LIC201", "Add the SPDX expression"),
+        ("license_url", "LIC202", "Add the address"),
+        ("sigstore_bundle", "LIC203", 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`'),
+        ("int8_sha256", "ART308", 'Add "int8_sha256": "" to the row, then: provenance hash q'),
+        ("mine", "BAS802", "Put it back: provenance restore x"),
+    ],
+)
+@pytest.mark.parametrize("closed", [True, False])
+def test_advice_that_adds_a_field_declares_it_in_a_closed_schema_first(
+    repository: Repository, tmp_path: Path, field: str, code: str, help: str, *, closed: bool
+) -> None:
+    """The advice of each rule leads to a registry that its own schema allows (REG114)."""
+    repository.add_external("x")["mine"] = 1
+    repository.add_int8("q")
+    repository.add("m")
+    shutil.copytree(repository.save().root, tmp_path / "then")
+    for row in repository.rows:
+        row.pop(field, None)
+    known: dict[str, Any] = {key: {} for row in repository.rows for key in row}
+    rows = {"properties": known} | ({"additionalProperties": False} if closed else {})
+    under(repository, {"properties": {"models": {"items": rows}}})
+    report = check(load_config(repository.root), baseline=None)
+    if code == "BAS802":
+        report = check(load_config(repository.root), baseline=str(tmp_path / "then"))
+    found = [f for f in report.findings if f.code == code]
+    assert found
+    declare = f"Declare `{field}` in the schema: model/s.json#/properties/models/items/properties. "
+    for finding in found:
+        assert finding.help.startswith(
+            f"{declare}{help}" if closed else help.removeprefix("Then: ")
+        )
+        assert not (closed and finding.fixes)
+
+
+def test_a_field_that_the_baseline_has_is_declared_and_not_removed(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """Without it, BAS802 would miss it."""
+    repository.add("m", mine=1)
+    shutil.copytree(repository.save().root, tmp_path / "then")
+    known: dict[str, Any] = {key: {} for key in repository.rows[0].keys() - {"mine"}}
+    row = {"additionalProperties": False, "properties": known}
+    under(repository, {"properties": {"models": {"items": row}}})
+    report = check(load_config(repository.root), baseline=str(tmp_path / "then"))
+    (found,) = (f for f in report.findings if f.code == "REG114")
+    assert found.help.startswith("Declare `mine` in the schema: model/s.json#")
 
 
 def test_a_hostile_name_in_the_schema_is_cut(repository: Repository) -> None:

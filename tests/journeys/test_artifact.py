@@ -31,7 +31,7 @@ from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
-from tests.support.models import model
+from tests.support.models import External, data, model
 from tests.support.sigstore.ca import email
 from tests.support.sigstore.instance import ISSUER, SUBJECT
 from tests.support.sigstore.release import write
@@ -395,6 +395,17 @@ def test_one_line_about_a_model_is_enough(tmp_path: Path) -> None:
     assert {f.code for f in report.findings} == {"ATT711"}  # a warning: it binds no row
     in_lines(path, theirs, theirs)
     assert codes(verify_file(file, trust(), bundle=path)) == ["SIG604"]
+
+
+def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path) -> None:
+    """Its signature covers no external data; the other line has the wrong signer."""
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model(external=External("m.onnx.data")))
+    (tmp_path / "m.onnx.data").write_bytes(data())
+    payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
+    theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
+    path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
+    assert codes(verify_file(file, trust(), bundle=path)) == ["ATT702"]
 
 
 def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:

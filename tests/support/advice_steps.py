@@ -125,7 +125,8 @@ def named_so(scene: Scene, finding: Any) -> None:
     """Rename the file that the help names to the name that it gives."""
     found = re.match(r"Rename (\S+) back to ([^\s,]+)", finding["help"])
     assert found
-    (scene.tree / "model" / found[1]).rename(scene.tree / "model" / found[2])
+    new = found[2].removesuffix(".")
+    (scene.tree / "model" / found[1]).rename(scene.tree / "model" / new)
 
 
 def bundle_named(scene: Scene, finding: Any) -> None:

@@ -10,6 +10,7 @@ from provenance.artifacts.digest import is_mentioned, sha256_of
 from provenance.artifacts.json_edit import Remove, Set
 from provenance.artifacts.paths import Trouble
 from provenance.artifacts.registry import Registry
+from provenance.artifacts.sidecar import Sidecar
 from provenance.gate.evidence import (
     ExternalFile,
     FileEvidence,
@@ -20,10 +21,13 @@ from provenance.gate.evidence import (
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers, shared_files
 from provenance.gate.rules.base import Case, Rule, accept, command, short, some
+from provenance.gate.rules.digest_fields import is_another_variant
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
+from provenance.gate.rules.misplaced import misplaced_file, misplaced_model
+from provenance.gate.rules.opsets import OPSETS, other_opset, repeats_opset
 from provenance.gate.rules.put_back import lost_field
 from provenance.gate.rules.registry import outside
-from provenance.gate.rules.sidecars.current import pairs
+from provenance.gate.rules.sidecars.current import describes_its_model, describes_other_bytes, pairs
 from provenance.gate.rules.stray_models import MODELS, belongings
 
 
@@ -31,7 +35,8 @@ class ModelMissing(Rule):
     """A model file that a row names does not exist.
 
     ## What it does
-    Looks for the file of `onnx`, and for the int8 variant of a row that says it is quantized.
+    Looks for the file of `onnx`, and for the int8 variant of a row that says it is quantized. A row
+    whose `onnx` ends in `.int8.onnx` is that variant's own: no other one is expected beside it.
 
     ## Why it matters
     A release without it is a registry that promises a model nobody can load, and nothing can be
@@ -56,25 +61,36 @@ class ModelMissing(Rule):
                 if model.missing and model is row.int8:
                     yield self._variant(case, row, model)
                 elif model.missing:
+                    there = misplaced_model(case, row)
                     yield self.in_row(
                         case,
                         row,
                         "onnx",
-                        f"{model.path} does not exist",
-                        "Fetch or add the file, or remove the row.",
+                        f"{model.path} does not exist{there.said if there else ''}",
+                        there.help if there else self._help(case, row),
                     )
+
+    @staticmethod
+    def _help(case: Case, row: RowEvidence) -> str:
+        baseline = case.evidence.baseline
+        if baseline is not None and baseline.former(row) is not None:
+            return "Fetch or add the file."  # BAS801 reports a row that is removed
+        return "Fetch or add the file, or remove the row."
 
     def _variant(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Finding:
         """An int8 variant is named by its digest, by `quant_mode`, or by both."""
         asking = [f for f in ("int8_sha256", "quant_mode") if f in row.row.fields]
         called = " and ".join(f"`{case.name_of(field)}`" for field in asking)
+        there = misplaced_file(case, row, model)
         return self.in_row(
             case,
             row,
             asking[0],
             f"{model.path} does not exist, which {called} of the row "
-            f"{'asks' if len(asking) == 1 else 'ask'} for",
-            f"Fetch or add the file; where there is no int8 variant, remove {called}.",
+            f"{'asks' if len(asking) == 1 else 'ask'} for{there.said if there else ''}",
+            there.help
+            if there
+            else f"Fetch or add the file; where there is no int8 variant, remove {called}.",
         )
 
 
@@ -111,8 +127,14 @@ class DigestMismatch(Rule):
                 field = "int8_sha256" if model is row.int8 else "sha256"
                 if row.replaced(model):
                     says = _of_model(row, model, owners)
+                    there = misplaced_model(case, row) if model is row.onnx else None
+                    if there is not None:
+                        says = f"{_named_by_another(case, row)}{there.said}", there.help
                     yield self._replaced(case, row, (field,), model, *says)
                     continue
+                if model is row.onnx and is_another_variant(row):
+                    says = "", _meant(row, model, model)
+                    yield self._replaced(case, row, ("int8_sha256",), model, *says)
                 for file in filter(row.replaced, model.external):
                     says = _of_data(row, model, file, owners)
                     where = ("external_data_sha256", file.name)
@@ -129,16 +151,28 @@ class DigestMismatch(Rule):
     ) -> Finding:
         field, *entries = where
         of = "".join(f" of {entry[:100]!r}" for entry in entries)
+        is_second = field == "int8_sha256" and file is row.onnx
+        declared = row.row.digest(field) if is_second else row.declared(file)
         return self.in_row(
             case,
             row,
             field,
-            f"`{case.name_of(field)}`{of} is {short(row.declared(file))}; the bytes of {file.path} "
+            f"`{case.name_of(field)}`{of} is {short(declared)}; the bytes of {file.path} "
             f"are {short(file.sha256)}{also}",
             help,
             below=next(iter(entries), None),
             about=file.path,
         )
+
+
+def _named_by_another(case: Case, row: RowEvidence) -> str:
+    """Which row the file of a row is, if its bytes are what that row declares."""
+    for other in case.evidence.rows:
+        if other.onnx is None or row.onnx is None or other.row.index == row.row.index:
+            continue
+        if other.onnx.path == row.onnx.path and not other.replaced(other.onnx):
+            return f", those of {other.row.label!r}"
+    return ""
 
 
 _Owners = Mapping[str, tuple[str, str]]
@@ -292,6 +326,16 @@ class ExternalDataMissing(Rule):
     def _missing(
         self, case: Case, row: RowEvidence, model: ModelEvidence, file: ExternalFile
     ) -> Finding:
+        there = misplaced_file(case, row, file)
+        if there is not None:
+            return self.in_row(
+                case,
+                row,
+                "onnx",
+                f"{model.name} keeps weights in {file.name!r}, which does not exist{there.said}",
+                there.help,
+                about=file.path,
+            )
         renamed = renamed_from(case, row)
         hint = (
             f"Rename {renamed} back to {file.name}, or export" if renamed else "Fetch it, or export"
@@ -306,9 +350,17 @@ class ExternalDataMissing(Rule):
                 if renamed
                 else ""
             ),
-            f"{hint} the model again under its final name.",
+            f"{hint} the model again under its final name.{_then_covered(case, row)}",
             about=file.path,
         )
+
+
+def _then_covered(case: Case, row: RowEvidence) -> str:
+    """The next step after external data is back, if the row has no digest for it (ART306)."""
+    if "external_data_sha256" in row.row.fields:
+        return ""
+    first = case.declare_first(case.name_of("external_data_sha256"))
+    return f" {first}Then: {command('hash', row.row.label, '--write', '--add-external-data')}"
 
 
 class ExternalDataUnsafe(Rule):
@@ -409,12 +461,14 @@ class ExternalDataUncovered(Rule):
                 below=(renamed or unused)[0],
             )
         lost = lost_field(case, row, "external_data_sha256")
+        first = case.declare_first(case.name_of("external_data_sha256"))
+        add = f"{first}{'Then: ' if first else ''}provenance hash --write --add-external-data"
         return self.in_row(
             case,
             row,
             "sha256",
             message + (lost.said if lost else ""),
-            lost.help if lost else "provenance hash --write --add-external-data",
+            lost.help if lost else add,
         )
 
 
@@ -507,7 +561,8 @@ class Int8Undeclared(Rule):
                 + (lost.said if lost else ""),
                 lost.help
                 if lost
-                else f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+                else case.declare_first(case.name_of("int8_sha256"))
+                + f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
                 + command("hash", row.row.label, "--write"),
             )
 
@@ -559,7 +614,8 @@ class OpsetMismatch(Rule):
     """The row's opset is not the model's.
 
     ## What it does
-    Compares `opset` with the version of ONNX's own operator set that the file imports.
+    Compares `opset` with the version of ONNX's own operator set that the file imports. A sidecar
+    that has the same wrong opset is reported with the row.
 
     ## Why it matters
     Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18, in
@@ -570,7 +626,7 @@ class OpsetMismatch(Rule):
 
     ## How to fix
     Write the file's opset into the row, and into its sidecar. `provenance check --fix` writes it
-    into the row, where the file is the one whose digest the row declares.
+    where the file is the one whose digest the row declares, and the sidecar, too.
     """
 
     code = "ART310"
@@ -580,24 +636,35 @@ class OpsetMismatch(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         for row in case.evidence.rows:
-            declared = row.row.fields.get("opset")
-            facts = row.onnx.facts if row.onnx else None
-            if facts is None or not isinstance(declared, int) or isinstance(declared, bool):
+            actual = other_opset(row)
+            if actual is None:
                 continue
-            if row.onnx is not None and row.replaced(row.onnx):
-                continue
-            actual = facts.opset
             place = registry.path_of(row.row, "opset")
-            if actual is not None and actual != declared:
-                yield self.in_row(
-                    case,
-                    row,
-                    "opset",
-                    f"`{case.name_of('opset')}` is {declared}; "
-                    f"{row.row.onnx} imports opset {actual}",
-                    f'Write "{case.name_of("opset")}": {actual}.',
-                    fixes=(Fix(registry.path, Set(place, actual)),) if _as_declared(row) else (),
-                )
+            sidecar, members = _same_opset(row)
+            fixes = [Fix(registry.path, Set(place, actual))]
+            certain = _as_declared(row)
+            if sidecar is not None and row.onnx is not None:
+                certain = certain and describes_its_model(row.onnx, sidecar)
+                fixes += [Fix(sidecar.path, Set((member,), actual)) for member in members]
+            too = f", and so it is in {sidecar.path}" if sidecar else ""
+            yield self.in_row(
+                case,
+                row,
+                "opset",
+                f"`{case.name_of('opset')}` is {row.row.fields.get('opset')}{too}; "
+                f"{row.row.onnx} imports opset {actual}",
+                f'Write "{case.name_of("opset")}": {actual}{" in both" if sidecar else ""}.',
+                fixes=tuple(fixes) if certain else (),
+            )
+
+
+def _same_opset(row: RowEvidence) -> tuple[Sidecar | None, list[str]]:
+    """The row's sidecar, if it has the same opset as the row, and the members that say it."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if sidecar is None or row.onnx is None or describes_other_bytes(row.onnx, sidecar):
+        return None, []
+    members = [m for m in OPSETS if repeats_opset(row, sidecar.get(m))]
+    return (sidecar, members) if members else (None, [])
 
 
 class StrayFile(Rule):
@@ -611,7 +678,9 @@ class StrayFile(Rule):
     `.asc`): nobody loads them as weights. Sidecars that no row has are for SID415. Other files are
     none of the registry's business.
 
-    The external data and the sidecar of a model that no row names belong to it and are reported
+    A file with the bytes of one that a row misses is reported with that row (ART301, ART302,
+    ART304, REG101, REG107), a member of an ensemble that no row ships with that (ENS501). The
+    external data and the sidecar of a model that no row names belong to it and are reported
     with it; so is external data of it that does not exist. Beside a model that cannot be read or
     is a Git LFS pointer, files that may hold its weights are not reported.
 
@@ -640,8 +709,16 @@ class StrayFile(Rule):
         beside = {path.rpartition("/")[0] for path, model in models.items() if model.pointer}
         is_lost = files_of_lost_rows(case)
         found = belongings(case.evidence)
+        listed = {
+            seat.member.onnx
+            for ensemble in case.evidence.ensembles
+            for seat in ensemble.seats
+            if seat.row is None
+        }
         for stray in case.evidence.strays:
             if stray.name in renamed or is_lost(stray.name) or stray.path in found.owned:
+                continue
+            if stray.sha256 in case.evidence.misplaced or stray.name in listed:
                 continue
             names = {*stems(stray.path)}
             is_data = not stray.path.lower().endswith(MODELS) and names.isdisjoint(models)
@@ -654,6 +731,9 @@ class StrayFile(Rule):
             without = f"; its external data {some(missing, 3)} does not exist" if missing else ""
             removed = f"it with {some(also, 3, ' and ')}" if also else "it"
             fetched = f"fetch {some(missing, 3)} and " if missing else ""
+            named_so = [p for p in also if p.startswith(f"{stray.path}.")]
+            if len(missing) == len(named_so) == 1:
+                fetched = f"rename {named_so[0]} back to {missing[0]} and "
             yield self.finding(
                 f"{stray.path} is named by no row and no model"
                 + (

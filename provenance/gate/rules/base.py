@@ -143,6 +143,18 @@ class Case:
         """A text about a row with the registry's own names for the fields in it, in quotes."""
         return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
 
+    def declare_first(self, *keys: str) -> str:
+        """Return the step before an advice that adds `keys` to a row, or "" if none is needed.
+
+        It is needed where the schema that the registry names forbids them (REG114).
+        """
+        schema = self.evidence.schema
+        closed = [key for key in keys if schema is not None and key in schema.undeclared]
+        if schema is None or not closed:
+            return ""
+        called = " and ".join(f"`{key[:60]}`" for key in closed)
+        return f"Declare {called} in the schema: {schema.path}{schema.undeclared[closed[0]]}. "
+
     def endorsement(
         self, document: BundleEvidence, artifact_sha256: str | None = None
     ) -> Endorsement:

@@ -18,7 +18,9 @@ from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles, Row
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Phase, Rule, short, shown, some
 from provenance.gate.rules.license import former_license, is_known, same_license
+from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.put_back import no_longer_true, put_back, restore_row, restore_rows
+from provenance.gate.rules.sidecars.claims import say_smoke
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -109,7 +111,9 @@ class RowGone(_BaselineRule):
 def _left_behind(case: Case, lost: LostRow) -> str:
     """What else has to be done where a row was removed on purpose."""
     baseline = case.evidence.baseline
-    here = baseline.lost.get(lost.row.label, LostFiles()).here if baseline is not None else ()
+    used = {f.path for row in case.evidence.rows for f in (*row.model_files, *row.sidecars)}
+    gone = baseline.lost.get(lost.row.label, LostFiles()).here if baseline is not None else ()
+    here = [path for path in gone if path not in used]
     lists = [
         d.path
         for d in case.evidence.documents
@@ -169,13 +173,14 @@ class FieldGone(_BaselineRule):
             help = f"Write what is true of the present files ({reason})"
         if lost.field == "smoke" and former is not None and changed_digests(row.row, former.row):
             # `restore` refuses it: what it said was about other bytes.
-            help = f'Say "{lost.key}": true until the new model is promoted on evidence'
+            help = _until_proven(case, row, "the new model is promoted on evidence")
+            help = help.removesuffix(".")
         return self.in_row(
             case,
             row,
             None,
             f"no `{lost.key}`; {baseline.name} has {shown(lost.was)}",
-            f"{help}. {self.declare(label, 'it was removed')}",
+            f"{case.declare_first(lost.key)}{help}. {self.declare(label, 'it was removed')}",
         )
 
 
@@ -298,13 +303,14 @@ class PromotedByHand(_BaselineRule):
         for row in flipped:
             missing = promotion.missing(case.evidence, about, row)
             if missing:
+                helps = " ".join(dict.fromkeys(o.help for o in missing))
                 yield self.in_row(
                     case,
                     row,
                     "smoke",
                     f"`{called}` is true at {baseline.name} and not here, and the evidence for "
                     "production is not complete: " + "; ".join(o.message for o in missing),
-                    f'Say "{called}": true until the evidence is complete. Then: '
+                    f"{_until_proven(case, row, 'the evidence is complete')} {helps} Then: "
                     + promotion.promote_command(row),
                     about=missing[0].path,
                 )
@@ -385,13 +391,17 @@ class LicenseChanged(_BaselineRule):
             corrected = file is not None and not is_known(then) and now in file.licenses
             reported = ("LIC206", row.row.label) in failing
             if not same_license(now, then) and not corrected and not reported:
+                origin = ""
+                if _is_anew(row, baseline):
+                    origin = "If the model was imported, declare its `origin` in the sidecar. "
                 yield self.in_row(
                     case,
                     row,
                     "license",
                     f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has "
                     f"{shown(then)}",
-                    "Put it back. " + self.declare(row.row.label, "the license was changed"),
+                    f"Put it back. {origin}"
+                    + self.declare(row.row.label, "the license was changed"),
                 )
 
 
@@ -459,6 +469,8 @@ class SidecarGone(_BaselineRule):
         for row in case.evidence.rows:
             former = baseline.former(row)
             if former is None or former.sidecar is None or row.sidecar is None:
+                continue
+            if has_misplaced_sidecar(case, row):
                 continue
             if row.sidecar.missing and ("SID401", row.row.label) not in said:
                 path = row.sidecar.path
@@ -582,12 +594,20 @@ class PolicyChanged(_BaselineRule):
 
 def _is_imported_anew(row: RowEvidence, baseline: BaselineEvidence, license: str) -> bool:
     """Whether another model took a row's place, with its own origin under its own license."""
-    former, declared = baseline.former(row), origin(row)
-    if former is None or declared is None or row.sidecar is None:
+    declared = origin(row)
+    return (
+        declared is not None
+        and _is_anew(row, baseline)
+        and same_license(declared["license"], license)
+    )
+
+
+def _is_anew(row: RowEvidence, baseline: BaselineEvidence) -> bool:
+    """Whether the bytes of the model have changed, and its sidecar with them."""
+    former, sidecar = baseline.former(row), row.sidecar
+    if former is None or sidecar is None or sidecar.sidecar is None:
         return False
-    changed = "sha256" in changed_digests(row.row, former.row)
-    is_new = row.sidecar.sha256 != former.sidecar
-    return changed and is_new and same_license(declared["license"], license)
+    return "sha256" in changed_digests(row.row, former.row) and sidecar.sha256 != former.sidecar
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
@@ -604,6 +624,11 @@ _MISSED_BY: Final[Mapping[str, str]] = {
     "int8_sha256": "ART308",
 }
 """The rules that miss a field without a baseline."""
+
+
+def _until_proven(case: Case, row: RowEvidence, proven: str) -> str:
+    say = case.in_its_words(say_smoke(row))
+    return f"{say[:1].upper()}{say[1:]} until {proven}."
 
 
 def _replaced(row: RowEvidence) -> frozenset[str]:

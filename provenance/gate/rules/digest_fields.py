@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from provenance.artifacts import digest
 from provenance.artifacts.json_edit import Set
@@ -63,7 +63,8 @@ class DigestSpelling(Rule):
     ## What it does
     Warns where a row spells the digest of its file in upper case, with a prefix (`sha256:`), or in
     base64. A warning does not fail the gate: the value is compared, and it is right. It looks only
-    at registries with the field names of the stock consumers.
+    at registries with the field names of the stock consumers. Silent where REG114 reports that the
+    registry's schema does not allow the spelling.
 
     ## Why it matters
     The stock consumers compare `sha256` as text with 64 lower-case hex digits. Any other spelling
@@ -85,11 +86,12 @@ class DigestSpelling(Rule):
         registry = case.evidence.registry
         if not registry.names.stock:
             return
+        schema = case.evidence.schema
+        refused = {v.path for v in schema.violations} if schema is not None else frozenset()
         for row in case.evidence.rows:
-            for where, value in _declared(row):
-                sha256 = digest.sha256_of(value)
-                if sha256 is None or sha256 == value:
-                    continue
+            for where, value, sha256 in respelled(row):
+                if registry.path_of(row.row, *where) in refused:
+                    continue  # REG114 reports it, with the same edit
                 of = "".join(f" of {entry[:100]!r}" for entry in where[1:])
                 yield self.in_row(
                     case,
@@ -97,10 +99,21 @@ class DigestSpelling(Rule):
                     where[0],
                     f"`{case.name_of(where[0])}`{of} is {quoted(value)}; stock consumers expect "
                     "64 lower-case hex digits",
-                    "Write the same digest in lower-case hex.",
+                    SPELL,
                     below=next(iter(where[1:]), None),
                     fixes=(Fix(registry.path, Set(registry.path_of(row.row, *where), sha256)),),
                 )
+
+
+SPELL: Final = "Write the same digest in lower-case hex."
+
+
+def respelled(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """The digests that are not in lower-case hex: where each is, its spelling, and the digest."""
+    for where, value in _declared(row):
+        sha256 = digest.sha256_of(value)
+        if sha256 is not None and sha256 != value:
+            yield where, value, sha256
 
 
 def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -109,10 +122,20 @@ def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
         if not row.replaced(model):
             field = "int8_sha256" if model is row.int8 else "sha256"
             yield (field,), row.row.fields.get(field)
+            if model is row.onnx is row.variant and not is_another_variant(row):
+                yield ("int8_sha256",), row.row.fields.get("int8_sha256")
         for file in model.external:
             if not row.replaced(file):
                 name = file.name
                 yield ("external_data_sha256", name), row.row.external_data_sha256.get(name)
+
+
+def is_another_variant(row: RowEvidence) -> bool:
+    """Whether a row whose model is an int8 variant has another digest of it in `int8_sha256`."""
+    model = row.onnx
+    if model is None or model is not row.variant or model.sha256 is None:
+        return False
+    return digest.sha256_of(row.row.fields.get("int8_sha256")) not in (None, model.sha256)
 
 
 RULES: Iterable[type[Rule]] = (DigestSpelling,)

@@ -36,8 +36,9 @@ class _Missing(Rule):
 
     def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
         called = case.name_of(self.field)
-        advice = case.in_its_words(self.advice)
-        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fix)
+        first = case.declare_first(called)
+        advice = first + case.in_its_words(self.advice)
+        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=() if first else fix)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
         """The same where the baseline had it: then it is known what was there."""
@@ -52,7 +53,9 @@ class _Missing(Rule):
             None,
             f"no `{lost.field.key}`{lost.said}",
             lost.help,
-            fixes=(Fix(case.evidence.registry.path, edit),),
+            fixes=()
+            if case.declare_first(lost.field.key)
+            else (Fix(case.evidence.registry.path, edit),),
         )
 
 

@@ -65,7 +65,8 @@ def lost_field(case: Case, row: RowEvidence, field: str) -> Lost | None:
     for lost in baseline.comparison.lost_fields(row.row):
         if lost.field == field and no_longer_true(baseline, row, lost) is None:
             said = f"; {baseline.name} has {shown(lost.was)}"
-            return Lost(said, restore_rows(baseline, row.row.label), lost)
+            restore = case.declare_first(lost.key) + restore_rows(baseline, row.row.label)
+            return Lost(said, restore, lost)
     return None
 
 

@@ -21,6 +21,7 @@ from provenance.gate.rules import digest_fields
 from provenance.gate.rules.base import Case, Rule
 from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
+from provenance.gate.rules.misplaced import misplaced_model
 from provenance.gate.rules.put_back import lost_field
 
 _Check = Callable[[Any], bool]
@@ -141,14 +142,17 @@ class RegistrySchema(Rule):
                 if name not in fields:
                     lost = lost_field(case, row, name)
                     called = case.name_of(name)
+                    there = misplaced_model(case, row) if name == "onnx" else None
                     yield self.in_row(
                         case,
                         row,
                         None,
                         f"field `{called}` is missing; expected {_FIELDS[name][0]}"
-                        + (lost.said if lost else ""),
+                        + (lost.said if lost else there.said if there else ""),
                         lost.help
                         if lost
+                        else there.help
+                        if there
                         else self._missing_help(called, fields, digest=name == "sha256"),
                     )
             for name, (expected, check) in _FIELDS.items():
@@ -431,12 +435,17 @@ class OutsideRepository(Rule):
                 value = row.row.text(field)
                 reason = outside(case, value) if value is not None else None
                 if reason is not None:
+                    there = misplaced_model(case, row) if field == "onnx" else None
                     yield self.in_row(
                         case,
                         row,
                         field,
-                        f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}",
-                        "Write a path relative to the registry's folder, inside the repository.",
+                        f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
+                        + (there.said if there else ""),
+                        there.help
+                        if there
+                        else "Write a path relative to the registry's folder, inside the "
+                        "repository.",
                     )
 
 
@@ -473,12 +482,16 @@ class SharedBundlePath(Rule):
             files = (*known.model_files, *known.sidecars)
             taken |= {f.path: f"a file of row {known.row.label!r}" for f in files}
         owner = {path.casefold(): (path, what) for path, what in taken.items()}
+        models: set[str] = set()
         for row in case.evidence.rows:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
+            is_first = row.onnx is None or row.onnx.path not in models
+            models |= {row.onnx.path} if row.onnx is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):
                 continue  # LIC203, REG107 or REG101 says what is wrong with it
             places = [registry.absolute(value)]
-            if row.is_seed and onnx is not None:
+            # Two rows with one model are reported as that (ART302, ART313).
+            if row.is_seed and onnx is not None and is_first:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
                 mine = f"a document of row {row.row.label!r}"

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from provenance.artifacts.json_edit import Set
 from provenance.artifacts.registry import FIELDS, is_blank
 from provenance.artifacts.strict_json import START, JsonPath
 from provenance.gate.evidence import RowEvidence, SchemaEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.digest_fields import SPELL, respelled
+from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
@@ -83,13 +86,22 @@ class SchemaViolated(Rule):
             at = (*at, violation.member)
         member = registry.source.find(at)
         name = f"`{'.'.join(str(step)[:60] for step in below)}`: " if below else ""
+        edits = _respelled(case, row, violation.path) if row is not None else ()
         return self.finding(
             f"{name}{violation.says} ({schema.path})",
-            _help(case, violation, schema.path),
+            SPELL if edits else _help(case, violation, schema.path),
+            fixes=edits,
             path=registry.path,
             row=row.row.label if row else None,
             position=registry.source.position(member.start) if member else START,
         )
+
+
+def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
+    """The edit that spells the digest at `place` as others expect it, if it is another spelling."""
+    registry = case.evidence.registry
+    found = ((registry.path_of(row.row, *where), sha256) for where, _, sha256 in respelled(row))
+    return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
 
 
 def _help(case: Case, violation: Violation, path: str) -> str:
@@ -97,9 +109,25 @@ def _help(case: Case, violation: Violation, path: str) -> str:
     if violation.keyword != "additionalProperties" or violation.member is None:
         return f"{violation.help} Or correct the schema: {declare}"
     shown = f"`{violation.member[:60]}`"
-    if case.evidence.registry.names.known_as(violation.member) in FIELDS:
-        return f"Declare {shown} in the schema: {declare}"  # another rule may ask for it
+    declare = f"{declare.removesuffix('additionalProperties')}properties"
+    is_known = case.evidence.registry.names.known_as(violation.member) in FIELDS
+    if is_known or _was_there(case, violation):
+        return f"Declare {shown} in the schema: {declare}"  # another rule asks for it
     return f"Remove {shown}, or declare it in the schema: {declare}"
+
+
+def _was_there(case: Case, violation: Violation) -> bool:
+    """Whether the baseline has the key, too: BAS802 or BAS807 reports that it is removed."""
+    baseline, place = case.evidence.baseline, case.evidence.registry.names.path
+    if baseline is None:
+        return False
+    if violation.path == ():
+        return violation.member in baseline.comparison.then.keys
+    index = violation.path[len(place) :]
+    if len(index) != 1 or not isinstance(index[0], int):
+        return False
+    former = baseline.rows.get(index[0])
+    return former is not None and violation.member in former.row.verbatim
 
 
 def _is_rows(violation: Violation, place: JsonPath) -> bool:
@@ -119,17 +147,10 @@ def _reported(case: Case, row: RowEvidence, violation: Violation, below: list[st
     value = fields[field]
     if is_malformed(field, value) or (field in _REQUIRED and is_blank(value)):
         return True
-    if field == "opset" and _is_another_opset(row, value):
+    if field == "opset" and other_opset(row) is not None:
         return True
     path = row.row.text(field) if field in ("onnx", "sigstore_bundle") else None
     return path is not None and outside(case, path) is not None
-
-
-def _is_another_opset(row: RowEvidence, declared: object) -> bool:
-    """Whether ART310 reports the row's opset."""
-    if row.onnx is None or row.onnx.facts is None or row.replaced(row.onnx):
-        return False
-    return row.onnx.facts.opset not in (None, declared)
 
 
 RULES: Iterable[type[Rule]] = (SchemaViolated,)

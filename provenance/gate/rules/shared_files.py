@@ -40,7 +40,8 @@ class SharedFile(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         first: dict[str, RowEvidence] = {}
         for row in case.evidence.rows:
-            if row.onnx is None:
+            # A row whose digest is not that of the file means another one: ART302 says so.
+            if row.onnx is None or row.replaced(row.onnx):
                 continue
             other = first.setdefault(row.onnx.path, row)
             # A row that stands there twice has its id twice: REG102 says so.

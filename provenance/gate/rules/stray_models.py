@@ -41,7 +41,8 @@ def belongings(evidence: Evidence) -> Belongings:
     def parts(model: StrayModel) -> Iterator[str]:
         if (sidecar := sidecar_of(model.path)) in beside:
             yield sidecar
-        if model.data is None:  # it cannot be read: what has its name is taken for its data
+        # Where it cannot be read, or misses data, what has its name is taken for its data.
+        if model.data is None or any(file.missing for file in model.data):
             yield from by_stem.get(model.path, ())
         yield from (file.path for file in model.data or () if file.path in weights)
 

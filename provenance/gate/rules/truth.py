@@ -33,7 +33,7 @@ def refutation(row: RowEvidence, field: str, was: Row) -> str | None:
             return _other_opset(row.onnx, value)
         case "quant_mode":
             quantized = value in INT8_MODES
-            return _unreadable(row.int8, "the int8 variant") if quantized else None
+            return _unreadable(row.variant, "the int8 variant") if quantized else None
     return None
 
 
@@ -57,7 +57,7 @@ def _declared(
     if "sha256" in declared:
         yield "the model is not here", row.onnx, declared["sha256"]
     if "int8_sha256" in declared:
-        yield "the int8 variant is not here", row.int8, declared["int8_sha256"]
+        yield "the int8 variant is not here", row.variant, declared["int8_sha256"]
     data = declared.get("external_data_sha256")
     files = {f.name: f for m in row.models for f in m.external}
     for name, sha256 in data.items() if isinstance(data, dict) else ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from provenance.artifacts import limits
@@ -18,6 +18,7 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.lost_rows import undeclared
+from provenance.gate.rules.stray_models import belongings
 
 
 class MemberMissing(EnsembleRule):
@@ -28,6 +29,9 @@ class MemberMissing(EnsembleRule):
     compares the two names. Of more than 10,000 members it looks at the first, and
     reports that. Silent where BAS801 reports that the row of the member is gone since the baseline,
     or has another id.
+
+    ART302 reports a member whose row names the file of another row. The file of a member without a
+    row is reported here, and not as a stray (ART311).
 
     ## Why it matters
     An ensemble of five that ships four members gives other scores and other intervals.
@@ -44,11 +48,18 @@ class MemberMissing(EnsembleRule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         lost = {(lost.row.onnx, lost.row.label) for lost in undeclared(case)}
-        for ensemble in case.evidence.ensembles:
-            yield from self._missing(ensemble, lost)
+        ensembles = case.evidence.ensembles
+        strays = {s.name: s.path for s in case.evidence.strays} if ensembles else {}
+        files = belongings(case.evidence).of if strays else {}
+        here = {name: (path, *files.get(path, ())) for name, path in strays.items()}
+        for ensemble in ensembles:
+            yield from self._missing(ensemble, lost, here)
 
     def _missing(
-        self, ensemble: Ensemble, lost: Collection[tuple[str | None, str]]
+        self,
+        ensemble: Ensemble,
+        lost: Collection[tuple[str | None, str]],
+        files_of: Mapping[str, Sequence[str]],
     ) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if manifest.count > limits.MEMBERS:
@@ -73,18 +84,23 @@ class MemberMissing(EnsembleRule):
             if (member.onnx, member.id) in lost:
                 continue
             if seat.row is None:
+                files = files_of.get(member.onnx or "", ())
+                remove = f"remove {some(files, 3, ' and ')} and " if files else ""
                 names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
                 yield self.at(
                     manifest,
                     where,
                     f"no row ships the member {seat.label!r}{names}",
-                    "Add the row, or export the manifest for the members that are shipped.",
+                    f"Add the row, or {remove}export the manifest for the members that are "
+                    "shipped.",
                     ensemble=ensemble,
                 )
                 continue
             row = seat.row.row
             for field, theirs in (("onnx", _file(seat.row)), ("id", row.text("id"))):
                 mine = _written(manifest, seat, field)
+                if field == "onnx" and _names_other_bytes(seat):
+                    continue
                 if mine != theirs and (mine is not None or field == "onnx") and theirs:
                     here = "missing" if mine is None else shown(mine)
                     yield self.at(
@@ -433,6 +449,14 @@ class EnsembleIdDiffers(EnsembleRule):
                 _ONE_ID,
                 ensemble=ensemble,
             )
+
+
+def _names_other_bytes(seat: Seat) -> bool:
+    """Whether the member's row has its digest, and names a file with other bytes (ART302)."""
+    row = seat.row
+    if row is None or row.onnx is None or not row.replaced(row.onnx):
+        return False
+    return sha256_of(seat.member.sha256) == row.declared(row.onnx)
 
 
 def _file(row: RowEvidence) -> str | None:

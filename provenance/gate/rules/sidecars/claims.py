@@ -59,19 +59,20 @@ class ProductionUnproven(Rule):
                     row,
                     "smoke",
                     f"the row says production, and the evidence is not complete: {messages}"[:600],
-                    f"{helps} {case.in_its_words(_until_then(row))}",
+                    f"{helps} Until then {case.in_its_words(say_smoke(row))}.",
                     about=missing[0].path,
                 )
 
 
-def _until_then(row: RowEvidence) -> str:
+def say_smoke(row: RowEvidence) -> str:
+    """What to write until the evidence is complete: in the row, and where it is repeated."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     where = ""
     if row.manifest is not None:
         where = " in all rows of the ensemble and in its manifest"
     elif sidecar is not None and sidecar.get("smoke") is False:
         where = " in the row and in its sidecar"
-    return f'Until then say "smoke": true{where}.'
+    return f'say "smoke": true{where}'
 
 
 class SmokeProven(Rule):

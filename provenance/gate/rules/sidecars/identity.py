@@ -135,7 +135,7 @@ class SidecarDigest(ClaimRule):
         """Each digest: where it stands, what it is, of which file, and what the row says of it."""
         quantized = sidecar.text_at("int8_sha256")
         if quantized:
-            yield ("int8_sha256",), quantized, row.int8, row.row.fields.get("int8_sha256")
+            yield ("int8_sha256",), quantized, row.variant, row.row.fields.get("int8_sha256")
         external = sidecar.value.get("external_data_sha256")
         files = {f.name.rpartition("/")[2]: f for f in model.external}
         if isinstance(external, dict) and model.facts is not None:

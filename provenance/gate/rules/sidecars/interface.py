@@ -14,6 +14,7 @@ from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown, some
 from provenance.gate.rules.forms import NAMES, TEXT, WHOLE, Form, Forms, is_names, is_whole
+from provenance.gate.rules.opsets import OPSETS, repeats_opset
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries
 
 _SIDES: Final = ("input", "output")
@@ -31,8 +32,16 @@ class _GraphClaim(ClaimRule):
     ) -> Iterator[Finding]:
         if model.facts is not None:
             for member, message in self.refuted(model.facts, model.name, sidecar):
+                if self.is_reported(row, model, sidecar, member):
+                    continue
                 fix = self.correct(model, sidecar, member)
                 yield self.at(row, sidecar, member, message, self.advice, fix)
+
+    def is_reported(
+        self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
+    ) -> bool:
+        """Whether another rule reports the same claim."""
+        return False
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
@@ -182,8 +191,8 @@ class SidecarOpset(_GraphClaim):
 
     ## What it does
     Compares `opset` and `onnx_opset` with the version of ONNX's own operator set that the file
-    imports. The row's `opset` is for ART310: it is another place to edit. What is no whole number,
-    such as `"17"`, cannot be compared, and is named too.
+    imports. The row's `opset` is for ART310, which also reports a sidecar that repeats it. What is
+    no whole number, such as `"17"`, cannot be compared, and is named too.
 
     ## Why it matters
     Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18.
@@ -201,6 +210,11 @@ class SidecarOpset(_GraphClaim):
     advice = "Export model and sidecar together, or write the file's opset."
     forms: ClassVar[Forms] = {("opset",): WHOLE, ("onnx_opset",): WHOLE}
 
+    def is_reported(
+        self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
+    ) -> bool:
+        return model is row.onnx and repeats_opset(row, sidecar.get(*map(str, member)))
+
     def correct(self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath) -> Edit | None:
         # An object may hold the versions of other operator sets too.
         holds_more = isinstance(sidecar.get(*map(str, member)), dict | list)
@@ -212,7 +226,7 @@ class SidecarOpset(_GraphClaim):
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         actual = facts.opset
-        for field in ("opset", "onnx_opset"):
+        for field in OPSETS:
             claim = sidecar.value.get(field)
             if is_whole(claim) and actual is not None and claim != actual:
                 yield (field,), f"`{field}` is {claim}; {name} imports opset {actual}"

@@ -15,6 +15,7 @@ from provenance.gate import documents
 from provenance.gate.evidence import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.put_back import is_lost_with_its_manifest, lost_manifest, lost_sidecar
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
@@ -47,6 +48,8 @@ class SidecarMissing(Rule):
         strays = left_behind(case)
         for row in case.evidence.rows:
             if row.row.claims_production and row.sidecar is not None and row.sidecar.missing:
+                if has_misplaced_sidecar(case, row):
+                    continue  # the row names another file than its model, which ART301 reports
                 stray = strays.get(row.row.index)
                 lost = lost_sidecar(case, row)
                 help = case.in_its_words('Export it with the model, or say "smoke": true.')

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file that a row misses and that is here under another name: reported once, with its row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from provenance.artifacts.sidecar import sidecar_of
+from provenance.gate.evidence import FileEvidence, RowEvidence
+from provenance.gate.rules.base import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """Where a file is: `said` is a clause for the message, `help` the step that brings it back.
+
+    `has_sidecar` says whether the row's sidecar has that other name, too.
+    """
+
+    said: str
+    help: str
+    has_sidecar: bool = False
+
+
+def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
+    """Where the row's model is, if the file that the row names is not that model."""
+    stray = case.evidence.misplaced.get(row.row.digest("sha256") or "")
+    if stray is None:
+        return None
+    write = f'Write "{case.name_of("onnx")}": {json.dumps(stray.name, ensure_ascii=False)}'
+    sidecars = {sidecar.path for sidecar in case.evidence.stray_sidecars}
+    has_sidecar = sidecar_of(stray.path) in sidecars
+    named = row.onnx
+    if named is None:
+        above = f" above `{case.name_of('sigstore_bundle')}`" if row.row.sigstore_bundle else ""
+        return Misplaced(_said(stray), f"{write}{above}.")
+    if not (named.missing or named.digest):
+        return Misplaced(_said(stray), f"{write}.")
+    if _is_of_another(case, row, named):
+        return Misplaced(_said(stray), f"{write}.", has_sidecar)
+    rename = f"ename {stray.name} back to {named.name}"
+    if not has_sidecar or row.sidecar is None or not row.sidecar.missing:
+        return Misplaced(_said(stray), f"R{rename}.")
+    known = _known_names(case, row)
+    if stray.name in known:
+        help = f"{write}."
+    elif named.name in known:
+        help = f"R{rename}, with its sidecar."
+    else:
+        help = f"{write}, or r{rename}, with its sidecar."
+    return Misplaced(_said(stray), help, has_sidecar)
+
+
+def misplaced_file(case: Case, row: RowEvidence, file: FileEvidence) -> Misplaced | None:
+    """Where the int8 variant or the external data of a row is."""
+    stray = case.evidence.misplaced.get(row.declared(file) or "")
+    if stray is None:
+        return None
+    return Misplaced(_said(stray), f"Rename {stray.name} back to {file.name}.")
+
+
+def has_misplaced_sidecar(case: Case, row: RowEvidence) -> bool:
+    """Whether a row misses its sidecar because the model has another name than the row says."""
+    found = misplaced_model(case, row)
+    return found is not None and found.has_sidecar
+
+
+def _said(stray: FileEvidence) -> str:
+    return f"; {stray.path}, which no row names, holds the bytes that the row declares"
+
+
+def _known_names(case: Case, row: RowEvidence) -> set[str | None]:
+    """What the baseline and the manifest of the row's ensemble call its model."""
+    baseline, label = case.evidence.baseline, row.row.label
+    former = baseline.former(row) if baseline is not None else None
+    members = (s.member for e in case.evidence.ensembles for s in e.seats if s.row_label == label)
+    return {former.row.onnx if former is not None else None, *(m.onnx for m in members)}
+
+
+def _is_of_another(case: Case, row: RowEvidence, named: FileEvidence) -> bool:
+    """Whether another row names the same file and declares its bytes."""
+    return any(
+        other.row.index != row.row.index
+        and other.onnx is not None
+        and other.onnx.path == named.path
+        and not other.replaced(other.onnx)
+        for other in case.evidence.rows
+    )

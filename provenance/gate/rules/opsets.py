@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The opset of a row and that of its model: ART310 reports it, and no other rule."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from provenance.gate.evidence import RowEvidence
+
+OPSETS: Final = ("opset", "onnx_opset")
+"""What a sidecar calls the version of ONNX's own operator set."""
+
+
+def other_opset(row: RowEvidence) -> int | None:
+    """The opset that the row's model imports, if the row declares another one."""
+    declared = row.row.fields.get("opset")
+    model = row.onnx
+    if model is None or model.facts is None or row.replaced(model):
+        return None
+    if not isinstance(declared, int) or isinstance(declared, bool):
+        return None  # REG101 reports its type
+    return model.facts.opset if model.facts.opset != declared else None
+
+
+def repeats_opset(row: RowEvidence, claim: object) -> bool:
+    """Whether a sidecar of the row's model claims the wrong opset that the row declares."""
+    is_whole = isinstance(claim, int) and not isinstance(claim, bool)
+    return is_whole and claim == row.row.fields.get("opset") and other_opset(row) is not None
