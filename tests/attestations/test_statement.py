@@ -130,7 +130,7 @@ DESCRIPTORS = {"other fields of a subject", "another digest in a subject"}
 def test_a_statement_of_this_project_is_read_strictly(what: str) -> None:
     changes, _, _ = LIBERAL[what]
     with pytest.raises(StatementError):
-        decode(payload(**changes, predicateType=predicates.REGISTRY_ROW), foreign=True)
+        decode(payload(**changes, predicateType=REGISTRY_ROW), foreign=True)
     with pytest.raises(StatementError):
         decode(payload(**changes))
 

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from provenance.attestations import predicates
+from provenance.attestations.signed_row import REGISTRY_ROW
 from scripts.write_docs import SCHEMAS
 from tests.docs.pages import ROOT, fences, read
 
@@ -37,7 +38,7 @@ def examples(page: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("page", "predicate_type"),
     [
-        ("docs/predicates/registry-row-v1.md", predicates.REGISTRY_ROW),
+        ("docs/predicates/registry-row-v1.md", REGISTRY_ROW),
         ("docs/predicates/ensemble-seed-v1.md", predicates.SLSA_PROVENANCE),
     ],
 )

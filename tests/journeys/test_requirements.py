@@ -23,6 +23,7 @@ from provenance import (
     verify,
     verify_file,
 )
+from provenance.artifacts.registry import Classification
 from provenance.gate.collect import read_bundle
 from provenance.gate.finding import RowResult, Verdict
 from provenance.gate.releases import release_of
@@ -210,7 +211,7 @@ def test_a_release_that_becomes_old_while_it_is_read_is_refused(
 
 
 def said_to_verify() -> Report:
-    row = RowResult("m", "m.onnx", 1, False, "MIT", Verdict.VERIFIED, ())
+    row = RowResult("m", "m.onnx", 1, Classification.PRODUCTION, "MIT", Verdict.VERIFIED, ())
     return Report("m.onnx", (row,), ())
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from provenance import InputError, Report, UnavailableError
+from provenance.artifacts.registry import Classification
 from provenance.gate.finding import RowResult, Verdict
 from provenance.gate.releases import Release, ReleaseOrder
 from provenance.journeys import seen
@@ -30,7 +31,7 @@ def release(registry: str = "registry.json", day: int = 0) -> Release:
 
 
 def report(verdict: Verdict) -> Report:
-    row = RowResult("m", "m.onnx", 1, True, "MIT", verdict, ())
+    row = RowResult("m", "m.onnx", 1, Classification.SMOKE, "MIT", verdict, ())
     rows = (row,) if verdict is Verdict.VERIFIED else ()
     return Report("m.onnx", rows, ())
 

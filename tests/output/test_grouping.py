@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.artifacts.registry import Classification
 from provenance.artifacts.strict_json import Position
 from provenance.gate.finding import Finding, RowResult, Severity, Verdict
 from provenance.output.grouping import MANY, Block, Kind, blocks
@@ -32,7 +33,7 @@ def finding(row: str | None, message: str, **fields: str) -> Finding:
 
 
 def result(id: str, path: str = "") -> RowResult:
-    return RowResult(id, path or f"{id}.onnx", 1, True, "MIT", Verdict.FAILED, ())
+    return RowResult(id, path or f"{id}.onnx", 1, Classification.SMOKE, "MIT", Verdict.FAILED, ())
 
 
 def shape(found: list[Block]) -> list[tuple[tuple[str, ...], int]]:

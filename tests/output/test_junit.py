@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from provenance.artifacts.registry import Classification
 from provenance.gate.finding import Report, RowResult, Verdict
 from provenance.output import junit
 from tests.output.test_sarif import finding
@@ -132,7 +133,7 @@ hostile = st.text(min_size=1, max_size=20)
 
 @given(hostile, hostile, hostile)
 def test_no_text_whatever_breaks_the_xml(id: str, message: str, path: str) -> None:
-    row = RowResult(id, path, 1, True, "MIT", Verdict.FAILED, ())
+    row = RowResult(id, path, 1, Classification.SMOKE, "MIT", Verdict.FAILED, ())
     found = replace(finding(), row=id, message=message, path=path, help=message)
     xml = parsed(Report(path, (row,), (found, replace(found, row=None))))
     assert xml.failures == 2

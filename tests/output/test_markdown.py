@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from provenance.artifacts.registry import Classification
 from provenance.gate.finding import Report, RowResult, Verdict
 from provenance.output import markdown, markdown_text
 from provenance.output.text import printable
@@ -126,7 +127,7 @@ texts = st.text("ab`*_<>|[]()!#@\\ \n&;~", min_size=1, max_size=14)
 
 @given(texts, texts, texts, texts)
 def test_no_text_whatever_becomes_markup(id: str, message: str, path: str, help: str) -> None:
-    row = RowResult(id, path, 1, True, "MIT", Verdict.FAILED, ())
+    row = RowResult(id, path, 1, Classification.SMOKE, "MIT", Verdict.FAILED, ())
     found = finding(row=id, message=message, path=path, help=help)
     page = markdown.render(Report(path, (row,), (found,)))
     tokens = inlines(page)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.artifacts.registry import Classification
 from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
 from provenance.output import sha256sums
 from tests.support.command import run_cli
@@ -87,7 +88,7 @@ def test_without_a_summary_the_digests_are_those_of_the_models(released: Reposit
 def test_any_name_of_a_file_can_be_checked(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"content")
     file = ModelFile(name, sha256(b"content"), 7)
-    row = RowResult("m", name, 1, False, "MIT", Verdict.VERIFIED, (file,))
+    row = RowResult("m", name, 1, Classification.PRODUCTION, "MIT", Verdict.VERIFIED, (file,))
     report = Report("registry.json", (row,), ())
     sums = tmp_path / "SHA256SUMS"
     sums.write_bytes(sha256sums.render(report).encode())
@@ -95,7 +96,15 @@ def test_any_name_of_a_file_can_be_checked(tmp_path: Path, name: str) -> None:
 
 
 def test_a_file_without_a_digest_is_left_out() -> None:
-    row = RowResult("m", "m", 1, False, "MIT", Verdict.VERIFIED, (ModelFile("m", None, None),))
+    row = RowResult(
+        "m",
+        "m",
+        1,
+        Classification.PRODUCTION,
+        "MIT",
+        Verdict.VERIFIED,
+        (ModelFile("m", None, None),),
+    )
     report = Report("registry.json", (row,), ())
     assert sha256sums.render(report) == ""
     assert sha256sums.render(replace(report, rows=())).startswith("# NOTHING TO VERIFY")

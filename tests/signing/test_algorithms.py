@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 
 from provenance.attestations import predicates
+from provenance.attestations.signed_row import REGISTRY_ROW
 from provenance.signing import algorithms
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.judgement import Verdict
@@ -153,7 +154,7 @@ def test_a_certificate_for_an_unknown_kind_of_key_is_unsupported() -> None:
 
 
 def test_a_document_of_this_project_is_signed_with_one_algorithm() -> None:
-    ours = {"predicateType": predicates.REGISTRY_ROW}
+    ours = {"predicateType": REGISTRY_ROW}
     seed = {"predicate": {"buildDefinition": {"buildType": predicates.SEED_BUILD_TYPE}}}
     summary = {"predicate": {"verifier": {"id": predicates.VERIFIER}}}
     for value in (ours, seed, summary):
