@@ -253,7 +253,7 @@ def test_the_mean_of_all_may_not_be_the_number_of_one(ensemble: Repository) -> N
 def test_a_verdict_is_missed_behind_an_ensemble_of_placeholders(repository: Repository) -> None:
     repository.add_ensemble("a", 1)
     repository.path("a_seed_flip_PROMOTE.json").unlink()
-    repository.add_ensemble("b", 1, smoke=False)
+    repository.add_ensemble("b", 1, smoke=False, salt=60)
     repository.path("b_seed_flip_PROMOTE.json").unlink()
     found = [(f.code, f.ensemble) for f in repository.save().check().failing]
     assert found == [("ENS510", "b")]

@@ -126,13 +126,19 @@ class Repository:
         return sidecar
 
     def add_ensemble(
-        self, id: str = "ens", seeds: int = 2, *, smoke: bool = True, **sidecar_fields: Any
+        self,
+        id: str = "ens",
+        seeds: int = 2,
+        *,
+        smoke: bool = True,
+        salt: int = 50,
+        **sidecar_fields: Any,
     ) -> list[dict[str, Any]]:
         """Add an ensemble: seeds with fresh sidecars, the manifest, and the gate verdict."""
         rows = []
         for seed in range(seeds):
             inputs = [("features", 6), ("codec_onehot", len(CODECS))]
-            row = self.add(f"{id}_seed{seed}", model(inputs=inputs, salt=50 + seed), smoke=smoke)
+            row = self.add(f"{id}_seed{seed}", model(inputs=inputs, salt=salt + seed), smoke=smoke)
             self.add_sidecar(
                 row,
                 **{
