@@ -213,7 +213,7 @@ class Row:
 
     @property
     def quantized(self) -> bool:
-        """Whether the runtime is told to open an int8 variant beside the model."""
+        """Whether the row asks the runtime to open an int8 variant beside the model."""
         is_said = self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
         return is_said and not self.is_variant
 

@@ -90,10 +90,6 @@ class SignedRow:
         """The `smoke` field that stands for the classification; None if nothing was claimed."""
         return {PRODUCTION: False, SMOKE: True}.get(self.classification)
 
-    def role_of(self, name: str) -> str | None:
-        """The role of the file with this name, or None if it is not a file of the row."""
-        return next((f.role for f in self.files if f.name == name), None)
-
 
 def signed_row(statement: Statement | None) -> SignedRow | None:
     """The row in a row bundle's statement, or None if the statement is of another kind.
@@ -120,9 +116,13 @@ def malformed_row(statement: Statement) -> str | None:
     return None
 
 
-def is_row(statement: Statement) -> bool:
+def is_row(statement: Statement | None) -> bool:
     """Whether a statement claims to be of a registry row. Statements v0.1 never are."""
-    return statement.predicate_type == REGISTRY_ROW and statement.type == STATEMENT_TYPE
+    return (
+        statement is not None
+        and statement.predicate_type == REGISTRY_ROW
+        and statement.type == STATEMENT_TYPE
+    )
 
 
 def _parse(statement: Statement) -> SignedRow:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from provenance.artifacts.digest import is_sha256
 from provenance.attestations import predicates
 from provenance.attestations.predicates import Described
 from provenance.attestations.signed_row import (
@@ -39,13 +38,7 @@ def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
 
     `smoke` becomes `classification`; the model and its digests are in `files`.
     """
-    found: dict[str, Any] = {
-        field: value for field in TEXTS if (value := row.row.text(field)) is not None
-    }
-    opset = row.row.fields.get("opset")
-    if type(opset) is int:
-        found["opset"] = opset
-    found["classification"] = classification.classification(row).value
+    found = stated_row(row)
     origin = classification.origin(row)
     gate = classification.evaluated_gate(evidence, row)
     if origin is not None:
@@ -55,13 +48,25 @@ def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     return found
 
 
+def stated_row(row: RowEvidence) -> dict[str, Any]:
+    """Return the canonical row without its `EVALUATED` fields: what the registry alone says."""
+    found: dict[str, Any] = {
+        field: value for field in TEXTS if (value := row.row.text(field)) is not None
+    }
+    opset = row.row.fields.get("opset")
+    if type(opset) is int:
+        found["opset"] = opset
+    found["classification"] = classification.classification(row).value
+    return found
+
+
 def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
     """Return the files of a row that were read, each once: those that its bundle signs."""
     return tuple(
         SignedFile(
             name=file.name,
             role=_role(row, file),
-            declared=_declared(row, file),
+            declared={"sha256": sha256} if (sha256 := row.declared(file)) is not None else {},
             size=file.digest.size,
         )
         for file in row.model_files
@@ -95,16 +100,10 @@ def row_statement(
 
 
 def classifications(rows: Iterable[RowEvidence]) -> dict[str, int]:
-    """Return the number of rows of each classification, those without a row left out."""
+    """Return the number of rows of each classification that occurs."""
     counted = Counter(classification.classification(row).value for row in rows)
     return dict(sorted(counted.items()))
 
 
 def _role(row: RowEvidence, file: FileEvidence) -> str:
     return MODEL if file is row.onnx else QUANTIZED if file is row.int8 else EXTERNAL_DATA
-
-
-def _declared(row: RowEvidence, file: FileEvidence) -> dict[str, str]:
-    """The digests that the row declares for a file, as this project reads them."""
-    sha256 = row.declared(file)
-    return {"sha256": sha256} if is_sha256(sha256) and sha256 is not None else {}

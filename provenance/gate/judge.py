@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.artifacts.strict_json import START
-from provenance.attestations.signed_row import EXTERNAL_DATA, is_row, signed_row
-from provenance.attestations.statement import Statement
+from provenance.attestations.signed_row import EXTERNAL_DATA, is_row
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.gate import foreign, judging_ahead, releases
@@ -239,7 +238,7 @@ def judge_file(
     nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
     case = Case(evidence, trust, nowhere, today, require=require, resource_uri=resource_uri)
-    if row.bundle is not None and not _is_of_row(row.bundle.statement):
+    if row.bundle is not None and not is_row(row.bundle.statement):
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
         case = replace(case, evidence=replace(evidence, rows=(row,)))
@@ -258,21 +257,19 @@ def judge_file(
         found += gather(foreign.judge(row, signed_by_others, predicate_types))
     if case.needs_row:
         found = [_as_row_required(f) if f.code == "ATT711" else f for f in found]
-    statement = case.row_statement(row)
-    signed = statement.predicate.get("deferrals") if statement else None
-    deferrals = tuple(d for d in signed if isinstance(d, dict)) if isinstance(signed, list) else ()
+    signed = case.signed_row(row)
+    deferrals = signed.deferrals if signed is not None else ()
     found += gather(_expired(deferrals, row, today))
-    found += gather(_absent(statement, row, require))
+    found += gather(_absent(case, row))
     found = [replace(f, path=f.about, position=None) for f in found]
     found = list(placed(found, evidence))
-    signed_as = case.signed_row(row)
     result = replace(
         _row_result(case, row, InForce(found), failed=any(f.fails for f in found)),
         deferrals=deferrals,
         # What lies beside the file is not signed: the bundle says where the model is from.
-        origin=signed_as.row.get("origin") if signed_as is not None else None,
+        origin=signed.row.get("origin") if signed is not None else None,
     )
-    if statement is None:  # then nobody who is trusted has said what this row is
+    if signed is None:  # then nobody who is trusted has said what this row is
         result = replace(result, id=result.path, license=None, classification=None)
     return Report(
         registry=path,
@@ -282,10 +279,6 @@ def judge_file(
         notes=tuple(required(case)),
         release=release_result(case),
     )
-
-
-def _is_of_row(statement: Statement | None) -> bool:
-    return statement is not None and is_row(statement)
 
 
 def _unsigned_data(row: RowEvidence) -> list[Finding]:
@@ -318,23 +311,22 @@ def _expired(
     ]
 
 
-def _absent(statement: Statement | None, row: RowEvidence, require: Require) -> Iterator[Finding]:
+def _absent(case: Case, row: RowEvidence) -> Iterator[Finding]:
     """What was signed with the row and is not here.
 
     Models and external data are errors: a runtime that opens one opens what was never verified. A
     sidecar need not have been fetched, unless that is required.
     """
-    signed = signed_row(statement)
-    if signed is None:
+    signed, statement = case.signed_row(row), case.row_statement(row)
+    if signed is None or statement is None:
         return
     names = {f.name for f in row.model_files}
     bytes_here = {f.sha256 for f in row.model_files}
-    digests = {s.name: s.sha256 for s in statement.subjects} if statement else {}
     missing = [
         file
         for file in signed.files
         if file.name not in names
-        and digests[file.name] not in bytes_here
+        and statement.digest_of(file.name) not in bytes_here
         # What a Git LFS pointer refers to is not known.
         and not (file.role == EXTERNAL_DATA and row.misses_a_model)
     ]
@@ -349,7 +341,7 @@ def _absent(statement: Statement | None, row: RowEvidence, require: Require) -> 
             row=row.row.label,
         )
     here = {s.name for s in row.sidecars} | {sidecar_of(file.name) for file in missing}
-    rule = BY_CODE["USE011" if require.files or require.production else "ATT713"]
+    rule = BY_CODE["USE011" if case.require.files or case.require.production else "ATT713"]
     for name in signed.sidecars:
         if name not in here:
             yield rule.finding(

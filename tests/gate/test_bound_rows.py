@@ -103,6 +103,14 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     assert finding.message == f"signed with {said}; in force no deferral"
 
 
+def sign_otherwise(repository: Repository, key: KeyPair, edit: Callable[[Any], object]) -> None:
+    """Release the row `m`, and sign its predicate again after an edit."""
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: edit(s["predicate"]))
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -136,10 +144,7 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
 def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object], reason: str
 ) -> None:
-    repository.add("m")
-    repository.released()
-    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    sign_again(bundle, key, lambda s: edit(s["predicate"]))
+    sign_otherwise(repository, key, edit)
     (finding,) = repository.verify("m").failing
     assert finding.code == "ATT701"
     assert "not a valid registry row v1" in finding.message
@@ -160,10 +165,7 @@ def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
 def test_a_row_that_its_signer_understood_otherwise_is_another_row(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object], message: str
 ) -> None:
-    repository.add("m")
-    repository.released()
-    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    sign_again(bundle, key, lambda s: edit(s["predicate"]))
+    sign_otherwise(repository, key, edit)
     (finding,) = repository.verify("m").failing
     assert finding.code == "ATT703"
     assert message in finding.message
@@ -180,10 +182,7 @@ def test_a_row_that_its_signer_understood_otherwise_is_another_row(
 def test_where_a_row_stood_and_how_it_was_read_are_not_compared(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object]
 ) -> None:
-    repository.add("m")
-    repository.released()
-    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    sign_again(bundle, key, lambda s: edit(s["predicate"]))
+    sign_otherwise(repository, key, edit)
     assert codes(repository.verify("m")) == []
 
 

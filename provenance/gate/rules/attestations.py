@@ -199,10 +199,12 @@ class RowChanged(_AttestationRule):
         What is computed from the documents beside the model is compared where these are the signed
         ones: else ATT704 reports the sidecar, and ATT710 the manifest or verdict.
         """
-        now = canonical.canonical_row(case.evidence, row)
         documents_differ = case.evidence.whole or any(
             signed.sidecars.get(s.name) != s.sha256 for s in row.sidecars
         )
+        now = canonical.stated_row(row)
+        if not documents_differ:
+            now = canonical.canonical_row(case.evidence, row)
         left_out = {*LICENSE_FIELDS, *(canonical.EVALUATED if documents_differ else ())}
         for key in sorted((now.keys() | signed.row.keys()) - left_out):
             if key == "gate" and key not in now:

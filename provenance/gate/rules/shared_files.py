@@ -40,7 +40,7 @@ class SharedFile(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         first: dict[str, RowEvidence] = {}
         for row in case.evidence.rows:
-            # A row whose digest is not that of the file means another one: ART302 says so.
+            # A row whose digest is not that of the file means another one: ART302 reports it.
             if row.onnx is None or row.replaced(row.onnx):
                 continue
             other = first.setdefault(row.onnx.path, row)

@@ -24,7 +24,7 @@ class ProductionUnproven(Rule):
     the ensemble, or of the sidecar), widths that agree, and a complete license. No gate is asked of
     an imported model, whose sidecar declares its `origin`. A gate that nothing can fail (a
     threshold of 0, a spread of at most 1) or whose verdict is in words of its own is no evidence,
-    and bytes that another row says to be a placeholder are none of production. What another rule
+    and bytes that another row declares as a placeholder are not production. What another rule
     already reports is not repeated, nor is a row that was flipped since the baseline (BAS804). What
     a deferral covers is reported: `promote` refuses it too, so that this rule cannot be deferred.
 
