@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     )
     from provenance.gate.finding import Finding, Report, Severity, Verdict
     from provenance.gate.requirements import Require
-    from provenance.journeys.artifact import sign_artifact, sign_statement, verify_artifact
-    from provenance.journeys.check import check
-    from provenance.journeys.fix import fix
-    from provenance.journeys.hashing import Hashes, hash_models
-    from provenance.journeys.layout import Layout, layout, layout_request
-    from provenance.journeys.promote import Promotion, promote
-    from provenance.journeys.record import Recording, record_step
-    from provenance.journeys.restore import Restoration, Restored, restore
-    from provenance.journeys.sign import attest, release, sign
-    from provenance.journeys.verify import verify, verify_file
-    from provenance.journeys.verify_release import verify_release
+    from provenance.operations.artifact import sign_artifact, sign_statement, verify_artifact
+    from provenance.operations.check import check
+    from provenance.operations.fix import fix
+    from provenance.operations.hashing import Hashes, hash_models
+    from provenance.operations.layout import Layout, layout, layout_request
+    from provenance.operations.promote import Promotion, promote
+    from provenance.operations.record import Recording, record_step
+    from provenance.operations.restore import Restoration, Restored, restore
+    from provenance.operations.sign import attest, release, sign
+    from provenance.operations.verify import verify, verify_file
+    from provenance.operations.verify_release import verify_release
     from provenance.signing.roots import Instance
     from provenance.signing.roots import of_file as trusted_root_from_file
     from provenance.signing.signers import open_signer
@@ -46,33 +46,33 @@ if TYPE_CHECKING:
     from provenance.version import __version__
 
 _WHERE = {
-    "check": ("provenance.journeys.check", "check"),
-    "fix": ("provenance.journeys.fix", "fix"),
-    "promote": ("provenance.journeys.promote", "promote"),
-    "Promotion": ("provenance.journeys.promote", "Promotion"),
-    "verify": ("provenance.journeys.verify", "verify"),
-    "verify_artifact": ("provenance.journeys.artifact", "verify_artifact"),
-    "verify_file": ("provenance.journeys.verify", "verify_file"),
-    "verify_release": ("provenance.journeys.verify_release", "verify_release"),
-    "sign": ("provenance.journeys.sign", "sign"),
-    "attest": ("provenance.journeys.sign", "attest"),
-    "release": ("provenance.journeys.sign", "release"),
-    "sign_artifact": ("provenance.journeys.artifact", "sign_artifact"),
-    "sign_statement": ("provenance.journeys.artifact", "sign_statement"),
-    "hash_models": ("provenance.journeys.hashing", "hash_models"),
-    "restore": ("provenance.journeys.restore", "restore"),
-    "Restoration": ("provenance.journeys.restore", "Restoration"),
-    "Restored": ("provenance.journeys.restore", "Restored"),
-    "Hashes": ("provenance.journeys.hashing", "Hashes"),
+    "check": ("provenance.operations.check", "check"),
+    "fix": ("provenance.operations.fix", "fix"),
+    "promote": ("provenance.operations.promote", "promote"),
+    "Promotion": ("provenance.operations.promote", "Promotion"),
+    "verify": ("provenance.operations.verify", "verify"),
+    "verify_artifact": ("provenance.operations.artifact", "verify_artifact"),
+    "verify_file": ("provenance.operations.verify", "verify_file"),
+    "verify_release": ("provenance.operations.verify_release", "verify_release"),
+    "sign": ("provenance.operations.sign", "sign"),
+    "attest": ("provenance.operations.sign", "attest"),
+    "release": ("provenance.operations.sign", "release"),
+    "sign_artifact": ("provenance.operations.artifact", "sign_artifact"),
+    "sign_statement": ("provenance.operations.artifact", "sign_statement"),
+    "hash_models": ("provenance.operations.hashing", "hash_models"),
+    "restore": ("provenance.operations.restore", "restore"),
+    "Restoration": ("provenance.operations.restore", "Restoration"),
+    "Restored": ("provenance.operations.restore", "Restored"),
+    "Hashes": ("provenance.operations.hashing", "Hashes"),
     "open_model": ("provenance.consumer.opening", "open_model"),
     "VerifiedModel": ("provenance.consumer.model", "VerifiedModel"),
     "ModelRefusedError": ("provenance.consumer.opening", "ModelRefusedError"),
     "Require": ("provenance.gate.requirements", "Require"),
-    "Layout": ("provenance.journeys.layout", "Layout"),
-    "layout": ("provenance.journeys.layout", "layout"),
-    "layout_request": ("provenance.journeys.layout", "layout_request"),
-    "Recording": ("provenance.journeys.record", "Recording"),
-    "record_step": ("provenance.journeys.record", "record_step"),
+    "Layout": ("provenance.operations.layout", "Layout"),
+    "layout": ("provenance.operations.layout", "layout"),
+    "layout_request": ("provenance.operations.layout", "layout_request"),
+    "Recording": ("provenance.operations.record", "Recording"),
+    "record_step": ("provenance.operations.record", "record_step"),
     "Config": ("provenance.config", "Config"),
     "load_config": ("provenance.config", "load"),
     "trust_from_file": ("provenance.config", "trust_from_file"),

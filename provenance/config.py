@@ -118,7 +118,7 @@ class Config:
                 return tree.read(path, limit)
             except paths.FileError as e:
                 help = e.help
-                if e.trouble in (paths.Trouble.MISSING, paths.Trouble.UNSAFE):
+                if e.problem in (paths.FileProblem.MISSING, paths.FileProblem.UNSAFE):
                     help = f"Copy it into the folder of {self.path}, and write its path from there."
                 raise InputError(f"{self.path}: trust.{what}: {e.message}", help=help) from e
 

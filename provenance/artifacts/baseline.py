@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.errors import InputError
 
 NONE: Final = "none"
@@ -156,7 +156,7 @@ class RegistryFile:
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of the registry. Raises FileError for every other path."""
         if path != self.registry:
-            raise FileError(Trouble.MISSING, path, f"{path!r} is not known")
+            raise FileError(FileProblem.MISSING, path, f"{path!r} is not known")
         return paths.read_named_file(self.path, limit)
 
     def names_in(self, folder: str) -> Sequence[str]:

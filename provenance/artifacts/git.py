@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.git_command import Git, Objects, damaged
-from provenance.artifacts.paths import FileError, Trouble
+from provenance.artifacts.paths import FileError, FileProblem
 from provenance.errors import InputError, UnavailableError
 
 _Entries: TypeAlias = Mapping[bytes, tuple[bytes, str]]  # name to mode and object
@@ -51,14 +51,14 @@ class Commit:
         if reason is None and (normal == ".." or normal.startswith("../")):
             reason = "leaves the repository"
         if reason is not None:
-            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason}")
+            raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason}")
         folder, _, name = normal.rpartition("/")
         mode, oid = self._listing(folder).get(os.fsencode(name), (b"", ""))
         if not mode:
-            raise FileError(Trouble.MISSING, path, f"{path!r} does not exist")
+            raise FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
         if mode not in _FILES:
             kind = _KINDS.get(mode, "a submodule")
-            raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
+            raise FileError(FileProblem.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
         return self._objects.read(oid, "blob", limit, path)
 
     def names_in(self, folder: str) -> tuple[str, ...]:

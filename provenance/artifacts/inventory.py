@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.errors import InputError
 
 LEFT_OUT: Final = ("*.link*", ".git", "*.pyc", "*~")
@@ -86,7 +86,7 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
             continue  # what is not there holds nothing; what has to be there is judged elsewhere
         except OSError as e:
             raise FileError(
-                Trouble.UNREADABLE, here, f"cannot list {here!r}: {e.strerror or e}"
+                FileProblem.UNREADABLE, here, f"cannot list {here!r}: {e.strerror or e}"
             ) from e
         for name, is_folder in entries:
             left_out = _matching(name, LEFT_OUT) is not None
@@ -106,7 +106,7 @@ def _checked(path: str) -> str:
     shown = path.encode("utf-8", "backslashreplace").decode()
     if shown != path or "\\" in path:
         raise FileError(
-            Trouble.UNSAFE,
+            FileProblem.UNSAFE,
             shown,
             f"{shown!r} has a name that is not UTF-8, or holds a backslash, and cannot be recorded",
             help="Rename it.",

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final
 from provenance.errors import InputError
 
 
-class Trouble(enum.Enum):
+class FileProblem(enum.Enum):
     """Why a path did not become an open file."""
 
     MISSING = "missing"
@@ -36,13 +36,13 @@ class FileError(InputError):
     """A path that cannot be opened as the regular file below the root that it should be.
 
     Attributes:
-        trouble: The kind of trouble, for callers that turn it into a finding.
+        problem: The kind of problem, for callers that turn it into a finding.
         path: The path relative to the root, as far as it is known.
     """
 
-    def __init__(self, trouble: Trouble, path: str, message: str, *, help: str | None = None):
+    def __init__(self, problem: FileProblem, path: str, message: str, *, help: str | None = None):
         super().__init__(message, help=help)
-        self.trouble = trouble
+        self.problem = problem
         self.path = path
 
     def kept(self) -> FileError:
@@ -60,7 +60,7 @@ class PointerError(FileError):
 
     def __init__(self, path: str, oid: str | None) -> None:
         super().__init__(
-            Trouble.POINTER,
+            FileProblem.POINTER,
             path,
             f"{path!r} {IS_POINTER}",
             help=FETCH,
@@ -116,18 +116,18 @@ class Tree:
         """
         reason = unsafe_reason(path)
         if reason is not None:
-            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason}")
+            raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason}")
         normal = os.path.normpath(path)
         if normal == ".." or normal.startswith("../"):
-            raise FileError(Trouble.UNSAFE, path, f"{path!r} leaves the repository")
+            raise FileError(FileProblem.UNSAFE, path, f"{path!r} leaves the repository")
         try:
             real = os.path.realpath(self.root / normal)
         except (OSError, ValueError) as e:
-            raise FileError(Trouble.UNREADABLE, path, f"{path!r}: {e}") from e
+            raise FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e}") from e
         relative = os.path.relpath(real, self.root)
         if self.confined and (relative == ".." or relative.startswith(f"..{os.sep}")):
             raise FileError(
-                Trouble.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
+                FileProblem.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
             )
         return relative.replace(os.sep, "/")
 
@@ -145,7 +145,7 @@ class Tree:
             except OSError as e:
                 link = self.root / os.path.normpath(path)
                 # In a cache of downloads, what was not fetched is missing, link or not.
-                dangling = Trouble.IRREGULAR if self.confined else Trouble.MISSING
+                dangling = FileProblem.IRREGULAR if self.confined else FileProblem.MISSING
                 raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
         return _regular(descriptor, path)
 
@@ -168,12 +168,12 @@ class Tree:
         folder, _, name = os.path.normpath(path).rpartition("/")
         reason = unsafe_reason(path)
         if reason is not None or name in ("", ".", ".."):
-            raise FileError(Trouble.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
+            raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
         target = self.root / self.resolve(folder or ".") / name
         if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
             kind = "a link" if target.is_symlink() else _kind(target.lstat().st_mode)
             raise FileError(
-                Trouble.IRREGULAR, path, f"{path!r} is {kind}, where a file is to be written"
+                FileProblem.IRREGULAR, path, f"{path!r} is {kind}, where a file is to be written"
             )
         return target
 
@@ -247,7 +247,7 @@ def open_named_file(path: Path) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
-        link = _trouble_of_link(path, str(path), Trouble.MISSING)
+        link = _trouble_of_link(path, str(path), FileProblem.MISSING)
         raise link or _trouble_of(e, str(path)) from e
     return _regular(descriptor, str(path))
 
@@ -263,7 +263,7 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
     try:
         if not stat.S_ISREG(found.st_mode):
             kind = _kind(found.st_mode)
-            raise FileError(Trouble.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
+            raise FileError(FileProblem.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
         if len(_POINTER) <= found.st_size <= POINTER_SIZE:
             _refuse_pointer(descriptor, path)
         return os.fdopen(descriptor, "rb", buffering=0)
@@ -316,7 +316,9 @@ def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:
 def too_large(path: str, limit: int) -> FileError:
     """The error for a file of more than `limit` bytes."""
     return FileError(
-        Trouble.TOO_LARGE, path, f"{path!r} is larger than {limit:,} bytes, the most that is read"
+        FileProblem.TOO_LARGE,
+        path,
+        f"{path!r} is larger than {limit:,} bytes, the most that is read",
     )
 
 
@@ -332,7 +334,7 @@ def relative(folder: str, path: str) -> str:
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 
 
-def _trouble_of_link(at: Path, path: str, dangling: Trouble) -> FileError | None:
+def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | None:
     """What is wrong with the link at `at`, where it leads to itself, or nowhere: `dangling`."""
     try:
         if not at.is_symlink():
@@ -344,7 +346,7 @@ def _trouble_of_link(at: Path, path: str, dangling: Trouble) -> FileError | None
     except OSError as e:
         if e.errno != errno.ELOOP:
             return None
-        return FileError(Trouble.IRREGULAR, path, f"{path!r} is a link that leads to itself")
+        return FileError(FileProblem.IRREGULAR, path, f"{path!r} is a link that leads to itself")
     except ValueError:  # a NUL in the name
         return None
     return None  # it was made while the file was read
@@ -352,14 +354,16 @@ def _trouble_of_link(at: Path, path: str, dangling: Trouble) -> FileError | None
 
 def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
     if not isinstance(e, OSError):  # a NUL in a name
-        return FileError(Trouble.UNSAFE, path, f"{path!r}: {e}")
+        return FileError(FileProblem.UNSAFE, path, f"{path!r}: {e}")
     if e.errno in (errno.ENOENT, errno.ENOTDIR):
-        return FileError(Trouble.MISSING, path, f"{path!r} does not exist")
+        return FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
     if e.errno in (errno.ELOOP, errno.EMLINK):
-        return FileError(Trouble.UNSAFE, path, f"{path!r} changed into a link while it was read")
+        return FileError(
+            FileProblem.UNSAFE, path, f"{path!r} changed into a link while it was read"
+        )
     if e.errno == errno.ENXIO:
-        return FileError(Trouble.IRREGULAR, path, f"{path!r} is not a regular file")
-    return FileError(Trouble.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
+        return FileError(FileProblem.IRREGULAR, path, f"{path!r} is not a regular file")
+    return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
 
 
 def _kind(mode: int) -> str:

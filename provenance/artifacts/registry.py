@@ -299,12 +299,12 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
         where = "Set `registry` in the configuration to the registry's path."
         raise InputError(
             f"the registry {e.message}",
-            help=e.help if e.trouble in _EXPLAINED else where,
+            help=e.help if e.problem in _EXPLAINED else where,
         ) from e
     return parse_bytes(data, path, names)
 
 
-_EXPLAINED = (paths.Trouble.TOO_LARGE, paths.Trouble.POINTER)
+_EXPLAINED = (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER)
 """Troubles with a registry that another path would not mend."""
 
 

@@ -21,7 +21,7 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     Writes SLSA provenance for each member of an ensemble, beside its row bundle: seed, recipe,
     corpus, manifest, sidecar and verdict. Only where the sidecar describes these very bytes.
     """
-    from provenance.journeys.sign import attest
+    from provenance.operations.sign import attest
 
     config = session.load()
     signer = open_signer(session, config, **who)

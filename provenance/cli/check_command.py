@@ -44,9 +44,9 @@ def command(
     if fix and link_dir is not None:
         raise click.UsageError("--link-dir records what was checked, and --fix changes it")
     if fix:
-        from provenance.journeys.fix import fix as judge
+        from provenance.operations.fix import fix as judge
     else:
-        from provenance.journeys.check import check as judge
+        from provenance.operations.check import check as judge
 
     config = session.load()
     with (

@@ -42,7 +42,7 @@ def command(
     they are. A digest of other bytes is kept, and the exit code is 1, unless --accept names its
     row. Without --write the difference is only shown.
     """
-    from provenance.journeys.hashing import hash_models
+    from provenance.operations.hashing import hash_models
     from provenance.output import listing, machine
 
     config = session.load()

@@ -33,7 +33,7 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
     and writes [tool.provenance] into pyproject.toml, or provenance.toml where there is none. An
     existing configuration is never touched.
     """
-    from provenance.journeys.init import init
+    from provenance.operations.init import init
     from provenance.output import adoption
 
     session.spare_below(session.folder)

@@ -19,7 +19,7 @@ def command(session: Session, bundle: str) -> int:
     The signature is not judged: whoever made the bundle can have written anything into it. To know
     whether it counts, `provenance verify`.
     """
-    from provenance.journeys.inspect import inspect
+    from provenance.operations.inspect import inspect
     from provenance.output import statement
 
     result = inspect(session.path(bundle))

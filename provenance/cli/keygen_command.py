@@ -28,7 +28,7 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     NAME.key is the private key: only you can read it, and it belongs in no repository. NAME.pub is
     what others trust. A folder in NAME that is missing is made.
     """
-    from provenance.journeys.setup import keygen, trusting
+    from provenance.operations.setup import keygen, trusting
     from provenance.signing import pem
 
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)

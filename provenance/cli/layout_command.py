@@ -37,7 +37,7 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
 
     The result is the layout: --output FILE writes it there.
     """
-    from provenance.journeys.layout import layout
+    from provenance.operations.layout import layout
 
     config = session.load()
     with session.progress() as progress:

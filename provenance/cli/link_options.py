@@ -15,7 +15,7 @@ from provenance.cli.signing_options import resolved
 
 if TYPE_CHECKING:
     from provenance.config import Config
-    from provenance.journeys.record import Recording
+    from provenance.operations.record import Recording
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,7 +58,7 @@ def recording(
     """
     if link_dir is None:
         refuse_key(link_key, NEEDS_DIR)
-        from provenance.journeys.record import Recording
+        from provenance.operations.record import Recording
 
         yield Recording()
         return
@@ -68,7 +68,7 @@ def recording(
         raise click.UsageError(
             "--link-dir: whose step is this? Give --link-key file:NAME.key, or PROVENANCE_LINK_KEY"
         )
-    from provenance.journeys.record import record_step
+    from provenance.operations.record import record_step
 
     public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
     with record_step(

@@ -54,7 +54,7 @@ class Session:
         """
         path = path_in(self.folder, given)
         for target in self._targets():
-            from provenance.journeys.inputs import given_is_read
+            from provenance.operations.inputs import given_is_read
 
             _spare(target, given_is_read(path, target))
         return path
@@ -69,7 +69,7 @@ class Session:
             return given
         path = config.root / named if given is None else path_in(self.folder, given)
         for target in self._targets():
-            from provenance.journeys.inputs import baseline_is_read
+            from provenance.operations.inputs import baseline_is_read
 
             _spare(target, baseline_is_read(config, path, target))
         return None if given is None else str(path)
@@ -83,7 +83,7 @@ class Session:
 
         config = load(self.folder, self.config)
         for target in self._targets():
-            from provenance.journeys.inputs import is_read
+            from provenance.operations.inputs import is_read
 
             _spare(target, is_read(config, target))
         return config
@@ -91,7 +91,7 @@ class Session:
     def spare_below(self, folder: Path) -> None:
         """Raises InputError where a result would be written over a file below `folder`."""
         for target in self._targets():
-            from provenance.journeys.inputs import is_looked_at
+            from provenance.operations.inputs import is_looked_at
 
             _spare(target, is_looked_at(folder, target))
 

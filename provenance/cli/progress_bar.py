@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Lines
 from rich.text import Text
 
-from provenance.gate.progress import Progress
+from provenance.evidence.progress import Progress
 from provenance.output.text import printable, size
 
 

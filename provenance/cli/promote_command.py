@@ -35,7 +35,7 @@ def command(
     """
     if bool(rows) == (ensemble is not None):
         raise click.UsageError("give the rows, or --ensemble ID for all of its members")
-    from provenance.journeys.promote import promote
+    from provenance.operations.promote import promote
     from provenance.output import promotion
 
     config = session.load()

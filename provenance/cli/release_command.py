@@ -40,7 +40,7 @@ def command(
 
     With --link-dir, this is the step `sign` of the release, recorded for its layout.
     """
-    from provenance.journeys.sign import release
+    from provenance.operations.sign import release
 
     config = session.load()
     signer = open_signer(session, config, **who)

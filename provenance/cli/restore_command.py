@@ -32,7 +32,7 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
     former digest, is refused with the reason. Without rows: everything but what a deferral
     declares.
     """
-    from provenance.journeys.restore import restore
+    from provenance.operations.restore import restore
     from provenance.output import machine, restoring
 
     config = session.load()

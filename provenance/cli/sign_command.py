@@ -25,7 +25,7 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     Writes a Sigstore bundle at each row's `sigstore_bundle`. Refuses while `check` has findings.
     What is already signed over the same statement is kept. For a release, `provenance release`.
     """
-    from provenance.journeys.sign import sign
+    from provenance.operations.sign import sign
 
     config = session.load()
     signer = open_signer(session, config, **who)

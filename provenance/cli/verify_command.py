@@ -181,7 +181,7 @@ def command(
         if registry is not None:
             return session.emit_report(_verify_release(session, registry, how))
         return session.emit_report(_verify_files(session, files, bundle, predicate_types, how))
-    from provenance.journeys.verify import verify
+    from provenance.operations.verify import verify
 
     config = _load(session)
     if trust is None and (root or staging):
@@ -211,7 +211,7 @@ def command(
 def _load(session: Session) -> Any:
     """The configuration. Who verifies is not advised to write one."""
     from provenance.config import NoConfigError
-    from provenance.journeys.verify import CONFIG_HELP
+    from provenance.operations.verify import CONFIG_HELP
 
     try:
         return session.load()
@@ -222,7 +222,7 @@ def _load(session: Session) -> Any:
 def _layout_request(
     session: Session, layout: str, keys: tuple[str, ...], link_dir: str | None
 ) -> Any:
-    from provenance.journeys.layout import layout_request
+    from provenance.operations.layout import layout_request
 
     folder = session.path(link_dir) if link_dir else None
     return layout_request(session.path(layout), [session.path(k) for k in keys], folder)
@@ -276,7 +276,7 @@ def _verify_other(
 ) -> Any:
     """A file that is no model, or a digest: it comes with a bundle."""
     from provenance.gate import foreign
-    from provenance.journeys.artifact import DIGEST_PREFIX, verify_artifact
+    from provenance.operations.artifact import DIGEST_PREFIX, verify_artifact
 
     return verify_artifact(
         file if file.startswith(DIGEST_PREFIX) else session.path(file),
@@ -287,7 +287,7 @@ def _verify_other(
 
 
 def _verify_release(session: Session, registry: str, how: dict[str, Any]) -> Any:
-    from provenance.journeys.verify_release import verify_release
+    from provenance.operations.verify_release import verify_release
 
     with session.progress() as progress:
         return verify_release(session.path(registry), progress=progress, **how)
@@ -302,7 +302,7 @@ def _verify_files(
 ) -> Any:
     from provenance.gate import foreign
     from provenance.gate.finding import Report
-    from provenance.journeys.verify import verify_file
+    from provenance.operations.verify import verify_file
 
     reports = [
         verify_file(

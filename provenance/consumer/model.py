@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from provenance.artifacts.digest import Digest
 from provenance.consumer.folder import PrivateFolder
 from provenance.errors import InputError
-from provenance.gate.evidence import Evidence, ModelEvidence
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import ModelEvidence
 from provenance.gate.finding import Report
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from provenance.consumer.copying_tree import CopyingTree
 from provenance.consumer.folder import PrivateFolder
-from provenance.consumer.keeping import KeepingTree
 from provenance.consumer.model import VerifiedModel
 from provenance.errors import UnavailableError, VerificationError
 from provenance.gate import foreign
 from provenance.gate.finding import Report, Verdict
 from provenance.gate.requirements import NOTHING, Require
-from provenance.journeys.verify import examine_file
+from provenance.operations.verify import examine_file
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
 
@@ -92,7 +92,7 @@ def open_model(
         report, evidence = examine_file(
             Path(path),
             trust,
-            lambda beside: KeepingTree.of(beside, kept),
+            lambda beside: CopyingTree.of(beside, kept),
             bundle=_path(bundle),
             predicate_types=foreign.EXPECTED,
             today=today,

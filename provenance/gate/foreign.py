@@ -12,7 +12,7 @@ from typing import Final
 
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
 from provenance.gate.rules.base import short

@@ -18,11 +18,16 @@ from provenance.artifacts.strict_json import START
 from provenance.attestations.signed_row import EXTERNAL_DATA, is_row
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.gate import foreign, judging_ahead, releases
-from provenance.gate.classification import origin
-from provenance.gate.deferring import Deferrals, InForce
-from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.evidence import releases
+from provenance.evidence.classification import origin
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.pipeline import PipelineEvidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import RowEvidence
+from provenance.gate import batch_verification, foreign
+from provenance.gate.batch_verification import Question
+from provenance.gate.capping import gather
+from provenance.gate.deferral_matching import Deferrals, InForce
 from provenance.gate.finding import (
     Finding,
     ModelFile,
@@ -33,12 +38,9 @@ from provenance.gate.finding import (
     TrustResult,
     Verdict,
 )
-from provenance.gate.gathering import gather
-from provenance.gate.judging_ahead import Question
-from provenance.gate.pipeline import PipelineEvidence
-from provenance.gate.progress import Progress
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.gate.signature_set import SignatureSet
 from provenance.runtime.run import Outcome
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
@@ -89,8 +91,8 @@ def judge(
     progress = progress or Progress()
     judgements: Mapping[Question, Judgement] = {}
     if trust is not None:
-        asked = judging_ahead.questions(evidence)
-        judgements = judging_ahead.judge(asked, trust, processes, progress)
+        asked = batch_verification.questions(evidence)
+        judgements = batch_verification.judge(asked, trust, processes, progress)
     case = Case(
         evidence,
         trust,
@@ -437,7 +439,7 @@ def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, s
 
 def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool) -> RowResult:
     """Return the result of one row; `failed` says that a finding about it fails."""
-    endorsement = case.row_endorsement(row) if case.trust is not None else None
+    signature_set = case.row_signatures(row) if case.trust is not None else None
     return RowResult(
         id=row.row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
@@ -449,15 +451,15 @@ def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
-        signatures=signature_results(endorsement),
+        signatures=signature_results(signature_set),
         deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
         origin=origin(row),
     )
 
 
-def signature_results(endorsement: Endorsement | None) -> tuple[SignatureResult, ...]:
+def signature_results(signature_set: SignatureSet | None) -> tuple[SignatureResult, ...]:
     """Those that counted; none where they were too few."""
-    if endorsement is None or not endorsement.counts:
+    if signature_set is None or not signature_set.counts:
         return ()
     return tuple(
         SignatureResult(
@@ -466,5 +468,5 @@ def signature_results(endorsement: Endorsement | None) -> tuple[SignatureResult,
             entry=str(entry),
             times=tuple((m.time, m.clock.value) for m in signer.moments),
         )
-        for signer, entry in endorsement.counted
+        for signer, entry in signature_set.counted
     )

@@ -12,10 +12,10 @@ from typing import Final
 
 from provenance.attestations.statement import Statement
 from provenance.config import Config
+from provenance.evidence.evidence import Evidence
 from provenance.gate import foreign
-from provenance.gate.evidence import Evidence
+from provenance.gate.capping import gather
 from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
-from provenance.gate.gathering import gather
 from provenance.gate.judge import signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
 from provenance.signing.trust import Trust
@@ -56,7 +56,7 @@ def judge_artifact(
             notes = (_said_of(row.onnx.sha256 or "", statement),)
     elif case.is_message_signature(row):
         notes = (f"the signature is over the bytes of {path} alone: it binds no name and no claim",)
-    endorsement = case.row_endorsement(row)
+    signature_set = case.row_signatures(row)
     result = RowResult(
         id=path,
         path=path,
@@ -65,7 +65,7 @@ def judge_artifact(
         license=None,
         verdict=Verdict.FAILED if found else Verdict.VERIFIED,
         model_files=(ModelFile(path, row.onnx.sha256, size=None),),
-        signatures=signature_results(endorsement),
+        signatures=signature_results(signature_set),
     )
     return Report(
         registry=path,

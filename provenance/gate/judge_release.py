@@ -11,9 +11,9 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Final
 
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
+from provenance.gate.capping import gather
 from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
-from provenance.gate.gathering import gather
 from provenance.gate.judge import placed, release_result, required, signature_results, trust_result
 from provenance.gate.rules import CATALOGUE, Case
 
@@ -41,8 +41,8 @@ def judge_release(case: Case, path: str) -> Report:
     failing = [f for f in findings if f.fails]
     spoiled: set[str | None] = {path for f in failing for path in (f.path, *f.others)}
     spoiled |= {label for f in failing for label in f.rows}
-    endorsement = case.endorsement(summary) if summary.bundle is not None else None
-    signatures = signature_results(endorsement)
+    signature_set = case.signature_set(summary) if summary.bundle is not None else None
+    signatures = signature_results(signature_set)
     return Report(
         registry=path,
         rows=tuple(replace(_result(row, spoiled), signatures=signatures) for row in evidence.rows),

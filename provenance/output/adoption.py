@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from provenance.journeys.adoption.recording import Recorded
-from provenance.journeys.init import Initialised
+from provenance.operations.adoption.recording import Recorded
+from provenance.operations.init import Initialised
 from provenance.output.text import Style, count, printable
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from provenance.attestations.log_entry import LogEntry
-from provenance.journeys.inspect import Inspection
+from provenance.operations.inspect import Inspection
 from provenance.output.text import Style, printable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
-from provenance.journeys.hashing import HashedFile, Hashes
+from provenance.operations.hashing import HashedFile, Hashes
 from provenance.output import difference
 from provenance.output.names import joined
 from provenance.output.text import Style, count, printable, size

@@ -16,8 +16,8 @@ from provenance.gate.finding import (
     SignatureResult,
     TrustResult,
 )
-from provenance.journeys.hashing import Hashes
-from provenance.journeys.restore import Restoration
+from provenance.operations.hashing import Hashes
+from provenance.operations.restore import Restoration
 
 
 def render(value: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from provenance.gate.finding import Verdict
-from provenance.journeys.promote import Promotion
+from provenance.operations.promote import Promotion
 from provenance.output import difference, human, machine
 from provenance.output.names import joined
 from provenance.output.text import Style, count, printable

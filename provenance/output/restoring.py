@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from provenance.journeys.restore import Restoration, Restored
+from provenance.operations.restore import Restoration, Restored
 from provenance.output import difference
 from provenance.output.text import Style, count, printable
 

@@ -11,7 +11,7 @@ from provenance.attestations import predicates
 from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.signed_row import REGISTRY_ROW
 from provenance.attestations.statement import Statement
-from provenance.journeys.inspect import Inspection
+from provenance.operations.inspect import Inspection
 from provenance.output import evidence
 from provenance.output.text import Style, count, printable
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.attestations.log_entry import Checkpoint, LogEntry
-from provenance.signing import algorithms, relog
+from provenance.signing import algorithms, synthetic_log
 from provenance.signing.judgement import Moment
 from provenance.signing.trusted_root import Log, TrustedRoot
 
@@ -67,7 +67,7 @@ def prove(entry: LogEntry, log: Log) -> None:
         InclusionError: Its promise, the signature of its checkpoint, or its proof does not.
         UnsupportedError: The log signs with a key of a kind that is not supported.
     """
-    if entry.promise is not None and not relog.is_promised(entry, log):
+    if entry.promise is not None and not synthetic_log.is_promised(entry, log):
         raise InclusionError(f"the promise of its log {log.url} is not valid")
     if entry.proof is None:
         if entry.promise is None:

@@ -18,7 +18,7 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError
-from provenance.signing import handover, keyed, services, uploads, waiting
+from provenance.signing import keyed, services, sigstore_json, uploads, waiting
 from provenance.signing.judgement import Verdict
 from provenance.signing.key_uris import SigningKey
 from provenance.signing.services import Services
@@ -114,7 +114,7 @@ class KeySigner:
 
         # The models' bytes fields take the base64 text that proto3 JSON carries.
         stamps = [RFC3161SignedTimestamp(signed_timestamp=base64.b64encode(t)) for t in timestamps]
-        logged = [TransparencyLogEntry.from_dict(handover.entry_json(entry))] if entry else []
+        logged = [TransparencyLogEntry.from_dict(sigstore_json.entry_json(entry))] if entry else []
         model = Model(
             media_type=MEDIA_TYPE,
             verification_material=VerificationMaterial(

@@ -241,6 +241,6 @@ def read_file(path: Path, missing: str | None = None) -> bytes:
     try:
         return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:
-        gone = e.trouble is paths.Trouble.MISSING
+        gone = e.problem is paths.FileProblem.MISSING
         help = missing if gone and missing else e.help
         raise InputError(f"key {path}: {e.message}", help=help) from e

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 from pathlib import Path
 
 from provenance.artifacts import limits, paths
 from provenance.errors import InputError
 from provenance.signing import trusted_root
-from provenance.signing.trust import Trust
 from provenance.signing.trusted_root import TrustedRoot
 
 
@@ -43,18 +41,3 @@ def of_file(path: Path) -> TrustedRoot:
     except paths.FileError as e:
         raise InputError(f"trusted root {path}: {e.message}", help=e.help) from e
     return of_bytes(data, str(path))
-
-
-def complete(
-    trust: Trust, *, instance: Instance = Instance.PRODUCTION, offline: bool = False
-) -> Trust:
-    """`trust` with the trusted root of a public instance, where it needs one and names none.
-
-    Raises:
-        UnavailableError: The instance's TUF repository does not answer, or nothing is cached.
-    """
-    if trust.root is not None or not trust.needs_root:
-        return trust
-    from provenance.signing.keyless.instance import fetch_root
-
-    return replace(trust, root=fetch_root(instance, offline=offline))

@@ -400,12 +400,12 @@ def test_root_leaves_owner_group_and_mode_of_what_it_replaces(
 
 @as_root
 def test_root_leaves_the_state_file_of_a_user_to_that_user(tmp_path: Path) -> None:
-    from provenance.journeys import seen
+    from provenance.operations import rollback_state
 
     path = tmp_path / "seen.json"
     path.write_text('{"version": 1, "releases": {}}')
     os.chown(path, 1000, 2000)
-    with seen.opened(path):
+    with rollback_state.opened(path):
         pass
     lock = (tmp_path / ".seen.json.lock").stat()
     assert (lock.st_uid, lock.st_gid) == (1000, 2000)

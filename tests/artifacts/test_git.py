@@ -12,7 +12,7 @@ import pytest
 
 from provenance.artifacts import git_command
 from provenance.artifacts.git import open_commit
-from provenance.artifacts.paths import FileError, Trouble
+from provenance.artifacts.paths import FileError, FileProblem
 from provenance.errors import InputError, UnavailableError
 from tests.support.command import time_limit
 from tests.support.git import GitRepository
@@ -44,10 +44,10 @@ def read(folder: Path, ref: str, path: str, limit: int = 100) -> bytes:
         return commit.read(path, limit)
 
 
-def trouble(repository: GitRepository, path: str, limit: int = 100) -> Trouble:
+def problem(repository: GitRepository, path: str, limit: int = 100) -> FileProblem:
     with pytest.raises(FileError) as caught:
         read(repository.root, "main", path, limit)
-    return caught.value.trouble
+    return caught.value.problem
 
 
 @pytest.mark.parametrize("ref", ["v1", "v1-annotated", "main~1", "HEAD^", "refs/tags/v1"])
@@ -89,28 +89,28 @@ def test_neither_work_tree_nor_index_have_a_say(repository: GitRepository) -> No
 
 
 def test_a_link_in_a_commit_is_not_followed(repository: GitRepository) -> None:
-    assert trouble(repository, "model/link.json") is Trouble.IRREGULAR
-    assert trouble(repository, "linked/m.json") is Trouble.MISSING
+    assert problem(repository, "model/link.json") is FileProblem.IRREGULAR
+    assert problem(repository, "linked/m.json") is FileProblem.MISSING
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("model/none.json", Trouble.MISSING),
-        ("none/m.json", Trouble.MISSING),
-        ("model/m.json/x", Trouble.MISSING),
-        ("model", Trouble.IRREGULAR),
-        ("../m.json", Trouble.UNSAFE),
-        ("/etc/passwd", Trouble.UNSAFE),
-        ("", Trouble.UNSAFE),
-        ("model\\m.json", Trouble.UNSAFE),
-        ("model/m.json\nHEAD", Trouble.MISSING),
+        ("model/none.json", FileProblem.MISSING),
+        ("none/m.json", FileProblem.MISSING),
+        ("model/m.json/x", FileProblem.MISSING),
+        ("model", FileProblem.IRREGULAR),
+        ("../m.json", FileProblem.UNSAFE),
+        ("/etc/passwd", FileProblem.UNSAFE),
+        ("", FileProblem.UNSAFE),
+        ("model\\m.json", FileProblem.UNSAFE),
+        ("model/m.json\nHEAD", FileProblem.MISSING),
     ],
 )
 def test_what_is_no_file_of_the_commit_is_not_read(
-    repository: GitRepository, path: str, expected: Trouble
+    repository: GitRepository, path: str, expected: FileProblem
 ) -> None:
-    assert trouble(repository, path) is expected
+    assert problem(repository, path) is expected
 
 
 def test_a_submodule_is_no_file(repository: GitRepository) -> None:
@@ -123,7 +123,7 @@ def test_a_submodule_is_no_file(repository: GitRepository) -> None:
 
 def test_a_large_file_is_refused_before_it_is_read(repository: GitRepository) -> None:
     assert read(repository.root, "main", "model/m.json", 3) == b"now"
-    assert trouble(repository, "model/m.json", 2) is Trouble.TOO_LARGE
+    assert problem(repository, "model/m.json", 2) is FileProblem.TOO_LARGE
 
 
 def test_the_files_of_a_folder_are_listed(repository: GitRepository) -> None:

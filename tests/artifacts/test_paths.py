@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import paths
-from provenance.artifacts.paths import FileError, Tree, Trouble, read_named_file
+from provenance.artifacts.paths import FileError, FileProblem, Tree, read_named_file
 from provenance.errors import InputError
 from tests.support.command import time_limit
 
@@ -30,7 +30,7 @@ def tree(tmp_path: Path) -> Tree:
     return Tree.at(root)
 
 
-def trouble(tree: Tree, path: str) -> FileError:
+def problem(tree: Tree, path: str) -> FileError:
     with pytest.raises(FileError) as raised:
         tree.read(path, 100)
     return raised.value
@@ -57,25 +57,25 @@ def test_steps_up_that_stay_below_the_root_are_followed(tree: Tree) -> None:
     ],
 )
 def test_a_path_out_of_the_root_is_refused(tree: Tree, path: str, reason: str) -> None:
-    error = trouble(tree, path)
-    assert error.trouble is Trouble.UNSAFE
+    error = problem(tree, path)
+    assert error.problem is FileProblem.UNSAFE
     assert reason in error.message
 
 
 def test_a_link_out_of_the_root_is_refused(tree: Tree) -> None:
     (tree.root / "link").symlink_to("../secret")
-    assert trouble(tree, "link").trouble is Trouble.UNSAFE
+    assert problem(tree, "link").problem is FileProblem.UNSAFE
 
 
 def test_a_linked_folder_out_of_the_root_is_refused(tree: Tree) -> None:
     (tree.root / "link").symlink_to("..")
-    assert trouble(tree, "link/secret").trouble is Trouble.UNSAFE
+    assert problem(tree, "link/secret").problem is FileProblem.UNSAFE
 
 
 def test_a_chain_of_links_out_of_the_root_is_refused(tree: Tree) -> None:
     (tree.root / "one").symlink_to("two")
     (tree.root / "two").symlink_to(tree.root.parent / "secret")
-    assert trouble(tree, "one").trouble is Trouble.UNSAFE
+    assert problem(tree, "one").problem is FileProblem.UNSAFE
 
 
 def test_a_link_inside_the_root_is_followed(tree: Tree) -> None:
@@ -101,24 +101,24 @@ def test_a_root_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told_from_an_unsafe_one(tree: Tree) -> None:
-    assert trouble(tree, "folder/none").trouble is Trouble.MISSING
+    assert problem(tree, "folder/none").problem is FileProblem.MISSING
 
 
 def test_a_path_below_a_file_is_missing(tree: Tree) -> None:
-    assert trouble(tree, "folder/file/more").trouble is Trouble.MISSING
+    assert problem(tree, "folder/file/more").problem is FileProblem.MISSING
 
 
 def test_a_folder_is_named_as_one(tree: Tree) -> None:
-    error = trouble(tree, "folder")
-    assert error.trouble is Trouble.IRREGULAR
+    error = problem(tree, "folder")
+    assert error.problem is FileProblem.IRREGULAR
     assert "a folder" in error.message
 
 
 def test_a_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
     os.mkfifo(tree.root / "fifo")
     with time_limit(5):
-        error = trouble(tree, "fifo")
-    assert error.trouble is Trouble.IRREGULAR
+        error = problem(tree, "fifo")
+    assert error.problem is FileProblem.IRREGULAR
     assert "a FIFO" in error.message
 
 
@@ -126,7 +126,7 @@ def test_a_socket_is_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tree.root)  # the name of a socket must be short
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
-        assert trouble(tree, "socket").trouble is Trouble.IRREGULAR
+        assert problem(tree, "socket").problem is FileProblem.IRREGULAR
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_folder_swapped_for_a_link_between_check_and_open_does_not_escape(
     monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
     with pytest.raises(FileError) as raised:
         tree.read("way/file", 100)
-    assert raised.value.trouble in (Trouble.UNSAFE, Trouble.MISSING)
+    assert raised.value.problem in (FileProblem.UNSAFE, FileProblem.MISSING)
 
 
 def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
@@ -170,7 +170,7 @@ def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
         return result
 
     monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
-    assert trouble(tree, "way/file").trouble is Trouble.UNSAFE
+    assert problem(tree, "way/file").problem is FileProblem.UNSAFE
 
 
 def test_a_path_without_links_is_opened_without_resolving_it(
@@ -187,7 +187,7 @@ def test_no_descriptor_is_left_open_by_a_refusal(tree: Tree) -> None:
     os.mkfifo(tree.root / "fifo")
     before = len(os.listdir("/proc/self/fd"))
     for path in ("fifo", "folder", "none", "../secret"):
-        trouble(tree, path)
+        problem(tree, path)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -198,7 +198,7 @@ def test_a_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
 def test_a_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
     with pytest.raises(FileError, match="larger than 5 bytes") as raised:
         tree.read("folder/file", 5)
-    assert raised.value.trouble is Trouble.TOO_LARGE
+    assert raised.value.problem is FileProblem.TOO_LARGE
 
 
 def test_a_bounded_read_takes_no_more_memory_than_its_bound(tree: Tree) -> None:
@@ -225,19 +225,19 @@ class Failing(io.RawIOBase):
 def test_an_error_while_reading_is_told_with_the_path() -> None:
     with pytest.raises(FileError, match="'disk/file': Input/output error") as raised:
         paths.read_bounded(Failing(), 10, "disk/file")  # type: ignore[arg-type]
-    assert raised.value.trouble is Trouble.UNREADABLE
+    assert raised.value.problem is FileProblem.UNREADABLE
 
 
 def test_what_the_system_says_decides_the_kind_of_trouble() -> None:
     kinds = {
-        errno.ENOENT: Trouble.MISSING,
-        errno.ENOTDIR: Trouble.MISSING,
-        errno.ELOOP: Trouble.UNSAFE,
-        errno.ENXIO: Trouble.IRREGULAR,
-        errno.EACCES: Trouble.UNREADABLE,
+        errno.ENOENT: FileProblem.MISSING,
+        errno.ENOTDIR: FileProblem.MISSING,
+        errno.ELOOP: FileProblem.UNSAFE,
+        errno.ENXIO: FileProblem.IRREGULAR,
+        errno.EACCES: FileProblem.UNREADABLE,
     }
     found = {code: paths._trouble_of(OSError(code, os.strerror(code)), "f") for code in kinds}
-    assert {code: error.trouble for code, error in found.items()} == kinds
+    assert {code: error.problem for code, error in found.items()} == kinds
 
 
 def test_a_dangling_link_exists(tree: Tree) -> None:
@@ -286,7 +286,7 @@ def test_without_a_walk_by_descriptor_links_are_still_resolved_first(
     monkeypatch.setattr(paths, "_HAS_DIR_FD", False)
     (tree.root / "link").symlink_to("../secret")
     assert tree.read("folder/file", 100) == b"inside"
-    assert trouble(tree, "link").trouble is Trouble.UNSAFE
+    assert problem(tree, "link").problem is FileProblem.UNSAFE
 
 
 @pytest.fixture
@@ -316,20 +316,20 @@ def test_a_folder_that_the_user_linked_is_entered_where_links_may_leave(linked: 
 def test_a_path_that_leaves_by_itself_is_refused_where_links_may_leave(
     linked: Tree, path: str
 ) -> None:
-    assert trouble(linked, path).trouble is Trouble.UNSAFE
+    assert problem(linked, path).problem is FileProblem.UNSAFE
 
 
 def test_a_fifo_behind_a_link_is_refused_where_links_may_leave(linked: Tree) -> None:
     os.mkfifo(linked.root.parent / "fifo")
     (linked.root / "link").symlink_to("../fifo")
     with time_limit(5):
-        error = trouble(linked, "link")
-    assert error.trouble is Trouble.IRREGULAR
+        error = problem(linked, "link")
+    assert error.problem is FileProblem.IRREGULAR
 
 
 def test_a_dangling_link_is_missing_where_links_may_leave(linked: Tree) -> None:
     (linked.root / "link").symlink_to("../nowhere")
-    assert trouble(linked, "link").trouble is Trouble.MISSING
+    assert problem(linked, "link").problem is FileProblem.MISSING
 
 
 def test_a_file_that_the_user_named_is_read_through_links(tree: Tree) -> None:
@@ -337,10 +337,10 @@ def test_a_file_that_the_user_named_is_read_through_links(tree: Tree) -> None:
     assert read_named_file(tree.root / "link", 100) == b"outside"
 
 
-def named_trouble(path: Path, limit: int = 100) -> Trouble:
+def named_trouble(path: Path, limit: int = 100) -> FileProblem:
     with pytest.raises(FileError) as raised:
         read_named_file(path, limit)
-    return raised.value.trouble
+    return raised.value.problem
 
 
 def test_a_named_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
@@ -348,31 +348,31 @@ def test_a_named_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
 
 
 def test_a_named_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
-    assert named_trouble(tree.root / "folder" / "file", 5) is Trouble.TOO_LARGE
+    assert named_trouble(tree.root / "folder" / "file", 5) is FileProblem.TOO_LARGE
 
 
 def test_a_named_file_that_is_not_there_is_missing(tree: Tree) -> None:
-    assert named_trouble(tree.root / "none") is Trouble.MISSING
+    assert named_trouble(tree.root / "none") is FileProblem.MISSING
 
 
 def test_a_named_folder_is_no_file(tree: Tree) -> None:
-    assert named_trouble(tree.root / "folder") is Trouble.IRREGULAR
+    assert named_trouble(tree.root / "folder") is FileProblem.IRREGULAR
 
 
 def test_a_named_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
     os.mkfifo(tree.root / "fifo")
     with time_limit(5):
-        assert named_trouble(tree.root / "fifo") is Trouble.IRREGULAR
+        assert named_trouble(tree.root / "fifo") is FileProblem.IRREGULAR
 
 
 def test_a_named_file_with_a_nul_in_its_name_is_refused(tree: Tree) -> None:
-    assert named_trouble(tree.root / "a\0b") is Trouble.UNSAFE
+    assert named_trouble(tree.root / "a\0b") is FileProblem.UNSAFE
 
 
 def test_a_link_that_leads_nowhere_is_no_file_that_is_missing(tree: Tree) -> None:
     (tree.root / "link").symlink_to("nowhere")
-    found = trouble(tree, "link")
-    assert found.trouble is Trouble.IRREGULAR
+    found = problem(tree, "link")
+    assert found.problem is FileProblem.IRREGULAR
     assert str(found) == "'link' is a link to 'nowhere', which does not exist"
 
 
@@ -382,5 +382,5 @@ def test_links_in_a_circle_are_named_as_that(tree: Tree) -> None:
     for read in (tree.read, lambda p, n: read_named_file(tree.root / p, n)):
         with pytest.raises(FileError) as e:
             read("one", 100)
-        assert e.value.trouble is Trouble.IRREGULAR
+        assert e.value.problem is FileProblem.IRREGULAR
         assert str(e.value).endswith("one' is a link that leads to itself")

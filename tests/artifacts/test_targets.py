@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provenance.artifacts import writing
-from provenance.artifacts.paths import FileError, Tree, Trouble
+from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.errors import InputError
 
 
@@ -49,13 +49,13 @@ def test_a_folder_may_be_reached_by_a_link_inside_the_root(tree: Tree) -> None:
 def test_a_link_at_the_target_is_refused_wherever_it_leads(tree: Tree, leads_to: str) -> None:
     (tree.root / "self").symlink_to(leads_to)
     error = refusal(tree, "self")
-    assert error.trouble is Trouble.IRREGULAR
+    assert error.problem is FileProblem.IRREGULAR
     assert error.message == "'self' is a link, where a file is to be written"
 
 
 def test_a_folder_at_the_target_is_refused(tree: Tree) -> None:
     error = refusal(tree, "folder")
-    assert error.trouble is Trouble.IRREGULAR
+    assert error.problem is FileProblem.IRREGULAR
     assert error.message == "'folder' is a folder, where a file is to be written"
 
 
@@ -80,14 +80,14 @@ def test_a_fifo_at_the_target_is_refused(tree: Tree) -> None:
 )
 def test_what_names_no_file_below_the_root_is_no_target(tree: Tree, path: str, reason: str) -> None:
     error = refusal(tree, path)
-    assert error.trouble is Trouble.UNSAFE
+    assert error.problem is FileProblem.UNSAFE
     assert reason in error.message
 
 
 def test_a_linked_folder_out_of_the_root_holds_no_target(tree: Tree) -> None:
     (tree.root / "link").symlink_to("..")
     error = refusal(tree, "link/secret")
-    assert error.trouble is Trouble.UNSAFE
+    assert error.problem is FileProblem.UNSAFE
     assert "a link that leaves the repository" in error.message
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replacing one file and many; what a killed run leaves behind. Crashes: tests/journeys."""
+"""Replacing one file and many; what a killed run leaves behind. Crashes: tests/operations."""
 
 from __future__ import annotations
 

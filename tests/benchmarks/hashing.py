@@ -14,7 +14,7 @@ from pathlib import Path
 
 from provenance.artifacts import digest
 from provenance.config import load
-from provenance.journeys.hashing import hash_models
+from provenance.operations.hashing import hash_models
 
 
 def one_file(path: Path) -> float:

@@ -208,7 +208,7 @@ def test_a_reader_that_has_gone_changes_no_exit_code(full: Repository) -> None:
 
 
 def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    from provenance.journeys import check
+    from provenance.operations import check
 
     def interrupt(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
@@ -229,7 +229,7 @@ def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.Monk
 def test_what_the_machine_refuses_is_an_error_of_exit_2(
     full: Repository, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
-    from provenance.journeys import check
+    from provenance.operations import check
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
@@ -243,7 +243,7 @@ def test_what_the_machine_refuses_is_an_error_of_exit_2(
 def test_a_defect_of_our_own_is_no_verdict(
     full: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.journeys import check
+    from provenance.operations import check
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError("division by zero")
@@ -345,7 +345,7 @@ def test_init_writes_a_configuration_that_is_read_again(
 def test_init_looks_at_a_bounded_number_of_files(
     full: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.journeys.adoption import shape
+    from provenance.operations.adoption import shape
 
     (full.root / "provenance.toml").unlink()
     monkeypatch.setattr(shape, "_MAX_FILES", 0)

@@ -112,7 +112,7 @@ def test_a_long_name_is_cut(folder: Path) -> None:
 
 
 def test_a_defect_prints_no_hostile_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from provenance.journeys import check
+    from provenance.operations import check
 
     def fail(*_args: object, **_kwargs: object) -> None:
         raise ZeroDivisionError(HOSTILE)

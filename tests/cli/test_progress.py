@@ -13,7 +13,7 @@ from rich.console import Console
 
 from provenance.artifacts import digest
 from provenance.cli.progress_bar import Bar
-from provenance.gate import progress as gate_progress
+from provenance.evidence import progress as gate_progress
 from tests.support.models import External, model
 from tests.support.repository import Repository, sha256
 from tests.support.terminal import run_on_terminal

@@ -15,7 +15,7 @@ import pytest
 from provenance.gate.rules import BY_CODE
 from tests.support.advice import (
     Advice,
-    Slip,
+    Mutation,
     about_back,
     command,
     commands_in,
@@ -87,49 +87,49 @@ ORIGIN: Final = {"source": "https://example.org/upstream", "license": "MIT"}
 OTHER_MODEL: Final = model(salt=99)
 
 
-def row_slip(*where: Any, to: Any, baseline: bool = False) -> Slip:
+def row_mutation(*where: Any, to: Any, baseline: bool = False) -> Mutation:
     """A member of a row with another value."""
-    return Slip("registry.json", put("models", *where, to=to), baseline)
+    return Mutation("registry.json", put("models", *where, to=to), baseline)
 
 
-def lost(*where: Any, baseline: bool = False) -> Slip:
+def lost(*where: Any, baseline: bool = False) -> Mutation:
     """A member of a row that is gone."""
-    return Slip("registry.json", drop("models", *where), baseline)
+    return Mutation("registry.json", drop("models", *where), baseline)
 
 
-def exported(name: str, made: bytes, row: str, field: str = "sha256") -> Slip:
+def exported(name: str, made: bytes, row: str, field: str = "sha256") -> Mutation:
     """Another file under the name of a row's, with its digest in the row."""
     digest = put("models", row, field, to=sha256(made))
-    return Slip(name, together((name, content(made)), ("registry.json", digest)))
+    return Mutation(name, together((name, content(made)), ("registry.json", digest)))
 
 
 SLIPS: Final = [
     # The registry
-    Advice("REG101", row_slip("s1", "sha256", to=""), "provenance hash --write", command),
-    Advice("REG101", row_slip("s1", "sha256", to=None), "provenance hash --write", command),
-    Advice("REG101", row_slip("s1", "sha256", to="zz"), "--accept s1", command),
-    Advice("REG101", Slip("registry.json", shorten(*ROW, "sha256")), "--accept s1", command),
+    Advice("REG101", row_mutation("s1", "sha256", to=""), "provenance hash --write", command),
+    Advice("REG101", row_mutation("s1", "sha256", to=None), "provenance hash --write", command),
+    Advice("REG101", row_mutation("s1", "sha256", to="zz"), "--accept s1", command),
+    Advice("REG101", Mutation("registry.json", shorten(*ROW, "sha256")), "--accept s1", command),
     Advice(
         "REG101",
-        row_slip("s1", "sha256", to=f"md5:{ZERO[:32]}"),
+        row_mutation("s1", "sha256", to=f"md5:{ZERO[:32]}"),
         'write "" there, then: provenance hash s1 --write',
         then(member("sha256", ""), command),
     ),
     Advice(
         "REG101",
-        row_slip("s1", "external_data_sha256", "s1.onnx.data", to="zz"),
+        row_mutation("s1", "external_data_sha256", "s1.onnx.data", to="zz"),
         "--accept s1",
         command,
     ),
     Advice(
         "REG101",
-        row_slip("s1", "external_data_sha256", to="zz"),
+        row_mutation("s1", "external_data_sha256", to="zz"),
         "--add-external-data --accept s1",
         command,
     ),
     Advice(
         "REG101",
-        row_slip("s1", "external_data_sha256", to=[]),
+        row_mutation("s1", "external_data_sha256", to=[]),
         "provenance hash --write --add-external-data",
         command,
     ),
@@ -137,35 +137,35 @@ SLIPS: Final = [
     Advice("REG101", lost("s1", "sha256", baseline=True), "provenance restore s1", command),
     Advice("REG101", lost("s1", "onnx", baseline=True), "provenance restore s1", command),
     Advice("REG101", lost("s1", "id", baseline=True), "provenance restore '#1'", command),
-    Advice("REG101", row_slip("s1", "opset", to="17"), "Correct `opset`", member("opset", 17)),
+    Advice("REG101", row_mutation("s1", "opset", to="17"), "Correct `opset`", member("opset", 17)),
     Advice(
         "REG101",
-        Slip("registry.json", rename(*ROW, "sha256", to="sha")),
+        Mutation("registry.json", rename(*ROW, "sha256", to="sha")),
         "Did you mean `sha256` where it says `sha`?",
         lambda scene, _: rename("models", "s1", "sha", to="sha256")(scene.registry),
     ),
     Advice(
         "REG102",
-        Slip("registry.json", lengthen("models")),
+        Mutation("registry.json", lengthen("models")),
         "Remove one of the two rows",
         edited(REGISTRY, drop("models", 6)),
     ),
     Advice(
         "REG103",
-        Slip("registry.json", text('"id": "s1",', '"id": "s1", "id": "s1",')),
+        Mutation("registry.json", text('"id": "s1",', '"id": "s1", "id": "s1",')),
         "Keep one of the two",
         edited(REGISTRY, text('"id": "s1", "id": "s1",', '"id": "s1",')),
     ),
-    Advice("REG105", Slip("registry.json", reverse(*ROW)), "check --fix", command),
+    Advice("REG105", Mutation("registry.json", reverse(*ROW)), "check --fix", command),
     Advice(
         "REG107",
-        row_slip("s1", "sigstore_bundle", to="../../s1.sigstore.json"),
+        row_mutation("s1", "sigstore_bundle", to="../../s1.sigstore.json"),
         "inside the repository",
         member("sigstore_bundle", "../bundles/s1.onnx.sigstore.json"),
     ),
     Advice(
         "REG108",
-        row_slip("s1", "sigstore_bundle", to="../bundles/s0.onnx.sigstore.json"),
+        row_mutation("s1", "sigstore_bundle", to="../bundles/s0.onnx.sigstore.json"),
         "after the model: s1.onnx.sigstore.json",
         bundle_named,
     ),
@@ -177,59 +177,60 @@ SLIPS: Final = [
     Advice("LIC202", lost("s1", "license_url", baseline=True), "provenance restore", command),
     Advice("LIC203", lost("s1", "sigstore_bundle"), "provenance check --fix", command),
     Advice("LIC203", lost("s1", "sigstore_bundle", baseline=True), "provenance restore", command),
-    Advice("LIC204", row_slip("s1", "license", to="MITT"), "Write MIT if", license_named),
+    Advice("LIC204", row_mutation("s1", "license", to="MITT"), "Write MIT if", license_named),
     Advice(
         "LIC207",
-        row_slip("s1", "license_url", to="LICENSE"),
+        row_mutation("s1", "license_url", to="LICENSE"),
         "the address of the license file",
         member("license_url", LICENSE_URL),
     ),
     # Model files
-    Advice("ART301", Slip("s1.onnx", remove()), "Fetch or add the file", put_back("s1.onnx")),
-    Advice("ART301", Slip("s1.onnx", move("s1_v2.onnx")), "Rename s1_v2.onnx back to s1.onnx",
+    Advice("ART301", Mutation("s1.onnx", remove()), "Fetch or add the file", put_back("s1.onnx")),
+    Advice("ART301", Mutation("s1.onnx", move("s1_v2.onnx")), "Rename s1_v2.onnx back to s1.onnx",
            named_so),
-    Advice("ART301", Slip("quant.int8.onnx", move("q8.onnx")), "Rename q8.onnx back", named_so),
-    Advice("ART301", row_slip("s1", "onnx", to="s_1.onnx"), 'Write "onnx": "s1.onnx".', value),
-    Advice("ART301", Slip("plain.onnx", together(("plain.onnx", move("p.onnx")),
+    Advice("ART301", Mutation("quant.int8.onnx", move("q8.onnx")), "Rename q8.onnx back", named_so),
+    Advice("ART301", row_mutation("s1", "onnx", to="s_1.onnx"), 'Write "onnx": "s1.onnx".', value),
+    Advice("ART301", Mutation("plain.onnx", together(("plain.onnx", move("p.onnx")),
                                                  ("plain.json", move("p.json")))),
            'Write "onnx": "p.onnx", or rename',
            then(value, edited("model/p.json", put("onnx", to="p.onnx")))),
     Advice("REG101", lost("s1", "onnx"), 'Write "onnx": "s1.onnx" above `sigstore_bundle`.',
            then(value, edited(REGISTRY, reverse(*ROW)))),
-    Advice("REG107", row_slip("s1", "onnx", to="../../s1.onnx"), '"onnx": "s1.onnx".', value),
-    Advice("ART302", row_slip("s1", "onnx", to="s0.onnx"), 'Write "onnx": "s1.onnx".', value),
+    Advice("REG107", row_mutation("s1", "onnx", to="../../s1.onnx"), '"onnx": "s1.onnx".', value),
+    Advice("ART302", row_mutation("s1", "onnx", to="s0.onnx"), 'Write "onnx": "s1.onnx".', value),
     Advice(
         "ART301",
-        row_slip("plain", "quant_mode", to="static"),
+        row_mutation("plain", "quant_mode", to="static"),
         "remove `quant_mode`",
         without("quant_mode"),
     ),
-    Advice("ART301", Slip("quant.int8.onnx", remove()), "Fetch or add",
+    Advice("ART301", Mutation("quant.int8.onnx", remove()), "Fetch or add",
            put_back("quant.int8.onnx")),
-    Advice("ART302", Slip("probe.onnx", content(OTHER_MODEL)), "--accept probe", command),
-    Advice("ART302", Slip("s1.onnx.data", flip()), "export the sidecar with them, then: provenance",
+    Advice("ART302", Mutation("probe.onnx", content(OTHER_MODEL)), "--accept probe", command),
+    Advice("ART302", Mutation("s1.onnx.data", flip()),
+           "export the sidecar with them, then: provenance",
            then(data_named, command)),
-    Advice("ART302", Slip("s1.onnx.data", flip()), "restore the file", about_back),
-    Advice("ART302", Slip("s1.onnx", flip()), "Restore the file", about_back),
-    Advice("ART302", Slip("s1.onnx.data", cut(0.5)), "Restore the file", about_back),
+    Advice("ART302", Mutation("s1.onnx.data", flip()), "restore the file", about_back),
+    Advice("ART302", Mutation("s1.onnx", flip()), "Restore the file", about_back),
+    Advice("ART302", Mutation("s1.onnx.data", cut(0.5)), "Restore the file", about_back),
     Advice(
         "ART303",
         exported("probe.onnx", b"junk", "probe"),
         "then: provenance hash probe --write --accept probe",
         then(put_back("probe.onnx"), command),
     ),
-    Advice("ART304", Slip("s1.onnx.data", remove()), "Fetch it", about_back),
-    Advice("ART304", Slip("s1.onnx.data", move("s1.onnx.data2")), "Rename", named_so),
+    Advice("ART304", Mutation("s1.onnx.data", remove()), "Fetch it", about_back),
+    Advice("ART304", Mutation("s1.onnx.data", move("s1.onnx.data2")), "Rename", named_so),
     Advice(
         "ART304",
-        Slip("s1.onnx.data", together(("s1.onnx.data", move("s1.onnx.data2")),
+        Mutation("s1.onnx.data", together(("s1.onnx.data", move("s1.onnx.data2")),
                                       ("registry.json", drop(*ROW, "external_data_sha256")))),
         "Then: provenance hash s1 --write --add-external-data",
         then(named_so, command),
     ),
     Advice(
         "ART305",
-        Slip("s1.onnx", reexport(1, external=External("../s1.data"))),
+        Mutation("s1.onnx", reexport(1, external=External("../s1.data"))),
         "then: provenance hash s1 --write --add-external-data --accept s1",
         then(put_back("s1.onnx", "s1.json", "ens.json"), command),
     ),
@@ -242,7 +243,8 @@ SLIPS: Final = [
     Advice("ART306", lost("s1", "external_data_sha256", baseline=True), "restore s1", command),
     Advice(
         "ART306",
-        Slip("registry.json", rename(*ROW, "external_data_sha256", "s1.onnx.data", to="x.data")),
+        Mutation("registry.json", rename(*ROW, "external_data_sha256", "s1.onnx.data",
+        to="x.data")),
         "Name the entry s1.onnx.data",
         edited(
             REGISTRY, rename(*ROW, "external_data_sha256", "x.data", to="s1.onnx.data")
@@ -250,7 +252,7 @@ SLIPS: Final = [
     ),
     Advice(
         "ART307",
-        Slip("s1.onnx", reexport(1, external=External("s1.onnx.data", length=4096))),
+        Mutation("s1.onnx", reexport(1, external=External("s1.onnx.data", length=4096))),
         "then: provenance hash s1 --write --add-external-data --accept s1",
         then(put_back("s1.onnx", "s1.json", "ens.json"), command),
     ),
@@ -261,11 +263,13 @@ SLIPS: Final = [
         then(value, command),
     ),
     Advice("ART308", lost("quant", "int8_sha256", baseline=True), "restore quant", command),
-    Advice("ART309", Slip("s1.onnx", link("/dev/null")), "Put the file itself there", about_back),
-    Advice("ART310", row_slip("s1", "opset", to=18), "provenance check --fix", command),
+    Advice("ART309", Mutation("s1.onnx", link("/dev/null")), "Put the file itself there",
+           about_back),
+    Advice("ART310", row_mutation("s1", "opset", to=18), "provenance check --fix", command),
     Advice("ART310", "opset-shared-by-row-and-sidecar", "in both: provenance check --fix", command),
-    Advice("ART311", Slip("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
-    Advice("ART312", Slip("s1.onnx", reexport(1, external=())), "Remove the file, if it is there",
+    Advice("ART311", Mutation("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
+    Advice("ART312", Mutation("s1.onnx", reexport(1, external=())),
+           "Remove the file, if it is there",
            then(edited("model/s1.onnx.data", remove()), command)),
     Advice(
         "ART314",
@@ -274,73 +278,77 @@ SLIPS: Final = [
         then(put_back("quant.int8.onnx"), command),
     ),
     # Sidecars
-    Advice("SID401", Slip("s1.json", remove()), "Export it with the model", put_back("s1.json")),
-    Advice("SID401", row_slip("probe", "smoke", to=False), '"smoke": true', value),
-    Advice("SID402", Slip("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
+    Advice("SID401", Mutation("s1.json", remove()), "Export it with the model",
+           put_back("s1.json")),
+    Advice("SID401", row_mutation("probe", "smoke", to=False), '"smoke": true', value),
+    Advice("SID402", Mutation("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
            "Export model and sidecar together", edited("model/probe.json", describe("probe.onnx"))),
-    Advice("SID402", Slip("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
+    Advice("SID402", Mutation("probe.json", content(b'{"sha256": "%s"}' % ZERO.encode())),
            "declare a [[deferral]]", deferred, since=("BAS810",)),
-    Advice("SID403", Slip("s1.json", shorten("encoder_vocab")), "Export", put_back()),
-    Advice("SID404", Slip("s1.json", put("sha256", to=ZERO)), "Export model and", put_back()),
+    Advice("SID403", Mutation("s1.json", shorten("encoder_vocab")), "Export", put_back()),
+    Advice("SID404", Mutation("s1.json", put("sha256", to=ZERO)), "Export model and", put_back()),
     Advice(
         "SID404",
-        Slip("plain.json", put("sha256", to=ZERO)),
+        Mutation("plain.json", put("sha256", to=ZERO)),
         'until then say "smoke": true and declare a [[deferral]] of SID402',
         then(value, defer("SID402", "plain")),
         since=("BAS810",),
     ),
-    Advice("SID405", Slip("s1.json", cut(0.5)), "Export it again", put_back()),
-    Advice("SID407", Slip("s1.json", drop("seed")), "Export sidecar and manifest", put_back()),
-    Advice("SID408", Slip("s1.json", put("id", to="other")), "write it in both", put_back()),
+    Advice("SID405", Mutation("s1.json", cut(0.5)), "Export it again", put_back()),
+    Advice("SID407", Mutation("s1.json", drop("seed")), "Export sidecar and manifest", put_back()),
+    Advice("SID408", Mutation("s1.json", put("id", to="other")), "write it in both", put_back()),
     Advice(
         "SID408",
-        Slip("probe.json", together(
+        Mutation("probe.json", together(
             ("probe.json", content(b'{"training": {"smoke": true}}')),
             ("registry.json", put("models", "probe", "smoke", to=False)),
         )),
         '"smoke": true',
         value,
     ),
-    Advice("SID409", Slip("plain.json", put("int8_sha256", to=ZERO)), "Export", put_back()),
-    Advice("SID410", Slip("s1.json", reverse("input_names")), "Export model", put_back()),
-    Advice("SID411", Slip("s1.json", put("input_shape", to=[1, 7])), "Export model", put_back()),
-    Advice("SID412", Slip("s1.json", put("input_dtypes", to=["int8", "int8"])), "Export",
+    Advice("SID409", Mutation("plain.json", put("int8_sha256", to=ZERO)), "Export", put_back()),
+    Advice("SID410", Mutation("s1.json", reverse("input_names")), "Export model", put_back()),
+    Advice("SID411", Mutation("s1.json", put("input_shape", to=[1, 7])), "Export model",
            put_back()),
-    Advice("SID413", Slip("s1.json", put("opset", to=18)), "provenance check --fix", command),
-    Advice("SID414", Slip("s1.json", drop("feature_mean")), "Export the sidecar", put_back()),
-    Advice("SID415", Slip("s1.json", copy("gone.json")), "Remove it", removed),
-    Advice("SID416", Slip("s1.json", put("feature_order", 0, to="motion2")), "Export", put_back()),
+    Advice("SID412", Mutation("s1.json", put("input_dtypes", to=["int8", "int8"])), "Export",
+           put_back()),
+    Advice("SID413", Mutation("s1.json", put("opset", to=18)), "provenance check --fix", command),
+    Advice("SID414", Mutation("s1.json", drop("feature_mean")), "Export the sidecar", put_back()),
+    Advice("SID415", Mutation("s1.json", copy("gone.json")), "Remove it", removed),
+    Advice("SID416", Mutation("s1.json", put("feature_order", 0, to="motion2")), "Export",
+           put_back()),
     # Ensembles
-    Advice("ENS501", Slip("ens.json", put(*MEMBER, "id", to="s_one")), "Write one name",
+    Advice("ENS501", Mutation("ens.json", put(*MEMBER, "id", to="s_one")), "Write one name",
            put_back()),
-    Advice("ENS502", Slip("ens.json", lengthen("members")), "Export the manifest", put_back()),
-    Advice("ENS503", Slip("ens.json", drop(*MEMBER)), "Export the manifest again", put_back()),
-    Advice("ENS504", Slip("ens.json", put(*MEMBER, "sha256", to=ZERO)), "Export", put_back()),
-    Advice("ENS505", Slip("ens.json", put("ensemble_size", to=5)), "Export", put_back()),
-    Advice("ENS506", Slip("ens.json", put(*MEMBER, "seed", to=7)), "Export manifest", put_back()),
-    Advice("ENS507", Slip("ens.json", put("opset", to=18)), "Export", put_back()),
-    Advice("ENS508", Slip("ens.json", reverse("codec_vocab")), "Export manifest", put_back()),
-    Advice("ENS509", Slip("ens.json", put("smoke", to=True)), "--ensemble ens", command),
-    Advice("ENS510", Slip("ens_PROMOTE.json", remove()), 'say "smoke": true in', all_smoke,
+    Advice("ENS502", Mutation("ens.json", lengthen("members")), "Export the manifest", put_back()),
+    Advice("ENS503", Mutation("ens.json", drop(*MEMBER)), "Export the manifest again", put_back()),
+    Advice("ENS504", Mutation("ens.json", put(*MEMBER, "sha256", to=ZERO)), "Export", put_back()),
+    Advice("ENS505", Mutation("ens.json", put("ensemble_size", to=5)), "Export", put_back()),
+    Advice("ENS506", Mutation("ens.json", put(*MEMBER, "seed", to=7)), "Export manifest",
+           put_back()),
+    Advice("ENS507", Mutation("ens.json", put("opset", to=18)), "Export", put_back()),
+    Advice("ENS508", Mutation("ens.json", reverse("codec_vocab")), "Export manifest", put_back()),
+    Advice("ENS509", Mutation("ens.json", put("smoke", to=True)), "--ensemble ens", command),
+    Advice("ENS510", Mutation("ens_PROMOTE.json", remove()), 'say "smoke": true in', all_smoke,
            since=("BAS809",)),
-    Advice("ENS510", Slip("ens_PROMOTE.json", remove()), "Then: provenance promote",
+    Advice("ENS510", Mutation("ens_PROMOTE.json", remove()), "Then: provenance promote",
            then(all_smoke, put_back("ens_PROMOTE.json"), command)),
-    Advice("ENS510", Slip("ens_PROMOTE.json", remove(), with_baseline=True), "Copy it back",
+    Advice("ENS510", Mutation("ens_PROMOTE.json", remove(), with_baseline=True), "Copy it back",
            put_back("ens_PROMOTE.json")),
-    Advice("ENS510", Slip("ens_PROMOTE.json", copy("ens_PROMOTE_2.json")), "move the others",
+    Advice("ENS510", Mutation("ens_PROMOTE.json", copy("ens_PROMOTE_2.json")), "move the others",
            edited("model/ens_PROMOTE_2.json", remove())),
-    Advice("ENS511", Slip("ens_PROMOTE.json", put("verdict", to="HOLD")), "Run the gate",
+    Advice("ENS511", Mutation("ens_PROMOTE.json", put("verdict", to="HOLD")), "Run the gate",
            put_back()),
-    Advice("ENS512", Slip("ens.json", put("gate", "mean_plcc", to=0.99)), "Export", put_back()),
-    Advice("ENS514", Slip("ens_PROMOTE.json", put("corpus", "sha256", to=ZERO)), "Run the gate",
+    Advice("ENS512", Mutation("ens.json", put("gate", "mean_plcc", to=0.99)), "Export", put_back()),
+    Advice("ENS514", Mutation("ens_PROMOTE.json", put("corpus", "sha256", to=ZERO)), "Run the gate",
            put_back()),
-    Advice("ENS515", Slip("ens.json", put("feature_mean", 0, to=0.7)), "Export", put_back()),
-    Advice("ENS516", Slip("plain.json", put("loso_mean_plcc", to=0.9)), "Evaluate", put_back()),
-    Advice("ENS518", Slip("ens.json", put("id", to="ens_v2")), "Export manifest", put_back()),
-    Advice("ENS519", Slip("ens_PROMOTE.json", cut(0.5)), "Export it again", put_back()),
-    Advice("ENS520", Slip("s1.onnx", reexport(1, gives_two)),
+    Advice("ENS515", Mutation("ens.json", put("feature_mean", 0, to=0.7)), "Export", put_back()),
+    Advice("ENS516", Mutation("plain.json", put("loso_mean_plcc", to=0.9)), "Evaluate", put_back()),
+    Advice("ENS518", Mutation("ens.json", put("id", to="ens_v2")), "Export manifest", put_back()),
+    Advice("ENS519", Mutation("ens_PROMOTE.json", cut(0.5)), "Export it again", put_back()),
+    Advice("ENS520", Mutation("s1.onnx", reexport(1, gives_two)),
            "Export all members", put_back("s1.onnx", "s1.json", "ens.json", "registry.json")),
-    Advice("ENS521", Slip("ens.json", together(
+    Advice("ENS521", Mutation("ens.json", together(
                ("ens.json", put("members", "s0", "sha256", to=ZERO)),
                ("ens.json", put("members", "s1", "sha256", to=ZERO)),
            )),
@@ -349,15 +357,16 @@ SLIPS: Final = [
     Advice("BAS802", lost("probe", "description", baseline=True), "provenance restore", command),
     Advice("BAS802", lost("probe", "description", baseline=True), "[[deferral]] of BAS802",
            deferred, since=("BAS810",)),
-    Advice("BAS805", row_slip("probe", "kind", to="nr", baseline=True), "[[deferral]] of BAS805",
+    Advice("BAS805", row_mutation("probe", "kind", to="nr", baseline=True),
+           "[[deferral]] of BAS805",
            deferred, since=("BAS810",)),
-    Advice("BAS806", row_slip("probe", "license", to="BSD-2-Clause", baseline=True),
+    Advice("BAS806", row_mutation("probe", "license", to="BSD-2-Clause", baseline=True),
            "[[deferral]] of BAS806", deferred, since=("BAS810",)),
-    Advice("BAS806", row_slip("probe", "license", to="BSD-2-Clause", baseline=True),
+    Advice("BAS806", row_mutation("probe", "license", to="BSD-2-Clause", baseline=True),
            "Put it back", member("license", "MIT")),
-    Advice("BAS809", Slip("ens.json", remove(), with_baseline=True), "Copy it back",
+    Advice("BAS809", Mutation("ens.json", remove(), with_baseline=True), "Copy it back",
            put_back("ens.json")),
-    Advice("BAS810", Slip("../provenance.toml", text("example.org", "example.com"), True),
+    Advice("BAS810", Mutation("../provenance.toml", text("example.org", "example.com"), True),
            "put the former value back", put_back()),
 ]  # fmt: skip
 """Slips in a registry that is as it should be."""
@@ -545,7 +554,7 @@ BY_HAND: Final[dict[str, str]] = {
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The registry that slips are made in."""
+    """The registry that mutations are made in."""
     return production(tmp_path_factory.mktemp("advice") / "tree").root
 
 

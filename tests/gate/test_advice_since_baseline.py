@@ -269,7 +269,7 @@ def test_a_manifest_that_says_another_smoke_than_its_rows_has_advice_that_works(
     assert codes(made.check()) == []
 
 
-# --- one slip since the baseline ------------------------------------------------------------------
+# --- one mutation since the baseline -------------------------------------------------------------
 
 ROW = ("models", "s1")
 
@@ -300,7 +300,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (put("models", "quant", "int8_sha256", to="0" * 64), "ART302 quant", "provenance hash"),
     ],
 )
-def test_one_slip_since_the_baseline_is_one_finding(
+def test_one_mutation_since_the_baseline_is_one_finding(
     sound: Path, tmp_path: Path, change: Change, expected: str, help: str
 ) -> None:
     tree = tmp_path / "tree"

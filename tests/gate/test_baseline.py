@@ -19,10 +19,10 @@ from provenance.artifacts.registry import Row
 from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
-from provenance.gate.baseline import open_baseline
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.baseline import open_baseline
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Report
-from provenance.gate.rules.truth import refutation
+from provenance.gate.rules.stale_fields import refutation
 from provenance.signing.trust_table import TrustTable
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
@@ -757,8 +757,8 @@ def test_a_field_that_says_nothing_of_bytes_is_always_true() -> None:
 
 
 def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> None:
-    from provenance.gate.evidence import ModelEvidence
-    from provenance.gate.rules.truth import other_bytes
+    from provenance.evidence.rows import ModelEvidence
+    from provenance.gate.rules.stale_fields import other_bytes
 
     row = RowEvidence(Row(0, {}, {}), onnx=ModelEvidence("m.onnx", "m.onnx", Digest("a" * 64, 1)))
     assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"

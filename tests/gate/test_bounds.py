@@ -20,11 +20,11 @@ from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import Statement, Subject
-from provenance.gate import ensemble
-from provenance.gate.comparison import Comparison
-from provenance.gate.evidence import FileEvidence, RowEvidence
+from provenance.evidence import ensembles
+from provenance.evidence.registry_diff import Comparison
+from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.gate.rules.sidecars.interface import SidecarNames
-from provenance.journeys.examine import examine
+from provenance.operations.load_evidence import load_evidence
 from tests.support.counting import Compared, calls
 from tests.support.keys import KeyPair
 from tests.support.models import model
@@ -78,7 +78,7 @@ def test_what_many_rows_name_is_read_once(
 
 
 def test_what_many_rows_name_is_kept_once(shared: Repository) -> None:
-    rows = examine(shared.config).rows
+    rows = load_evidence(shared.config).rows
     assert [r.sidecar and r.sidecar.name for r in rows] == [
         "m.json", "./m.json", ".//m.json", "m.json"
     ]  # fmt: skip
@@ -173,7 +173,7 @@ def test_members_are_looked_up_among_the_rows() -> None:
         value = {"members": [{"id": f"x{i}", "onnx": "m.onnx"} for i in range(count)]}
         manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
         Compared.times = 0
-        (found,) = ensemble.join(rows, [manifest])
+        (found,) = ensembles.join(rows, [manifest])
         assert {seat.row_label for seat in found.seats} == {"r0"}
         return Compared.times
 
@@ -185,7 +185,7 @@ def test_the_row_of_a_member_is_that_of_its_names_and_else_of_its_digest() -> No
         found = [RowEvidence(Row(i, row, row)) for i, row in enumerate(rows)]
         value = {"members": [member]}
         manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
-        (joined,) = ensemble.join(found, [manifest])
+        (joined,) = ensembles.join(found, [manifest])
         return joined.seats[0].row_label
 
     first = {"id": "first", "onnx": "m.onnx", "sha256": "1"}

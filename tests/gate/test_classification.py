@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from provenance.artifacts.registry import Classification
-from provenance.gate.classification import classification, evaluated_gate, origin
-from provenance.gate.evidence import Evidence, RowEvidence
-from provenance.gate.origin import MAX_TEXT
-from provenance.journeys.examine import examine
-from provenance.journeys.promote import promote
+from provenance.evidence.classification import classification, evaluated_gate, origin
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.origin import MAX_TEXT
+from provenance.evidence.rows import RowEvidence
+from provenance.operations.load_evidence import load_evidence
+from provenance.operations.promote import promote
 from tests.support.production import FOLDS, production
 from tests.support.repository import PASSED, Repository, codes, seed_gate, verdict_gate
 
@@ -21,7 +22,7 @@ ORIGIN = {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT"}
 
 
 def first(repository: Repository) -> tuple[Evidence, RowEvidence]:
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     return evidence, evidence.rows[0]
 
 
@@ -195,7 +196,7 @@ def test_folds_are_named_and_bounded(repository: Repository) -> None:
 
 
 def test_the_mean_is_that_of_the_folds(tmp_path: Any) -> None:
-    evidence = examine(production(tmp_path / "tree").config)
+    evidence = load_evidence(production(tmp_path / "tree").config)
     plain = next(row for row in evidence.rows if row.row.label == "plain")
     found = evaluated_gate(evidence, plain)
     assert found is not None

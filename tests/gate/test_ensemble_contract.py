@@ -10,10 +10,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.support.models import CODECS, model, proto
+from tests.support.mutated import mutated
 from tests.support.mutations import Change, drop, lengthen, put, shorten
 from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
-from tests.support.slips import slipped
 
 
 @pytest.fixture
@@ -140,43 +140,43 @@ def test_a_manifest_is_compared_where_one_member_is_of_its_length(repository: Re
 def test_sidecars_that_are_wrong_of_one_input_say_nothing_of_the_other(
     ensemble: Repository, of_one_input: str, of_the_other: str
 ) -> None:
-    slips = [(f"s{s}.json", put("training_recipe", of_one_input, to=99)) for s in range(3)]
+    mutations = [(f"s{s}.json", put("training_recipe", of_one_input, to=99)) for s in range(3)]
     expected = ["SID403 s0", "SID403 s1", "SID403 s2", "ENS507"]
-    slipped(ensemble, *slips, ("ens.json", put(of_the_other, to=9)), expected=expected)
+    mutated(ensemble, *mutations, ("ens.json", put(of_the_other, to=9)), expected=expected)
 
 
 @pytest.mark.parametrize("wrong", [["x"] * 6, [[1.0]] * 6])
 def test_statistics_that_are_none_are_told_by_their_sidecar_alone(
     ensemble: Repository, wrong: list[Any]
 ) -> None:
-    slipped(ensemble, ("s1.json", put("feature_mean", to=wrong)), expected=["SID414 s1"])
+    mutated(ensemble, ("s1.json", put("feature_mean", to=wrong)), expected=["SID414 s1"])
 
 
 def test_a_mean_may_be_below_zero_and_a_deviation_may_not(ensemble: Repository) -> None:
     documents = [*(f"s{seed}.json" for seed in range(3)), "ens.json"]
-    slipped(ensemble, *((d, put("feature_mean", 0, to=-1.0)) for d in documents), expected=[])
-    slipped(ensemble, ("ens.json", put("feature_std", 0, to=0)), expected=["ENS515"])
-    slipped(ensemble, ("ens.json", put("feature_std", 0, to=-0.5)), expected=["ENS515"])
+    mutated(ensemble, *((d, put("feature_mean", 0, to=-1.0)) for d in documents), expected=[])
+    mutated(ensemble, ("ens.json", put("feature_std", 0, to=0)), expected=["ENS515"])
+    mutated(ensemble, ("ens.json", put("feature_std", 0, to=-0.5)), expected=["ENS515"])
 
 
 def test_a_deviation_is_missed_by_its_sidecar_alone(ensemble: Repository) -> None:
-    slipped(ensemble, ("s1.json", drop("feature_std")), expected=["SID414 s1"])
+    mutated(ensemble, ("s1.json", drop("feature_std")), expected=["SID414 s1"])
 
 
 def test_a_mean_is_missed_where_another_member_has_one(ensemble: Repository) -> None:
     for name in ("feature_mean", "feature_std"):
         drop(name)(ensemble.path("ens.json"))
         drop(name)(ensemble.path("s1.json"))
-    slipped(ensemble, expected=["ENS515 s1"])
+    mutated(ensemble, expected=["ENS515 s1"])
     for name in ("feature_mean", "feature_std"):
         drop(name)(ensemble.path("s0.json"))
         drop(name)(ensemble.path("s2.json"))
-    slipped(ensemble, expected=[])
+    mutated(ensemble, expected=[])
 
 
 def test_a_mean_is_not_missed_where_the_manifest_alone_has_it(ensemble: Repository) -> None:
-    slips = [(f"s{s}.json", drop(n)) for s in range(3) for n in ("feature_mean", "feature_std")]
-    slipped(ensemble, *slips, expected=[])
+    mutations = [(f"s{s}.json", drop(n)) for s in range(3) for n in ("feature_mean", "feature_std")]
+    mutated(ensemble, *mutations, expected=[])
 
 
 @pytest.mark.parametrize("change", [shorten("feature_mean"), lengthen("feature_mean")])
@@ -184,4 +184,4 @@ def test_statistics_of_a_manifest_are_as_many_as_those_of_its_members(
     ensemble: Repository, change: Change
 ) -> None:
     drop("feature_order")(ensemble.path("ens.json"))
-    slipped(ensemble, ("ens.json", change), expected=["ENS515"])
+    mutated(ensemble, ("ens.json", change), expected=["ENS515"])

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from provenance.gate.finding import Finding
+from tests.support.mutated import mutated
 from tests.support.mutations import content, drop, put, remove
 from tests.support.production import production
 from tests.support.repository import Repository, codes
-from tests.support.slips import slipped
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def field_at(repository: Repository, finding: Finding) -> str:
 
 
 def test_a_digest_is_compared_behind_a_member_that_no_row_ships(ensemble: Repository) -> None:
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", put("members", "s0", "onnx", to="gone.onnx")),
         ("ens.json", put("members", "s0", "id", to="gone")),
@@ -41,7 +41,7 @@ def test_a_digest_is_compared_behind_a_member_that_no_row_ships(ensemble: Reposi
 
 
 def test_a_seed_is_compared_behind_a_member_that_no_row_ships(ensemble: Repository) -> None:
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", put("members", "s0", "onnx", to="gone.onnx")),
         ("ens.json", put("members", "s0", "id", to="gone")),
@@ -52,7 +52,7 @@ def test_a_seed_is_compared_behind_a_member_that_no_row_ships(ensemble: Reposito
 
 
 def test_a_seed_is_compared_behind_one_that_stands_twice(ensemble: Repository) -> None:
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", put("members", "s0", "seed", to=1)),
         ("ens.json", put("members", "s2", "seed", to=7)),
@@ -64,7 +64,7 @@ def test_a_member_that_stands_twice_is_told_at_the_first_field_that_repeats(
     ensemble: Repository,
 ) -> None:
     member = json.loads(ensemble.path("ens.json").read_text("utf-8"))["members"][0]
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", put("members", 3, to=member)),
         ("ens.json", put("ensemble_size", to=4)),
@@ -79,7 +79,7 @@ def test_the_first_of_two_is_named_only_where_the_other_is_what_its_sidecar_says
     ensemble: Repository, theirs: int
 ) -> None:
     """Both are written as 1. The first one's sidecar says 0, the second one's says `theirs`."""
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", put("members", "s0", "seed", to=1)),
         ("s1.json", put("seed", to=theirs)),
@@ -89,11 +89,11 @@ def test_the_first_of_two_is_named_only_where_the_other_is_what_its_sidecar_says
 
 
 def test_a_digest_in_a_message_is_short_and_another_value_is_shown(ensemble: Repository) -> None:
-    (one,) = slipped(
+    (one,) = mutated(
         ensemble, ("ens.json", put("members", "s1", "sha256", to="0" * 64)), expected=["ENS504 s1"]
     )
     assert "the manifest has 000000000000… for s1.onnx" in one.message
-    (other,) = slipped(
+    (other,) = mutated(
         ensemble, ("ens.json", put("members", "s1", "sha256", to="abc")), expected=["ENS504 s1"]
     )
     assert "the manifest has 'abc' for s1.onnx" in other.message
@@ -105,18 +105,18 @@ def test_a_sidecar_of_no_ensemble_is_told_behind_one_of_a_known_one(
     repository.add_ensemble("ens", 1, smoke=False)
     repository.add_sidecar(repository.add("x"), ensemble_id="ens", sha256=None)
     repository.add_sidecar(repository.add("y"), ensemble_id="gone", sha256=None)
-    slipped(repository.save(), expected=["ENS503 x", "ENS518 y"])
+    mutated(repository.save(), expected=["ENS503 x", "ENS518 y"])
 
 
 @pytest.mark.parametrize("other", ["s0", "s2"])
 def test_a_sidecar_under_the_id_of_another_member_is_told(ensemble: Repository, other: str) -> None:
-    slipped(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
+    mutated(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
 
 
 def test_a_mix_is_resolved_by_a_command_if_the_ensemble_has_a_name(
     ensemble: Repository,
 ) -> None:
-    (named,) = slipped(ensemble, ("ens.json", put("smoke", to=True)), expected=["ENS509"])
+    (named,) = mutated(ensemble, ("ens.json", put("smoke", to=True)), expected=["ENS509"])
     assert named.help.endswith("as a whole: provenance promote --ensemble ens")
     for seed in range(3):
         drop("ensemble_id")(ensemble.path(f"s{seed}.json"))
@@ -145,7 +145,7 @@ def test_a_verdict_is_missed_behind_an_ensemble_whose_verdict_cannot_be_read(
 def test_each_document_of_an_ensemble_that_cannot_be_read_is_told(
     ensemble: Repository, other: str
 ) -> None:
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", content(b"{")),
         (other, content(b"{")),
@@ -163,7 +163,7 @@ def test_an_ensemble_may_be_called_by_one_letter(repository: Repository) -> None
 @pytest.mark.parametrize("gone", [0, 1])
 def test_a_file_that_is_missing_hides_no_wrong_name(ensemble: Repository, gone: int) -> None:
     """What ART301 says of one member is not said of another one."""
-    slipped(
+    mutated(
         ensemble,
         (f"s{gone}.onnx", remove()),
         ("ens.json", put("members", "s2", "id", to="two")),
@@ -174,4 +174,4 @@ def test_a_file_that_is_missing_hides_no_wrong_name(ensemble: Repository, gone: 
 @pytest.mark.parametrize("claimed", ["yes", 0, 1, None])
 def test_a_manifest_is_smoke_or_it_is_not(ensemble: Repository, claimed: Any) -> None:
     expected = [] if claimed is None else ["ENS509"]
-    slipped(ensemble, ("ens.json", put("smoke", to=claimed)), expected=expected)
+    mutated(ensemble, ("ens.json", put("smoke", to=claimed)), expected=expected)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.mutated import consistent, mutated
 from tests.support.mutations import Change, drop, put
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, verdict_gate
-from tests.support.slips import consistent, slipped
 
 VERDICT = "ens_seed_flip_PROMOTE.json"
 
@@ -32,7 +32,7 @@ def place(repository: Repository, finding: Any) -> str:
 def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
     ensemble: Repository,
 ) -> None:
-    (finding,) = slipped(
+    (finding,) = mutated(
         ensemble,
         ("ens_PROMOTE.json", put("gate", "mean_plcc", to=0.5)),
         ("ens_PROMOTE.json", put("gate", "per_seed_pass", to=False)),
@@ -47,7 +47,7 @@ def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
 def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
     ensemble: Repository,
 ) -> None:
-    (finding,) = slipped(
+    (finding,) = mutated(
         ensemble,
         ("plain.json", put("training", "loso_max_plcc", to=0.5)),
         ("plain.json", put("training", "loso_min_plcc", to=0.5)),
@@ -57,7 +57,7 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
 
 
 @pytest.mark.parametrize(
-    ("name", "slip", "says", "line"),
+    ("name", "mutation", "says", "line"),
     [
         ("ens.json", put("members", to={}), "is no manifest: `members` is an object", '"members"'),
         ("ens.json", drop("members"), "is no manifest: `members` is missing", "{"),
@@ -67,9 +67,9 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
     ],
 )
 def test_a_document_without_its_form_is_told_once_and_where_it_lies(
-    ensemble: Repository, name: str, slip: Change, says: str, line: str
+    ensemble: Repository, name: str, mutation: Change, says: str, line: str
 ) -> None:
-    (finding,) = slipped(ensemble, (name, slip), expected=["ENS519"])
+    (finding,) = mutated(ensemble, (name, mutation), expected=["ENS519"])
     assert finding.path == f"model/{name}"
     assert says in finding.message
     assert place(ensemble, finding).startswith(line)
@@ -137,7 +137,7 @@ def test_of_a_member_without_a_seed_none_is_known(repository: Repository, known:
 
 
 def test_a_sidecar_without_a_seed_leaves_a_member_without_one(ensemble: Repository) -> None:
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", drop("members", "s1", "seed")),
         ("s1.json", drop("seed")),
@@ -167,11 +167,11 @@ def test_what_the_verdict_does_not_say_nothing_disagrees_with(
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_member_need_not_say_which_ensemble_it_is_of(ensemble: Repository, seed: int) -> None:
-    slipped(ensemble, (f"s{seed}.json", drop("ensemble_id")), expected=[])
+    mutated(ensemble, (f"s{seed}.json", drop("ensemble_id")), expected=[])
 
 
 def test_a_mean_that_is_no_number_is_told_by_its_record_alone(ensemble: Repository) -> None:
-    slipped(ensemble, ("s1.json", put("loso_mean_plcc", to="x")), expected=["ENS516 s1"])
+    mutated(ensemble, ("s1.json", put("loso_mean_plcc", to="x")), expected=["ENS516 s1"])
 
 
 def test_of_a_member_without_a_seed_the_verdict_has_no_number(repository: Repository) -> None:
@@ -214,7 +214,7 @@ def test_the_gate_of_a_manifest_is_held_against_a_verdict_of_any_name(
     ensemble: Repository, name: str
 ) -> None:
     ensemble.path("ens_PROMOTE.json").rename(ensemble.path(name))
-    (found,) = slipped(
+    (found,) = mutated(
         ensemble, ("ens.json", put("gate", "plcc_spread_max", to=0.004)), expected=["ENS512"]
     )
     assert found.path == "model/ens.json"
@@ -246,8 +246,8 @@ def test_a_sidecar_on_hold_is_told_once_where_there_is_no_verdict(
 
 def test_the_mean_of_all_may_not_be_the_number_of_one(ensemble: Repository) -> None:
     """`loso_mean_plcc` may be this seed's own mean, as some exporters have it; `gate` may not."""
-    slipped(ensemble, ("s1.json", put("loso_mean_plcc", to=PLCC["1"])), expected=[])
-    slipped(ensemble, ("s1.json", put("gate", "mean_plcc", to=PLCC["1"])), expected=["ENS512 s1"])
+    mutated(ensemble, ("s1.json", put("loso_mean_plcc", to=PLCC["1"])), expected=[])
+    mutated(ensemble, ("s1.json", put("gate", "mean_plcc", to=PLCC["1"])), expected=["ENS512 s1"])
 
 
 def test_a_verdict_is_missed_behind_an_ensemble_of_placeholders(repository: Repository) -> None:

@@ -17,12 +17,13 @@ from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import FieldNames, Registry, Row
-from provenance.gate.evidence import Evidence, RowEvidence
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules import BY_CODE
+from tests.support.mutated import consistent, mutated
 from tests.support.mutations import content, cut, drop, put, remove, shorten, swap
 from tests.support.production import PLCC, production
 from tests.support.repository import Repository, codes, verdict_gate
-from tests.support.slips import consistent, slipped
 
 
 def test_a_complete_ensemble_in_production_is_clean(repository: Repository) -> None:
@@ -123,7 +124,7 @@ def ensemble(tmp_path: Path) -> Repository:
 
 def test_a_verdict_of_another_run_is_named_once(ensemble: Repository) -> None:
     other = {seed: plcc - 0.001 for seed, plcc in PLCC.items()}
-    (found,) = slipped(ensemble, ("ens_PROMOTE.json", consistent(other)), expected=["ENS512"])
+    (found,) = mutated(ensemble, ("ens_PROMOTE.json", consistent(other)), expected=["ENS512"])
     assert found.path == "model/ens_PROMOTE.json"
     assert found.message.count("`gate.mean_plcc` is 0.996") == 1
     assert "its numbers are not those of the sidecars: seed 0 has 0.996" in found.message
@@ -132,12 +133,12 @@ def test_a_verdict_of_another_run_is_named_once(ensemble: Repository) -> None:
 def test_one_sidecar_against_the_verdict_is_the_one_that_is_named(repository: Repository) -> None:
     repository.add_ensemble("ens", 1)
     put("gate", "this_seed_loso_plcc", to=0.98)(repository.path("ens_seed0.json"))
-    slipped(repository.save(), expected=["ENS512 ens_seed0"])
+    mutated(repository.save(), expected=["ENS512 ens_seed0"])
 
 
 def test_a_verdict_that_counts_a_seed_more(ensemble: Repository) -> None:
     more = consistent(PLCC | {"3": 0.9972})
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens_PROMOTE.json", more),
         *((f"s{i}.json", drop("gate")) for i in range(3)),
@@ -150,7 +151,7 @@ def test_a_verdict_that_counts_a_seed_more(ensemble: Repository) -> None:
 
 def test_a_verdict_that_counts_a_seed_less(ensemble: Repository) -> None:
     less = consistent({seed: PLCC[seed] for seed in ("0", "2")})
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens_PROMOTE.json", less),
         *((f"s{i}.json", drop("gate")) for i in range(3)),
@@ -163,7 +164,7 @@ def test_a_verdict_that_counts_a_seed_less(ensemble: Repository) -> None:
 
 def test_records_are_compared_where_there_is_no_verdict(ensemble: Repository) -> None:
     smoke = [("registry.json", put("models", f"s{i}", "smoke", to=True)) for i in range(3)]
-    slipped(
+    mutated(
         ensemble,
         *smoke,
         ("ens.json", put("smoke", to=True)),
@@ -177,7 +178,7 @@ def test_a_hold_that_its_numbers_give_is_no_verdict_for_production(ensemble: Rep
     failed = PLCC | {"1": 0.91}
     gate = verdict_gate(failed) | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
     gate |= {"plcc_spread_pass": False}
-    slipped(
+    mutated(
         ensemble,
         ("ens_PROMOTE.json", put("gate", to=gate)),
         ("ens_PROMOTE.json", put("verdict", to="HOLD")),
@@ -192,7 +193,7 @@ def test_a_production_seed_whose_record_says_hold_and_that_has_no_verdict(
     ensemble: Repository,
 ) -> None:
     hold = ("s1.json", put("gate", to={"verdict": "HOLD", "passed": False}))
-    slipped(
+    mutated(
         ensemble,
         ("ens_PROMOTE.json", remove()),
         hold,
@@ -208,8 +209,8 @@ def test_of_a_subset_the_own_record_of_a_seed_is_judged(ensemble: Repository) ->
 
 
 def test_a_digest_is_compared_with_the_row_where_there_is_no_file(ensemble: Repository) -> None:
-    slips = [("s1.onnx", remove()), ("ens.json", put("members", "s1", "sha256", to="0" * 64))]
-    found = slipped(ensemble, *slips, expected=["ART301 s1", "ENS504 s1"])
+    mutations = [("s1.onnx", remove()), ("ens.json", put("members", "s1", "sha256", to="0" * 64))]
+    found = mutated(ensemble, *mutations, expected=["ART301 s1", "ENS504 s1"])
     assert "the row has" in found[1].message
 
 
@@ -218,7 +219,7 @@ def test_a_digest_is_compared_with_the_row_where_there_is_no_file(ensemble: Repo
 )
 def test_seeds_that_are_no_whole_numbers(ensemble: Repository, seeds: tuple[Any, ...]) -> None:
     wrong = [i for i, seed in enumerate(seeds) if type(seed) is not int]
-    slipped(
+    mutated(
         ensemble,
         *(("ens.json", put("members", i, "seed", to=seeds[i])) for i in wrong),
         expected=[f"ENS506 s{i}" for i in wrong],
@@ -226,7 +227,7 @@ def test_seeds_that_are_no_whole_numbers(ensemble: Repository, seeds: tuple[Any,
 
 
 def test_a_seed_that_nothing_records(ensemble: Repository) -> None:
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", drop("members", "s1", "seed")),
         ("s1.json", put("sha256", to="0" * 64)),
@@ -236,7 +237,7 @@ def test_a_seed_that_nothing_records(ensemble: Repository) -> None:
 
 
 def test_a_width_that_is_disputed_is_no_measure_of_the_manifest(ensemble: Repository) -> None:
-    found = slipped(
+    found = mutated(
         ensemble,
         ("ens.json", shorten("codec_vocab")),
         ("s1.json", shorten("codec_block_layout")),
@@ -246,13 +247,13 @@ def test_a_width_that_is_disputed_is_no_measure_of_the_manifest(ensemble: Reposi
 
 
 def test_a_manifest_need_not_have_seeds(ensemble: Repository) -> None:
-    slipped(ensemble, *(("ens.json", drop("members", i, "seed")) for i in range(3)), expected=[])
+    mutated(ensemble, *(("ens.json", drop("members", i, "seed")) for i in range(3)), expected=[])
 
 
 def test_the_first_of_two_with_one_seed_is_named_where_its_sidecar_has_another(
     ensemble: Repository,
 ) -> None:
-    (found,) = slipped(
+    (found,) = mutated(
         ensemble, ("ens.json", put("members", "s0", "seed", to=1)), expected=["ENS502"]
     )
     assert found.message == "'s0' has the seed of 's1'"
@@ -260,7 +261,7 @@ def test_the_first_of_two_with_one_seed_is_named_where_its_sidecar_has_another(
 
 def test_two_records_of_one_seed_with_one_sidecar_each(ensemble: Repository) -> None:
     """Manifest and sidecars agree that two members are one seed."""
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", put("members", "s2", "seed", to=1)),
         ("s2.json", put("seed", to=1)),
@@ -270,7 +271,7 @@ def test_two_records_of_one_seed_with_one_sidecar_each(ensemble: Repository) -> 
 
 
 def test_an_unlisted_seed_is_said_once(ensemble: Repository) -> None:
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", drop("members", "s1")),
         ("ens.json", put("ensemble_size", to=2)),
@@ -283,13 +284,13 @@ def test_a_sidecar_that_names_an_ensemble_of_which_there_is_nothing(
 ) -> None:
     row = repository.add("m")
     repository.add_sidecar(row, ensemble_id="gone", sha256=None)
-    (found,) = slipped(repository.save(), expected=["ENS518 m"])
+    (found,) = mutated(repository.save(), expected=["ENS518 m"])
     assert "'gone'; no manifest is" in found.message
 
 
 def test_a_stale_sidecar_names_no_ensemble(repository: Repository) -> None:
     repository.add_sidecar(repository.add("m"), ensemble_id="gone", sha256="0" * 64)
-    slipped(repository.save(), expected=["SID402 m"])
+    mutated(repository.save(), expected=["SID402 m"])
 
 
 def test_a_member_of_two_ensembles_names_one(ensemble: Repository) -> None:
@@ -305,18 +306,18 @@ def test_a_member_of_two_ensembles_names_one(ensemble: Repository) -> None:
         },
     )
     # The gate that the members repeat is that of the larger one.
-    slipped(ensemble, expected=["ENS512"])
+    mutated(ensemble, expected=["ENS512"])
     put("gate", to={})(ensemble.path("small.json"))
     for seed in range(3):
         drop("gate")(ensemble.path(f"s{seed}.json"))
         drop("loso_mean_plcc")(ensemble.path(f"s{seed}.json"))
-    slipped(ensemble, expected=[])
+    mutated(ensemble, expected=[])
 
 
 def test_a_manifest_that_cannot_be_read_is_told_once_and_of_a_subset_with_its_seed(
     ensemble: Repository,
 ) -> None:
-    (found,) = slipped(ensemble, ("ens.json", cut(0.5)), expected=["ENS519"])
+    (found,) = mutated(ensemble, ("ens.json", cut(0.5)), expected=["ENS519"])
     assert "model/ens.json, by its name about the ensemble 'ens', cannot be read" in found.message
     (seed,) = ensemble.check("s1").failing
     assert (seed.code, seed.row) == ("SID407", "s1")
@@ -326,33 +327,33 @@ def test_a_manifest_that_cannot_be_read_is_told_once_and_of_a_subset_with_its_se
 def test_a_sidecar_that_names_its_ensemble_need_not_be_listed_to_be_attested(
     ensemble: Repository,
 ) -> None:
-    slipped(ensemble, ("ens.json", drop("members", "s1")), expected=["ENS503 s1"])
+    mutated(ensemble, ("ens.json", drop("members", "s1")), expected=["ENS503 s1"])
 
 
 def test_a_document_of_a_longer_name_is_not_about_the_shorter_ensemble(
     ensemble: Repository,
 ) -> None:
-    slips = [("ens_notes.json", content(b"{")), ("ensemble.json", content(b"{"))]
-    (found,) = slipped(ensemble, *slips, expected=["ENS519"])
+    mutations = [("ens_notes.json", content(b"{")), ("ensemble.json", content(b"{"))]
+    (found,) = mutated(ensemble, *mutations, expected=["ENS519"])
     assert found.path == "model/ens_notes.json"
 
 
 def test_statistics_of_members_that_have_nothing_in_common(ensemble: Repository) -> None:
-    slips = [(f"s{i}.json", put("feature_mean", 0, to=i / 10)) for i in range(3)]
-    (found,) = slipped(ensemble, *slips, expected=["ENS515"])
+    mutations = [(f"s{i}.json", put("feature_mean", 0, to=i / 10)) for i in range(3)]
+    (found,) = mutated(ensemble, *mutations, expected=["ENS515"])
     assert found.path == "model/ens.json"
-    slipped(ensemble, ("ens.json", drop("feature_mean")), expected=[])
+    mutated(ensemble, ("ens.json", drop("feature_mean")), expected=[])
 
 
 def test_corpora_of_members_that_have_nothing_in_common(ensemble: Repository) -> None:
-    slips = [(f"s{i}.json", put("corpus", "sha256", to=f"{i}" * 64)) for i in range(3)]
+    mutations = [(f"s{i}.json", put("corpus", "sha256", to=f"{i}" * 64)) for i in range(3)]
     # Manifest and verdict are two of five that agree.
-    slipped(ensemble, *slips, expected=[f"ENS514 s{i}" for i in range(3)])
+    mutated(ensemble, *mutations, expected=[f"ENS514 s{i}" for i in range(3)])
 
 
 @pytest.mark.parametrize("wrong", ["s0", "s1", "s2"])
 def test_the_one_that_differs_is_named_wherever_it_stands(ensemble: Repository, wrong: str) -> None:
-    slipped(
+    mutated(
         ensemble,
         ("ens.json", drop("feature_order")),
         ("ens.json", drop("codec_vocab")),

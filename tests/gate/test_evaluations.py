@@ -12,7 +12,7 @@ import pytest
 
 from provenance.artifacts import digest
 from provenance.artifacts.sidecar import Sidecar
-from provenance.gate.evaluation import stated_outcomes
+from provenance.evidence.evaluation import stated_outcomes
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.verdicts import wrong_gate
 from tests.support.repository import seed_gate

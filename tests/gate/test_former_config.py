@@ -14,8 +14,8 @@ from provenance import check, load_config
 from provenance.artifacts.baseline import BaselineName
 from provenance.artifacts.toml_text import Tables
 from provenance.errors import InputError
-from provenance.gate import policy
-from provenance.gate.baseline import open_baseline
+from provenance.evidence import policy
+from provenance.evidence.baseline import open_baseline
 from provenance.gate.finding import Report, Severity
 from tests.support.command import run_cli
 from tests.support.git import GitRepository

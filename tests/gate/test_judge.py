@@ -12,11 +12,11 @@ import pytest
 from provenance import check, verify
 from provenance.artifacts import digest
 from provenance.errors import InputError, UnavailableError, VerificationError
-from provenance.gate.collect import collect
+from provenance.evidence.collect import collect
+from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report, Severity, Verdict
-from provenance.gate.progress import Progress
 from provenance.gate.rules import CATALOGUE
-from provenance.journeys.examine import examine
+from provenance.operations.load_evidence import load_evidence
 from provenance.signing.trust import Trust
 from tests.support.models import model
 from tests.support.repository import Repository, codes, sha256
@@ -249,7 +249,7 @@ def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
             self.now[0] += 1
 
     told = Told()
-    evidence = examine(full.config, progress=told)
+    evidence = load_evidence(full.config, progress=told)
     files, rows = len(evidence.model_files), len(evidence.rows)
     assert told.stages == {"hashing files": [files, files], "reading rows": [rows, rows]}
 
@@ -274,7 +274,7 @@ def test_an_error_while_hashing_is_a_finding_of_its_row(
     report = full.check()
     assert codes(report) == ["ART305"]
     assert "Input/output error" in report.failing[0].message
-    monkeypatch.setattr("provenance.gate.collect_models.read_onnx", fail)
+    monkeypatch.setattr("provenance.evidence.collect_models.read_onnx", fail)
     assert set(codes(full.check())) == {"ART309"}
 
 

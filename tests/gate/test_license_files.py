@@ -9,7 +9,7 @@ import pytest
 
 from provenance.artifacts import license_text
 from provenance.artifacts.repository import work_tree
-from provenance.gate import collect_licenses
+from provenance.evidence import collect_licenses
 from tests.support.models import model
 from tests.support.repository import Repository, codes
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the gate says of one slip in a registry that is as it should be: exactly this, and no more.
+"""What the gate says of one mutation in a registry that is right: exactly this, and no more.
 
 Each line is one change of a file of `tests/support/production.py`, and the findings that follow:
 the codes, with `+` between those of one row, the row where there is one, and how often where it is
@@ -841,14 +841,14 @@ def test_the_table_is_long_and_no_line_is_there_twice() -> None:
 
 
 @pytest.mark.parametrize(("file", "change", "expected"), _lines(MUTATIONS))
-def test_one_slip(
+def test_one_mutation(
     clean_tree: Path, tmp_path: Path, file: str, change: Change, expected: str
 ) -> None:
     _assert_exactly(clean_tree, tmp_path / "tree", file, change, expected)
 
 
 @pytest.mark.parametrize(("file", "change", "expected"), _lines(DEFERRALS))
-def test_one_slip_beside_a_deferral(
+def test_one_mutation_beside_a_deferral(
     deferred_tree: Path, tmp_path: Path, file: str, change: Change, expected: str
 ) -> None:
     _assert_exactly(deferred_tree, tmp_path / "tree", file, change, expected)
@@ -867,7 +867,7 @@ def test_a_deferral_of_a_rule_that_there_is_not(
 
 @pytest.mark.parametrize("file", DOCUMENTS)
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_another_spelling_is_no_slip(
+def test_another_spelling_changes_nothing(
     clean_tree: Path, tmp_path: Path, file: str, spelling: str
 ) -> None:
     respell = content(lambda old: SPELLINGS[spelling](old.decode()).encode())
@@ -875,7 +875,7 @@ def test_another_spelling_is_no_slip(
 
 
 @pytest.mark.parametrize("file", DOCUMENTS[1:])
-def test_another_spelling_of_numbers_is_no_slip(
+def test_another_spelling_of_numbers_changes_nothing(
     clean_tree: Path, tmp_path: Path, file: str
 ) -> None:
     respell = content(lambda old: re.sub(rb"(\d\.\d+)", rb"\1E+0", old))
@@ -883,11 +883,11 @@ def test_another_spelling_of_numbers_is_no_slip(
 
 
 @pytest.mark.parametrize("file", BYSTANDERS)
-def test_another_file_is_no_slip(clean_tree: Path, tmp_path: Path, file: str) -> None:
+def test_another_file_changes_nothing(clean_tree: Path, tmp_path: Path, file: str) -> None:
     _assert_exactly(clean_tree, tmp_path / "tree", file, content(BYSTANDERS[file]), "")
 
 
-def test_the_order_of_keys_in_a_predicate_is_no_slip(
+def test_the_order_of_keys_in_a_predicate_changes_nothing(
     released_tree: Path, tmp_path: Path, key: KeyPair
 ) -> None:
     """Every statement, spelt otherwise and signed again by the same key."""

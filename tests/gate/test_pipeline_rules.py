@@ -9,8 +9,7 @@ from typing import Any, Final
 import pytest
 
 from provenance.artifacts.strict_json import Position
-from provenance.gate.finding import Finding
-from provenance.gate.pipeline import (
+from provenance.evidence.pipeline import (
     HERE,
     Command,
     Link,
@@ -19,6 +18,7 @@ from provenance.gate.pipeline import (
     Standing,
     StepEvidence,
 )
+from provenance.gate.finding import Finding
 from provenance.gate.rules.pipeline import RULES
 
 KEYS: Final = ("a" * 64, "b" * 64)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from provenance import InputError, ModelRefusedError, check, open_model, trust_from_keys
-from provenance.artifacts.paths import POINTER_SIZE, FileError, PointerError, Tree, Trouble
+from provenance.artifacts.paths import POINTER_SIZE, FileError, FileProblem, PointerError, Tree
 from tests.support.command import run_cli
 from tests.support.git import GitRepository
 from tests.support.keys import KeyPair
@@ -234,10 +234,10 @@ def test_a_pointer_has_an_exact_first_line_and_at_most_1024_bytes(
 ) -> None:
     (tmp_path / "f").write_bytes(content)
     try:
-        found: bytes | Trouble = Tree.at(tmp_path).read("f", 1 << 20)
+        found: bytes | FileProblem = Tree.at(tmp_path).read("f", 1 << 20)
     except FileError as e:
-        found = e.trouble
-    assert found == (Trouble.POINTER if is_pointer else content)
+        found = e.problem
+    assert found == (FileProblem.POINTER if is_pointer else content)
 
 
 def test_a_pointer_that_cannot_be_read_is_another_trouble(
@@ -253,4 +253,4 @@ def test_a_pointer_that_cannot_be_read_is_another_trouble(
     monkeypatch.setattr(os, "read", fail)
     with pytest.raises(FileError, match="Input/output error") as failed:
         Tree.at(tmp_path).open("f")
-    assert failed.value.trouble is Trouble.UNREADABLE
+    assert failed.value.problem is FileProblem.UNREADABLE

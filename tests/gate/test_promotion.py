@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from provenance.gate.promotion import Obstacle, obstacles
-from provenance.journeys.examine import examine
+from provenance.gate.rules.promotion import Obstacle, obstacles
+from provenance.operations.load_evidence import load_evidence
 from tests.support.models import model
 from tests.support.repository import Repository, seed_gate, verdict_gate
 
@@ -36,7 +36,7 @@ def seeds(repository: Repository) -> Repository:
 def found(repository: Repository, row: str) -> list[Obstacle]:
     repository.save()
     report = repository.check()
-    evidence = examine(repository.config)
+    evidence = load_evidence(repository.config)
     of = next(r for r in evidence.rows if r.row.label == row)
     return list(obstacles(evidence, report.findings, of))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provenance.gate.recorded import (
+from provenance.evidence.recorded import (
     TOLERANCE,
     close,
     correlation,

@@ -18,8 +18,9 @@ from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
 from provenance.attestations.predicates import SLSA_SUMMARY
 from provenance.attestations.statement import Statement, Subject
 from provenance.config import Config
-from provenance.gate.evidence import BundleEvidence, Evidence
-from provenance.gate.releases import Release, ReleaseOrder, divergence, release_of
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.releases import Release, ReleaseOrder, divergence, release_of
+from provenance.evidence.rows import BundleEvidence
 from provenance.gate.requirements import NAMES, NOTHING
 from provenance.gate.rules.base import Case
 from provenance.signing.trust_table import TrustTable

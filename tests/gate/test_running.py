@@ -15,10 +15,10 @@ import pytest
 
 from provenance import check, verify
 from provenance.errors import InputError
-from provenance.gate.evidence import Evidence
-from provenance.gate.progress import Progress
-from provenance.gate.running import run_models
-from provenance.journeys.examine import examine
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.run_models import run_models
+from provenance.operations.load_evidence import load_evidence
 from provenance.runtime.run import Outcome, Run
 from provenance.runtime.settings import RunSettings
 from provenance.runtime.trial import Job, Runtime
@@ -51,12 +51,12 @@ def outcomes(evidence: Evidence) -> dict[str, Outcome | None]:
 
 
 def ran(repository: Repository, **settings: Any) -> Evidence:
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     return run_models(evidence, Runtime.find(), RunSettings(**settings))
 
 
 def test_every_model_of_a_registry_is_run(full: Repository) -> None:
-    evidence = examine(full.config, run=True)
+    evidence = load_evidence(full.config, run=True)
     assert evidence.ran
     assert outcomes(evidence) == {
         "plain.onnx": Outcome.RAN,
@@ -69,7 +69,7 @@ def test_every_model_of_a_registry_is_run(full: Repository) -> None:
 
 
 def test_without_being_asked_nothing_is_run(full: Repository) -> None:
-    evidence = examine(full.config)
+    evidence = load_evidence(full.config)
     assert not evidence.ran
     assert set(outcomes(evidence).values()) == {None}
 
@@ -139,7 +139,7 @@ class Script:
 
 def attempted(script: Any, repository: Repository, timeout: int = 60) -> Run:
     repository.add("m", PASSES)
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     done = run_models(evidence, script, RunSettings(timeout=timeout))
     (model,) = done.rows[0].models
     assert model.run is not None
@@ -197,7 +197,7 @@ def test_a_model_of_two_rows_is_run_once(repository: Repository) -> None:
     for id in ("a", "b"):
         repository.add(id, PASSES, onnx="m.onnx")
     told = Told()
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     done = run_models(evidence, Runtime.find(), RunSettings(), told)
     assert outcomes(done) == {"m.onnx": Outcome.RAN}
     assert told.all == [("running models", 1), "a step"]
@@ -205,7 +205,7 @@ def test_a_model_of_two_rows_is_run_once(repository: Repository) -> None:
 
 def test_progress_is_told_of_models_after_it_was_told_of_files(full: Repository) -> None:
     told = Told()
-    examine(full.config, run=True, progress=told)
+    load_evidence(full.config, run=True, progress=told)
     running = told.all.index(("running models", 6))
     assert told.all[running + 1 :] == ["a step"] * 6
     assert told.all[0] == ("hashing files", 6)
@@ -223,7 +223,7 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_run(
 ) -> None:
     repository.write("w.data", bytes(24))
     repository.add("m", model(external=External("w.data")))
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     repository.write(name, repository.path(name).read_bytes() + b"\0")
     with pytest.raises(InputError, match=rf"{name} changed while it was checked"):
         run_models(evidence, Runtime.find(), RunSettings())
@@ -231,7 +231,7 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_run(
 
 def test_a_file_that_went_after_it_was_hashed_is_an_error(repository: Repository) -> None:
     repository.add("m", PASSES)
-    evidence = examine(repository.save().config)
+    evidence = load_evidence(repository.save().config)
     repository.path("m.onnx").unlink()
     with pytest.raises(InputError, match="does not exist"):
         run_models(evidence, Runtime.find(), RunSettings())
@@ -355,9 +355,9 @@ def test_a_setting_may_name_something_in_a_model_that_is_not_looked_at(
     repository.add("m", PASSES)
     repository.add("n", runnable.identity(shape=("n", 6)))
     config = replace(repository.save().config, run=RunSettings(dimensions={"n": 2}))
-    assert outcomes(examine(config, rows=["m"], run=True)) == {"m.onnx": Outcome.RAN}
+    assert outcomes(load_evidence(config, rows=["m"], run=True)) == {"m.onnx": Outcome.RAN}
     repository.path("n.onnx").unlink()
-    assert outcomes(examine(config, run=True)) == {"m.onnx": Outcome.RAN, "n.onnx": None}
+    assert outcomes(load_evidence(config, run=True)) == {"m.onnx": Outcome.RAN, "n.onnx": None}
 
 
 def test_a_deferral_of_what_only_a_run_shows_is_not_one_that_was_to_be_signed(

@@ -14,7 +14,8 @@ from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
-from provenance.gate.evidence import Evidence, ModelEvidence
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import ModelEvidence
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.runtime import RULES
 from provenance.runtime.run import Outcome, Output, Run

@@ -22,8 +22,8 @@ from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import judge
-from provenance.journeys.check import check, today_utc
-from provenance.journeys.examine import examine
+from provenance.operations.check import check, today_utc
+from provenance.operations.load_evidence import load_evidence
 from provenance.output.formats import REPORT_FORMATS, View
 from provenance.output.text import Style
 from tests.benchmarks.many_rows import GROUP, Shape, write
@@ -105,7 +105,7 @@ def test_a_row_takes_little_memory(tmp_path: Path) -> None:
         gc.collect()
         tracemalloc.start()
         try:
-            evidence = examine(config)
+            evidence = load_evidence(config)
             report = judge(evidence, config, trust=None, today=today_utc())
             gc.collect()
             size = tracemalloc.get_traced_memory()[0]
@@ -199,7 +199,7 @@ def test_work_grows_with_the_rows_and_not_with_their_square(
 ) -> None:
     # In this thread, so that what the others do is counted too.
     monkeypatch.setattr(
-        "provenance.gate.collect_models.map_in_threads",
+        "provenance.evidence.collect_models.map_in_threads",
         lambda work, items: [work(i) for i in items],
     )
 
@@ -262,7 +262,7 @@ def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
     monkeypatch.setattr(limits, "THINGS_OF_RULE", things)
     monkeypatch.setattr(limits, "SUGGESTIONS", 10)
     monkeypatch.setattr(
-        "provenance.gate.collect_models.map_in_threads",
+        "provenance.evidence.collect_models.map_in_threads",
         lambda work, items: [work(i) for i in items],
     )
 

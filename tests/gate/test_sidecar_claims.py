@@ -12,10 +12,10 @@ from onnx import TensorProto, helper
 
 from provenance.artifacts.onnx_model import plain_dtype
 from tests.support.models import External, data, model, proto
+from tests.support.mutated import mutated
 from tests.support.mutations import put
 from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
-from tests.support.slips import slipped
 from tests.support.spellings import SPELLINGS
 
 SIX = [1.0] * 6
@@ -656,7 +656,7 @@ def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
 
 def test_a_claim_that_is_the_id_of_its_member_is_told_all_the_same(tmp_path: Path) -> None:
     repository = production(tmp_path / "tree")
-    slipped(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
+    mutated(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
 
 
 def test_a_placeholder_beside_a_row_that_claims_nothing_is_reported(repository: Repository) -> None:

@@ -14,11 +14,11 @@ from provenance import trust_from_keys
 from provenance.artifacts import digest
 from provenance.artifacts.registry import Row
 from provenance.attestations.statement import Statement, Subject
-from provenance.gate.collect import read_bundle
-from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
+from provenance.evidence.collect import read_bundle
+from provenance.evidence.rows import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.signatures import SignersTooFew, changed_files
+from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Signer
 from provenance.signing.trust import TrustedIdentity
 from tests.support.keys import KeyPair
@@ -154,7 +154,7 @@ def test_signers_are_too_few_where_there_are_fewer_than_wanted(
     who = [TrustedIdentity("https://issuer.example", f"{n}@example.org") for n in range(signed)]
     counted = tuple((Signer(e.subject, e.issuer, e.subject, (e,)), e) for e in who)
     found = SignersTooFew().conclude(
-        Endorsement((), counted, wanted), BundleEvidence("m.sigstore.json", "m.sigstore.json")
+        SignatureSet((), counted, wanted), BundleEvidence("m.sigstore.json", "m.sigstore.json")
     )
     says = [message for _, message, _ in found]
     assert len(says) == int(is_told)
@@ -176,7 +176,7 @@ def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
     trust = trust_from_keys([key.public])
     case = Case(evidence, trust, repository.config, datetime.date(2026, 6, 30))
     verdicts = [
-        case.endorsement(read_bundle("m.sigstore.json", data, "m")).counts
+        case.signature_set(read_bundle("m.sigstore.json", data, "m")).counts
         for data in (genuine, forged, genuine)
     ]
     assert verdicts == [True, False, True]

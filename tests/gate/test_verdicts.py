@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from provenance.artifacts import digest
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Sidecar
-from provenance.gate.recorded import TOLERANCE
+from provenance.evidence.recorded import TOLERANCE
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.verdicts import wrong_gate, wrong_verdict
 from tests.support.repository import seed_gate, verdict_gate

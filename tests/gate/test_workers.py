@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from provenance.gate.workers import map_in_threads
+from provenance.evidence.workers import map_in_threads
 from tests.support.command import time_limit
 
 

@@ -12,7 +12,7 @@ import pytest
 from ensemble import Export
 from gate import judge_gate
 
-from tests.journeys.workspace import Workspace, make_workspace
+from tests.operations.workspace import Workspace, make_workspace
 from tests.support.command import clean_environment
 
 LINKS = ("--link-dir", "links", "--link-key")

@@ -14,7 +14,7 @@ from gate import judge_gate
 import provenance
 from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.onnx_model import OnnxFacts, read_onnx
-from tests.journeys.workspace import MODEL, REPOSITORY, SEEDS
+from tests.operations.workspace import MODEL, REPOSITORY, SEEDS
 
 EXPORTER = MODEL / "export_ensemble_v2_seeds.py"
 GENERATED = (".onnx", ".data", ".json")

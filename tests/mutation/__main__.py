@@ -34,14 +34,14 @@ FEWEST: Final = 50
 TESTS: Final = (
     "tests/gate",
     "tests/test_cases.py",
-    "tests/test_bystanders.py",
+    "tests/test_unrelated_files.py",
     "tests/output",
     "tests/docs/test_generated.py::test_the_pages_of_rules_say_what_the_rules_are",
-    "tests/journeys/test_consumer.py",
-    "tests/journeys/test_fix.py",
-    "tests/journeys/test_requirements.py",
-    "tests/journeys/test_restore.py",
-    "tests/journeys/test_verify_release.py",
+    "tests/operations/test_consumer.py",
+    "tests/operations/test_fix.py",
+    "tests/operations/test_requirements.py",
+    "tests/operations/test_restore.py",
+    "tests/operations/test_verify_release.py",
 )
 """The tests of what rules conclude. The others ask other questions, of files and signatures."""
 

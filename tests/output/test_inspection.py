@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provenance.attestations import predicates
 from provenance.errors import InputError
-from provenance.journeys.inspect import Inspection, inspect
+from provenance.operations.inspect import Inspection, inspect
 from provenance.output import statement
 from provenance.output.text import Style
 from tests.signing.workshop import instance

@@ -18,13 +18,13 @@ from onnx import TensorProto
 from provenance.runtime import worker
 from tests.support import runnable
 
-Said = list[tuple[str, dict[str, Any]]]
+Claim = list[tuple[str, dict[str, Any]]]
 
 
-def attempt(path: Path, content: bytes, *inputs: dict[str, Any], load_only: bool = False) -> Said:
+def attempt(path: Path, content: bytes, *inputs: dict[str, Any], load_only: bool = False) -> Claim:
     model = path / "m.onnx"
     model.write_bytes(content)
-    said: Said = []
+    said: Claim = []
     job = {"model": str(model), "inputs": None if load_only else list(inputs)}
     worker.attempt(job, lambda stage, **more: said.append((stage, more)))
     return said
@@ -36,7 +36,7 @@ def given(
     return {"name": name, "dtype": dtype, "shape": shape, "fill": fill}
 
 
-def outputs(said: Said) -> list[tuple[Any, ...]]:
+def outputs(said: Claim) -> list[tuple[Any, ...]]:
     assert [stage for stage, _ in said] == ["loaded", "done"], said
     return [(o["dtype"], o["shape"], o["nonfinite"]) for o in said[-1][1]["outputs"]]
 

@@ -17,7 +17,7 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import SIGNER_FOR_URI_SCHEME  # type: ignore[attr-defined]
 
 from provenance.errors import InputError, UnavailableError
-from provenance.journeys.setup import keygen
+from provenance.operations.setup import keygen
 from provenance.signing import key_advice
 from provenance.signing.key_uris import SigningKey, open_key
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError, UnavailableError
-from provenance.journeys.setup import keygen
+from provenance.operations.setup import keygen
 from provenance.signing import pem
 from tests.support.keys import PRIVATE, PUBLIC, KeyPair, private_pem, public_der
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The advice of a finding, followed to the letter: what a table of advice is written with.
 
-A scene is a registry with one defect: a folder of `tests/cases/`, or a slip in the registry of
+A scene is a registry with one defect: a folder of `tests/cases/`, or a mutation in the registry of
 `tests/support/production.py`. A step does what the help of a finding says, and nothing else. A
 command is taken out of the help as it is printed there and run; a value is taken out of it and
 written. Where the help says that something is exported or restored, the file of before the defect
@@ -36,7 +36,7 @@ _BEFORE: Final = "before"
 
 
 @dataclass(frozen=True)
-class Slip:
+class Mutation:
     """A change of a file beside the registry of `tests/support/production.py`."""
 
     name: str
@@ -50,7 +50,7 @@ class Advice:
 
     Attributes:
         code: The rule.
-        scene: A slip, or the name of a folder of `tests/cases/`.
+        scene: A mutation, or the name of a folder of `tests/cases/`.
         help: Words of the help that the step follows.
         step: What the help says.
         row: Which finding it is, where the scene has several with these words.
@@ -60,7 +60,7 @@ class Advice:
     """
 
     code: str
-    scene: Slip | str
+    scene: Mutation | str
     help: str
     step: Step
     row: str | None = None
@@ -102,9 +102,9 @@ class Scene:
 
 
 def set_scene(advice: Advice, folder: Path, clean: Path, key: KeyPair, other: KeyPair) -> Scene:
-    """The scene of a line below `folder`; `clean` is the registry that a slip is made in."""
+    """The scene of a line below `folder`; `clean` is the registry that a mutation is made in."""
     tree, outside = folder / "tree", folder / "outside"
-    if isinstance(advice.scene, Slip):
+    if isinstance(advice.scene, Mutation):
         shutil.copytree(clean, tree)
         shutil.copytree(clean, outside / _BEFORE)
         advice.scene.change(tree / "model" / advice.scene.name)
@@ -138,7 +138,7 @@ def follow(advice: Advice, scene: Scene) -> None:
         since = _counted(scene.findings("--baseline", str(scene.before))) - _counted(left)
         codes = {code for code, _ in since}
         assert codes == set(advice.since), f"since the baseline: {sorted(codes)}"
-    if isinstance(advice.scene, Slip) and not left:
+    if isinstance(advice.scene, Mutation) and not left:
         assert_valid(scene.registry)
 
 

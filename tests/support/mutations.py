@@ -188,7 +188,7 @@ def reexport(seed: int, edit: Callable[[Any], None] | None = None, **options: An
 
 
 def together(*changes: tuple[str, Change]) -> Change:
-    """The same slip in several files, beside the one that is named."""
+    """The same mutation in several files, beside the one that is named."""
 
     def change(path: Path) -> None:
         for name, one in changes:

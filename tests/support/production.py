@@ -40,7 +40,7 @@ def production(root: Path, key: KeyPair | None = None) -> Repository:
 
 
 def late(root: Path, key: KeyPair | None = None) -> Repository:
-    """The same with one slip that is declared: the sidecar of the smoke row `late` is stale."""
+    """The same with one mutation that is declared: the sidecar of the smoke row `late` is stale."""
     repository = production(root, key)
     repository.add_sidecar(repository.add("late"), sha256=sha256(b"former weights"))
     until = datetime.date(2999, 12, 31)

@@ -8,16 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from provenance.artifacts.digest import is_mentioned, sha256_of
 from provenance.artifacts.json_edit import Remove, Set
-from provenance.artifacts.paths import Trouble
+from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
-from provenance.gate.evidence import (
-    ExternalFile,
-    FileEvidence,
-    ModelEvidence,
-    RowEvidence,
-    StrayModel,
-)
+from provenance.evidence.evidence import StrayModel
+from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers, shared_files
 from provenance.gate.rules.base import Case, Rule, accept, command, short, some
@@ -25,7 +20,7 @@ from provenance.gate.rules.digest_fields import is_another_variant
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.misplaced import misplaced_file, misplaced_model
 from provenance.gate.rules.opsets import OPSETS, other_opset, repeats_opset
-from provenance.gate.rules.put_back import lost_field
+from provenance.gate.rules.recovery_help import lost_field
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, describes_other_bytes, pairs
 from provenance.gate.rules.stray_models import MODELS, belongings
@@ -392,13 +387,13 @@ class ExternalDataUnsafe(Rule):
             for model in row.models:
                 for file in model.external:
                     if _unsafe(file):
-                        assert file.trouble is not None
+                        assert file.problem is not None
                         yield self.in_row(
                             case,
                             row,
                             "onnx",
                             f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
-                            f"{file.name[:100]!r}: {file.trouble.message[:200]}",
+                            f"{file.name[:100]!r}: {file.problem.message[:200]}",
                             "Do not load this model. If it is yours, export it again with its data "
                             "in a plain file beside it, then: "
                             + accept(row, "--add-external-data"),
@@ -593,18 +588,18 @@ class NotARegularFile(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for model in row.models:
-                trouble = model.trouble
-                not_here = trouble is None or model.missing or model.pointer
+                problem = model.problem
+                not_here = problem is None or model.missing or model.pointer
                 if not_here or outside(case, model.name) is not None:
                     continue
-                assert trouble is not None
+                assert problem is not None
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
-                    trouble.message,
+                    problem.message,
                     "Make it readable."
-                    if trouble.trouble is Trouble.UNREADABLE
+                    if problem.problem is FileProblem.UNREADABLE
                     else "Put the file itself there.",
                     about=model.path,
                 )
@@ -840,7 +835,7 @@ def _unused(row: RowEvidence) -> list[str]:
 
 
 def _unsafe(file: ExternalFile) -> bool:
-    return file.trouble is not None and not file.missing and not file.pointer
+    return file.problem is not None and not file.missing and not file.pointer
 
 
 RULES: Iterable[type[Rule]] = (

@@ -14,11 +14,11 @@ from provenance.attestations import predicates
 from provenance.attestations import signed_row as signed_rows
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement, StatementError
-from provenance.gate import canonical, documents, releases
-from provenance.gate.deferring import InForce
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence import canonical, expected_statements, releases
+from provenance.evidence.releases import digests_of
+from provenance.evidence.rows import RowEvidence
+from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.releases import digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, differing, short
 from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
@@ -385,7 +385,11 @@ class SeedUnattested(_AttestationRule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             attestation = row.attestation
-            if attestation is not None and attestation.missing and documents.attestable(row):
+            if (
+                attestation is not None
+                and attestation.missing
+                and expected_statements.attestable(row)
+            ):
                 yield self.in_row(
                     case,
                     row,
@@ -425,7 +429,7 @@ class SeedAttestationDiffers(_AttestationRule):
             if attestation is None or statement is None or _has_pointer(case, row):
                 continue
             fix = "Restore the released files, or attest again: provenance release"
-            if not documents.attestable(row):
+            if not expected_statements.attestable(row):
                 fix = f"Remove {attestation.path}: a stale sidecar is not provenance."
             for what in self._differences(case, row, statement):
                 yield self.finding(
@@ -439,15 +443,15 @@ class SeedAttestationDiffers(_AttestationRule):
         if statement.predicate_type != predicates.SLSA_PROVENANCE:
             yield f"its predicate is of type {statement.predicate_type[:100]}"
             return
-        if not documents.attestable(row):
+        if not expected_statements.attestable(row):
             yield "it attests a seed whose sidecar does not describe these bytes"
             return
         signed = {s.name: s.sha256 for s in statement.subjects}
-        if signed != dict(documents.row_subjects(row)):
+        if signed != dict(expected_statements.row_subjects(row)):
             yield "it was made for other model files"
             return
         try:
-            expected = documents.seed_predicate(case.evidence, row)
+            expected = expected_statements.seed_predicate(case.evidence, row)
         except StatementError as e:
             yield str(e)
             return
@@ -532,12 +536,12 @@ class SummaryStale(_AttestationRule):
         told = {file for f in case.findings if f.fails for file in f.files}
         told |= {b.path for b in evidence.bundles if b.pointer}  # by SIG602
         signed = releases.files_of(statement)
-        held = documents.held(evidence)
+        held = expected_statements.held(evidence)
         # The data of a model that cannot be read may be there.
         unknown = {
             s.name for row, said in case.bound_rows() if row.misses_a_model for s in said.subjects
         }
-        unreadable = {**evidence.unreadable, **documents.unreadable(evidence)}
+        unreadable = {**evidence.unreadable, **expected_statements.unreadable(evidence)}
         # A release of which nothing was opened has failed for another reason.
         names = () if evidence.released == () else sorted(signed.keys() | held.keys())
         for name in names:

@@ -25,13 +25,15 @@ from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.config import Config
-from provenance.gate import endorsement, judging_ahead, releases
-from provenance.gate.deferring import Deferrals
-from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import BundleEvidence, Evidence, RowEvidence
+from provenance.evidence import releases
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.gate import batch_verification, signature_set
+from provenance.gate.batch_verification import Question
+from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Finding, Fix, Severity
-from provenance.gate.judging_ahead import Question
 from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
@@ -89,7 +91,7 @@ class Case:
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
     resource_uri: str | None = None
-    _endorsements: dict[tuple[str | None, ...], Endorsement] = field(default_factory=dict)
+    _signature_sets: dict[tuple[str | None, ...], SignatureSet] = field(default_factory=dict)
     _signed: dict[tuple[str | None, ...], SignedRow | None] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
@@ -155,25 +157,25 @@ class Case:
         called = " and ".join(f"`{key[:60]}`" for key in closed)
         return f"Declare {called} in the schema: {schema.path}{schema.undeclared[closed[0]]}. "
 
-    def endorsement(
+    def signature_set(
         self, document: BundleEvidence, artifact_sha256: str | None = None
-    ) -> Endorsement:
+    ) -> SignatureSet:
         """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
         assert document.bundle is not None
-        _, artifact_sha256 = judging_ahead.question(document.bundle, artifact_sha256)
+        _, artifact_sha256 = batch_verification.question(document.bundle, artifact_sha256)
         question = (document.path, *(f.sha256 for f in document.files), artifact_sha256)
-        known = self._endorsements.get(question)
+        known = self._signature_sets.get(question)
         if known is None:
-            known = endorsement.judge(document, self.trust, artifact_sha256, self.judgements)
-            self._endorsements[question] = known
+            known = signature_set.judge(document, self.trust, artifact_sha256, self.judgements)
+            self._signature_sets[question] = known
         return known
 
-    def row_endorsement(self, row: RowEvidence) -> Endorsement | None:
+    def row_signatures(self, row: RowEvidence) -> SignatureSet | None:
         """The judgement on a row's bundle, None where there is no well-formed one."""
         if row.bundle is None or row.bundle.bundle is None:
             return None
-        return self.endorsement(row.bundle, row.onnx.sha256 if row.onnx else None)
+        return self.signature_set(row.bundle, row.onnx.sha256 if row.onnx else None)
 
     def signed_statement(self, bundle: BundleEvidence | None) -> Statement | None:
         """What trusted signers said in `bundle`; None where too few trusted signatures are valid.
@@ -183,7 +185,7 @@ class Case:
         """
         if bundle is None or bundle.bundle is None or bundle.statement is None:
             return None
-        return bundle.statement if self.endorsement(bundle).counts else None
+        return bundle.statement if self.signature_set(bundle).counts else None
 
     def row_statement(self, row: RowEvidence) -> Statement | None:
         """What a trusted signer said of this very row; None where nobody did.
@@ -241,7 +243,7 @@ class Case:
         bundle = row.bundle.bundle if row.bundle else None
         if bundle is None or not isinstance(bundle.content, MessageSignature):
             return False
-        found = self.row_endorsement(row)
+        found = self.row_signatures(row)
         return found is not None and found.counts
 
 

@@ -11,15 +11,16 @@ from typing import Final
 from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.strict_json import Position
-from provenance.gate import promotion
-from provenance.gate.classification import origin
-from provenance.gate.comparison import LostField, LostRow, changed_digests
-from provenance.gate.evidence import BaselineEvidence, FormerRow, LostFiles, RowEvidence
+from provenance.evidence.classification import origin
+from provenance.evidence.evidence import BaselineEvidence, LostFiles
+from provenance.evidence.registry_diff import LostField, LostRow, changed_digests
+from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
+from provenance.gate.rules import promotion
 from provenance.gate.rules.base import Case, Phase, Rule, short, shown, some
 from provenance.gate.rules.license import former_license, is_known, same_license
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
-from provenance.gate.rules.put_back import no_longer_true, put_back, restore_row, restore_rows
+from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.claims import say_smoke
 from provenance.gate.rules.sidecars.current import pairs
 

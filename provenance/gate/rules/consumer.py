@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Iterator
 from provenance.artifacts import spdx
 from provenance.attestations.signed_row import PRODUCTION, SMOKE
 from provenance.attestations.statement import Statement
-from provenance.gate import releases
-from provenance.gate.evidence import BundleEvidence, RowEvidence
+from provenance.evidence import releases
+from provenance.evidence.releases import Release, digests_of
+from provenance.evidence.rows import BundleEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.releases import Release, digests_of
 from provenance.gate.rules.base import Case, Phase, Rule, short, shown
 from provenance.gate.rules.signatures import changed_files
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 from provenance.config import Deferral
-from provenance.gate import deferring
+from provenance.gate import deferral_matching
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, some
 
@@ -65,11 +65,11 @@ class DeferralStale(_DeferralRule):
             return
         live = case.subjects.get(rule.code, set())
         if rule.about_rows:
-            found = deferring.matched(deferral, case.places)
+            found = deferral_matching.matched(deferral, case.places)
             stale = [label for label in found if label not in live]
         else:
             found = list(deferral.rows)
-            stale = deferring.unmatched(deferral, live)
+            stale = deferral_matching.unmatched(deferral, live)
         if stale:
             every = not set(found).difference(stale)
             yield (
@@ -105,7 +105,7 @@ class DeferralMatchesNothing(_DeferralRule):
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if not case.catalogue[deferral.rule].about_rows:
             return  # DEF901 says it, where the rule is judged
-        for pattern in deferring.unmatched(deferral, case.evidence.registry.labels):
+        for pattern in deferral_matching.unmatched(deferral, case.evidence.registry.labels):
             yield (
                 "rows",
                 f"`rows` {pattern!r} matches no row",

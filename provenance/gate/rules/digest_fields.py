@@ -10,7 +10,7 @@ from provenance.artifacts import digest
 from provenance.artifacts.json_edit import Set
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.strict_json import type_name
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule, command
 

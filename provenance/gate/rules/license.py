@@ -11,13 +11,13 @@ from typing import Any, Final
 from provenance.artifacts import limits, spdx
 from provenance.artifacts.registry import Registry, Row, is_blank
 from provenance.artifacts.strict_json import same
-from provenance.gate.bundle_names import BundleNames
-from provenance.gate.comparison import changed_digests
-from provenance.gate.evidence import LicenseFile, RowEvidence
+from provenance.evidence.registry_diff import changed_digests
+from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
 from provenance.gate.rules.base import Case, Phase, Rule, differing, shown
-from provenance.gate.rules.put_back import lost_field
+from provenance.gate.rules.bundle_names import BundleNames
+from provenance.gate.rules.recovery_help import lost_field
 
 
 class _Missing(Rule):

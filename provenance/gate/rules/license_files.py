@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.artifacts import license_text, spdx
-from provenance.artifacts.paths import Trouble
-from provenance.gate.evidence import LicenseFile, RowEvidence
+from provenance.artifacts.paths import FileProblem
+from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule
 
@@ -83,9 +83,9 @@ class LicenseUrlNowhere(Rule):
         for row in case.evidence.rows:
             url = row.row.text("license_url")
             file = case.evidence.license_files.get(url or "")
-            if url is None or file is None or file.trouble is None:
+            if url is None or file is None or file.problem is None:
                 continue
-            if file.trouble.trouble is Trouble.TOO_LARGE:
+            if file.problem.problem is FileProblem.TOO_LARGE:
                 continue  # it is there
             yield self.in_row(
                 case,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from provenance.artifacts.registry import Row
-from provenance.gate.comparison import LostRow
+from provenance.evidence.registry_diff import LostRow
 from provenance.gate.rules.base import Case
 
 
@@ -48,7 +48,7 @@ def _misnamed(case: Case) -> Iterator[str | None]:
     for row in case.evidence.rows if baseline is not None else ():
         former = baseline.former(row) if baseline is not None else None
         if former is not None and former.row.onnx != row.row.onnx:
-            wrong = row.onnx is None or row.onnx.trouble is not None or shared[row.row.onnx] > 1
+            wrong = row.onnx is None or row.onnx.problem is not None or shared[row.row.onnx] > 1
             yield former.row.onnx if wrong else None
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.gate.evidence import FileEvidence, RowEvidence
+from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.gate.rules.base import Case
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
 
 OPSETS: Final = ("opset", "onnx_opset")
 """What a sidecar calls the version of ONNX's own operator set."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PIP0xx: the steps by which the release came about, and the layout that says which they are.
 
-in-toto decides (`provenance.gate.collect_pipeline`). These rules say what it found, each cause
+in-toto decides (`provenance.evidence.collect_pipeline`). These rules say what it found, each cause
 once, and are stricter where it believes what it reads.
 """
 
@@ -13,9 +13,9 @@ from typing import Final
 from provenance.artifacts.inventory import left_out_by
 from provenance.artifacts.strict_json import START
 from provenance.attestations.layout_documents import link_name
-from provenance.gate.file_history import Change, Kind, changes
+from provenance.evidence.file_history import Change, Kind, changes
+from provenance.evidence.pipeline import HERE, Link, PipelineEvidence, Standing, StepEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.pipeline import HERE, Link, PipelineEvidence, Standing, StepEvidence
 from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
 
 _COMMANDS: Final = {"check": "check", "sign": "release", "verify": "verify"}

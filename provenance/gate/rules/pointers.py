@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from provenance.artifacts.paths import FETCH, PointerError
-from provenance.gate.evidence import FileEvidence, RowEvidence
+from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.gate.rules.base import command, short
 
 POINTER: Final = "a Git LFS pointer; run `git lfs pull`"
@@ -32,5 +32,5 @@ def fetching(row: RowEvidence, file: FileEvidence, help: str = FETCH) -> str:
 
 def _other_oid(row: RowEvidence, file: FileEvidence) -> str | None:
     declared = row.declared(file)
-    oid = file.trouble.oid if isinstance(file.trouble, PointerError) else None
+    oid = file.problem.oid if isinstance(file.problem, PointerError) else None
     return oid if declared is not None and declared != oid else None

@@ -14,15 +14,15 @@ from provenance.artifacts.json_edit import Move
 from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
 from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
-from provenance.gate import documents
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence import expected_statements
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules import digest_fields
 from provenance.gate.rules.base import Case, Rule
 from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model
-from provenance.gate.rules.put_back import lost_field
+from provenance.gate.rules.recovery_help import lost_field
 
 _Check = Callable[[Any], bool]
 
@@ -476,7 +476,7 @@ class SharedBundlePath(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        taken = {documents.summary_path(registry): "the release summary"}
+        taken = {expected_statements.summary_path(registry): "the release summary"}
         taken |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
             files = (*known.model_files, *known.sidecars)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.artifacts.onnx_model import TensorSpec
-from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Phase, Rule, some
 from provenance.runtime.feed import open_dimensions

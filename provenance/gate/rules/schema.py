@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from provenance.artifacts.json_edit import Set
 from provenance.artifacts.registry import FIELDS, is_blank
 from provenance.artifacts.strict_json import START, JsonPath
-from provenance.gate.evidence import RowEvidence, SchemaEvidence
+from provenance.evidence.evidence import SchemaEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
 from provenance.gate.rules.digest_fields import SPELL, respelled

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, accept, short
 

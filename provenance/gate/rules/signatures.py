@@ -9,11 +9,11 @@ from dataclasses import replace
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
-from provenance.gate.endorsement import Endorsement
-from provenance.gate.evidence import BundleEvidence, FileEvidence, RowEvidence
+from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
+from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement, Verdict
 
 
@@ -114,11 +114,11 @@ class BundleMalformed(_SignatureRule):
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
         for row, bundle in bundles:
             reason = bundle.malformed
-            if bundle.trouble is not None:
+            if bundle.problem is not None:
                 value = row.row.sigstore_bundle if row else None
                 if value is not None and outside(case, value) is not None:
                     continue  # REG107 has said it
-                reason = bundle.trouble.message
+                reason = bundle.problem.message
             if reason is not None:
                 yield self.at_bundle(
                     bundle,
@@ -155,9 +155,9 @@ def _judgements(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence
                 yield row, bundle, judgement
 
 
-def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) -> Endorsement:
+def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) -> SignatureSet:
     sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
-    return case.endorsement(document, sha256)
+    return case.signature_set(document, sha256)
 
 
 class _Judged(_SignatureRule):
@@ -171,7 +171,7 @@ class _Judged(_SignatureRule):
                 yield self.at_bundle(found[0], row, *found[1:])
 
     def conclude(
-        self, endorsement: Endorsement, document: BundleEvidence
+        self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
         raise NotImplementedError
 
@@ -204,9 +204,9 @@ class SignatureInvalid(_Judged):
     slug = "signature-invalid"
 
     def conclude(
-        self, endorsement: Endorsement, document: BundleEvidence
+        self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
-        for bundle, judgement in endorsement.judgements:
+        for bundle, judgement in signature_set.judgements:
             if judgement.verdict is Verdict.INVALID:
                 yield (
                     bundle,
@@ -242,11 +242,11 @@ class SignerUntrusted(_Judged):
     for_consumer = True
 
     def conclude(
-        self, endorsement: Endorsement, document: BundleEvidence
+        self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
-        if endorsement.counted:
+        if signature_set.counted:
             return  # that others signed too takes nothing away
-        for bundle, judgement in endorsement.judgements:
+        for bundle, judgement in signature_set.judgements:
             if judgement.verdict is Verdict.UNTRUSTED:
                 yield bundle, f"{bundle.path} was signed {judgement.reason}", judgement.help
 
@@ -378,11 +378,11 @@ class SignersTooFew(_Judged):
     )
 
     def conclude(
-        self, endorsement: Endorsement, document: BundleEvidence
+        self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
-        count, wanted = len(endorsement.counted), endorsement.wanted
+        count, wanted = len(signature_set.counted), signature_set.wanted
         if 0 < count < wanted:
-            names = ", ".join(f"{s.name} ({entry})" for s, entry in endorsement.counted)
+            names = ", ".join(f"{s.name} ({entry})" for s, entry in signature_set.counted)
             yield (
                 document,
                 f"{document.path} was signed by {count} of {wanted} signers: {names}",

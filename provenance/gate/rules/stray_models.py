@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.gate.evidence import Evidence, StrayModel
+from provenance.evidence.evidence import Evidence, StrayModel
 from provenance.gate.rules.lost_rows import stems
 
 MODELS: Final = (".onnx", ".ort")

@@ -15,7 +15,7 @@ from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations.bundle import Bundle, Envelope
-from provenance.signing import handover, relog, trusted_root
+from provenance.signing import sigstore_json, synthetic_log, trusted_root
 from provenance.signing.trusted_root import Log
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def ask(
     # and the libraries below it make of it, only a return without an exception is a yes.
     try:
         verifier = Verifier(trusted_root=_root(narrowed))
-        theirs = SigstoreBundle.from_json(json.dumps(handover.bundle_json(bundle)))
+        theirs = SigstoreBundle.from_json(json.dumps(sigstore_json.bundle_json(bundle)))
         if isinstance(content, Envelope):
             kind, payload = verifier.verify_dsse(theirs, policy)
             same = kind == content.payload_type and payload == content.payload
@@ -76,8 +76,8 @@ def relogged(
     What the bundle has in place of a proof is judged elsewhere: the promise of its log or, where
     the instance has no log at all, its timestamp.
     """
-    entry = bundle.entry or relog.entry_of(bundle, certificate, artifact_sha256)
-    entry, own = relog.log(entry)
+    entry = bundle.entry or synthetic_log.entry_of(bundle, certificate, artifact_sha256)
+    entry, own = synthetic_log.log(entry)
     return replace(bundle, entry=entry), own
 
 
@@ -85,9 +85,9 @@ def dated(
     bundle: Bundle, certificate: Certificate, time: datetime.datetime, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, with the entry of a log that promised it at `time`."""
-    entry = relog.entry_of(bundle, certificate, artifact_sha256)
+    entry = synthetic_log.entry_of(bundle, certificate, artifact_sha256)
     dated = replace(entry, integrated_time=int(time.timestamp()), promise=b"to be signed")
-    logged, log = relog.log(dated)
+    logged, log = synthetic_log.log(dated)
     return replace(bundle, entry=logged, timestamps=()), log
 
 

@@ -34,7 +34,7 @@ from provenance.signing import (
     algorithms,
     inclusion,
     log_body,
-    relog,
+    synthetic_log,
     timestamp_token,
     timestamps,
     trusted_root,
@@ -199,7 +199,7 @@ def _promised(entry: LogEntry | None, root: TrustedRoot) -> None:
     if entry is None or entry.proof is not None:
         return
     log = root.log(entry.log_id)
-    if log is not None and not relog.is_promised(entry, log):
+    if log is not None and not synthetic_log.is_promised(entry, log):
         raise RefusedError(f"the promise of its log {log.url} is not valid")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from provenance.artifacts.sidecar import Document
-from provenance.gate.ensemble import Ensemble
+from provenance.evidence.ensembles import Ensemble
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, some
 from provenance.gate.rules.forms import Place
@@ -57,7 +57,7 @@ class EnsembleRule(Rule):
 
 
 @dataclass(frozen=True)
-class Said(Generic[T]):
+class Claim(Generic[T]):
     """What one document says; `row` is the label of the row whose sidecar it is, if it is one."""
 
     document: Document
@@ -66,9 +66,9 @@ class Said(Generic[T]):
     value: T
 
 
-def dissent(
-    said: Sequence[Said[T]], same: Callable[[T, T], bool], key: Callable[[T], object] = repr
-) -> tuple[list[Said[T]], list[Said[T]]]:
+def split_by_majority(
+    said: Sequence[Claim[T]], same: Callable[[T, T], bool], key: Callable[[T], object] = repr
+) -> tuple[list[Claim[T]], list[Claim[T]]]:
     """Those who say what most say, and the others. Of two that are as frequent, the first counts.
 
     Args:
@@ -92,7 +92,7 @@ def dissent(
 _TRIED = 8
 
 
-def whose(most: Sequence[Said[Any]]) -> str:
+def whose(most: Sequence[Claim[Any]]) -> str:
     """Who says what most say, for a message."""
     return some([one.document.path for one in most], 1)
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from provenance.artifacts.sidecar import Document
-from provenance.gate.evaluation import RECORDS, folds_at, measures_of, record_at
-from provenance.gate.recorded import close, number, same, unit
+from provenance.evidence.evaluation import RECORDS, folds_at, measures_of, record_at
+from provenance.evidence.recorded import close, number, same, unit
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.forms import Place
 

@@ -10,12 +10,12 @@ from typing import Any
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document
-from provenance.gate.ensemble import Ensemble, current_sidecar
-from provenance.gate.evaluation import OUTCOMES
-from provenance.gate.evidence import Evidence
+from provenance.evidence.ensembles import Ensemble, current_sidecar
+from provenance.evidence.evaluation import OUTCOMES
+from provenance.evidence.evidence import Evidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, short, shown
-from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
+from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import (
     disagreements,
@@ -156,7 +156,7 @@ class CorpusDiffers(EnsembleRule):
             verdict = _corpus(ensemble.verdict)
         manifest = [_corpus(ensemble.manifest)] if ensemble.claims else []
         told = [*members, *manifest, *([verdict] if verdict else [])]
-        most, others = dissent([c for c in told if is_sha256(c.value)], operator.eq)
+        most, others = split_by_majority([c for c in told if is_sha256(c.value)], operator.eq)
         there = f"; it is {short(most[0].value)} in {whose(most)}" if most else ""
         run_again = "Run the gate on the corpus that the members were fitted on."
         for one in others:
@@ -174,7 +174,7 @@ class CorpusDiffers(EnsembleRule):
             at_hand = "Run the gate with the corpus at hand, so that it records the digest."
             yield self._at(verdict, says, at_hand, ensemble)
 
-    def _at(self, one: Said[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
+    def _at(self, one: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
         return self.at(one.document, one.where, message, help, row=one.row, ensemble=ensemble)
 
 
@@ -224,10 +224,10 @@ def _sidecars(evidence: Evidence) -> Iterator[tuple[str, Document]]:
                 yield row.row.label, sidecar
 
 
-def _corpus(document: Document, row: str | None = None) -> Said[Any]:
+def _corpus(document: Document, row: str | None = None) -> Claim[Any]:
     """What a document says is the digest of its corpus, and where."""
     for where in (("corpus", "sha256"), ("corpus_sha256",)):
         if document.get(*where) is not None:
             written = document.get(*where)
-            return Said(document, row, where, sha256_of(written) or written)
-    return Said(document, row, ("corpus", "sha256"), None)
+            return Claim(document, row, where, sha256_of(written) or written)
+    return Claim(document, row, ("corpus", "sha256"), None)

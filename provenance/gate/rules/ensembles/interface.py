@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.gate.ensemble import Ensemble, Seat
+from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent
+from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority
 from provenance.gate.rules.forms import INTERFACE, is_whole, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
@@ -128,13 +128,13 @@ class InterfaceDiffers(EnsembleRule):
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
         names = input_names(ensemble) if named else ()
         said = [
-            Said(
+            Claim(
                 ensemble.manifest, s.row_label, ("members",), _interface(facts, names, named=named)
             )
             for s, facts in graphs
         ]
         shown_as = {seat.row_label: facts for seat, facts in graphs}
-        most, others = dissent(said, operator.eq)
+        most, others = split_by_majority(said, operator.eq)
         for one in others:
             yield self.at(
                 ensemble.manifest,
@@ -170,11 +170,11 @@ def _says(declared: Any) -> str:
 def input_names(ensemble: Ensemble) -> Sequence[str]:
     """What most sidecars call the inputs, in order; nothing where none says."""
     said = [
-        Said(sidecar, seat.row_label, ("input_names",), tuple(sidecar.input_names))
+        Claim(sidecar, seat.row_label, ("input_names",), tuple(sidecar.input_names))
         for seat, sidecar in ensemble.described
         if sidecar.input_names
     ]
-    most, _ = dissent(said, operator.eq)
+    most, _ = split_by_majority(said, operator.eq)
     return most[0].value if most else ()
 
 
@@ -187,14 +187,14 @@ def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | No
     return input_width(facts.inputs[at]) if at < len(facts.inputs) else None
 
 
-def _undisputed_width(seat: Seat, at: int, names: Sequence[str]) -> int | None:
+def _undisputed_width(seat: EnsembleMember, at: int, names: Sequence[str]) -> int | None:
     """The width at a place, where the member's own sidecar does not say another (SID403)."""
     wrong = wrong_widths(seat.facts, seat.sidecar) if seat.sidecar else ()
     disputed = any(claim.at == at for claim, _ in wrong)
     return None if disputed else width_at(seat.facts, at, names)
 
 
-def _undisputed_graph(seat: Seat) -> OnnxFacts | None:
+def _undisputed_graph(seat: EnsembleMember) -> OnnxFacts | None:
     """What a member's graph says, where its own sidecar does not say otherwise (SID410 to 412)."""
     facts, sidecar = seat.facts, seat.sidecar
     if facts is None or sidecar is None:
@@ -216,7 +216,7 @@ def _onehots(ensemble: Ensemble) -> Mapping[int, int]:
     return found
 
 
-def _opset(seat: Seat) -> int | None:
+def _opset(seat: EnsembleMember) -> int | None:
     """The opset of a member, where its row does not say another (ART310)."""
     if seat.facts is None or seat.row is None:
         return None

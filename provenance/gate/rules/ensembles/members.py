@@ -11,9 +11,9 @@ from typing import Any
 from provenance.artifacts import limits
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import Manifest
-from provenance.gate import documents
-from provenance.gate.ensemble import Ensemble, Seat, current_sidecar
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence import expected_statements
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, current_sidecar
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
@@ -135,7 +135,7 @@ class MemberTwice(EnsembleRule):
     slug = "member-twice"
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        first: dict[tuple[str, str | int], Seat] = {}
+        first: dict[tuple[str, str | int], EnsembleMember] = {}
         for seat in ensemble.seats:
             marks: dict[str, str | int | None] = {
                 field: getattr(seat.member, field) for field in ("id", "onnx", "seed")
@@ -422,7 +422,7 @@ class EnsembleIdDiffers(EnsembleRule):
             if sidecar is None or named is None or named == names.get(row.row.index):
                 continue
             if (isinstance(named, str) and named in ids) or (
-                not listed and documents.attestable(row)
+                not listed and expected_statements.attestable(row)
             ):
                 continue  # ENS503 or SID407 says so, where anything is wrong
             there = (
@@ -451,7 +451,7 @@ class EnsembleIdDiffers(EnsembleRule):
             )
 
 
-def _names_other_bytes(seat: Seat) -> bool:
+def _names_other_bytes(seat: EnsembleMember) -> bool:
     """Whether the member's row has its digest, and names a file with other bytes (ART302)."""
     row = seat.row
     if row is None or row.onnx is None or not row.replaced(row.onnx):
@@ -461,12 +461,12 @@ def _names_other_bytes(seat: Seat) -> bool:
 
 def _file(row: RowEvidence) -> str | None:
     """The name of a row's file, plainly; None where there is no such file, which is said of it."""
-    if row.onnx is None or row.onnx.trouble is not None:
+    if row.onnx is None or row.onnx.problem is not None:
         return None
     return posixpath.normpath(row.onnx.name)
 
 
-def _bytes(seat: Seat) -> str | None:
+def _bytes(seat: EnsembleMember) -> str | None:
     """The digest of a production member. Placeholders may be one file under several names."""
     model = seat.row.onnx if seat.row and not seat.row.row.smoke else None
     # Bytes that the row does not name are reported as that (ART302).
@@ -477,14 +477,14 @@ def _bytes(seat: Seat) -> str | None:
 _ONE_ID = "Export manifest and sidecars together, under one id."
 
 
-def _blamed(seat: Seat, other: Seat) -> tuple[Seat, Seat]:
+def _blamed(seat: EnsembleMember, other: EnsembleMember) -> tuple[EnsembleMember, EnsembleMember]:
     """Which of two members with one mark has it wrongly: the later, unless its sidecar agrees."""
     mine, theirs = (s.sidecar.seed if s.sidecar else None for s in (seat, other))
     other_is_wrong = theirs not in (None, other.member.seed) and mine == seat.member.seed
     return (other, seat) if other_is_wrong else (seat, other)
 
 
-def _written(manifest: Manifest, seat: Seat, field: str) -> Any:
+def _written(manifest: Manifest, seat: EnsembleMember, field: str) -> Any:
     """The field of a member as it stands there, whatever its type."""
     return manifest.value["members"][seat.index].get(field)
 

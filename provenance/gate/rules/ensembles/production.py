@@ -10,9 +10,10 @@ from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
 from provenance.artifacts.strict_json import START
-from provenance.gate.ensemble import Ensemble, current_sidecar
-from provenance.gate.evaluation import PROMOTE
-from provenance.gate.evidence import Evidence, Fault, RowEvidence
+from provenance.evidence.ensembles import Ensemble, current_sidecar
+from provenance.evidence.evaluation import PROMOTE
+from provenance.evidence.evidence import Evidence, Fault
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
@@ -21,7 +22,7 @@ from provenance.gate.rules.ensembles.verdicts import (
     wrong_gate,
     wrong_verdict,
 )
-from provenance.gate.rules.put_back import lost_verdict
+from provenance.gate.rules.recovery_help import lost_verdict
 from provenance.gate.rules.registry import is_malformed
 
 
@@ -299,7 +300,7 @@ def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
         ids.add(sidecar.text_at("ensemble_id") if sidecar else None)
     unjudged = {e.name for e in evidence.ensembles if e.production and not e.verdicts}
     found: dict[str, dict[str, Fault]] = {}
-    for path in sorted((*evidence.unreadable, *evidence.misshapen)):
+    for path in sorted((*evidence.unreadable, *evidence.not_documents)):
         name = path.rpartition("/")[2]
         # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
         about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
@@ -327,7 +328,7 @@ def _fault(evidence: Evidence, path: str, *, manifest: bool, verdict: bool) -> F
     if path in evidence.unreadable:
         reason = f"cannot be read: it {evidence.unreadable[path]}"
         return Fault(reason, evidence.unreadable_at.get(path, START))
-    found = evidence.misshapen[path]
+    found = evidence.not_documents[path]
     if manifest:
         return Fault(f"is no manifest: {found.as_manifest.reason}", found.as_manifest.position)
     if verdict and found.as_verdict is not None:

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
-from provenance.gate.ensemble import Ensemble, current_sidecar
-from provenance.gate.recorded import number, same
+from provenance.evidence.ensembles import Ensemble, current_sidecar
+from provenance.evidence.recorded import number, same
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Said, dissent, whose
+from provenance.gate.rules.ensembles.base import Claim, split_by_majority, whose
 from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 
@@ -92,15 +92,15 @@ def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
     records = list(_records(ensemble))
     for where, in_verdict in _REPEATED:
         said = [
-            Said(document, row, where, value)
+            Claim(document, row, where, value)
             for document, row in records
             if (value := document.get(*where)) is not None
             and not (where == _OWN_MEAN and _is_of_its_own(document, value))
         ]
         value = verdict.get(*in_verdict) if verdict else None
         if verdict is not None and value is not None:
-            said.insert(0, Said(verdict, None, in_verdict, value))
-        most, others = dissent(said, same)
+            said.insert(0, Claim(verdict, None, in_verdict, value))
+        most, others = split_by_majority(said, same)
         for one in others:
             name = ".".join(one.where)
             says = f"`{name}` is {shown(one.value)}, and {shown(most[0].value)} in {whose(most)}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Document
-from provenance.gate.evaluation import (
+from provenance.evidence.evaluation import (
     CONDITIONS,
     FLAGS,
     HOLD,
@@ -25,7 +25,7 @@ from provenance.gate.evaluation import (
     recorded_at,
     stated_outcomes,
 )
-from provenance.gate.recorded import close, correlation, number, reaches, unit
+from provenance.evidence.recorded import close, correlation, number, reaches, unit
 from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place, misfits
 

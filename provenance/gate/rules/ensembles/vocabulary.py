@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from provenance.artifacts.sidecar import Document, Sidecar
-from provenance.gate.ensemble import Ensemble, Seat
+from provenance.evidence.ensembles import Ensemble, EnsembleMember
+from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
-from provenance.gate.recorded import number, same, same_statistic
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import EnsembleRule, Said, dissent, whose
+from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.widths import refuted_widths
 
@@ -46,7 +46,7 @@ class VocabularyDiffers(EnsembleRule):
         manifest = ensemble.manifest
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
             said = [
-                Said(sidecar, seat.row_label, (field,), value)
+                Claim(sidecar, seat.row_label, (field,), value)
                 for seat, sidecar in ensemble.described
                 if is_names(value := sidecar.get(field))
                 and not _named_already(seat, sidecar, field)
@@ -56,8 +56,8 @@ class VocabularyDiffers(EnsembleRule):
             without = [(seat, s) for seat, s in ensemble.described if field not in s.value]
             listed = ensemble.claims.get(in_manifest)
             if is_names(listed) and any(len(listed) == len(one.value) for one in said):
-                said.append(Said(manifest, None, (in_manifest,), listed))
-            most, others = dissent(said, operator.eq)
+                said.append(Claim(manifest, None, (in_manifest,), listed))
+            most, others = split_by_majority(said, operator.eq)
             for one in others:
                 yield self.at(
                     one.document,
@@ -89,11 +89,11 @@ class VocabularyDiffers(EnsembleRule):
         if ensemble.claims:
             documents.append((ensemble.manifest, None, "codec_vocab_version"))
         said = [
-            Said(document, row, (field,), version)
+            Claim(document, row, (field,), version)
             for document, row, field in documents
             if document.path in alike and (version := document.get(field)) is not None
         ]
-        most, others = dissent(said, same)
+        most, others = split_by_majority(said, same)
         for one in others:
             yield self.at(
                 one.document,
@@ -136,7 +136,7 @@ class StatisticsDiffer(EnsembleRule):
         manifest = ensemble.manifest
         for field in ("feature_mean", "feature_std"):
             said = [
-                Said(sidecar, seat.row_label, (field,), value)
+                Claim(sidecar, seat.row_label, (field,), value)
                 for seat, sidecar in ensemble.described
                 if (value := sidecar.get(field)) is not None
                 and _no_statistics(field, value, sidecar.get("feature_order")) is None
@@ -148,8 +148,8 @@ class StatisticsDiffer(EnsembleRule):
             if reason is not None:
                 yield self._at(ensemble, manifest, field, reason)
             elif written is not None:
-                said.append(Said(manifest, None, (field,), written))
-            most, others = dissent(said, _same_statistics)
+                said.append(Claim(manifest, None, (field,), written))
+            most, others = split_by_majority(said, _same_statistics)
             if len(most) == 1:  # each member has its own
                 others = [one for one in others if one.row is None]
             for one in others:
@@ -176,7 +176,7 @@ class StatisticsDiffer(EnsembleRule):
         return self.at(document, (field,), says, help, row=row, ensemble=ensemble)
 
 
-def _named_already(seat: Seat, sidecar: Sidecar, field: str) -> bool:
+def _named_already(seat: EnsembleMember, sidecar: Sidecar, field: str) -> bool:
     """Whether the list is named already: of another width (SID403), with a name twice (SID416)."""
     model, value = seat.row.onnx if seat.row else None, sidecar.get(field)
     twice = len({repr(entry) for entry in value}) < len(value)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
-from provenance.gate import classification, origin, promotion
-from provenance.gate.evidence import Evidence, ModelEvidence, RowEvidence
+from provenance.evidence import classification, origin
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
+from provenance.gate.rules import promotion
 from provenance.gate.rules.base import Case, Phase, Rule, shown
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.sidecars.current import ClaimRule

@@ -9,7 +9,7 @@ from typing import ClassVar
 from provenance.artifacts.json_edit import Edit
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
-from provenance.gate.evidence import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
 from provenance.gate.rules.forms import Forms, misfits

@@ -12,8 +12,8 @@ from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
-from provenance.gate import documents
-from provenance.gate.evidence import FileEvidence, ModelEvidence, RowEvidence
+from provenance.evidence import expected_statements
+from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
 from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
@@ -121,7 +121,7 @@ class SidecarDigest(ClaimRule):
                 message,
                 "Export the sidecar with these files, or put back those that it describes.",
             )
-        if not documents.attestable(row):
+        if not expected_statements.attestable(row):
             for where in (("corpus_sha256",), ("corpus", "sha256")):
                 claim = sidecar.get(*where)
                 if claim is not None and sha256_of(claim) is None:

@@ -10,7 +10,7 @@ from provenance.artifacts.json_edit import Edit, Set
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
-from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown, some
 from provenance.gate.rules.forms import NAMES, TEXT, WHOLE, Form, Forms, is_names, is_whole

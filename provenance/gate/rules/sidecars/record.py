@@ -11,12 +11,16 @@ from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
-from provenance.gate import documents
-from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.evidence import expected_statements
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Rule, short, shown
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
-from provenance.gate.rules.put_back import is_lost_with_its_manifest, lost_manifest, lost_sidecar
+from provenance.gate.rules.recovery_help import (
+    is_lost_with_its_manifest,
+    lost_manifest,
+    lost_sidecar,
+)
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.strays import left_behind
@@ -203,11 +207,11 @@ class SidecarMalformed(Rule):
             if row.row.onnx is not None and outside(case, row.row.onnx) is not None:
                 continue  # REG107 has said it
             for _, evidence in pairs(row):
-                trouble = evidence.trouble
+                problem = evidence.problem
                 reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
-                if trouble is not None and not evidence.missing:
+                if problem is not None and not evidence.missing:
                     reason = (
-                        f"{evidence.path} {IS_POINTER}" if evidence.pointer else trouble.message
+                        f"{evidence.path} {IS_POINTER}" if evidence.pointer else problem.message
                     )
                 if reason is not None:
                     yield self.finding(
@@ -289,14 +293,14 @@ class SeedRecordIncomplete(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if not documents.attestable(row) or row.sidecar is None:
+            if not expected_statements.attestable(row) or row.sidecar is None:
                 continue
-            if case.evidence.whole and documents.broken_manifest(case.evidence, row):
+            if case.evidence.whole and expected_statements.broken_manifest(case.evidence, row):
                 continue  # ENS519 says it once, and not for each seed
             if row.manifest is None and is_lost_with_its_manifest(case, row):
                 continue  # BAS809 reports the manifest
             try:
-                documents.seed_predicate(case.evidence, row)
+                expected_statements.seed_predicate(case.evidence, row)
             except StatementError as e:
                 lost = lost_manifest(case, row) if row.manifest is None else None
                 yield self.finding(

@@ -10,9 +10,9 @@ from typing import Any, Final
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import JsonPath
-from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.evidence.recorded import number, same_statistic
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.recorded import number, same_statistic
 from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries

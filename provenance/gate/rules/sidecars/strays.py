@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provenance.artifacts.sidecar import Sidecar, says_how_to_run
-from provenance.gate.evidence import RowEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, shown
 from provenance.gate.rules.lost_rows import files_of_lost_rows

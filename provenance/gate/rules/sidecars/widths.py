@@ -9,7 +9,7 @@ from typing import ClassVar
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
 from provenance.artifacts.strict_json import JsonPath
-from provenance.gate.evidence import ModelEvidence, RowEvidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits

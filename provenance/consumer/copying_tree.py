@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tree of which every model file that is opened is first copied into a private folder.
+
+The gate then hashes and parses the copy. So what it judges and what is used afterwards are one
+file, and it does not matter what becomes of the original.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from provenance.artifacts.paths import Tree, read_bounded
+from provenance.consumer.folder import PrivateFolder
+
+
+@dataclass(frozen=True)
+class CopyingTree(Tree):
+    """The files below a folder of downloads, and the private folder that keeps them."""
+
+    kept: PrivateFolder | None = None
+
+    @classmethod
+    def of(cls, folder: Path, kept: PrivateFolder) -> CopyingTree:
+        """The tree below `folder`, whose links may lead out of it. Raises InputError."""
+        return cls(Tree.at(folder).root, confined=False, kept=kept)
+
+    def open(self, path: str) -> BinaryIO:
+        """A private copy of the file at `path`. Raises as `Tree.open`, and InputError."""
+        assert self.kept is not None
+        with super().open(path) as source:
+            return self.kept.copy(source, path)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Documents are read whole and are not kept as files. Raises FileError."""
+        with super().open(path) as stream:
+            return read_bounded(stream, limit, path)

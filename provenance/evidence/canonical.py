@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The canonical row: what this project understands of a registry row, as it is signed.
+
+`sign` and `release` sign what is built here; `verify` builds it again and compares.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from provenance.attestations import predicates
+from provenance.attestations.predicates import Described
+from provenance.attestations.signed_row import (
+    EXTERNAL_DATA,
+    MODEL,
+    QUANTIZED,
+    REGISTRY_ROW,
+    SignedFile,
+)
+from provenance.attestations.statement import Statement
+from provenance.evidence import classification, expected_statements
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import FileEvidence, RowEvidence
+
+TEXTS: Final = (
+    *("id", "kind", "description", "notes"),
+    *("quant_mode", "license", "license_url", "sigstore_bundle"),
+)
+"""The fields of a canonical row that the registry states as strings."""
+
+EVALUATED: Final = ("origin", "gate")
+"""Its fields that are read or computed from the documents beside the model."""
+
+
+def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
+    """Return the row under this project's names: what the row says, claims, and was judged by.
+
+    `smoke` becomes `classification`; the model and its digests are in `files`.
+    """
+    found = stated_row(row)
+    origin = classification.origin(row)
+    gate = classification.evaluated_gate(evidence, row)
+    if origin is not None:
+        found["origin"] = origin
+    if gate is not None:
+        found["gate"] = gate
+    return found
+
+
+def stated_row(row: RowEvidence) -> dict[str, Any]:
+    """Return the canonical row without its `EVALUATED` fields: what the registry alone says."""
+    found: dict[str, Any] = {
+        field: value for field in TEXTS if (value := row.row.text(field)) is not None
+    }
+    opset = row.row.fields.get("opset")
+    if type(opset) is int:
+        found["opset"] = opset
+    found["classification"] = classification.classification(row).value
+    return found
+
+
+def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
+    """Return the files of a row that were read, each once: those that its bundle signs."""
+    return tuple(
+        SignedFile(
+            name=file.name,
+            role=_role(row, file),
+            declared={"sha256": sha256} if (sha256 := row.declared(file)) is not None else {},
+            size=file.digest.size,
+        )
+        for file in row.model_files
+        if file.digest is not None
+    )
+
+
+def row_statement(
+    evidence: Evidence, row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]
+) -> Statement:
+    """Return what the row bundle says. The row has passed the gate: all of its files were read."""
+    described = [
+        (Described(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
+        for s in expected_statements.sidecars_of(row)
+        if s.sidecar is not None
+    ]
+    registry = evidence.registry
+    source = predicates.row_source(registry.path, f"$['models'][{row.row.index}]", row.row.verbatim)
+    return predicates.statement(
+        REGISTRY_ROW,
+        expected_statements.row_subjects(row),
+        predicates.registry_row(
+            canonical_row(evidence, row),
+            row_files(row),
+            source,
+            described,
+            {m.name: m.facts for m in row.models if m.facts is not None},
+            deferrals,
+        ),
+    )
+
+
+def classifications(rows: Iterable[RowEvidence]) -> dict[str, int]:
+    """Return the number of rows of each classification that occurs."""
+    counted = Counter(classification.classification(row).value for row in rows)
+    return dict(sorted(counted.items()))
+
+
+def _role(row: RowEvidence, file: FileEvidence) -> str:
+    return MODEL if file is row.onnx else QUANTIZED if file is row.int8 else EXTERNAL_DATA

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collecting the baseline: the registry as it was, and of what lay beside it what rules compare.
+
+Most rows do not change between two commits. Of the others only the digests of their former sidecars
+and bundles are needed, so a baseline of many rows costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from provenance.artifacts import digest, ensemble, limits, paths
+from provenance.artifacts.baseline import Source
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.paths import FileError, PointerError, Tree
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.sidecar import int8_of, sidecar_of
+from provenance.artifacts.strict_json import JsonError, decode, parse_object
+from provenance.config import Config
+from provenance.evidence.baseline import Baseline
+from provenance.evidence.evidence import BaselineEvidence, LostFiles
+from provenance.evidence.policy import policy_changes
+from provenance.evidence.registry_diff import Comparison, changed_digests
+from provenance.evidence.rows import FormerRow
+
+
+def collect_baseline(
+    root: Tree,
+    registry: Registry,
+    baseline: Baseline,
+    config: Config,
+    select: Iterable[str] | None = None,
+) -> BaselineEvidence:
+    """Read what the rows of `registry`, or those with the labels in `select`, were at a baseline.
+
+    `config` is that of the present tree.
+
+    Raises:
+        InputError: The folder of the registry cannot be listed there.
+        UnavailableError: A file of the baseline is not in this clone.
+    """
+    wanted = None if select is None else set(select)
+    comparison = Comparison(baseline.registry, registry)
+    then = _Digests(baseline.registry, baseline.source)
+    here = _Digests(registry, root)
+    rows: dict[int, FormerRow] = {}
+    taken: dict[int, FormerRow] = {}
+    gone = {lost.row.onnx: lost.row for lost in comparison.lost_rows() if lost.row.onnx}
+    for row in registry.rows:
+        if wanted is not None and row.label not in wanted:
+            continue
+        was = comparison.was(row)
+        if was is not None:
+            rows[row.index] = _former(root, registry, then, here, row, was)
+        elif row.onnx in gone:
+            taken[row.index] = _former(root, registry, then, here, row, gone[row.onnx])
+    return BaselineEvidence(
+        name=baseline.name,
+        label=baseline.label,
+        comparison=comparison,
+        rows=rows,
+        place=baseline.place,
+        taken=taken,
+        documents=tuple(_lost_documents(root, registry, baseline)) if wanted is None else (),
+        lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
+        policy=policy_changes(baseline, config),
+        note=baseline.note,
+    )
+
+
+class _Digests:
+    """Digests of files of one tree, each read once: rows may share them."""
+
+    def __init__(self, registry: Registry, tree: Tree | Source) -> None:
+        self._registry = registry
+        self._tree = tree
+        self._known: dict[tuple[str, int], str | None] = {}
+
+    def of(self, name: str | None, limit: int) -> str | None:
+        """The digest of the file that a row names; None where it names none, or none is there."""
+        if name is None:
+            return None
+        file = (self._registry.absolute(name), limit)
+        if file not in self._known:
+            self._known[file] = self._read(*file)
+        return self._known[file]
+
+    def _read(self, path: str, limit: int) -> str | None:
+        try:
+            data = self._tree.read(path, limit)
+        except PointerError as e:
+            return e.oid
+        except FileError:
+            return None  # what cannot be compared is not said to be unchanged
+        # A commit holds pointers, which `git lfs` replaces in the checkout.
+        return paths.pointed_to(data) or digest.of_bytes(data).sha256
+
+
+def _former(
+    root: Tree, registry: Registry, then: _Digests, here: _Digests, row: Row, was: Row
+) -> FormerRow:
+    if was.onnx is None or row.onnx is None:
+        return FormerRow(was)
+    changed = bool(changed_digests(row, was))
+    if not changed and root.exists(registry.absolute(sidecar_of(row.onnx))):
+        return FormerRow(was)
+    sidecar = then.of(sidecar_of(was.onnx), limits.DOCUMENT)
+    if not changed:
+        return FormerRow(was, sidecar)
+    int8 = sidecar_of(int8_of(was.onnx))
+    bundle = then.of(was.sigstore_bundle, limits.BUNDLE)
+    now = here.of(row.sigstore_bundle, limits.BUNDLE) if bundle else None
+    return FormerRow(was, sidecar, then.of(int8, limits.DOCUMENT), bundle, now)
+
+
+def _lost_files(
+    root: Tree, registry: Registry, baseline: Baseline, comparison: Comparison
+) -> Iterator[tuple[str, LostFiles]]:
+    """What is still here of the rows that are gone: nothing else says whether they can return."""
+    beside = frozenset(baseline.source.names_in(baseline.registry.folder))
+    for lost in comparison.lost_rows():
+        row = lost.row
+        if row.onnx is None or lost.renamed is not None:
+            continue
+        declared = {row.onnx: row.fields.get("sha256"), **row.external_data_sha256}
+        if "int8_sha256" in row.fields and not row.is_variant:
+            declared[int8_of(row.onnx)] = row.fields["int8_sha256"]
+        sidecars = [sidecar_of(name) for name in (row.onnx, int8_of(row.onnx))]
+        declared |= dict.fromkeys((name for name in sidecars if name in beside), None)
+        here = {name: _is_here(root, registry.absolute(name), declared[name]) for name in declared}
+        yield (
+            row.label,
+            LostFiles(
+                tuple(registry.absolute(name) for name, found in here.items() if found),
+                tuple(registry.absolute(name) for name, found in here.items() if not found),
+            ),
+        )
+
+
+def _is_here(root: Tree, path: str, declared: object) -> bool:
+    """Whether a file is here, with the bytes that a row declared, if it declared any."""
+    if not is_sha256(declared):
+        return root.exists(path)
+    try:
+        with root.open(path) as stream:
+            return digest.of_stream(stream).sha256 == declared
+    except (FileError, OSError):
+        return False
+
+
+def _lost_documents(
+    root: Tree, registry: Registry, baseline: Baseline
+) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
+    then = baseline.registry
+    sidecars = {then.absolute(sidecar_of(r.onnx)) for r in then.rows if r.onnx}
+    for name in baseline.source.names_in(then.folder):
+        former = paths.join(then.folder, name)
+        is_text = name.encode("utf-8", "replace").decode() == name  # else no rule could name it
+        if not name.endswith(".json") or not is_text or former in sidecars:
+            continue
+        path = paths.join(registry.folder, name)  # where it would be, if the registry has moved
+        if root.exists(path) or root.exists(baseline.place.here(former)):
+            continue
+        try:
+            data = baseline.source.read(former, limits.DOCUMENT)
+            value = parse_object(data)
+        except (FileError, JsonError):
+            continue  # no document that a rule would have read
+        found = ensemble.document(path, digest.of_bytes(data), decode(data), value)
+        if found is not None:
+            yield found

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading and hashing model files: each once, several at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO, TypeVar
+
+from provenance.artifacts import digest, paths
+from provenance.artifacts.digest import Digest
+from provenance.artifacts.onnx_model import (
+    ExternalReference,
+    NotOnnxError,
+    OnnxFacts,
+    is_memory_address,
+    read_facts,
+    read_onnx,
+)
+from provenance.artifacts.onnx_wire import MalformedMessageError
+from provenance.artifacts.paths import FileError, FileProblem, Tree
+from provenance.artifacts.registry import Registry
+from provenance.artifacts.sidecar import sidecar_of
+from provenance.evidence.evidence import StrayModel
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence
+from provenance.evidence.workers import map_in_threads
+
+_Read = TypeVar("_Read")
+
+
+class ModelReader:
+    """Reads the models that a registry names, with their external data."""
+
+    def __init__(self, root: Tree, registry: Registry, progress: Progress) -> None:
+        self._root = root
+        self._registry = registry
+        self._progress = progress
+        # With its digest in the registry, none of these would ever be right again.
+        self._documents: dict[str, str] = {registry.path: "the registry"}
+        for row in registry.rows:
+            if row.onnx is not None:
+                self._documents[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+                self._documents[registry.absolute(row.onnx)] = "a model"
+
+    def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
+        """The models with these names, relative to the registry's folder; each name once.
+
+        Names that are spelled differently may mean one file, which is read once.
+        """
+        files = {name: self._file(name) for name in names}
+        spelled = list({file: name for name, file in files.items()}.values())
+        self._progress.begin("hashing files", len(spelled))
+        models = self._each(self._model, spelled)
+        needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
+        self._progress.begin("hashing files", len(spelled) + len(needed))
+        data = self._each(self._external, needed)
+        found = {files[name]: _with_data(model, data) for name, model in models.items()}
+        return {name: _named(found[file], name) for name, file in files.items()}
+
+    def _file(self, name: str) -> str:
+        """What file a name means. One that is refused for how it is spelled means itself."""
+        return name if ".." in name.split("/") else self._registry.absolute(name)
+
+    def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
+        def step(name: str) -> _Read:
+            found = read(name)
+            self._progress.advance()
+            return found
+
+        return dict(zip(names, map_in_threads(step, names), strict=True))
+
+    def _model(self, name: str) -> ModelEvidence:
+        path = self._registry.absolute(name)
+        if ".." in name.split("/"):
+            problem = FileError(FileProblem.UNSAFE, path, f"{name!r} climbs with '..'")
+            return ModelEvidence(path, name, problem=problem)
+        try:
+            with self._open(path) as (stream, size):
+                found, facts = read_onnx(stream, size)
+        except FileError as e:
+            return ModelEvidence(path, name, problem=e.kept())
+        except NotOnnxError as e:
+            return ModelEvidence(path, name, e.digest, not_onnx=str(e))
+        except OSError as e:
+            return ModelEvidence(path, name, problem=_unreadable(path, e))
+        return ModelEvidence(path, name, found, facts=facts)
+
+    def _external(self, name: str) -> FileEvidence:
+        path = self._registry.absolute(name)
+        reason = paths.unsafe_reason(name)
+        # ONNX requires locations below the model's own folder (onnx.proto, external_data). A '..'
+        # is refused wherever it stands: behind a link it leads elsewhere than its text says.
+        if reason is None and ".." in name.split("/"):
+            reason = "climbs with '..'"
+        if reason is None and is_memory_address(name):
+            reason = "is what runtimes take for an address in their memory"
+        if reason is None and (known := self._documents.get(path)) is not None:
+            reason = f"is {known}, and no data"
+        if reason is not None:
+            problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
+            return FileEvidence(path, name, problem=problem)
+        try:
+            with self._open(path) as (stream, size):
+                return FileEvidence(path, name, digest.of_stream(stream, size))
+        except FileError as e:
+            return FileEvidence(path, name, problem=e.kept())
+        except OSError as e:
+            return FileEvidence(path, name, problem=_unreadable(path, e))
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:
+        """The file at `path`, with its size."""
+        with self._root.open(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            with self._progress.reading(stream, path, size) as watched:
+                yield watched, size
+
+
+def read_stray(root: Tree, path: str, name: str, *, hashed: bool) -> FileEvidence:
+    """Return what is known of a file at `path` that nothing names: of a model, its data.
+
+    It is `hashed` where a row misses a file: it may be that file under another name.
+    """
+    found = _digest_of(root, path) if hashed else None
+    if not path.endswith(".onnx"):
+        return FileEvidence(path, name, found)
+    try:
+        with root.open(path) as stream:
+            facts = read_facts(stream, os.fstat(stream.fileno()).st_size)
+    except (FileError, MalformedMessageError, OSError):
+        return StrayModel(path, name, found)
+    return StrayModel(path, name, found, data=tuple(_data_beside(root, path, name, facts)))
+
+
+def _digest_of(root: Tree, path: str) -> Digest | None:
+    try:
+        with root.open(path) as stream:
+            return digest.of_stream(stream, os.fstat(stream.fileno()).st_size)
+    except (FileError, OSError):
+        return None
+
+
+def _data_beside(root: Tree, path: str, name: str, facts: OnnxFacts) -> Iterator[FileEvidence]:
+    for reference in facts.external:
+        location = reference.location
+        if paths.unsafe_reason(location) is not None or ".." in location.split("/"):
+            continue  # never opened, whatever it is
+        file = paths.join(path.rpartition("/")[0], location)
+        missing = FileError(FileProblem.MISSING, file, f"{file!r} does not exist")
+        problem = None if root.exists(file) else missing
+        beside = paths.join(name.rpartition("/")[0], location)
+        yield FileEvidence(file, beside, problem=problem)
+
+
+def _named(model: ModelEvidence, name: str) -> ModelEvidence:
+    return model if model.name == name else replace(model, name=name)
+
+
+def _with_data(model: ModelEvidence, data: Mapping[str, FileEvidence]) -> ModelEvidence:
+    external = tuple(
+        ExternalFile(
+            path=data[file].path,
+            name=file,
+            digest=data[file].digest,
+            problem=data[file].problem,
+            needs=reference.end,
+            tensor=reference.tensor,
+            cut=reference.cut,
+        )
+        for file, reference in _references(model)
+    )
+    return replace(model, external=external) if external else model
+
+
+def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
+    """The external data of a model by name relative to the registry's folder."""
+    if model.facts is None:
+        return []
+    folder = model.name.rpartition("/")[0]
+
+    def name(location: str) -> str:
+        plain = ".." not in location.split("/")  # else kept as it is, to be refused
+        return paths.join(folder, location) if plain else location
+
+    return [(name(r.location), r) for r in model.facts.external]
+
+
+def _unreadable(path: str, e: OSError) -> FileError:
+    return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluating the registry against the JSON Schema that it names in `$schema`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import unquote
+
+from provenance.artifacts import limits
+from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.registry import FIELDS, Registry
+from provenance.artifacts.strict_json import JsonError, decode, parse
+from provenance.evidence.evidence import SchemaEvidence
+
+_KEY: Final = "$schema"
+_PROBE_STEPS: Final = 100_000
+"""Steps for one row that has every field."""
+
+_ELSEWHERE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+
+
+def registry_schema(
+    root: Tree, registry: Registry, addable: Iterable[str] = ()
+) -> SchemaEvidence | None:
+    """What the registry's schema does not allow; None if it names no schema in this repository.
+
+    `addable` are keys that an advice may add to a row, besides those of `FIELDS`.
+
+    A schema at a URL is not fetched: what a registry must look like is not for a server to decide
+    while it is judged.
+    """
+    named = registry.members.get(_KEY)
+    if not isinstance(named, str) or _ELSEWHERE.match(named):
+        return None
+    name, _, fragment = named.partition("#")
+    if not name:
+        return None
+    path = registry.absolute(unquote(name))
+    try:
+        schema = parse(decode(root.read(path, limits.SCHEMA)))
+    except FileError as e:
+        return SchemaEvidence(path, unevaluated=(e.message,))
+    except JsonError as e:
+        return SchemaEvidence(path, unevaluated=(f"it {e}",))
+    from provenance.artifacts import json_schema  # costs nothing where there is no schema
+
+    found = json_schema.evaluate(schema, _instance(registry), fragment)
+    return SchemaEvidence(
+        path,
+        found.violations,
+        found.unevaluated,
+        _undeclared(schema, fragment, registry, addable),
+    )
+
+
+def _undeclared(
+    schema: Any, fragment: str, registry: Registry, addable: Iterable[str]
+) -> dict[str, str]:
+    """The keys that the schema refuses in a row, each with the place to declare it."""
+    from provenance.artifacts import json_schema
+
+    names = registry.names
+    row: Mapping[str, Any] = registry.rows[0].verbatim if registry.rows else {}
+    more = dict.fromkeys([*map(names.of, FIELDS), *addable])
+    instance = {**registry.members, names.rows: [{**more, **row}]}
+    found = json_schema.evaluate(schema, instance, fragment, steps=_PROBE_STEPS)
+    return {
+        violation.member: f"{violation.where.removesuffix('additionalProperties')}properties"
+        for violation in found.violations
+        if violation.keyword == "additionalProperties"
+        and violation.member in more
+        and violation.path == (*names.path, 0)
+    }
+
+
+def _instance(registry: Registry) -> dict[str, Any]:
+    """The registry as it was read. REG101 reports entries that are not rows: they are null here."""
+    rows: list[Any] = [None] * (len(registry.rows) + len(registry.not_rows))
+    for row in registry.rows:
+        rows[row.index] = row.verbatim
+    return {**registry.members, registry.names.rows: rows}

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outcome of a gate, computed again from the numbers of its record.
+
+Rules compare a record with these numbers (`verdicts`); here the numbers alone decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from provenance.artifacts.sidecar import Document
+from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
+
+Place = tuple[str, ...]
+"""The path of a member through nested objects."""
+
+PROMOTE: Final = "PROMOTE"
+HOLD: Final = "HOLD"
+
+PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
+
+RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
+"""Where a sidecar keeps such a record."""
+
+OUTCOMES: Final[tuple[Place, ...]] = (
+    *(("gate", "verdict"), ("verdict",)),
+    *(("training", "gate", "verdict"), ("training", "verdict")),
+)
+"""Where the outcome of a gate is written in words."""
+
+FLAGS: Final[tuple[Place, ...]] = (
+    *((*r, "gate", "passed") for r in RECORDS),
+    *((*r, "gate_passed") for r in RECORDS),
+)
+
+CONDITIONS: Final = (
+    ("mean_plcc", "mean_plcc_threshold"),
+    ("this_seed_loso_plcc", "per_seed_min_threshold"),
+    ("plcc_spread", "plcc_spread_max"),
+)
+"""The numbers of a gate that a sidecar repeats, each with its limit."""
+
+_SPREAD: Final = "plcc_spread"
+_SHIP: Final = "ship_gate_mean_plcc"
+_LEAST: Final = ("mean_plcc_threshold", "per_seed_min_threshold", "per_seed_min")
+_MOST: Final = ("plcc_spread_max",)
+"""The limits of a gate, from below and from above."""
+
+_NAMES: Final = ("source", "held_out", "fold", "name")
+"""What exporters call the name of a fold."""
+
+_CORRELATIONS: Final = ("plcc", "srocc", "krocc")
+
+AT_LEAST: Final = "at-least"
+METRIC: Final = "PLCC"
+MAX_VALUES: Final = 100
+"""How many numbers of folds or seeds are kept; the outcome counts them all."""
+
+_MAX_NAME: Final = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A gate, recomputed.
+
+    Attributes:
+        threshold: The least mean that passes.
+        value: The mean that was compared with it.
+        values: The number of each seed or fold, by its name; the first `MAX_VALUES` of them.
+        count: The number of all values.
+        least: The least value of each seed or fold that passes, or None if there is no such limit.
+        spread: The difference of the highest and the lowest value, or None if not known.
+        spread_limit: The largest spread that passes, or None if there is no such limit.
+        passed: Whether every condition holds.
+    """
+
+    threshold: float
+    value: float
+    values: Mapping[str, float]
+    count: int
+    least: float | None
+    spread: float | None
+    spread_limit: float | None
+    passed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The evaluation as it is signed."""
+        return {
+            "metric": METRIC,
+            "direction": AT_LEAST,
+            "threshold": self.threshold,
+            "value": self.value,
+            "values": dict(self.values),
+            "count": self.count,
+            "least": self.least,
+            "spread": self.spread,
+            "spread_limit": self.spread_limit,
+            "result": PROMOTE if self.passed else HOLD,
+        }
+
+
+@lru_cache(maxsize=16)
+def evaluate(document: Document) -> Evaluation | None:
+    """Compute the gate in a verdict file, a manifest or a sidecar again.
+
+    The result is kept for a while: all members of an ensemble ask for that of one verdict.
+
+    Returns:
+        The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
+        on its limit, within the rounding of a sum, is what the record says.
+    """
+    gate = document.get("gate")
+    if isinstance(gate, dict):
+        per_seed = gate.get("per_seed_plccs")
+        if isinstance(per_seed, dict) and per_seed:
+            return _of_seeds(document, gate, per_seed)
+        found = _of_sidecar(document, gate)
+        if found is not None:
+            return found
+    return next(_of_folds(document), None)
+
+
+def _of_seeds(
+    document: Document, gate: Mapping[str, Any], per_seed: Mapping[str, Any]
+) -> Evaluation | None:
+    known = {seed: correlation(value) for seed, value in per_seed.items()}
+    values = {seed: value for seed, value in known.items() if value is not None}
+    threshold, lowest = least(gate.get("mean_plcc_threshold")), least(gate.get("per_seed_min"))
+    limit = most(gate.get("plcc_spread_max"))
+    if threshold is None or not values:
+        return None
+    mean, between = math.fsum(values.values()) / len(values), _spread(values)
+    holds = [
+        reaches(mean, threshold),
+        len(values) == len(known),
+        lowest is not None and min(values.values()) >= lowest,
+        reaches(limit, between),
+    ]
+    return Evaluation(
+        threshold, mean, _kept(values), len(values), lowest, between, limit, _all(document, holds)
+    )
+
+
+def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
+    """The gate that a sidecar repeats: of the values, it has its own seed's only."""
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for name, limit_name in CONDITIONS:
+        as_number, as_limit = (spread, most) if name == "plcc_spread" else (correlation, least)
+        found[name] = as_number(gate.get(name)), as_limit(gate.get(limit_name))
+    mean, threshold = found["mean_plcc"]
+    own, lowest = found["this_seed_loso_plcc"]
+    between, limit = found["plcc_spread"]
+    if mean is None or threshold is None:
+        return None
+    holds = [reaches(mean, threshold)]
+    holds += [reaches(own, lowest)] if "per_seed_min_threshold" in gate else []
+    holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
+    values = {} if own is None else {"this_seed": own}
+    return Evaluation(
+        threshold, mean, values, len(values), lowest, between, limit, _all(document, holds)
+    )
+
+
+def _of_folds(document: Document) -> Iterator[Evaluation]:
+    """The flat records of an evaluation, at the top of a sidecar and under `training`."""
+    for record in RECORDS:
+        found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
+        threshold = least(limit)
+        mean = mean_of_folds(document, record)
+        if mean is None:
+            mean = correlation(recorded_at(document, record, "loso_mean_plcc")[1])
+        if not found or threshold is None or mean is None:
+            continue
+        values = plcc_of_folds(document, record)
+        between = _spread(values) if values else None
+        passed = _all(document, [reaches(mean, threshold)])
+        yield Evaluation(threshold, mean, _kept(values), len(values), None, between, None, passed)
+
+
+def _all(document: Document, holds: list[bool | None]) -> bool:
+    """Whether all conditions hold; what the numbers leave open is as the record says."""
+    if None in holds and False not in holds:
+        outcomes = [passed for _, passed in stated_outcomes(document)]
+        return bool(outcomes) and all(outcomes)
+    return all(holds)
+
+
+def _spread(values: Mapping[str, float]) -> float:
+    return max(values.values()) - min(values.values())
+
+
+def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
+    return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
+
+
+def no_evidence(document: Document) -> Iterator[str]:
+    """What a gate records that nothing could fail, or in words and forms that nothing can read.
+
+    The rules about gates let it pass: an exporter may say it so. It is no evidence of production.
+    """
+    gate = document.get("gate")
+    limits = (
+        [(name, gate.get(name)) for name in (*_LEAST, *_MOST)] if isinstance(gate, dict) else []
+    )
+    limits += [(_SHIP, value) for r in RECORDS for value in [record_at(document, r).get(_SHIP)]]
+    for name, value in limits:
+        limit = number(value)
+        if limit is not None and (most if name in _MOST else least)(limit) is None:
+            yield f"`{name}` is {limit:g}, which limits nothing"
+    if not isinstance(gate, dict):
+        gate = {}
+    if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
+        yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which is no spread"
+    per_seed = gate.get("per_seed_plccs")
+    if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
+        yield "`per_seed_plccs` holds the number of no seed"
+    for where in OUTCOMES:
+        word = document.text_at(*where)
+        if word is not None and word not in PASSED:
+            yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
+
+
+def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
+    """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
+    for where in OUTCOMES:
+        word = document.text_at(*where)
+        if word in PASSED:
+            yield where, PASSED[word]
+    for where in FLAGS:
+        passed = document.get(*where)
+        if isinstance(passed, bool):
+            yield where, passed
+
+
+def mean_of_folds(document: Document, record: Place) -> float | None:
+    """The mean of the folds' correlations; None if there are no folds, or one has no number."""
+    _, folds = folds_at(document, record)
+    known = [v for v in measures_of(folds).get("plcc", []) if v is not None]
+    if not known or len(known) < len(folds):
+        return None
+    return math.fsum(known) / len(known)
+
+
+def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
+    """The correlation of each fold that has one, by the fold's name or its place."""
+    _, folds = folds_at(document, record)
+    found: dict[str, float] = {}
+    for place, fold in enumerate(folds):
+        value = correlation(fold.get("plcc")) if isinstance(fold, dict) else None
+        if value is not None:
+            names = (fold.get(key) for key in _NAMES)
+            name = next((n for n in names if isinstance(n, str) and n), str(place))
+            found[name if name not in found else f"{name} ({place})"] = value
+    return found
+
+
+def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:
+    """Whether `name` is in a record, or else in another one, and its value there."""
+    for holder in (record_at(document, r) for r in (record, *RECORDS)):
+        if name in holder:
+            return True, holder[name]
+    return False, None
+
+
+def folds_at(document: Document, record: Place) -> tuple[Place | None, Sequence[Any]]:
+    """Where the folds of a record are, or else those of another one, and what is listed there."""
+    for place in (record, *RECORDS):
+        at = (*place, "loso_folds")
+        found = document.get(*at)
+        if found is not None:
+            return at, found if isinstance(found, list) else []
+    return None, []
+
+
+def measures_of(folds: Sequence[Any]) -> Mapping[str, Sequence[float | None]]:
+    """The values of each measure, in the order of the folds that have it."""
+    found: dict[str, list[float | None]] = {}
+    for fold in folds:
+        for name, value in fold.items() if isinstance(fold, dict) else ():
+            as_number = correlation if name in _CORRELATIONS else number
+            found.setdefault(name, []).append(as_number(value))
+    return found
+
+
+def record_at(document: Document, record: Place) -> Mapping[str, Any]:
+    """A record, or an empty one if there is no object."""
+    found = document.get(*record)
+    return found if isinstance(found, dict) else {}

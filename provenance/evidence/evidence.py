@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence: everything that was read and computed about a registry, frozen.
+
+`provenance.evidence.collect` reads it; rules conclude from it, and nothing after it opens a file.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from provenance.artifacts import ensemble
+from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry
+from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.strict_json import Position
+from provenance.evidence.baseline import Place
+from provenance.evidence.ensembles import Ensemble, join
+from provenance.evidence.pipeline import PipelineEvidence
+from provenance.evidence.policy import PolicyChange
+from provenance.evidence.registry_diff import Comparison
+
+if TYPE_CHECKING:
+    from provenance.artifacts.schema_work import Violation
+    from provenance.evidence.releases import Release
+from provenance.evidence.rows import (
+    BundleEvidence,
+    FileEvidence,
+    FormerRow,
+    LicenseFile,
+    RowEvidence,
+    SidecarEvidence,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StrayModel(FileEvidence):
+    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
+
+    `data` is the external data beside it, whether or not it is there; None if the file cannot be
+    read as a model.
+    """
+
+    data: tuple[FileEvidence, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a document, in words that follow "it", and at which place."""
+
+    reason: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class NotADocument:
+    """A JSON object that is no document about models.
+
+    Attributes:
+        as_manifest, as_verdict: Why it is neither; None where nothing in it looks like a verdict.
+    """
+
+    as_manifest: Fault
+    as_verdict: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEvidence:
+    """The JSON Schema at `path` that the registry names.
+
+    Attributes:
+        violations: What it does not allow of the registry.
+        unevaluated: Parts of it that were not evaluated, each with the reason.
+        undeclared: Keys that a row may not have, each with the place to declare it in the schema.
+    """
+
+    path: str
+    violations: tuple[Violation, ...] = ()
+    unevaluated: tuple[str, ...] = ()
+    undeclared: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """The files of a row that is gone: paths, from the present root.
+
+    Attributes:
+        here: Those that are here with the bytes that the row declared.
+        absent: Those that are not, and without which the row cannot come back.
+    """
+
+    here: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BaselineEvidence:
+    """The registry as it was, which the present one is compared with.
+
+    Attributes:
+        name: The baseline as the user named it.
+        label: The same, with the commit that it was.
+        comparison: What the two registries differ in.
+        rows: By its place in the registry, what each selected row was at the baseline.
+        place: What the paths of the former registry are relative to.
+        taken: The same of each new row that has the file of a row that is gone.
+        documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
+        lost: By its label, the files of each row that is gone.
+        policy: What the configuration changed since the baseline.
+        note: Why the configuration of the baseline was not used; None if it was.
+    """
+
+    name: str
+    label: str
+    comparison: Comparison
+    rows: Mapping[int, FormerRow]
+    place: Place
+    documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+    lost: Mapping[str, LostFiles] = field(default_factory=dict)
+    policy: tuple[PolicyChange, ...] = ()
+    note: str | None = None
+    taken: Mapping[int, FormerRow] = field(default_factory=dict)
+
+    def former(self, row: RowEvidence) -> FormerRow | None:
+        """What a row was at the baseline; None where it is new."""
+        return self.rows.get(row.row.index)
+
+    def former_path(self, path: str) -> str:
+        """Return where a file beside the registry was: elsewhere, if the registry has moved."""
+        now, then = self.comparison.now, self.comparison.then
+        below = posixpath.relpath(path, now.folder or ".")
+        return path if below.startswith("../") else self.place.here(then.absolute(below))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything about a registry.
+
+    Attributes:
+        registry: The registry as read.
+        rows: The selected rows, in the order of the registry.
+        whole: Whether all rows were selected; only then are strays and the summary judged.
+        documents: Ensemble manifests and gate verdicts beside the registry.
+        strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
+        stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
+        license_files: The license files here that rows point at, by their `license_url`.
+        unreadable: JSON files beside the registry that cannot be read, with the reason.
+        unreadable_at: Where that is known, the place in such a file.
+        not_documents: JSON objects beside the registry that are no sidecar, manifest or verdict.
+        schema: The schema that the registry names, None if it names none in this repository.
+        summary: The release summary, None where bundles were not collected.
+        released: The files that the summary names, and those that a row names and it does not,
+            where a release is judged by its summary alone; else None.
+        ran: Whether the models were run, where they could be.
+        baseline: The registry as it was, None where the run compares with nothing.
+        seen: The last release of each registry that was used before; None where nobody remembers.
+        pipeline: The layout of the release and its links, None where there is no layout.
+    """
+
+    root: Tree
+    registry: Registry
+    rows: tuple[RowEvidence, ...]
+    whole: bool
+    documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
+    strays: tuple[FileEvidence, ...] = ()
+    stray_sidecars: tuple[Sidecar, ...] = ()
+    license_files: Mapping[str, LicenseFile] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    unreadable_at: Mapping[str, Position] = field(default_factory=dict)
+    not_documents: Mapping[str, NotADocument] = field(default_factory=dict)
+    stray_bundles: tuple[str, ...] = ()
+    schema: SchemaEvidence | None = None
+    summary: BundleEvidence | None = None
+    released: tuple[FileEvidence, ...] | None = None
+    ran: bool = False
+    baseline: BaselineEvidence | None = None
+    seen: Mapping[str, Release] | None = None
+    pipeline: PipelineEvidence | None = None
+
+    @cached_property
+    def ensembles(self) -> tuple[Ensemble, ...]:
+        """All ensembles; none where some rows were selected, which do not show who is missing."""
+        return tuple(join(self.rows, self.documents)) if self.whole else ()
+
+    def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
+        """The ensemble in which a row is a member; known only where all rows were selected."""
+        return self._ensemble_by_row.get(row.row.index)
+
+    @cached_property
+    def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
+        found: dict[int, Ensemble] = {}
+        for each in self.ensembles:
+            for seat in each.shipped:
+                if seat.row is not None:
+                    found.setdefault(seat.row.row.index, each)
+        return found
+
+    @cached_property
+    def placeholders(self) -> Mapping[str, tuple[str, str]]:
+        """The row and the path of each model that a row says to be smoke, by digest."""
+        return {
+            model.sha256: (row.row.label, model.path)
+            for row in reversed(self.rows)
+            if row.row.smoke
+            for model in row.models
+            if model.sha256 is not None
+        }
+
+    @cached_property
+    def misplaced(self) -> Mapping[str, FileEvidence]:
+        """The strays that are a file which a row misses, by the SHA-256 that the row declares.
+
+        The rule that reports the row names the stray too.
+        """
+        wanted = missed_digests(self.rows)
+        found = {stray.sha256: stray for stray in reversed(self.strays) if stray.sha256}
+        return {sha256: stray for sha256, stray in found.items() if sha256 in wanted}
+
+    @property
+    def model_files(self) -> tuple[FileEvidence, ...]:
+        """All model files of all rows, each once, in the order of the registry."""
+        return tuple({f.name: f for r in self.rows for f in r.model_files}.values())
+
+    @property
+    def sidecars(self) -> tuple[SidecarEvidence, ...]:
+        """All sidecars that exist."""
+        found = (s for r in self.rows for s in r.sidecars)
+        return tuple({s.name: s for s in found if not s.missing}.values())
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The paths of all JSON files that are there."""
+        files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
+        there = {f.path for f in files if not f.missing}
+        there |= {c.path for b in self.bundles for c in b.countersigned}
+        there |= {s.path for s in self.stray_sidecars}
+        there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
+        there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
+        return frozenset(there)
+
+    @property
+    def bundles(self) -> tuple[BundleEvidence, ...]:
+        """All row bundles and seed attestations that exist."""
+        found = (b for r in self.rows for b in (r.bundle, r.attestation))
+        return tuple({b.path: b for b in found if b is not None and not b.missing}.values())
+
+
+def missed_digests(rows: Iterable[RowEvidence]) -> frozenset[str]:
+    """The digests that rows declare and that none of the files has which they name."""
+    declared: set[str] = set()
+    present: set[str] = set()
+    for row in rows:
+        fields = (row.row.fields.get(name) for name in ("sha256", "int8_sha256"))
+        values = map(sha256_of, (*fields, *row.row.external_data_sha256.values()))
+        declared.update(filter(None, values))
+        present.update(f.sha256 for f in row.model_files if f.sha256 is not None)
+    return frozenset(declared - present)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statements that a registry's evidence calls for.
+
+`sign`, `attest` and `release` sign what is built here; `verify` builds the same again from what it
+reads and compares. One place, so that nothing is signed that is not verified, and the reverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from provenance.artifacts import paths
+from provenance.artifacts.registry import Registry
+from provenance.attestations import bundle as bundles
+from provenance.attestations import predicates
+from provenance.attestations.predicates import Described
+from provenance.attestations.statement import Statement, StatementError
+from provenance.errors import InputError
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import RowEvidence, SidecarEvidence
+
+
+def summary_path(registry: Registry) -> str:
+    """Where the release summary of a registry lies, relative to the root.
+
+    In the folder below which all row bundles lie; one that is named outside of the tree, which
+    REG107 refuses, moves it nowhere.
+    """
+    named = (registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle)
+    inside = [b for b in named if paths.unsafe_reason(b) is None and not b.startswith("../")]
+    return bundles.summary_path(registry.path, inside)
+
+
+def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
+    """The sidecars of a row that were read."""
+    return tuple(s for s in row.sidecars if s.sidecar is not None)
+
+
+def attestable(row: RowEvidence) -> bool:
+    """Whether a row is an ensemble seed whose sidecar describes these very bytes.
+
+    Only such a seed is attested: a stale sidecar is never passed on as provenance.
+    """
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
+        return False
+    return sidecar.claimed_sha256 == row.onnx.sha256
+
+
+def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
+    """Name and digest of all model files of a row; each has been read."""
+    return [(f.name, f.digest.sha256) for f in row.model_files if f.digest is not None]
+
+
+def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
+    """The file that a seed's manifest would be by its name, where it is none."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    if sidecar is None or row.manifest is not None:
+        return None
+    path = evidence.registry.absolute(f"{sidecar.text_at('ensemble_id')}.json")
+    return path if path in evidence.unreadable or path in evidence.not_documents else None
+
+
+def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
+    """The predicate of a seed attestation. Raises StatementError where the record is incomplete."""
+    assert row.sidecar is not None
+    sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
+    assert sidecar is not None
+    if manifest is None:
+        path = broken_manifest(evidence, row)
+        broken = ""
+        if path is not None and path in evidence.unreadable:
+            broken = f"; {path} cannot be read: {evidence.unreadable[path]}"
+        elif path is not None:
+            broken = f"; {path} is none: {evidence.not_documents[path].as_manifest.reason}"
+        raise StatementError(
+            f"{sidecar.path}: no ensemble manifest lists this seed, or has the id "
+            f"{sidecar.text_at('ensemble_id')!r:.80}{broken}"
+        )
+    registry = evidence.registry
+    return predicates.seed_provenance(
+        sidecar,
+        described=Described(row.sidecar.name, sidecar.digest.sha256),
+        manifest=Described(registry.name_of(manifest.path), manifest.digest.sha256),
+        verdict=Described(registry.name_of(verdict.path), verdict.digest.sha256)
+        if verdict
+        else None,
+        gate_verdict=verdict.verdict if verdict else None,
+    )
+
+
+def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
+    """What a seed attestation says: how these bytes came to be.
+
+    Raises:
+        InputError: The sidecar records no seed or no training recipe, or a digest that is none.
+    """
+    try:
+        predicate = seed_predicate(evidence, row)
+    except StatementError as e:
+        raise InputError(str(e), help="Export the sidecar again with it.") from e
+    try:
+        return predicates.statement(predicates.SLSA_PROVENANCE, row_subjects(row), predicate)
+    except StatementError as e:
+        path = row.sidecar.path if row.sidecar else row.row.label
+        raise InputError(f"{path}: {e}", help="Export the sidecar again.") from e
+
+
+def summary_subjects(evidence: Evidence) -> dict[str, str]:
+    """What a release holds: the registry, all model files, and all documents about them."""
+    registry = evidence.registry
+    subjects = {registry.name_of(registry.path): registry.digest.sha256}
+    for file in (*evidence.model_files, *evidence.sidecars):
+        if file.digest is not None:
+            subjects[file.name] = file.digest.sha256
+    for document in evidence.documents:
+        subjects[registry.name_of(document.path)] = document.digest.sha256
+    return subjects
+
+
+def held(evidence: Evidence) -> dict[str, str | None]:
+    """What is here, by name, to be compared with a summary: digests, None where there is none."""
+    if evidence.released is not None:
+        return {file.name: file.sha256 for file in evidence.released}
+    bundles = {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
+    return {**summary_subjects(evidence), **bundles}
+
+
+def unreadable(evidence: Evidence) -> dict[str, str]:
+    """Why files of a release could not be opened although something is there, by path."""
+    found: dict[str, str] = {}
+    for file in evidence.released or ():
+        if file.problem is not None and not file.missing:
+            reason = file.problem.message.removeprefix(repr(file.path)).strip()
+            found[file.path] = f"gives{reason}" if reason.startswith(":") else reason
+    return found
+
+
+def summary_statement(
+    evidence: Evidence,
+    bundles: Sequence[Described],
+    *,
+    resource_uri: str,
+    rows: Mapping[str, int],
+    policy_path: str,
+    policy_sha256: str,
+    deferrals: int,
+    tool_version: str,
+    time_verified: str,
+    version: str | None = None,
+    previous: str | None = None,
+) -> Statement:
+    """Return what the release summary says. `bundles` are those of the release, by name.
+
+    `resource_uri` names the project's registry, `rows` is the number of rows by classification,
+    `previous` is the digest of the statement of the summary that it replaces.
+    """
+    registry = evidence.registry
+    return predicates.statement(
+        predicates.SLSA_SUMMARY,
+        list(summary_subjects(evidence).items()),
+        predicates.release_summary(
+            resource_uri=resource_uri,
+            index=registry.path,
+            rows=rows,
+            policy_path=policy_path,
+            policy_sha256=policy_sha256,
+            bundles=bundles,
+            deferrals=deferrals,
+            tool_version=tool_version,
+            time_verified=time_verified,
+            version=version,
+            previous=previous,
+        ),
+    )

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The origin of an imported model: weights from elsewhere, declared in the sidecar.
+
+    "origin": {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT",
+               "revision": "c8fdf618…"}
+
+An imported model was not trained in this repository, so that no gate is expected of it. The
+declaration must not hide a gate: beside a record of training it is a contradiction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.registry import is_blank
+from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.spdx import NotAnExpressionError, unknown_ids
+from provenance.evidence.rows import RowEvidence
+
+Place = tuple[str, ...]
+
+ORIGIN: Final = "origin"
+"""The member of a sidecar in which an imported model is declared."""
+
+MAX_TEXT: Final = 2048
+"""Characters of each string of an origin."""
+
+REQUIRED: Final = ("source", "license")
+OPTIONAL: Final = ("license_url", "revision", "sha256")
+"""What else is kept of an origin; `sha256` is the digest of the upstream file."""
+
+_TRAINED_HERE: Final = (
+    "seed",
+    "seeds",
+    "epochs",
+    "ensemble_id",
+    "training",
+    "training_recipe",
+    "gate",
+    "gate_passed",
+    "verdict",
+    "corpus",
+    "corpus_sha256",
+    "loso_folds",
+    "loso_mean_plcc",
+    "ship_gate_mean_plcc",
+)
+"""The members of a sidecar that record a training or an evaluation in this repository."""
+
+_OF_A_GATE: Final = ("gate", "loso_", "per_seed", "ship_gate", "verdict")
+"""How the names of members begin that record a gate, at any depth: `origin` must hide none."""
+
+
+def declared(row: RowEvidence) -> dict[str, Any] | None:
+    """Return the origin of a row's model as it is signed, or None.
+
+    It counts only where it is valid, the sidecar describes the bytes of the model, and nothing
+    says that the model was trained in this repository.
+    """
+    sidecar = own_sidecar(row)
+    return stated(row, sidecar) if sidecar is not None else None
+
+
+def stated(row: RowEvidence, sidecar: Sidecar) -> dict[str, Any] | None:
+    """Return the origin in a sidecar of the row, whichever bytes that describes, or None."""
+    value = sidecar.get(ORIGIN)
+    if not isinstance(value, dict) or fault(row, sidecar) is not None:
+        return None
+    return {key: value[key] for key in (*REQUIRED, *OPTIONAL) if key in value}
+
+
+def own_sidecar(row: RowEvidence) -> Sidecar | None:
+    """Return the sidecar of a row if it describes the bytes of the model, or None."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    sha256 = row.onnx.sha256 if row.onnx else None
+    return sidecar if sidecar and sha256 and sidecar.claimed_sha256 == sha256 else None
+
+
+def fault(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:
+    """Return what is wrong with the origin in a sidecar of the row, and where, or None."""
+    if ORIGIN not in sidecar.value:
+        return None
+    value = sidecar.value[ORIGIN]
+    if not isinstance(value, dict):
+        return (ORIGIN,), f"`{ORIGIN}` is not an object"
+    return _malformed(value) or _trained_here(row, sidecar)
+
+
+def _malformed(value: Mapping[str, Any]) -> tuple[Place, str] | None:
+    for key in (*REQUIRED, *OPTIONAL):
+        found, name = value.get(key), f"`{ORIGIN}.{key}`"
+        if key not in value:
+            if key in REQUIRED:
+                return (ORIGIN,), f"`{ORIGIN}` has no `{key}`"
+        elif not isinstance(found, str) or is_blank(found):
+            return (ORIGIN, key), f"{name} is not a non-empty string"
+        elif len(found) > MAX_TEXT:
+            return (ORIGIN, key), f"{name} is longer than {MAX_TEXT:,} characters"
+    if not _is_expression(value["license"]):
+        return (ORIGIN, "license"), f"`{ORIGIN}.license` is not an SPDX license expression"
+    if "sha256" in value and not is_sha256(value["sha256"]):
+        return (ORIGIN, "sha256"), f"`{ORIGIN}.sha256` is not a SHA-256 digest"
+    return None
+
+
+def _is_expression(license: str) -> bool:
+    try:
+        unknown_ids(license)
+    except NotAnExpressionError:
+        return False
+    return True
+
+
+def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:
+    names = {key.casefold(): key for key, value in sidecar.value.items() if value is not None}
+    records = [names[key] for key in _TRAINED_HERE if key in names]
+    if not records:
+        records = _of_a_gate(sidecar)
+    if records:
+        says = f"the sidecar declares an `{ORIGIN}`, and records a training in this repository: "
+        return (records[0],), says + ", ".join(f"`{key}`" for key in records)
+    if row.manifest is not None:
+        says = f"the sidecar declares an `{ORIGIN}`, and {row.manifest.path} lists the model as a "
+        return (ORIGIN,), f"{says}seed of its ensemble"
+    return None
+
+
+def _of_a_gate(sidecar: Sidecar) -> list[str]:
+    """The members of a sidecar below which a gate is recorded, whatever they are called."""
+    found: dict[str, None] = {}
+    below: list[tuple[str, object]] = [("", sidecar.value)]
+    while below:
+        member, value = below.pop()
+        if isinstance(value, list):
+            below.extend((member, entry) for entry in value)
+        for key, entry in value.items() if isinstance(value, dict) else ():
+            if key != ORIGIN and entry is not None:
+                if key.casefold().startswith(_OF_A_GATE):
+                    found[member or key] = None
+                below.append((member or key, entry))
+    return sorted(found)

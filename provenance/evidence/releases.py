@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which release a summary speaks of, and which of two releases is the later one."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provenance.artifacts import digest
+from provenance.artifacts.digest import is_sha256
+from provenance.attestations import predicates
+from provenance.attestations.bundle import Envelope
+from provenance.attestations.statement import Statement
+from provenance.evidence.rows import BundleEvidence
+
+MAX_NAME: Final = 1000
+"""Characters of the name of a registry by which its releases are remembered."""
+
+MAX_VERSION: Final = 100
+"""Characters of the version of a release."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class ReleaseOrder:
+    """Where a release stands among those of its registry: a later one is greater.
+
+    The only place that knows what releases are ordered by: the time at which the release was
+    verified, as its signer's clock said.
+    """
+
+    time: datetime.datetime
+
+    @classmethod
+    def of(cls, predicate: Mapping[str, Any]) -> ReleaseOrder | None:
+        """That of the release with this summary; None where it has none."""
+        return cls._at(predicate.get("timeVerified"))
+
+    @classmethod
+    def from_json(cls, value: object) -> ReleaseOrder | None:
+        """The order that `as_json` gave; None where `value` is none."""
+        if not isinstance(value, dict) or value.keys() != {"time"}:
+            return None
+        return cls._at(value["time"])
+
+    def as_json(self) -> dict[str, str]:
+        """The order as it is remembered."""
+        return {"time": str(self)}
+
+    @classmethod
+    def _at(cls, text: object) -> ReleaseOrder | None:
+        if not isinstance(text, str) or len(text) > 40:
+            return None
+        try:
+            time = datetime.datetime.fromisoformat(text)
+            return None if time.tzinfo is None else cls(time.astimezone(datetime.UTC))
+        except (ValueError, OverflowError):
+            return None
+
+    def __str__(self) -> str:
+        return self.time.isoformat().replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release of a registry.
+
+    Attributes:
+        registry: What its summary calls the registry.
+        order: Where it stands among the registry's releases.
+        sha256: The digest of the summary's statement: two releases never have the same, and
+            countersigning leaves it alone.
+        version: What the publisher calls it, where it has a name.
+        previous: The `sha256` of the release that it replaced, where it says so.
+    """
+
+    registry: str
+    order: ReleaseOrder
+    sha256: str
+    version: str | None = None
+    previous: str | None = None
+
+    def __str__(self) -> str:
+        """As it is named in a sentence: "the release v1.2.0 of 2026-05-04T10:00:00Z"."""
+        return f"the release {'' if self.version is None else f'{self.version} '}of {self.order}"
+
+
+def divergence(now: Release, last: Release) -> str | None:
+    """Why a release that is later than the last one used does not descend from it, in words.
+
+    None where it does, and where that cannot be known: releases in between were never seen, and
+    who keeps no summary from one release to the next names none.
+    """
+    if now.previous == last.sha256 or not now.order > last.order:
+        return None
+    if now.sha256 == last.previous:
+        return "that one took its place already"
+    if last.previous is None:
+        return None
+    if now.previous == last.previous:
+        return "both took the place of the same release"
+    followed = "that one followed another release, and this one follows none"
+    return followed if now.previous is None else None
+
+
+def is_version(value: object) -> bool:
+    """Whether a release can have this version: a short text that looks like what it is."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_VERSION:
+        return False
+    return value.isprintable() and value == value.strip()
+
+
+def files_of(summary: Statement) -> dict[str, str]:
+    """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
+    found = {s.name: s.sha256 for s in summary.subjects}
+    return found | digests_of(summary.predicate.get("inputAttestations"), "uri")
+
+
+def digests_of(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get(name))] = sha256
+    return found
+
+
+def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
+    """What a release summary says; None where the statement is none, or says that it failed."""
+    if summary.predicate_type != predicates.SLSA_SUMMARY:
+        return None
+    predicate = summary.predicate
+    return predicate if predicate.get("verificationResult") == "PASSED" else None
+
+
+def policy_of(summary: Statement) -> str | None:
+    """Return the SHA-256 of the policy that a release was verified under, as it was signed."""
+    policy = summary.predicate.get("policy")
+    digests = policy.get("digest") if isinstance(policy, dict) else None
+    sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+    return sha256 if isinstance(sha256, str) else None
+
+
+def index_of(summary: Statement) -> str | None:
+    """Return the path of the registry file of a release, relative to its project's root."""
+    field = summary.predicate.get(predicates.REGISTRY_FIELD)
+    index = field.get("index") if isinstance(field, dict) else None
+    return index if isinstance(index, str) else None
+
+
+def deferrals_of(summary: Statement) -> int | None:
+    """Return the number of deferred findings of a release, or None if it is not stated."""
+    field = summary.predicate.get(predicates.DEFERRALS_FIELD)
+    count = field.get("count") if isinstance(field, dict) else None
+    return count if type(count) is int and count >= 0 else None
+
+
+def release_of(summary: BundleEvidence) -> Release | None:
+    """The release that a summary speaks of; None where it does not say which that is."""
+    content = summary.bundle.content if summary.bundle else None
+    predicate = predicate_of(summary.statement) if summary.statement else None
+    if predicate is None or not isinstance(content, Envelope):
+        return None
+    registry, order = predicate.get("resourceUri"), ReleaseOrder.of(predicate)
+    if not isinstance(registry, str) or not 0 < len(registry) <= MAX_NAME or order is None:
+        return None
+    try:
+        version, previous = _succession(predicate.get(predicates.RELEASE_FIELD, {}))
+    except ValueError:
+        return None  # what says something of its place that cannot be read has none
+    return Release(registry, order, digest.of_bytes(content.payload).sha256, version, previous)
+
+
+def _succession(field: object) -> tuple[str | None, str | None]:
+    """The version of a release, and the digest of the one before. Raises ValueError."""
+    if not isinstance(field, dict):
+        raise ValueError("no object")
+    version, previous = field.get("version"), None
+    if "version" in field and not is_version(version):
+        raise ValueError("version")
+    if "previous" in field:
+        digests = field["previous"].get("digest") if isinstance(field["previous"], dict) else None
+        previous = digests.get("sha256") if isinstance(digests, dict) else None
+        if not is_sha256(previous):
+            raise ValueError("previous")
+    return version, previous

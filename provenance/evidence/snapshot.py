@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A snapshot: the digest of every file of a release, at one moment.
+
+A release is what lies below the registry's folder and the folders of its bundles, and the
+configuration. Names are relative to the repository's root. A file that in-toto leaves out by its
+name is in no link, so a release may neither name one nor hold one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from provenance.artifacts import digest
+from provenance.artifacts import registry as registries
+from provenance.artifacts.inventory import Inventory, inventory, left_out_by
+from provenance.artifacts.paths import FileError, FileProblem, Tree
+from provenance.artifacts.registry import Registry
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.workers import map_in_threads
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where the files of a release are, relative to the root.
+
+    Attributes:
+        folders: The registry's and those of the bundles, none of them below another.
+        bundle_folders: Those of the bundles.
+        config: The configuration, None where it is kept elsewhere.
+        named: The registry, and what it names by itself.
+    """
+
+    folders: tuple[str, ...]
+    bundle_folders: tuple[str, ...]
+    config: str | None
+    named: tuple[str, ...]
+
+
+def scope_of(config: Config, registry: Registry | None = None) -> Scope:
+    """The scope of a release of `config`, by `registry`, or by the one that is there now, if any.
+
+    Raises:
+        InputError: The registry cannot be read.
+    """
+    tree = Tree.at(config.root)
+    bundles: set[str] = set()
+    named = {config.registry}
+    if registry is None and tree.exists(config.registry):
+        registry = registries.read(tree, config.registry)
+    if registry is not None:
+        paths = {registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle}
+        bundles = {tree.resolve(_folder_of(path)) for path in paths}
+        named |= paths | {*_models(registry)}
+    folders = {tree.resolve(_folder_of(config.registry)), *bundles}
+    return Scope(
+        folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
+        bundle_folders=tuple(sorted(bundles)),
+        config=config.path if config.is_in_root else None,
+        named=tuple(sorted(named)),
+    )
+
+
+def _models(registry: Registry) -> Iterator[str]:
+    """The models of the rows and their data, as far as the rows name it."""
+    for row in registry.rows:
+        for name in (*((row.onnx,) if row.onnx else ()), *row.external_data_sha256):
+            yield registry.absolute(name)
+
+
+def named_by(evidence: Evidence) -> set[str]:
+    """What a registry names: models with their data, sidecars, bundles."""
+    found = {f.path for row in evidence.rows for f in row.model_files}
+    found |= {row.bundle.path for row in evidence.rows if row.bundle is not None}
+    return found | {sidecar.path for sidecar in evidence.sidecars}
+
+
+def unseen(scope: Scope, listed: Inventory, named: Iterable[str] = ()) -> tuple[str, ...]:
+    """What of a release no link can name: of what was `listed` in its folders, and of its names.
+
+    `named` are those beyond the names that the scope knows. A folder stands for all below it.
+    """
+    names = {*scope.named, *named, *((scope.config,) if scope.config else ())}
+    names |= {f"{folder}/" for folder in scope.folders}
+    kept: list[str] = []
+    for path in sorted({*listed.unseen, *(n for n in names if left_out_by(n) is not None)}):
+        if not (kept and kept[-1].endswith("/") and path.startswith(kept[-1])):
+            kept.append(path)
+    return tuple(kept)
+
+
+def need_seen(unseen: Sequence[str]) -> None:
+    """Raises InputError where there is anything that no link can name."""
+    if unseen:
+        more = f" and {len(unseen) - 1} more are" if len(unseen) > 1 else " is"
+        patterns = sorted({f"`{left_out_by(path)}`" for path in unseen})
+        raise InputError(
+            f"{unseen[0]!r}{more} part of the release and can be in no link: in-toto leaves out "
+            f"{', '.join(patterns)}",
+            help="Rename it, and what names it, or move it elsewhere: what is in no link can "
+            "change between two steps, and nobody sees it.",
+        )
+
+
+def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
+    """The SHA-256 of each file of the release, by its path.
+
+    Raises:
+        InputError: A file cannot be read, or is none: a link that leads out, a folder behind a
+            link, a pipe; or in-toto leaves it out. What cannot be recorded cannot be vouched for.
+    """
+    tree, scope = Tree.at(config.root), scope_of(config)
+    listed = inventory(tree, scope.folders)
+    need_seen(unseen(scope, listed))
+    files = {*listed.files, *([scope.config] if scope.config else [])}
+    read = hash_files(tree, sorted(files), progress)
+    for found in read.values():
+        if isinstance(found, FileError):
+            raise found
+    return {path: found for path, found in read.items() if isinstance(found, str)}
+
+
+def hash_files(
+    tree: Tree, files: Sequence[str], progress: Progress | None = None
+) -> Mapping[str, str | FileError]:
+    """The SHA-256 of each of `files`, several at once, or why it cannot be read."""
+    progress = progress or Progress()
+    progress.begin("recording files", len(files))
+
+    def read(path: str) -> str | FileError:
+        try:
+            with tree.open(path) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                with progress.reading(stream, path, size) as watched:
+                    return digest.of_stream(watched, size).sha256
+        except FileError as e:
+            return e.kept()
+        except OSError as e:
+            problem = FileProblem.UNREADABLE
+            return FileError(problem, path, f"{path!r}: {e.strerror or e}")
+        finally:
+            progress.advance()
+
+    return dict(zip(files, map_in_threads(read, files), strict=True))
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0] or "."
+
+
+def _is_below(folder: str, other: str) -> bool:
+    return folder != other and (other == "." or folder.startswith(f"{other}/"))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who has signed one document: its bundle, and the countersignatures beside it, taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from provenance.attestations.bundle import Bundle, Envelope
+from provenance.evidence.rows import BundleEvidence
+from provenance.gate import batch_verification
+from provenance.gate.batch_verification import Question
+from provenance.signing import judging
+from provenance.signing.judgement import Judgement, Signer, Verdict
+from provenance.signing.trust import Entry, Trust
+
+
+@dataclass(frozen=True)
+class SignatureSet:
+    """What was found out about every signature over one document.
+
+    Attributes:
+        judgements: Each bundle that could be read, with the judgement on its signature.
+        counted: The signers that count, each under a trust entry of its own.
+        wanted: How many have to.
+    """
+
+    judgements: tuple[tuple[BundleEvidence, Judgement], ...]
+    counted: tuple[tuple[Signer, Entry], ...]
+    wanted: int
+
+    @property
+    def counts(self) -> bool:
+        """Whether what the document says may be believed."""
+        return len(self.counted) >= self.wanted
+
+
+def judge(
+    document: BundleEvidence,
+    trust: Trust,
+    artifact_sha256: str | None,
+    known: Mapping[Question, Judgement],
+) -> SignatureSet:
+    """The signatures over a well-formed bundle's content. Some judgements are `known` already.
+
+    Raises:
+        UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
+    """
+    first = document.bundle
+    assert first is not None
+
+    def judged(bundle: Bundle) -> Judgement:
+        asked = batch_verification.question(bundle, artifact_sha256)
+        return known.get(asked) or judging.judge(bundle, trust, artifact_sha256)
+
+    judgements = [(document, judged(first))]
+    for other in document.countersigned:
+        if other.bundle is not None:
+            differs = _differs(first, other.bundle)
+            judgements.append((other, differs or judged(other.bundle)))
+    signers = [j.signer for _, j in judgements if j.signer is not None]
+    return SignatureSet(tuple(judgements), judging.counted(signers), trust.signatures)
+
+
+def _differs(first: Bundle, other: Bundle) -> Judgement | None:
+    """A countersignature is over the same bytes, or over something else altogether."""
+    one, two = first.content, other.content
+    if isinstance(one, Envelope):
+        same = isinstance(two, Envelope) and two.payload == one.payload
+    else:
+        same = not isinstance(two, Envelope)
+    if same:
+        return None
+    return Judgement(Verdict.INVALID, reason="it is over another statement than the bundle")

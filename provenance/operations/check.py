@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`check`: everything that can be judged before signing."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance.artifacts.baseline import BaselineName, named
+from provenance.config import Config
+from provenance.evidence.progress import Progress
+from provenance.gate.finding import Report
+from provenance.gate.judge import judge
+from provenance.operations.load_evidence import load_evidence
+
+
+def today_utc() -> datetime.date:
+    """Today's date, by which deferrals expire."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def baseline_of(config: Config, given: str | None) -> BaselineName | None:
+    """What is compared with: what was `given`, or else what the configuration says."""
+    return named(config.baseline, config.root) if given is None else named(given, Path())
+
+
+def check(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    baseline: str | None = None,
+    run: bool = False,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+) -> Report:
+    """Judge the registry of `config`, or the rows with the given ids, without signatures.
+
+    `baseline` is what it is compared with: `git:REF`, the path of a folder or of a registry file,
+    or `none`. By default it is the configuration's, whose paths are relative to its root. With
+    `run`, the models are also loaded and run.
+
+    Raises:
+        InputError: The registry, the configuration or the baseline cannot be read.
+        UnavailableError: The baseline is a commit that is not in this clone, or there is no git;
+            or the models are to be run, and there is no runtime.
+    """
+    name = baseline_of(config, baseline)
+    evidence = load_evidence(config, rows=rows, baseline=name, run=run, progress=progress)
+    return judge(evidence, config, trust=None, today=today or today_utc(), progress=progress)

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hash`: the digest of every model file, and writing them into the rows with a minimal diff.
+
+A digest that is missing is filled in. One that says something else is never replaced, unless the
+user names its row: these may be the wrong bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from provenance.artifacts import change, digest, json_edit
+from provenance.artifacts.change import Change
+from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.registry import Registry
+from provenance.artifacts.strict_json import type_name
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
+from provenance.gate.finding import Verdict
+from provenance.gate.rules.digest_fields import is_empty
+from provenance.operations.load_evidence import known_rows, load_evidence
+
+
+@dataclass(frozen=True, slots=True)
+class HashedFile:
+    """A model file, its digest, and what the row says of it.
+
+    Attributes:
+        path: Relative to the repository's root, or None if the row names no file.
+        field: The registry's name for the field that holds the digest.
+        declared: The digest as the row spells it, or None if the row has none.
+        problem: Why there is no digest that could be written, or None.
+        missing: The field that the row has to have and does not have, or None.
+        refused: Why the digest in the row is not replaced, or None.
+    """
+
+    row: str
+    path: str | None
+    sha256: str | None
+    size: int | None
+    declared: str | None
+    problem: str | None
+    field: str = ""
+    missing: str | None = None
+    refused: str | None = None
+
+    @property
+    def matches(self) -> bool:
+        """Whether the row declares these very bytes, in whatever spelling."""
+        return self.sha256 is not None and digest.sha256_of(self.declared) == self.sha256
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the row has a field for the digest and does not declare these bytes."""
+        return self.declared is not None and not self.matches
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether `accept` would replace what the row declares."""
+        if self.refused is None:
+            return False
+        written = digest.parse(self.declared)
+        return written is None or written.sha256 is not None
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """All model files, and, where the registry was or would be written, the difference."""
+
+    registry: str
+    files: tuple[HashedFile, ...]
+    diff: str
+    written: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED if a file could not be hashed, or is not what its row declares, or has to."""
+        if any(
+            f.problem or f.missing or f.refused or (f.wrong and not self.written)
+            for f in self.files
+        ):
+            return Verdict.FAILED
+        return Verdict.VERIFIED if self.files else Verdict.NOTHING
+
+
+def hash_models(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    write: bool = False,
+    add_external_data: bool = False,
+    accept: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Hashes:
+    """Hash every model file of the registry, or of the rows with the given ids.
+
+    Args:
+        config: The configuration.
+        rows: The rows, or all if empty.
+        write: Fill in the digests that the rows have a field for. Nothing else is touched.
+        add_external_data: Also add `external_data_sha256` to rows whose weights no digest covers.
+        accept: The rows in which a digest of other bytes is replaced. Its spelling is kept.
+        progress: Where to report how far the reading is.
+
+    Raises:
+        InputError: The registry cannot be read or written, or a row of `accept` is not one that
+            is hashed.
+    """
+    evidence = load_evidence(config, rows=rows, progress=progress)
+    registry = evidence.registry
+    known_rows(registry, accept)
+    shared = Counter(row.label for row in registry.rows)
+    for label in accept:
+        if shared[label] > 1:
+            raise InputError(
+                f"--accept {label}: {shared[label]} rows have this id",
+                help="Give each row an id of its own.",
+            )
+        if rows and label not in rows:
+            raise InputError(
+                f"--accept {label}: this row is not hashed", help="Name it among the rows, too."
+            )
+    found = [e for row in evidence.rows for e in _entries(evidence, row, add_external_data, accept)]
+    after = json_edit.edit(registry.source, _edits(registry, found), registry.path)
+    edited = Change(registry.path, registry.text, after)
+    if write:
+        change.write(evidence.root, [edited])
+    return Hashes(
+        registry=registry.path,
+        files=tuple(e.file for e in found),
+        diff=edited.diff,
+        written=write and bool(edited.diff),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file, and the edit that writes its digest, if one is to be made.
+
+    `added` are a row's index, and a name and digest for its `external_data_sha256`.
+    """
+
+    file: HashedFile
+    edit: Edit | None = None
+    added: tuple[RowEvidence, str, str] | None = None
+
+
+def _entries(
+    evidence: Evidence, row: RowEvidence, add_external_data: bool, accept: Collection[str]
+) -> Iterator[_Entry]:
+    names, label = evidence.registry.names, row.row.label
+    if not row.models:
+        reason = f"the row names no file: `{names.of('onnx')}` is missing or not a file name"
+        yield _Entry(HashedFile(label, None, None, None, None, reason, names.of("onnx")))
+    accepted = label in accept
+    seen: set[str] = set()
+    for model in row.models:
+        field = "int8_sha256" if model is row.int8 else "sha256"
+        yield _declared(evidence, row, model, (field,), accepted)
+        if model is row.onnx is row.variant and "int8_sha256" in row.row.fields:
+            yield _declared(evidence, row, model, ("int8_sha256",), accepted)
+        for file in model.external:
+            if file.name in seen:
+                continue
+            seen.add(file.name)
+            if file.name in row.row.external_data_sha256:
+                where = ("external_data_sha256", file.name)
+                yield _declared(evidence, row, file, where, accepted)
+            else:
+                meant = accepted or not row.replaced(model)
+                yield _uncovered(evidence, row, file, add_external_data and meant, accepted)
+
+
+def _declared(
+    evidence: Evidence,
+    row: RowEvidence,
+    file: FileEvidence,
+    where: tuple[str, ...],
+    accepted: bool,
+) -> _Entry:
+    """A file whose digest the row has a field for, or has to have."""
+    registry, holder = evidence.registry, row.row.fields
+    called, *entry = (registry.names.of(where[0]), *where[1:])
+    if entry:
+        holder = row.row.external_data_sha256
+    value = holder.get(where[-1])
+    problem = _problem(file)
+    refused, new = None, None
+    if where[-1] in holder and problem is None and file.sha256 is not None:
+        refused, new = _decide(value, file.sha256, accepted)
+    found = HashedFile(
+        row=row.row.label,
+        path=file.path,
+        sha256=file.sha256,
+        size=file.digest.size if file.digest else None,
+        declared=_as_text(value) if where[-1] in holder else None,
+        problem=problem,
+        field=".".join((called, *entry)),
+        missing=called if where[-1] not in holder and problem is None else None,
+        refused=refused,
+    )
+    return _Entry(found, Set(registry.path_of(row.row, *where), new) if new else None)
+
+
+def _uncovered(
+    evidence: Evidence, row: RowEvidence, file: FileEvidence, add: bool, accepted: bool
+) -> _Entry:
+    """An external-data file that the row has no digest of."""
+    value = row.row.fields.get("external_data_sha256")
+    called = evidence.registry.names.of("external_data_sha256")
+    problem, refused = _problem(file), None
+    if add and not accepted and not is_empty(value) and not isinstance(value, dict):
+        refused = f"`{called}` is {type_name(value)}, not an object"
+    found = HashedFile(
+        row=row.row.label,
+        path=file.path,
+        sha256=file.sha256,
+        size=file.digest.size if file.digest else None,
+        declared=None,
+        problem=problem,
+        field=f"{called}.{file.name}",
+        refused=refused,
+    )
+    if not add or refused or problem or file.sha256 is None:
+        return _Entry(found)
+    return _Entry(found, added=(row, file.name, file.sha256))
+
+
+def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
+    """The edits of all entries.
+
+    Raises InputError where a key is repeated: which of the two would be edited is not certain.
+    """
+    edits = [e.edit for e in entries if e.edit is not None]
+    added: dict[int, tuple[RowEvidence, dict[str, str]]] = {}
+    for row, name, sha256 in (e.added for e in entries if e.added is not None):
+        added.setdefault(row.row.index, (row, {}))[1][name] = sha256
+    for row, missing in added.values():
+        edits += _additions(registry, row, missing)
+    if edits and registry.repeated_keys:
+        raise InputError(
+            f"{registry.path}: the key `{registry.repeated_keys[0][:60]}` is repeated in an object",
+            help="Keep one of the two. No digest is written before that.",
+        )
+    return edits
+
+
+def _additions(registry: Registry, row: RowEvidence, missing: dict[str, str]) -> Iterator[Edit]:
+    fields, names = row.row.fields, registry.names
+    field = registry.path_of(row.row, "external_data_sha256")
+    declared = row.row.external_data_sha256
+    if "external_data_sha256" not in fields:
+        before = next((f for f in _ABOVE if f in fields), None)
+        yield Insert(field, missing, after=names.of(before) if before else None)
+    elif not declared:
+        yield Set(field, missing)
+    else:
+        # Members are added one by one: to replace the object would undo edits inside it.
+        last = list(declared)[-1]
+        for name, sha256 in missing.items():
+            yield Insert((*field, name), sha256, after=last)
+
+
+_ABOVE: Final = ("sha256", "onnx", "id")
+"""The fields that `external_data_sha256` is added below: the first that a row has."""
+
+
+def _decide(value: Any, sha256: str, accepted: bool) -> tuple[str | None, str | None]:
+    """Why the digest in a row is not replaced, and what is written into the row; or None.
+
+    A digest of another algorithm is left alone in any case: it is not this project's.
+    """
+    if is_empty(value):
+        return None, sha256
+    written = digest.parse(value)
+    if written is not None and written.sha256 is None:
+        return f"it holds {digest.called(written)}, and only a SHA-256 is ever replaced", None
+    if written is not None and written.sha256 == sha256:
+        return None, None
+    if accepted:
+        return None, written.respell(sha256) if written else sha256
+    if written is None:
+        return "it is not a digest", None
+    return "it declares other bytes", None
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _problem(file: FileEvidence) -> str | None:
+    if file.problem is not None:
+        return file.problem.message
+    return file.not_onnx if isinstance(file, ModelEvidence) else None

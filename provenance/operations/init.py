@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init`: look at a repository and write its configuration, with today's findings if so wanted.
+
+Nothing is written before all of it is known to be read again, and a configuration that is there
+already is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provenance import config as configuration
+from provenance.artifacts import change, limits, writing
+from provenance.artifacts.change import Change
+from provenance.artifacts.paths import FileError, Tree
+from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
+from provenance.errors import InputError
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.gate.finding import Report
+from provenance.gate.judge import judge
+from provenance.gate.rules.deferrals import DeferralTodo
+from provenance.operations.adoption import recording
+from provenance.operations.adoption.recording import Recorded
+from provenance.operations.adoption.remote import Remote, remote_of
+from provenance.operations.adoption.shape import Shape, files, registries, shapes_of
+from provenance.operations.adoption.signers import Signer, signers
+from provenance.operations.adoption.template import Template
+from provenance.operations.adoption.workflows import Found, signing_workflows
+from provenance.operations.check import today_utc
+from provenance.operations.load_evidence import load_evidence
+from provenance.signing import pem
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What was written, and what was found that it was made of.
+
+    Attributes:
+        signers: The workflows that it trusts, and those that it only notes.
+        recorded: The deferrals that were written.
+        todo: How many places of them are to be explained.
+        left: How many findings of each rule, by code and name, fail beside these; None where no
+            check was run.
+        fixable: How many of these `check --fix` makes go away.
+    """
+
+    path: str
+    shape: Shape
+    keys: tuple[str, ...]
+    remote: Remote
+    workflows: Found
+    signers: tuple[Signer, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
+    todo: int = 0
+    left: Mapping[tuple[str, str], int] | None = None
+    fixable: int = 0
+
+
+def init(
+    folder: Path,
+    registry: str | None = None,
+    *,
+    defer: Callable[[Sequence[Recorded]], bool] | None = None,
+    progress: Progress | None = None,
+) -> Initialised:
+    """Write the configuration for the registry in `folder`, or for the one that is named.
+
+    Into pyproject.toml where there is one, else into provenance.toml. Where `defer` is given, a
+    check is run; what it finds and can be deferred is recorded if `defer` says so.
+
+    Raises:
+        InputError: There is a configuration already, no registry, or more than one.
+    """
+    tree = Tree.at(folder)
+    target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
+    existing = read_text(target) if target.is_file() else ""
+    if os.path.lexists(folder / FILE) or _has_table(existing, target):
+        own = folder / FILE if os.path.lexists(folder / FILE) else target
+        raise InputError(f"{own}: there is a configuration already", help=f"Edit {own} instead.")
+    shape = _registry(tree, folder, registry)
+    remote = remote_of(tree.root)
+    workflows = signing_workflows(tree, remote.default_branch)
+    template = Template(
+        shape=shape,
+        keys=tuple(key for key in _public_keys(tree) if _is_text(key)),
+        remote=remote,
+        signers=signers(workflows, remote),
+        table="tool.provenance" if target.name == PYPROJECT else "",
+    )
+    done = Initialised(
+        target.name, shape, tuple(template.keys), remote, workflows, tuple(template.signers)
+    )
+    if defer is not None:
+        config = _config(existing, template, target, tree)
+        evidence = load_evidence(config, progress=progress)
+        labels = [row.row.label for row in evidence.rows]
+        offer = recording.record(_judge(evidence, config).failing, labels)
+        if offer and defer(offer):
+            template = replace(template, deferrals=offer)
+            done = replace(done, recorded=offer)
+        report = _judge(evidence, _config(existing, template, target, tree))
+        left = Counter((f.code, f.slug) for f in report.failing)
+        todo = left.pop((DeferralTodo.code, DeferralTodo.slug), 0)
+        done = replace(
+            done,
+            todo=todo,
+            left=dict(sorted(left.items())),
+            fixable=sum(1 for f in report.failing if f.fixes),
+        )
+    _write(tree, target.name, existing, _whole(existing, template))
+    return done
+
+
+def _judge(evidence: Evidence, config: Config) -> Report:
+    return judge(evidence, config, trust=None, today=today_utc())
+
+
+def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
+    if named is not None:
+        path = os.path.normpath(named).replace(os.sep, "/")
+        try:
+            tree.open(path).close()
+        except FileError as e:
+            raise InputError(f"the registry {e.message}", help=e.help) from e
+        found = list(shapes_of(tree, path))
+        if not found:
+            raise InputError(
+                f"{named}: not a registry: no JSON with a list of rows, of which each names its "
+                ".onnx file in one field"
+            )
+    else:
+        found = [s for s in registries(tree) if s.stock or s.complete]
+    other = next((s for s in found if not s.stock), None)
+    found = [s for s in found if s.stock]
+    if other is not None and not found:
+        raise InputError(
+            f"{other.path}: its rows are not in this project's shape: {_differences(other)}",
+            help="Only this project's own shape is read: a list `models` of rows with `id`, "
+            "`onnx`, `sha256`, `license`, …",
+        )
+    if not found:
+        raise InputError(
+            f"{folder}: no registry found: no JSON with a list of rows, of which each names an "
+            ".onnx file and its SHA-256",
+            help="Name it: provenance init --registry PATH",
+        )
+    if len({s.path for s in found}) > 1:
+        raise InputError(
+            f"{folder}: several registries: {', '.join(sorted(s.path for s in found))}",
+            help="Name one: provenance init --registry PATH",
+        )
+    if not _is_text(found[0].path):
+        raise InputError(f"{found[0].path!r}: not UTF-8, so that no configuration can name it")
+    return found[0]
+
+
+def _differences(shape: Shape) -> str:
+    """What an index of another shape calls its rows and their fields."""
+    names = shape.names
+    rows = "the file is a list" if not names.path else f"their list is `{names.rows}`"
+    called = (f"`{known}` is called `{name}`" for known, name in names.renamed.items())
+    return ", ".join((rows, *called))[:400]
+
+
+def _whole(existing: str, template: Template) -> str:
+    """The text of the file that the configuration is written into."""
+    text = template.text()
+    if "\r\n" in existing:
+        text = text.replace("\n", "\r\n")
+    newline = "\r\n" if "\r\n" in existing else "\n"
+    if not existing:
+        return text
+    return existing.rstrip("\r\n") + 2 * newline + text
+
+
+def _config(existing: str, template: Template, target: Path, tree: Tree) -> Config:
+    """The configuration as it will be read, before it is written."""
+    config = configuration.of_text(_whole(existing, template), target, tree.root)
+    assert config is not None  # the template has the table
+    return config
+
+
+def _write(tree: Tree, name: str, existing: str, text: str) -> None:
+    if existing:
+        change.write(tree, [Change(name, existing, text)])
+    else:
+        writing.replace_file(tree, name, text.encode("utf-8"))
+
+
+def _has_table(text: str, target: Path) -> bool:
+    tool = parse_toml(text, str(target)).get("tool", {})
+    return isinstance(tool, dict) and "provenance" in tool
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path that the file system gave can be written as UTF-8."""
+    return path.isascii() or not any("\ud800" <= c <= "\udfff" for c in path)
+
+
+def _public_keys(tree: Tree) -> Sequence[str]:
+    found = []
+    for path in files(tree, (".pub",)):
+        try:
+            pem.load_public_keys(tree.read(path, limits.KEY), path)
+        except InputError:
+            continue  # an SSH key, or another algorithm: not one that could be trusted here
+        found.append(path)
+    return found

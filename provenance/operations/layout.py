@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`layout`: who may do which step of a release, as a signed in-toto layout."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.artifacts import limits, paths
+from provenance.artifacts.inventory import inventory
+from provenance.artifacts.paths import Tree
+from provenance.attestations import layout as layouts
+from provenance.attestations.layout import MOST_REQUIRED, STEPS, Step
+from provenance.attestations.layout_documents import need_in_toto
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence import snapshot
+from provenance.evidence.collect_pipeline import LayoutRequest
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.operations.load_evidence import load_evidence
+from provenance.signing import pem
+from provenance.signing.functionary import PublicKey, open_functionary
+from provenance.signing.key_uris import SIGNER
+from provenance.signing.secret import Ask
+from provenance.signing.trust import TrustedKey
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout as it was signed.
+
+    Attributes:
+        data: The file.
+        steps: The steps, in their order, each with who may do it.
+        expires: When it expires, in UTC.
+        required: Files that it names, which have to be there in the end.
+        left_out: How many files the registry names which it does not, because they are too many.
+        signer: The path of the key that signed it.
+    """
+
+    data: bytes
+    steps: tuple[Step, ...]
+    expires: str
+    required: tuple[str, ...]
+    left_out: int
+    signer: str
+
+
+def layout(
+    config: Config,
+    signer: str,
+    *,
+    public_key: Path | None = None,
+    ask: Ask | None = None,
+    progress: Progress | None = None,
+) -> Layout:
+    """Write the layout of a release of `config`, and sign it with the key that `signer` names.
+
+    `public_key` and `ask`: as `record_step`.
+
+    Raises:
+        InputError: The registry, a key or the signer cannot be read, nobody may do a step, or
+            something of the release can be in no link.
+        UnavailableError: The signer did not sign, or `in-toto` is not installed.
+    """
+    need_in_toto("provenance layout")
+    owner = open_functionary(signer, SIGNER, public_key, ask)
+    steps = tuple(_steps(config))
+    evidence = load_evidence(config, with_bundles=True, progress=progress)
+    scope = snapshot.scope_of(config, evidence.registry)
+    always, named = _always(evidence, config), snapshot.named_by(evidence)
+    listed = inventory(evidence.root, scope.folders)
+    snapshot.need_seen(snapshot.unseen(scope, listed, always | named))
+    required = tuple(sorted(always | (named if len(named) <= MOST_REQUIRED else set())))
+    expires = config.layout.expires_at(datetime.datetime.now(datetime.UTC))
+    document = layouts.layout(
+        steps,
+        expires=expires,
+        folders=scope.folders,
+        bundle_folders=scope.bundle_folders,
+        config=scope.config,
+        required=required,
+    )
+    left_out = len({*named} - {*required})
+    return Layout(owner.sign(document), steps, expires, required, left_out, owner.public.path)
+
+
+def layout_request(layout: Path, keys: Sequence[Path], link_dir: Path | None) -> LayoutRequest:
+    """What `verify` takes: the layout, who has to have signed it, and where its links are.
+
+    Raises:
+        InputError: A key cannot be read.
+        UnavailableError: `in-toto` is not installed.
+    """
+    need_in_toto("--layout")
+    trusted = (t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
+    read = tuple(PublicKey.of(t) for t in trusted)
+    if not read:
+        raise InputError(
+            f"whose layout is {layout}? Its own keys have no say in that",
+            help="Give the public key of the project's owner: --layout-key owner.pub",
+        )
+    return LayoutRequest(layout, read, link_dir or layout.parent)
+
+
+def _steps(config: Config) -> Iterator[Step]:
+    """The steps, each with the keys that may do it: its own, those of all steps, the trusted."""
+    trusted = tuple(k.path for k in config.trust_table.keys)
+    for name in STEPS:
+        entry = config.layout.step(name)
+        keys = tuple(k for path in entry.keys or trusted for k in _keys(config, path))
+        if not keys:
+            raise InputError(
+                f"{config.path}: nobody may do the step {name!r}",
+                help='Say who does: [layout]\nkeys = ["keys/builder.pub"]',
+            )
+        if len({k.key_id for k in keys}) < entry.threshold:
+            raise InputError(
+                f"{config.path}: the step {name!r} has a threshold of {entry.threshold}, and "
+                f"{len({k.key_id for k in keys})} may do it",
+                help="Add keys to its [[layout.step]], or lower the threshold.",
+            )
+        yield Step(name, keys, entry.threshold)
+
+
+def _keys(config: Config, path: str) -> tuple[PublicKey, ...]:
+    try:
+        data = Tree.at(config.key_folder).read(path, limits.KEY)
+    except paths.FileError as e:
+        raise InputError(f"{config.path}: layout key: {e.message}", help=e.help) from e
+    return tuple(PublicKey.of(t) for t in TrustedKey.all_of_pem(data, path))
+
+
+def _always(evidence: Evidence, config: Config) -> set[str]:
+    """The files by which all others are known."""
+    found = {config.registry}
+    if config.is_in_root:
+        found.add(config.path)
+    if evidence.summary is not None:
+        found.add(evidence.summary.path)
+    return found

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a configuration to evidence: the first step of every journey over a registry."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from provenance.artifacts import registry as registries
+from provenance.artifacts import writing
+from provenance.artifacts.baseline import BaselineName
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Registry
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence.baseline import open_baseline
+from provenance.evidence.collect import collect
+from provenance.evidence.collect_baseline import collect_baseline
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+
+
+def load_evidence(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    with_bundles: bool = False,
+    baseline: BaselineName | None = None,
+    run: bool = False,
+    progress: Progress | None = None,
+) -> Evidence:
+    """Read everything about the registry of `config`, or about the rows with the given ids.
+
+    With `baseline`, also what they were there; with `run`, the models are also loaded and run, as
+    the configuration says.
+
+    Raises:
+        InputError: The registry cannot be read, there or here, an id is unknown, or a release was
+            cut short.
+        UnavailableError: The baseline is not at hand, or there is no runtime to run models with.
+    """
+    if run:
+        from provenance.evidence.run_models import run_models
+        from provenance.runtime.trial import Runtime
+
+        runtime = Runtime.find()  # before anything is hashed in vain
+    tree, registry = read_registry(config)
+    known_rows(registry, rows)
+    former = None
+    if baseline is not None:  # before the models, for the same reason
+        with open_baseline(baseline, config) as opened:
+            former = collect_baseline(tree, registry, opened, config, rows or None)
+    evidence = collect(
+        tree,
+        registry,
+        select=rows or None,
+        with_bundles=with_bundles,
+        progress=progress,
+        repository=config.repository,
+        addable=former.comparison.lost_keys if former is not None else (),
+    )
+    evidence = replace(evidence, baseline=former)
+    if not run:
+        return evidence
+    return run_models(evidence, runtime, config.run, progress, config.path)
+
+
+def read_registry(config: Config) -> tuple[Tree, Registry]:
+    """The repository of `config` and its registry.
+
+    Raises:
+        InputError: It cannot be read, or a release was cut short.
+    """
+    tree = Tree.at(config.root)
+    if writing.interrupted(tree):
+        raise InputError(
+            "a release was cut short after it was committed: some of its bundles are not in place",
+            help="Finish it: run `provenance release` again.",
+        )
+    return tree, registries.read(tree, config.registry)
+
+
+def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Raises InputError where an id is in neither the registry nor `also`; it names the nearest."""
+    labels = dict.fromkeys((*(r.label for r in registry.rows), *also))
+    for wanted in rows:
+        if wanted not in labels:
+            near = difflib.get_close_matches(wanted, labels, 1)
+            help = (
+                f"Did you mean {near[0]!r}?"
+                if near
+                else f"Row ids are the values of `{registry.names.of('id')}` in the registry."
+            )
+            if wanted.endswith(".json") and not near:
+                help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
+            raise InputError(f"{registry.path}: no row with the id {wanted!r}", help=help)

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`promote`: from smoke to production, and only on complete evidence (ADR-1105).
+
+The rows as they would be are judged by the rules that judge them afterwards, and by the conditions
+that no deferral can cover. Where one fails nothing is written.
+"""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from provenance.artifacts import change, json_edit
+from provenance.artifacts.change import Change
+from provenance.artifacts.digest import is_mentioned
+from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.source_map import SourceMap
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence import hypothetical
+from provenance.evidence.ensembles import Ensemble
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import RowEvidence
+from provenance.gate import deferral_matching
+from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict
+from provenance.gate.judge import judge
+from provenance.gate.rules import promotion
+from provenance.gate.rules.base import command
+from provenance.gate.rules.baseline import PromotedByHand
+from provenance.gate.rules.deferrals import DeferralStale
+from provenance.gate.rules.promotion import Obstacle
+from provenance.gate.rules.sidecars.claims import ProductionUnproven
+from provenance.gate.rules.sidecars.current import pairs
+from provenance.operations.check import baseline_of, today_utc
+from provenance.operations.load_evidence import known_rows, load_evidence
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A condition that does not hold for rows, which no finding says."""
+
+    rows: tuple[str, ...]
+    obstacle: Obstacle
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What was promoted, or would be, or what stands in the way of it.
+
+    Attributes:
+        ensemble: The ensemble that it is about, None where it is about single rows.
+        report: The rows as they would be, with what fails about them; no other row's findings.
+        missing: What else stands in the way.
+        unvouched: External data of which nothing but the row says that it is what was evaluated.
+        flipped: The rows that were smoke.
+        deferrals: The findings that deferrals have to go, whatever is promoted.
+        diff: The edits; empty where nothing is to be promoted, or may be.
+        written: Whether they were made.
+    """
+
+    ensemble: str | None
+    report: Report
+    missing: tuple[Missing, ...]
+    unvouched: tuple[str, ...]
+    flipped: tuple[str, ...]
+    deferrals: tuple[Finding, ...]
+    diff: str = ""
+    written: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAILED where anything stands in the way; also for rows that are production already."""
+        return Verdict.FAILED if self.missing else self.report.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """0 promoted, or production on complete evidence already; 1 refused; 3 no rows."""
+        return EXIT_CODES[self.verdict]
+
+
+def promote(
+    config: Config,
+    *,
+    rows: Sequence[str] = (),
+    ensemble: str | None = None,
+    baseline: str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    today: datetime.date | None = None,
+) -> Promotion:
+    """Say production of the rows with the given ids, or of all members of an ensemble.
+
+    `baseline` is what they are compared with, named as for `check`; by default the configuration's.
+
+    Raises:
+        InputError: Unreadable input, an unknown id, a row that is promoted with its ensemble only,
+            or a file that cannot be written.
+        UnavailableError: The baseline is not at hand.
+    """
+    evidence = load_evidence(config, baseline=baseline_of(config, baseline), progress=progress)
+    target = _ensemble(evidence, ensemble) if ensemble is not None else None
+    if target is None:
+        known_rows(evidence.registry, rows)
+    labels = _members(target) if target else tuple(dict.fromkeys(rows))
+    if target is None:
+        _refuse_members(evidence, labels)
+    changes = _changes(evidence, labels, target)
+    after = hypothetical.edited(evidence, {c.path: c.after for c in changes})
+    report = judge(after, config, trust=None, today=today or today_utc())
+    selected = [row for row in after.rows if row.row.label in labels]
+    subjects = {*labels, *([target.manifest.id, target.manifest.path] if target else [])}
+    stale = _stale(report, config, subjects)
+    report = _about(report, after, selected, ensemble)
+    done = Promotion(
+        ensemble=target.manifest.id if target else None,
+        report=report,
+        missing=_missing(after, report, selected),
+        unvouched=tuple(_unvouched(after, selected)),
+        flipped=tuple(
+            dict.fromkeys(
+                r.row.label
+                for r in evidence.rows
+                if r.row.label in labels and not r.row.claims_production
+            )
+        ),
+        deferrals=stale,
+    )
+    if done.verdict is not Verdict.VERIFIED:
+        return done
+    if not dry_run:
+        change.write(evidence.root, changes)
+    diff = "".join(c.diff for c in changes)
+    return replace(done, diff=diff, written=bool(diff) and not dry_run)
+
+
+def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
+    known = [e for e in evidence.ensembles if e.manifest.id]
+    found = [e for e in known if e.manifest.id == wanted]
+    if not found:
+        ids = [str(e.manifest.id) for e in known]
+        near = difflib.get_close_matches(wanted, ids, 1)
+        other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
+        raise InputError(
+            f"no ensemble manifest beside {evidence.registry.path} has the id {wanted!r}",
+            help=f"Did you mean {near[0]!r}?" if near else other,
+        )
+    if len(found) > 1:
+        paths = ", ".join(e.manifest.path for e in found)
+        raise InputError(
+            f"several ensemble manifests have the id {wanted!r}: {paths}",
+            help="Keep the one that is meant.",
+        )
+    return found[0]
+
+
+def _members(ensemble: Ensemble) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.row.row.label for s in ensemble.seats if s.row is not None))
+
+
+def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
+    """An ensemble is promoted as a whole, or not at all."""
+    wanted = set(labels)
+    for row in evidence.rows:
+        if row.row.label in wanted and row.manifest is not None:
+            id, path = row.manifest.id, row.manifest.path
+            raise InputError(
+                f"{row.row.label} is a member of the ensemble {id or path!r}, which is promoted as "
+                "a whole or not at all",
+                help=command("promote", "--ensemble", id)
+                if id
+                else f"Give {path} an `id`: an ensemble is promoted by it.",
+            )
+
+
+def _changes(
+    evidence: Evidence, labels: Sequence[str], ensemble: Ensemble | None
+) -> tuple[Change, ...]:
+    """The manifest first: after a crash between the two, the same command goes on from there."""
+    registry, wanted = evidence.registry, set(labels)
+    if registry.repeated_keys:
+        return ()  # REG103 stands in the way; of two equal keys, which one to edit is not certain
+    changes = []
+    if ensemble is not None and ensemble.manifest.get("smoke") is True:
+        manifest = ensemble.manifest
+        source = SourceMap(manifest.text)
+        after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
+        changes.append(Change(manifest.path, manifest.text, after))
+    edits: list[Edit] = [
+        _flip(registry, row.row)
+        for row in evidence.rows
+        if row.row.label in wanted and not row.row.claims_production
+    ]
+    if edits:
+        changes.append(_edited(registry, edits))
+    return tuple(changes)
+
+
+def _flip(registry: Registry, row: Row) -> Edit:
+    """The edit that makes a row say production; one that claims nothing gets the field."""
+    path = registry.path_of(row, "smoke")
+    if "smoke" in row.fields:
+        return Set(path, False)
+    return Insert(path, False, [*row.verbatim][-1])
+
+
+_FLIPPED: Final = (PromotedByHand.code, ProductionUnproven.code)
+
+
+def _edited(registry: Registry, edits: Sequence[Edit]) -> Change:
+    after = json_edit.edit(registry.source, edits, registry.path)
+    return Change(registry.path, registry.text, after)
+
+
+def _about(
+    report: Report, evidence: Evidence, rows: Sequence[RowEvidence], ensemble: str | None
+) -> Report:
+    """What of a report is about these rows, their ensembles and documents, or the registry."""
+    labels = {row.row.label for row in rows}
+    theirs = [
+        e
+        for e in evidence.ensembles
+        if (e.manifest.id is not None and e.manifest.id == ensemble)
+        or any(s.row is not None and s.row.row.label in labels for s in e.seats)
+    ]
+    ids = {e.manifest.id for e in theirs if e.manifest.id is not None}
+    files = {evidence.registry.path}
+    for found in theirs:
+        files |= {found.manifest.path, *(v.path for v in found.verdicts)}
+    for row in rows:
+        files |= {f.path for f in (*row.model_files, *row.sidecars)}
+
+    def concerns(finding: Finding) -> bool:
+        if finding.row is not None or finding.ensemble is not None:
+            return not labels.isdisjoint(finding.rows) or not ids.isdisjoint(finding.ensembles)
+        return finding.path in files
+
+    return replace(
+        report,
+        rows=tuple(r for r in report.rows if r.id in labels),
+        # What these say of a flip by hand, the conditions that are missing say of this one.
+        findings=tuple(f for f in report.findings if f.code not in _FLIPPED and concerns(f)),
+    )
+
+
+def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[Finding, ...]:
+    """The findings that a deferral of these rows, their ensemble or its manifest has no cause."""
+    ids = dict.fromkeys((s for s in subjects if s is not None), 0)
+    theirs = [d for d in config.deferrals if deferral_matching.matched(d, ids)]
+    places = {config.deferral_position(d, key) for d in theirs for key in (None, "rows")}
+    found = (f for f in report.findings if f.code == DeferralStale.code)
+    return tuple(f for f in found if f.position in places)
+
+
+def _missing(
+    evidence: Evidence, report: Report, rows: Sequence[RowEvidence]
+) -> tuple[Missing, ...]:
+    """The conditions that do not hold and that no finding says, each once for all its rows."""
+    found: dict[tuple[str, str], Missing] = {}
+    findings = promotion.Subjects(report.findings)
+    for row in rows:
+        for obstacle in promotion.missing(evidence, findings, row):
+            key = (obstacle.message, obstacle.path)
+            known = found.get(key, Missing((), obstacle))
+            found[key] = replace(known, rows=(*known.rows, row.row.label))
+    return tuple(found.values())
+
+
+def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]:
+    """The external data whose bytes neither a baseline nor a sidecar ties to the evaluation.
+
+    A sidecar and a verdict speak of the model's file. One that was trained anew may differ in its
+    weights alone: then they say the same of bytes that nobody has evaluated.
+    """
+    if evidence.baseline is not None:
+        return
+    for row in rows:
+        for model, found in pairs(row):
+            text = found.sidecar.text if found.sidecar else ""
+            for file in model.external:
+                if file.sha256 and not is_mentioned(file.sha256, text):
+                    yield file.path

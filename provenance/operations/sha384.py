@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signatures over the SHA-384 of a file's bytes, as keys of ECDSA P-384 make them.
+
+Everything else here is by SHA-256. The file is read once more for such a bundle, and both digests
+are of the bytes of that one reading: what is compared by SHA-256 is what was signed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from provenance.artifacts.digest import CHUNK
+from provenance.artifacts.paths import FileError, open_named_file
+from provenance.attestations.bundle import MessageSignature
+from provenance.errors import InputError
+from provenance.evidence.rows import BundleEvidence
+
+
+def compared(document: BundleEvidence, file: Path, sha256: str | None) -> BundleEvidence:
+    """The bundle, its stated SHA-384 compared with the file whose bytes have that SHA-256.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if not any(_stated(each) for each in document.files):
+        return document
+    found = _digests(file)
+    same = found[0] == sha256
+    return replace(
+        _compared(document, found[1], same),
+        countersigned=tuple(_compared(c, found[1], same) for c in document.countersigned),
+    )
+
+
+def _stated(document: BundleEvidence) -> str | None:
+    content = document.bundle.content if document.bundle else None
+    return content.sha384 if isinstance(content, MessageSignature) else None
+
+
+def _compared(document: BundleEvidence, sha384: str, same: bool) -> BundleEvidence:
+    content = document.bundle.content if document.bundle else None
+    if document.bundle is None or not isinstance(content, MessageSignature):
+        return document
+    if content.sha384 is None:
+        return document
+    content = replace(content, is_of_file=same and content.sha384 == sha384)
+    return replace(document, bundle=replace(document.bundle, content=content))
+
+
+def _digests(file: Path) -> tuple[str, str]:
+    """The SHA-256 and the SHA-384 of what was read in one go."""
+    smaller, larger = hashlib.sha256(), hashlib.sha384()
+    try:
+        with open_named_file(file) as stream:
+            while chunk := stream.read(CHUNK):
+                smaller.update(chunk)
+                larger.update(chunk)
+    except FileError as e:
+        raise InputError(f"{file}: {e.message}", help=e.help) from e
+    except OSError as e:
+        raise InputError(f"{file}: {e.strerror or e}") from e
+    return smaller.hexdigest(), larger.hexdigest()

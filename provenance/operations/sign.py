@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sign`, `attest` and `release`: refuse on findings, sign in memory, verify, write all or nothing.
+
+The three differ only in which documents they make. Nothing reaches the disk before what is to be
+written has passed the very rules that `verify` applies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from provenance.artifacts import writing
+from provenance.artifacts.paths import FileProblem, Tree
+from provenance.config import Config
+from provenance.errors import InputError
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.gate.finding import Report
+from provenance.gate.judge import judge
+from provenance.operations import release_order
+from provenance.operations.bundle_builder import BundleBuilder, Documents, admit, table
+from provenance.operations.check import today_utc
+from provenance.operations.load_evidence import load_evidence
+from provenance.signing.signer import StatementSigner
+
+
+def sign(
+    config: Config,
+    signer: StatementSigner,
+    *,
+    rows: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Write the row bundle of every row, or of the rows with the given ids.
+
+    Returns the report of `check`, with what was written; with findings, nothing was.
+
+    Raises:
+        InputError: Unreadable input, an untrusted signer, or nothing could be written.
+        UnavailableError: The signer did not sign.
+    """
+    return _make(config, signer, Documents.ROWS, rows, progress)
+
+
+def attest(
+    config: Config,
+    signer: StatementSigner,
+    *,
+    rows: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Write the attestation of every ensemble seed whose sidecar describes its bytes.
+
+    Raises: as `sign`.
+    """
+    return _make(config, signer, Documents.SEEDS, rows, progress)
+
+
+def release(
+    config: Config,
+    signer: StatementSigner,
+    *,
+    version: str | None = None,
+    progress: Progress | None = None,
+    processes: int = 1,
+) -> Report:
+    """Check, sign, attest, verify and summarise the whole registry. All or nothing.
+
+    `version` is what the release is called. The summary also names the release that it replaces,
+    where that was signed by somebody who counts, and has to be later: where both are of one second,
+    the next one is waited for.
+
+    `processes`: as `verify`.
+
+    Raises: as `sign`; InputError too where the version is none, or the clock is behind the release
+        that is replaced.
+    """
+    everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
+    version = release_order.checked(version)
+    return _make(config, signer, everything, (), progress, processes, version)
+
+
+def _make(
+    config: Config,
+    signer: StatementSigner,
+    wanted: Documents,
+    rows: Sequence[str],
+    progress: Progress | None,
+    processes: int = 1,
+    version: str | None = None,
+) -> Report:
+    declared = config.trust()
+    admit(signer, declared, config)
+    tree = Tree.at(config.root)
+    writing.recover(tree)
+    evidence = load_evidence(config, rows=rows, with_bundles=True, progress=progress)
+    today = today_utc()
+    report = judge(evidence, config, trust=None, today=today, progress=progress)
+    if report.failing or not evidence.rows:
+        return report
+    for row in evidence.rows:
+        problem = row.bundle.problem if row.bundle else None
+        if problem is not None and problem.problem is FileProblem.UNSAFE:
+            raise InputError(f"row {row.row.label}: cannot write the bundle: {problem.message}")
+    writing.clean(tree, _written_by(evidence))
+    press = BundleBuilder(config, declared, evidence, signer, progress or Progress())
+    notes = press.documents(wanted, report.findings)
+    if Documents.SUMMARY in wanted:
+        notes += press.summary(len(report.deferred), version)
+        report = judge(
+            press.evidence,
+            config,
+            trust=press.trust(),
+            today=today,
+            progress=progress,
+            processes=processes,
+        )
+        if report.failing:
+            return report
+    told = writing.write_all(tree, press.written)
+    notes += [told] if told is not None else []
+    if wanted is Documents.SEEDS and not press.written and not press.kept:
+        return replace(report, rows=(), notes=(*notes, "there is no ensemble seed to attest"))
+    stale_summary = Documents.SUMMARY not in wanted and press.written and evidence.summary
+    if stale_summary and not stale_summary.missing:
+        notes.append("the release summary does not cover this yet: provenance release")
+    if declared is None:
+        notes.append(f"{config.path} trusts nobody yet: add this signer, {table(signer)}")
+    if declared is not None and declared.signatures > 1 and press.written:
+        notes.append(
+            f"{declared.signatures} signers have to sign; this was the first: what was written "
+            "does not verify before the others have countersigned it"
+        )
+    return replace(report, written=tuple(press.written), kept=tuple(press.kept), notes=tuple(notes))
+
+
+def _written_by(evidence: Evidence) -> list[str]:
+    """The paths that a release of what was collected writes."""
+    found = [b for row in evidence.rows for b in (row.bundle, row.attestation)]
+    return [b.path for b in (*found, evidence.summary) if b is not None]

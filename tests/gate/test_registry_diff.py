@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What two registries differ in, and the edits that undo a loss."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set, edit
+from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
+from provenance.evidence.registry_diff import Comparison, LostField, LostRow, changed_digests
+from tests.support.json_values import values
+
+OTHER_NAMES = FieldNames(ITSELF, {"id": "name", "license": "spdx", "onnx": "file"})
+
+
+def registry(value: Any, indent: Any = 2, names: FieldNames | None = None) -> Registry:
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return parse_bytes(text.encode("utf-8", "surrogatepass"), "registry.json", names)
+
+
+def compared(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> Comparison:
+    return Comparison(registry({"models": then}), registry({"models": now}))
+
+
+def lost_rows(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    found = compared(then, now).lost_rows()
+    return [(f.row.label, f.renamed.label if f.renamed else None) for f in found]
+
+
+def lost_fields(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[Any]:
+    found = compared(then, now)
+    return [
+        (f.row.label if f.row else None, f.key, f.was)
+        for row in found.now.rows
+        for f in found.lost_fields(row)
+    ]
+
+
+def undone(found: Comparison) -> str:
+    """The present text with everything put back."""
+    rows: list[LostRow] = list(found.lost_rows())
+    fields: list[LostField] = [f for row in found.now.rows for f in found.lost_fields(row)]
+    fields += found.lost_fields_of_registry()
+    edits = [*map(found.row_edit, rows), *map(found.field_edit, fields)]
+    return edit(found.now.source, edits, "registry.json")
+
+
+keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
+
+
+@given(
+    st.lists(st.dictionaries(keys, values, max_size=5), min_size=1, max_size=5),
+    st.dictionaries(keys, values, max_size=3),
+    st.sampled_from([1, 2, 4, "\t"]),
+    st.sampled_from([None, OTHER_NAMES]),
+    st.data(),
+)
+def test_what_was_lost_returns_to_where_it_stood_as_it_was_written(
+    bodies: list[dict[str, Any]],
+    outer: dict[str, Any],
+    indent: Any,
+    names: FieldNames | None,
+    data: st.DataObject,
+) -> None:
+    id_key = names.of("id") if names else "id"
+    rows = [
+        data.draw(st.permutations([*body.items(), (id_key, f"row{i}")]))
+        for i, body in enumerate(bodies)
+        if not {"id", "name", "models"} & body.keys()
+    ]
+    then_rows = [dict(row) for row in rows]
+    assume(then_rows)
+    kept = data.draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True))
+    now_rows = []
+    for index in sorted(kept):
+        row = dict(then_rows[index])
+        for gone in data.draw(st.lists(st.sampled_from(sorted(row)), unique=True)):
+            if gone != id_key:
+                del row[gone]
+        now_rows.append(row)
+    if names is not None:
+        found = Comparison(registry(then_rows, indent, names), registry(now_rows, indent, names))
+    else:
+        assume("models" not in outer)
+        then = data.draw(st.permutations([*outer.items(), ("models", then_rows)]))
+        left = data.draw(st.sets(st.sampled_from([*sorted(outer), "models"]))) | {"models"}
+        now = {k: now_rows if k == "models" else v for k, v in then if k in left}
+        found = Comparison(registry(dict(then), indent), registry(now, indent))
+    assert undone(found) == found.then.text
+
+
+def test_a_field_is_lost_where_its_name_is_gone_and_not_where_its_value_changed() -> None:
+    then = {"id": "m", "a": 1, "b": None, "c": "x"}
+    assert lost_fields([then], [{"id": "m", "a": 2, "b": "", "c": ""}]) == []
+    assert lost_fields([then], [{"id": "m"}]) == [("m", "a", 1), ("m", "b", None), ("m", "c", "x")]
+
+
+@pytest.mark.parametrize("field", ["license", "license_url", "sigstore_bundle"])
+def test_an_empty_license_is_a_lost_one(field: str) -> None:
+    then, now = [{"id": "m", field: "x"}], [{"id": "m", field: ""}]
+    assert lost_fields(then, now) == [("m", field, "x")]
+    found = compared(then, now)
+    (lost,) = found.lost_fields(found.now.rows[0])
+    assert found.field_edit(lost) == Set(("models", 0, field), Raw('"x"', "      ", f'"{field}"'))
+    assert lost_fields([{"id": "m", field: ""}], now) == []
+    assert lost_fields([{"id": "m", "notes": "x"}], [{"id": "m", "notes": ""}]) == []
+
+
+def test_rows_are_matched_by_their_id_wherever_they_stand() -> None:
+    then = [{"id": "a", "x": 1}, {"id": "b", "x": 2}]
+    assert lost_fields(then, [{"id": "b"}, {"id": "a", "x": 1}]) == [("b", "x", 2)]
+    assert lost_rows(then, list(reversed(then))) == []
+
+
+def test_each_row_of_one_id_is_compared_with_the_first_that_had_it() -> None:
+    then = [{"id": "a", "x": 1}, {"id": "a", "y": 2}]
+    assert lost_fields(then, [{"id": "a"}, {"id": "a", "x": 0}]) == [("a", "x", 1)]
+    assert lost_rows(then, []) == [("a", None)]
+
+
+def test_a_row_that_lost_its_id_is_known_by_its_file() -> None:
+    then = [{"id": "a", "onnx": "a.onnx"}, {"id": "b", "onnx": "b.onnx"}]
+    now = [{"id": "a", "onnx": "a.onnx"}, {"onnx": "b.onnx"}]
+    assert lost_rows(then, now) == []
+    assert lost_fields(then, now) == [("#1", "id", "b")]
+    assert undone(compared(then, now)) == registry({"models": then}).text
+
+
+def test_a_new_row_without_an_id_is_not_taken_for_one_that_is_still_here() -> None:
+    then = [{"id": "a", "onnx": "a.onnx"}]
+    now = [{"id": "a", "onnx": "a.onnx"}, {"onnx": "a.onnx"}, {"onnx": "c.onnx"}, {}]
+    assert lost_fields(then, now) == []
+
+
+def test_a_row_without_an_id_at_the_baseline_is_never_missed() -> None:
+    assert lost_rows([{"onnx": "a.onnx"}, {"id": ""}, {"id": 7}], []) == []
+
+
+@pytest.mark.parametrize("mark", ["onnx", "sha256"])
+def test_a_row_with_another_id_is_known_by_its_file_or_its_bytes(mark: str) -> None:
+    then = [{"id": "a", mark: "x"}]
+    assert lost_rows(then, [{"id": "b", mark: "x"}]) == [("a", "b")]
+    assert lost_rows(then, [{"id": "b", mark: "y"}]) == [("a", None)]
+
+
+def test_a_row_that_was_there_before_is_no_new_name() -> None:
+    then = [{"id": "a", "sha256": "x"}, {"id": "b", "sha256": "x"}]
+    assert lost_rows(then, [{"id": "b", "sha256": "x"}]) == [("a", None)]
+
+
+def test_a_row_returns_behind_the_nearest_that_is_still_there() -> None:
+    then = [{"id": id} for id in "abcd"]
+    found = compared(then, [{"id": "d"}, {"id": "a"}])
+    edits = [found.row_edit(lost) for lost in found.lost_rows()]
+    assert [(e.path, e.after) for e in edits] == [(("models",), 1), (("models",), 1)]
+    assert [found.neighbour(lost) for lost in found.lost_rows()] == [found.now.rows[1]] * 2
+    first = compared([{"id": "x"}, {"id": "a"}], [{"id": "a"}])
+    (lost,) = first.lost_rows()
+    assert first.neighbour(lost) is None
+    assert first.row_edit(lost) == InsertItem(("models",), first.row_edit(lost).value, None)
+
+
+def test_a_field_returns_behind_the_nearest_that_is_still_there() -> None:
+    then = [{"id": "m", "a": 1, "b": 2, "c": 3}]
+    found = compared(then, [{"c": 3, "id": "m"}])
+    edits = [found.field_edit(f) for f in found.lost_fields(found.now.rows[0])]
+    assert [e.after for e in edits if isinstance(e, Insert)] == ["id", "id"]
+
+
+def test_a_field_of_the_registry_itself_returns() -> None:
+    then = registry({"$schema": "./s.json", "models": [], "version": {"major": 1}})
+    found = Comparison(then, registry({"models": []}))
+    lost = list(found.lost_fields_of_registry())
+    assert [(f.row, f.key) for f in lost] == [(None, "$schema"), (None, "version")]
+    assert lost[0].was == '"./s.json"'
+    assert undone(found) == then.text
+    assert list(compared([], []).lost_fields_of_registry()) == []
+
+
+SHA = {name: name * 64 for name in "abcd"}
+
+
+def test_a_digest_has_changed_where_both_are_digests_and_differ() -> None:
+    then = {
+        "id": "m",
+        "sha256": SHA["a"],
+        "int8_sha256": SHA["b"],
+        "external_data_sha256": {"x": SHA["a"], "y": SHA["a"], "z": "?", "gone": SHA["a"]},
+    }
+    now = then | {
+        "sha256": SHA["c"],
+        "external_data_sha256": {"x": SHA["b"], "y": SHA["a"], "z": SHA["d"], "new": SHA["a"]},
+    }
+    found = compared([then], [now])
+    assert changed_digests(found.now.rows[0], found.then.rows[0]) == {
+        "sha256": (SHA["a"], SHA["c"]),
+        "x": (SHA["a"], SHA["b"]),
+    }
+    for other in ("A" * 64, "", None, 7):
+        odd = compared([then], [now | {"sha256": other, "external_data_sha256": other}])
+        assert changed_digests(odd.now.rows[0], odd.then.rows[0]) == {}

@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`check --fix`: the one right edit is made, and nothing else changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.artifacts.json_edit import Insert, Set
+from provenance.gate.finding import Fix
+from provenance.operations import fix as journey
+from provenance.operations.load_evidence import load_evidence
+from tests.support.command import run_cli
+from tests.support.keys import KeyPair
+from tests.support.models import External, data, model
+from tests.support.repository import Repository, codes, sha256
+
+ZEROS = "0" * 64
+
+
+def changed(diff: str) -> list[str]:
+    """The lines of a diff that add or remove, without their indentation."""
+    lines = [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in "+++---"]
+    return [line[0] + line[1:].strip().rstrip(",") for line in lines]
+
+
+def another_opset(repository: Repository) -> list[str]:
+    repository.add("a")
+    repository.add("b", opset=18)
+    return ['-"opset": 18', '+"opset": 17']
+
+
+def no_bundle(repository: Repository) -> list[str]:
+    for id in "abc":
+        repository.add(id)
+    del repository.rows[1]["sigstore_bundle"]
+    return ['+"sigstore_bundle": "../bundles/b.onnx.sigstore.json"']
+
+
+def an_empty_bundle(repository: Repository) -> list[str]:
+    for id in "abc":
+        repository.add(id)
+    repository.rows[1]["sigstore_bundle"] = ""
+    return ['-"sigstore_bundle": ""', '+"sigstore_bundle": "../bundles/b.onnx.sigstore.json"']
+
+
+def bundle_before_onnx(repository: Repository) -> list[str]:
+    repository.add("a")
+    row = repository.add("b")
+    repository.rows[1] = {"sigstore_bundle": row["sigstore_bundle"]} | row
+    bundle = '"sigstore_bundle": "../bundles/b.onnx.sigstore.json"'
+    return [f"-{bundle}", f"+{bundle}"]
+
+
+def one_unused_entry(repository: Repository) -> list[str]:
+    row = repository.add_external("a")
+    row["external_data_sha256"] = {"old.data": ZEROS} | row["external_data_sha256"]
+    return [f'-"old.data": "{ZEROS}"']
+
+
+def only_unused_entries(repository: Repository) -> list[str]:
+    row = repository.add("a")
+    repository.rows[0] = {"external_data_sha256": {"old.data": ZEROS, "older.data": ZEROS}} | row
+    return [
+        '-"external_data_sha256": {',
+        f'-"old.data": "{ZEROS}"',
+        f'-"older.data": "{ZEROS}"',
+        "-}",
+    ]
+
+
+def another_opset_in_the_sidecar(repository: Repository) -> list[str]:
+    repository.add_sidecar(repository.add("a"), opset=18, onnx_opset=17)
+    return ['-"opset": 18', '+"opset": 17']
+
+
+DEFECTS: dict[str, tuple[str, Callable[[Repository], list[str]]]] = {
+    "another-opset": ("ART310", another_opset),
+    "another-opset-in-the-sidecar": ("SID413", another_opset_in_the_sidecar),
+    "no-bundle": ("LIC203", no_bundle),
+    "an-empty-bundle": ("LIC203", an_empty_bundle),
+    "bundle-before-onnx": ("REG105", bundle_before_onnx),
+    "one-unused-entry": ("ART312", one_unused_entry),
+    "only-unused-entries": ("ART312", only_unused_entries),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_what_has_one_right_answer_is_fixed_and_the_diff_is_that_alone(
+    repository: Repository, defect: str
+) -> None:
+    code, spoil = DEFECTS[defect]
+    expected = spoil(repository)
+    root = repository.save().root
+    found = run_cli("check", "--format", "json", cwd=root).json["findings"]
+    assert {f["code"] for f in found} == {code}
+    assert all(f["help"].endswith(": provenance check --fix") for f in found)
+
+    result = run_cli("check", "--fix", "--format", "json", cwd=root)
+
+    assert result.code == 0, result.out
+    assert result.json["findings"] == []
+    assert [f["code"] for f in result.json["fixed"]] == [f["code"] for f in found]
+    assert sorted(changed(result.json["diff"])) == sorted(expected)
+    assert run_cli("check", cwd=root).code == 0
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_to_fix_twice_changes_nothing(repository: Repository, defect: str) -> None:
+    DEFECTS[defect][1](repository)
+    root = repository.save().root
+    run_cli("check", "--fix", cwd=root)
+    before = repository.registry.read_bytes()
+    again = run_cli("check", "--fix", "--format", "json", cwd=root).json
+    assert (again["fixed"], again["diff"]) == ([], "")
+    assert repository.registry.read_bytes() == before
+
+
+def test_all_defects_of_a_registry_are_fixed_in_one_run_and_the_rest_is_reported(
+    repository: Repository,
+) -> None:
+    for spoil in (no_bundle, another_opset):
+        spoil(repository)
+    for index, row in enumerate(repository.rows):
+        row["id"] = f"m{index}"
+        row["onnx"] = f"m{index}.onnx"
+        repository.write(row["onnx"], content := model(salt=index))
+        row["sha256"] = sha256(content)
+        if row.get("sigstore_bundle"):
+            row["sigstore_bundle"] = f"../bundles/{row['onnx']}.sigstore.json"
+    for name in "abc":
+        repository.path(f"{name}.onnx").unlink()
+    repository.rows[0]["license"] = ""
+    root = repository.save().root
+
+    result = run_cli("check", "--fix", cwd=root)
+
+    assert result.code == 1
+    assert '+      "opset": 17' in result.out
+    assert "FIXED: 2 findings (ART310, LIC203)\nFAILED: 1 error in 1 of 5 rows" in result.out
+    assert "LIC201" in result.out
+    assert codes(repository.check()) == ["LIC201"]
+
+
+def test_only_the_given_rows_are_fixed(repository: Repository) -> None:
+    for id in "abc":
+        repository.add(id, opset=18)
+    root = repository.save().root
+    assert run_cli("check", "b", "--fix", cwd=root).code == 0
+    assert [r["opset"] for r in json.loads(repository.registry.read_text())["models"]] == [
+        18,
+        17,
+        18,
+    ]
+
+
+def test_what_is_deferred_is_not_fixed(repository: Repository) -> None:
+    another_opset(repository)
+    repository.defer("ART310", ["b"])
+    before = repository.save().registry.read_bytes()
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.root)
+    assert (result.code, result.json["fixed"], result.json["diff"]) == (0, [], "")
+    assert repository.registry.read_bytes() == before
+
+
+def test_the_opset_of_a_file_that_is_not_the_declared_one_is_not_written(
+    repository: Repository,
+) -> None:
+    repository.add("m", opset=18)
+    repository.write("m.onnx", model(salt=9))
+    root = repository.save().root
+    result = run_cli("check", "--fix", "--format", "json", cwd=root)
+    assert result.codes == [("ART302", "m")]
+    assert "check --fix" not in result.out
+    assert result.json["diff"] == ""
+
+
+@pytest.mark.parametrize("digest", [None, "0" * 64])
+def test_the_opset_of_a_sidecar_that_may_be_of_other_bytes_is_not_written(
+    repository: Repository, digest: str | None
+) -> None:
+    repository.add_sidecar(repository.add("m"), opset=18, sha256=digest)
+    before = repository.path("m.json").read_bytes()
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.save().root)
+    assert (result.json["diff"], "check --fix" in result.out) == ("", False)
+    assert repository.path("m.json").read_bytes() == before
+
+
+def test_several_files_are_edited_in_one_run(repository: Repository) -> None:
+    another_opset_in_the_sidecar(repository)
+    repository.rows[0]["opset"] = 18
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.save().root)
+    assert result.code == 0
+    assert "--- a/model/a.json" in result.json["diff"]
+    assert "--- a/model/registry.json" in result.json["diff"]
+    assert {f["code"] for f in result.json["fixed"]} == {"ART310"}
+
+
+def test_the_digest_of_data_that_was_renamed_is_kept(repository: Repository) -> None:
+    content = model(external=External("new.data"))
+    repository.add("m", content, external_data_sha256={"old.data": sha256(data(24))})
+    repository.write("old.data", data(24))
+    root = repository.save().root
+    result = run_cli("check", "--fix", "--format", "json", cwd=root)
+    assert result.codes == [("ART304", "m")]
+    assert result.json["diff"] == ""
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["../bundles/a.onnx.sigstore.json"],
+        ["../bundles/a.onnx.sigstore.json", "b.onnx.sigstore.json"],
+        ["../bundles/a.onnx.sigstore.json", "../bundles/second.sigstore.json"],
+    ],
+    ids=["one-row", "two-patterns", "no-pattern"],
+)
+def test_a_bundle_is_named_only_where_all_other_rows_agree(
+    repository: Repository, others: list[str]
+) -> None:
+    for id, bundle in zip("ab", others, strict=False):
+        repository.add(id, sigstore_bundle=bundle)
+    del repository.add("z")["sigstore_bundle"]
+    root = repository.save().root
+    result = run_cli("check", "--fix", "--format", "json", cwd=root)
+    assert result.codes == [("LIC203", "z")]
+    assert (result.json["diff"], "check --fix" in result.out) == ("", False)
+
+
+def test_a_row_without_a_model_gets_no_bundle_and_breaks_no_pattern(
+    repository: Repository,
+) -> None:
+    for id in "abc":
+        repository.add(id)
+    lost = repository.add("d")
+    del lost["onnx"], lost["sigstore_bundle"]
+    root = repository.save().root
+    result = run_cli("check", "--fix", "--format", "json", cwd=root)
+    assert {c for c, row in result.codes if row == "d"} == {"REG101", "LIC203"}
+    assert result.json["diff"] == ""
+
+
+def test_two_rows_of_one_model_are_not_given_one_bundle(repository: Repository) -> None:
+    for id in "ab":
+        repository.add(id)
+    for id in "cd":
+        del repository.add(id, model(salt=7), onnx="shared.onnx")["sigstore_bundle"]
+    repository.save()
+    assert run_cli("check", "--fix", "--format", "json", cwd=repository.root).json["diff"] == ""
+
+
+def test_a_bundle_is_added_where_the_other_rows_have_it(repository: Repository) -> None:
+    for id in "abc":
+        row = repository.add(id)
+        row["sigstore_bundle"] = row.pop("sigstore_bundle")
+    del repository.rows[1]["sigstore_bundle"]
+    root = repository.save().root
+    assert run_cli("check", "--fix", cwd=root).code == 0
+    rows = json.loads(repository.registry.read_text())["models"]
+    assert list(rows[1]) == list(rows[0])
+
+
+def test_a_bundle_is_added_behind_the_model_where_the_neighbour_stands_before_it(
+    repository: Repository,
+) -> None:
+    for id in "abc":
+        repository.add(id)
+    row = repository.rows[1]
+    del row["sigstore_bundle"]
+    # The other rows have the field behind `license_url`, which here stands before `onnx`.
+    repository.rows[1] = {"license_url": row["license_url"]} | row
+    root = repository.save().root
+    assert run_cli("check", "--fix", cwd=root).code == 0
+    keys = list(json.loads(repository.registry.read_text())["models"][1])
+    assert keys[keys.index("onnx") + 1] == "sigstore_bundle"
+
+
+def test_an_empty_bundle_before_its_model_is_moved_and_then_named(repository: Repository) -> None:
+    for id in "abc":
+        repository.add(id)
+    row = repository.rows[1]
+    repository.rows[1] = {"sigstore_bundle": ""} | {
+        k: v for k, v in row.items() if k != "sigstore_bundle"
+    }
+    root = repository.save().root
+    first = run_cli("check", "--fix", "--format", "json", cwd=root).json
+    assert [f["code"] for f in first["fixed"]] == ["REG105"]
+    assert [f["code"] for f in first["findings"]] == ["LIC203"]
+    assert run_cli("check", "--fix", cwd=root).code == 0
+
+
+@pytest.mark.parametrize("where", ["in-a-row", "beside-the-rows"])
+def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
+    repository: Repository, where: str
+) -> None:
+    another_opset(repository)
+    repository.save()
+    if where == "in-a-row":
+        repository.edit_registry('"opset": 18,', '"opset": 18,\n      "opset": 18,')
+    else:
+        repository.edit_registry('"schema_version": 1', '"schema_version": 1, "schema_version": 1')
+    before = repository.registry.read_bytes()
+
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.root)
+
+    assert result.code == 1
+    assert {"REG103", "ART310"} == {code for code, _ in result.codes}
+    assert result.json["diff"] == ""
+    assert result.json["notes"][0].startswith("model/registry.json: not fixed: 1 finding; where")
+    assert repository.registry.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "fix",
+    [
+        Fix("model/registry.json", Set(("models", 9, "opset"), 17)),
+        Fix("model/registry.json", Insert(("models", 0, "x"), 1, after="nothing")),
+        Fix("model/elsewhere.json", Set(("opset",), 17)),
+    ],
+)
+def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
+    repository: Repository, fix: Fix
+) -> None:
+    another_opset(repository)
+    evidence = load_evidence(repository.save().config)
+    (real,) = repository.check().findings
+    repair = journey.plan(evidence, [replace(real, fixes=(*real.fixes, fix)), real])
+    assert repair.fixed == (real,)
+    assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
+    assert "not fixed: 1 finding; where" in repair.notes[0]
+
+
+def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another_opset(repository)
+    repository.save()
+    real = journey.plan
+
+    def somebody_writes(*args: Any) -> journey.Repair:
+        repository.edit_registry('"schema_version": 1', '"schema_version": 2')
+        return real(*args)
+
+    monkeypatch.setattr(journey, "plan", somebody_writes)
+    result = run_cli("check", "--fix", cwd=repository.root)
+    assert result.code == 2
+    assert "model/registry.json was changed while it was judged" in result.err
+    assert '"opset": 18' in repository.registry.read_text()
+
+
+def test_a_registry_that_is_a_link_is_not_written_through(repository: Repository) -> None:
+    another_opset(repository)
+    repository.save()
+    real = repository.path("real.json")
+    repository.registry.rename(real)
+    repository.registry.symlink_to("real.json")
+    before = real.read_bytes()
+    result = run_cli("check", "--fix", cwd=repository.root)
+    assert result.code == 2
+    assert "is a link" in result.err
+    assert (real.read_bytes(), repository.registry.is_symlink()) == (before, True)
+
+
+def test_the_layout_of_the_registry_stays(repository: Repository) -> None:
+    another_opset(repository)
+    repository.save()
+    odd = repository.registry.read_text().replace("\n", "\r\n").replace("MIT", "\\u004dIT").rstrip()
+    repository.registry.write_bytes(odd.encode())
+    result = run_cli("check", "--fix", "--format", "json", cwd=repository.root)
+    assert result.code == 0
+    assert repository.registry.read_bytes().decode() == odd.replace('"opset": 18', '"opset": 17')
+
+
+def test_fixing_is_part_of_the_python_interface(repository: Repository) -> None:
+    import provenance
+
+    another_opset(repository)
+    report = provenance.fix(repository.save().config)
+    assert [f.code for f in report.require().fixed] == ["ART310"]
+
+
+def test_a_released_row_that_is_fixed_is_signed_anew(repository: Repository, key: KeyPair) -> None:
+    another_opset(repository)
+    repository.defer("ART310", ["b"])
+    repository.released()
+    config = Path(repository.root / "provenance.toml")
+    config.write_text(config.read_text().partition("[[deferral]]")[0])
+    assert run_cli("check", "--fix", cwd=repository.root).code == 0
+    assert "ATT703" in {f.code for f in repository.verify().failing}
+    assert repository.release().exit_code == 0
