@@ -37,7 +37,7 @@ class VerifiedModel:
         onnx = row.onnx
         assert onnx is not None
         self.name = onnx.name
-        self.row: Mapping[str, Any] = row.row.verbatim
+        self.row: Mapping[str, Any] = row.entry.verbatim
         sidecar = row.sidecar.sidecar if row.sidecar else None
         self.sidecar: Mapping[str, Any] | None = sidecar.value if sidecar else None
         self.files: Mapping[str, Digest] = _digests(onnx)

@@ -52,9 +52,9 @@ def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
 def stated_row(row: RowEvidence) -> dict[str, Any]:
     """Return the canonical row without its `EVALUATED` fields: what the registry alone says."""
     found: dict[str, Any] = {
-        field: value for field in TEXTS if (value := row.row.text(field)) is not None
+        field: value for field in TEXTS if (value := row.entry.text(field)) is not None
     }
-    opset = row.row.fields.get("opset")
+    opset = row.entry.fields.get("opset")
     if type(opset) is int:
         found["opset"] = opset
     found["classification"] = classification.classification(row).value
@@ -85,7 +85,7 @@ def row_statement(
         if s.sidecar is not None
     ]
     registry = evidence.registry
-    source = predicates.row_source(registry.path, f"$['models'][{row.row.index}]", row.row.verbatim)
+    source = predicates.row_source(registry.path, f"$['models'][{row.index}]", row.entry.verbatim)
     return predicates.statement(
         REGISTRY_ROW,
         expected_statements.row_subjects(row),

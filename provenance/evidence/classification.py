@@ -24,7 +24,7 @@ def classification(row: RowEvidence) -> Classification:
 
     A value of another JSON type claims nothing; REG101 reports it.
     """
-    return row.row.classification
+    return row.entry.classification
 
 
 def origin(row: RowEvidence) -> dict[str, Any] | None:

@@ -229,7 +229,7 @@ class _Collector:
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
         manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
         evidence = RowEvidence(
-            row=row,
+            entry=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=sidecar,
@@ -330,7 +330,7 @@ class _Collector:
         beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
         known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
         # Named by a row, whether or not a model that can be read uses it (ART312).
-        known |= {self._path(n) for r in rows for n in r.row.external_data_sha256}
+        known |= {self._path(n) for r in rows for n in r.entry.external_data_sha256}
         stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
 
         def claims(path: str) -> bool:

@@ -31,18 +31,18 @@ class EnsembleMember:
     """A member of a manifest with its place in it and the row that ships it, where there is one."""
 
     index: int
-    member: Member
+    listed: Member
     row: RowEvidence | None
 
     @property
     def label(self) -> str:
         """How the member is called in messages."""
-        return self.member.id or self.member.onnx or f"member {self.index}"
+        return self.listed.id or self.listed.onnx or f"member {self.index}"
 
     @property
     def row_label(self) -> str | None:
         """The label of the row that ships it."""
-        return self.row.row.label if self.row else None
+        return self.row.label if self.row else None
 
     @property
     def sidecar(self) -> Sidecar | None:
@@ -60,13 +60,13 @@ class EnsembleMember:
     @property
     def sha256(self) -> str | None:
         """The digest that the row declares, or else that of its file, where either is known."""
-        declared = self.row.row.text("sha256") if self.row else None
+        declared = self.row.entry.text("sha256") if self.row else None
         return declared if is_sha256(declared) else self._in_file
 
     @property
     def outdated(self) -> bool:
         """Whether the manifest has a digest for it that neither its row nor its file has."""
-        claimed = self.member.sha256
+        claimed = self.listed.sha256
         known = (self.sha256, self._in_file)
         return self.sha256 is not None and is_sha256(claimed) and claimed not in known
 
@@ -79,13 +79,13 @@ class EnsembleMember:
         """Whether the bytes are those that the row names; ART302 says where they are not."""
         if self.row is None or self.row.onnx is None:
             return False
-        return self.row.row.digest("sha256") in (None, self.row.onnx.sha256)
+        return self.row.entry.digest("sha256") in (None, self.row.onnx.sha256)
 
     @property
     def seeds(self) -> frozenset[int]:
         """The seeds that manifest and sidecar give the member: one, where they agree."""
         recorded = self.sidecar.seed if self.sidecar else None
-        return frozenset(s for s in (self.member.seed, recorded) if s is not None)
+        return frozenset(s for s in (self.listed.seed, recorded) if s is not None)
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class Ensemble:
     Attributes:
         name: What the ensemble is called: by its manifest, or, where all members' sidecars agree
             on another id that is no other manifest's, by them.
-        seats: The members of the manifest that are objects.
+        members: The members of the manifest that are objects.
         unlisted: Rows whose sidecars say that they belong to it, and that it does not list.
         verdicts: The verdict files named after it, or the manifest, where that has a verdict.
     """
 
     manifest: Manifest
     name: str | None
-    seats: tuple[EnsembleMember, ...]
+    members: tuple[EnsembleMember, ...]
     unlisted: tuple[RowEvidence, ...]
     verdicts: tuple[GateVerdict, ...]
 
@@ -115,9 +115,9 @@ class Ensemble:
     def shipped(self) -> tuple[EnsembleMember, ...]:
         """The members that are shipped, each row once: one that is listed twice is ENS502's."""
         found: dict[int, EnsembleMember] = {}
-        for seat in self.seats:
-            if seat.row is not None:
-                found.setdefault(seat.row.row.index, seat)
+        for member in self.members:
+            if member.row is not None:
+                found.setdefault(member.row.index, member)
         return tuple(found.values())
 
     @cached_property
@@ -126,8 +126,10 @@ class Ensemble:
 
         One digest may be a slip, and digests that stand at the wrong members were exchanged.
         """
-        listed = {seat.member.sha256 for seat in self.seats}
-        found = [seat for seat in self.shipped if seat.outdated and seat.sha256 not in listed]
+        listed = {member.listed.sha256 for member in self.members}
+        found = [
+            member for member in self.shipped if member.outdated and member.sha256 not in listed
+        ]
         return tuple(found) if len(found) > 1 else ()
 
     @property
@@ -138,19 +140,19 @@ class Ensemble:
     @property
     def production(self) -> tuple[EnsembleMember, ...]:
         """The members whose rows say production."""
-        return tuple(s for s in self.shipped if s.row is not None and s.row.row.claims_production)
+        return tuple(s for s in self.shipped if s.row is not None and s.row.entry.claims_production)
 
     @property
     def offered(self) -> tuple[EnsembleMember, ...]:
         """The members whose rows do not say smoke."""
-        return tuple(s for s in self.shipped if s.row is not None and not s.row.row.smoke)
+        return tuple(s for s in self.shipped if s.row is not None and not s.row.entry.smoke)
 
     @property
     def described(self) -> Iterator[tuple[EnsembleMember, Sidecar]]:
         """The members whose sidecars are not known to describe other bytes."""
-        for seat in self.shipped:
-            if seat.sidecar is not None:
-                yield seat, seat.sidecar
+        for member in self.shipped:
+            if member.sidecar is not None:
+                yield member, member.sidecar
 
 
 def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -> Sidecar | None:
@@ -185,14 +187,14 @@ def join(
         # `members` alone is any list of anything.
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
             continue
-        seats = tuple(_seats(manifest, shipped))
-        name = _name(manifest, seats, ids)
-        unlisted = _unlisted(manifest, seats, claims.get(name, [])) if name else []
+        members = tuple(_members(manifest, shipped))
+        name = _name(manifest, members, ids)
+        unlisted = _unlisted(manifest, members, claims.get(name, [])) if name else []
         verdicts = known.verdicts_on(name)
         if not verdicts and is_gate_verdict(manifest.value):
             own = manifest
             verdicts = (GateVerdict(own.path, own.digest, own.text, own.value),)
-        yield Ensemble(manifest, name, seats, tuple(unlisted), verdicts)
+        yield Ensemble(manifest, name, members, tuple(unlisted), verdicts)
 
 
 class _Shipped:
@@ -202,10 +204,10 @@ class _Shipped:
         self._rows: dict[tuple[str | None, ...], RowEvidence] = {}
         self._by_id: dict[str, RowEvidence] = {}
         for row in rows:
-            file, id, sha256 = row.row.onnx, row.row.text("id"), row.row.digest("sha256")
+            file, id, sha256 = row.entry.onnx, row.entry.text("id"), row.entry.digest("sha256")
             for key in ((file,), (file, id), (file, id, sha256)):
                 self._rows.setdefault(key, row)
-            self._by_id.setdefault(row.row.label, row)
+            self._by_id.setdefault(row.label, row)
 
     def row_of(self, member: Member) -> RowEvidence | None:
         """The row that ships a member; its file goes before its id.
@@ -217,30 +219,30 @@ class _Shipped:
         candidates = [self._rows[key] for key in keys if key in self._rows][:1]
         if id is not None and id in self._by_id:
             candidates.append(self._by_id[id])
-        agreeing = [row for row in candidates if row.row.digest("sha256") == sha256]
+        agreeing = [row for row in candidates if row.entry.digest("sha256") == sha256]
         return next(iter(agreeing or candidates), None)
 
 
-def _seats(manifest: Manifest, shipped: _Shipped) -> Iterator[EnsembleMember]:
+def _members(manifest: Manifest, shipped: _Shipped) -> Iterator[EnsembleMember]:
     places = [i for i, member in enumerate(manifest.entries) if isinstance(member, dict)]
     for index, member in zip(places, manifest.members, strict=True):
         yield EnsembleMember(index, member, shipped.row_of(member))
 
 
 def _unlisted(
-    manifest: Manifest, seats: Sequence[EnsembleMember], claiming: Sequence[RowEvidence]
+    manifest: Manifest, members: Sequence[EnsembleMember], claiming: Sequence[RowEvidence]
 ) -> list[RowEvidence]:
-    seated = {s.row.row.index for s in seats if s.row is not None}
+    listed_rows = {s.row.index for s in members if s.row is not None}
     # An entry that is a name and no object is reported as that.
     names = {m for m in manifest.value["members"] if isinstance(m, str)}
     names |= {m.onnx for m in manifest.members if m.onnx}
     return [
-        r for r in claiming if r.row.index not in seated and not names & {r.row.onnx, r.row.label}
+        r for r in claiming if r.index not in listed_rows and not names & {r.entry.onnx, r.label}
     ]
 
 
-def _name(manifest: Manifest, seats: Sequence[EnsembleMember], ids: set[str]) -> str | None:
-    claimed = {ensemble_of(s.row) for s in seats if s.row is not None} - {None}
+def _name(manifest: Manifest, members: Sequence[EnsembleMember], ids: set[str]) -> str | None:
+    claimed = {ensemble_of(s.row) for s in members if s.row is not None} - {None}
     if len(claimed) == 1 and not claimed & ids:
         return claimed.pop()
     return manifest.id

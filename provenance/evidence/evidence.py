@@ -127,7 +127,7 @@ class BaselineEvidence:
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """What a row was at the baseline; None where it is new."""
-        return self.rows.get(row.row.index)
+        return self.rows.get(row.index)
 
     def former_path(self, path: str) -> str:
         """Return where a file beside the registry was: elsewhere, if the registry has moved."""
@@ -188,24 +188,24 @@ class Evidence:
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
         """The ensemble in which a row is a member; known only where all rows were selected."""
-        return self._ensemble_by_row.get(row.row.index)
+        return self._ensemble_by_row.get(row.index)
 
     @cached_property
     def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
         found: dict[int, Ensemble] = {}
         for each in self.ensembles:
-            for seat in each.shipped:
-                if seat.row is not None:
-                    found.setdefault(seat.row.row.index, each)
+            for member in each.shipped:
+                if member.row is not None:
+                    found.setdefault(member.row.index, each)
         return found
 
     @cached_property
     def placeholders(self) -> Mapping[str, tuple[str, str]]:
         """The row and the path of each model that a row says to be smoke, by digest."""
         return {
-            model.sha256: (row.row.label, model.path)
+            model.sha256: (row.label, model.path)
             for row in reversed(self.rows)
-            if row.row.smoke
+            if row.entry.smoke
             for model in row.models
             if model.sha256 is not None
         }
@@ -254,8 +254,8 @@ def missed_digests(rows: Iterable[RowEvidence]) -> frozenset[str]:
     declared: set[str] = set()
     present: set[str] = set()
     for row in rows:
-        fields = (row.row.fields.get(name) for name in ("sha256", "int8_sha256"))
-        values = map(sha256_of, (*fields, *row.row.external_data_sha256.values()))
+        fields = (row.entry.fields.get(name) for name in ("sha256", "int8_sha256"))
+        values = map(sha256_of, (*fields, *row.entry.external_data_sha256.values()))
         declared.update(filter(None, values))
         present.update(f.sha256 for f in row.model_files if f.sha256 is not None)
     return frozenset(declared - present)

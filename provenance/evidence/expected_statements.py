@@ -103,7 +103,7 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
     try:
         return predicates.statement(predicates.SLSA_PROVENANCE, row_subjects(row), predicate)
     except StatementError as e:
-        path = row.sidecar.path if row.sidecar else row.row.label
+        path = row.sidecar.path if row.sidecar else row.label
         raise InputError(f"{path}: {e}", help="Export the sidecar again.") from e
 
 

@@ -34,7 +34,7 @@ def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
     def row_of(row: RowEvidence) -> RowEvidence:
         manifest = row.manifest
         found = manifests.get(manifest.path, manifest) if manifest else None
-        return replace(row, row=rows[row.row.index], manifest=found)
+        return replace(row, entry=rows[row.index], manifest=found)
 
     baseline = evidence.baseline
     if baseline is not None:

@@ -140,9 +140,12 @@ class BundleEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class RowEvidence:
-    """Everything about one row. A part is None where the row does not name it."""
+    """Everything about one row. A part is None where the row does not name it.
 
-    row: Row
+    `entry` is the row as the registry has it.
+    """
+
+    entry: Row
     onnx: ModelEvidence | None = None
     int8: ModelEvidence | None = None
     sidecar: SidecarEvidence | None = None
@@ -153,9 +156,19 @@ class RowEvidence:
     verdict: ensemble.GateVerdict | None = None
 
     @property
+    def label(self) -> str:
+        """How the row is called in findings."""
+        return self.entry.label
+
+    @property
+    def index(self) -> int:
+        """Its place in the registry."""
+        return self.entry.index
+
+    @property
     def variant(self) -> ModelEvidence | None:
         """The file of `int8_sha256`: the variant beside the model, or the model itself."""
-        return self.onnx if self.int8 is None and self.row.is_variant else self.int8
+        return self.onnx if self.int8 is None and self.entry.is_variant else self.int8
 
     @property
     def models(self) -> tuple[ModelEvidence, ...]:
@@ -173,11 +186,11 @@ class RowEvidence:
         It is in lower-case hex, however the row spells it.
         """
         if file is self.onnx:
-            found = self.row.fields.get("sha256")
+            found = self.entry.fields.get("sha256")
         elif file is self.int8:
-            found = self.row.fields.get("int8_sha256")
+            found = self.entry.fields.get("int8_sha256")
         else:
-            found = self.row.external_data_sha256.get(file.name)
+            found = self.entry.external_data_sha256.get(file.name)
         return sha256_of(found)
 
     def replaced(self, file: FileEvidence) -> bool:

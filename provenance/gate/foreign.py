@@ -38,12 +38,12 @@ def refusals(
             f"{path} is a statement of type {kind}; expected is {', '.join(sorted(expected))}",
             f"If this kind of claim is what you look for: --predicate-type {kind}",
             path=path,
-            row=row.row.label,
+            row=row.label,
         )
     elif file.sha256 is not None and statement.name_of(file.sha256) is None:
         # ART301 and the like say why a file cannot be read.
         message, help = _not_among(file.path, short(file.sha256), path, statement)
-        yield BY_CODE["SIG605"].finding(message, help, path=file.path, row=row.row.label)
+        yield BY_CODE["SIG605"].finding(message, help, path=file.path, row=row.label)
 
 
 def _not_among(file: str, digest: str, path: str, statement: Statement) -> tuple[str, str]:
@@ -83,7 +83,7 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
             "for the bundle of the row",
             "Do not use it. Fetch the model and its bundle again from the publisher.",
             path=path,
-            row=row.row.label,
+            row=row.label,
         )
         return
     refused = list(refusals(row, statement, expected))
@@ -97,7 +97,7 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
         "nothing of license, external data or sidecar",
         "Ask the publisher for a bundle of onnx-provenance, which binds the row.",
         path=path,
-        row=row.row.label,
+        row=row.label,
     )
     for file in row.model_files:
         if file is not row.onnx and file.sha256 and statement.name_of(file.sha256) is None:
@@ -105,5 +105,5 @@ def judge(row: RowEvidence, statement: Statement, expected: Collection[str]) -> 
                 f"{file.path} holds weights of the model and is not signed",
                 "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
                 path=file.path,
-                row=row.row.label,
+                row=row.label,
             )

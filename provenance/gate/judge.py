@@ -121,9 +121,7 @@ def judge(
     failed = {row for f in findings if f.fails for row in f.rows}
     return Report(
         registry=evidence.registry.path,
-        rows=tuple(
-            _row_result(case, r, in_force, failed=r.row.label in failed) for r in evidence.rows
-        ),
+        rows=tuple(_row_result(case, r, in_force, failed=r.label in failed) for r in evidence.rows),
         findings=findings,
         trust=trust_result(trust),
         notes=(
@@ -290,7 +288,7 @@ def _unsigned_data(row: RowEvidence) -> list[Finding]:
             f"{file.path} holds weights of the model and is not signed",
             "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
             path=file.path,
-            row=row.row.label,
+            row=row.label,
         )
         for file in row.model_files
         if file.digest is not None and file is not row.onnx
@@ -306,7 +304,7 @@ def _expired(
             f"it was signed with a deferral of {d.get('rule')} that expired on {d.get('expires')}",
             "Ask the publisher for a release without it.",
             path=row.onnx.path if row.onnx else "",
-            row=row.row.label,
+            row=row.label,
         )
         for d in deferrals
         if isinstance(d.get("expires"), str) and d["expires"] < today.isoformat()
@@ -340,7 +338,7 @@ def _absent(case: Case, row: RowEvidence) -> Iterator[Finding]:
                 "Fetch it from the publisher too, and put it beside the model.",
                 path=file.name,
             ),
-            row=row.row.label,
+            row=row.label,
         )
     here = {s.name for s in row.sidecars} | {sidecar_of(file.name) for file in missing}
     rule = BY_CODE["USE011" if case.require.files or case.require.production else "ATT713"]
@@ -350,7 +348,7 @@ def _absent(case: Case, row: RowEvidence) -> Iterator[Finding]:
                 f"the sidecar {name[:200]} was signed with the row and is not here",
                 "Fetch it from the publisher too, and put it beside the model.",
                 path=name,
-                row=row.row.label,
+                row=row.label,
             )
 
 
@@ -427,7 +425,7 @@ def placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]
 
 def _reading_order(evidence: Evidence) -> Callable[[Finding], tuple[bool, int, str, int]]:
     """As the registry is read: row by row, then the registry as a whole, then the deferrals."""
-    place = {r.row.label: r.row.index for r in evidence.rows}
+    place = {r.label: r.index for r in evidence.rows}
 
     def key(finding: Finding) -> tuple[bool, int, str, int]:
         row = place.get(finding.row, len(place)) if finding.row else len(place)
@@ -441,18 +439,18 @@ def _row_result(case: Case, row: RowEvidence, in_force: InForce, *, failed: bool
     """Return the result of one row; `failed` says that a finding about it fails."""
     signature_set = case.row_signatures(row) if case.trust is not None else None
     return RowResult(
-        id=row.row.label,
+        id=row.label,
         path=row.onnx.path if row.onnx else case.evidence.registry.path,
-        line=row.row.position.line,
-        classification=row.row.classification,
-        license=row.row.text("license"),
+        line=row.entry.position.line,
+        classification=row.entry.classification,
+        license=row.entry.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)
             for f in row.model_files
         ),
         signatures=signature_results(signature_set),
-        deferrals=tuple(in_force.of(row.row.label, row.manifest.id if row.manifest else None)),
+        deferrals=tuple(in_force.of(row.label, row.manifest.id if row.manifest else None)),
         origin=origin(row),
     )
 

@@ -35,7 +35,7 @@ def judge_release(case: Case, path: str) -> Report:
         if rule.of_bundle or rule.of_release
         for finding in gather(rule.judge_for_consumer(case, HELP))
     ]
-    owners = {path: row.row.label for row in reversed(evidence.rows) for path in _paths(row)}
+    owners = {path: row.label for row in reversed(evidence.rows) for path in _paths(row)}
     found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]
     findings = tuple(placed(found, evidence))
     failing = [f for f in findings if f.fails]
@@ -62,13 +62,13 @@ def _paths(row: RowEvidence) -> list[str]:
 
 def _result(row: RowEvidence, spoiled: Set[str | None]) -> RowResult:
     """The result of one row: it has failed with any of its files."""
-    failed = row.row.label in spoiled or not spoiled.isdisjoint(_paths(row))
+    failed = row.label in spoiled or not spoiled.isdisjoint(_paths(row))
     return RowResult(
-        id=row.row.label,
+        id=row.label,
         path=row.onnx.path if row.onnx else "",
-        line=row.row.position.line,
-        classification=row.row.classification,
-        license=row.row.text("license"),
+        line=row.entry.position.line,
+        classification=row.entry.classification,
+        license=row.entry.text("license"),
         verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
         model_files=tuple(
             ModelFile(f.path, f.sha256, f.digest.size if f.digest else None)

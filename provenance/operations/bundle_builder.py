@@ -87,7 +87,7 @@ class BundleBuilder:
         for row in self.evidence.rows:
             if Documents.ROWS in wanted:
                 assert row.bundle is not None  # a row without sigstore_bundle is LIC203
-                deferrals = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
+                deferrals = in_force.of(row.label, row.manifest.id if row.manifest else None)
                 statement = canonical.row_statement(self.evidence, row, deferrals)
                 drafts += self._draft(row.bundle, statement)
             if Documents.SEEDS in wanted and row.is_seed:

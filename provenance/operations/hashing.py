@@ -155,7 +155,7 @@ class _Entry:
 def _entries(
     evidence: Evidence, row: RowEvidence, add_external_data: bool, accept: Collection[str]
 ) -> Iterator[_Entry]:
-    names, label = evidence.registry.names, row.row.label
+    names, label = evidence.registry.names, row.label
     if not row.models:
         reason = f"the row names no file: `{names.of('onnx')}` is missing or not a file name"
         yield _Entry(HashedFile(label, None, None, None, None, reason, names.of("onnx")))
@@ -164,13 +164,13 @@ def _entries(
     for model in row.models:
         field = "int8_sha256" if model is row.int8 else "sha256"
         yield _declared(evidence, row, model, (field,), accepted)
-        if model is row.onnx is row.variant and "int8_sha256" in row.row.fields:
+        if model is row.onnx is row.variant and "int8_sha256" in row.entry.fields:
             yield _declared(evidence, row, model, ("int8_sha256",), accepted)
         for file in model.external:
             if file.name in seen:
                 continue
             seen.add(file.name)
-            if file.name in row.row.external_data_sha256:
+            if file.name in row.entry.external_data_sha256:
                 where = ("external_data_sha256", file.name)
                 yield _declared(evidence, row, file, where, accepted)
             else:
@@ -186,17 +186,17 @@ def _declared(
     accepted: bool,
 ) -> _Entry:
     """A file whose digest the row has a field for, or has to have."""
-    registry, holder = evidence.registry, row.row.fields
+    registry, holder = evidence.registry, row.entry.fields
     called, *entry = (registry.names.of(where[0]), *where[1:])
     if entry:
-        holder = row.row.external_data_sha256
+        holder = row.entry.external_data_sha256
     value = holder.get(where[-1])
     problem = _problem(file)
     refused, new = None, None
     if where[-1] in holder and problem is None and file.sha256 is not None:
         refused, new = _decide(value, file.sha256, accepted)
     found = HashedFile(
-        row=row.row.label,
+        row=row.label,
         path=file.path,
         sha256=file.sha256,
         size=file.digest.size if file.digest else None,
@@ -206,20 +206,20 @@ def _declared(
         missing=called if where[-1] not in holder and problem is None else None,
         refused=refused,
     )
-    return _Entry(found, Set(registry.path_of(row.row, *where), new) if new else None)
+    return _Entry(found, Set(registry.path_of(row.entry, *where), new) if new else None)
 
 
 def _uncovered(
     evidence: Evidence, row: RowEvidence, file: FileEvidence, add: bool, accepted: bool
 ) -> _Entry:
     """An external-data file that the row has no digest of."""
-    value = row.row.fields.get("external_data_sha256")
+    value = row.entry.fields.get("external_data_sha256")
     called = evidence.registry.names.of("external_data_sha256")
     problem, refused = _problem(file), None
     if add and not accepted and not is_empty(value) and not isinstance(value, dict):
         refused = f"`{called}` is {type_name(value)}, not an object"
     found = HashedFile(
-        row=row.row.label,
+        row=row.label,
         path=file.path,
         sha256=file.sha256,
         size=file.digest.size if file.digest else None,
@@ -241,7 +241,7 @@ def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
     edits = [e.edit for e in entries if e.edit is not None]
     added: dict[int, tuple[RowEvidence, dict[str, str]]] = {}
     for row, name, sha256 in (e.added for e in entries if e.added is not None):
-        added.setdefault(row.row.index, (row, {}))[1][name] = sha256
+        added.setdefault(row.index, (row, {}))[1][name] = sha256
     for row, missing in added.values():
         edits += _additions(registry, row, missing)
     if edits and registry.repeated_keys:
@@ -253,9 +253,9 @@ def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
 
 
 def _additions(registry: Registry, row: RowEvidence, missing: dict[str, str]) -> Iterator[Edit]:
-    fields, names = row.row.fields, registry.names
-    field = registry.path_of(row.row, "external_data_sha256")
-    declared = row.row.external_data_sha256
+    fields, names = row.entry.fields, registry.names
+    field = registry.path_of(row.entry, "external_data_sha256")
+    declared = row.entry.external_data_sha256
     if "external_data_sha256" not in fields:
         before = next((f for f in _ABOVE if f in fields), None)
         yield Insert(field, missing, after=names.of(before) if before else None)

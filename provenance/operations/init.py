@@ -98,7 +98,7 @@ def init(
     if defer is not None:
         config = _config(existing, template, target, tree)
         evidence = load_evidence(config, progress=progress)
-        labels = [row.row.label for row in evidence.rows]
+        labels = [row.label for row in evidence.rows]
         offer = recording.record(_judge(evidence, config).failing, labels)
         if offer and defer(offer):
             template = replace(template, deferrals=offer)

@@ -112,7 +112,7 @@ def promote(
     changes = _changes(evidence, labels, target)
     after = hypothetical.edited(evidence, {c.path: c.after for c in changes})
     report = judge(after, config, trust=None, today=today or today_utc())
-    selected = [row for row in after.rows if row.row.label in labels]
+    selected = [row for row in after.rows if row.label in labels]
     subjects = {*labels, *([target.manifest.id, target.manifest.path] if target else [])}
     stale = _stale(report, config, subjects)
     report = _about(report, after, selected, ensemble)
@@ -123,9 +123,9 @@ def promote(
         unvouched=tuple(_unvouched(after, selected)),
         flipped=tuple(
             dict.fromkeys(
-                r.row.label
+                r.label
                 for r in evidence.rows
-                if r.row.label in labels and not r.row.claims_production
+                if r.label in labels and not r.entry.claims_production
             )
         ),
         deferrals=stale,
@@ -159,17 +159,17 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
 
 
 def _members(ensemble: Ensemble) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.row.row.label for s in ensemble.seats if s.row is not None))
+    return tuple(dict.fromkeys(s.row.label for s in ensemble.members if s.row is not None))
 
 
 def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
     """An ensemble is promoted as a whole, or not at all."""
     wanted = set(labels)
     for row in evidence.rows:
-        if row.row.label in wanted and row.manifest is not None:
+        if row.label in wanted and row.manifest is not None:
             id, path = row.manifest.id, row.manifest.path
             raise InputError(
-                f"{row.row.label} is a member of the ensemble {id or path!r}, which is promoted as "
+                f"{row.label} is a member of the ensemble {id or path!r}, which is promoted as "
                 "a whole or not at all",
                 help=command("promote", "--ensemble", id)
                 if id
@@ -191,9 +191,9 @@ def _changes(
         after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
         changes.append(Change(manifest.path, manifest.text, after))
     edits: list[Edit] = [
-        _flip(registry, row.row)
+        _flip(registry, row.entry)
         for row in evidence.rows
-        if row.row.label in wanted and not row.row.claims_production
+        if row.label in wanted and not row.entry.claims_production
     ]
     if edits:
         changes.append(_edited(registry, edits))
@@ -220,12 +220,12 @@ def _about(
     report: Report, evidence: Evidence, rows: Sequence[RowEvidence], ensemble: str | None
 ) -> Report:
     """What of a report is about these rows, their ensembles and documents, or the registry."""
-    labels = {row.row.label for row in rows}
+    labels = {row.label for row in rows}
     theirs = [
         e
         for e in evidence.ensembles
         if (e.manifest.id is not None and e.manifest.id == ensemble)
-        or any(s.row is not None and s.row.row.label in labels for s in e.seats)
+        or any(s.row is not None and s.row.label in labels for s in e.members)
     ]
     ids = {e.manifest.id for e in theirs if e.manifest.id is not None}
     files = {evidence.registry.path}
@@ -266,7 +266,7 @@ def _missing(
         for obstacle in promotion.missing(evidence, findings, row):
             key = (obstacle.message, obstacle.path)
             known = found.get(key, Missing((), obstacle))
-            found[key] = replace(known, rows=(*known.rows, row.row.label))
+            found[key] = replace(known, rows=(*known.rows, row.label))
     return tuple(found.values())
 
 

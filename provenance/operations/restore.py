@@ -184,7 +184,7 @@ def _evidence(
         rows[row.index] = back.get(row.label) or next(present)
     wanted = {row.label for row in restored.rows if id(rows[row.index]) in told}
     evidence = collect(tree, restored, select=wanted, progress=progress)
-    return {id(rows[found.row.index]): found for found in evidence.rows}
+    return {id(rows[found.entry.index]): found for found in evidence.rows}
 
 
 def _judged(

@@ -102,7 +102,7 @@ def _make(
     for row in evidence.rows:
         problem = row.bundle.problem if row.bundle else None
         if problem is not None and problem.problem is FileProblem.UNSAFE:
-            raise InputError(f"row {row.row.label}: cannot write the bundle: {problem.message}")
+            raise InputError(f"row {row.label}: cannot write the bundle: {problem.message}")
     writing.clean(tree, _written_by(evidence))
     press = BundleBuilder(config, declared, evidence, signer, progress or Progress())
     notes = press.documents(wanted, report.findings)

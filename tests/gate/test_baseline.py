@@ -763,7 +763,7 @@ def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> N
     row = RowEvidence(Row(0, {}, {}), onnx=ModelEvidence("m.onnx", "m.onnx", Digest("a" * 64, 1)))
     assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"
     assert other_bytes(row, {"sha256": "a" * 64}) is None
-    assert other_bytes(RowEvidence(row.row), {"sha256": 7}) == "the model is not here"
+    assert other_bytes(RowEvidence(row.entry), {"sha256": 7}) == "the model is not here"
 
 
 def test_of_a_file_that_is_no_registry_no_other_file_is_blamed(three: Repository) -> None:

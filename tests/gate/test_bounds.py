@@ -174,7 +174,7 @@ def test_members_are_looked_up_among_the_rows() -> None:
         manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
         Compared.times = 0
         (found,) = ensembles.join(rows, [manifest])
-        assert {seat.row_label for seat in found.seats} == {"r0"}
+        assert {member.row_label for member in found.members} == {"r0"}
         return Compared.times
 
     assert comparisons(200) < 3 * comparisons(100) + 100
@@ -186,7 +186,7 @@ def test_the_row_of_a_member_is_that_of_its_names_and_else_of_its_digest() -> No
         value = {"members": [member]}
         manifest = Manifest("e.json", digest.of_bytes(b""), json.dumps(value), value)
         (joined,) = ensembles.join(found, [manifest])
-        return joined.seats[0].row_label
+        return joined.members[0].row_label
 
     first = {"id": "first", "onnx": "m.onnx", "sha256": "1"}
     second = {"id": "second", "onnx": "m.onnx", "sha256": "2"}

@@ -216,9 +216,9 @@ def test_a_row_that_is_listed_often_is_one_member(repository: Repository) -> Non
         manifest["members"].append(manifest["members"][member])
     repository.write("ens.json", manifest)
     (ensemble,) = load_evidence(repository.save().config).ensembles
-    assert [seat.index for seat in ensemble.seats] == [0, 1, 2, 3, 4]
-    assert [seat.index for seat in ensemble.shipped] == [0, 1]
-    assert [seat.row_label for seat, _ in ensemble.described] == ["ens_seed0", "ens_seed1"]
+    assert [member.index for member in ensemble.members] == [0, 1, 2, 3, 4]
+    assert [member.index for member in ensemble.shipped] == [0, 1]
+    assert [member.row_label for member, _ in ensemble.described] == ["ens_seed0", "ens_seed1"]
     assert codes(repository.check()) == ["ENS502"] * 3
 
 

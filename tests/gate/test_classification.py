@@ -197,7 +197,7 @@ def test_folds_are_named_and_bounded(repository: Repository) -> None:
 
 def test_the_mean_is_that_of_the_folds(tmp_path: Any) -> None:
     evidence = load_evidence(production(tmp_path / "tree").config)
-    plain = next(row for row in evidence.rows if row.row.label == "plain")
+    plain = next(row for row in evidence.rows if row.label == "plain")
     found = evaluated_gate(evidence, plain)
     assert found is not None
     assert found["values"] == FOLDS

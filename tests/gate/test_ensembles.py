@@ -418,10 +418,10 @@ def test_the_time_grows_with_the_number_of_ensembles() -> None:
         evidence = Evidence(Tree(Path()), registry, tuple(rows), whole=True, documents=tuple(made))
         start = time.process_time()
         known = Documents(tuple(made))
-        assert all(known.manifest_of(row.row.onnx or "", None) for row in rows)
+        assert all(known.manifest_of(row.entry.onnx or "", None) for row in rows)
         assert all(known.verdict_on(f"e{i}") for i in range(count))
         assert len(evidence.ensembles) == count
-        assert all(e.verdict and all(s.row for s in e.seats) for e in evidence.ensembles)
+        assert all(e.verdict and all(s.row for s in e.members) for e in evidence.ensembles)
         return time.process_time() - start
 
     seconds(100)

@@ -294,7 +294,7 @@ def test_evidence_of_a_subset_is_not_whole(full: Repository) -> None:
     tree = Tree.at(full.root)
     read = registries.read(tree, "model/registry.json")
     part = collect(tree, read, select=["ext"])
-    assert [r.row.label for r in part.rows] == ["ext"]
+    assert [r.label for r in part.rows] == ["ext"]
     assert not part.whole
 
 

@@ -37,7 +37,7 @@ def found(repository: Repository, row: str) -> list[Obstacle]:
     repository.save()
     report = repository.check()
     evidence = load_evidence(repository.config)
-    of = next(r for r in evidence.rows if r.row.label == row)
+    of = next(r for r in evidence.rows if r.label == row)
     return list(obstacles(evidence, report.findings, of))
 
 

@@ -338,7 +338,7 @@ def test_a_corpus_digest_may_be_spelled_otherwise_and_is_signed_in_lower_case(
         full.write(name, document)
     assert full.check().findings == ()
     evidence = load_evidence(full.config)
-    (seed,) = (row for row in evidence.rows if row.row.label == "ens_seed0")
+    (seed,) = (row for row in evidence.rows if row.label == "ens_seed0")
     assert sha256(b"corpus") in json.dumps(expected_statements.seed_predicate(evidence, seed))
 
 

@@ -74,7 +74,7 @@ class ModelMissing(Rule):
 
     def _variant(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Finding:
         """An int8 variant is named by its digest, by `quant_mode`, or by both."""
-        asking = [f for f in ("int8_sha256", "quant_mode") if f in row.row.fields]
+        asking = [f for f in ("int8_sha256", "quant_mode") if f in row.entry.fields]
         called = " and ".join(f"`{case.name_of(field)}`" for field in asking)
         there = misplaced_file(case, row, model)
         return self.in_row(
@@ -147,7 +147,7 @@ class DigestMismatch(Rule):
         field, *entries = where
         of = "".join(f" of {entry[:100]!r}" for entry in entries)
         is_second = field == "int8_sha256" and file is row.onnx
-        declared = row.row.digest(field) if is_second else row.declared(file)
+        declared = row.entry.digest(field) if is_second else row.declared(file)
         return self.in_row(
             case,
             row,
@@ -163,10 +163,10 @@ class DigestMismatch(Rule):
 def _named_by_another(case: Case, row: RowEvidence) -> str:
     """Which row the file of a row is, if its bytes are what that row declares."""
     for other in case.evidence.rows:
-        if other.onnx is None or row.onnx is None or other.row.index == row.row.index:
+        if other.onnx is None or row.onnx is None or other.entry.index == row.index:
             continue
         if other.onnx.path == row.onnx.path and not other.replaced(other.onnx):
-            return f", those of {other.row.label!r}"
+            return f", those of {other.entry.label!r}"
     return ""
 
 
@@ -352,10 +352,10 @@ class ExternalDataMissing(Rule):
 
 def _then_covered(case: Case, row: RowEvidence) -> str:
     """The next step after external data is back, if the row has no digest for it (ART306)."""
-    if "external_data_sha256" in row.row.fields:
+    if "external_data_sha256" in row.entry.fields:
         return ""
     first = case.declare_first(case.name_of("external_data_sha256"))
-    return f" {first}Then: {command('hash', row.row.label, '--write', '--add-external-data')}"
+    return f" {first}Then: {command('hash', row.label, '--write', '--add-external-data')}"
 
 
 class ExternalDataUnsafe(Rule):
@@ -428,7 +428,7 @@ class ExternalDataUncovered(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             # REG101 says of anything else that it is no object of digests.
-            is_object = isinstance(row.row.fields.get("external_data_sha256", {}), dict)
+            is_object = isinstance(row.entry.fields.get("external_data_sha256", {}), dict)
             # A digest is computed of bytes: what is not here is reported as that.
             uncovered = _uncovered(row) if is_object else ()
             files = [f for f in uncovered if f.digest is not None]
@@ -441,7 +441,7 @@ class ExternalDataUncovered(Rule):
         names = some([f.name for f in files], 3)
         message = f"no digest covers the weights in {names}"
         if unused:
-            declared = row.row.external_data_sha256
+            declared = row.entry.external_data_sha256
             renamed = [n for n in unused if sha256_of(declared[n]) in {f.sha256 for f in files}]
             others = some([name[:100] for name in unused], 3)
             return self.in_row(
@@ -539,9 +539,9 @@ class Int8Undeclared(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.int8 is None or row.int8.missing or "int8_sha256" in row.row.fields:
+            if row.int8 is None or row.int8.missing or "int8_sha256" in row.entry.fields:
                 continue
-            mode = row.row.text("quant_mode")
+            mode = row.entry.text("quant_mode")
             why = (
                 f"`{case.name_of('quant_mode')}` is {mode!r}"
                 if mode not in (None, "fp32")
@@ -558,7 +558,7 @@ class Int8Undeclared(Rule):
                 if lost
                 else case.declare_first(case.name_of("int8_sha256"))
                 + f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
-                + command("hash", row.row.label, "--write"),
+                + command("hash", row.label, "--write"),
             )
 
 
@@ -634,7 +634,7 @@ class OpsetMismatch(Rule):
             actual = other_opset(row)
             if actual is None:
                 continue
-            place = registry.path_of(row.row, "opset")
+            place = registry.path_of(row.entry, "opset")
             sidecar, members = _same_opset(row)
             fixes = [Fix(registry.path, Set(place, actual))]
             certain = _as_declared(row)
@@ -646,8 +646,8 @@ class OpsetMismatch(Rule):
                 case,
                 row,
                 "opset",
-                f"`{case.name_of('opset')}` is {row.row.fields.get('opset')}{too}; "
-                f"{row.row.onnx} imports opset {actual}",
+                f"`{case.name_of('opset')}` is {row.entry.fields.get('opset')}{too}; "
+                f"{row.entry.onnx} imports opset {actual}",
                 f'Write "{case.name_of("opset")}": {actual}{" in both" if sidecar else ""}.',
                 fixes=tuple(fixes) if certain else (),
             )
@@ -705,10 +705,10 @@ class StrayFile(Rule):
         is_lost = files_of_lost_rows(case)
         found = belongings(case.evidence)
         listed = {
-            seat.member.onnx
+            member.listed.onnx
             for ensemble in case.evidence.ensembles
-            for seat in ensemble.seats
-            if seat.row is None
+            for member in ensemble.members
+            if member.row is None
         }
         for stray in case.evidence.strays:
             if stray.name in renamed or is_lost(stray.name) or stray.path in found.owned:
@@ -773,8 +773,8 @@ class ExternalDataUnused(Rule):
         registry = case.evidence.registry
         for row in case.evidence.rows:
             unused = [] if any(_uncovered(row)) else _unused(row)
-            field = registry.path_of(row.row, "external_data_sha256")
-            every = len(unused) == len(row.row.external_data_sha256)
+            field = registry.path_of(row.entry, "external_data_sha256")
+            every = len(unused) == len(row.entry.external_data_sha256)
             # Of data that was renamed, the entry is all that is known.
             known = _as_declared(row) and not any(f.missing for m in row.models for f in m.external)
             for name in unused:
@@ -795,7 +795,7 @@ class ExternalDataUnused(Rule):
 def _as_declared(row: RowEvidence) -> bool:
     """Whether the models are those that the row means: what they say can be written into it."""
     models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
-    return all(m is None or m.sha256 == row.row.digest(field) for m, field in models)
+    return all(m is None or m.sha256 == row.entry.digest(field) for m, field in models)
 
 
 def renamed_from(case: Case, row: RowEvidence) -> str | None:
@@ -822,7 +822,7 @@ def _judged(row: RowEvidence) -> Iterator[ModelEvidence]:
 
 def _uncovered(row: RowEvidence) -> Iterator[ExternalFile]:
     """External data that the row has no digest of."""
-    declared = row.row.external_data_sha256
+    declared = row.entry.external_data_sha256
     return (f for m in _judged(row) for f in m.external if f.name not in declared)
 
 
@@ -831,7 +831,7 @@ def _unused(row: RowEvidence) -> list[str]:
     if not row.models or any(m.facts is None or row.replaced(m) for m in row.models):
         return []
     used = {f.name for m in row.models for f in m.external}
-    return [name for name in row.row.external_data_sha256 if name not in used]
+    return [name for name in row.entry.external_data_sha256 if name not in used]
 
 
 def _unsafe(file: ExternalFile) -> bool:

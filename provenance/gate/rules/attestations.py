@@ -77,7 +77,7 @@ class RowUnbound(_AttestationRule):
                 f"{row.bundle.path} does not bind the row: {found}",
                 fix,
                 path=row.bundle.path,
-                row=row.row.label,
+                row=row.label,
             )
 
 
@@ -181,7 +181,7 @@ class RowChanged(_AttestationRule):
         told = {*LICENSE_FIELDS}
         if any(changed_files(row, statement)):
             told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
-        here, there = row.row.verbatim, signed.verbatim
+        here, there = row.entry.verbatim, signed.verbatim
         for key in sorted((there.keys() | here.keys()) - told):
             now, then = here.get(key), there.get(key)
             if (key in there) != (key in here) or not same(now, then):
@@ -261,7 +261,7 @@ class SidecarChanged(_AttestationRule):
                     f"the sidecar {evidence.path} {what}",
                     "Restore the released sidecar, or sign again: provenance release",
                     path=evidence.path,
-                    row=row.row.label,
+                    row=row.label,
                 )
 
     def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
@@ -274,7 +274,7 @@ class SidecarChanged(_AttestationRule):
                         f"the sidecar {sidecar.path} {IS_POINTER}",
                         FETCH,
                         path=sidecar.path,
-                        row=row.row.label,
+                        row=row.label,
                     )
 
 
@@ -342,7 +342,7 @@ class DeferralsDiffer(_AttestationRule):
         in_force = InForce(released)
         for row, statement in case.bound_rows():
             signed = statement.predicate.get("deferrals")
-            now = in_force.of(row.row.label, row.manifest.id if row.manifest else None)
+            now = in_force.of(row.label, row.manifest.id if row.manifest else None)
             if not case.evidence.whole and isinstance(signed, list):
                 # What some rows do not show is neither in force nor gone.
                 signed = [d for d in signed if not self._unseen(case, d)]
@@ -352,7 +352,7 @@ class DeferralsDiffer(_AttestationRule):
                     f"signed with {_deferrals(signed)}; in force {_deferrals(now)}",
                     "Sign again with the deferrals as they are now: provenance release",
                     path=row.bundle.path,
-                    row=row.row.label,
+                    row=row.label,
                 )
 
     @staticmethod
@@ -436,7 +436,7 @@ class SeedAttestationDiffers(_AttestationRule):
                     f"{attestation.path}: {what}",
                     fix,
                     path=attestation.path,
-                    row=row.row.label,
+                    row=row.label,
                 )
 
     def _differences(self, case: Case, row: RowEvidence, statement: Statement) -> Iterator[str]:

@@ -135,7 +135,7 @@ class Case:
     @cached_property
     def places(self) -> Mapping[str, int]:
         """The place in the registry of each selected row, by its label."""
-        return {row.row.label: row.row.index for row in self.evidence.rows}
+        return {row.label: row.index for row in self.evidence.rows}
 
     def name_of(self, field: str) -> str:
         """What the registry calls a field, for messages."""
@@ -194,7 +194,7 @@ class Case:
         """
         statement = self.signed_statement(row.bundle)
         signed = self._stated(row) if statement is not None else None
-        return statement if signed is not None and signed.id == row.row.text("id") else None
+        return statement if signed is not None and signed.id == row.entry.text("id") else None
 
     def _stated(self, row: RowEvidence) -> SignedRow | None:
         """The row in a row's bundle, trusted or not. Each is parsed once."""
@@ -223,7 +223,7 @@ class Case:
         else:
             counts = row.bundle is not None and row.bundle.sha256 in self._released_bundles
         signed = self._stated(row) if counts else None
-        return signed if signed is not None and signed.id == row.row.text("id") else None
+        return signed if signed is not None and signed.id == row.entry.text("id") else None
 
     def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
         """The rows that trusted signers have signed, each as it was signed."""
@@ -343,17 +343,17 @@ class Rule(ABC):
         `below` is the member of the field that has to be edited, where that is an object.
         """
         registry = case.evidence.registry
-        position = registry.locate(row.row, field)
+        position = registry.locate(row.entry, field)
         where = tuple(step for step in (field, below) if step is not None)
         if below is not None and (
-            member := registry.source.find(registry.path_of(row.row, *where))
+            member := registry.source.find(registry.path_of(row.entry, *where))
         ):
             position = registry.source.position(member.start)
         return self.finding(
             message,
             help,
             path=registry.path,
-            row=row.row.label,
+            row=row.label,
             position=position,
             about=about,
             fixes=fixes,
@@ -394,7 +394,7 @@ def command(*words: str) -> str:
 
 def accept(row: RowEvidence, *options: str) -> str:
     """The command that takes the files of a row as they are now: their digests, and no others."""
-    label = row.row.label
+    label = row.label
     return command("hash", label, "--write", *options, "--accept", label)
 
 

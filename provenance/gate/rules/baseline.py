@@ -71,7 +71,7 @@ class RowGone(_BaselineRule):
     about_rows = False
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        ids = Counter(row.row.text("id") for row in case.evidence.rows)
+        ids = Counter(row.entry.text("id") for row in case.evidence.rows)
         for lost in baseline.comparison.lost_rows():
             id = lost.row.label
             if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
@@ -151,10 +151,10 @@ class FieldGone(_BaselineRule):
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         said = {(f.code, row) for f in case.findings for row in f.rows}
         for row in case.evidence.rows:
-            for lost in baseline.comparison.lost_fields(row.row):
-                empty = lost.key in row.row.verbatim and row.row.verbatim[lost.key] is None
+            for lost in baseline.comparison.lost_fields(row.entry):
+                empty = lost.key in row.entry.verbatim and row.entry.verbatim[lost.key] is None
                 missed_by = "REG101" if empty else _MISSED_BY.get(lost.field or "")
-                if (missed_by, row.row.label) in said:
+                if (missed_by, row.label) in said:
                     continue
                 if not self._speaks_of_nothing(row, lost):
                     yield self._gone(case, baseline, row, lost)
@@ -167,12 +167,12 @@ class FieldGone(_BaselineRule):
     def _gone(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, lost: LostField
     ) -> Finding:
-        label, former = row.row.label, baseline.former(row)
+        label, former = row.label, baseline.former(row)
         reason = no_longer_true(baseline, row, lost)
         help = restore_rows(baseline, label)
         if reason is not None:
             help = f"Write what is true of the present files ({reason})"
-        if lost.field == "smoke" and former is not None and changed_digests(row.row, former.row):
+        if lost.field == "smoke" and former is not None and changed_digests(row.entry, former.row):
             # `restore` refuses it: what it said was about other bytes.
             help = _until_proven(case, row, "the new model is promoted on evidence")
             help = help.removesuffix(".")
@@ -216,8 +216,8 @@ class EvidenceUnchanged(_BaselineRule):
         stale = [f for f in case.findings if f.fails or f.code in _STALE]
         known = {path for f in stale for path in (f.path, *f.others)}
         for row in case.evidence.rows:
-            former = baseline.former(row) or baseline.taken.get(row.row.index)
-            if former is None or not (changed := changed_digests(row.row, former.row)):
+            former = baseline.former(row) or baseline.taken.get(row.index)
+            if former is None or not (changed := changed_digests(row.entry, former.row)):
                 continue
             # A digest that is not that of its file says nothing of the sidecar (ART302).
             changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
@@ -232,10 +232,10 @@ class EvidenceUnchanged(_BaselineRule):
                     case,
                     row,
                     "sigstore_bundle",
-                    f"{row.row.sigstore_bundle} is still the bundle of {baseline.name}, where "
+                    f"{row.entry.sigstore_bundle} is still the bundle of {baseline.name}, where "
                     f"{_was(changed)}",
                     "Sign again: provenance release. Until then, remove the bundle.",
-                    about=case.evidence.registry.absolute(row.row.sigstore_bundle or ""),
+                    about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
                 )
 
     def _sidecars(
@@ -261,7 +261,7 @@ class EvidenceUnchanged(_BaselineRule):
                 "Export it with the model, and let it name the digests: "
                 + ('"sha256".' if files[0] in mine else '"external_data_sha256": {"NAME": "…"}.'),
                 path=sidecar.path,
-                row=row.row.label,
+                row=row.label,
                 position=sidecar.locate("sha256"),
             )
 
@@ -297,7 +297,7 @@ class PromotedByHand(_BaselineRule):
         flipped = [
             row
             for row in case.evidence.rows
-            if row.row.claims_production and (former := baseline.former(row)) and former.row.smoke
+            if row.entry.claims_production and (former := baseline.former(row)) and former.row.smoke
         ]
         about = promotion.Subjects(case.findings if flipped else ())
         called = case.name_of("smoke")
@@ -343,7 +343,7 @@ class KindChanged(_BaselineRule):
         failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
         for row, now, then in _texts(case, baseline, "kind"):
             claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
-            if claims and ("SID408", row.row.label) in failing:
+            if claims and ("SID408", row.label) in failing:
                 continue
             yield self.in_row(
                 case,
@@ -351,7 +351,7 @@ class KindChanged(_BaselineRule):
                 "kind",
                 f"`{case.name_of('kind')}` is {shown(now)}; {baseline.name} has {shown(then)}",
                 "Give another model another id. "
-                + self.declare(row.row.label, "the kind was corrected"),
+                + self.declare(row.label, "the kind was corrected"),
             )
 
 
@@ -384,13 +384,13 @@ class LicenseChanged(_BaselineRule):
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
         for row, now, then in _texts(case, baseline, "license"):
-            if ("LIC204", row.row.label) in failing and former_license(case, row) is not None:
+            if ("LIC204", row.label) in failing and former_license(case, row) is not None:
                 continue  # which says what to put back
             if _is_imported_anew(row, baseline, now):
                 continue
-            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
             corrected = file is not None and not is_known(then) and now in file.licenses
-            reported = ("LIC206", row.row.label) in failing
+            reported = ("LIC206", row.label) in failing
             if not same_license(now, then) and not corrected and not reported:
                 origin = ""
                 if _is_anew(row, baseline):
@@ -401,8 +401,7 @@ class LicenseChanged(_BaselineRule):
                     "license",
                     f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has "
                     f"{shown(then)}",
-                    f"Put it back. {origin}"
-                    + self.declare(row.row.label, "the license was changed"),
+                    f"Put it back. {origin}" + self.declare(row.label, "the license was changed"),
                 )
 
 
@@ -473,17 +472,17 @@ class SidecarGone(_BaselineRule):
                 continue
             if has_misplaced_sidecar(case, row):
                 continue
-            if row.sidecar.missing and ("SID401", row.row.label) not in said:
+            if row.sidecar.missing and ("SID401", row.label) not in said:
                 path = row.sidecar.path
                 help = put_back(baseline, path)
-                if changed_digests(row.row, former.row):
+                if changed_digests(row.entry, former.row):
                     help = "Export the sidecar with the model: the former one is of other bytes"
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
                     f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"{help}. {self.declare(row.row.label, 'it was removed')}",
+                    f"{help}. {self.declare(row.label, 'it was removed')}",
                     about=path,
                 )
 
@@ -522,10 +521,10 @@ class RecordGone(_BaselineRule):
         found: dict[str, Finding] = {}
         for ensemble in then.ensembles:
             id = _called(ensemble.manifest)
-            rows = [seat.row for seat in ensemble.seats if seat.row]
+            rows = [member.row for member in ensemble.members if member.row]
             if not rows:
                 continue  # BAS801 tells of them
-            if id not in here and not all(("SID407", r.row.label) in said for r in rows):
+            if id not in here and not all(("SID407", r.label) in said for r in rows):
                 path = ensemble.manifest.path
                 found[path] = self._gone(case, baseline, "ensemble manifest", path, id, rows[0])
             present = here[id].verdicts if id in here else ()
@@ -550,7 +549,7 @@ class RecordGone(_BaselineRule):
             f"the {what} of {id!r} is gone; {baseline.name} has {baseline.former_path(path)}",
             f"{put_back(baseline, path)}. {self.declare(id, 'it was removed')}",
             path=registry.path,
-            position=registry.locate(row.row, "onnx"),
+            position=registry.locate(row.entry, "onnx"),
             about=path,
             ensemble=id,
         )
@@ -608,7 +607,7 @@ def _is_anew(row: RowEvidence, baseline: BaselineEvidence) -> bool:
     former, sidecar = baseline.former(row), row.sidecar
     if former is None or sidecar is None or sidecar.sidecar is None:
         return False
-    return "sha256" in changed_digests(row.row, former.row) and sidecar.sha256 != former.sidecar
+    return "sha256" in changed_digests(row.entry, former.row) and sidecar.sha256 != former.sidecar
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
@@ -655,7 +654,7 @@ def _texts(
     """The rows in which a text differs from that at the baseline: now and then."""
     for row in case.evidence.rows:
         former = baseline.former(row)
-        now = row.row.text(field)
+        now = row.entry.text(field)
         then = former.row.text(field) if former else None
         if now is not None and then is not None and now != then:
             yield row, now, then

@@ -67,15 +67,15 @@ class RowRequired(_Requirement):
         """
         if case.evidence.released is None or not case.require.of_row:
             return
-        bound = {row.row.index for row, _ in case.signed_rows()}
+        bound = {row.index for row, _ in case.signed_rows()}
         for row in case.evidence.rows:
-            if row.row.index not in bound:
+            if row.index not in bound:
                 path = row.bundle.path if row.bundle else case.evidence.registry.path
                 yield self.finding(
                     f"{path} is not a bundle of this release that binds the row",
                     AGAIN,
                     path=path,
-                    row=row.row.label,
+                    row=row.label,
                 )
 
 
@@ -318,7 +318,7 @@ class NotInRelease(_Requirement):
         for row, signed in case.bound_rows():
             if not any(changed_files(row, signed)):  # SIG605 has said it
                 for path, message in self._differences(row, signed, statement, bundles, which):
-                    yield self.finding(message, AGAIN, path=path, row=row.row.label)
+                    yield self.finding(message, AGAIN, path=path, row=row.label)
 
     @staticmethod
     def _differences(

@@ -90,7 +90,7 @@ class DigestSpelling(Rule):
         refused = {v.path for v in schema.violations} if schema is not None else frozenset()
         for row in case.evidence.rows:
             for where, value, sha256 in respelled(row):
-                if registry.path_of(row.row, *where) in refused:
+                if registry.path_of(row.entry, *where) in refused:
                     continue  # REG114 reports it, with the same edit
                 of = "".join(f" of {entry[:100]!r}" for entry in where[1:])
                 yield self.in_row(
@@ -101,7 +101,7 @@ class DigestSpelling(Rule):
                     "64 lower-case hex digits",
                     SPELL,
                     below=next(iter(where[1:]), None),
-                    fixes=(Fix(registry.path, Set(registry.path_of(row.row, *where), sha256)),),
+                    fixes=(Fix(registry.path, Set(registry.path_of(row.entry, *where), sha256)),),
                 )
 
 
@@ -121,13 +121,13 @@ def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
     for model in row.models:
         if not row.replaced(model):
             field = "int8_sha256" if model is row.int8 else "sha256"
-            yield (field,), row.row.fields.get(field)
+            yield (field,), row.entry.fields.get(field)
             if model is row.onnx is row.variant and not is_another_variant(row):
-                yield ("int8_sha256",), row.row.fields.get("int8_sha256")
+                yield ("int8_sha256",), row.entry.fields.get("int8_sha256")
         for file in model.external:
             if not row.replaced(file):
                 name = file.name
-                yield ("external_data_sha256", name), row.row.external_data_sha256.get(name)
+                yield ("external_data_sha256", name), row.entry.external_data_sha256.get(name)
 
 
 def is_another_variant(row: RowEvidence) -> bool:
@@ -135,7 +135,7 @@ def is_another_variant(row: RowEvidence) -> bool:
     model = row.onnx
     if model is None or model is not row.variant or model.sha256 is None:
         return False
-    return digest.sha256_of(row.row.fields.get("int8_sha256")) not in (None, model.sha256)
+    return digest.sha256_of(row.entry.fields.get("int8_sha256")) not in (None, model.sha256)
 
 
 RULES: Iterable[type[Rule]] = (DigestSpelling,)

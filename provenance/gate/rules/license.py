@@ -25,8 +25,8 @@ class _Missing(Rule):
     advice: str
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        missing = [r for r in case.evidence.rows if is_blank(r.row.fields.get(self.field, ""))]
-        fixes = self.fixes(case.evidence.registry, [r.row for r in missing])
+        missing = [r for r in case.evidence.rows if is_blank(r.entry.fields.get(self.field, ""))]
+        fixes = self.fixes(case.evidence.registry, [r.entry for r in missing])
         for row, fix in zip(missing, fixes, strict=True):
             yield self._lost(case, row) or self._missing(case, row, fix)
 
@@ -173,10 +173,10 @@ class NotSpdx(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         unknown: set[str] = set()
         for row in case.evidence.rows:
-            expression = row.row.text("license")
+            expression = row.entry.text("license")
             if expression is None:
                 continue
-            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
             suggest = len(unknown) < limits.SUGGESTIONS or expression in unknown
             problem = self._judge_expression(
                 case.name_of("license"), expression, file, suggest=suggest
@@ -190,7 +190,7 @@ class NotSpdx(Rule):
                     help = f"Put {shown(was)} back, the license of these bytes so far."
                 elif file is None and (then := _text_before(case, row)) is not None:
                     help = f"{help} If that is not what {shown(then)} meant, declare the change: "
-                    help += f"[[deferral]] of BAS806 for {row.row.label!r}."
+                    help += f"[[deferral]] of BAS806 for {row.label!r}."
                 yield self.in_row(case, row, "license", message, help)
 
     def _judge_expression(
@@ -214,7 +214,7 @@ def former_license(case: Case, row: RowEvidence) -> str | None:
     """The valid license that the baseline has for the same bytes: it goes before a near one."""
     former = case.evidence.baseline.former(row) if case.evidence.baseline else None
     license = _text_before(case, row)
-    if former is None or license is None or changed_digests(row.row, former.row):
+    if former is None or license is None or changed_digests(row.entry, former.row):
         return None
     return license if is_known(license) else None
 
@@ -283,10 +283,10 @@ class SignedLicenseDiffers(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, signed in case.signed_rows():
             for field in LICENSE_FIELDS:
-                here, there = row.row.verbatim, signed.verbatim
+                here, there = row.entry.verbatim, signed.verbatim
                 if _alike(here, there, field):
-                    here, there = row.row.fields, signed.row
-                    if row.row.text(field) == there.get(field):
+                    here, there = row.entry.fields, signed.row
+                    if row.entry.text(field) == there.get(field):
                         continue
                 shown, signed_as = differing(here.get(field), there.get(field))
                 is_now = shown if field in here else "missing"

@@ -41,8 +41,8 @@ class LicenseFileDiffers(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            license = row.row.text("license")
-            file = case.evidence.license_files.get(row.row.text("license_url") or "")
+            license = row.entry.text("license")
+            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
             if license is None or file is None or not _contradicts(license, file):
                 continue
             called = case.name_of("license_url")
@@ -81,7 +81,7 @@ class LicenseUrlNowhere(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            url = row.row.text("license_url")
+            url = row.entry.text("license_url")
             file = case.evidence.license_files.get(url or "")
             if url is None or file is None or file.problem is None:
                 continue
@@ -123,18 +123,18 @@ class LicenseOfSameBytes(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         first: dict[str, RowEvidence] = {}
         for row in case.evidence.rows:
-            license = row.row.text("license")
+            license = row.entry.text("license")
             if row.onnx is None or row.onnx.sha256 is None or license is None:
                 continue
             other = first.setdefault(row.onnx.sha256, row)
-            theirs = other.row.text("license") or ""
+            theirs = other.entry.text("license") or ""
             if _agree(license, theirs):
                 continue
             yield self.in_row(
                 case,
                 row,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.row.label!r} has the "
+                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.entry.label!r} has the "
                 f"same bytes under {theirs[:80]!r}",
                 "Write one license in both rows.",
                 about=row.onnx.path,

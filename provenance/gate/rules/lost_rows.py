@@ -44,11 +44,11 @@ def is_renamed(case: Case, row: Row, id: str) -> bool:
 def _misnamed(case: Case) -> Iterator[str | None]:
     """The former files of rows whose `onnx` is now no file, or that of another row."""
     baseline = case.evidence.baseline
-    shared = Counter(row.row.onnx for row in case.evidence.rows)
+    shared = Counter(row.entry.onnx for row in case.evidence.rows)
     for row in case.evidence.rows if baseline is not None else ():
         former = baseline.former(row) if baseline is not None else None
-        if former is not None and former.row.onnx != row.row.onnx:
-            wrong = row.onnx is None or row.onnx.problem is not None or shared[row.row.onnx] > 1
+        if former is not None and former.row.onnx != row.entry.onnx:
+            wrong = row.onnx is None or row.onnx.problem is not None or shared[row.entry.onnx] > 1
             yield former.row.onnx if wrong else None
 
 

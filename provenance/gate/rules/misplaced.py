@@ -25,7 +25,7 @@ class Misplaced:
 
 def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
     """Where the row's model is, if the file that the row names is not that model."""
-    stray = case.evidence.misplaced.get(row.row.digest("sha256") or "")
+    stray = case.evidence.misplaced.get(row.entry.digest("sha256") or "")
     if stray is None:
         return None
     write = f'Write "{case.name_of("onnx")}": {json.dumps(stray.name, ensure_ascii=False)}'
@@ -33,7 +33,7 @@ def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
     has_sidecar = sidecar_of(stray.path) in sidecars
     named = row.onnx
     if named is None:
-        above = f" above `{case.name_of('sigstore_bundle')}`" if row.row.sigstore_bundle else ""
+        above = f" above `{case.name_of('sigstore_bundle')}`" if row.entry.sigstore_bundle else ""
         return Misplaced(_said(stray), f"{write}{above}.")
     if not (named.missing or named.digest):
         return Misplaced(_said(stray), f"{write}.")
@@ -72,16 +72,16 @@ def _said(stray: FileEvidence) -> str:
 
 def _known_names(case: Case, row: RowEvidence) -> set[str | None]:
     """What the baseline and the manifest of the row's ensemble call its model."""
-    baseline, label = case.evidence.baseline, row.row.label
+    baseline, label = case.evidence.baseline, row.label
     former = baseline.former(row) if baseline is not None else None
-    members = (s.member for e in case.evidence.ensembles for s in e.seats if s.row_label == label)
+    members = (s.listed for e in case.evidence.ensembles for s in e.members if s.row_label == label)
     return {former.row.onnx if former is not None else None, *(m.onnx for m in members)}
 
 
 def _is_of_another(case: Case, row: RowEvidence, named: FileEvidence) -> bool:
     """Whether another row names the same file and declares its bytes."""
     return any(
-        other.row.index != row.row.index
+        other.entry.index != row.index
         and other.onnx is not None
         and other.onnx.path == named.path
         and not other.replaced(other.onnx)

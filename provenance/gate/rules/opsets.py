@@ -13,7 +13,7 @@ OPSETS: Final = ("opset", "onnx_opset")
 
 def other_opset(row: RowEvidence) -> int | None:
     """The opset that the row's model imports, if the row declares another one."""
-    declared = row.row.fields.get("opset")
+    declared = row.entry.fields.get("opset")
     model = row.onnx
     if model is None or model.facts is None or row.replaced(model):
         return None
@@ -25,4 +25,4 @@ def other_opset(row: RowEvidence) -> int | None:
 def repeats_opset(row: RowEvidence, claim: object) -> bool:
     """Whether a sidecar of the row's model claims the wrong opset that the row declares."""
     is_whole = isinstance(claim, int) and not isinstance(claim, bool)
-    return is_whole and claim == row.row.fields.get("opset") and other_opset(row) is not None
+    return is_whole and claim == row.entry.fields.get("opset") and other_opset(row) is not None

@@ -26,7 +26,7 @@ def fetching(row: RowEvidence, file: FileEvidence, help: str = FETCH) -> str:
     """Return the next step, for a file of a row."""
     if _other_oid(row, file) is None:
         return help
-    hashed = command("hash", row.row.label, "--write")
+    hashed = command("hash", row.label, "--write")
     return f"{help}. If those bytes are meant, then: {hashed}"
 
 

@@ -86,7 +86,7 @@ class Subjects:
     def of(self, row: RowEvidence) -> list[Finding]:
         """The findings about a row and about the ensemble that it belongs to."""
         sidecar = row.sidecar.sidecar if row.sidecar else None
-        ids = {row.row.label: None, row.manifest.id if row.manifest else None: None}
+        ids = {row.label: None, row.manifest.id if row.manifest else None: None}
         ids[sidecar.text_at("ensemble_id") if sidecar else None] = None
         return [f for id in ids if id is not None for f in self._found.get(id, [])]
 
@@ -101,7 +101,7 @@ def missing(evidence: Evidence, findings: Subjects, row: RowEvidence) -> tuple[O
 def promote_command(row: RowEvidence) -> str:
     """The command that flips a row on evidence: with its ensemble, if it is a member of one."""
     whole = row.manifest.id if row.manifest is not None else None
-    return command("promote", *(["--ensemble", whole] if whole is not None else [row.row.label]))
+    return command("promote", *(["--ensemble", whole] if whole is not None else [row.label]))
 
 
 def obstacles(
@@ -126,7 +126,7 @@ def _obstacles(evidence: Evidence, mine: Iterable[Finding], row: RowEvidence) ->
                 finding.message, finding.help, finding.path, (finding.code,), finding=finding
             )
     for field, code in LICENSE.items():
-        if is_blank(row.row.fields.get(field, "")):
+        if is_blank(row.entry.fields.get(field, "")):
             called = evidence.registry.names.of(field)
             yield Obstacle(
                 f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)
@@ -137,7 +137,7 @@ def about(findings: Iterable[Finding], row: RowEvidence) -> Iterator[Finding]:
     """The findings about a row, and those about the ensemble that it belongs to."""
     ensemble = row.manifest.id if row.manifest else None
     for finding in findings:
-        if row.row.label in finding.rows or (ensemble and ensemble in finding.ensembles):
+        if row.label in finding.rows or (ensemble and ensemble in finding.ensembles):
             yield finding
 
 
@@ -149,7 +149,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
         )
         return
     declared = {"sha256": row.onnx, "int8_sha256": row.int8}
-    if "int8_sha256" in row.row.fields:
+    if "int8_sha256" in row.entry.fields:
         declared["int8_sha256"] = row.variant
     for field, model in declared.items():
         if model is None:
@@ -161,17 +161,17 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 model.path,
                 ("ART", "REG"),
             )
-        elif sha256_of(row.row.fields.get(field)) != model.sha256:
-            called, label = evidence.registry.names.of(field), row.row.label
+        elif sha256_of(row.entry.fields.get(field)) != model.sha256:
+            called, label = evidence.registry.names.of(field), row.label
             accepted = ("--accept", label) if row.replaced(model) else ()
-            first = "" if field in row.row.fields else f'Add "{called}": "" to the row. '
+            first = "" if field in row.entry.fields else f'Add "{called}": "" to the row. '
             yield Obstacle(
                 f"`{called}` is not the digest of {model.path}",
                 f"{first}If these bytes are meant: {command('hash', label, '--write', *accepted)}",
                 evidence.registry.path,
                 ("ART302", "ART308", "REG"),
             )
-        elif row.row.smoke is not True:
+        elif row.entry.smoke is not True:
             label, path = evidence.placeholders.get(model.sha256, ("", model.path))
             if path != model.path:  # one file of two rows is for ART313 to report
                 yield Obstacle(

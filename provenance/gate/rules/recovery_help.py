@@ -63,10 +63,10 @@ def lost_field(case: Case, row: RowEvidence, field: str) -> Lost | None:
     baseline = case.evidence.baseline
     if baseline is None:
         return None
-    for lost in baseline.comparison.lost_fields(row.row):
+    for lost in baseline.comparison.lost_fields(row.entry):
         if lost.field == field and no_longer_true(baseline, row, lost) is None:
             said = f"; {baseline.name} has {shown(lost.was)}"
-            restore = case.declare_first(lost.key) + restore_rows(baseline, row.row.label)
+            restore = case.declare_first(lost.key) + restore_rows(baseline, row.label)
             return Lost(said, restore, lost)
     return None
 
@@ -86,7 +86,7 @@ def lost_sidecar(case: Case, row: RowEvidence) -> Lost | None:
     former = baseline.former(row) if baseline is not None else None
     if baseline is None or former is None or former.sidecar is None or row.sidecar is None:
         return None
-    same = row.row.onnx == former.row.onnx and not changed_digests(row.row, former.row)
+    same = row.entry.onnx == former.row.onnx and not changed_digests(row.entry, former.row)
     return _file(baseline, row.sidecar.path) if same else None
 
 
@@ -98,11 +98,11 @@ def lost_manifest(case: Case, row: RowEvidence) -> Lost | None:
 
 def _former_manifest(case: Case, row: RowEvidence) -> Manifest | None:
     baseline = case.evidence.baseline
-    if baseline is None or row.row.onnx is None:
+    if baseline is None or row.entry.onnx is None:
         return None
     sidecar = row.sidecar.sidecar if row.sidecar else None
     named = sidecar.text_at("ensemble_id") if sidecar else None
-    return Documents(baseline.documents).manifest_of(row.row.onnx, named)
+    return Documents(baseline.documents).manifest_of(row.entry.onnx, named)
 
 
 def is_lost_with_its_manifest(case: Case, row: RowEvidence) -> bool:
@@ -110,7 +110,7 @@ def is_lost_with_its_manifest(case: Case, row: RowEvidence) -> bool:
     former = _former_manifest(case, row)
     if former is None or not case.evidence.whole:
         return False
-    if row.row.onnx not in {m.onnx for m in former.members}:
+    if row.entry.onnx not in {m.onnx for m in former.members}:
         return False
     return case.deferrals.covering("BAS809", former.id or former.path) is None
 

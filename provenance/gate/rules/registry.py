@@ -137,7 +137,7 @@ class RegistrySchema(Rule):
                     position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
         for row in case.evidence.rows:
-            fields = row.row.fields
+            fields = row.entry.fields
             for name in _REQUIRED:
                 if name not in fields:
                     lost = lost_field(case, row, name)
@@ -166,7 +166,7 @@ class RegistrySchema(Rule):
                     expected, value = _DIGEST, value[entry]
                 if "sha256" in name:
                     is_object = name == "external_data_sha256" and entry is None
-                    help = how_to_write(row.row.label, value, is_object=is_object)
+                    help = how_to_write(row.label, value, is_object=is_object)
                 of = f" of {entry[:100]!r}" if entry is not None else ""
                 yield self.in_row(
                     case,
@@ -219,11 +219,11 @@ class DuplicateId(Rule):
         lost = [(one.row, one.renamed) for one in undeclared(case)]
         former = {now.text("id"): was for was, now in lost if now is not None}
         for row in case.evidence.rows:
-            identifier = row.row.text("id")
+            identifier = row.entry.text("id")
             if identifier is None:
                 continue
             if identifier in first:
-                same = first[identifier].row
+                same = first[identifier].entry
                 line = registry.locate(same, "id").line
                 yield self.in_row(
                     case,
@@ -234,7 +234,7 @@ class DuplicateId(Rule):
                     f"{former[identifier].label!r}."
                     if identifier in former
                     else "Remove one of the two rows: both name one file."
-                    if row.row.onnx == same.onnx
+                    if row.entry.onnx == same.onnx
                     else "Give each row an id of its own.",
                 )
             else:
@@ -274,7 +274,7 @@ class DuplicateKey(Rule):
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
             )
-        labels = {r.row.index: r.row.label for r in case.evidence.rows}
+        labels = {r.index: r.label for r in case.evidence.rows}
         rows = registry.names.path
         for member in registry.source.duplicates:
             inside = member.path[: len(rows)] == rows
@@ -317,7 +317,7 @@ class NotABareName(Rule):
         if not case.evidence.registry.names.stock:
             return
         for row in case.evidence.rows:
-            name = row.row.onnx
+            name = row.entry.onnx
             if name is not None and "/" in name and outside(case, name) is None:
                 yield self.in_row(
                     case,
@@ -356,8 +356,8 @@ class KeyOrder(Rule):
         if not registry.names.stock:
             return
         for row in case.evidence.rows:
-            order = list(row.row.fields)
-            if {"onnx", "sigstore_bundle"} <= row.row.fields.keys() and (
+            order = list(row.entry.fields)
+            if {"onnx", "sigstore_bundle"} <= row.entry.fields.keys() and (
                 order.index("sigstore_bundle") < order.index("onnx")
             ):
                 yield self.in_row(
@@ -369,7 +369,7 @@ class KeyOrder(Rule):
                     fixes=(
                         Fix(
                             registry.path,
-                            Move(registry.path_of(row.row, "sigstore_bundle"), after="onnx"),
+                            Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx"),
                         ),
                     ),
                 )
@@ -432,7 +432,7 @@ class OutsideRepository(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
             for field in ("onnx", "sigstore_bundle"):
-                value = row.row.text(field)
+                value = row.entry.text(field)
                 reason = outside(case, value) if value is not None else None
                 if reason is not None:
                     there = misplaced_model(case, row) if field == "onnx" else None
@@ -480,11 +480,11 @@ class SharedBundlePath(Rule):
         taken |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.evidence.rows:
             files = (*known.model_files, *known.sidecars)
-            taken |= {f.path: f"a file of row {known.row.label!r}" for f in files}
+            taken |= {f.path: f"a file of row {known.entry.label!r}" for f in files}
         owner = {path.casefold(): (path, what) for path, what in taken.items()}
         models: set[str] = set()
         for row in case.evidence.rows:
-            value, onnx = row.row.sigstore_bundle, row.row.onnx
+            value, onnx = row.entry.sigstore_bundle, row.entry.onnx
             is_first = row.onnx is None or row.onnx.path not in models
             models |= {row.onnx.path} if row.onnx is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):
@@ -494,7 +494,7 @@ class SharedBundlePath(Rule):
             if row.is_seed and onnx is not None and is_first:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
-                mine = f"a document of row {row.row.label!r}"
+                mine = f"a document of row {row.label!r}"
                 path, other = owner.setdefault(place.casefold(), (place, mine))
                 if other != mine or places.count(place) > 1:
                     where = "" if path == place else f", {path!r}, on a disk that ignores case"

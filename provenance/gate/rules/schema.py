@@ -56,7 +56,7 @@ class SchemaViolated(Rule):
         schema = case.evidence.schema
         if schema is None:
             return
-        rows = {row.row.index: row for row in case.evidence.rows}
+        rows = {row.index: row for row in case.evidence.rows}
         known: set[tuple[JsonPath, str, str | None]] = set()
         for violation in schema.violations:
             key = (violation.path, violation.keyword, violation.member)
@@ -93,7 +93,7 @@ class SchemaViolated(Rule):
             SPELL if edits else _help(case, violation, schema.path),
             fixes=edits,
             path=registry.path,
-            row=row.row.label if row else None,
+            row=row.label if row else None,
             position=registry.source.position(member.start) if member else START,
         )
 
@@ -101,7 +101,7 @@ class SchemaViolated(Rule):
 def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
     """The edit that spells the digest at `place` as others expect it, if it is another spelling."""
     registry = case.evidence.registry
-    found = ((registry.path_of(row.row, *where), sha256) for where, _, sha256 in respelled(row))
+    found = ((registry.path_of(row.entry, *where), sha256) for where, _, sha256 in respelled(row))
     return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
 
 
@@ -138,7 +138,7 @@ def _is_rows(violation: Violation, place: JsonPath) -> bool:
 
 def _reported(case: Case, row: RowEvidence, violation: Violation, below: list[str | int]) -> bool:
     """Whether another rule reports the same cause at the same place."""
-    fields: Mapping[str, Any] = row.row.fields
+    fields: Mapping[str, Any] = row.entry.fields
     first = below[0] if below else violation.member
     field = case.evidence.registry.names.known_as(first) if isinstance(first, str) else None
     if field is None:
@@ -150,7 +150,7 @@ def _reported(case: Case, row: RowEvidence, violation: Violation, below: list[st
         return True
     if field == "opset" and other_opset(row) is not None:
         return True
-    path = row.row.text(field) if field in ("onnx", "sigstore_bundle") else None
+    path = row.entry.text(field) if field in ("onnx", "sigstore_bundle") else None
     return path is not None and outside(case, path) is not None
 
 

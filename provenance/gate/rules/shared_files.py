@@ -45,12 +45,12 @@ class SharedFile(Rule):
                 continue
             other = first.setdefault(row.onnx.path, row)
             # A row that stands there twice has its id twice: REG102 says so.
-            if other.row.label != row.row.label:
+            if other.entry.label != row.label:
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
-                    f"{row.onnx.name} is already the model of {other.row.label!r}",
+                    f"{row.onnx.name} is already the model of {other.entry.label!r}",
                     "Keep one row, or give each its own file.",
                     about=row.onnx.path,
                 )
@@ -119,7 +119,7 @@ class Int8NotQuantized(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.onnx is None or row.int8 is None or row.row.smoke:
+            if row.onnx is None or row.int8 is None or row.entry.smoke:
                 continue
             if any(map(row.replaced, row.models)):
                 continue

@@ -47,7 +47,7 @@ class _SignatureRule(Rule):
     def at_bundle(
         self, bundle: BundleEvidence, row: RowEvidence | None, message: str, help: str
     ) -> Finding:
-        return self.finding(message, help, path=bundle.path, row=row.row.label if row else None)
+        return self.finding(message, help, path=bundle.path, row=row.label if row else None)
 
 
 class BundleMissing(_SignatureRule):
@@ -115,7 +115,7 @@ class BundleMalformed(_SignatureRule):
         for row, bundle in bundles:
             reason = bundle.malformed
             if bundle.problem is not None:
-                value = row.row.sigstore_bundle if row else None
+                value = row.entry.sigstore_bundle if row else None
                 if value is not None and outside(case, value) is not None:
                     continue  # REG107 has said it
                 reason = bundle.problem.message

@@ -24,7 +24,7 @@ def refutation(row: RowEvidence, field: str, was: Row) -> str | None:
     value = was.fields.get(field)
     match field:
         case "onnx":
-            return other_bytes(row, {"sha256": row.row.fields.get("sha256")})
+            return other_bytes(row, {"sha256": row.entry.fields.get("sha256")})
         case "sha256" | "int8_sha256" | "external_data_sha256":
             return other_bytes(row, {field: value})
         case "smoke":

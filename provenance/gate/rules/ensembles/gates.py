@@ -150,7 +150,7 @@ class CorpusDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        members = [_corpus(sidecar, seat.row_label) for seat, sidecar in ensemble.described]
+        members = [_corpus(sidecar, member.row_label) for member, sidecar in ensemble.described]
         verdict = None
         if ensemble.verdict is not None and not is_of_another_run(ensemble):
             verdict = _corpus(ensemble.verdict)
@@ -221,7 +221,7 @@ def _sidecars(evidence: Evidence) -> Iterator[tuple[str, Document]]:
         for model, read in pairs(row):
             sidecar = current_sidecar(model, read)
             if sidecar is not None:
-                yield row.row.label, sidecar
+                yield row.label, sidecar
 
 
 def _corpus(document: Document, row: str | None = None) -> Claim[Any]:

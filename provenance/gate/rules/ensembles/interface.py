@@ -123,8 +123,8 @@ class InterfaceDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        known = [(seat, _undisputed_graph(seat)) for seat in ensemble.shipped]
-        graphs = [(seat, facts) for seat, facts in known if facts is not None]
+        known = [(member, _undisputed_graph(member)) for member in ensemble.shipped]
+        graphs = [(member, facts) for member, facts in known if facts is not None]
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
         names = input_names(ensemble) if named else ()
         said = [
@@ -133,7 +133,7 @@ class InterfaceDiffers(EnsembleRule):
             )
             for s, facts in graphs
         ]
-        shown_as = {seat.row_label: facts for seat, facts in graphs}
+        shown_as = {member.row_label: facts for member, facts in graphs}
         most, others = split_by_majority(said, operator.eq)
         for one in others:
             yield self.at(
@@ -170,8 +170,8 @@ def _says(declared: Any) -> str:
 def input_names(ensemble: Ensemble) -> Sequence[str]:
     """What most sidecars call the inputs, in order; nothing where none says."""
     said = [
-        Claim(sidecar, seat.row_label, ("input_names",), tuple(sidecar.input_names))
-        for seat, sidecar in ensemble.described
+        Claim(sidecar, member.row_label, ("input_names",), tuple(sidecar.input_names))
+        for member, sidecar in ensemble.described
         if sidecar.input_names
     ]
     most, _ = split_by_majority(said, operator.eq)
@@ -187,19 +187,19 @@ def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | No
     return input_width(facts.inputs[at]) if at < len(facts.inputs) else None
 
 
-def _undisputed_width(seat: EnsembleMember, at: int, names: Sequence[str]) -> int | None:
+def _undisputed_width(member: EnsembleMember, at: int, names: Sequence[str]) -> int | None:
     """The width at a place, where the member's own sidecar does not say another (SID403)."""
-    wrong = wrong_widths(seat.facts, seat.sidecar) if seat.sidecar else ()
+    wrong = wrong_widths(member.facts, member.sidecar) if member.sidecar else ()
     disputed = any(claim.at == at for claim, _ in wrong)
-    return None if disputed else width_at(seat.facts, at, names)
+    return None if disputed else width_at(member.facts, at, names)
 
 
-def _undisputed_graph(seat: EnsembleMember) -> OnnxFacts | None:
+def _undisputed_graph(member: EnsembleMember) -> OnnxFacts | None:
     """What a member's graph says, where its own sidecar does not say otherwise (SID410 to 412)."""
-    facts, sidecar = seat.facts, seat.sidecar
+    facts, sidecar = member.facts, member.sidecar
     if facts is None or sidecar is None:
         return facts
-    refuted = (rule().refuted(facts, seat.label, sidecar) for rule in _OF_GRAPHS)
+    refuted = (rule().refuted(facts, member.label, sidecar) for rule in _OF_GRAPHS)
     return None if any(member for members in refuted for member in members) else facts
 
 
@@ -216,12 +216,12 @@ def _onehots(ensemble: Ensemble) -> Mapping[int, int]:
     return found
 
 
-def _opset(seat: EnsembleMember) -> int | None:
+def _opset(member: EnsembleMember) -> int | None:
     """The opset of a member, where its row does not say another (ART310)."""
-    if seat.facts is None or seat.row is None:
+    if member.facts is None or member.row is None:
         return None
-    found = seat.facts.opset
-    return found if seat.row.row.fields.get("opset") in (None, found) else None
+    found = member.facts.opset
+    return found if member.row.entry.fields.get("opset") in (None, found) else None
 
 
 def _distinct(values: Mapping[int, int | None]) -> set[int]:
@@ -231,10 +231,10 @@ def _distinct(values: Mapping[int, int | None]) -> set[int]:
 def _spread(ensemble: Ensemble, values: Mapping[int, int | None]) -> str:
     """Which members have which value."""
     by_value: dict[int, list[str]] = {}
-    for seat in ensemble.shipped:
-        value = values[seat.index]
+    for member in ensemble.shipped:
+        value = values[member.index]
         if value is not None:
-            by_value.setdefault(value, []).append(seat.label)
+            by_value.setdefault(value, []).append(member.label)
     if len(by_value) == 1:
         return f"all members have {next(iter(by_value))}"
     return "; ".join(f"{value}: {', '.join(labels)}" for value, labels in by_value.items())[:300]

@@ -79,27 +79,27 @@ class MemberMissing(EnsembleRule):
                     'Write it as {"id": …, "onnx": …, "seed": …, "sha256": …}.',
                     ensemble=ensemble,
                 )
-        for seat in ensemble.seats:
-            where, member = ("members", seat.index), seat.member
-            if (member.onnx, member.id) in lost:
+        for member in ensemble.members:
+            where, listed = ("members", member.index), member.listed
+            if (listed.onnx, listed.id) in lost:
                 continue
-            if seat.row is None:
-                files = files_of.get(member.onnx or "", ())
+            if member.row is None:
+                files = files_of.get(listed.onnx or "", ())
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
-                names = f" ({member.onnx})" if member.onnx else ", which names no `onnx`"
+                names = f" ({listed.onnx})" if listed.onnx else ", which names no `onnx`"
                 yield self.at(
                     manifest,
                     where,
-                    f"no row ships the member {seat.label!r}{names}",
+                    f"no row ships the member {member.label!r}{names}",
                     f"Add the row, or {remove}export the manifest for the members that are "
                     "shipped.",
                     ensemble=ensemble,
                 )
                 continue
-            row = seat.row.row
-            for field, theirs in (("onnx", _file(seat.row)), ("id", row.text("id"))):
-                mine = _written(manifest, seat, field)
-                if field == "onnx" and _names_other_bytes(seat):
+            row = member.row.entry
+            for field, theirs in (("onnx", _file(member.row)), ("id", row.text("id"))):
+                mine = _written(manifest, member, field)
+                if field == "onnx" and _names_other_bytes(member):
                     continue
                 if mine != theirs and (mine is not None or field == "onnx") and theirs:
                     here = "missing" if mine is None else shown(mine)
@@ -136,20 +136,20 @@ class MemberTwice(EnsembleRule):
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         first: dict[tuple[str, str | int], EnsembleMember] = {}
-        for seat in ensemble.seats:
+        for member in ensemble.members:
             marks: dict[str, str | int | None] = {
-                field: getattr(seat.member, field) for field in ("id", "onnx", "seed")
+                field: getattr(member.listed, field) for field in ("id", "onnx", "seed")
             }
             # A name that its row does not have is reported as that (ENS501).
-            fields = seat.row.row.fields if seat.row else marks
+            fields = member.row.entry.fields if member.row else marks
             wrong_name = {f for f in ("id", "onnx") if fields.get(f) != marks[f]}
             if "onnx" not in wrong_name:
-                marks["sha256"] = _bytes(seat)
+                marks["sha256"] = _bytes(member)
             known = [(f, v) for f, v in marks.items() if v is not None and f not in wrong_name]
             again = [(f, first[f, v]) for f, v in known if (f, v) in first]
             if again:
                 field, other = again[0]
-                wrong, right = _blamed(seat, other)
+                wrong, right = _blamed(member, other)
                 yield self.at(
                     ensemble.manifest,
                     ("members", wrong.index, field),
@@ -158,7 +158,7 @@ class MemberTwice(EnsembleRule):
                     ensemble=ensemble,
                 )
             for mark in known:
-                first.setdefault(mark, seat)
+                first.setdefault(mark, member)
 
 
 class MemberUnlisted(EnsembleRule):
@@ -189,9 +189,9 @@ class MemberUnlisted(EnsembleRule):
             yield self.at(
                 ensemble.manifest,
                 ("members",),
-                f"{row.row.label!r} says that it belongs to this ensemble, which does not list it",
+                f"{row.label!r} says that it belongs to this ensemble, which does not list it",
                 "Export the manifest again, or remove the row.",
-                row=row.row.label,
+                row=row.label,
                 ensemble=ensemble,
             )
 
@@ -220,14 +220,14 @@ class MemberDigest(EnsembleRule):
     about_rows = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        outdated = {seat.index for seat in ensemble.outdated}  # reported once, by ENS521
-        for seat in ensemble.seats:
-            if seat.row is None or seat.index in outdated:
+        outdated = {member.index for member in ensemble.outdated}  # reported once, by ENS521
+        for member in ensemble.members:
+            if member.row is None or member.index in outdated:
                 continue
-            in_row = seat.row.row.digest("sha256")
-            in_file = seat.row.onnx.sha256 if seat.row.onnx else None
+            in_row = member.row.entry.digest("sha256")
+            in_file = member.row.onnx.sha256 if member.row.onnx else None
             expected, of = (in_file, "file") if in_file else (in_row, "row")
-            claimed = _written(ensemble.manifest, seat, "sha256")
+            claimed = _written(ensemble.manifest, member, "sha256")
             claimed = sha256_of(claimed) or claimed
             # Where row and manifest agree, the file is another than both of them name (ART302).
             if not is_sha256(expected) or claimed in (expected, in_row or expected):
@@ -238,10 +238,10 @@ class MemberDigest(EnsembleRule):
                 says = f"the manifest has {_digest(claimed)}"
             yield self.at(
                 ensemble.manifest,
-                ("members", seat.index, "sha256"),
-                f"{says} for {seat.row.row.onnx}; the {of} has {short(expected)}",
+                ("members", member.index, "sha256"),
+                f"{says} for {member.row.entry.onnx}; the {of} has {short(expected)}",
                 "Export the manifest with the weights.",
-                row=seat.row.row.label,
+                row=member.row.label,
                 ensemble=ensemble,
             )
 
@@ -278,12 +278,12 @@ class ManifestOutdated(EnsembleRule):
         if not outdated:
             return
         first = outdated[0]
-        names = some([seat.label for seat in outdated], 5)
+        names = some([member.label for member in outdated], 5)
         yield self.at(
             ensemble.manifest,
             ("members", first.index, "sha256"),
             f"the manifest is older than {len(outdated)} of its {len(ensemble.shipped)} members: "
-            f"{names[:300]}; it has {short(first.member.sha256)} for {first.label}, which is "
+            f"{names[:300]}; it has {short(first.listed.sha256)} for {first.label}, which is "
             f"{short(first.sha256)}",
             "Export the manifest again with the weights that are here.",
             ensemble=ensemble,
@@ -313,8 +313,8 @@ class EnsembleSize(EnsembleRule):
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
         count = ensemble.manifest.count
         size = ensemble.manifest.value.get("ensemble_size")
-        belong = {s.row.row.index for s in ensemble.seats if s.row is not None}
-        belong |= {r.row.index for r in ensemble.unlisted}
+        belong = {s.row.index for s in ensemble.members if s.row is not None}
+        belong |= {r.index for r in ensemble.unlisted}
         right = not isinstance(size, bool) and size in (count, len(belong))
         if size is not None and not right:
             yield self.at(
@@ -349,27 +349,27 @@ class SeedDiffers(EnsembleRule):
     about_rows = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        listed = Counter(s.member.seed for s in ensemble.seats)
-        written = {s.index: _written(ensemble.manifest, s, "seed") for s in ensemble.seats}
+        listed = Counter(s.listed.seed for s in ensemble.members)
+        written = {s.index: _written(ensemble.manifest, s, "seed") for s in ensemble.members}
         if all(seed is None for seed in written.values()):
             return  # a manifest need not have seeds
-        for seat in ensemble.seats:
-            claimed = seat.member.seed
-            if seat.row is None or (claimed is not None and listed[claimed] > 1):
+        for member in ensemble.members:
+            claimed = member.listed.seed
+            if member.row is None or (claimed is not None and listed[claimed] > 1):
                 continue  # ENS501 or ENS502 says so
-            recorded = seat.sidecar.seed if seat.sidecar else None
+            recorded = member.sidecar.seed if member.sidecar else None
             if claimed is not None and recorded in (None, claimed):
                 continue
-            here = "missing" if written[seat.index] is None else shown(written[seat.index])
+            here = "missing" if written[member.index] is None else shown(written[member.index])
             there = "a whole number is expected"
-            if seat.sidecar is not None and recorded is not None:
-                there = f"it is {recorded} in {seat.sidecar.path}"
+            if member.sidecar is not None and recorded is not None:
+                there = f"it is {recorded} in {member.sidecar.path}"
             yield self.at(
                 ensemble.manifest,
-                ("members", seat.index, "seed"),
-                f"the seed of {seat.label!r} is {here} here; {there}",
+                ("members", member.index, "seed"),
+                f"the seed of {member.label!r} is {here} here; {there}",
                 "Export manifest and sidecars together.",
-                row=seat.row.row.label,
+                row=member.row.label,
                 ensemble=ensemble,
             )
 
@@ -414,26 +414,24 @@ class EnsembleIdDiffers(EnsembleRule):
                     "Keep the manifest of the members that are shipped.",
                     ensemble=ensemble,
                 )
-        names = {s.row.row.index: e.name for e in evidence.ensembles for s in e.seats if s.row}
+        names = {s.row.index: e.name for e in evidence.ensembles for s in e.members if s.row}
         for row in evidence.rows if evidence.whole else ():
             sidecar = current_sidecar(row.onnx, row.sidecar)
             named = sidecar.get("ensemble_id") if sidecar else None
-            listed = row.row.index in names
-            if sidecar is None or named is None or named == names.get(row.row.index):
+            listed = row.index in names
+            if sidecar is None or named is None or named == names.get(row.index):
                 continue
             if (isinstance(named, str) and named in ids) or (
                 not listed and expected_statements.attestable(row)
             ):
                 continue  # ENS503 or SID407 says so, where anything is wrong
-            there = (
-                f"by its manifest it is {names[row.row.index]!r}" if listed else "no manifest is"
-            )
+            there = f"by its manifest it is {names[row.index]!r}" if listed else "no manifest is"
             yield self.at(
                 sidecar,
                 ("ensemble_id",),
                 f"the sidecar says that the ensemble is {shown(named)}; {there}",
                 _ONE_ID,
-                row=row.row.label,
+                row=row.label,
             )
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
@@ -451,12 +449,12 @@ class EnsembleIdDiffers(EnsembleRule):
             )
 
 
-def _names_other_bytes(seat: EnsembleMember) -> bool:
+def _names_other_bytes(member: EnsembleMember) -> bool:
     """Whether the member's row has its digest, and names a file with other bytes (ART302)."""
-    row = seat.row
+    row = member.row
     if row is None or row.onnx is None or not row.replaced(row.onnx):
         return False
-    return sha256_of(seat.member.sha256) == row.declared(row.onnx)
+    return sha256_of(member.listed.sha256) == row.declared(row.onnx)
 
 
 def _file(row: RowEvidence) -> str | None:
@@ -466,27 +464,27 @@ def _file(row: RowEvidence) -> str | None:
     return posixpath.normpath(row.onnx.name)
 
 
-def _bytes(seat: EnsembleMember) -> str | None:
+def _bytes(member: EnsembleMember) -> str | None:
     """The digest of a production member. Placeholders may be one file under several names."""
-    model = seat.row.onnx if seat.row and not seat.row.row.smoke else None
+    model = member.row.onnx if member.row and not member.row.entry.smoke else None
     # Bytes that the row does not name are reported as that (ART302).
-    declared = seat.row.row.digest("sha256") if seat.row else None
+    declared = member.row.entry.digest("sha256") if member.row else None
     return model.sha256 if model and declared in (None, model.sha256) else None
 
 
 _ONE_ID = "Export manifest and sidecars together, under one id."
 
 
-def _blamed(seat: EnsembleMember, other: EnsembleMember) -> tuple[EnsembleMember, EnsembleMember]:
+def _blamed(member: EnsembleMember, other: EnsembleMember) -> tuple[EnsembleMember, EnsembleMember]:
     """Which of two members with one mark has it wrongly: the later, unless its sidecar agrees."""
-    mine, theirs = (s.sidecar.seed if s.sidecar else None for s in (seat, other))
-    other_is_wrong = theirs not in (None, other.member.seed) and mine == seat.member.seed
-    return (other, seat) if other_is_wrong else (seat, other)
+    mine, theirs = (s.sidecar.seed if s.sidecar else None for s in (member, other))
+    other_is_wrong = theirs not in (None, other.listed.seed) and mine == member.listed.seed
+    return (other, member) if other_is_wrong else (member, other)
 
 
-def _written(manifest: Manifest, seat: EnsembleMember, field: str) -> Any:
+def _written(manifest: Manifest, member: EnsembleMember, field: str) -> Any:
     """The field of a member as it stands there, whatever its type."""
-    return manifest.value["members"][seat.index].get(field)
+    return manifest.value["members"][member.index].get(field)
 
 
 def _digest(value: object) -> str:

@@ -60,9 +60,10 @@ class SmokeMixed(EnsembleRule):
 
     def _mixed(self, ensemble: Ensemble, claims: Mapping[str, Any], hold: str) -> Iterator[Finding]:
         rows = {
-            s.row.row.label: s.row.row.classification
-            for s in ensemble.seats
-            if s.row is not None and not is_malformed("smoke", s.row.row.fields.get("smoke", True))
+            s.row.label: s.row.entry.classification
+            for s in ensemble.members
+            if s.row is not None
+            and not is_malformed("smoke", s.row.entry.fields.get("smoke", True))
         }
         claimed, id = claims.get("smoke"), ensemble.manifest.id
         passed = ensemble.verdict is not None and ensemble.verdict.verdict == PROMOTE
@@ -207,24 +208,24 @@ class GateNotPassed(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         judged = {
-            s.row.row.index
+            s.row.index
             for e in case.evidence.ensembles
             if e.verdict is not None
-            for s in e.seats
+            for s in e.members
             if s.row is not None
         }
         for row in case.evidence.rows:
             sidecar = current_sidecar(row.onnx, row.sidecar)
-            if sidecar is None or row.row.smoke or row.row.index in judged:
+            if sidecar is None or row.entry.smoke or row.index in judged:
                 continue
             failed = not_passed(sidecar)
             if failed is not None and not any(wrong_gate(sidecar)):
                 yield self.finding(
-                    f"{row.row.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
+                    f"{row.entry.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
                     f"{shown(sidecar.get(*failed))}",
                     case.in_its_words('Put "smoke": true back until the gate is passed.'),
                     path=sidecar.path,
-                    row=row.row.label,
+                    row=row.label,
                     position=sidecar.locate(*failed),
                 )
 
@@ -268,7 +269,7 @@ class DocumentUnreadable(EnsembleRule):
 
 def hold(case: Case, ensemble: Ensemble) -> str:
     """How an ensemble becomes production, and everything that says smoke until then."""
-    production = [s.row.row.label for s in ensemble.production if s.row is not None]
+    production = [s.row.label for s in ensemble.production if s.row is not None]
     places = (
         [f"the row{'s' if production[1:] else ''} {some(production, 10)}"] if production else []
     )

@@ -73,15 +73,15 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
         return
     # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that
     # only one of registry and manifest has, or that is no object.
-    shipped = [s.seeds for s in ensemble.seats if s.row is not None and s.seeds]
+    shipped = [s.seeds for s in ensemble.members if s.row is not None and s.seeds]
     sidecars = (current_sidecar(r.onnx, r.sidecar) for r in ensemble.unlisted)
     unlisted = [sidecar.seed for sidecar in sidecars if sidecar is not None]
-    known = {str(seed) for s in ensemble.seats for seed in s.seeds} | set(map(str, unlisted))
+    known = {str(seed) for s in ensemble.members for seed in s.seeds} | set(map(str, unlisted))
     missing = [min(seeds) for seeds in shipped if not any(str(s) in judged for s in seeds)]
     if missing:
         yield f"the verdict has no number for the members with seed {_joined(map(str, missing))}"
     are_objects = all(isinstance(m, dict) for m in ensemble.manifest.value["members"])
-    all_known = are_objects and all(s.seeds for s in ensemble.seats)
+    all_known = are_objects and all(s.seeds for s in ensemble.members)
     extra = sorted(judged.keys() - known)
     if extra and all_known and known:
         yield f"the verdict counts seeds of which there is no member: {_joined(extra)}"
@@ -118,13 +118,13 @@ def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
     if verdict is None:
         return
     told: list[tuple[str | None, Sidecar, Any, Any]] = []
-    for seat, sidecar in ensemble.described:
+    for member, sidecar in ensemble.described:
         expected = verdict.get(*_NUMBERS, str(sidecar.seed))
         found = sidecar.get(*_OWN_NUMBER)
         # With two seeds for one member (ENS506), it is not known whose number this is.
-        if expected is None or found is None or len(seat.seeds) != 1 or any(wrong_gate(sidecar)):
+        if expected is None or found is None or len(member.seeds) != 1 or any(wrong_gate(sidecar)):
             continue
-        told.append((seat.row_label, sidecar, found, expected))
+        told.append((member.row_label, sidecar, found, expected))
     wrong = [(r, s, found, expected) for r, s, found, expected in told if not same(found, expected)]
     if len(wrong) == len(told) > 1:
         _, sidecar, found, expected = wrong[0]
@@ -150,11 +150,11 @@ def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
     own = verdict is not None and verdict.path == manifest.path
     if ensemble.claims and not own and not any(wrong_gate(manifest)):
         yield manifest, None
-    for seat, sidecar in ensemble.described:
-        offered = seat.row is not None and not seat.row.row.smoke
+    for member, sidecar in ensemble.described:
+        offered = member.row is not None and not member.row.entry.smoke
         held = verdict is None and offered and not_passed(sidecar) is not None
         if not held and not any(wrong_gate(sidecar)):  # ENS517, ENS511
-            yield sidecar, seat.row_label
+            yield sidecar, member.row_label
 
 
 def _joined(texts: Iterable[str]) -> str:

@@ -46,14 +46,14 @@ class VocabularyDiffers(EnsembleRule):
         manifest = ensemble.manifest
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
             said = [
-                Claim(sidecar, seat.row_label, (field,), value)
-                for seat, sidecar in ensemble.described
+                Claim(sidecar, member.row_label, (field,), value)
+                for member, sidecar in ensemble.described
                 if is_names(value := sidecar.get(field))
-                and not _named_already(seat, sidecar, field)
+                and not _named_already(member, sidecar, field)
             ]
             if not said:
                 continue
-            without = [(seat, s) for seat, s in ensemble.described if field not in s.value]
+            without = [(member, s) for member, s in ensemble.described if field not in s.value]
             listed = ensemble.claims.get(in_manifest)
             if is_names(listed) and any(len(listed) == len(one.value) for one in said):
                 said.append(Claim(manifest, None, (in_manifest,), listed))
@@ -68,13 +68,13 @@ class VocabularyDiffers(EnsembleRule):
                     row=one.row,
                     ensemble=ensemble,
                 )
-            for seat, sidecar in without:
+            for member, sidecar in without:
                 yield self.at(
                     sidecar,
                     (field,),
                     f"the sidecar has no `{field}`; there is one in {whose(most)}",
                     "Export manifest and all members in one run.",
-                    row=seat.row_label,
+                    row=member.row_label,
                     ensemble=ensemble,
                 )
             if field == "encoder_vocab" and not others:
@@ -83,8 +83,8 @@ class VocabularyDiffers(EnsembleRule):
     def _versions(self, ensemble: Ensemble, alike: set[str]) -> Iterator[Finding]:
         """One vocabulary, in the documents that are `alike`, is of one version."""
         documents: list[tuple[Document, str | None, str]] = [
-            (sidecar, seat.row_label, "encoder_vocab_version")
-            for seat, sidecar in ensemble.described
+            (sidecar, member.row_label, "encoder_vocab_version")
+            for member, sidecar in ensemble.described
         ]
         if ensemble.claims:
             documents.append((ensemble.manifest, None, "codec_vocab_version"))
@@ -136,8 +136,8 @@ class StatisticsDiffer(EnsembleRule):
         manifest = ensemble.manifest
         for field in ("feature_mean", "feature_std"):
             said = [
-                Claim(sidecar, seat.row_label, (field,), value)
-                for seat, sidecar in ensemble.described
+                Claim(sidecar, member.row_label, (field,), value)
+                for member, sidecar in ensemble.described
                 if (value := sidecar.get(field)) is not None
                 and _no_statistics(field, value, sidecar.get("feature_order")) is None
             ]
@@ -158,10 +158,10 @@ class StatisticsDiffer(EnsembleRule):
                 yield self._at(ensemble, one.document, field, reason, one.row)
             # One of the two without the other is reported as that (SID414).
             if field == "feature_mean" and any(one.row is not None for one in said):
-                for seat, sidecar in ensemble.described:
+                for member, sidecar in ensemble.described:
                     if field not in sidecar.value and sidecar.get("feature_std") is None:
                         reason = f"is missing; there is one in {whose(most)}"
-                        yield self._at(ensemble, sidecar, field, reason, seat.row_label)
+                        yield self._at(ensemble, sidecar, field, reason, member.row_label)
 
     def _at(
         self,
@@ -176,9 +176,9 @@ class StatisticsDiffer(EnsembleRule):
         return self.at(document, (field,), says, help, row=row, ensemble=ensemble)
 
 
-def _named_already(seat: EnsembleMember, sidecar: Sidecar, field: str) -> bool:
+def _named_already(member: EnsembleMember, sidecar: Sidecar, field: str) -> bool:
     """Whether the list is named already: of another width (SID403), with a name twice (SID416)."""
-    model, value = seat.row.onnx if seat.row else None, sidecar.get(field)
+    model, value = member.row.onnx if member.row else None, sidecar.get(field)
     twice = len({repr(entry) for entry in value}) < len(value)
     return twice or (
         model is not None and (field,) in {m for m, _ in refuted_widths(model, sidecar)}

@@ -47,7 +47,7 @@ class ProductionUnproven(Rule):
     phase = Phase.CLAIMS
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        claiming = [row for row in case.evidence.rows if row.row.claims_production]
+        claiming = [row for row in case.evidence.rows if row.entry.claims_production]
         findings = promotion.Subjects(case.findings if claiming else ())
         for row in claiming:
             if any(f.fails and f.code == "BAS804" for f in findings.of(row)):
@@ -102,17 +102,17 @@ class SmokeProven(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
-        smoke = [row for row in evidence.rows if row.row.smoke]
+        smoke = [row for row in evidence.rows if row.entry.smoke]
         findings = promotion.Subjects(case.findings if smoke else ())
-        ready = {row.row.index for row in smoke if _is_ready(evidence, findings, row)}
+        ready = {row.index for row in smoke if _is_ready(evidence, findings, row)}
         # An ensemble is promoted as a whole or not at all.
         whole = {
             ensemble.manifest.path
             for ensemble in (evidence.ensembles if ready else ())
-            if all(s.row is not None and s.row.row.index in ready for s in ensemble.shipped)
+            if all(s.row is not None and s.row.index in ready for s in ensemble.shipped)
         }
         for row in smoke:
-            if row.row.index not in ready:
+            if row.index not in ready:
                 continue
             if row.manifest is not None and row.manifest.path not in whole:
                 continue
@@ -194,7 +194,7 @@ class OriginWrong(ClaimRule):
             yield self.at(row, sidecar, where, message, help if trained else form)
             return
         declared = sidecar.get(origin.ORIGIN)
-        license = row.row.fields.get("license")
+        license = row.entry.fields.get("license")
         if declared is None or not isinstance(license, str) or is_blank(license):
             return
         if not same_license(declared["license"], license):

@@ -45,10 +45,10 @@ class ClaimRule(Rule):
         rows, owner = case.evidence.rows, dict[str, int]()
         for row in rows:
             if row.onnx is not None:
-                owner.setdefault(row.onnx.path, row.row.index)
+                owner.setdefault(row.onnx.path, row.index)
         for row in rows:
             for model, evidence in pairs(row):
-                is_its_own = owner.setdefault(model.path, row.row.index) == row.row.index
+                is_its_own = owner.setdefault(model.path, row.index) == row.index
                 sidecar = evidence.sidecar
                 if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
                     for member, message, form in misfits(sidecar, self.forms):
@@ -81,7 +81,7 @@ class ClaimRule(Rule):
             message,
             help,
             path=sidecar.path,
-            row=row.row.label,
+            row=row.label,
             position=sidecar.locate(*member),
             fixes=(Fix(sidecar.path, fix),) if fix else (),
         )

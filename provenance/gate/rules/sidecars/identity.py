@@ -53,16 +53,16 @@ class SidecarIdentity(ClaimRule):
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
-            claim, own = sidecar.value.get(field), row.row.fields.get(field, _DEFAULTS.get(field))
+            claim, own = sidecar.value.get(field), row.entry.fields.get(field, _DEFAULTS.get(field))
             if claim is None or own is None or is_blank(own) or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
             if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
                 continue
             here, there = differing(claim, own)
             called = case.name_of(field)
-            default = "" if field in row.row.fields else ", as it says nothing else"
+            default = "" if field in row.entry.fields else ", as it says nothing else"
             in_row = f"in the row `{called}` is {there}{default}"
-            if field == "smoke" and field not in row.row.fields:
+            if field == "smoke" and field not in row.entry.fields:
                 in_row = f"the row has no `{called}`"
             yield self.at(
                 row,
@@ -71,8 +71,8 @@ class SidecarIdentity(ClaimRule):
                 f"`{field}` is {here}; {in_row}",
                 case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
             )
-        if smoke_claim(sidecar) == ("training", "smoke") and not row.row.smoke:
-            says = f"`training.smoke` is true; {row.row.classification.said}"
+        if smoke_claim(sidecar) == ("training", "smoke") and not row.entry.smoke:
+            says = f"`training.smoke` is true; {row.entry.classification.said}"
             yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
 
 
@@ -135,13 +135,13 @@ class SidecarDigest(ClaimRule):
         """Each digest: where it stands, what it is, of which file, and what the row says of it."""
         quantized = sidecar.text_at("int8_sha256")
         if quantized:
-            yield ("int8_sha256",), quantized, row.variant, row.row.fields.get("int8_sha256")
+            yield ("int8_sha256",), quantized, row.variant, row.entry.fields.get("int8_sha256")
         external = sidecar.value.get("external_data_sha256")
         files = {f.name.rpartition("/")[2]: f for f in model.external}
         if isinstance(external, dict) and model.facts is not None:
             for name, claim in external.items():
                 file = files.get(name.rpartition("/")[2])
-                in_row = row.row.external_data_sha256.get(file.name) if file else None
+                in_row = row.entry.external_data_sha256.get(file.name) if file else None
                 yield ("external_data_sha256", name), claim, file, in_row
 
 
@@ -165,11 +165,11 @@ def _told(case: Case, row: RowEvidence, id: object) -> bool:
 
     ENS501, if the row's ensemble has it too; BAS801, if it is the one that the row had.
     """
-    if isinstance(id, str) and is_renamed(case, row.row, id):
+    if isinstance(id, str) and is_renamed(case, row.entry, id):
         return True
     if row.manifest is None or not case.evidence.whole or not isinstance(id, str):
         return False
-    return (row.row.onnx, id) in row.manifest.names
+    return (row.entry.onnx, id) in row.manifest.names
 
 
 _Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]

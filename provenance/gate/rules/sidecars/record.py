@@ -51,10 +51,10 @@ class SidecarMissing(Rule):
     def judge(self, case: Case) -> Iterator[Finding]:
         strays = left_behind(case)
         for row in case.evidence.rows:
-            if row.row.claims_production and row.sidecar is not None and row.sidecar.missing:
+            if row.entry.claims_production and row.sidecar is not None and row.sidecar.missing:
                 if has_misplaced_sidecar(case, row):
                     continue  # the row names another file than its model, which ART301 reports
-                stray = strays.get(row.row.index)
+                stray = strays.get(row.index)
                 lost = lost_sidecar(case, row)
                 help = case.in_its_words('Export it with the model, or say "smoke": true.')
                 help = lost.help if lost else help
@@ -75,7 +75,7 @@ class _Stale(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.row.smoke is self.production:
+            if row.entry.smoke is self.production:
                 continue
             for model, evidence in pairs(row):
                 sidecar = evidence.sidecar
@@ -84,7 +84,7 @@ class _Stale(Rule):
                         f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
                         self._help(case),
                         path=sidecar.path,
-                        row=row.row.label,
+                        row=row.label,
                         position=sidecar.locate("sha256"),
                     )
 
@@ -204,7 +204,7 @@ class SidecarMalformed(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.row.onnx is not None and outside(case, row.row.onnx) is not None:
+            if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
                 continue  # REG107 has said it
             for _, evidence in pairs(row):
                 problem = evidence.problem
@@ -220,7 +220,7 @@ class SidecarMalformed(Rule):
                         if evidence.pointer
                         else "Export it again, or correct it at this place.",
                         path=evidence.path,
-                        row=row.row.label,
+                        row=row.label,
                         position=evidence.malformed_at,
                     )
 
@@ -251,7 +251,7 @@ class SidecarUnlinked(Rule):
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
-            if row.row.classification is not Classification.UNCLAIMED:
+            if row.entry.classification is not Classification.UNCLAIMED:
                 continue
             for _, evidence in pairs(row):
                 sidecar = evidence.sidecar
@@ -262,7 +262,7 @@ class SidecarUnlinked(Rule):
                         "the sidecar names no `sha256`: nothing says which bytes it describes",
                         'Let the exporter write "sha256", the digest of the model it exported.',
                         path=sidecar.path,
-                        row=row.row.label,
+                        row=row.label,
                         position=sidecar.locate(),
                     )
 
@@ -309,7 +309,7 @@ class SeedRecordIncomplete(Rule):
                     if lost
                     else "Export sidecar and manifest again, with the whole record.",
                     path=row.sidecar.path,
-                    row=row.row.label,
+                    row=row.label,
                 )
 
 

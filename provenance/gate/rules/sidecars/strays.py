@@ -57,7 +57,7 @@ class StraySidecar(Rule):
                 continue
             if owner is not None and owner.sidecar is not None:
                 own, has_one = owner.sidecar.name, not owner.sidecar.missing
-                says = f"; by what it says it is that of {owner.row.label!r}"
+                says = f"; by what it says it is that of {owner.entry.label!r}"
                 says += f", whose sidecar is {own}" if has_one else ""
                 help = "Remove it." if has_one else f"Name it {own}, or remove it."
             else:
@@ -94,18 +94,18 @@ def left_behind(case: Case) -> dict[int, Sidecar]:
     """
     found: dict[int, Sidecar] = {}
     for sidecar, owner in _with_owners(case):
-        if owner is None or not owner.row.claims_production or owner.sidecar is None:
+        if owner is None or not owner.entry.claims_production or owner.sidecar is None:
             continue
         if owner.sidecar.missing:
-            found.setdefault(owner.row.index, sidecar)
+            found.setdefault(owner.entry.index, sidecar)
     return found
 
 
 def _with_owners(case: Case) -> Iterator[tuple[Sidecar, RowEvidence | None]]:
     """The stray sidecars, each with the row that it speaks of by file or id."""
     rows = case.evidence.rows if case.evidence.stray_sidecars else ()
-    owners = {r.row.text("id"): r for r in reversed(rows)}
-    owners |= {r.row.onnx: r for r in reversed(rows)}
+    owners = {r.entry.text("id"): r for r in reversed(rows)}
+    owners |= {r.entry.onnx: r for r in reversed(rows)}
     for sidecar in case.evidence.stray_sidecars:
         claims = [sidecar.text_at("onnx"), sidecar.text_at("id")]
         yield sidecar, next((owners[c] for c in claims if c is not None and c in owners), None)

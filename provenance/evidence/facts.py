@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts: the little that is kept of each row when the unit that it was judged in is gone.
+
+Rules about the registry as a whole, and the report, conclude from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from provenance.artifacts.paths import FileProblem
+from provenance.artifacts.registry import Row
+from provenance.evidence.ensembles import ensemble_of
+from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of a row.
+
+    Attributes:
+        path, name: As `FileEvidence` has them.
+        sha256: The digest that was computed, None where the file could not be read.
+        size: In bytes, None where the file could not be read.
+        problem: Why it could not be read.
+    """
+
+    path: str
+    name: str
+    sha256: str | None = None
+    size: int | None = None
+    problem: FileProblem | None = None
+
+    @classmethod
+    def of(cls, file: FileEvidence) -> FileFacts:
+        """What is kept of a file."""
+        return cls(
+            file.path,
+            file.name,
+            file.sha256,
+            file.digest.size if file.digest else None,
+            file.problem.problem if file.problem else None,
+        )
+
+    @property
+    def missing(self) -> bool:
+        """Whether nothing lies at the path."""
+        return self.problem is FileProblem.MISSING
+
+    @property
+    def pointer(self) -> bool:
+        """Whether a Git LFS pointer lies at the path."""
+        return self.problem is FileProblem.POINTER
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """What is kept of one row.
+
+    Attributes:
+        row: The row as the registry has it.
+        models: The `.onnx` and its int8 variant, where the row has them.
+        model_files: Everything that the runtime opens for the row, each file once.
+        sidecars: Those of the models, whether or not they are there.
+        bundle, attestation: The row bundle and the seed attestation, each followed by its
+            countersignatures; empty where the row has none.
+        is_seed: Whether a manifest lists the row, or its sidecar says that it is a seed.
+        manifest: The id of the manifest that it is listed in.
+        ensemble: The ensemble that its sidecar says it belongs to.
+        misses_a_model: Whether a missing model leaves open what it refers to.
+    """
+
+    row: Row
+    models: tuple[FileFacts, ...]
+    model_files: tuple[FileFacts, ...]
+    sidecars: tuple[FileFacts, ...]
+    bundle: tuple[FileFacts, ...]
+    attestation: tuple[FileFacts, ...]
+    is_seed: bool
+    manifest: str | None
+    ensemble: str | None
+    misses_a_model: bool
+
+    @classmethod
+    def of(cls, row: RowEvidence) -> RowFacts:
+        """What is kept of a row."""
+        files = {file.name: FileFacts.of(file) for file in row.model_files}
+        return cls(
+            row=row.entry,
+            models=tuple(files[model.name] for model in row.models),
+            model_files=tuple(files.values()),
+            sidecars=tuple(map(FileFacts.of, row.sidecars)),
+            bundle=_bundle(row.bundle),
+            attestation=_bundle(row.attestation),
+            is_seed=row.is_seed,
+            manifest=row.manifest.id if row.manifest else None,
+            ensemble=ensemble_of(row),
+            misses_a_model=row.misses_a_model,
+        )
+
+    @property
+    def label(self) -> str:
+        """How the row is called in findings."""
+        return self.row.label
+
+    @property
+    def bundles(self) -> Iterator[FileFacts]:
+        """The row bundle and the seed attestation that are there, without countersignatures."""
+        for files in (self.bundle, self.attestation):
+            if files and not files[0].missing:
+                yield files[0]
+
+
+def _bundle(bundle: BundleEvidence | None) -> tuple[FileFacts, ...]:
+    return () if bundle is None else tuple(map(FileFacts.of, bundle.files))
