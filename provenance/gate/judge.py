@@ -21,6 +21,7 @@ from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.classification import origin
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
@@ -39,7 +40,7 @@ from provenance.gate.finding import (
     Verdict,
 )
 from provenance.gate.requirements import NOTHING, Require
-from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase
+from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase, Rule, Target
 from provenance.gate.signature_set import SignatureSet
 from provenance.runtime.run import Outcome
 from provenance.signing.judgement import Judgement
@@ -98,6 +99,7 @@ def judge(
         trust,
         config,
         today,
+        facts=tuple(map(RowFacts.of, evidence.rows)),
         catalogue=BY_CODE,
         phases=tuple(phases),
         judgements=judgements,
@@ -110,10 +112,8 @@ def judge(
         found: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
-                judged = (
-                    rule.judge_for_consumer(case, TREE_HELP) if for_consumer else rule.judge(case)
-                )
-                found += (_defer(f, declared) for f in gather(judged, declared))
+                speaking = type(rule)(TREE_HELP) if for_consumer else rule
+                found += (_defer(f, declared) for f in gather(judged(speaking, case), declared))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
     findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
@@ -135,6 +135,17 @@ def judge(
         root=evidence.root.root,
         release=release_result(case),
     )
+
+
+def judged(rule: Rule, case: Case) -> Iterator[Finding]:
+    """Every finding of a rule."""
+    if hasattr(rule, "judge"):  # not divided by scope yet
+        yield from rule.judge(case)
+        return
+    if rule.of_units:
+        yield from rule.judge_unit(case)
+    if rule.of_whole:
+        yield from rule.judge_whole(case)
 
 
 def _notes(evidence: Evidence) -> tuple[str, ...]:
@@ -237,7 +248,15 @@ def judge_file(
     root = evidence.root.root
     nowhere = Config(root, path, path, TrustTable(), (), "", "", root)
     row = evidence.rows[0]
-    case = Case(evidence, trust, nowhere, today, require=require, resource_uri=resource_uri)
+    case = Case(
+        evidence,
+        trust,
+        nowhere,
+        today,
+        facts=tuple(map(RowFacts.of, evidence.rows)),
+        require=require,
+        resource_uri=resource_uri,
+    )
     if row.bundle is not None and not is_row(row.bundle.statement):
         # A signature over one file knows of no row: an int8 variant beside it is another file.
         row = replace(row, int8=None, int8_sidecar=None)
@@ -245,8 +264,8 @@ def judge_file(
     found = [
         f
         for rule in CATALOGUE
-        if rule.of_one_file
-        for f in gather(rule.judge_for_consumer(case, HELP))
+        if Target.MODEL in rule.applies
+        for f in gather(judged(type(rule)(HELP), case))
     ]
     if case.is_message_signature(row):
         found = [_as_file_only(f) if f.code == "ATT701" else f for f in found]

@@ -16,8 +16,8 @@ from provenance.evidence.evidence import Evidence
 from provenance.gate import foreign
 from provenance.gate.capping import gather
 from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
-from provenance.gate.judge import signature_results, trust_result
-from provenance.gate.rules import CATALOGUE, Case
+from provenance.gate.judge import judged, signature_results, trust_result
+from provenance.gate.rules import CATALOGUE, Case, Target
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
@@ -44,8 +44,8 @@ def judge_artifact(
     found = [
         f
         for rule in CATALOGUE
-        if rule.of_bundle
-        for f in gather(rule.judge_for_consumer(case, HELP))
+        if Target.BLOB in rule.applies
+        for f in gather(judged(type(rule)(HELP), case))
     ]
     statement = case.signed_statement(row.bundle)
     notes: tuple[str, ...] = ()

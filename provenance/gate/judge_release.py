@@ -14,8 +14,15 @@ from typing import Final
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.capping import gather
 from provenance.gate.finding import ModelFile, Report, RowResult, Verdict
-from provenance.gate.judge import placed, release_result, required, signature_results, trust_result
-from provenance.gate.rules import CATALOGUE, Case
+from provenance.gate.judge import (
+    judged,
+    placed,
+    release_result,
+    required,
+    signature_results,
+    trust_result,
+)
+from provenance.gate.rules import CATALOGUE, Case, Target
 
 HELP: Final = "Do not use it. Fetch the release again from the publisher."
 
@@ -32,8 +39,8 @@ def judge_release(case: Case, path: str) -> Report:
     found = [
         finding
         for rule in CATALOGUE
-        if rule.of_bundle or rule.of_release
-        for finding in gather(rule.judge_for_consumer(case, HELP))
+        if Target.RELEASE in rule.applies
+        for finding in gather(judged(type(rule)(HELP), case))
     ]
     owners = {path: row.label for row in reversed(evidence.rows) for path in _paths(row)}
     found = [replace(f, row=owners.get(f.path)) if f.row is None else f for f in found]

@@ -17,6 +17,7 @@ from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.collect_release import collect_release, not_collected
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report
@@ -71,7 +72,10 @@ def verify_release(
     )
     evidence = _opened(case, registry, progress or Progress())
     with rollback_state.comparing(evidence, state) as (evidence, record):
-        report = judge_release(replace(case, evidence=evidence), str(registry))
+        report = judge_release(
+            replace(case, evidence=evidence, facts=tuple(map(RowFacts.of, evidence.rows))),
+            str(registry),
+        )
         record(report)
     return report
 

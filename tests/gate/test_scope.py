@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from provenance.gate.finding import Severity
 from provenance.gate.rules import CATALOGUE, Rule
-from provenance.gate.rules.base import Phase
+from provenance.gate.rules.base import Phase, Target
 
 
 def codes(has: Callable[[Rule], bool]) -> list[str]:
@@ -26,7 +26,8 @@ def test_what_is_said_of_a_single_file_without_its_registry() -> None:
     of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
     of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704", "ATT712"]
     required = between("USE001", "USE011")
-    assert codes(lambda r: r.of_one_file) == sorted([*of_the_file, *of_its_bundle, *required])
+    said = codes(lambda r: Target.MODEL in r.applies)
+    assert said == sorted([*of_the_file, *of_its_bundle, *required])
 
 
 def test_what_some_rows_of_a_registry_do_not_show() -> None:
@@ -52,7 +53,7 @@ def test_what_says_nothing_where_nobody_is_trusted() -> None:
 
 
 def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
-    assert codes(lambda r: r.of_bundle) == ["SIG602", "SIG603", "SIG604", "SIG608"]
+    assert codes(lambda r: Target.BLOB in r.applies) == ["SIG602", "SIG603", "SIG604", "SIG608"]
 
 
 def test_whose_advice_is_for_consumers_too() -> None:

@@ -20,7 +20,7 @@ from provenance.gate.rules import (
     sidecars,
     signatures,
 )
-from provenance.gate.rules.base import Case, Phase, Rule
+from provenance.gate.rules.base import Case, Phase, Rule, Scope, Target
 
 CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     rule()
@@ -44,4 +44,4 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
 
 BY_CODE: Final = {rule.code: rule for rule in CATALOGUE}
 
-__all__ = ["BY_CODE", "CATALOGUE", "Case", "Phase", "Rule"]
+__all__ = ["BY_CODE", "CATALOGUE", "Case", "Phase", "Rule", "Scope", "Target"]

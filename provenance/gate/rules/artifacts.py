@@ -15,7 +15,7 @@ from provenance.evidence.evidence import StrayModel
 from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers, shared_files
-from provenance.gate.rules.base import Case, Rule, accept, command, short, some
+from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Rule, accept, command, short, some
 from provenance.gate.rules.digest_fields import is_another_variant
 from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
 from provenance.gate.rules.misplaced import misplaced_file, misplaced_model
@@ -48,7 +48,7 @@ class ModelMissing(Rule):
     code = "ART301"
     slug = "model-missing"
     consumer_help = "Fetch the file from the publisher."
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -250,7 +250,7 @@ class NotOnnx(Rule):
 
     code = "ART303"
     slug = "not-onnx"
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -299,7 +299,7 @@ class ExternalDataMissing(Rule):
     code = "ART304"
     slug = "external-data-missing"
     consumer_help = "Fetch the file from the publisher, and put it where the model expects it."
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -380,7 +380,7 @@ class ExternalDataUnsafe(Rule):
     code = "ART305"
     slug = "external-data-unsafe"
     consumer_help = "Do not load this model."
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -487,7 +487,7 @@ class ExternalDataTruncated(Rule):
 
     code = "ART307"
     slug = "external-data-truncated"
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -583,7 +583,7 @@ class NotARegularFile(Rule):
     code = "ART309"
     slug = "not-a-regular-file"
     for_consumer = True
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:

@@ -19,7 +19,16 @@ from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule, differing, short
+from provenance.gate.rules.base import (
+    ALL_BUT_BLOBS,
+    REGISTRY_AND_MODEL,
+    REGISTRY_AND_RELEASE,
+    Case,
+    Phase,
+    Rule,
+    differing,
+    short,
+)
 from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
@@ -52,7 +61,7 @@ class RowUnbound(_AttestationRule):
 
     code = "ATT701"
     slug = "row-unbound"
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row in case.evidence.rows:
@@ -101,7 +110,7 @@ class FileUncovered(_AttestationRule):
 
     code = "ATT702"
     slug = "file-uncovered"
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
@@ -242,13 +251,20 @@ class SidecarChanged(_AttestationRule):
 
     code = "ATT704"
     slug = "sidecar-changed"
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, statement in case.bound_rows():
             signed = digests_of(statement.predicate.get("sidecars"), "name")
             for evidence in row.sidecars:
                 then, now = signed.get(evidence.name), evidence.sha256
+                if evidence.pointer and self.consumer_advice is not None:
+                    yield self.finding(
+                        f"the sidecar {evidence.path} {IS_POINTER}",
+                        FETCH,
+                        path=evidence.path,
+                        row=row.label,
+                    )
                 if then == now or evidence.pointer:  # SID405 reports pointers, to a publisher
                     continue
                 if then is None:
@@ -263,19 +279,6 @@ class SidecarChanged(_AttestationRule):
                     path=evidence.path,
                     row=row.label,
                 )
-
-    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
-        """The same, and Git LFS pointers in place of sidecars."""
-        yield from super().judge_for_consumer(case, help)
-        for row in case.evidence.rows:
-            for sidecar in row.sidecars:
-                if sidecar.pointer:
-                    yield self.finding(
-                        f"the sidecar {sidecar.path} {IS_POINTER}",
-                        FETCH,
-                        path=sidecar.path,
-                        row=row.label,
-                    )
 
 
 class FileGone(_AttestationRule):
@@ -517,7 +520,7 @@ class SummaryStale(_AttestationRule):
     code = "ATT710"
     slug = "summary-stale"
     phase = Phase.OUTCOME
-    of_release = True
+    applies = REGISTRY_AND_RELEASE
 
     def judge(self, case: Case) -> Iterator[Finding]:
         evidence = case.evidence
@@ -611,8 +614,7 @@ class OtherProject(_AttestationRule):
     code = "ATT712"
     slug = "other-project"
     for_consumer = True
-    of_release = True
-    of_one_file = True
+    applies = ALL_BUT_BLOBS
 
     def judge(self, case: Case) -> Iterator[Finding]:
         summary = case.evidence.summary

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a rule is, and what it is given.
 
-A rule is a class: its code is stable and never reused, its docstring is its page. `judge` is a pure
-function of the case: it reads no file and asks no clock.
+A rule is a class: its code is stable and never reused, its docstring is its page. What it judges,
+where it applies and what it yields to is data. Judging is a pure function of the case: it reads no
+file and asks no clock.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import datetime
 import enum
 import re
 import shlex
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
 from typing import ClassVar, Final
@@ -26,8 +26,10 @@ from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.config import Config
 from provenance.evidence import releases
+from provenance.evidence.ensembles import Ensemble
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
 from provenance.gate import batch_verification, signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
@@ -70,6 +72,32 @@ class Phase(enum.Enum):
         return self not in (Phase.PIPELINE, Phase.REQUIREMENTS)
 
 
+class Scope(enum.Enum):
+    """What a rule looks at, at once."""
+
+    ROW = "a row and its files"
+    ENSEMBLE = "an ensemble: a manifest, its members and the verdicts on it"
+    REGISTRY = "all rows together"
+    DOCUMENT = "a document that is not of one row"
+    OUTCOME = "what the other rules found"
+
+
+class Target(enum.Enum):
+    """What is verified as a whole."""
+
+    REGISTRY = "the registry of a repository"
+    RELEASE = "a release by its summary"
+    MODEL = "one model by its bundle"
+    BLOB = "any file by a bundle"
+
+
+REGISTRY: Final = frozenset({Target.REGISTRY})
+REGISTRY_AND_MODEL: Final = REGISTRY | {Target.MODEL}
+REGISTRY_AND_RELEASE: Final = REGISTRY | {Target.RELEASE}
+ALL_BUT_BLOBS: Final = REGISTRY_AND_MODEL | {Target.RELEASE}
+EVERYWHERE: Final = frozenset(Target)
+
+
 @dataclass(frozen=True)
 class Case:
     """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
@@ -79,12 +107,16 @@ class Case:
     run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
     what the consumer requires beyond that it verifies. `resource_uri` names the project whose
     release summary it has to be, or is None if that is not known.
+
+    `evidence.rows` are those of one unit, which rules about rows and ensembles judge. `facts` are
+    those of all selected rows, from which the other rules conclude.
     """
 
     evidence: Evidence
     trust: Trust | None
     config: Config
     today: datetime.date
+    facts: tuple[RowFacts, ...] = ()
     findings: tuple[Finding, ...] = ()
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
@@ -135,7 +167,7 @@ class Case:
     @cached_property
     def places(self) -> Mapping[str, int]:
         """The place in the registry of each selected row, by its label."""
-        return {row.label: row.index for row in self.evidence.rows}
+        return {facts.label: facts.row.index for facts in self.facts}
 
     def name_of(self, field: str) -> str:
         """What the registry calls a field, for messages."""
@@ -247,14 +279,28 @@ class Case:
         return found is not None and found.counts
 
 
-class Rule(ABC):
-    """One rule. Subclasses set `code` and `slug` and write the page in their docstring."""
+class Rule:
+    """One rule. Subclasses set `code` and `slug` and write the page in their docstring.
+
+    For each of its `scopes` a rule has the method that judges it.
+
+    Attributes:
+        consumer_advice: The help for those who use a model and can neither edit nor sign it; None
+            where the publisher is spoken to.
+    """
 
     code: ClassVar[str]
     slug: ClassVar[str]
     severity: ClassVar[Severity] = Severity.ERROR
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.ROW,)
+    """What it looks at, at once."""
+    applies: ClassVar[frozenset[Target]] = REGISTRY
+    """Where it is judged."""
+    yields_to: ClassVar[tuple[str, ...]] = ()
+    """The rules whose failing finding about the same row or file says the same cause: then this
+    one's is suppressed, and listed as that."""
     needs_trust: ClassVar[bool] = False
     """Whether it judges what was signed, and so can say nothing where nobody is trusted."""
     needs_whole: ClassVar[bool] = False
@@ -262,12 +308,6 @@ class Rule(ABC):
     about_rows: ClassVar[bool] = True
     """Whether its findings are about rows. Others are about an ensemble, a file, or a row that is
     gone: a deferral names that, and is stale where none of it is found."""
-    of_one_file: ClassVar[bool] = False
-    """Whether it says something about a single file, without the registry it came from."""
-    of_release: ClassVar[bool] = False
-    """Whether it says something about a release that is judged by its summary alone."""
-    of_bundle: ClassVar[bool] = False
-    """Whether it judges a bundle by itself, over whatever kind of file."""
     for_consumer: ClassVar[bool] = False
     """Whether its help is for those who use a model too, and not only for its publisher."""
     consumer_help: ClassVar[str | None] = None
@@ -275,23 +315,40 @@ class Rule(ABC):
     escalates: ClassVar[str | None] = None
     """The rule that this one takes the place of, for rows where no deferral may cover it."""
 
-    @abstractmethod
-    def judge(self, case: Case) -> Iterable[Finding]:
-        """The findings of this rule."""
+    def __init__(self, consumer_advice: str | None = None) -> None:
+        """Make the rule for a publisher, or with `consumer_advice` for those who use a model."""
+        self.consumer_advice = consumer_advice
 
-    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
-        """Return the findings for those who use what was released.
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterable[Finding]:
+        """The findings about one row of the unit in `case`."""
+        raise NotImplementedError
 
-        They can neither edit nor sign it: unless the rule has advice for them, `help` takes the
-        place of the publisher's, and no edits are offered.
-        """
-        advice = self.consumer_help or help
-        for finding in self.judge(case):
-            if self.for_consumer:
-                yield finding
-            else:
-                of_pointer = FETCH.partition(": ")[2] in finding.help
-                yield replace(finding, help=FETCH if of_pointer else advice, fixes=())
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterable[Finding]:
+        """The findings about one ensemble of the unit in `case`."""
+        raise NotImplementedError
+
+    def judge_whole(self, case: Case) -> Iterable[Finding]:
+        """The findings about all rows, a document, or an outcome."""
+        raise NotImplementedError
+
+    def judge_unit(self, case: Case) -> Iterator[Finding]:
+        """The findings about the rows and ensembles of a unit."""
+        if Scope.ENSEMBLE in self.scopes:
+            for ensemble in case.evidence.ensembles:
+                yield from self.judge_ensemble(case, ensemble)
+        if Scope.ROW in self.scopes:
+            for row in case.evidence.rows:
+                yield from self.judge_row(case, row)
+
+    @property
+    def of_units(self) -> bool:
+        """Whether it judges units."""
+        return Scope.ROW in self.scopes or Scope.ENSEMBLE in self.scopes
+
+    @property
+    def of_whole(self) -> bool:
+        """Whether it judges what is not of one unit."""
+        return any(s not in (Scope.ROW, Scope.ENSEMBLE) for s in self.scopes)
 
     def finding(
         self,
@@ -304,12 +361,17 @@ class Rule(ABC):
         about: str | None = None,
         ensemble: str | None = None,
         fixes: tuple[Fix, ...] = (),
+        for_consumer: bool = False,
     ) -> Finding:
         """A finding of this rule, at `path`, the file that has to be edited.
 
         Where there are `fixes`, the help ends with the command that makes them, unless it names
-        another one.
+        another one. Those who use what others publish are given no edits, and advice of their own,
+        unless `help` is for them too.
         """
+        if self.consumer_advice is not None and not (self.for_consumer or for_consumer):
+            of_pointer = FETCH.partition(": ")[2] in help
+            help, fixes = FETCH if of_pointer else self.consumer_help or self.consumer_advice, ()
         if fixes and ": provenance " not in help:
             help = f"{help.removesuffix('.')}: {FIX_COMMAND}"
         return Finding(
@@ -358,6 +420,19 @@ class Rule(ABC):
             about=about,
             fixes=fixes,
         )
+
+
+class ModelRule(Rule):
+    """A rule about each model of a row: the `.onnx`, and its int8 variant."""
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        """The findings about the models of one row."""
+        for model in row.models:
+            yield from self.judge_model(case, row, model)
+
+    def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterable[Finding]:
+        """The findings about one model."""
+        raise NotImplementedError
 
 
 def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from provenance.evidence import releases
 from provenance.evidence.releases import Release, digests_of
 from provenance.evidence.rows import BundleEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, short, shown
+from provenance.gate.rules.base import ALL_BUT_BLOBS, Case, Phase, Rule, short, shown
 from provenance.gate.rules.signatures import changed_files
 
 AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from the publisher."
@@ -24,8 +24,7 @@ AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from
 class _Requirement(Rule):
     phase = Phase.REQUIREMENTS
     needs_trust = True
-    of_one_file = True
-    of_release = True
+    applies = ALL_BUT_BLOBS
     for_consumer = True
 
     def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:

@@ -134,7 +134,7 @@ class LicenseOfSameBytes(Rule):
                 case,
                 row,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.entry.label!r} has the "
+                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.label!r} has the "
                 f"same bytes under {theirs[:80]!r}",
                 "Write one license in both rows.",
                 about=row.onnx.path,

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, short
+from provenance.gate.rules.base import EVERYWHERE, REGISTRY_AND_MODEL, Case, Phase, Rule, short
 from provenance.gate.rules.registry import outside
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement, Verdict
@@ -42,7 +41,7 @@ def changed_files(row: RowEvidence, statement: Statement) -> Iterator[FileEviden
 class _SignatureRule(Rule):
     phase = Phase.SIGNATURES
     needs_trust = True
-    of_one_file = True
+    applies = REGISTRY_AND_MODEL
 
     def at_bundle(
         self, bundle: BundleEvidence, row: RowEvidence | None, message: str, help: str
@@ -108,7 +107,7 @@ class BundleMalformed(_SignatureRule):
 
     code = "SIG602"
     slug = "bundle-malformed"
-    of_bundle = True
+    applies = EVERYWHERE
 
     def judge(self, case: Case) -> Iterator[Finding]:
         bundles = ((row, file) for row, found in every_document(case) for file in found.files)
@@ -130,21 +129,15 @@ class BundleMalformed(_SignatureRule):
                 )
         yield from self._unsupported(case)
 
-    def judge_for_consumer(self, case: Case, help: str) -> Iterator[Finding]:
-        """Fetching it again helps against a bundle that was changed, not against its kind."""
-        unsupported = tuple(self._unsupported(case))
-        for finding in self.judge(case):
-            theirs = finding in unsupported or finding.help == FETCH
-            yield finding if theirs else replace(finding, help=help)
-
     def _unsupported(self, case: Case) -> Iterator[Finding]:
         for row, document, judgement in _judgements(case):
             if judgement.verdict is Verdict.UNSUPPORTED:
-                yield self.at_bundle(
-                    document,
-                    row,
+                yield self.finding(
                     f"the signature in {document.path} cannot be verified: {judgement.reason}",
                     judgement.help or "Sign again: provenance release --signer URI",
+                    path=document.path,
+                    row=row.label if row else None,
+                    for_consumer=True,  # fetching it again does not help against its kind
                 )
 
 
@@ -161,7 +154,7 @@ def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) 
 
 
 class _Judged(_SignatureRule):
-    of_bundle = True
+    applies = EVERYWHERE
 
     def judge(self, case: Case) -> Iterator[Finding]:
         for row, document in every_document(case):
