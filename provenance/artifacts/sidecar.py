@@ -19,6 +19,9 @@ from provenance.artifacts.registry import INT8_SUFFIX
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import START, JsonPath, Position
 
+INT8_SIDECAR_SUFFIX: Final = ".int8.json"
+"""How the sidecar of an int8 variant ends."""
+
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
 

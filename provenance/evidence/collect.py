@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collecting evidence: all reading happens here, and in the rooms beside it.
 
-What cannot be read becomes part of the evidence, so that a rule can say so for its row while every
-other row is still judged. No digest comes from anywhere but the bytes on disk.
+Of a registry the documents beside it are read first, then rows (`read_rows`), at once or by units,
+and in the end what lies beside them and belongs to none.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from typing import Any, Final
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
-from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
+from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
+from provenance.artifacts.sidecar import (
+    INT8_SIDECAR_SUFFIX,
+    Sidecar,
+    is_sidecar,
+    sidecar_of,
+)
 from provenance.artifacts.source_map import SourceMap
 from provenance.artifacts.strict_json import (
     START,
@@ -29,15 +34,15 @@ from provenance.artifacts.strict_json import (
     parse_object_text,
 )
 from provenance.attestations import bundle as bundles
-from provenance.attestations.statement import StatementError
-from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
 from provenance.evidence.collect_licenses import license_files
-from provenance.evidence.collect_models import ModelReader, read_stray
+from provenance.evidence.collect_models import read_stray
 from provenance.evidence.collect_schema import registry_schema
 from provenance.evidence.evidence import Evidence, Fault, NotADocument, missed_digests
 from provenance.evidence.expected_statements import summary_path
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
+from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import (
     BundleEvidence,
     FileEvidence,
@@ -45,7 +50,6 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
-from provenance.evidence.totals import Totals
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
@@ -72,29 +76,77 @@ def collect(
     """
     wanted = None if select is None else set(select)
     rows = [r for r in read.rows if wanted is None or r.label in wanted]
-    collector = _Collector(root, read, progress)
-    collector.read_models(rows)
-    documents = tuple(collector.documents())
-    known = ensemble.Documents(documents)
-    collected = tuple(collector.rows(rows, known, with_bundles=with_bundles))
-    whole = wanted is None
-    judged = whole and with_bundles
-    summary = collector.bundle(summary_path(read)) if judged else None
+    around = survey(
+        root,
+        read,
+        rows,
+        whole=wanted is None,
+        with_bundles=with_bundles,
+        repository=repository,
+        addable=addable,
+    )
+    reader = RowReader(root, read, read.rows, progress=progress or Progress())
+    known = ensemble.Documents(around.documents)
+    found = tuple(reader.read(rows, known, with_bundles=with_bundles))
+    return complete(replace(around, rows=found), tuple(map(RowFacts.of, found)))
+
+
+def survey(
+    root: Tree,
+    read: Registry,
+    rows: Sequence[Row],
+    *,
+    whole: bool,
+    with_bundles: bool,
+    repository: str | None,
+    addable: Iterable[str],
+) -> Evidence:
+    """Read what is not of single rows: the evidence without rows, and without what is stray.
+
+    Raises:
+        InputError: The registry's folder cannot be listed.
+    """
+    beside = _Beside(root, read)
+    documents = tuple(beside.documents())
+    reader = RowReader(root, read, ())
     return Evidence(
         root=root,
         registry=read,
-        rows=collected,
+        rows=(),
         whole=whole,
         documents=documents,
-        strays=tuple(collector.strays(collected)) if whole else (),
-        stray_sidecars=tuple(collector.stray_sidecars) if whole else (),
+        stray_sidecars=tuple(beside.stray_sidecars) if whole else (),
         license_files=license_files(root, read, rows, repository),
-        unreadable=collector.unreadable,
-        unreadable_at=collector.unreadable_at,
-        not_documents=collector.not_documents,
-        stray_bundles=tuple(collector.stray_bundles(collected, summary)) if summary else (),
+        unreadable=beside.unreadable,
+        unreadable_at=beside.unreadable_at,
+        not_documents=beside.not_documents,
+        nameless=tuple(beside.nameless),
         schema=registry_schema(root, read, addable),
-        summary=summary,
+        summary=reader.bundle(summary_path(read)) if whole and with_bundles else None,
+    )
+
+
+def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
+    """The evidence with what follows from `rows`, which are all that are selected: strays too."""
+    placeholders = {
+        model.sha256: (row.label, model.path)
+        for row in reversed(rows)
+        if row.row.smoke
+        for model in row.models
+        if model.sha256 is not None
+    }
+    if not evidence.whole:
+        return replace(evidence, placeholders=placeholders)
+    strays = tuple(_strays(evidence, rows))
+    wanted = missed_digests(rows) if strays else frozenset()
+    misplaced = {s.sha256: s for s in reversed(strays) if s.sha256 and s.sha256 in wanted}
+    summary = evidence.summary
+    return replace(
+        evidence,
+        placeholders=placeholders,
+        strays=strays,
+        misplaced=misplaced,
+        stray_bundles=tuple(_stray_bundles(evidence, rows, summary)) if summary else (),
     )
 
 
@@ -104,9 +156,8 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     `row` names the file relative to `root`; `bundle` is what signs it.
     """
     nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,))
-    collector = _Collector(root, nowhere, None)
-    collector.read_models([row])
-    (evidence,) = collector.rows([row], ensemble.Documents(), with_bundles=False)
+    reader = RowReader(root, nowhere, (row,), progress=Progress())
+    (evidence,) = reader.read([row], ensemble.Documents(), with_bundles=False)
     # What was signed and is not here is for the statement to say; what is here is compared.
     variant = evidence.int8 if evidence.int8 is not None and not evidence.int8.missing else None
     evidence = replace(
@@ -134,22 +185,6 @@ def _present(sidecar: SidecarEvidence | None) -> SidecarEvidence | None:
     return None if sidecar is None or sidecar.missing else sidecar
 
 
-def read_bundle(
-    path: str, data: bytes, name: str | None = None, *, foreign: bool = False
-) -> BundleEvidence:
-    """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
-    found = digest.of_bytes(data)
-    name = name or path
-    try:
-        bundle = bundles.decode(data)
-        statement = None
-        if isinstance(bundle.content, bundles.Envelope):
-            statement = decode_statement(bundle.content.payload, foreign=foreign)
-    except (bundles.BundleError, StatementError) as e:
-        return BundleEvidence(path, name, found, malformed=str(e))
-    return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
-
-
 def _not_a_document(text: str, value: Mapping[str, Any]) -> NotADocument:
     source = SourceMap(text)
 
@@ -171,143 +206,37 @@ _ABOUT_MODELS: Final = (
 """What people write about a model, under its name, and its checksums and signatures: no weights."""
 
 
-class _Collector:
-    def __init__(self, root: Tree, read: Registry, progress: Progress | None) -> None:
-        self._progress = progress or Progress()
+class _Beside:
+    """Reads the JSON files beside a registry which no row names."""
+
+    def __init__(self, root: Tree, read: Registry) -> None:
         self._root = root
         self._registry = read
-        self._row_models = {row.onnx for row in read.rows}
-        self._names: dict[int, list[str]] = {}
-        self._models: dict[str, ModelEvidence] = {}
-        self._sidecars: dict[str, SidecarEvidence] = {}
-        self._bundles: dict[str, BundleEvidence] = {}
-        self._totals = Totals(read.path)
         self.unreadable: dict[str, str] = {}
         self.unreadable_at: dict[str, Position] = {}
         self.not_documents: dict[str, NotADocument] = {}
         self.stray_sidecars: list[Sidecar] = []
-        self._nameless: list[str] = []
-
-    def read_models(self, rows: Sequence[Row]) -> None:
-        """Hash every model file of `rows` once."""
-        names = [name for row in rows for name in self._model_names(row)]
-        reader = ModelReader(self._root, self._registry, self._progress)
-        self._models = reader.read(list(dict.fromkeys(names)))
-        for name in names:
-            self._totals.model(self._models[name])
-
-    def rows(
-        self,
-        rows: Sequence[Row],
-        documents: ensemble.Documents,
-        *,
-        with_bundles: bool,
-    ) -> Iterator[RowEvidence]:
-        """The evidence about `rows`, whose models were read.
-
-        One after the other: parsing small documents keeps the interpreter, and a second thread
-        makes it a third slower.
-        """
-        self._progress.begin("reading rows", len(rows))
-        for row in rows:
-            yield self._row(row, documents, with_bundles=with_bundles)
-            self._progress.advance()
-
-    def _row(
-        self,
-        row: Row,
-        documents: ensemble.Documents,
-        *,
-        with_bundles: bool,
-    ) -> RowEvidence:
-        bundle = self._row_bundle(row) if with_bundles else None
-        names = self._model_names(row)
-        if not names:
-            return RowEvidence(row, bundle=bundle)
-        onnx, *int8 = names
-        sidecar = self._sidecar(sidecar_of(onnx))
-        named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
-        manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
-        evidence = RowEvidence(
-            entry=row,
-            onnx=self._models[onnx],
-            int8=self._models[int8[0]] if int8 else None,
-            sidecar=sidecar,
-            int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
-            bundle=bundle,
-            manifest=manifest,
-            verdict=documents.verdict_on(manifest.id) if manifest else None,
-        )
-        if not with_bundles or row.sigstore_bundle is None:
-            return evidence
-        attestation = self.bundle(
-            bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
-        )
-        # One that lies there is judged whatever unsigned files say of the row.
-        wanted = evidence.is_seed or not attestation.missing
-        return replace(evidence, attestation=attestation if wanted else None)
-
-    def _model_names(self, row: Row) -> list[str]:
-        """The names of a row's model and, where it has one, of its int8 variant."""
-        known = self._names.get(row.index)
-        if known is None:
-            known = self._names[row.index] = self._look_for_models(row)
-        return known
-
-    def _look_for_models(self, row: Row) -> list[str]:
-        name = row.onnx
-        if name is None:
-            return []
-        int8 = int8_of(name)
-        lies_there = int8 not in self._row_models and self._root.exists(self._path(int8))
-        return [name, int8] if row.quantized or lies_there else [name]
-
-    def bundle(self, path: str) -> BundleEvidence:
-        """The bundle at a path, with the countersignatures beside it."""
-        found = self._bundle(path)
-        if found.problem is not None:
-            return found
-        return replace(found, countersigned=tuple(self._countersignatures(path)))
-
-    def _countersignatures(self, path: str) -> Iterator[BundleEvidence]:
-        """Numbered from 2 without a gap: what lies beyond one belongs to nothing."""
-        for number in range(2, bundles.MAX_SIGNERS + 1):
-            found = self._bundle(bundles.countersignature_path(path, number))
-            if found.missing:
-                return
-            yield found
-
-    def _bundle(self, path: str) -> BundleEvidence:
-        """The one bundle at a path. What is there is read once, however many rows name it."""
-        known = self._bundles.get(path)
-        if known is not None:
-            return known
-        name = self._registry.name_of(path)
-        try:
-            data = self._root.read(path, limits.BUNDLE)
-        except FileError as e:
-            found = BundleEvidence(path, name, problem=e.kept())
-        else:
-            found = read_bundle(path, data, name)
-        if not found.missing:  # of every bundle, the next countersignature is
-            self._bundles[path] = found
-        return found
+        self.nameless: list[str] = []
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
         """Manifests and verdicts beside the registry; what rows name is read with the rows."""
-        named = {
-            self._path(sidecar_of(n)) for r in self._registry.rows for n in self._model_names(r)
-        }
-        for path in self._names_in(self._registry.folder):
+        named: dict[str, bool] = {}
+        for row in self._registry.rows:
+            if row.onnx is not None:
+                path = self._registry.absolute(sidecar_of(row.onnx))
+                named[path] = named.get(path, False) or row.quantized
+        for path in names_in(self._root, self._registry.folder):
             if not path.endswith(".json") or path in named or path == self._registry.path:
+                continue
+            if self._is_of_a_variant(path, named):
                 continue
             try:
                 data = self._root.read(path, limits.DOCUMENT)
                 text = decode(data)
                 value = parse_object_text(text)
             except (FileError, JsonError) as e:
-                if "\\" in path:  # as _names_in shows a name that is no text
-                    self._nameless.append(path)
+                if "\\" in path:  # as `names_in` shows a name that is no text
+                    self.nameless.append(path)
                 # Not a document about models, unless it was released.
                 self.unreadable[path] = IS_POINTER if isinstance(e, PointerError) else str(e)
                 if isinstance(e, JsonError) and e.position is not None:
@@ -321,105 +250,76 @@ class _Collector:
             else:
                 self.not_documents[path] = _not_a_document(text, value)
 
-    def strays(self, rows: tuple[RowEvidence, ...]) -> Iterator[FileEvidence]:
-        """Model files, in the folders of the model files, that nothing names.
+    def _is_of_a_variant(self, path: str, named: Mapping[str, bool]) -> bool:
+        """Whether it is the sidecar of an int8 variant that a row has.
 
-        Only these folders: what else a repository holds is none of the registry's business.
+        `named` are the sidecars of models, and whether their rows ask for a variant.
         """
-        folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
-        beside = [p for f in sorted(folders | {self._registry.folder}) for p in self._names_in(f)]
-        known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
-        # Named by a row, whether or not a model that can be read uses it (ART312).
-        known |= {self._path(n) for r in rows for n in r.entry.external_data_sha256}
-        stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
+        quantized = named.get(path.removesuffix(INT8_SIDECAR_SUFFIX) + ".json")
+        if quantized is None or not path.endswith(INT8_SIDECAR_SUFFIX):
+            return False
+        return quantized or self._root.exists(path.removesuffix(".json") + ".onnx")
 
-        def claims(path: str) -> bool:
-            """Whether a file is a model's by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
-            folder, _, name = path.rpartition("/")
-            lower = name.lower()
-            if lower.endswith(MODEL_SUFFIXES):
-                return True
-            if lower.endswith((bundles.SUFFIX, *_ABOUT_MODELS)):
-                return False
-            parts = name.split(".")
-            tries = (".".join(parts[:n]) for n in range(1, len(parts)))
-            return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
-        strays = {p for p in beside if p not in known and claims(p)}
-        hashed = bool(missed_digests(rows))
-        for path in sorted(strays | {*self._nameless}):
-            yield read_stray(self._root, path, self._registry.name_of(path), hashed=hashed)
+def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEvidence]:
+    """Model files, in the folders of the model files, that nothing names.
 
-    def stray_bundles(
-        self, rows: tuple[RowEvidence, ...], summary: BundleEvidence
-    ) -> Iterator[str]:
-        """Bundles in the folders of the row bundles that belong to nothing."""
-        documents = [b for r in rows for b in (r.bundle, r.attestation) if b] + [summary]
-        known = {b.path for document in documents for b in document.files}
-        folders = {p.rpartition("/")[0] for p in known} | {self._registry.folder}
-        for folder in sorted(folders):
-            for path in self._names_in(folder):
-                if path.endswith(bundles.SUFFIX) and path not in known:
-                    yield path
+    Only these folders: what else a repository holds is none of the registry's business.
+    """
+    root, registry = evidence.root, evidence.registry
+    folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
+    beside = [p for f in sorted(folders | {registry.folder}) for p in names_in(root, f)]
+    known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
+    # Named by a row, whether or not a model that can be read uses it (ART312).
+    known |= {registry.absolute(n) for r in rows for n in r.row.external_data_sha256}
+    stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
 
-    def _sidecar(self, name: str) -> SidecarEvidence:
-        """The sidecar with a name. It is read once, however many rows have its model."""
-        path = self._path(name)
-        known = self._sidecars.get(path)
-        if known is None:
-            known = self._sidecars[path] = self._read_sidecar(path, name)
-        self._totals.sidecar(known)
-        return known if known.name == name else replace(known, name=name)
+    def claims(path: str) -> bool:
+        """Whether a file is a model's by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
+        folder, _, name = path.rpartition("/")
+        lower = name.lower()
+        if lower.endswith(MODEL_SUFFIXES):
+            return True
+        if lower.endswith((bundles.SUFFIX, *_ABOUT_MODELS)):
+            return False
+        parts = name.split(".")
+        tries = (".".join(parts[:n]) for n in range(1, len(parts)))
+        return any(paths.join(folder or ".", stem) in stems for stem in tries)
 
-    def _read_sidecar(self, path: str, name: str) -> SidecarEvidence:
-        try:
-            data = self._root.read(path, limits.DOCUMENT)
-        except FileError as e:
-            return SidecarEvidence(path, name, problem=e.kept())
-        found = digest.of_bytes(data)
-        try:
-            text = decode(data)
-            sidecar = Sidecar(path, found, text, parse_object_text(text))
-        except JsonError as e:
-            return SidecarEvidence(path, name, found, malformed=str(e), malformed_at=e.position)
-        return SidecarEvidence(path, name, found, sidecar=sidecar)
+    strays = {p for p in beside if p not in known and claims(p)}
+    hashed = bool(missed_digests(rows))
+    for path in sorted(strays | {*evidence.nameless}):
+        yield read_stray(root, path, registry.name_of(path), hashed=hashed)
 
-    def _row_bundle(self, row: Row) -> BundleEvidence | None:
-        named = row.sigstore_bundle
-        if named is None:
-            return None
-        path = self._path(named)
-        # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
-        # leads elsewhere than its text says, and they would read another file than this one.
-        if paths.unsafe_reason(named) is None and self._leads_elsewhere(named, path):
-            problem = FileError(
-                FileProblem.UNSAFE, path, f"{named!r} climbs with '..' behind a link"
-            )
-            return BundleEvidence(path, self._registry.name_of(path), problem=problem)
-        return self.bundle(path)
 
-    def _leads_elsewhere(self, named: str, path: str) -> bool:
-        seen = os.path.realpath(self._root.root / self._registry.folder / named)
-        return seen != os.path.realpath(self._root.root / path)
+def _stray_bundles(
+    evidence: Evidence, rows: Sequence[RowFacts], summary: BundleEvidence
+) -> Iterator[str]:
+    """Bundles in the folders of the row bundles that belong to nothing."""
+    known = {f.path for row in rows for f in (*row.bundle, *row.attestation)}
+    known |= {f.path for f in summary.files}
+    folders = {p.rpartition("/")[0] for p in known} | {evidence.registry.folder}
+    for folder in sorted(folders):
+        for path in names_in(evidence.root, folder):
+            if path.endswith(bundles.SUFFIX) and path not in known:
+                yield path
 
-    def _path(self, name: str) -> str:
-        return self._registry.absolute(name)
 
-    def _names_in(self, folder: str) -> list[str]:
-        """The paths of what lies in a folder, sorted; nothing where there is no such folder."""
-        try:
-            names = sorted(os.listdir(self._root.root / self._root.resolve(folder)))
-        except (FileError, FileNotFoundError, NotADirectoryError):
-            return []  # reported with the file that should be in it
-        except OSError as e:
-            raise InputError(f"cannot list {folder!r}: {e.strerror}") from e
-        if len(names) > limits.FOLDER_ENTRIES:
-            raise InputError(
-                f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
-                help="Keep the registry in a folder of its own.",
-            )
-        # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
-        readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
-        # Whatever it is, it is in this folder: `join` is for names that documents choose.
-        below = "" if folder in ("", ".") else f"{folder}/"
-        return [f"{below}{n}" for n in readable if n]
+def names_in(root: Tree, folder: str) -> list[str]:
+    """The paths of what lies in a folder, sorted; nothing where there is no such folder."""
+    try:
+        names = sorted(os.listdir(root.root / root.resolve(folder)))
+    except (FileError, FileNotFoundError, NotADirectoryError):
+        return []  # reported with the file that should be in it
+    except OSError as e:
+        raise InputError(f"cannot list {folder!r}: {e.strerror}") from e
+    if len(names) > limits.FOLDER_ENTRIES:
+        raise InputError(
+            f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
+            help="Keep the registry in a folder of its own.",
+        )
+    # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
+    readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
+    # Whatever it is, it is in this folder: `join` is for names that documents choose.
+    below = "" if folder in ("", ".") else f"{folder}/"
+    return [f"{below}{n}" for n in readable if n]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
@@ -21,7 +21,7 @@ from provenance.artifacts.onnx_model import (
 )
 from provenance.artifacts.onnx_wire import MalformedMessageError
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.evidence.evidence import StrayModel
 from provenance.evidence.progress import Progress
@@ -32,15 +32,27 @@ _Read = TypeVar("_Read")
 
 
 class ModelReader:
-    """Reads the models that a registry names, with their external data."""
+    """Reads the models that rows of a registry name, with their external data.
 
-    def __init__(self, root: Tree, registry: Registry, progress: Progress) -> None:
+    `taken` are further paths that are no external data, each with what it is. Without `progress`
+    few files are read, one after the other.
+    """
+
+    def __init__(
+        self,
+        root: Tree,
+        registry: Registry,
+        rows: Iterable[Row],
+        taken: Mapping[str, str],
+        progress: Progress | None,
+    ) -> None:
         self._root = root
         self._registry = registry
-        self._progress = progress
+        self._at_once = progress is not None
+        self._progress = progress or Progress()
         # With its digest in the registry, none of these would ever be right again.
-        self._documents: dict[str, str] = {registry.path: "the registry"}
-        for row in registry.rows:
+        self._documents: dict[str, str] = {registry.path: "the registry", **taken}
+        for row in rows:
             if row.onnx is not None:
                 self._documents[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
                 self._documents[registry.absolute(row.onnx)] = "a model"
@@ -65,6 +77,9 @@ class ModelReader:
         return name if ".." in name.split("/") else self._registry.absolute(name)
 
     def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
+        if not self._at_once:
+            return {name: read(name) for name in names}
+
         def step(name: str) -> _Read:
             found = read(name)
             self._progress.advance()

@@ -21,9 +21,9 @@ from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import int8_of, sidecar_of
 from provenance.attestations.statement import Statement
 from provenance.errors import InputError
-from provenance.evidence.collect import read_bundle
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import (
     BundleEvidence,
     ExternalFile,

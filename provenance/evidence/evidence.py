@@ -20,6 +20,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.strict_json import Position
 from provenance.evidence.baseline import Place
 from provenance.evidence.ensembles import Ensemble, join
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
@@ -151,6 +152,10 @@ class Evidence:
         unreadable: JSON files beside the registry that cannot be read, with the reason.
         unreadable_at: Where that is known, the place in such a file.
         not_documents: JSON objects beside the registry that are no sidecar, manifest or verdict.
+        nameless: JSON files beside the registry whose names are no text.
+        placeholders: The row and the path of each model that a row says to be smoke, by digest.
+        misplaced: The strays that are a file which a row misses, by the SHA-256 that the row
+            declares. The rule that reports the row names the stray too.
         schema: The schema that the registry names, None if it names none in this repository.
         summary: The release summary, None where bundles were not collected.
         released: The files that the summary names, and those that a row names and it does not,
@@ -172,6 +177,9 @@ class Evidence:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     unreadable_at: Mapping[str, Position] = field(default_factory=dict)
     not_documents: Mapping[str, NotADocument] = field(default_factory=dict)
+    nameless: tuple[str, ...] = ()
+    placeholders: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    misplaced: Mapping[str, FileEvidence] = field(default_factory=dict)
     stray_bundles: tuple[str, ...] = ()
     schema: SchemaEvidence | None = None
     summary: BundleEvidence | None = None
@@ -198,27 +206,6 @@ class Evidence:
                 if member.row is not None:
                     found.setdefault(member.row.index, each)
         return found
-
-    @cached_property
-    def placeholders(self) -> Mapping[str, tuple[str, str]]:
-        """The row and the path of each model that a row says to be smoke, by digest."""
-        return {
-            model.sha256: (row.label, model.path)
-            for row in reversed(self.rows)
-            if row.entry.smoke
-            for model in row.models
-            if model.sha256 is not None
-        }
-
-    @cached_property
-    def misplaced(self) -> Mapping[str, FileEvidence]:
-        """The strays that are a file which a row misses, by the SHA-256 that the row declares.
-
-        The rule that reports the row names the stray too.
-        """
-        wanted = missed_digests(self.rows)
-        found = {stray.sha256: stray for stray in reversed(self.strays) if stray.sha256}
-        return {sha256: stray for sha256, stray in found.items() if sha256 in wanted}
 
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:
@@ -249,13 +236,13 @@ class Evidence:
         return tuple({b.path: b for b in found if b is not None and not b.missing}.values())
 
 
-def missed_digests(rows: Iterable[RowEvidence]) -> frozenset[str]:
+def missed_digests(rows: Iterable[RowFacts]) -> frozenset[str]:
     """The digests that rows declare and that none of the files has which they name."""
     declared: set[str] = set()
     present: set[str] = set()
     for row in rows:
-        fields = (row.entry.fields.get(name) for name in ("sha256", "int8_sha256"))
-        values = map(sha256_of, (*fields, *row.entry.external_data_sha256.values()))
+        fields = (row.row.fields.get(name) for name in ("sha256", "int8_sha256"))
+        values = map(sha256_of, (*fields, *row.row.external_data_sha256.values()))
         declared.update(filter(None, values))
         present.update(f.sha256 for f in row.model_files if f.sha256 is not None)
     return frozenset(declared - present)

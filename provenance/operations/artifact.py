@@ -17,7 +17,8 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileError, open_named_file
 from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
-from provenance.evidence.collect import evidence_of_digest, read_bundle
+from provenance.evidence.collect import evidence_of_digest
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate import foreign
 from provenance.gate.finding import Report

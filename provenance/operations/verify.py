@@ -23,10 +23,11 @@ from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
-from provenance.evidence.collect import collect_file, read_bundle
+from provenance.evidence.collect import collect_file
 from provenance.evidence.collect_pipeline import LayoutRequest, collect_pipeline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate import foreign
 from provenance.gate.finding import Report

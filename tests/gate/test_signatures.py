@@ -14,7 +14,7 @@ from provenance import trust_from_keys
 from provenance.artifacts import digest
 from provenance.artifacts.registry import Row
 from provenance.attestations.statement import Statement, Subject
-from provenance.evidence.collect import read_bundle
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.rules.base import Case
 from provenance.gate.rules.signatures import SignersTooFew, changed_files

@@ -29,7 +29,8 @@ from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Row
 from provenance.artifacts.writing import JOURNAL_FOLDER
-from provenance.evidence.collect import collect_file, read_bundle
+from provenance.evidence.collect import collect_file
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import ModelEvidence
 from provenance.gate.judge import judge_file
 from tests.operations.workspace import CONFIG, DEFERRAL, SEEDS, Workspace

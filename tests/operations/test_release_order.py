@@ -14,7 +14,7 @@ from provenance.artifacts.digest import of_bytes
 from provenance.attestations import bundle as bundles
 from provenance.attestations.predicates import RELEASE_FIELD
 from provenance.attestations.statement import decode
-from provenance.evidence.collect import read_bundle
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.releases import Release, ReleaseOrder, release_of
 from provenance.operations import release_order
 from provenance.operations.release_order import NEW_HISTORY, place_after

@@ -24,7 +24,7 @@ from provenance import (
     verify_file,
 )
 from provenance.artifacts.registry import Classification
-from provenance.evidence.collect import read_bundle
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.releases import release_of
 from provenance.gate.finding import RowResult, Verdict
 from provenance.operations import rollback_state

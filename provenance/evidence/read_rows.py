@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading rows: their models, sidecars and bundles, each file once.
+
+What cannot be read becomes part of the evidence, so that a rule can say so for its row while every
+other row is still judged. No digest comes from anywhere but the bytes on disk.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from provenance.artifacts import digest, ensemble, limits, paths
+from provenance.artifacts.paths import FileError, FileProblem, Tree
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.sidecar import Sidecar, int8_of, sidecar_of
+from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
+from provenance.attestations import bundle as bundles
+from provenance.attestations.statement import StatementError
+from provenance.attestations.statement import decode as decode_statement
+from provenance.evidence.collect_models import ModelReader
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.evidence.totals import Totals
+
+
+def read_bundle(
+    path: str, data: bytes, name: str | None = None, *, foreign: bool = False
+) -> BundleEvidence:
+    """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
+    found = digest.of_bytes(data)
+    name = name or path
+    try:
+        bundle = bundles.decode(data)
+        statement = None
+        if isinstance(bundle.content, bundles.Envelope):
+            statement = decode_statement(bundle.content.payload, foreign=foreign)
+    except (bundles.BundleError, StatementError) as e:
+        return BundleEvidence(path, name, found, malformed=str(e))
+    return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
+
+
+class RowReader:
+    """Reads rows of the registry at `registry.path`; `rows` are all that may share a file.
+
+    `documents` are the manifests and verdicts beside it. `taken` are paths of other rows' models
+    and sidecars, which are no external data, each with what it is.
+    """
+
+    def __init__(
+        self,
+        root: Tree,
+        registry: Registry,
+        rows: Sequence[Row],
+        *,
+        totals: Totals | None = None,
+        taken: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._root = root
+        self._registry = registry
+        self._rows = rows
+        self._progress = progress
+        self._totals = totals or Totals(registry.path)
+        self._taken = taken or {}
+        self._row_models = {row.onnx for row in rows}
+        self._names: dict[int, list[str]] = {}
+        self._models: dict[str, ModelEvidence] = {}
+        self._sidecars: dict[str, SidecarEvidence] = {}
+        self._bundles: dict[str, BundleEvidence] = {}
+
+    def read(
+        self, rows: Sequence[Row], documents: ensemble.Documents, *, with_bundles: bool
+    ) -> Iterator[RowEvidence]:
+        """The evidence about `rows`; their models are hashed first, several at once if many.
+
+        Parsing small documents keeps the interpreter: a second thread makes it a third slower.
+        """
+        names = [name for row in rows for name in self.models_of(row)]
+        reader = ModelReader(self._root, self._registry, self._rows, self._taken, self._progress)
+        self._models = reader.read(list(dict.fromkeys(names)))
+        for name in names:
+            self._totals.model(self._models[name])
+        progress = self._progress or Progress()
+        if self._progress is not None:
+            progress.begin("reading rows", len(rows))
+        for row in rows:
+            yield self._row(row, documents, with_bundles=with_bundles)
+            progress.advance()
+
+    def _row(
+        self,
+        row: Row,
+        documents: ensemble.Documents,
+        *,
+        with_bundles: bool,
+    ) -> RowEvidence:
+        bundle = self._row_bundle(row) if with_bundles else None
+        names = self.models_of(row)
+        if not names:
+            return RowEvidence(row, bundle=bundle)
+        onnx, *int8 = names
+        sidecar = self._sidecar(sidecar_of(onnx))
+        named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
+        manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
+        evidence = RowEvidence(
+            entry=row,
+            onnx=self._models[onnx],
+            int8=self._models[int8[0]] if int8 else None,
+            sidecar=sidecar,
+            int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
+            bundle=bundle,
+            manifest=manifest,
+            verdict=documents.verdict_on(manifest.id) if manifest else None,
+        )
+        if not with_bundles or row.sigstore_bundle is None:
+            return evidence
+        attestation = self.bundle(
+            bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
+        )
+        # One that lies there is judged whatever unsigned files say of the row.
+        wanted = evidence.is_seed or not attestation.missing
+        return replace(evidence, attestation=attestation if wanted else None)
+
+    def models_of(self, row: Row) -> list[str]:
+        """The names of a row's model and, if it has one, of its int8 variant."""
+        known = self._names.get(row.index)
+        if known is None:
+            known = self._names[row.index] = self._look_for_models(row)
+        return known
+
+    def _look_for_models(self, row: Row) -> list[str]:
+        name = row.onnx
+        if name is None:
+            return []
+        int8 = int8_of(name)
+        lies_there = int8 not in self._row_models and self._root.exists(self._path(int8))
+        return [name, int8] if row.quantized or lies_there else [name]
+
+    def bundle(self, path: str) -> BundleEvidence:
+        """The bundle at a path, with the countersignatures beside it."""
+        found = self._bundle(path)
+        if found.problem is not None:
+            return found
+        return replace(found, countersigned=tuple(self._countersignatures(path)))
+
+    def _countersignatures(self, path: str) -> Iterator[BundleEvidence]:
+        """Numbered from 2 without a gap: what lies beyond one belongs to nothing."""
+        for number in range(2, bundles.MAX_SIGNERS + 1):
+            found = self._bundle(bundles.countersignature_path(path, number))
+            if found.missing:
+                return
+            yield found
+
+    def _bundle(self, path: str) -> BundleEvidence:
+        """The one bundle at a path. What is there is read once, however many rows name it."""
+        known = self._bundles.get(path)
+        if known is not None:
+            return known
+        name = self._registry.name_of(path)
+        try:
+            data = self._root.read(path, limits.BUNDLE)
+        except FileError as e:
+            found = BundleEvidence(path, name, problem=e.kept())
+        else:
+            found = read_bundle(path, data, name)
+        if not found.missing:  # of every bundle, the next countersignature is
+            self._bundles[path] = found
+        return found
+
+    def _sidecar(self, name: str) -> SidecarEvidence:
+        """The sidecar with a name. It is read once, however many rows have its model."""
+        path = self._path(name)
+        known = self._sidecars.get(path)
+        if known is None:
+            known = self._sidecars[path] = self._read_sidecar(path, name)
+        self._totals.sidecar(known)
+        return known if known.name == name else replace(known, name=name)
+
+    def _read_sidecar(self, path: str, name: str) -> SidecarEvidence:
+        try:
+            data = self._root.read(path, limits.DOCUMENT)
+        except FileError as e:
+            return SidecarEvidence(path, name, problem=e.kept())
+        found = digest.of_bytes(data)
+        try:
+            text = decode(data)
+            sidecar = Sidecar(path, found, text, parse_object_text(text))
+        except JsonError as e:
+            return SidecarEvidence(path, name, found, malformed=str(e), malformed_at=e.position)
+        return SidecarEvidence(path, name, found, sidecar=sidecar)
+
+    def _row_bundle(self, row: Row) -> BundleEvidence | None:
+        named = row.sigstore_bundle
+        if named is None:
+            return None
+        path = self._path(named)
+        # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
+        # leads elsewhere than its text says, and they would read another file than this one.
+        if paths.unsafe_reason(named) is None and self._leads_elsewhere(named, path):
+            problem = FileError(
+                FileProblem.UNSAFE, path, f"{named!r} climbs with '..' behind a link"
+            )
+            return BundleEvidence(path, self._registry.name_of(path), problem=problem)
+        return self.bundle(path)
+
+    def _leads_elsewhere(self, named: str, path: str) -> bool:
+        seen = os.path.realpath(self._root.root / self._registry.folder / named)
+        return seen != os.path.realpath(self._root.root / path)
+
+    def _path(self, name: str) -> str:
+        return self._registry.absolute(name)
