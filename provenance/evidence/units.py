@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units: rows that have to be judged together, and the documents about them.
+
+A unit is a row, or all rows that share a manifest or a file. Which they are follows from the names
+in the registry and in the documents beside it, before any file of a row is opened. Only what a
+sidecar says joins more: a row that claims an ensemble is judged with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, is_named_after
+from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.sidecar import int8_of, sidecar_of
+
+NOTHING: Mapping[int, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Rows that are judged together, in the order of the registry, with the documents about them.
+
+    A manifest whose members have no row is a unit without rows.
+    """
+
+    rows: tuple[Row, ...]
+    documents: tuple[Manifest | GateVerdict, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it this unit: its rows, by their places, and its documents, by their paths."""
+        return (tuple(row.index for row in self.rows), tuple(d.path for d in self.documents))
+
+
+@dataclass
+class _Groups:
+    """Things in groups that are joined where they share something."""
+
+    parent: dict[int, int] = field(default_factory=dict)
+    first: dict[object, int] = field(default_factory=dict)
+
+    def find(self, thing: int) -> int:
+        """The thing that stands for the group."""
+        root = thing
+        while (above := self.parent.setdefault(root, root)) != root:
+            root = above
+        while (above := self.parent[thing]) != root:
+            self.parent[thing], thing = root, above
+        return root
+
+    def share(self, thing: int, what: object) -> None:
+        """`thing` has what others may have, too."""
+        one, other = self.find(thing), self.find(self.first.setdefault(what, thing))
+        if one != other:
+            self.parent[max(one, other)] = min(one, other)
+
+
+def plan(
+    registry: Registry,
+    rows: Sequence[Row],
+    documents: Documents,
+    claims: Mapping[int, str] = NOTHING,
+    broken: Iterable[str] = (),
+) -> list[Unit]:
+    """The units of `rows`, by their first row; then those of manifests without rows.
+
+    Args:
+        registry: The registry that they are of.
+        rows: All that are to be judged.
+        documents: The manifests and verdicts beside the registry.
+        claims: The ensemble that the sidecar of a row names, by the row's place, where it is known.
+        broken: Paths of files beside the registry that cannot be read, or are no documents.
+    """
+    groups = _Groups()
+    for at, row in enumerate(rows):
+        groups.find(at)
+        for name in _names(row):
+            groups.share(at, registry.absolute(name))
+        groups.share(at, ("listed", row.label))
+        if row.onnx is not None:
+            groups.share(at, ("listed", row.onnx))
+    manifests = [d for d in documents.found if isinstance(d, Manifest)]
+    names: dict[int, set[str]] = {}
+    for at, manifest in enumerate(manifests, len(rows)):
+        groups.find(at)
+        for listed in _listed(manifest):
+            if ("listed", listed) in groups.first:
+                groups.share(at, ("listed", listed))
+        if manifest.id is not None:
+            groups.share(at, ("ensemble", manifest.id))
+    files = [path.rpartition("/")[2] for path in broken]
+    claiming: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        if row.index in claims:
+            claiming.setdefault(claims[row.index], []).append(at)
+    listing = {groups.find(at) for at in range(len(rows), len(rows) + len(manifests))}
+    for id, places in claiming.items():
+        # A claim joins what is about it: without any document it is a name.
+        if (
+            ("ensemble", id) in groups.first
+            or documents.verdicts_on(id)
+            or any(groups.find(at) in listing for at in places)
+            or any(is_named_after(file, id) for file in files)
+        ):
+            for at in places:
+                groups.share(at, ("ensemble", id))
+                names.setdefault(at, set()).add(id)
+    return list(_units(groups, rows, manifests, documents, names))
+
+
+def _names(row: Row) -> Iterator[str]:
+    """Everything that a row names, and what lies beside that by its name."""
+    if row.onnx is not None:
+        variant = int8_of(row.onnx)
+        yield from (row.onnx, sidecar_of(row.onnx), variant, sidecar_of(variant))
+    if row.sigstore_bundle is not None:
+        yield row.sigstore_bundle
+    yield from row.external_data_sha256
+
+
+def _listed(manifest: Manifest) -> Iterator[str]:
+    """The files and ids that a manifest lists."""
+    yield from (entry for entry in manifest.entries if isinstance(entry, str))
+    for member in manifest.members:
+        yield from (name for name in (member.onnx, member.id) if name is not None)
+
+
+def _units(
+    groups: _Groups,
+    rows: Sequence[Row],
+    manifests: Sequence[Manifest],
+    documents: Documents,
+    names: Mapping[int, set[str]],
+) -> Iterator[Unit]:
+    members: dict[int, list[int]] = {}
+    for thing in range(len(rows) + len(manifests)):
+        members.setdefault(groups.find(thing), []).append(thing)
+    order = {document.path: place for place, document in enumerate(documents.found)}
+    for group in members.values():
+        listing = [manifests[thing - len(rows)] for thing in group if thing >= len(rows)]
+        ids = {manifest.id for manifest in listing if manifest.id}
+        ids.update(*(names.get(thing, ()) for thing in group))
+        verdicts = (verdict for id in sorted(ids) for verdict in documents.verdicts_on(id))
+        found = {document.path: document for document in (*listing, *verdicts)}
+        yield Unit(
+            tuple(rows[thing] for thing in group if thing < len(rows)),
+            tuple(sorted(found.values(), key=lambda document: order[document.path])),
+        )
+
+
+def in_tasks(units: Iterable[Unit], rows: int) -> Iterator[tuple[Unit, ...]]:
+    """The units in tasks of about so many rows each."""
+    task: list[Unit] = []
+    count = 0
+    for unit in units:
+        task.append(unit)
+        count += max(1, len(unit.rows))
+        if count >= rows:
+            yield tuple(task)
+            task, count = [], 0
+    if task:
+        yield tuple(task)
