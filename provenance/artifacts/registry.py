@@ -18,9 +18,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts import digest, limits, paths
-from provenance.artifacts.packed import pack_text, unpack_text
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
     START,
     JsonError,
     JsonPath,
@@ -29,6 +28,7 @@ from provenance.artifacts.strict_json import (
     parse,
     type_name,
 )
+from provenance.artifacts.packed import pack_text, unpack_text
 from provenance.errors import InputError
 
 FIELDS: Final = (

@@ -11,10 +11,11 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from provenance.artifacts import change, json_edit
+from provenance.artifacts import change
 from provenance.artifacts.change import Change
-from provenance.artifacts.json_edit import Edit
-from provenance.artifacts.source_map import SourceMap
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.source_map import SourceMap
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress

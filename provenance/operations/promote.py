@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from provenance.artifacts import change, json_edit
+from provenance.artifacts import change
 from provenance.artifacts.change import Change
 from provenance.artifacts.digest import is_mentioned
-from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import hypothetical

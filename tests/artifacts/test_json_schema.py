@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from provenance.artifacts import json_schema
-from provenance.artifacts.json_schema import Result, evaluate
-from provenance.artifacts.schema_work import VIOLATIONS
+from provenance.artifacts.documents import json_schema
+from provenance.artifacts.documents.json_schema import Result, evaluate
+from provenance.artifacts.documents.schema_work import VIOLATIONS
 
 VALIDATORS: dict[str, Any] = {
     "http://json-schema.org/draft-04/schema#": jsonschema.Draft4Validator,

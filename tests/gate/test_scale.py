@@ -17,7 +17,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from provenance.artifacts import limits, source_map
+from provenance.artifacts import limits
+from provenance.artifacts.documents import source_map
 from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from provenance.artifacts.digest import is_mentioned
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.ensemble import Manifest
-from provenance.artifacts.strict_json import Position
 from provenance.evidence.classification import origin
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import LostField, LostRow, changed_digests

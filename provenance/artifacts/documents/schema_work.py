@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import linear_pattern, strict_json
-from provenance.artifacts.linear_pattern import Pattern, PatternError
-from provenance.artifacts.strict_json import JsonPath
+from provenance.artifacts.documents import linear_pattern, strict_json
+from provenance.artifacts.documents.linear_pattern import Pattern, PatternError
+from provenance.artifacts.documents.strict_json import JsonPath
 
 VIOLATIONS: Final = 1_000
 """Violations that are looked for."""

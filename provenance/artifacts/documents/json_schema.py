@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import strict_json
-from provenance.artifacts.schema_references import References, UnresolvedError
-from provenance.artifacts.schema_work import SHOWN, Outcome, StoppedError, Violation, shown
-from provenance.artifacts.strict_json import JsonPath
+from provenance.artifacts.documents import strict_json
+from provenance.artifacts.documents.schema_references import References, UnresolvedError
+from provenance.artifacts.documents.schema_work import (
+    SHOWN,
+    Outcome,
+    StoppedError,
+    Violation,
+    shown,
+)
+from provenance.artifacts.documents.strict_json import JsonPath
 
 STEPS: Final = 10_000_000
 """Steps of half a microsecond: one a keyword, several a schema. Room for 30,000 models."""
