@@ -23,10 +23,7 @@ from provenance.evidence.ensembles import Ensemble, join
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
-
-if TYPE_CHECKING:
-    from provenance.artifacts.documents.schema_work import Violation
-    from provenance.evidence.releases import Release
+from provenance.evidence.releases import Release
 from provenance.evidence.rows import (
     BundleEvidence,
     FileEvidence,
@@ -35,6 +32,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+
+if TYPE_CHECKING:  # loaded only for a registry that names a schema
+    from provenance.artifacts.documents.schema_work import Violation
 
 
 @dataclass(frozen=True, slots=True)

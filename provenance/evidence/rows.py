@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest, sha256_of
@@ -16,9 +15,6 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.runtime.run import Run
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,9 @@ from provenance.gate.judge import judge
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import command
 from provenance.gate.rules.baseline import PromotedByHand
+from provenance.gate.rules.claims import ProductionUnproven
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle
-from provenance.gate.rules.sidecars.claims import ProductionUnproven
 from provenance.gate.rules.sidecars.current import pairs
 from provenance.operations.check import baseline_of, today_utc
 from provenance.operations.load_evidence import known_rows, load_evidence
