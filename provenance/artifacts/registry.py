@@ -223,6 +223,11 @@ class Row:
         return self.onnx is not None and self.onnx.endswith(INT8_SUFFIX)
 
 
+def int8_of(model: str) -> str:
+    """The name of the int8 variant of the model with this name."""
+    return model.removesuffix(".onnx") + INT8_SUFFIX
+
+
 @dataclass(frozen=True)
 class Registry:
     """A registry as read. `path` and `folder` are relative to the repository's root.

@@ -26,8 +26,8 @@ from provenance.artifacts.documents.strict_json import (
 )
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
