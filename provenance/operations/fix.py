@@ -21,8 +21,7 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
-from provenance.operations.check import baseline_of, today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
 
 
 def fix(

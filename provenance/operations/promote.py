@@ -37,8 +37,7 @@ from provenance.gate.rules.claims import ProductionUnproven
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle
 from provenance.gate.rules.sidecars.current import pairs
-from provenance.operations.check import baseline_of, today_utc
-from provenance.operations.load_evidence import known_rows, load_evidence
+from provenance.operations.load_evidence import baseline_of, known_rows, load_evidence, today_utc
 
 
 @dataclass(frozen=True)
