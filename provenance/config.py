@@ -18,10 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths, repository, strict_toml
-from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_tables import known, optional, string, tables
-from provenance.artifacts.toml_text import Tables
+from provenance.artifacts import limits, paths, repository
+from provenance.artifacts.documents import strict_toml
+from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.documents.toml_tables import known, optional, string, tables
+from provenance.artifacts.documents.toml_text import Tables
 from provenance.attestations import layout_table, recognition
 from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError

@@ -18,9 +18,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts import digest, limits, paths
-from provenance.artifacts.packed import pack_text, unpack_text
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
     START,
     JsonError,
     JsonPath,
@@ -29,6 +28,7 @@ from provenance.artifacts.strict_json import (
     parse,
     type_name,
 )
+from provenance.artifacts.packed import pack_text, unpack_text
 from provenance.errors import InputError
 
 FIELDS: Final = (
@@ -221,6 +221,11 @@ class Row:
     def is_variant(self) -> bool:
         """Whether the row's model is itself an int8 variant, which another row may have, too."""
         return self.onnx is not None and self.onnx.endswith(INT8_SUFFIX)
+
+
+def int8_of(model: str) -> str:
+    """The name of the int8 variant of the model with this name."""
+    return model.removesuffix(".onnx") + INT8_SUFFIX
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts.digest import Digest, canonical
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import START, JsonPath, Position
 from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
-from provenance.artifacts.registry import INT8_SUFFIX
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import START, JsonPath, Position
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
@@ -166,11 +165,6 @@ class Sidecar(Document):
 def sidecar_of(model: str) -> str:
     """The name of the sidecar of the model with this name."""
     return f"{model.removesuffix('.onnx')}.json"
-
-
-def int8_of(model: str) -> str:
-    """The name of the int8 variant of the model with this name."""
-    return model.removesuffix(".onnx") + INT8_SUFFIX
 
 
 def is_sidecar(value: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from provenance.artifacts.toml_tables import known, tables
+from provenance.artifacts.documents.toml_tables import known, tables
 from provenance.attestations.layout import STEPS
 from provenance.errors import InputError
 

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.artifacts.packed import PackedObject
-from provenance.artifacts.strict_json import JsonError, parse_object, type_name
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"

@@ -15,11 +15,11 @@ from provenance.artifacts import ensemble, limits
 from provenance.artifacts import registry as registries
 from provenance.artifacts.baseline import BaselineName, open_source
 from provenance.artifacts.digest import of_bytes
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, join, read_named_file, unsafe_reason
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import is_sidecar, sidecar_of
-from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
 from provenance.attestations import bundle as bundles
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError

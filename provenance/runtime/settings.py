@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from provenance.artifacts.toml_tables import known
+from provenance.artifacts.documents.toml_tables import known
 from provenance.errors import InputError
 
 TIMEOUT: Final = 60

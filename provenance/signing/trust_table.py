@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts import limits
-from provenance.artifacts.toml_tables import known, optional, string, tables
+from provenance.artifacts.documents.toml_tables import known, optional, string, tables
 from provenance.attestations.bundle import MAX_SIGNERS
 from provenance.errors import InputError
 from provenance.signing.trust import (

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import digest
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.packed import (
     PackedObject,
     pack_text,
@@ -19,7 +20,6 @@ from provenance.artifacts.packed import (
     unpack_value,
 )
 from provenance.artifacts.sidecar import Document
-from provenance.artifacts.strict_json import same
 from tests.support.json_values import text, values
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from provenance.artifacts import registry as registries
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry
-from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
 
 

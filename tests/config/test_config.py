@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provenance.artifacts import limits
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.documents.strict_json import Position
 from provenance.config import Config, load, trust_from_file, trust_from_keys
 from provenance.errors import InputError
 from provenance.runtime.settings import RunSettings

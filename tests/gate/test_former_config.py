@@ -12,7 +12,7 @@ import pytest
 
 from provenance import check, load_config
 from provenance.artifacts.baseline import BaselineName
-from provenance.artifacts.toml_text import Tables
+from provenance.artifacts.documents.toml_text import Tables
 from provenance.errors import InputError
 from provenance.evidence import policy
 from provenance.evidence.baseline import open_baseline

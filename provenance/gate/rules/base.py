@@ -18,8 +18,8 @@ from functools import cached_property
 from itertools import takewhile
 from typing import ClassVar, Final
 
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.paths import FETCH
-from provenance.artifacts.strict_json import Position
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.json_edit import Move
+from provenance.artifacts.documents.json_edit import Move
+from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
-from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256, sha256_of
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding

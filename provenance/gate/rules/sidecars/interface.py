@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
-from provenance.artifacts.json_edit import Edit, Set
+from provenance.artifacts.documents.json_edit import Edit, Set
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown, some

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.recorded import number, same_statistic
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding

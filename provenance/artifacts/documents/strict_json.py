@@ -3,7 +3,7 @@
 
 The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
 keys, lone surrogates, bottomless nesting (docs/adr/0004-strict-json.md). Where a value stands in
-the text is for `provenance.artifacts.source_map` to say.
+the text is for `provenance.artifacts.documents.source_map` to say.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import json_faults, limits
+from provenance.artifacts import limits
+from provenance.artifacts.documents import json_faults
 
 JsonPath: TypeAlias = tuple[str | int, ...]
 
