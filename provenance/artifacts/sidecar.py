@@ -44,7 +44,7 @@ class Document:
     def value(self) -> Mapping[str, Any]:
         """The object in the file. It is shared and must not be changed."""
         kept = self._kept
-        return kept.unpacked if isinstance(kept, PackedObject) else kept
+        return kept.unpacked if type(kept) is PackedObject else kept
 
     def locate(self, *path: str | int) -> Position:
         """Where the value at `path` stands, or the start of the file."""
@@ -54,7 +54,8 @@ class Document:
 
     def get(self, *path: str) -> Any:
         """The value at `path` through nested objects, None where there is none."""
-        here: Any = self.value
+        kept = self._kept
+        here: Any = kept.unpacked if type(kept) is PackedObject else kept
         for step in path:
             here = here.get(step) if isinstance(here, dict) else None
         return here
