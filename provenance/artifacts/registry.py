@@ -113,7 +113,7 @@ class FieldNames:
 
 def is_blank(value: object) -> bool:
     """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
-    return isinstance(value, str) and not any(map(str.isalnum, value))
+    return isinstance(value, str) and not (value[:1].isalnum() or any(map(str.isalnum, value)))
 
 
 class Classification(StrEnum):

@@ -174,7 +174,7 @@ _ABOUT_MODELS: Final = (
 class _Collector:
     def __init__(self, root: Tree, read: Registry, progress: Progress | None) -> None:
         self._progress = progress or Progress()
-        self._root = root
+        self._root = root.keeping_folders()
         self._registry = read
         self._row_models = {row.onnx for row in read.rows}
         self._names: dict[int, list[str]] = {}

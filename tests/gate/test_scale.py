@@ -30,7 +30,7 @@ from provenance.output.text import Style
 from tests.benchmarks.many_rows import GROUP, Shape, write
 from tests.support import counting
 
-BYTES = 10_000
+BYTES = 24_000
 """What a row may take, evidence and report together (tests/benchmarks/scale.py)."""
 
 
