@@ -7,13 +7,13 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from provenance.artifacts.forms import is_names
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule, claims
-from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.widths import refuted_widths
 
 
