@@ -9,8 +9,6 @@ no registry at all is an error here.
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -321,7 +319,9 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         text = decode(data)
         value = parse(text, duplicate_keys=repeated, nesting=limits.REGISTRY_NESTING)
     except JsonError as e:
-        raise InputError(f"{path}: {e}", help=_correction(data, names)) from e
+        shape = _shape(names)
+        help = f"Correct it there, or set `registry` in the configuration to the path of {shape}."
+        raise InputError(f"{path}: {e}", help=help) from e
     rows = value
     if names.rows != ITSELF:
         if not isinstance(value, dict):
@@ -365,25 +365,6 @@ def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
 
 
 _OTHER_SHAPE: Final = "Where yours has another shape, say so in `fields` of the configuration."
-_CONFLICT: Final = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
-"""What git leaves in a file that two branches changed."""
-
-
-def _correction(data: bytes, names: FieldNames) -> str:
-    """What makes JSON of a registry that is none."""
-    if not data.strip():
-        return f"It is empty. The registry is {_shape(names)}."
-    if _CONFLICT.search(data):
-        return (
-            "Resolve the merge conflict in it: git leaves both sides between <<<<<<< and >>>>>>>."
-        )
-    if data.startswith(codecs.BOM_UTF8):
-        return "Save it as UTF-8 without a byte-order mark."
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "Save it as UTF-8: this is UTF-16."
-    if b"\0" in data:
-        return "This is no text. Set `registry` in the configuration to the registry's path."
-    return "Correct it there; nothing is judged of a registry that readers may read differently."
 
 
 def _shape(names: FieldNames) -> str:

@@ -1,78 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a JSON text breaks a rule that the standard library's parser does not know.
+"""What is wrong with a text that is not strict JSON, and where.
 
-Asked only after a text was refused: the parser's hooks are not told where they are.
+Asked only after a text was refused: the standard library's parser does not tell its hooks where
+they are, and lets through what other readers refuse.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
 import re
-from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]|[^\s"{}\[\]:,]++', re.DOTALL)
-_COLON = re.compile(r"[ \t\r\n]*:")
-
-
-def of_token(text: str, token: str) -> int | None:
-    """The offset of a number or a word that is no text, the first of them."""
-    return next((m.start() for m in _TOKEN.finditer(text) if m[0] == token), None)
+DIGITS_OF_DOUBLE: Final = 308
+"""No other reader keeps an integer of more digits, and protobuf refuses it."""
 
 
-def of_repeated_key(text: str, key: str) -> int | None:
-    """The offset of a key that its object has already, the first of them."""
-    objects: list[set[str] | None] = []
-    for token in _TOKEN.finditer(text):
-        match token[0]:
-            case "{":
-                objects.append(set())
-            case "[":
-                objects.append(None)
-            case "}" | "]":
-                if objects:
-                    objects.pop()
-            case _ if token[0].startswith('"') and objects and _COLON.match(text, token.end()):
-                keys = objects[-1]
-                name = _text(token[0])
-                if keys is not None and name is not None:
-                    if name == key and name in keys:
-                        return token.start()
-                    keys.add(name)
+class Fault(NamedTuple):
+    """What is wrong, and its offset in the text. `repeated` is set for a key that is repeated."""
+
+    reason: str
+    offset: int
+    repeated: bool = False
+
+
+def of_bytes(data: bytes) -> str | None:
+    """Return why bytes are not UTF-8 as JSON requires it, if they start like another encoding."""
+    if data.startswith(codecs.BOM_UTF8):
+        return "starts with a byte-order mark; JSON is UTF-8 without one"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "is UTF-16; JSON is UTF-8"
     return None
 
 
-def of_depth(text: str, levels: int) -> int | None:
-    """The offset of the first object or array that is more than so many levels deep."""
-    depth = 0
-    for token in _TOKEN.finditer(text):
-        if token[0] in "{[":
-            depth += 1
-            if depth > levels:
-                return token.start()
-        elif token[0] in "}]":
-            depth -= 1
-    return None
+def of_syntax(text: str, error: json.JSONDecodeError) -> Fault:
+    """Return why the standard library does not parse `text`."""
+    conflict = _CONFLICT.search(text)
+    if conflict is not None:
+        return Fault("holds an unresolved merge conflict", conflict.start())
+    return Fault(f"is not JSON: {error.msg}", error.pos)
 
 
-def of_half_a_pair(text: str) -> int | None:
-    """The offset of the first text with half of a surrogate pair in it."""
-    return next((start for start, value in _texts(text) if _is_half(value)), None)
+def first(text: str, levels: int, *, repeated: bool) -> Fault:
+    """Return the first fault of JSON that the standard library would read.
+
+    Args:
+        text: The JSON.
+        levels: How deep it may be nested.
+        repeated: Whether an object may have a key twice.
+    """
+    keys: list[set[str] | None] = []
+    for match in _MARK.finditer(text):
+        mark, start = match[0], match.start()
+        if mark in "{[":
+            keys.append(set() if mark == "{" else None)
+            if len(keys) > levels:
+                return Fault(f"is nested too deeply: more than {levels} levels", start)
+        elif mark in "}]":
+            del keys[-1:]
+        elif mark.startswith('"'):
+            value = _string(mark)
+            if any("\ud800" <= c <= "\udfff" for c in value):
+                return Fault("holds half of a surrogate pair, which is no character", start)
+            known = keys[-1] if keys and not repeated else None
+            if known is not None and _COLON.match(text, match.end()):
+                if value in known:
+                    return Fault(f"has the key {value[:80]!r} twice in one object", start, True)
+                known.add(value)
+        elif mark.lstrip("-") in ("NaN", "Infinity"):
+            return Fault(f"holds {mark}, which is not JSON", start)
+        elif _is_out_of_range(mark):
+            return Fault(f"holds the number {mark[:40]}, which is out of range", start)
+    return Fault("is not strict JSON", 0)
 
 
-def _texts(text: str) -> Iterator[tuple[int, str]]:
-    for token in _TOKEN.finditer(text):
-        value = _text(token[0]) if token[0].startswith('"') else None
-        if value is not None:
-            yield token.start(), value
-
-
-def _text(token: str) -> str | None:
+def _is_out_of_range(number: str) -> bool:
+    if number.lstrip("-").isdigit():
+        return len(number) > DIGITS_OF_DOUBLE
     try:
-        value = json.loads(token)
+        return math.isinf(float(number))
     except ValueError:
-        return None  # behind the place that is looked for
-    return value if isinstance(value, str) else None
+        return False  # a word
 
 
-def _is_half(value: str) -> bool:
-    return any("\ud800" <= c <= "\udfff" for c in value)
+def _string(mark: str) -> str:
+    try:
+        return str(json.loads(mark))
+    except ValueError:
+        return ""  # behind a fault of another kind
+
+
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]|[^\s"{}\[\]:,]++', re.DOTALL)
+_COLON: Final = re.compile(r"[ \t\r\n]*:")
+_CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+"""What git leaves in a file that two branches changed."""

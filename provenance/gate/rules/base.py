@@ -19,6 +19,7 @@ from itertools import takewhile
 from typing import ClassVar, Final
 
 from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
@@ -448,12 +449,6 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def some(names: Sequence[str], limit: int, between: str = ", ") -> str:
