@@ -15,6 +15,15 @@ from typing import Any, Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
+    START,
+    JsonError,
+    JsonPath,
+    Position,
+    decode,
+    parse_object_text,
+)
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree
 from provenance.artifacts.registry import Registry, Row
@@ -23,15 +32,6 @@ from provenance.artifacts.sidecar import (
     Sidecar,
     is_sidecar,
     sidecar_of,
-)
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
-    START,
-    JsonError,
-    JsonPath,
-    Position,
-    decode,
-    parse_object_text,
 )
 from provenance.attestations import bundle as bundles
 from provenance.errors import InputError
@@ -74,6 +74,7 @@ def collect(
         InputError: The registry's folder cannot be listed, or the rows have more together than is
             judged.
     """
+    root = root.keeping_folders()
     wanted = None if select is None else set(select)
     rows = [r for r in read.rows if wanted is None or r.label in wanted]
     around = survey(

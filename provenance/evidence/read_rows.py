@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from provenance.artifacts import digest, ensemble, limits, paths
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar, int8_of, sidecar_of
-from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import Sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement

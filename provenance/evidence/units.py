@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, is_named_after
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import int8_of, sidecar_of
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import sidecar_of
 
 NOTHING: Mapping[int, str] = {}
 
@@ -143,7 +143,8 @@ def _units(
         ids = {manifest.id for manifest in listing if manifest.id}
         ids.update(*(names.get(thing, ()) for thing in group))
         verdicts = (verdict for id in sorted(ids) for verdict in documents.verdicts_on(id))
-        found = {document.path: document for document in (*listing, *verdicts)}
+        found: dict[str, Manifest | GateVerdict] = {m.path: m for m in listing}
+        found.update((verdict.path, verdict) for verdict in verdicts)
         yield Unit(
             tuple(rows[thing] for thing in group if thing < len(rows)),
             tuple(sorted(found.values(), key=lambda document: order[document.path])),

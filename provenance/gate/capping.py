@@ -31,9 +31,9 @@ class _More:
     fixes: dict[tuple[object, ...], Fix] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
-        self.count += 1
-        self.subjects[finding.subject] = None
-        self.files |= {finding.path, finding.about}
+        self.count += finding.count
+        self.subjects |= dict.fromkeys(finding.subjects)
+        self.files |= finding.files
         for fix in finding.fixes:
             self.fixes.setdefault((fix.path, type(fix.edit), fix.edit.path), fix)
 
@@ -53,6 +53,7 @@ class _More:
             fixes=tuple(self.fixes.values()),
             others=frozenset(self.files),
             more=tuple(self.subjects)[1:],
+            count=self.count,
         )
 
     @property
@@ -69,23 +70,29 @@ class Covering(Protocol):
         """Return the deferral that covers findings of `rule` about `subject`."""
 
 
-def gather(findings: Iterable[Finding], declared: Covering | None = None) -> Iterator[Finding]:
+def gather(
+    findings: Iterable[Finding], declared: Covering | None = None, *, of_unit: bool = False
+) -> Iterator[Finding]:
     """Findings in their order: all of them, or the first of one thing and how many there are more.
 
     One thing is what a deferral covers as a whole or not at all: a rule, and a row, an ensemble or
     a file. A rule that speaks of very many things tells of the last together: those that one
     deferral of `declared` covers, and those that none does.
+
+    Findings `of_unit` are bounded for each thing alone. With those of the other units they are
+    gathered again, and the same comes out whatever was a unit.
     """
     of_rule: Counter[str] = Counter()
     about: Counter[_Group] = Counter()
     more: dict[_Group, _More] = {}
     for finding in findings:
         group = _group(finding)
-        most = limits.FINDINGS if of_rule[finding.code] < limits.FINDINGS_OF_RULE else 1
-        if group not in about and len(about) >= limits.THINGS_OF_RULE:
+        many = not of_unit and of_rule[finding.code] >= limits.FINDINGS_OF_RULE
+        most = 1 if many else limits.FINDINGS
+        if not of_unit and group not in about and len(about) >= limits.THINGS_OF_RULE:
             deferral = declared.covering(finding.code, finding.subject) if declared else None
             group = (*_kind(finding), deferral.index if deferral else None)
-        elif about[group] < most:
+        elif finding.count == 1 and about[group] < most:
             about[group] += 1
             of_rule[finding.code] += 1
             yield _short(finding)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
@@ -49,6 +49,17 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A field of a row in the registry, or what is below it; in `Registry.path_of`'s terms.
+
+    Units know no more of the registry's text than that: where it is, the judge looks up.
+    """
+
+    row: int
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What a rule concluded.
 
@@ -65,6 +76,8 @@ class Finding:
         fixes: Edits that make it go away, where there is one right way to: what `check --fix` does.
         others: The files of the findings in whose place it stands, where it does for many.
         more: What these are about, besides its own subject: rows, ensembles or files as that is.
+        count: For how many findings it stands.
+        place: The same as `position` for a row in the registry, until that is looked up.
     """
 
     code: str
@@ -81,6 +94,8 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     others: frozenset[str] = frozenset()
     more: tuple[str, ...] = ()
+    count: int = 1
+    place: Place | None = None
 
     @property
     def files(self) -> frozenset[str]:
@@ -117,6 +132,14 @@ class Finding:
     def fails(self) -> bool:
         """Whether it alone makes the verdict FAILED."""
         return self.severity is Severity.ERROR and self.deferred is None
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that is not shown, and the one that names its cause."""
+
+    finding: Finding
+    by: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +254,7 @@ class Report:
         release: Which release it is of, where a trusted signer says so.
         trust: Whose signatures counted, None where no signature was judged.
         baseline: What was compared with, None where nothing was.
+        suppressed: The findings that yield to one of `findings`, and are not among these.
         fixed: The findings that `check --fix` made go away; `diff` is how.
         not_judged: What a reader might take for judged and was not, in words.
         root: The folder that paths of findings are relative to; None where they are relative to
@@ -250,6 +274,7 @@ class Report:
     not_judged: tuple[str, ...] = ()
     root: Path | None = None
     release: ReleaseResult | None = None
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

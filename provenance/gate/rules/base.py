@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath, Position
+from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.sidecar import Document
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
@@ -33,7 +35,7 @@ from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
 from provenance.gate import batch_verification, signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
-from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.finding import Finding, Fix, Place, Severity
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement
@@ -358,6 +360,7 @@ class Rule:
         path: str,
         row: str | None = None,
         position: Position | None = None,
+        place: Place | None = None,
         about: str | None = None,
         ensemble: str | None = None,
         fixes: tuple[Fix, ...] = (),
@@ -386,6 +389,7 @@ class Rule:
             about=about or path,
             ensemble=ensemble,
             fixes=fixes,
+            place=place,
         )
 
     def in_row(
@@ -404,20 +408,37 @@ class Rule:
 
         `below` is the member of the field that has to be edited, where that is an object.
         """
-        registry = case.evidence.registry
-        position = registry.locate(row.entry, field)
         where = tuple(step for step in (field, below) if step is not None)
-        if below is not None and (
-            member := registry.source.find(registry.path_of(row.entry, *where))
-        ):
-            position = registry.source.position(member.start)
         return self.finding(
             message,
             help,
-            path=registry.path,
+            path=case.evidence.registry.path,
             row=row.label,
-            position=position,
+            position=row.entry.position,
+            place=Place(row.index, where) if field in row.entry.fields else None,
             about=about,
+            fixes=fixes,
+        )
+
+    def at(
+        self,
+        document: Document,
+        where: JsonPath,
+        message: str,
+        help: str,
+        *,
+        row: str | None = None,
+        ensemble: Ensemble | None = None,
+        fixes: tuple[Fix, ...] = (),
+    ) -> Finding:
+        """A finding at a member of a document, or at what holds it where it is missing."""
+        return self.finding(
+            message,
+            help,
+            path=document.path,
+            row=row,
+            position=document.locate(*_existing(document, where)),
+            ensemble=ensemble.manifest.id if ensemble else None,
             fixes=fixes,
         )
 
@@ -435,6 +456,18 @@ class ModelRule(Rule):
         raise NotImplementedError
 
 
+def _existing(document: Document, where: JsonPath) -> JsonPath:
+    """As much of a path as there is in the document."""
+    here: Any = document.value
+    for n, step in enumerate(where):
+        in_object = isinstance(here, dict) and step in here
+        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if not in_object and not in_list:
+            return where[:n]
+        here = here[step]
+    return where
+
+
 def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
     """Two values as they are shown side by side; long texts from where they begin to differ."""
     a, b = repr(now), repr(then)
@@ -448,12 +481,6 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def some(names: Sequence[str], limit: int, between: str = ", ") -> str:

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of frozen dataclasses as JSON, and back: how results travel between processes.
+
+What comes from another process is parsed as strictly as any other document, and becomes nothing but
+the values that its type has.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, TypeAlias
+
+_Reader: TypeAlias = Callable[[Any], Any]
+
+
+class WireError(ValueError):
+    """It is not of the type that was expected."""
+
+
+def dump(value: object) -> bytes:
+    """`value` as JSON. What `load` gives for it and its type is equal to it."""
+    return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+
+
+def load(kind: Any, data: bytes) -> Any:
+    """The value of the type `kind` that `data` holds. Raises WireError."""
+    try:
+        return _reader(kind)(json.loads(data))
+    except (ValueError, RecursionError) as e:
+        raise WireError(str(e)[:200]) from e
+
+
+def _plain(value: Any) -> Any:
+    """The parts of a value that JSON knows: a dataclass is its name, and the list of its fields."""
+    if value is None or type(value) in _PLAIN:
+        return value
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, datetime):
+        return value.isoformat()
+    kind: Any = type(value)
+    if is_dataclass(value):
+        return [kind.__name__, *[_plain(getattr(value, name)) for name in _names(kind)]]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(map(_plain, value))
+    return [_plain(item) for item in value]
+
+
+_PLAIN: Final = frozenset((str, bool, int, float))
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.init)
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    """What reads a value of a type."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return lambda value: value
+    if kind in _PLAIN or kind is types.NoneType:
+        return _of_class(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _of_union(arguments)
+    if origin is tuple and arguments[1:] != (...,):
+        return _of_tuple(tuple(map(_reader, arguments)))
+    if origin in (tuple, frozenset):
+        return _of_list(origin, _reader(arguments[0]))
+    if origin is not None and issubclass(origin, Mapping):
+        return _of_mapping(_reader(arguments[1]))
+    if issubclass(kind, enum.Enum):
+        return lambda value: _member(kind, value)
+    if kind is datetime:
+        return lambda value: datetime.fromisoformat(_of_class(str)(value))
+    return _of_dataclass(kind)
+
+
+def _member(kind: Any, value: Any) -> Any:
+    found = kind.__members__.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise WireError(f"no {kind.__name__}: {value!r:.100}")
+    return found
+
+
+def _of_class(kind: type) -> _Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not kind and not (value is None and kind is types.NoneType):
+            raise WireError(f"expected {kind.__name__}, found {type(value).__name__}")
+        return value
+
+    return read
+
+
+def _of_list(container: Callable[[Any], Any], item: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        return container(map(item, _list(value)))
+
+    return read
+
+
+def _of_tuple(items: Sequence[_Reader]) -> _Reader:
+    def read(value: Any) -> Any:
+        found = _list(value)
+        if len(found) != len(items):
+            raise WireError(f"expected {len(items)} values, found {len(found)}")
+        return tuple(item(part) for item, part in zip(items, found, strict=True))
+
+    return read
+
+
+def _of_mapping(item: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise WireError(f"expected an object, found {type(value).__name__}")
+        return {key: item(part) for key, part in value.items()}
+
+    return read
+
+
+def _of_dataclass(kind: Any) -> _Reader:
+    hints = typing.get_type_hints(kind)
+    parts = _of_tuple(tuple(_reader(hints[name]) for name in _names(kind)))
+    name = kind.__name__
+
+    def read(value: Any) -> Any:
+        found = _list(value)
+        if not found or found[0] != name:
+            raise WireError(f"expected {name}")
+        return kind(*parts(found[1:]))
+
+    return read
+
+
+def _of_union(kinds: Sequence[Any]) -> _Reader:
+    """One of several types, each of which another JSON type or another name stands for."""
+    classes: dict[str, _Reader] = {}
+    readers: list[_Reader] = []
+    for kind in kinds:
+        reader = _reader(kind)
+        if is_dataclass(kind):
+            classes[typing.cast(type, kind).__name__] = reader
+        else:
+            readers.append(reader)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, list) and value and str(value[0]) in classes:
+            return classes[str(value[0])](value)
+        for reader in readers:
+            try:
+                return reader(value)
+            except WireError:
+                continue
+        raise WireError(f"expected another type than {type(value).__name__}")
+
+    return read
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise WireError(f"expected a list, found {type(value).__name__}")
+    return value
