@@ -152,3 +152,6 @@ all 700."""
 
 MESSAGE = 2_000
 """Characters of a message or a help. What they quote is as long as whoever wrote it wanted."""
+
+RESULT = 256 * MIB
+"""What another process may say of the rows of one task."""

@@ -81,6 +81,10 @@ class TrustedKey:
     def __str__(self) -> str:
         return f"key {self.path}"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is sent to another process: the key as PEM."""
+        return TrustedKey.of_pem, (pem.public_pem(self.public_key), self.path, self.period)
+
 
 @dataclass(frozen=True)
 class TrustedIdentity:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judging the tasks of a run: in a loop, in processes, or through any executor.
+
+What comes out does not depend on which: results are taken in the order of the tasks.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from contextlib import contextmanager
+from typing import Final
+
+from provenance.errors import UnavailableError
+from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
+
+IN_FLIGHT: Final = 8
+"""Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
+
+
+def judge_tasks(
+    context: Context, tasks: Iterable[Task], executor: Executor | None
+) -> Iterator[tuple[Task, Judged]]:
+    """Each task with its result, in their order; without an executor in a loop.
+
+    Raises:
+        InputError: Of a task, the first one that has any.
+        UnavailableError: A worker was lost, or its result is not of its task.
+    """
+    if executor is None:
+        context = context.keeping_folders()
+        for task in tasks:
+            yield task, judge_task(context, task)
+        return
+    sent = pickle.dumps(context)
+    waiting: deque[tuple[Task, Future[bytes]]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, executor.submit(step, sent, pickle.dumps(task))))
+            if len(waiting) >= IN_FLIGHT:
+                yield _result(*waiting.popleft())
+        while waiting:
+            yield _result(*waiting.popleft())
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
+    try:
+        data = future.result()
+    except (BrokenExecutor, CancelledError, OSError) as e:
+        raise UnavailableError(
+            f"a worker was lost: {e or type(e).__name__}",
+            help="Run it again. If memory is short, with --processes 1.",
+        ) from e
+    return task, read_result(data, task)
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Executor | None]:
+    """So many processes that judge; None for one, which is this one.
+
+    They are spawned and not forked: a fork in the presence of threads may hang.
+    """
+    if count < 2:
+        yield None
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, context) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole registry, judged unit by unit: in two rounds, because some units need to know of others.
+
+In the first round each unit is judged by itself, wherever that is. Its facts then say which units
+share more than their names told: a claim, bytes, a file that one misses and that lies elsewhere, or
+what was there at the baseline. These few are judged again, here, with everything around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+from provenance.artifacts.ensemble import Documents
+from provenance.artifacts.registry import Row
+from provenance.artifacts.sidecar import sidecar_of
+from provenance.errors import InputError
+from provenance.evidence.collect import complete
+from provenance.evidence.evidence import BaselineEvidence, Evidence
+from provenance.evidence.facts import FileFacts, RowFacts
+from provenance.evidence.progress import Progress
+from provenance.evidence.totals import Totals
+from provenance.evidence.units import Unit, in_tasks, plan
+from provenance.gate.engine import judge_tasks
+from provenance.gate.finding import Finding
+from provenance.gate.rules import BY_CODE, Phase
+from provenance.gate.units import TASK_ROWS, Context, Judged, Task, judge_task
+
+
+class RootNeeded(Exception):  # noqa: N818
+    """Something was signed that only a trusted root can judge."""
+
+
+@dataclass
+class Rounds:
+    """What has been judged so far of the registry of `evidence`, which has no rows.
+
+    Attributes:
+        facts: By its place in the registry, what is known of a row.
+        evidence: What lies around the rows; after the first round also what is stray.
+    """
+
+    evidence: Evidence
+    context: Context
+    progress: Progress
+    facts: dict[int, RowFacts] = field(default_factory=dict)
+    _claims: dict[int, str] = field(default_factory=dict)
+    _findings: dict[tuple[object, ...], list[Finding]] = field(default_factory=dict)
+    _again: set[tuple[object, ...]] = field(default_factory=set)
+
+    @property
+    def rows(self) -> list[RowFacts]:
+        """The facts of all rows, in the order of the registry."""
+        return [self.facts[row.index] for row in self._rows]
+
+    @property
+    def findings(self) -> Iterator[Finding]:
+        """What was found about the units, unit by unit."""
+        for found in self._findings.values():
+            yield from found
+
+    def first(self, executor: Executor | None, rows_of_a_task: int = TASK_ROWS) -> None:
+        """Judge every unit by itself, through an executor where there is one.
+
+        Raises:
+            RootNeeded: It takes a trusted root, which the context does not have.
+            InputError: The rows have more together than is judged.
+            UnavailableError: A worker was lost.
+        """
+        registry = self.evidence.registry
+        units = self._plan()
+        totals = Totals(registry.path)
+        self.progress.begin("judging rows", len(registry.rows))
+        tasks = (self._task(each) for each in in_tasks(units, rows_of_a_task))
+        for task, judged in judge_tasks(self.context, tasks, executor):
+            if judged.needs_root:
+                raise RootNeeded
+            totals.add(judged.totals)
+            self._take(task, judged)
+        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
+
+    def second(self) -> None:
+        """Judge those again which have to do with others, with everything around them.
+
+        Raises:
+            InputError: A file has changed meanwhile.
+        """
+        self.evidence = complete(self.evidence, self.rows)
+        units = self._plan()
+        taken = self._taken()
+        again = [unit for unit in units if self._is_again(unit, taken)]
+        phases = self.context.phases
+        if self.evidence.baseline is not None:
+            phases = tuple(p for p in Phase if p in phases or p is Phase.BASELINE)
+        around = replace(self.evidence, rows=(), documents=())
+        context = replace(self.context, evidence=around, phases=phases).keeping_folders()
+        known = dict(self.facts)
+        for each in in_tasks(again, TASK_ROWS):
+            task = self._task(each)
+            self._take(task, judge_task(context, task, taken))
+        _refuse_changes(known, self.facts)
+        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
+
+    @property
+    def _rows(self) -> Sequence[Row]:
+        return self.evidence.registry.rows
+
+    def _plan(self) -> list[Unit]:
+        evidence = self.evidence
+        broken = (*evidence.unreadable, *evidence.not_documents)
+        documents = Documents(evidence.documents)
+        return plan(evidence.registry, self._rows, documents, self._claims, broken)
+
+    def _task(self, units: tuple[Unit, ...]) -> Task:
+        urls = {row.text("license_url") for unit in units for row in unit.rows}
+        files = self.evidence.license_files
+        return Task(units, {url: files[url] for url in urls if url is not None and url in files})
+
+    def _take(self, task: Task, judged: Judged) -> None:
+        for unit in task.units:
+            self._findings[unit.key] = []
+        for facts in judged.rows:
+            self.facts[facts.row.index] = facts
+            self.progress.advance()
+        self._claims.update((int(place), id) for place, id in judged.claims.items())
+        for number, finding in judged.findings:
+            self._findings[task.units[number].key].append(finding)
+            if number < 0:  # it is of no single unit
+                self._again.update(unit.key for unit in task.units)
+            elif BY_CODE[finding.code].looks_around:
+                self._again.add(task.units[number].key)
+
+    def _taken(self) -> Mapping[str, str]:
+        """The models and sidecars of rows, which are no external data of others."""
+        registry = self.evidence.registry
+        found: dict[str, str] = {}
+        for row in self._rows:
+            if row.onnx is not None:
+                found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+                found[registry.absolute(row.onnx)] = "a model"
+        return found
+
+    def _is_again(self, unit: Unit, taken: Mapping[str, str]) -> bool:
+        """Whether a unit has to do with others, or with the baseline."""
+        if unit.key in self._again or unit.key not in self._findings:
+            return True
+        evidence, baseline = self.evidence, self.evidence.baseline
+        if (evidence.unreadable or evidence.not_documents) and (
+            unit.documents or any(row.index in self._claims for row in unit.rows)
+        ):
+            return True
+        for row in unit.rows:
+            facts = self.facts[row.index]
+            models = {model.path for model in facts.models}
+            if any(f.path in taken for f in facts.model_files if f.path not in models):
+                return True
+            if not row.smoke and any(m.sha256 in evidence.placeholders for m in facts.models):
+                return True
+            if baseline is not None and _has_changed(row, baseline):
+                return True
+        return False
+
+
+def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
+    """Whether a row is not what it was, or misses what it had."""
+    former = baseline.rows.get(row.index)
+    if former is None or former.row.verbatim != row.verbatim:
+        return True
+    return any((former.sidecar, former.int8_sidecar, former.bundle))
+
+
+def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -> None:
+    """Raises InputError where a file that was read twice was another one the second time."""
+    for index, before in then.items():
+        after = {f.path: f.sha256 for f in _files(now[index])}
+        for file in _files(before):
+            found = after.get(file.path, file.sha256)
+            if None not in (found, file.sha256) and found != file.sha256:
+                raise InputError(
+                    f"{file.path} changed while it was checked",
+                    help="Check where nobody else writes, or check a copy.",
+                )
+
+
+def _files(row: RowFacts) -> Iterable[FileFacts]:
+    return (*row.model_files, *row.sidecars, *row.bundle, *row.attestation)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One task: units of rows, read and judged, in this process or in another one.
+
+`judge_task` is a pure function of a context, which is the same for all tasks, and of a task. What it
+gives is small: findings, and facts of rows. No row, no file and no document of another unit has a
+say in it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from provenance.artifacts import limits
+from provenance.artifacts.digest import of_bytes
+from provenance.artifacts.ensemble import Documents
+from provenance.artifacts.packed import pack_text
+from provenance.config import Config
+from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.artifacts.registry import Row
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.read_rows import RowReader
+from provenance.evidence.rows import BundleEvidence, LicenseFile
+from provenance.evidence.totals import Totals
+from provenance.evidence.units import Unit
+from provenance.gate import wire
+from provenance.gate.capping import gather
+from provenance.gate.deferral_matching import Deferrals
+from provenance.gate.finding import Finding
+from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.rules import BY_CODE, Case, Phase, Rule
+from provenance.signing.trust import Trust
+
+TASK_ROWS: Final = 50
+"""Rows of a task, about: what is sent with it is then little against what is read for it."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is the same for all tasks of a run. Nothing in it grows with the rows.
+
+    Attributes:
+        evidence: What was read beside the registry, without rows, documents and strays.
+        config: The configuration.
+        trust: Whose signatures count, None where no signature is judged.
+        today: The date, in UTC.
+        phases: What is judged.
+        require: What a consumer requires.
+        resource_uri: The project whose release it has to be.
+        for_consumer: Whether the help is for those who use what others publish.
+    """
+
+    evidence: Evidence
+    config: Config
+    trust: Trust | None
+    today: datetime.date
+    phases: tuple[Phase, ...]
+    require: Require = NOTHING
+    resource_uri: str | None = None
+    for_consumer: bool = False
+
+    def keeping_folders(self) -> Context:
+        """The same, for one pass of reading many files."""
+        root = self.evidence.root.keeping_folders()
+        return replace(self, evidence=replace(self.evidence, root=root))
+
+    @classmethod
+    def of(cls, evidence: Evidence, config: Config, trust: Trust | None, **rest: Any) -> Context:
+        """The context in which units of the registry in `evidence` are judged."""
+        registry = replace(
+            evidence.registry, rows=(), packed=pack_text("{}"), not_rows=(), members={}, keys=()
+        )
+        schema = evidence.schema and replace(evidence.schema, violations=())
+        around = replace(
+            evidence, registry=registry, rows=(), documents=(), license_files={}, schema=schema
+        )
+        return cls(around, config, trust, **rest)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Units that are judged one after the other.
+
+    Attributes:
+        units: What is judged.
+        licenses: The license files that their rows point at.
+    """
+
+    units: tuple[Unit, ...]
+    licenses: Mapping[str, LicenseFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is known of the rows of a task.
+
+    Attributes:
+        rows: Facts of each row, in the order of the task.
+        findings: What rules about rows and ensembles found, each with the number of its unit in
+            the task, or -1 where it is of no single one. Deferrals are applied later.
+        totals: What the rows have together, to be added up.
+        claims: By its place, the ensemble that the sidecar of a row names.
+        needs_root: Whether it was not judged, for want of a trusted root.
+    """
+
+    rows: tuple[RowFacts, ...] = ()
+    findings: tuple[tuple[int, Finding], ...] = ()
+    totals: Mapping[str, int] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
+    needs_root: bool = False
+
+
+def judge_task(context: Context, task: Task, taken: Mapping[str, str] | None = None) -> Judged:
+    """Read and judge the units of a task. Nothing of them is kept.
+
+    `taken`: as `RowReader` has it.
+
+    Raises:
+        InputError: The rows of the task have more together than is judged.
+    """
+    root = context.evidence.root
+    rows = [row for unit in task.units for row in unit.rows]
+    documents = {d.path: d for unit in task.units for d in unit.documents}
+    known = tuple(documents.values())
+    totals = Totals(context.evidence.registry.path)
+    reader = RowReader(root, context.evidence.registry, rows, totals=totals, taken=taken or {})
+    signed = Phase.SIGNATURES in context.phases
+    read = tuple(reader.read(rows, Documents(known), with_bundles=signed))
+    evidence = replace(context.evidence, rows=read, documents=known, license_files=task.licenses)
+    trust = context.trust
+    if trust is not None and needs_root(trust, evidence.bundles):
+        return Judged(needs_root=True)
+    case = Case(
+        evidence,
+        trust,
+        context.config,
+        context.today,
+        catalogue=BY_CODE,
+        phases=context.phases,
+        require=context.require,
+        resource_uri=context.resource_uri,
+    )
+    rules = rules_of(case, for_consumer=context.for_consumer)
+    return Judged(
+        rows=tuple(facts_of(case, row) for row in read),
+        findings=tuple(_by_unit(task, about_units(case, rules))),
+        totals=totals.found,
+        claims={
+            str(row.index): id
+            for row in read
+            if row.sidecar is not None
+            and row.sidecar.sidecar is not None
+            and (id := row.sidecar.sidecar.text_at("ensemble_id")) is not None
+        },
+    )
+
+
+def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Finding]]:
+    """The findings with the numbers of the units that they are of: by row, or by document."""
+    of_row = {row.label: n for n, unit in enumerate(task.units) for row in unit.rows}
+    of_path = {d.path: n for n, unit in enumerate(task.units) for d in unit.documents}
+    for finding in findings:
+        number = of_path.get(finding.path, -1)
+        if finding.row is not None:
+            number = of_row.get(finding.row, number)
+        yield number, finding
+
+
+def needs_root(trust: Trust, documents: Sequence[BundleEvidence]) -> bool:
+    """Whether anything that was signed is judged by a trusted root, which the trust lacks."""
+    if trust.root is not None or not trust.needs_root:
+        return False
+    signed = [f.bundle for document in documents for f in document.files if f.bundle is not None]
+    return any(b.certificate is not None or b.timestamps for b in signed) or (
+        trust.asks_when and any(b.says_when for b in signed)
+    )
+
+
+def step(context: bytes, task: bytes) -> bytes:
+    """`judge_task` for an executor: what was pickled for it, and the result as JSON.
+
+    An error that is the input's, or of what is not at hand, is part of the result.
+    """
+    try:
+        judged: Judged | _Failed = judge_task(_context(context), pickle.loads(task))  # noqa: S301
+    except ProvenanceError as e:
+        judged = _Failed(e.exit_code, e.message, e.help)
+    if isinstance(judged, Judged):
+        judged = replace(
+            judged,
+            rows=tuple(replace(r, row=Row(r.row.index, {}, {})) for r in judged.rows),
+            findings=tuple((n, replace(f, deferred=None)) for n, f in judged.findings),
+        )
+    return wire.dump(judged)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """An error that ended a task."""
+
+    code: int
+    message: str
+    help: str | None
+
+
+@lru_cache(maxsize=2)
+def _context(data: bytes) -> Context:
+    """The context, which each task brings, and each process unpacks once."""
+    context: Context = pickle.loads(data)  # noqa: S301
+    return context.keeping_folders()
+
+
+def read_result(data: object, task: Task) -> Judged:
+    """What another process says of a task.
+
+    Raises:
+        InputError, UnavailableError: That is what it says; or UnavailableError: it is no result of
+            this very task.
+    """
+    if not isinstance(data, bytes) or len(data) > limits.RESULT:
+        raise UnavailableError("a worker gave no result, or one that is too large")
+    try:
+        found: Judged | _Failed = wire.load(Judged | _Failed, data)
+    except wire.WireError as e:
+        raise UnavailableError(f"a worker gave what is no result: {e}") from e
+    if isinstance(found, _Failed):
+        kind = UnavailableError if found.code == UnavailableError.exit_code else InputError
+        raise kind(found.message, help=found.help)
+    if found.needs_root:
+        return found
+    rows = [row for unit in task.units for row in unit.rows]
+    if [facts.row.index for facts in found.rows] != [row.index for row in rows]:
+        raise UnavailableError("a worker gave a result of other rows than it was asked for")
+    facts = zip(found.rows, rows, strict=True)
+    return replace(found, rows=tuple(replace(each, row=row) for each, row in facts))
