@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from math import isfinite
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import json_faults, limits
@@ -71,20 +74,11 @@ def parse(
         DuplicateKeyError: An object has a key twice.
         JsonError: Anything else that is not strict JSON.
     """
-
-    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return _unique(pairs, duplicate_keys)
-
-    if _values(text) > limits.JSON_VALUES:
+    decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys))
+    if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
         raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=hook,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_in_range,
-        )
+        value = decoder.decode(text)
     except json.JSONDecodeError as e:
         if not text.strip():
             raise JsonError("is empty", position=START) from e
@@ -185,7 +179,7 @@ def _at(
     return error(f"{message}, at line {line}, column {column}", position=Position(line, column))
 
 
-def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
+def _unique(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
@@ -239,6 +233,18 @@ def _in_range(text: str) -> int:
 
 def _finite(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")):
+    if not isfinite(value):
         raise _RefusedTokenError(f"holds the number {text[:40]}, which is out of range", text)
     return value
+
+
+def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=hook,
+        parse_constant=_refuse_constant,
+        parse_float=_finite,
+        parse_int=_in_range,
+    )
+
+
+_STRICT: Final = _decoder(partial(_unique, None))
