@@ -186,6 +186,20 @@ def _facts(model: Any) -> OnnxFacts:
 
 
 def _spec(value: Any) -> TensorSpec:
+    data = value.SerializePartialToString()
+    return _known_spec(data) if len(data) <= _SHORT else _parsed_spec(value)
+
+
+@lru_cache(maxsize=256)
+def _known_spec(data: bytes) -> TensorSpec:
+    return _parsed_spec(_messages().ValueInfoProto.FromString(data))
+
+
+_SHORT: Final = 256
+"""Bytes of the largest input or output that is remembered: models of one registry share theirs."""
+
+
+def _parsed_spec(value: Any) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         return TensorSpec(_text(value.name), kind or "unknown", None)
