@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble, limits, spdx
 from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import Position
 from provenance.evidence.baseline import Place
 from provenance.evidence.bundle_names import BundleNames
 from provenance.evidence.ensembles import Ensemble, EnsembleMember, join
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
-
-if TYPE_CHECKING:
-    from provenance.artifacts.schema_work import Violation
-    from provenance.evidence.releases import Release
+from provenance.evidence.releases import Release
 from provenance.evidence.rows import (
     BundleEvidence,
     FileEvidence,
@@ -38,6 +35,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+
+if TYPE_CHECKING:  # loaded only for a registry that names a schema
+    from provenance.artifacts.documents.schema_work import Violation
 
 
 @dataclass(frozen=True, slots=True)

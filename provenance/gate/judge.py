@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.artifacts.strict_json import START
 from provenance.attestations.signed_row import EXTERNAL_DATA, is_row
 from provenance.config import Config
 from provenance.errors import InputError

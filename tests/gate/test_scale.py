@@ -17,19 +17,20 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from provenance.artifacts import limits, source_map
+from provenance.artifacts import limits
+from provenance.artifacts.documents import source_map
 from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import judge
-from provenance.operations.check import check, today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.check import check
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output.formats import REPORT_FORMATS, View
 from provenance.output.text import Style
 from tests.benchmarks.many_rows import GROUP, Shape, write
 from tests.support import counting
 
-BYTES = 10_000
+BYTES = 24_000
 """What a row may take, evidence and report together (tests/benchmarks/scale.py)."""
 
 

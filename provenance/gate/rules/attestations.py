@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provenance.artifacts import repository
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
-from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations import signed_row as signed_rows
 from provenance.attestations.signed_row import SignedRow

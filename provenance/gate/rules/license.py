@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts import spdx
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.registry import Row, is_blank
-from provenance.artifacts.strict_json import same
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import LicenseFile, RowEvidence

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.json_edit import Remove
+from provenance.artifacts.documents.json_edit import Remove
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provenance.artifacts.json_edit import Set
+from provenance.artifacts.documents.json_edit import Set
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import START
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.evaluation import PROMOTE
 from provenance.evidence.evidence import Evidence, Fault

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
@@ -207,3 +208,6 @@ class OriginWrong(ClaimRule):
                 f"is {shown(license)}",
                 "Decide which is right, and write it in both.",
             )
+
+
+RULES: Final[tuple[type[Rule], ...]] = (ProductionUnproven, SmokeProven, OriginWrong)
