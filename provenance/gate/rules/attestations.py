@@ -19,17 +19,8 @@ from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import (
-    ALL_BUT_BLOBS,
-    REGISTRY_AND_MODEL,
-    REGISTRY_AND_RELEASE,
-    Case,
-    Phase,
-    Rule,
-    differing,
-    short,
-)
-from provenance.gate.rules.ensembles.production import documents_are_pointers
+from provenance.gate.rules.base import Case, Phase, Rule, differing, short
+from provenance.gate.rules.ensembles.production import broken_documents, documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files
 
@@ -426,10 +417,15 @@ class SeedAttestationDiffers(_AttestationRule):
     slug = "seed-attestation-differs"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        broken = broken_documents(case.evidence) if case.evidence.whole else {}
         for row in case.evidence.rows:
             attestation = row.attestation
             statement = case.signed_statement(attestation)
-            if attestation is None or statement is None or _has_pointer(case, row):
+            if attestation is None or statement is None:
+                continue
+            # A pointer in place of what was attested: another rule reports it.
+            files = (*row.model_files, *row.sidecars)
+            if any(f.pointer for f in files) or documents_are_pointers(row, broken):
                 continue
             fix = "Restore the released files, or attest again: provenance release"
             if not expected_statements.attestable(row):
@@ -459,12 +455,6 @@ class SeedAttestationDiffers(_AttestationRule):
             yield str(e)
             return
         yield from _differing(expected, dict(statement.predicate))
-
-
-def _has_pointer(case: Case, row: RowEvidence) -> bool:
-    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
-    files = (*row.model_files, *row.sidecars)
-    return any(f.pointer for f in files) or documents_are_pointers(case.evidence, row)
 
 
 class SummaryMissing(_AttestationRule):

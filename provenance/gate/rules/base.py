@@ -16,11 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
+from provenance.artifacts.sidecar import Document
+from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
@@ -421,6 +423,28 @@ class Rule:
             fixes=fixes,
         )
 
+    def at(
+        self,
+        document: Document,
+        where: JsonPath,
+        message: str,
+        help: str,
+        *,
+        row: str | None = None,
+        ensemble: Ensemble | None = None,
+        fixes: tuple[Fix, ...] = (),
+    ) -> Finding:
+        """A finding at a member of a document, or at what holds it where it is missing."""
+        return self.finding(
+            message,
+            help,
+            path=document.path,
+            row=row,
+            position=document.locate(*_existing(document, where)),
+            ensemble=ensemble.manifest.id if ensemble else None,
+            fixes=fixes,
+        )
+
 
 class ModelRule(Rule):
     """A rule about each model of a row: the `.onnx`, and its int8 variant."""
@@ -433,6 +457,18 @@ class ModelRule(Rule):
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterable[Finding]:
         """The findings about one model."""
         raise NotImplementedError
+
+
+def _existing(document: Document, where: JsonPath) -> JsonPath:
+    """As much of a path as there is in the document."""
+    here: Any = document.value
+    for n, step in enumerate(where):
+        in_object = isinstance(here, dict) and step in here
+        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if not in_object and not in_list:
+            return where[:n]
+        here = here[step]
+    return where
 
 
 def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:

@@ -35,26 +35,6 @@ class EnsembleRule(Rule):
         """The findings about one ensemble."""
         raise NotImplementedError
 
-    def at(
-        self,
-        document: Document,
-        where: tuple[str | int, ...],
-        message: str,
-        help: str,
-        *,
-        row: str | None = None,
-        ensemble: Ensemble | None = None,
-    ) -> Finding:
-        """A finding at a member of a document, or at what holds it where it is missing."""
-        return self.finding(
-            message,
-            help,
-            path=document.path,
-            row=row,
-            position=document.locate(*_existing(document, where)),
-            ensemble=ensemble.manifest.id if ensemble else None,
-        )
-
     def at_claim(self, claim: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
         """A finding at the field that makes a claim."""
         row = claim.row
@@ -136,16 +116,3 @@ class Agreement(Generic[T]):
 
 
 _TRIED: Final = 8
-
-
-def _existing(document: Document, where: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """As much of a path as there is in the document, and has a position of its own."""
-    here: Any = document.value
-    for n, step in enumerate(where):
-        in_object = isinstance(here, dict) and step in here
-        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
-        # Where a text or a number stands in a list is not kept: the list is near enough.
-        if not in_object and not (in_list and isinstance(here[step], dict | list)):
-            return where[:n]
-        here = here[step]
-    return where

@@ -66,15 +66,17 @@ class SidecarIdentity(ClaimRule):
             if field == "smoke" and field not in row.entry.fields:
                 in_row = f"the row has no `{called}`"
             yield self.at(
-                row,
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; {in_row}",
                 case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
+                row=row.label,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.entry.smoke:
             says = f"`training.smoke` is true; {row.entry.classification.said}"
-            yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
+            yield self.at(
+                sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN), row=row.label
+            )
 
 
 class SidecarDigest(ClaimRule):
@@ -116,18 +118,18 @@ class SidecarDigest(ClaimRule):
             else:
                 message = f"`{name}` is {digest}; the bytes of {file.path} are {short(file.sha256)}"
             yield self.at(
-                row,
                 sidecar,
                 member,
                 message,
                 "Export the sidecar with these files, or put back those that it describes.",
+                row=row.label,
             )
         if not expected_statements.attestable(row):
             for where in (("corpus_sha256",), ("corpus", "sha256")):
                 claim = sidecar.get(*where)
                 if claim is not None and sha256_of(claim) is None:
                     message = f"`{'.'.join(where)}` is {shown(claim)}, which is no SHA-256 digest"
-                    yield self.at(row, sidecar, where, message, _CORPUS)
+                    yield self.at(sidecar, where, message, _CORPUS, row=row.label)
 
     @staticmethod
     def _claims(

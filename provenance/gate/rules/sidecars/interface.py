@@ -35,8 +35,8 @@ class _GraphClaim(ClaimRule):
             for member, message in self.refuted(model.facts, model.name, sidecar):
                 if self.is_reported(row, model, sidecar, member):
                     continue
-                fix = self.correct(model, sidecar, member)
-                yield self.at(row, sidecar, member, message, self.advice, fix)
+                fixes = self.correction(model, sidecar, member)
+                yield self.at(sidecar, member, message, self.advice, row=row.label, fixes=fixes)
 
     def is_reported(
         self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar, member: JsonPath

@@ -55,7 +55,7 @@ class SidecarWidth(ClaimRule):
         for member, message in refuted_widths(model, sidecar):
             if member not in unfit:
                 help = "Export model and sidecar together, at one vocabulary."
-                yield self.at(row, sidecar, member, message, help)
+                yield self.at(sidecar, member, message, help, row=row.label)
 
 
 def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
