@@ -60,7 +60,7 @@ def release(root: Path, rows: int) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as name:
         made = Path(name) / "registry"
-        generate = [sys.executable, "-m", "tests.benchmarks.many_rows", made, str(rows)]
+        generate = [sys.executable, "-m", "tests.benchmarks.many_rows", str(made), str(rows)]
         subprocess.run(generate, cwd=REPOSITORY, check=True)
         key = root.with_name(f"{root.name}-key")
         for old in (f"{key}.key", f"{key}.pub"):

@@ -23,8 +23,8 @@ from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import judge
-from provenance.operations.check import check, today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.check import check
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.operations.sign import release
 from provenance.operations.verify import verify
 from provenance.output.formats import REPORT_FORMATS, View

@@ -19,7 +19,16 @@ from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule, differing, short
+from provenance.gate.rules.base import (
+    ALL_BUT_BLOBS,
+    REGISTRY_AND_MODEL,
+    REGISTRY_AND_RELEASE,
+    Case,
+    Phase,
+    Rule,
+    differing,
+    short,
+)
 from provenance.gate.rules.ensembles.production import broken_documents, documents_are_pointers
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import changed_files

@@ -22,7 +22,6 @@ from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
 from provenance.artifacts.sidecar import Document
-from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
