@@ -3,45 +3,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
 
-from provenance.gate.rules.artifacts.digests import DigestMismatch
-from provenance.gate.rules.artifacts.external_data import (
-    ExternalDataMissing,
-    ExternalDataTruncated,
-    ExternalDataUncovered,
-    ExternalDataUnsafe,
-    ExternalDataUnused,
-)
-from provenance.gate.rules.artifacts.models import (
-    ModelMissing,
-    NotARegularFile,
-    NotOnnx,
-    OpsetMismatch,
-    SharedFile,
-)
-from provenance.gate.rules.artifacts.strays import StrayFile
-from provenance.gate.rules.artifacts.variants import (
-    Int8Interface,
-    Int8NotQuantized,
-    Int8Undeclared,
-)
+from provenance.gate.rules.artifacts import digests, external_data, models, strays, variants
 from provenance.gate.rules.base import Rule
 
-RULES: Final[tuple[type[Rule], ...]] = (
-    ModelMissing,
-    DigestMismatch,
-    NotOnnx,
-    ExternalDataMissing,
-    ExternalDataUnsafe,
-    ExternalDataUncovered,
-    ExternalDataTruncated,
-    Int8Undeclared,
-    NotARegularFile,
-    OpsetMismatch,
-    StrayFile,
-    ExternalDataUnused,
-    SharedFile,
-    Int8Interface,
-    Int8NotQuantized,
+RULES: Iterable[type[Rule]] = (
+    models.ModelMissing,
+    digests.DigestMismatch,
+    models.NotOnnx,
+    external_data.ExternalDataMissing,
+    external_data.ExternalDataUnsafe,
+    external_data.ExternalDataUncovered,
+    external_data.ExternalDataTruncated,
+    variants.Int8Undeclared,
+    models.NotARegularFile,
+    models.OpsetMismatch,
+    strays.StrayFile,
+    external_data.ExternalDataUnused,
+    models.SharedFile,
+    variants.Int8Interface,
+    variants.Int8NotQuantized,
 )

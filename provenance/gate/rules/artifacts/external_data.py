@@ -53,48 +53,27 @@ class ExternalDataMissing(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         for model, file in _data(row):
             if file.pointer:
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"{model.name} keeps weights in {file.name!r}, and {file.path} is "
-                    f"{pointers.described(row, file)}",
-                    pointers.fetching(row, file),
-                    about=file.path,
-                )
+                says = f"and {file.path} is {pointers.described(row, file)}"
+                help = pointers.fetching(row, file)
             elif file.missing:
-                yield self._missing(case, row, model, file)
+                also, help = _missing(case, row, file)
+                says = f"which does not exist{also}"
+            else:
+                continue
+            says = f"{model.name} keeps weights in {file.name!r}, {says}"
+            yield self.in_row(case, row, "onnx", says, help, about=file.path)
 
-    def _missing(
-        self, case: Case, row: RowEvidence, model: ModelEvidence, file: ExternalFile
-    ) -> Finding:
-        there = misplaced_file(case, row, file)
-        if there is not None:
-            return self.in_row(
-                case,
-                row,
-                "onnx",
-                f"{model.name} keeps weights in {file.name!r}, which does not exist{there.said}",
-                there.help,
-                about=file.path,
-            )
-        renamed = renamed_from(case, row)
-        hint = (
-            f"Rename {renamed} back to {file.name}, or export" if renamed else "Fetch it, or export"
-        )
-        return self.in_row(
-            case,
-            row,
-            "onnx",
-            f"{model.name} keeps weights in {file.name!r}, which does not exist"
-            + (
-                f"; {renamed}, which nothing refers to, looks like it under another name"
-                if renamed
-                else ""
-            ),
-            f"{hint} the model again under its final name.{_then_covered(case, row)}",
-            about=file.path,
-        )
+
+def _missing(case: Case, row: RowEvidence, file: ExternalFile) -> tuple[str, str]:
+    """What else is known of a file that does not exist, and the next step."""
+    there = misplaced_file(case, row, file)
+    if there is not None:
+        return there.said, there.help
+    says, hint = "", "Fetch it, or export"
+    if renamed := renamed_from(case, row):
+        says = f"; {renamed}, which nothing refers to, looks like it under another name"
+        hint = f"Rename {renamed} back to {file.name}, or export"
+    return says, f"{hint} the model again under its final name.{_then_covered(case, row)}"
 
 
 def _then_covered(case: Case, row: RowEvidence) -> str:
@@ -251,32 +230,23 @@ class ExternalDataTruncated(Rule):
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         for model, file in _data(row):
-            if file.cut is not None:
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"tensor {file.cut.name[:60]!r} of {model.name} has {file.cut.size:,} "
-                    f"bytes by its shape; its `length` in {file.name[:100]} is "
-                    f"{file.cut.length:,}",
-                    _one_run(row),
-                    about=model.path,
+            if (cut := file.cut) is not None:
+                about = model.path
+                says = (
+                    f"tensor {cut.name[:60]!r} of {model.name} has {cut.size:,} bytes by its "
+                    f"shape; its `length` in {file.name[:100]} is {cut.length:,}"
                 )
             elif file.is_short and not row.replaced(file):
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
+                about = file.path
+                says = (
                     f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
-                    f"{file.tensor[:60]!r}); it has {file.size:,}",
-                    _one_run(row),
-                    about=file.path,
+                    f"{file.tensor[:60]!r}); it has {file.size:,}"
                 )
-
-
-def _one_run(row: RowEvidence) -> str:
-    again = accept(row, "--add-external-data")
-    return f"Export the model again, so that both files come from one run, then: {again}"
+            else:
+                continue
+            again = accept(row, "--add-external-data")
+            help = f"Export the model again, so that both files come from one run, then: {again}"
+            yield self.in_row(case, row, "onnx", says, help, about=about)
 
 
 class ExternalDataUnused(Rule):

@@ -106,26 +106,16 @@ class NotOnnx(ModelRule):
     applies = REGISTRY_AND_MODEL
 
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
+        again = "Export or fetch the model again"
         if model.pointer:
-            yield self.in_row(
-                case,
-                row,
-                "onnx",
-                f"{model.path} is not an ONNX model: {pointers.described(row, model)}",
-                pointers.fetching(
-                    row, model, "Export or fetch the model again; to fetch: git lfs pull"
-                ),
-                about=model.path,
-            )
+            why = pointers.described(row, model)
+            help = pointers.fetching(row, model, f"{again}; to fetch: git lfs pull")
         elif model.not_onnx is not None and not row.replaced(model):
-            yield self.in_row(
-                case,
-                row,
-                "onnx",
-                f"{model.path} is not an ONNX model: {model.not_onnx}",
-                f"Export or fetch the model again, then: {accept(row)}",
-                about=model.path,
-            )
+            why, help = model.not_onnx, f"{again}, then: {accept(row)}"
+        else:
+            return
+        says = f"{model.path} is not an ONNX model: {why}"
+        yield self.in_row(case, row, "onnx", says, help, about=model.path)
 
 
 class NotARegularFile(ModelRule):

@@ -117,11 +117,10 @@ class Int8NotQuantized(Rule):
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        if row.onnx is None or row.int8 is None or row.entry.smoke:
+        if row.onnx is None or row.int8 is None or any(map(row.replaced, row.models)):
             return
-        if any(map(row.replaced, row.models)):
-            return
-        if row.int8.sha256 is not None and row.int8.sha256 == row.onnx.sha256:
+        is_same = row.int8.sha256 is not None and row.int8.sha256 == row.onnx.sha256
+        if is_same and not row.entry.smoke:
             yield self.in_row(
                 case,
                 row,
