@@ -131,6 +131,14 @@ def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
     return tuple(dict.fromkeys(unknown))
 
 
+def is_known(expression: str) -> bool:
+    """Whether a license is an expression of ids that are on the list, or of the publisher's own."""
+    try:
+        return not unknown_ids(expression)
+    except NotAnExpressionError:
+        return False
+
+
 def _named(symbol: Any) -> Iterator[tuple[Any, Kind]]:
     """The license of a part of an expression, and its exception where it has one."""
     yield getattr(symbol, "license_symbol", symbol), Kind.LICENSE
