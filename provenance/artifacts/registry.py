@@ -250,7 +250,7 @@ class Registry:
         """The labels of all rows."""
         return frozenset(row.label for row in self.rows)
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."
@@ -275,10 +275,10 @@ class Registry:
             member = self.source.find(self.path_of(row))
         return self.source.position(member.start) if member else START
 
-    def position_of(self, row: int, *fields: str) -> Position | None:
-        """Where a field of a row stands, or what holds it; None where the row has none of it."""
-        for end in range(len(fields), 0, -1):
-            member = self.source.find(self.path_of(row, *fields[:end]))
+    def position_of(self, row: int, path: JsonPath) -> Position | None:
+        """Where the value at a path below a row stands, or what holds it; None for the row."""
+        for end in range(len(path), 0, -1):
+            member = self.source.find((*self.path_of(row), *path[:end]))
             if member is not None:
                 return self.source.position(member.start)
         return None

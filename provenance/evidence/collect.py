@@ -38,7 +38,7 @@ from provenance.errors import InputError
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.collect_models import read_stray
 from provenance.evidence.collect_schema import registry_schema
-from provenance.evidence.evidence import Evidence, Fault, NotADocument, missed_digests
+from provenance.evidence.evidence import AllRows, Evidence, Fault, NotADocument, missed_digests
 from provenance.evidence.expected_statements import summary_path
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
@@ -136,15 +136,19 @@ def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
         for model in row.models
         if model.sha256 is not None
     }
+    evidence = replace(
+        evidence,
+        placeholders=placeholders,
+        known_of_all=AllRows(evidence.registry, evidence.schema),
+    )
     if not evidence.whole:
-        return replace(evidence, placeholders=placeholders)
+        return evidence
     strays = tuple(_strays(evidence, rows))
     wanted = missed_digests(rows) if strays else frozenset()
     misplaced = {s.sha256: s for s in reversed(strays) if s.sha256 and s.sha256 in wanted}
     summary = evidence.summary
     return replace(
         evidence,
-        placeholders=placeholders,
         strays=strays,
         misplaced=misplaced,
         stray_bundles=tuple(_stray_bundles(evidence, rows, summary)) if summary else (),

@@ -69,6 +69,7 @@ class RowReader:
         self._models: dict[str, ModelEvidence] = {}
         self._sidecars: dict[str, SidecarEvidence] = {}
         self._bundles: dict[str, BundleEvidence] = {}
+        self._leads_apart: dict[tuple[str, str], bool] = {}
 
     def read(
         self, rows: Sequence[Row], documents: ensemble.Documents, *, with_bundles: bool
@@ -206,6 +207,14 @@ class RowReader:
         return self.bundle(path)
 
     def _leads_elsewhere(self, named: str, path: str) -> bool:
+        below, _, name = named.rpartition("/")
+        folder, _, normal = path.rpartition("/")
+        ways = (below, folder)
+        if ways not in self._leads_apart:
+            self._leads_apart[ways] = self._differ(*ways)
+        return (self._leads_apart[ways] or name != normal) and self._differ(named, path)
+
+    def _differ(self, named: str, path: str) -> bool:
         seen = os.path.realpath(self._root.root / self._registry.folder / named)
         return seen != os.path.realpath(self._root.root / path)
 

@@ -107,6 +107,6 @@ def _located(findings: Iterable[Finding], registry: Registry) -> Iterator[Findin
     """Where in the registry's text a finding points is looked up: units do not have that."""
     for finding in findings:
         if finding.place is not None:
-            where = registry.position_of(finding.place.row, *finding.place.fields)
+            where = registry.position_of(finding.place.row, finding.place.path)
             finding = replace(finding, position=where or finding.position, place=None)
         yield finding

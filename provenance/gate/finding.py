@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.documents.json_edit import Edit
-from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
@@ -50,13 +50,13 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A field of a row in the registry, or what is below it; in `Registry.path_of`'s terms.
+    """What is at a path below a row of the registry.
 
-    Units know no more of the registry's text than that: where it is, the judge looks up.
+    Units know no more of the registry's text than that: where it stands, the judge looks up.
     """
 
     row: int
-    fields: tuple[str, ...] = ()
+    path: JsonPath = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -441,7 +441,7 @@ def placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]
     texts -= {f.path for f in evidence.model_files}  # of one file, the model is the registry too
     for finding in findings:
         if finding.place is not None:
-            where = evidence.registry.position_of(finding.place.row, *finding.place.fields)
+            where = evidence.registry.position_of(finding.place.row, finding.place.path)
             yield replace(finding, position=where or finding.position, place=None)
             continue
         whole = finding.position is None and finding.path in texts

@@ -16,12 +16,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.ensemble import Documents
 from provenance.artifacts.packed import pack_text
+from provenance.artifacts.registry import Row
 from provenance.config import Config
 from provenance.errors import InputError, ProvenanceError, UnavailableError
-from provenance.artifacts.registry import Row
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.read_rows import RowReader
@@ -29,11 +28,9 @@ from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
 from provenance.gate import wire
-from provenance.gate.capping import gather
-from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Finding
 from provenance.gate.requirements import NOTHING, Require
-from provenance.gate.rules import BY_CODE, Case, Phase, Rule
+from provenance.gate.rules import BY_CODE, Case, Phase
 from provenance.signing.trust import Trust
 
 TASK_ROWS: Final = 50

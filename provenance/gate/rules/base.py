@@ -395,27 +395,31 @@ class Rule:
     def in_row(
         self,
         case: Case,
-        row: RowEvidence,
+        row: RowEvidence | RowFacts,
         field: str | None,
         message: str,
         help: str,
         *,
-        below: str | None = None,
+        below: JsonPath = (),
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of.
 
-        `below` is the member of the field that has to be edited, where that is an object.
+        `below` leads to what has to be edited: in the field, or in the row as it is written.
         """
-        where = tuple(step for step in (field, below) if step is not None)
+        entry = row.row if isinstance(row, RowFacts) else row.entry
+        where = below
+        if field is not None:
+            is_there = field in entry.fields
+            where = (case.name_of(field), *below) if is_there else ()
         return self.finding(
             message,
             help,
             path=case.evidence.registry.path,
             row=row.label,
-            position=row.entry.position,
-            place=Place(row.index, where) if field in row.entry.fields else None,
+            position=entry.position,
+            place=Place(entry.index, where) if where else None,
             about=about,
             fixes=fixes,
         )
