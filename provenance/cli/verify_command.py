@@ -275,13 +275,13 @@ def _verify_other(
     how: dict[str, Any],
 ) -> Any:
     """A file that is no model, or a digest: it comes with a bundle."""
-    from provenance.gate import foreign
+    from provenance.gate.requirements import EXPECTED_TYPES
     from provenance.operations.artifact import DIGEST_PREFIX, verify_artifact
 
     return verify_artifact(
         file if file.startswith(DIGEST_PREFIX) else session.path(file),
         bundle=session.path(bundle or ""),
-        predicate_types=predicate_types or foreign.EXPECTED,
+        predicate_types=predicate_types or EXPECTED_TYPES,
         **how,
     )
 
@@ -300,15 +300,15 @@ def _verify_files(
     predicate_types: tuple[str, ...],
     how: dict[str, Any],
 ) -> Any:
-    from provenance.gate import foreign
     from provenance.gate.finding import Report
+    from provenance.gate.requirements import EXPECTED_TYPES
     from provenance.operations.verify import verify_file
 
     reports = [
         verify_file(
             session.path(f),
             bundle=session.path(bundle) if bundle else None,
-            predicate_types=predicate_types or foreign.EXPECTED,
+            predicate_types=predicate_types or EXPECTED_TYPES,
             **how,
         )
         for f in files

@@ -18,9 +18,8 @@ from provenance.consumer.copying_tree import CopyingTree
 from provenance.consumer.folder import PrivateFolder
 from provenance.consumer.model import VerifiedModel
 from provenance.errors import UnavailableError, VerificationError
-from provenance.gate import foreign
 from provenance.gate.finding import Report, Verdict
-from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.operations.verify import examine_file
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
@@ -94,7 +93,7 @@ def open_model(
             trust,
             lambda beside: CopyingTree.of(beside, kept),
             bundle=_path(bundle),
-            predicate_types=foreign.EXPECTED,
+            predicate_types=EXPECTED_TYPES,
             today=today,
             instance=instance,
             offline=offline,

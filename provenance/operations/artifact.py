@@ -19,9 +19,10 @@ from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
 from provenance.evidence.collect import evidence_of_digest, read_bundle
 from provenance.evidence.rows import BundleEvidence
-from provenance.gate import foreign
 from provenance.gate.finding import Report
-from provenance.gate.judge_artifact import judge_artifact
+from provenance.gate.judge import judge
+from provenance.gate.requirements import EXPECTED_TYPES
+from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, sha384
 from provenance.operations.check import today_utc
 from provenance.operations.verify import read_bundle_file, rooted, with_countersignatures
@@ -37,7 +38,7 @@ def verify_artifact(
     trust: Trust,
     *,
     bundle: Path,
-    predicate_types: Collection[str] | None = foreign.EXPECTED,
+    predicate_types: Collection[str] | None = EXPECTED_TYPES,
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
@@ -69,8 +70,14 @@ def verify_artifact(
         if isinstance(artifact, Path):
             document = sha384.compared(document, artifact, sha256)
         evidence = evidence_of_digest(path, sha256, document)
-        by = rooted(trust, evidence, instance, offline)
-        return judge_artifact(evidence, by, path, today or today_utc(), predicate_types)
+        return judge(
+            evidence,
+            None,
+            trust=rooted(trust, evidence, instance, offline),
+            today=today or today_utc(),
+            target=Target.BLOB,
+            predicate_types=predicate_types,
+        )
 
     lines = bundle_lines.of(data)
     if not lines:

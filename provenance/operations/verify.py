@@ -28,10 +28,10 @@ from provenance.evidence.collect_pipeline import LayoutRequest, collect_pipeline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
-from provenance.gate import foreign
 from provenance.gate.finding import Report
-from provenance.gate.judge import judge, judge_file
-from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.judge import judge
+from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
+from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, rollback_state, sha384
 from provenance.operations.check import today_utc
 from provenance.operations.load_evidence import load_evidence
@@ -129,7 +129,7 @@ def verify_file(
     trust: Trust,
     *,
     bundle: Path | None = None,
-    predicate_types: Collection[str] = foreign.EXPECTED,
+    predicate_types: Collection[str] = EXPECTED_TYPES,
     today: datetime.date | None = None,
     instance: Instance = Instance.PRODUCTION,
     offline: bool = False,
@@ -268,14 +268,16 @@ def _examine(
         evidence = replace(evidence, summary=_summary(path, found, summary))
     trust = rooted(trust, evidence, instance, offline)
     with rollback_state.comparing(evidence, state) as (evidence, record):
-        report = judge_file(
+        report = judge(
             evidence,
-            trust,
-            str(path),
-            today or today_utc(),
-            predicate_types,
-            require,
-            resource_uri,
+            None,
+            trust=trust,
+            today=today or today_utc(),
+            target=Target.MODEL,
+            name=str(path),
+            require=require,
+            resource_uri=resource_uri,
+            predicate_types=predicate_types,
         )
         record(report)
     return report, evidence

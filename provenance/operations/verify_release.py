@@ -9,27 +9,24 @@ the gate has concluded for each row, the publisher concluded before the summary 
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 from pathlib import Path
 
-from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.collect_release import collect_release, not_collected
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
+from provenance.gate import signature_set
 from provenance.gate.finding import Report
-from provenance.gate.judge_release import judge_release
+from provenance.gate.judge import judge
 from provenance.gate.requirements import NOTHING, Require
-from provenance.gate.rules import Case
+from provenance.gate.rules import Target
 from provenance.operations import rollback_state
 from provenance.operations.check import today_utc
 from provenance.operations.verify import read_summary, rooted
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
-from provenance.signing.trust_table import TrustTable
 
 
 def verify_release(
@@ -60,34 +57,41 @@ def verify_release(
     """
     if not registry.exists():
         raise InputError(f"{registry}: no such file")
-    evidence = not_collected(registry, read_summary(summary))
-    nowhere = Path(evidence.root.root)
-    case = Case(
-        evidence,
-        rooted(trust, evidence, instance, offline),
-        Config(nowhere, str(summary), registry.name, TrustTable(), (), "", "", nowhere),
-        today or today_utc(),
-        require=require,
-        resource_uri=resource_uri,
-    )
-    evidence = _opened(case, registry, progress or Progress())
+    document = read_summary(summary)
+    evidence = not_collected(registry, document)
+    trust = rooted(trust, evidence, instance, offline)
+    signatures = signature_set.judge(document, trust, None, {}) if document.bundle else None
+    if signatures is not None and signatures.counts:
+        reading = progress or Progress()
+        evidence = _opened(evidence, document, registry, reading, with_rows=require.of_row)
     with rollback_state.comparing(evidence, state) as (evidence, record):
-        report = judge_release(
-            replace(case, evidence=evidence, facts=tuple(map(RowFacts.of, evidence.rows))),
-            str(registry),
+        report = judge(
+            evidence,
+            None,
+            trust=trust,
+            today=today or today_utc(),
+            target=Target.RELEASE,
+            name=str(registry),
+            require=require,
+            resource_uri=resource_uri,
+            known=signatures.known if signatures else None,
         )
         record(report)
     return report
 
 
-def _opened(case: Case, registry: Path, progress: Progress) -> Evidence:
-    """The evidence with the files of the release, where trusted signers say which these are."""
-    summary = case.evidence.summary
-    assert isinstance(summary, BundleEvidence)
-    statement = case.signed_statement(summary)
-    predicate = releases.predicate_of(statement) if statement is not None else None
-    if statement is None or predicate is None:
-        return case.evidence
+def _opened(
+    evidence: Evidence,
+    summary: BundleEvidence,
+    registry: Path,
+    progress: Progress,
+    *,
+    with_rows: bool,
+) -> Evidence:
+    """The evidence with the files of the release that a trusted `summary` names."""
+    statement = summary.statement
+    if statement is None or releases.predicate_of(statement) is None:
+        return evidence
     named = (releases.index_of(statement) or "").rpartition("/")[2]
     if named != registry.name:
         raise InputError(
@@ -96,4 +100,4 @@ def _opened(case: Case, registry: Path, progress: Progress) -> Evidence:
             help="Name the registry under the name that it was released with.",
         )
     signed = releases.files_of(statement)
-    return collect_release(registry, summary, signed, progress, with_rows=case.require.of_row)
+    return collect_release(registry, summary, signed, progress, with_rows=with_rows)
