@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
-from provenance.evidence.ensembles import ensemble_of
+from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
 from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
 
 
@@ -68,6 +68,7 @@ class RowFacts:
         is_seed: Whether a manifest lists the row, or its sidecar says that it is a seed.
         manifest: The id of the manifest that it is listed in.
         ensemble: The ensemble that its sidecar says it belongs to.
+        named: The same, also where the sidecar is known to describe other bytes.
         misses_a_model: Whether a missing model leaves open what it refers to.
     """
 
@@ -80,6 +81,7 @@ class RowFacts:
     is_seed: bool
     manifest: str | None
     ensemble: str | None
+    named: str | None
     misses_a_model: bool
 
     @classmethod
@@ -96,6 +98,7 @@ class RowFacts:
             is_seed=row.is_seed,
             manifest=row.manifest.id if row.manifest else None,
             ensemble=ensemble_of(row),
+            named=named_ensemble(row),
             misses_a_model=row.misses_a_model,
         )
 
@@ -103,6 +106,11 @@ class RowFacts:
     def label(self) -> str:
         """How the row is called in findings."""
         return self.row.label
+
+    @property
+    def claimant(self) -> Claimant:
+        """The row as what its sidecar says of an ensemble is looked up by."""
+        return Claimant(self.row, self.ensemble, self.named)
 
     @property
     def bundles(self) -> Iterator[FileFacts]:

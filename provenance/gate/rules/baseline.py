@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.ensemble import Manifest
+from provenance.artifacts.registry import Row
 from provenance.artifacts.strict_json import Position
 from provenance.evidence.classification import origin
+from provenance.evidence.ensembles import outlines
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import LostField, LostRow, changed_digests
 from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
-from provenance.gate.rules.base import Case, Phase, Rule, short, shown, some
+from provenance.gate.rules.base import Case, Phase, Rule, Scope, short, shown, some
 from provenance.gate.rules.license import former_license, is_known, same_license
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
@@ -30,12 +31,27 @@ class _BaselineRule(Rule):
 
     phase = Phase.BASELINE
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterable[Finding]:
+        """The findings about one row that the baseline has."""
+        baseline = case.evidence.baseline
+        former = baseline.former(row) if baseline is not None else None
+        if baseline is not None and former is not None:
+            yield from self.compare(case, baseline, row, former)
+
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        """The findings about all rows, or a document."""
         baseline = case.evidence.baseline
         if baseline is not None and (case.evidence.whole or not self.needs_whole):
             yield from self.conclude(case, baseline)
 
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        """The findings about one row and what it was."""
+        raise NotImplementedError
+
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
+        """The findings about all rows, or a document, and what that was."""
         raise NotImplementedError
 
     def declare(self, subject: str, what: str) -> str:
@@ -66,12 +82,14 @@ class RowGone(_BaselineRule):
 
     code = "BAS801"
     slug = "row-gone"
+    scopes = (Scope.REGISTRY,)
     deferrable = True
     needs_whole = True
     about_rows = False
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        ids = Counter(row.entry.text("id") for row in case.evidence.rows)
+        ids = Counter(row.row.text("id") for row in case.facts)
+        used = {f.path for row in case.facts for f in (*row.model_files, *row.sidecars)}
         for lost in baseline.comparison.lost_rows():
             id = lost.row.label
             if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
@@ -81,7 +99,8 @@ class RowGone(_BaselineRule):
                 ships = f", for {onnx}" if onnx else ""
                 message = f"this row is gone; {baseline.name} has it{ships}"
                 declare = self.declare(id, "it was removed")
-                help = f"{restore_row(baseline, id)}. {declare}{_left_behind(case, lost)}"
+                left = _left_behind(case, baseline, lost, used)
+                help = f"{restore_row(baseline, id)}. {declare}{left}"
             else:
                 message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
                 help = (
@@ -109,11 +128,11 @@ class RowGone(_BaselineRule):
         return registry.source.position(member.start)
 
 
-def _left_behind(case: Case, lost: LostRow) -> str:
+def _left_behind(
+    case: Case, baseline: BaselineEvidence, lost: LostRow, used: Collection[str]
+) -> str:
     """What else has to be done where a row was removed on purpose."""
-    baseline = case.evidence.baseline
-    used = {f.path for row in case.evidence.rows for f in (*row.model_files, *row.sidecars)}
-    gone = baseline.lost.get(lost.row.label, LostFiles()).here if baseline is not None else ()
+    gone = baseline.lost.get(lost.row.label, LostFiles()).here
     here = [path for path in gone if path not in used]
     lists = [
         d.path
@@ -148,16 +167,15 @@ class FieldGone(_BaselineRule):
     slug = "field-gone"
     deferrable = True
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        said = {(f.code, row) for f in case.findings for row in f.rows}
-        for row in case.evidence.rows:
-            for lost in baseline.comparison.lost_fields(row.entry):
-                empty = lost.key in row.entry.verbatim and row.entry.verbatim[lost.key] is None
-                missed_by = "REG101" if empty else _MISSED_BY.get(lost.field or "")
-                if (missed_by, row.label) in said:
-                    continue
-                if not self._speaks_of_nothing(row, lost):
-                    yield self._gone(case, baseline, row, lost)
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        baseline = case.evidence.baseline
+        for lost in baseline.comparison.lost_fields(row.entry) if baseline is not None else ():
+            assert baseline is not None
+            empty = lost.key in row.entry.verbatim and row.entry.verbatim[lost.key] is None
+            missed_by = "REG101" if empty else _MISSED_BY.get(lost.field or "")
+            is_said = missed_by is not None and case.found(missed_by, row)
+            if not is_said and not self._speaks_of_nothing(row, lost):
+                yield self._gone(case, baseline, row, lost)
 
     def _speaks_of_nothing(self, row: RowEvidence, lost: LostField) -> bool:
         return lost.field == "external_data_sha256" and all(
@@ -212,34 +230,31 @@ class EvidenceUnchanged(_BaselineRule):
     code = "BAS803"
     slug = "evidence-unchanged"
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        stale = [f for f in case.findings if f.fails or f.code in _STALE]
-        known = {path for f in stale for path in (f.path, *f.others)}
-        for row in case.evidence.rows:
-            former = baseline.former(row) or baseline.taken.get(row.index)
-            if former is None or not (changed := changed_digests(row.entry, former.row)):
-                continue
-            # A digest that is not that of its file says nothing of the sidecar (ART302).
-            changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
-            if not changed:
-                continue
-            for finding in self._sidecars(baseline, row, former, changed):
-                if finding.path not in known:
-                    yield finding
-            unsigned = former.bundle is not None and former.bundle == former.bundle_now
-            if unsigned and Phase.SIGNATURES not in case.phases:
-                yield self.in_row(
-                    case,
-                    row,
-                    "sigstore_bundle",
-                    f"{row.entry.sigstore_bundle} is still the bundle of {baseline.name}, where "
-                    f"{_was(changed)}",
-                    "Sign again: provenance release. Until then, remove the bundle.",
-                    about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        baseline = case.evidence.baseline
+        assert baseline is not None
+        former = baseline.former(row) or baseline.taken.get(row.index)
+        changed = changed_digests(row.entry, former.row) if former is not None else {}
+        # A digest that is not that of its file says nothing of the sidecar (ART302).
+        changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
+        if former is None or not changed:
+            return
+        yield from self._sidecars(case, baseline, row, former, changed)
+        unsigned = former.bundle is not None and former.bundle == former.bundle_now
+        if unsigned and Phase.SIGNATURES not in case.phases:
+            yield self.in_row(
+                case,
+                row,
+                "sigstore_bundle",
+                f"{row.entry.sigstore_bundle} is still the bundle of {baseline.name}, where "
+                f"{_was(changed)}",
+                "Sign again: provenance release. Until then, remove the bundle.",
+                about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
+            )
 
     def _sidecars(
         self,
+        case: Case,
         baseline: BaselineEvidence,
         row: RowEvidence,
         former: FormerRow,
@@ -253,16 +268,18 @@ class EvidenceUnchanged(_BaselineRule):
                 continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
             mine = {file: changed[file] for file in files if file in changed}
-            if not mine or self._vouches(sidecar.text, mine):
+            about = case.by_path.get(sidecar.path, ())
+            is_said = any(f.fails or f.code in _STALE for f in about)
+            if is_said or not mine or self._vouches(sidecar.text, mine):
                 continue
-            yield self.finding(
+            yield self.at(
+                sidecar,
+                ("sha256",),
                 f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
                 "says that it describes the present bytes",
                 "Export it with the model, and let it name the digests: "
                 + ('"sha256".' if files[0] in mine else '"external_data_sha256": {"NAME": "…"}.'),
-                path=sidecar.path,
                 row=row.label,
-                position=sidecar.locate("sha256"),
             )
 
     @staticmethod
@@ -293,28 +310,24 @@ class PromotedByHand(_BaselineRule):
     code = "BAS804"
     slug = "promoted-by-hand"
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        flipped = [
-            row
-            for row in case.evidence.rows
-            if row.entry.claims_production and (former := baseline.former(row)) and former.row.smoke
-        ]
-        about = promotion.Subjects(case.findings if flipped else ())
-        called = case.name_of("smoke")
-        for row in flipped:
-            missing = promotion.missing(case.evidence, about, row)
-            if missing:
-                helps = " ".join(dict.fromkeys(o.help for o in missing))
-                yield self.in_row(
-                    case,
-                    row,
-                    "smoke",
-                    f"`{called}` is true at {baseline.name} and not here, and the evidence for "
-                    "production is not complete: " + "; ".join(o.message for o in missing),
-                    f"{_until_proven(case, row, 'the evidence is complete')} {helps} Then: "
-                    + promotion.promote_command(row),
-                    about=missing[0].path,
-                )
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        if not row.entry.claims_production or not former.row.smoke:
+            return
+        missing = promotion.missing(case.evidence, case.by_subject, row)
+        if missing:
+            helps = " ".join(dict.fromkeys(o.help for o in missing))
+            yield self.in_row(
+                case,
+                row,
+                "smoke",
+                f"`{case.name_of('smoke')}` is true at {baseline.name} and not here, and the "
+                "evidence for production is not complete: " + "; ".join(o.message for o in missing),
+                f"{_until_proven(case, row, 'the evidence is complete')} {helps} Then: "
+                + promotion.promote_command(row),
+                about=missing[0].path,
+            )
 
 
 class KindChanged(_BaselineRule):
@@ -339,12 +352,14 @@ class KindChanged(_BaselineRule):
     slug = "kind-changed"
     deferrable = True
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
-        for row, now, then in _texts(case, baseline, "kind"):
-            claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
-            if claims and ("SID408", row.label) in failing:
-                continue
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        now, then = row.entry.text("kind"), former.row.text("kind")
+        if None in (now, then) or now == then:
+            return
+        claims = {e.sidecar.text_at("kind") for _, e in pairs(row) if e.sidecar} - {None, now}
+        if not (claims and case.fails("SID408", row)):
             yield self.in_row(
                 case,
                 row,
@@ -381,28 +396,28 @@ class LicenseChanged(_BaselineRule):
     slug = "license-changed"
     deferrable = True
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        failing = {(f.code, row) for f in case.findings if f.fails for row in f.rows}
-        for row, now, then in _texts(case, baseline, "license"):
-            if ("LIC204", row.label) in failing and former_license(case, row) is not None:
-                continue  # which says what to put back
-            if _is_imported_anew(row, baseline, now):
-                continue
-            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-            corrected = file is not None and not is_known(then) and now in file.licenses
-            reported = ("LIC206", row.label) in failing
-            if not same_license(now, then) and not corrected and not reported:
-                origin = ""
-                if _is_anew(row, baseline):
-                    origin = "If the model was imported, declare its `origin` in the sidecar. "
-                yield self.in_row(
-                    case,
-                    row,
-                    "license",
-                    f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has "
-                    f"{shown(then)}",
-                    f"Put it back. {origin}" + self.declare(row.label, "the license was changed"),
-                )
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        now, then = row.entry.text("license"), former.row.text("license")
+        if now is None or then is None or same_license(now, then) or case.fails("LIC206", row):
+            return
+        if case.fails("LIC204", row) and former_license(case, row) is not None:
+            return  # which says what to put back
+        file = case.evidence.license_files.get(row.entry.text("license_url") or "")
+        corrected = file is not None and not is_known(then) and now in file.licenses
+        if corrected or _is_imported_anew(row, former, now):
+            return
+        origin = ""
+        if _is_anew(row, former):
+            origin = "If the model was imported, declare its `origin` in the sidecar. "
+        yield self.in_row(
+            case,
+            row,
+            "license",
+            f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has {shown(then)}",
+            f"Put it back. {origin}" + self.declare(row.label, "the license was changed"),
+        )
 
 
 class RegistryFieldGone(_BaselineRule):
@@ -425,6 +440,7 @@ class RegistryFieldGone(_BaselineRule):
 
     code = "BAS807"
     slug = "registry-field-gone"
+    scopes = (Scope.REGISTRY,)
     deferrable = True
     needs_whole = True
     about_rows = False
@@ -464,27 +480,25 @@ class SidecarGone(_BaselineRule):
     slug = "sidecar-gone"
     deferrable = True
 
-    def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        said = {(f.code, row) for f in case.findings for row in f.rows}
-        for row in case.evidence.rows:
-            former = baseline.former(row)
-            if former is None or former.sidecar is None or row.sidecar is None:
-                continue
-            if has_misplaced_sidecar(case, row):
-                continue
-            if row.sidecar.missing and ("SID401", row.label) not in said:
-                path = row.sidecar.path
-                help = put_back(baseline, path)
-                if changed_digests(row.entry, former.row):
-                    help = "Export the sidecar with the model: the former one is of other bytes"
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"{path} does not exist; {baseline.name} has a sidecar for this row",
-                    f"{help}. {self.declare(row.label, 'it was removed')}",
-                    about=path,
-                )
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        if former.sidecar is None or row.sidecar is None or not row.sidecar.missing:
+            return
+        if has_misplaced_sidecar(case, row) or case.found("SID401", row):
+            return
+        path = row.sidecar.path
+        help = put_back(baseline, path)
+        if changed_digests(row.entry, former.row):
+            help = "Export the sidecar with the model: the former one is of other bytes"
+        yield self.in_row(
+            case,
+            row,
+            "onnx",
+            f"{path} does not exist; {baseline.name} has a sidecar for this row",
+            f"{help}. {self.declare(row.label, 'it was removed')}",
+            about=path,
+        )
 
 
 class RecordGone(_BaselineRule):
@@ -509,19 +523,20 @@ class RecordGone(_BaselineRule):
 
     code = "BAS809"
     slug = "record-gone"
+    scopes = (Scope.REGISTRY,)
     deferrable = True
     needs_whole = True
     about_rows = False
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        here = {_called(e.manifest): e for e in case.evidence.ensembles}
+        claimants, documents = [row.claimant for row in case.facts], case.evidence.documents
+        here = {_called(e.manifest): e for e in outlines(claimants, documents)}
         said = {(f.code, subject) for f in case.findings for subject in f.subjects}
-        manifests = [d for d in case.evidence.documents if isinstance(d, Manifest)]
-        then = replace(case.evidence, documents=(*manifests, *baseline.documents))
+        manifests = [d for d in documents if isinstance(d, Manifest)]
         found: dict[str, Finding] = {}
-        for ensemble in then.ensembles:
+        for ensemble in outlines(claimants, (*manifests, *baseline.documents)):
             id = _called(ensemble.manifest)
-            rows = [member.row for member in ensemble.members if member.row]
+            rows = [row for _, _, row in ensemble.members if row is not None]
             if not rows:
                 continue  # BAS801 tells of them
             if id not in here and not all(("SID407", r.label) in said for r in rows):
@@ -541,7 +556,7 @@ class RecordGone(_BaselineRule):
         what: str,
         path: str,
         id: str,
-        row: RowEvidence,
+        row: Row,
     ) -> Finding:
         """The finding at a row of the ensemble, since the file itself is not there."""
         registry = case.evidence.registry
@@ -549,7 +564,7 @@ class RecordGone(_BaselineRule):
             f"the {what} of {id!r} is gone; {baseline.name} has {baseline.former_path(path)}",
             f"{put_back(baseline, path)}. {self.declare(id, 'it was removed')}",
             path=registry.path,
-            position=registry.locate(row.entry, "onnx"),
+            position=registry.locate(row, "onnx"),
             about=path,
             ensemble=id,
         )
@@ -578,6 +593,7 @@ class PolicyChanged(_BaselineRule):
 
     code = "BAS810"
     slug = "policy-changed"
+    scopes = (Scope.DOCUMENT,)
     severity = Severity.WARNING
     about_rows = False
 
@@ -592,20 +608,20 @@ class PolicyChanged(_BaselineRule):
             )
 
 
-def _is_imported_anew(row: RowEvidence, baseline: BaselineEvidence, license: str) -> bool:
+def _is_imported_anew(row: RowEvidence, former: FormerRow, license: str) -> bool:
     """Whether another model took a row's place, with its own origin under its own license."""
     declared = origin(row)
     return (
         declared is not None
-        and _is_anew(row, baseline)
+        and _is_anew(row, former)
         and same_license(declared["license"], license)
     )
 
 
-def _is_anew(row: RowEvidence, baseline: BaselineEvidence) -> bool:
+def _is_anew(row: RowEvidence, former: FormerRow) -> bool:
     """Whether the bytes of the model have changed, and its sidecar with them."""
-    former, sidecar = baseline.former(row), row.sidecar
-    if former is None or sidecar is None or sidecar.sidecar is None:
+    sidecar = row.sidecar
+    if sidecar is None or sidecar.sidecar is None:
         return False
     return "sha256" in changed_digests(row.entry, former.row) and sidecar.sha256 != former.sidecar
 
@@ -646,18 +662,6 @@ def _was(changed: Mapping[str, tuple[str, str]]) -> str:
     file, (then, now) = next(iter(changed.items()))
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     return f"{file} is {short(then)}, not {short(now)}{more}"
-
-
-def _texts(
-    case: Case, baseline: BaselineEvidence, field: str
-) -> Iterator[tuple[RowEvidence, str, str]]:
-    """The rows in which a text differs from that at the baseline: now and then."""
-    for row in case.evidence.rows:
-        former = baseline.former(row)
-        now = row.entry.text(field)
-        then = former.row.text(field) if former else None
-        if now is not None and then is not None and now != then:
-            yield row, now, then
 
 
 RULES: Iterable[type[Rule]] = (

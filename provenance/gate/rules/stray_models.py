@@ -3,49 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
-from provenance.artifacts.sidecar import sidecar_of
-from provenance.evidence.evidence import Evidence, StrayModel
-from provenance.gate.rules.lost_rows import stems
+from provenance.evidence.evidence import MODELS, Belongings, Evidence
 
-MODELS: Final = (".onnx", ".ort")
-"""Suffixes of models, in lower case. Other strays hold weights."""
+__all__ = ["MODELS", "Belongings", "belongings", "stray_files"]
 
 
-@dataclass(frozen=True)
-class Belongings:
-    """What belongs to the stray models of a registry's folders.
-
-    Attributes:
-        of: The paths of the files that belong to each stray model, by the path of the model.
-        owned: All of them.
-    """
-
-    of: Mapping[str, Sequence[str]]
-    owned: frozenset[str]
+def stray_files(evidence: Evidence, name: str | None) -> Sequence[str]:
+    """The stray file of that name, relative to the registry's folder, and what belongs to it."""
+    path = evidence.registry.absolute(name) if name else ""
+    if path not in evidence.stray_paths:
+        return ()
+    return (path, *evidence.belongings.of.get(path, ()))
 
 
 def belongings(evidence: Evidence) -> Belongings:
     """Return the external data and the sidecar of each stray model."""
-    # Whatever else a stray model names, such as the registry, is not taken for its data.
-    weights = {s.path for s in evidence.strays if not s.path.lower().endswith(MODELS)}
-    by_stem: dict[str, list[str]] = {}
-    for path in sorted(weights):
-        for stem in stems(path):
-            by_stem.setdefault(stem, []).append(path)
-    beside = {s.path for s in evidence.stray_sidecars}
-
-    def parts(model: StrayModel) -> Iterator[str]:
-        if (sidecar := sidecar_of(model.path)) in beside:
-            yield sidecar
-        # Where it cannot be read, or misses data, what has its name is taken for its data.
-        if model.data is None or any(file.missing for file in model.data):
-            yield from by_stem.get(model.path, ())
-        yield from (file.path for file in model.data or () if file.path in weights)
-
-    models = (s for s in evidence.strays if isinstance(s, StrayModel))
-    found = {model.path: tuple(dict.fromkeys(parts(model))) for model in models}
-    return Belongings(found, frozenset(path for paths in found.values() for path in paths))
+    return evidence.belongings

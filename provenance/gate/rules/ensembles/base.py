@@ -8,14 +8,12 @@ have is taken for right, and the finding is at those that have another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from provenance.artifacts.sidecar import Document
-from provenance.evidence.ensembles import Ensemble
-from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, some
+from provenance.gate.rules.base import Rule, Scope, some
 from provenance.gate.rules.forms import Place
 
 T = TypeVar("T")
@@ -26,14 +24,7 @@ class EnsembleRule(Rule):
 
     needs_whole = True
     about_rows = False
-
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for ensemble in case.evidence.ensembles:
-            yield from self.conclude(ensemble)
-
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        """The findings about one ensemble."""
-        raise NotImplementedError
+    scopes = (Scope.ENSEMBLE,)
 
 
 @dataclass(frozen=True)

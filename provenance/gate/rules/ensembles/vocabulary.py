@@ -11,7 +11,7 @@ from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import shown
+from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
 from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.widths import refuted_widths
@@ -42,7 +42,7 @@ class VocabularyDiffers(EnsembleRule):
     slug = "vocabulary-differs"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
             said = [
@@ -132,7 +132,7 @@ class StatisticsDiffer(EnsembleRule):
     slug = "statistics-differ"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         for field in ("feature_mean", "feature_std"):
             said = [
