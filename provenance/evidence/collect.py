@@ -15,12 +15,8 @@ from typing import Any, Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.packed import pack_text
-from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
     START,
     JsonError,
     JsonPath,
@@ -28,6 +24,10 @@ from provenance.artifacts.strict_json import (
     decode,
     parse_object_text,
 )
+from provenance.artifacts.packed import pack_text
+from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
@@ -174,7 +174,7 @@ _ABOUT_MODELS: Final = (
 class _Collector:
     def __init__(self, root: Tree, read: Registry, progress: Progress | None) -> None:
         self._progress = progress or Progress()
-        self._root = root
+        self._root = root.keeping_folders()
         self._registry = read
         self._row_models = {row.onnx for row in read.rows}
         self._names: dict[int, list[str]] = {}

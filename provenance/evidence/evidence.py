@@ -16,19 +16,16 @@ from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar, sidecar_of
-from provenance.artifacts.strict_json import START, Position
 from provenance.evidence.baseline import Place
 from provenance.evidence.ensembles import Ensemble, join, named_ensemble
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
-
-if TYPE_CHECKING:
-    from provenance.artifacts.schema_work import Violation
-    from provenance.evidence.releases import Release
+from provenance.evidence.releases import Release
 from provenance.evidence.rows import (
     BundleEvidence,
     FileEvidence,
@@ -37,6 +34,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+
+if TYPE_CHECKING:  # loaded only for a registry that names a schema
+    from provenance.artifacts.documents.schema_work import Violation
 
 MODELS: Final = (".onnx", ".ort")
 """Suffixes of models, in lower case. Other strays hold weights."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
@@ -129,6 +129,14 @@ def by_subject(findings: Iterable[Finding]) -> Mapping[str | None, Sequence[Find
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that is not shown, and the one that names its cause."""
+
+    finding: Finding
+    by: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """A model file as it was hashed, for the report."""
 
@@ -240,6 +248,7 @@ class Report:
         release: Which release it is of, where a trusted signer says so.
         trust: Whose signatures counted, None where no signature was judged.
         baseline: What was compared with, None where nothing was.
+        suppressed: The findings that yield to one of `findings`, and are not among these.
         fixed: The findings that `check --fix` made go away; `diff` is how.
         not_judged: What a reader might take for judged and was not, in words.
         root: The folder that paths of findings are relative to; None where they are relative to
@@ -259,6 +268,7 @@ class Report:
     not_judged: tuple[str, ...] = ()
     root: Path | None = None
     release: ReleaseResult | None = None
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.artifacts.strict_json import START
 from provenance.attestations.signed_row import EXTERNAL_DATA, is_row
 from provenance.config import Config
 from provenance.errors import InputError
@@ -25,7 +25,7 @@ from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
-from provenance.gate import batch_verification, foreign
+from provenance.gate import batch_verification, foreign, suppression
 from provenance.gate.batch_verification import Question
 from provenance.gate.capping import gather
 from provenance.gate.deferral_matching import Deferrals, InForce
@@ -109,16 +109,17 @@ def judge(
     rules = [r for r in CATALOGUE if r.phase in phases and (trust is not None or not r.needs_trust)]
     progress.begin("judging rules", len(rules))
     for phase in phases:
-        found: list[Finding] = []
+        concluded: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
                 speaking = type(rule)(TREE_HELP) if for_consumer else rule
-                found += (_defer(f, declared) for f in gather(judged(speaking, case), declared))
+                concluded += (_defer(f, declared) for f in gather(judged(speaking, case), declared))
                 progress.advance()
-        case = replace(case, findings=(*case.findings, *found))
-    findings = tuple(sorted(placed(case.findings, evidence), key=_reading_order(evidence)))
-    in_force = InForce(findings)
-    failed = {row for f in findings if f.fails for row in f.rows}
+        case = replace(case, findings=(*case.findings, *concluded))
+    found = sorted(placed(case.findings, evidence), key=_reading_order(evidence))
+    in_force = InForce(found)
+    failed = {row for f in found if f.fails for row in f.rows}
+    findings, suppressed = suppression.split(found, BY_CODE, evidence.registry.path)
     return Report(
         registry=evidence.registry.path,
         rows=tuple(_row_result(case, r, in_force, failed=r.label in failed) for r in evidence.rows),
@@ -134,6 +135,7 @@ def judge(
         not_judged=_not_judged(evidence, phases),
         root=evidence.root.root,
         release=release_result(case),
+        suppressed=suppressed,
     )
 
 

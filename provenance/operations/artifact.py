@@ -23,7 +23,7 @@ from provenance.gate import foreign
 from provenance.gate.finding import Report
 from provenance.gate.judge_artifact import judge_artifact
 from provenance.operations import bundle_lines, sha384
-from provenance.operations.check import today_utc
+from provenance.operations.load_evidence import today_utc
 from provenance.operations.verify import read_bundle_file, rooted, with_countersignatures
 from provenance.signing.roots import Instance
 from provenance.signing.signer import ArtifactSigner, StatementSigner

@@ -31,8 +31,7 @@ from provenance.operations.adoption.shape import Shape, files, registries, shape
 from provenance.operations.adoption.signers import Signer, signers
 from provenance.operations.adoption.template import Template
 from provenance.operations.adoption.workflows import Found, signing_workflows
-from provenance.operations.check import today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
 
 

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from provenance.artifacts import file_system, limits, paths
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.artifacts.paths import FileError, FileProblem
-from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.artifacts.writing import write_named_file
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.evidence import Evidence

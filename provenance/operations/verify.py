@@ -33,8 +33,7 @@ from provenance.gate.finding import Report
 from provenance.gate.judge import judge, judge_file
 from provenance.gate.requirements import NOTHING, Require
 from provenance.operations import bundle_lines, rollback_state, sha384
-from provenance.operations.check import today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import public_root
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust

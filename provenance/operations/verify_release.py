@@ -25,7 +25,7 @@ from provenance.gate.judge_release import judge_release
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import Case
 from provenance.operations import rollback_state
-from provenance.operations.check import today_utc
+from provenance.operations.load_evidence import today_utc
 from provenance.operations.verify import read_summary, rooted
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust

@@ -56,6 +56,8 @@ def page(rule: Rule) -> str:
     can = "can be deferred, with a reason" if rule.deferrable else "cannot be deferred"
     title, _, body = text_of(rule).partition("\n")
     facts = f"Severity: {rule.severity.value}. It {can}. Judged by: {_judged_by(rule)}."
+    if rule.yields_to:
+        facts += f" Yields to: {', '.join(rule.yields_to)}."
     return f"# {rule.code} {rule.slug}\n\n{title}\n\n{facts}\n{body.rstrip()}\n"
 
 
@@ -87,6 +89,7 @@ def as_json(rules: Iterable[Rule]) -> dict[str, Any]:
                 "slug": rule.slug,
                 "severity": rule.severity.value,
                 "deferrable": rule.deferrable,
+                "yields_to": list(rule.yields_to),
                 "summary": summary(rule),
                 "text": text_of(rule),
             }

@@ -152,6 +152,10 @@ class _Page:
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
         for state, names in by_state(report.rows) if not self._verbose else ():
             lines += style.wrapped(f"{state}: {joined(map(printable, names))}", 0, 2)
+        if report.suppressed and self._verbose:
+            codes = joined(sorted({s.finding.code for s in report.suppressed}))
+            number = count(len(report.suppressed), "finding")
+            lines.append(f"suppressed: {number} ({codes}) with a cause that others name")
         if report.not_judged:
             lines += style.wrapped(f"not judged: {printable('; '.join(report.not_judged))}", 0, 12)
         if report.written or report.kept:

@@ -46,6 +46,7 @@ def report(result: Report) -> dict[str, Any]:
         "written": list(result.written),
         "kept": list(result.kept),
         "notes": list(result.notes),
+        "suppressed": [_finding(s.finding) | {"by": s.by.code} for s in result.suppressed],
         "fixed": [_finding(f) for f in result.fixed],
         "diff": result.diff,
         "not_judged": list(result.not_judged),

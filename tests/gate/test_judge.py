@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from provenance.artifacts import digest
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.evidence.collect import collect
 from provenance.evidence.progress import Progress
-from provenance.gate.finding import Report, Severity, Verdict
-from provenance.gate.rules import CATALOGUE
+from provenance.gate import suppression
+from provenance.gate.finding import Finding, Report, Severity, Verdict
+from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Rule, Scope
 from provenance.operations.load_evidence import load_evidence
 from provenance.signing.trust import Trust
 from tests.support.models import model
@@ -316,3 +318,107 @@ def test_a_report_about_nothing_is_not_what_a_caller_requires(repository: Reposi
     report = repository.save().check()
     with pytest.raises(VerificationError, match=r"nothing to verify$"):
         report.require()
+
+
+class Cause(Rule):
+    """What another rule finds in the wake of."""
+
+    code = "ART398"
+    slug = "cause"
+
+
+class Consequence(Rule):
+    """What yields to its cause, and can be deferred."""
+
+    code = "ART399"
+    slug = "consequence"
+    deferrable = True
+    yields_to = ("ART398",)
+
+
+REGISTRY = "model/registry.json"
+CAUSE = Cause().finding("it is broken", "Mend it.", path=REGISTRY, row="m", about="model/m.onnx")
+CONSEQUENCE = Consequence().finding("so is that", "Mend that.", path="model/m.json", row="m")
+OF_THE_FILE = replace(CONSEQUENCE, row=None, path="model/m.onnx", about="model/m.onnx")
+OF_THE_REGISTRY = replace(CONSEQUENCE, row=None, path=REGISTRY, about=REGISTRY)
+
+
+def remaining(*findings: Finding) -> list[Finding]:
+    rules: dict[str, Rule] = {"ART398": Cause(), "ART399": Consequence()}
+    kept, suppressed = suppression.split(findings, rules, REGISTRY)
+    assert {*kept, *(s.finding for s in suppressed)} == set(findings)
+    assert all(s.by in kept for s in suppressed)
+    return list(kept)
+
+
+@pytest.mark.parametrize(
+    ("cause", "consequence"),
+    [
+        (CAUSE, CONSEQUENCE),
+        (CAUSE, OF_THE_FILE),
+        (replace(CAUSE, row=None), OF_THE_FILE),
+        (replace(CAUSE, row=None), replace(CONSEQUENCE, about="model/m.onnx")),
+        (replace(CAUSE, row=None, about=REGISTRY), OF_THE_REGISTRY),
+    ],
+)
+def test_a_finding_yields_to_its_cause_in_the_same_row_or_file(
+    cause: Finding, consequence: Finding
+) -> None:
+    assert remaining(cause, consequence) == [cause]
+    assert remaining(consequence, cause) == [cause]
+
+
+@pytest.mark.parametrize(
+    ("cause", "consequence"),
+    [
+        (replace(CAUSE, row="n"), CONSEQUENCE),
+        (replace(CAUSE, row="n"), replace(CONSEQUENCE, path=REGISTRY)),
+        (replace(CAUSE, row="n"), replace(CONSEQUENCE, about="model/m.onnx")),
+        (replace(CAUSE, row=None, about=REGISTRY), replace(CONSEQUENCE, path=REGISTRY)),
+        (CAUSE, OF_THE_REGISTRY),
+        (replace(CAUSE, severity=Severity.WARNING), CONSEQUENCE),
+        (replace(CAUSE, others=frozenset({"model/n.onnx"})), CONSEQUENCE),
+        (CAUSE, replace(CONSEQUENCE, more=("n",))),
+        (replace(CAUSE, code="ART399"), CONSEQUENCE),
+    ],
+)
+def test_a_finding_yields_to_nothing_else(cause: Finding, consequence: Finding) -> None:
+    assert remaining(cause, consequence) == [cause, consequence]
+
+
+def test_a_finding_yields_to_none_that_is_deferred(stale: Repository) -> None:
+    stale.defer("SID402", ["*"])
+    deferred = stale.save().check().findings[0].deferred
+    assert deferred is not None
+    cause = CAUSE.defer(deferred)
+    assert remaining(cause, CONSEQUENCE) == [cause, CONSEQUENCE]
+
+
+def test_a_suppressed_finding_is_listed_and_still_occurs_for_its_deferral(
+    stale: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(BY_CODE["SID402"]), "yields_to", ("LIC201",))
+    stale.rows[0]["license"] = ""
+    stale.defer("SID402", ["seed*"])
+    report = stale.save().check()
+    assert found(report) == [("LIC201", "seed0", False), ("SID402", "seed1", True)]
+    assert [(s.finding.row, s.by.code) for s in report.suppressed] == [("seed0", "LIC201")]
+    assert [len(r.deferrals) for r in report.rows] == [1, 1]
+
+
+def test_a_row_fails_by_a_finding_that_yields_to_one_about_its_file(
+    stale: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OfTheFile(Cause):
+        scopes = (Scope.DOCUMENT,)
+
+        def judge_whole(self, case: Case) -> list[Finding]:
+            return [self.finding("not readable", "Mend it.", path="model/seed0.json")]
+
+    rules = (OfTheFile(), BY_CODE["SID402"])
+    monkeypatch.setattr(type(BY_CODE["SID402"]), "yields_to", ("ART398",))
+    monkeypatch.setattr("provenance.gate.judge.CATALOGUE", rules)
+    monkeypatch.setattr("provenance.gate.judge.BY_CODE", {r.code: r for r in rules})
+    report = stale.save().check()
+    assert found(report) == [("SID402", "seed1", False), ("ART398", None, False)]
+    assert all(r.verdict is Verdict.FAILED for r in report.rows)

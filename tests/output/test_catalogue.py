@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provenance.gate.finding import Severity
 from provenance.gate.rules import BY_CODE, CATALOGUE
 from provenance.output import catalogue
 from provenance.output.text import Style
@@ -42,6 +43,22 @@ def test_rules_about_signatures_and_deferrals_cannot_be_deferred(family: str) ->
 )
 def test_rules_about_digests_lost_licenses_and_promotions_cannot_be_deferred(code: str) -> None:
     assert not BY_CODE[code].deferrable
+
+
+def test_a_rule_yields_only_to_rules_that_yield_to_none_and_are_as_strict() -> None:
+    for rule in CATALOGUE:
+        for other in (BY_CODE[code] for code in rule.yields_to):
+            assert not other.yields_to, f"{rule.code} yields to {other.code}, which yields itself"
+            assert other.severity is Severity.ERROR
+            assert rule.deferrable or not other.deferrable, f"{rule.code} yields to {other.code}"
+
+
+def test_a_page_says_what_the_rule_yields_to() -> None:
+    class Yielding(type(BY_CODE["SID402"])):  # type: ignore[misc]
+        yields_to = ("ART302", "SID408")
+
+    assert "Yields to: ART302, SID408.\n" in catalogue.page(Yielding())
+    assert "Yields to" not in catalogue.page(BY_CODE["ART302"])
 
 
 def test_the_listing_marks_what_can_be_deferred() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from provenance.gate.finding import Report
+from provenance.gate.finding import Report, Suppressed
 from provenance.output import human
 from provenance.output.text import Style
 from tests.support.keys import KeyPair
@@ -160,6 +160,14 @@ def test_verbose_shows_every_row_and_every_finding_by_itself(repository: Reposit
     assert text.count("no `license`") == 5
     assert "seed0…4" not in text
     assert len(re.findall(r"^  fail seed\d  smoke · license not known$", text, re.MULTILINE)) == 5
+
+
+def test_verbose_counts_the_findings_that_yield_to_others(repository: Repository) -> None:
+    first, *others = (report := lose(repository, "license")).findings
+    report = replace(report, suppressed=tuple(Suppressed(f, first) for f in others))
+    line = "\nsuppressed: 4 findings (LIC201) with a cause that others name\n"
+    assert line in shown(report, verbose=True)
+    assert "suppressed" not in shown(report)
 
 
 def test_a_passed_check_says_what_it_did_not_judge(full: Repository) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from provenance.gate.finding import Suppressed
 from provenance.output import machine
 from tests.support.repository import Repository, replace_once
 
@@ -115,6 +117,17 @@ def test_a_finding_about_an_ensemble_names_it(repository: Repository) -> None:
     replace_once(repository.path("ens.json"), '"id": "ens",', '"id": "ens", "ensemble_size": 9,')
     value = valid(repository.save().check())
     assert [(f["row"], f["ensemble"]) for f in value["findings"]] == [(None, "ens")]
+
+
+def test_what_was_suppressed_is_listed_with_the_rule_that_names_the_cause(
+    repository: Repository,
+) -> None:
+    repository.add(opset=18, license=5)
+    report = repository.save().check()
+    finding, by = report.findings
+    value = valid(replace(report, findings=(by,), suppressed=(Suppressed(finding, by),)))
+    (listed,) = value["suppressed"]
+    assert (listed["code"], listed["by"], listed["row"]) == ("ART310", "REG101", "m")
 
 
 def test_what_was_not_judged_is_said(full: Repository) -> None:

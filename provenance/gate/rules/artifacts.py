@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 
 from provenance.artifacts.digest import is_mentioned, sha256_of
-from provenance.artifacts.json_edit import Remove, Set
+from provenance.artifacts.documents.json_edit import Remove, Set
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar

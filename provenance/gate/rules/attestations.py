@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provenance.artifacts import repository
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
-from provenance.artifacts.strict_json import same
 from provenance.attestations import predicates
 from provenance.attestations import signed_row as signed_rows
 from provenance.attestations.signed_row import SignedRow
@@ -426,10 +426,15 @@ class SeedAttestationDiffers(_AttestationRule):
     slug = "seed-attestation-differs"
 
     def judge(self, case: Case) -> Iterator[Finding]:
+        broken = case.evidence.broken_documents
         for row in case.evidence.rows:
             attestation = row.attestation
             statement = case.signed_statement(attestation)
-            if attestation is None or statement is None or _has_pointer(case, row):
+            if attestation is None or statement is None:
+                continue
+            # A pointer in place of what was attested: another rule reports it.
+            files = (*row.model_files, *row.sidecars)
+            if any(f.pointer for f in files) or documents_are_pointers(row, broken):
                 continue
             fix = "Restore the released files, or attest again: provenance release"
             if not expected_statements.attestable(row):
@@ -459,12 +464,6 @@ class SeedAttestationDiffers(_AttestationRule):
             yield str(e)
             return
         yield from _differing(expected, dict(statement.predicate))
-
-
-def _has_pointer(case: Case, row: RowEvidence) -> bool:
-    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
-    files = (*row.model_files, *row.sidecars)
-    return any(f.pointer for f in files) or documents_are_pointers(case.evidence, row)
 
 
 class SummaryMissing(_AttestationRule):

@@ -18,9 +18,10 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any, ClassVar, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath, Position
+from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
 from provenance.artifacts.sidecar import Document
-from provenance.artifacts.strict_json import JsonPath, Position
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
@@ -506,12 +507,6 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def some(names: Sequence[str], limit: int, between: str = ", ") -> str:

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from provenance.artifacts.digest import is_mentioned
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.registry import Row
-from provenance.artifacts.strict_json import Position
 from provenance.evidence.classification import origin
 from provenance.evidence.ensembles import outlines
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
@@ -19,10 +19,10 @@ from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import Case, Phase, Rule, Scope, short, shown, some
+from provenance.gate.rules.claims import say_smoke
 from provenance.gate.rules.license import former_license, is_known, same_license
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
-from provenance.gate.rules.sidecars.claims import say_smoke
 from provenance.gate.rules.sidecars.current import pairs
 
 

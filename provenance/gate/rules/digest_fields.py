@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from provenance.artifacts import digest
-from provenance.artifacts.json_edit import Set
+from provenance.artifacts.documents.json_edit import Set
+from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import is_blank
-from provenance.artifacts.strict_json import type_name
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule, command

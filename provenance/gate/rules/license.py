@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from provenance.artifacts import limits, spdx
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.registry import Registry, Row, is_blank
-from provenance.artifacts.strict_json import same
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.inventory import left_out_by
-from provenance.artifacts.strict_json import START
 from provenance.attestations.layout_documents import link_name
 from provenance.evidence.file_history import Change, Kind, changes
 from provenance.evidence.pipeline import HERE, Link, PipelineEvidence, Standing, StepEvidence

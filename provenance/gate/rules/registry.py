@@ -6,13 +6,14 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.json_edit import Move
+from provenance.artifacts.documents.json_edit import Move
+from provenance.artifacts.documents.strict_json import type_name
+from provenance.artifacts.forms import FLAG, STRING, WHOLE, Form, filled, is_filled
 from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
-from provenance.artifacts.strict_json import type_name
 from provenance.attestations import bundle as bundles
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
@@ -24,23 +25,13 @@ from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model
 from provenance.gate.rules.recovery_help import lost_field
 
-_Check = Callable[[Any], bool]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
 
 def _is_digests(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_digest, value.values()))
 
 
 def _is_id(value: Any) -> bool:
-    if not _is_text(value) or is_blank(value) or len(value) > MAX_ID or value != value.strip():
+    if not is_filled(value) or len(value) > MAX_ID or is_blank(value) or value != value.strip():
         return False
     return not any(unicodedata.category(c) in _UNSEEN for c in value)
 
@@ -52,36 +43,38 @@ _MODES: Final = (
     f"{', '.join(INT8_MODES)} (the runtime opens the int8 variant), or {', '.join(OTHER_MODES)}"
 )
 
-_DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
-_FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
-    "id": (
+_DIGEST: Final = Form[str]("a SHA-256 digest: 64 lower-case hex digits", is_digest)
+_FORMS: Final[Mapping[str, Form[Any]]] = {
+    "id": Form(
         f"a string of at most {MAX_ID} characters, with a letter or a digit, "
         "without control characters, and without blanks at its ends",
         _is_id,
     ),
-    "kind": ("a string", _is_text),
-    "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
-    "sha256": (_DIGEST, is_digest),
-    "int8_sha256": (_DIGEST, is_digest),
-    "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
-    "opset": ("a whole number", _is_int),
-    "smoke": ("true or false", lambda v: isinstance(v, bool)),
-    "quant_mode": (_MODES, lambda v: v in (*INT8_MODES, *OTHER_MODES)),
-    "license": ("a string", _is_text),
-    "license_url": ("a string", _is_text),
-    "sigstore_bundle": (
+    "kind": STRING,
+    "onnx": filled("the name of a .onnx file", pattern=r"(?s).*\.onnx"),
+    "sha256": _DIGEST,
+    "int8_sha256": _DIGEST,
+    "external_data_sha256": Form("an object of file names and SHA-256 digests", _is_digests),
+    "opset": WHOLE,
+    "smoke": FLAG,
+    "quant_mode": Form(_MODES, lambda value: value in (*INT8_MODES, *OTHER_MODES)),
+    "license": STRING,
+    "license_url": STRING,
+    "sigstore_bundle": Form(
         f"a path that ends in {bundles.SUFFIX}",
-        lambda v: _is_text(v) and (is_blank(v) or v.endswith(bundles.SUFFIX)),
+        lambda value: (
+            isinstance(value, str) and (is_blank(value) or value.endswith(bundles.SUFFIX))
+        ),
     ),
-    "notes": ("a string", _is_text),
-    "description": ("a string", _is_text),
+    "notes": STRING,
+    "description": STRING,
 }
 """What each of `provenance.artifacts.registry.FIELDS` must be."""
 
 
 def is_malformed(field: str, value: Any) -> bool:
     """Whether a field of a row has not the type or form that REG101 requires of it."""
-    return field in _FIELDS and not _FIELDS[field][1](value)
+    return field in _FORMS and not _FORMS[field].has(value)
 
 
 _SHOWN: Final = 20
@@ -147,7 +140,7 @@ class RegistrySchema(Rule):
                         case,
                         row,
                         None,
-                        f"field `{called}` is missing; expected {_FIELDS[name][0]}"
+                        f"field `{called}` is missing; expected {_FORMS[name].name}"
                         + (lost.said if lost else there.said if there else ""),
                         lost.help
                         if lost
@@ -155,33 +148,32 @@ class RegistrySchema(Rule):
                         if there
                         else self._missing_help(called, fields, digest=name == "sha256"),
                     )
-            for name, (expected, check) in _FIELDS.items():
-                if name not in fields or check(fields[name]):
+            for name, form in _FORMS.items():
+                if name not in fields or form.has(fields[name]):
                     continue
                 called = case.name_of(name)
                 value, entry, help = fields[name], None, f"Correct `{called}`."
                 lost = lost_field(case, row, name) if value is None else None
                 if name == "external_data_sha256" and isinstance(value, dict):
                     entry = next(key for key, each in value.items() if not is_digest(each))
-                    expected, value = _DIGEST, value[entry]
+                    form, value = _DIGEST, value[entry]
                 if "sha256" in name:
                     is_object = name == "external_data_sha256" and entry is None
                     help = how_to_write(row.label, value, is_object=is_object)
                 of = f" of {entry[:100]!r}" if entry is not None else ""
+                found = found_digest(value) if "sha256" in name else self._found(value)
                 yield self.in_row(
                     case,
                     row,
                     name,
-                    f"field `{called}`{of}: expected {expected}, "
-                    f"found {found_digest(value) if 'sha256' in name else self._found(value)}"
-                    + (lost.said if lost else ""),
+                    form.instead(f"field `{called}`{of}", found) + (lost.said if lost else ""),
                     lost.help if lost else help,
                     below=entry,
                 )
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
-        near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
+        near = difflib.get_close_matches(name, [f for f in fields if f not in _FORMS])
         if near:
             return f"Did you mean `{name}` where it says `{near[0]}`?"
         return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from provenance.artifacts.json_edit import Set
+from provenance.artifacts.documents.json_edit import Set
+from provenance.artifacts.documents.strict_json import START, JsonPath
 from provenance.artifacts.registry import FIELDS, is_blank
-from provenance.artifacts.strict_json import START, JsonPath
 from provenance.evidence.evidence import SchemaEvidence
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix
@@ -18,7 +18,7 @@ from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    from provenance.artifacts.schema_work import Violation
+    from provenance.artifacts.documents.schema_work import Violation
 
 _REQUIRED: Final = frozenset({"id", "onnx", "sha256", "license", "license_url", "sigstore_bundle"})
 """Fields whose absence REG101, LIC201, LIC202 and LIC203 report."""

@@ -10,7 +10,7 @@ from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
 from provenance.evidence.ensembles import Ensemble, current_sidecar, named_ensemble
 from provenance.evidence.evaluation import PROMOTE
-from provenance.evidence.evidence import Evidence
+from provenance.evidence.evidence import Fault
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown, some
@@ -277,8 +277,7 @@ def held_for_want_of_a_verdict(case: Case, ensemble: Ensemble) -> bool:
     return bool(missing) and lost_verdict(case, ensemble.name) is None
 
 
-def documents_are_pointers(evidence: Evidence, row: RowEvidence) -> bool:
-    """Whether ENS519 reports a Git LFS pointer in place of a document of a seed's ensemble."""
+def documents_are_pointers(row: RowEvidence, broken: Mapping[str, Mapping[str, Fault]]) -> bool:
+    """Whether a Git LFS pointer is among the `broken` documents of a seed's ensemble."""
     id = row.manifest.id if row.manifest else named_ensemble(row)
-    broken = evidence.broken_documents.get(id or "", {})
-    return any(fault.reason.endswith(IS_POINTER) for fault in broken.values())
+    return any(fault.reason.endswith(IS_POINTER) for fault in broken.get(id or "", {}).values())

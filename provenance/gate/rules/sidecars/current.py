@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from typing import ClassVar
 
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule

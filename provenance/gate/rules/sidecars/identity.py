@@ -8,15 +8,16 @@ from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256, sha256_of
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import FLAG, STRING
 from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
-from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
+from provenance.gate.rules.forms import OBJECT, Forms, Place
 from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
@@ -47,7 +48,7 @@ class SidecarIdentity(ClaimRule):
     code = "SID408"
     slug = "sidecar-identity"
     deferrable = True
-    forms: ClassVar[Forms] = {("quant_mode",): TEXT, ("training", "smoke"): FLAG}
+    forms: ClassVar[Forms] = {("quant_mode",): STRING, ("training", "smoke"): FLAG}
 
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -101,7 +102,7 @@ class SidecarDigest(ClaimRule):
 
     code = "SID409"
     slug = "sidecar-digest"
-    forms: ClassVar[Forms] = {("int8_sha256",): TEXT, ("external_data_sha256",): OBJECT}
+    forms: ClassVar[Forms] = {("int8_sha256",): STRING, ("external_data_sha256",): OBJECT}
 
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar

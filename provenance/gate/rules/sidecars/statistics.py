@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import is_names
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.recorded import number, same_statistic
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
-from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 

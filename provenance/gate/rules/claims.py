@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
@@ -201,3 +202,6 @@ class OriginWrong(ClaimRule):
                 "Decide which is right, and write it in both.",
                 row=row.label,
             )
+
+
+RULES: Final[tuple[type[Rule], ...]] = (ProductionUnproven, SmokeProven, OriginWrong)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cause, one finding: a rule yields to the rules that name the cause of what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from provenance.gate.finding import Finding, Suppressed
+from provenance.gate.rules.base import Rule
+
+
+def split(
+    findings: Sequence[Finding], rules: Mapping[str, Rule], registry: str
+) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
+    """Return the findings that remain, and those that are suppressed, both in their order.
+
+    A finding is suppressed by a failing finding of a rule that its own rule yields to, if both are
+    about the same row, or name the same file and are not about different rows. The `registry`, at
+    which the findings about all rows point, is no such file. A finding that stands for many
+    neither suppresses nor is suppressed, unless the many are about the same thing.
+    """
+    yielded_to = {code for f in findings for code in rules[f.code].yields_to}
+    by_row: dict[tuple[str, str], Finding] = {}
+    by_file: dict[tuple[str, str, bool], Finding] = {}
+    for finding in findings:
+        stands_for_many, yields = bool(finding.others), bool(rules[finding.code].yields_to)
+        if finding.code not in yielded_to or stands_for_many or yields or not finding.fails:
+            continue
+        if finding.row is not None:
+            by_row.setdefault((finding.code, finding.row), finding)
+        for file in _files(finding, registry):
+            by_file.setdefault((finding.code, file, finding.row is None), finding)
+
+    def suppressors(finding: Finding) -> Iterator[Finding | None]:
+        for code in rules[finding.code].yields_to if not finding.more else ():
+            if finding.row is not None:
+                yield by_row.get((code, finding.row))
+            for file in _files(finding, registry):
+                yield by_file.get((code, file, True))
+                if finding.row is None:
+                    yield by_file.get((code, file, False))
+
+    remaining: list[Finding] = []
+    suppressed: list[Suppressed] = []
+    for finding in findings:
+        by = next(filter(None, suppressors(finding)), None)
+        if by is None:
+            remaining.append(finding)
+        else:
+            suppressed.append(Suppressed(finding, by))
+    return tuple(remaining), tuple(suppressed)
+
+
+def _files(finding: Finding, registry: str) -> list[str]:
+    """Return the files that a finding names; the registry only if it is about no row."""
+    return sorted(finding.files if finding.row is None else finding.files - {registry})
