@@ -32,7 +32,7 @@ from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict, by_sub
 from provenance.gate.judge import judge
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import command
-from provenance.gate.rules.baseline import PromotedByHand
+from provenance.gate.rules.baseline.vouching import PromotedByHand
 from provenance.gate.rules.claims import ProductionUnproven
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
@@ -26,7 +26,7 @@ class EnsembleRule(Rule):
 
     needs_whole = True
     about_rows = False
-    scopes = (Scope.ENSEMBLE,)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.ENSEMBLE,)
 
     def at_claim(self, claim: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
         """A finding at the field that makes a claim."""
