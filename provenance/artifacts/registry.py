@@ -250,7 +250,7 @@ class Registry:
         """The labels of all rows."""
         return frozenset(row.label for row in self.rows)
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."

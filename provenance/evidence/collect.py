@@ -187,6 +187,7 @@ class _Collector:
         self.not_documents: dict[str, NotADocument] = {}
         self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
+        self._leads_apart: dict[tuple[str, str], bool] = {}
 
     def read_models(self, rows: Sequence[Row]) -> None:
         """Hash every model file of `rows` once."""
@@ -399,6 +400,14 @@ class _Collector:
         return self.bundle(path)
 
     def _leads_elsewhere(self, named: str, path: str) -> bool:
+        below, _, name = named.rpartition("/")
+        folder, _, normal = path.rpartition("/")
+        ways = (below, folder)
+        if ways not in self._leads_apart:
+            self._leads_apart[ways] = self._differ(*ways)
+        return (self._leads_apart[ways] or name != normal) and self._differ(named, path)
+
+    def _differ(self, named: str, path: str) -> bool:
         seen = os.path.realpath(self._root.root / self._registry.folder / named)
         return seen != os.path.realpath(self._root.root / path)
 

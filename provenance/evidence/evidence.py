@@ -7,21 +7,23 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from provenance.artifacts import ensemble
+from provenance.artifacts import ensemble, limits, spdx
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
-from provenance.artifacts.sidecar import Sidecar, sidecar_of
+from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
-from provenance.evidence.ensembles import Ensemble, join, named_ensemble
+from provenance.evidence.bundle_names import BundleNames
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, join, named_ensemble
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
@@ -34,36 +36,10 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.evidence.strays import Belongings, belongings
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation
-
-MODELS: Final = (".onnx", ".ort")
-"""Suffixes of models, in lower case. Other strays hold weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrayModel(FileEvidence):
-    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
-
-    `data` is the external data beside it, whether or not it is there; None if the file cannot be
-    read as a model.
-    """
-
-    data: tuple[FileEvidence, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Belongings:
-    """What belongs to the stray models of a registry's folders.
-
-    Attributes:
-        of: The paths of the files that belong to each stray model, by the path of the model.
-        owned: All of them.
-    """
-
-    of: Mapping[str, Sequence[str]]
-    owned: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +182,19 @@ class Evidence:
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
         """The ensemble in which a row is a member; known only where all rows were selected."""
-        return self._ensemble_by_row.get(row.index)
+        return next((each for each, _ in self._seats.get(row.index, ())), None)
+
+    def names_in_manifests(self, row: RowEvidence) -> frozenset[str | None]:
+        """What the manifests that list a row call its model."""
+        return frozenset(member.listed.onnx for _, member in self._seats.get(row.index, ()))
 
     @cached_property
-    def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
-        found: dict[int, Ensemble] = {}
+    def _seats(self) -> Mapping[int, Sequence[tuple[Ensemble, EnsembleMember]]]:
+        found: defaultdict[int, list[tuple[Ensemble, EnsembleMember]]] = defaultdict(list)
         for each in self.ensembles:
-            for member in each.shipped:
+            for member in each.members:
                 if member.row is not None:
-                    found.setdefault(member.row.index, each)
+                    found[member.row.index].append((each, member))
         return found
 
     @cached_property
@@ -296,32 +276,18 @@ class Evidence:
         return found
 
     @cached_property
-    def stray_paths(self) -> frozenset[str]:
-        """The paths of the files that nothing names."""
-        return frozenset(stray.path for stray in self.strays)
+    def belongings(self) -> Belongings:
+        """Which files belong to the stray models."""
+        return belongings(self.strays, self.stray_sidecars)
 
     @cached_property
-    def belongings(self) -> Belongings:
-        """The external data and the sidecar of each stray model."""
-        # Whatever else a stray model names, such as the registry, is not taken for its data.
-        weights = {s.path for s in self.strays if not s.path.lower().endswith(MODELS)}
-        by_stem: dict[str, list[str]] = {}
-        for path in sorted(weights):
-            for stem in stems(path):
-                by_stem.setdefault(stem, []).append(path)
-        beside = {s.path for s in self.stray_sidecars}
+    def _stray_paths(self) -> Mapping[str, str]:
+        return {stray.name: stray.path for stray in self.strays}
 
-        def parts(model: StrayModel) -> Iterator[str]:
-            if (sidecar := sidecar_of(model.path)) in beside:
-                yield sidecar
-            # Where it cannot be read, or misses data, what has its name is taken for its data.
-            if model.data is None or any(file.missing for file in model.data):
-                yield from by_stem.get(model.path, ())
-            yield from (file.path for file in model.data or () if file.path in weights)
-
-        models = (s for s in self.strays if isinstance(s, StrayModel))
-        found = {model.path: tuple(dict.fromkeys(parts(model))) for model in models}
-        return Belongings(found, frozenset(path for paths in found.values() for path in paths))
+    def stray_files(self, name: str | None) -> Sequence[str]:
+        """The stray file of that name, relative to the registry, and what belongs to it."""
+        path = self._stray_paths.get(name or "")
+        return () if path is None else (path, *self.belongings.of.get(path, ()))
 
     @cached_property
     def stray_owners(self) -> Mapping[str, int]:
@@ -341,6 +307,49 @@ class Evidence:
         """The first stray sidecar that speaks of a row, by its place in the registry."""
         owners = self.stray_owners
         return {owners[s.path]: s for s in reversed(self.stray_sidecars) if s.path in owners}
+
+    @cached_property
+    def rows_by_model(self) -> Mapping[str, Sequence[RowEvidence]]:
+        """The rows that name each model, by its path, without those whose digest is another's."""
+        found: defaultdict[str, list[RowEvidence]] = defaultdict(list)
+        for row in self.rows:
+            if row.onnx is not None and not row.replaced(row.onnx):
+                found[row.onnx.path].append(row)
+        return found
+
+    @cached_property
+    def owners(self) -> Mapping[str, tuple[str, str]]:
+        """The first file of each digest that a row declares, and the label of the row."""
+        found: dict[str, tuple[str, str]] = {}
+        for row in self.registry.rows:
+            names = {row.onnx: row.text("sha256")} if row.onnx else {}
+            for name, declared in (*names.items(), *row.external_data_sha256.items()):
+                if sha256 := sha256_of(declared):
+                    found.setdefault(sha256, (self.registry.absolute(name), row.label))
+        return found
+
+    @cached_property
+    def bundle_names(self) -> BundleNames | None:
+        """How the rows of the registry name their bundles."""
+        return BundleNames.of(self.registry)
+
+    @cached_property
+    def odd_licenses(self) -> frozenset[str]:
+        """The first licenses that are not on the SPDX list, of which a near one is suggested."""
+        licenses = dict.fromkeys(filter(None, (r.text("license") for r in self.registry.rows)))
+        odd = (license for license in licenses if not spdx.is_known(license))
+        return frozenset(islice(odd, limits.SUGGESTIONS))
+
+    @cached_property
+    def violations(self) -> Mapping[str | int | None, Sequence[Violation]]:
+        """What the schema does not allow, each once: by the row's place, None beside the rows."""
+        found: defaultdict[str | int | None, dict[object, Violation]] = defaultdict(dict)
+        rows = self.registry.names.path
+        for each in self.schema.violations if self.schema is not None else ():
+            below = each.path[len(rows) :] if each.path[: len(rows)] == rows else ()
+            index = below[0] if below else None
+            found[index].setdefault((each.path, each.keyword, each.member), each)
+        return {index: tuple(violations.values()) for index, violations in found.items()}
 
     @cached_property
     def placeholders(self) -> Mapping[str, tuple[str, str]]:
@@ -390,12 +399,6 @@ class Evidence:
         """All row bundles and seed attestations that exist."""
         found = (b for r in self.rows for b in (r.bundle, r.attestation))
         return tuple({b.path: b for b in found if b is not None and not b.missing}.values())
-
-
-def stems(name: str) -> Iterator[str]:
-    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
-    for dot in re.finditer(r"\.", name):
-        yield name[: dot.start()]
 
 
 def missed_digests(rows: Iterable[RowEvidence]) -> frozenset[str]:

@@ -7,12 +7,13 @@ Rules about the registry as a whole, and the report, conclude from them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
-from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
+from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class FileFacts:
     problem: FileProblem | None = None
 
     @classmethod
-    def of(cls, file: FileEvidence) -> FileFacts:
+    def of(cls, file: FileEvidence) -> Self:
         """What is kept of a file."""
         return cls(
             file.path,
@@ -55,6 +56,20 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts(FileFacts):
+    """A model of a row: whether it could be parsed, and whether external data does not exist."""
+
+    parsed: bool = False
+    lacks_data: bool = False
+
+    @classmethod
+    def of_model(cls, model: ModelEvidence) -> ModelFacts:
+        """What is kept of a model."""
+        parsed = model.facts is not None
+        return replace(cls.of(model), parsed=parsed, lacks_data=model.lacks_data)
+
+
+@dataclass(frozen=True, slots=True)
 class RowFacts:
     """What is kept of one row.
 
@@ -73,7 +88,7 @@ class RowFacts:
     """
 
     row: Row
-    models: tuple[FileFacts, ...]
+    models: tuple[ModelFacts, ...]
     model_files: tuple[FileFacts, ...]
     sidecars: tuple[FileFacts, ...]
     bundle: tuple[FileFacts, ...]
@@ -88,9 +103,10 @@ class RowFacts:
     def of(cls, row: RowEvidence) -> RowFacts:
         """What is kept of a row."""
         files = {file.name: FileFacts.of(file) for file in row.model_files}
+        models = tuple(map(ModelFacts.of_model, row.models))
         return cls(
             row=row.entry,
-            models=tuple(files[model.name] for model in row.models),
+            models=models,
             model_files=tuple(files.values()),
             sidecars=tuple(map(FileFacts.of, row.sidecars)),
             bundle=_bundle(row.bundle),
@@ -106,6 +122,11 @@ class RowFacts:
     def label(self) -> str:
         """How the row is called in findings."""
         return self.row.label
+
+    @property
+    def onnx(self) -> ModelFacts | None:
+        """The file of `onnx`; a row that has no such file has no int8 variant of it either."""
+        return next(iter(self.models), None)
 
     @property
     def claimant(self) -> Claimant:

@@ -87,6 +87,11 @@ class ModelEvidence(FileEvidence):
         return (self, *self.external)
 
     @property
+    def lacks_data(self) -> bool:
+        """Whether external data of it does not exist."""
+        return any(file.missing for file in self.external)
+
+    @property
     def is_whole(self) -> bool:
         """Whether every file of it was read, and holds what the model needs of it."""
         return self.facts is not None and all(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provenance import config as configuration
+import provenance.config as configuration
 from provenance.artifacts import change, limits, writing
 from provenance.artifacts.change import Change
 from provenance.artifacts.paths import FileError, Tree

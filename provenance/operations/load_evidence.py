@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,4 +107,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
             )
             if wanted.endswith(".json") and not near:
                 help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
+            elif wanted.endswith(".onnx"):
+                file = shlex.quote(wanted)
+                help += f"\nIf it is a file: provenance verify-model {file} --key PUBLISHER.pub"
             raise InputError(f"{registry.path}: no row with the id {wanted!r}", help=help)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify REGISTRY.json --summary FILE`: a whole release by one signature and one pass over it.
+"""`verify-release`: a whole release by one signature and one pass over it.
 
 Nothing but the summary is opened before trusted signers are known to have signed it. Then every
 file that it names is hashed, and compared. No configuration is read and no bundle is judged: what
@@ -8,10 +8,11 @@ the gate has concluded for each row, the publisher concluded before the summary 
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from provenance.artifacts import paths
+from provenance.attestations.bundle import SUMMARY_SUFFIX
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import releases
@@ -22,65 +23,75 @@ from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report
 from provenance.gate.judge_release import judge_release
-from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import Case
-from provenance.operations import rollback_state
-from provenance.operations.load_evidence import today_utc
-from provenance.operations.verify import read_summary, rooted
-from provenance.signing.roots import Instance
+from provenance.operations import named_files, rollback_state
+from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
 
 def verify_release(
-    registry: Path,
-    summary: Path,
+    path: Path,
     trust: Trust,
+    options: VerifyOptions,
     *,
-    today: datetime.date | None = None,
-    instance: Instance = Instance.PRODUCTION,
-    offline: bool = False,
-    require: Require = NOTHING,
-    state: Path | None = None,
-    resource_uri: str | None = None,
+    summary: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Judge the registry at a path and all files of its release by the release summary alone.
+    """Judge a registry and all files of its release by the release summary alone.
 
-    The summary names every file relative to the registry's folder, with its digest.
+    The summary names every file relative to the registry's folder, with its digest. What is
+    required is required of every row.
 
-    `require` is what a consumer requires beyond that, of every row. `state` is a file in which the
-    consumer remembers the releases that it has used: an older one is refused, a newer one recorded.
-    `resource_uri` is the project that the summary has to be of.
+    Args:
+        path: The registry file; or the folder that the release is in, with the files in the folders
+            of the repository: then the summary says where the registry is.
+        trust: Whose signatures count.
+        options: What it is judged by.
+        summary: The release summary. By default the one beside the registry; for a folder, the one
+            in it or in a folder directly below it.
+        progress: Receives what is being done.
 
     Raises:
-        InputError: The registry or the summary cannot be read, or the summary is of a registry of
-            another name; or the state file cannot be written.
-        UnavailableError: No trusted root can be had.
+        InputError: If the registry or the summary cannot be read, or the summary is about a
+            registry of another name; or if the state file cannot be written.
+        UnavailableError: If a trusted root is needed and cannot be had.
     """
-    if not registry.exists():
-        raise InputError(f"{registry}: no such file")
-    evidence = not_collected(registry, read_summary(summary))
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    summary = summary or _summary_of(path)
+    registry = path / summary.name.removesuffix(SUMMARY_SUFFIX) if path.is_dir() else path
+    evidence = not_collected(registry, named_files.read_summary(summary))
     nowhere = Path(evidence.root.root)
     case = Case(
         evidence,
-        rooted(trust, evidence, instance, offline),
+        options.rooted(trust, evidence),
         Config(nowhere, str(summary), registry.name, TrustTable(), (), "", "", nowhere),
-        today or today_utc(),
-        require=require,
-        resource_uri=resource_uri,
+        options.date,
+        require=options.require,
+        resource_uri=options.resource_uri,
     )
-    evidence = _opened(case, registry, progress or Progress())
-    with rollback_state.comparing(evidence, state) as (evidence, record):
-        report = judge_release(
-            replace(case, evidence=evidence, facts=tuple(map(RowFacts.of, evidence.rows))),
-            str(registry),
-        )
+    evidence = _opened(case, path, progress or Progress())
+    with rollback_state.comparing(evidence, options.state) as (evidence, record):
+        facts = tuple(map(RowFacts.of, evidence.rows))
+        report = judge_release(replace(case, evidence=evidence, facts=facts), str(path))
         record(report)
     return report
 
 
-def _opened(case: Case, registry: Path, progress: Progress) -> Evidence:
+def _summary_of(path: Path) -> Path:
+    folders = (path / name for name in named_files.names(path)) if path.is_dir() else ()
+    above = path if path.is_dir() else path.parent
+    found = named_files.summary_in((above, *(f for f in folders if f.is_dir())))
+    if found is None:
+        raise InputError(
+            f"{path}: no release summary found: no file *{SUMMARY_SUFFIX}",
+            help="Name the release summary: --summary FILE",
+        )
+    return found
+
+
+def _opened(case: Case, path: Path, progress: Progress) -> Evidence:
     """The evidence with the files of the release, where trusted signers say which these are."""
     summary = case.evidence.summary
     assert isinstance(summary, BundleEvidence)
@@ -88,10 +99,15 @@ def _opened(case: Case, registry: Path, progress: Progress) -> Evidence:
     predicate = releases.predicate_of(statement) if statement is not None else None
     if statement is None or predicate is None:
         return case.evidence
-    named = (releases.index_of(statement) or "").rpartition("/")[2]
-    if named != registry.name:
+    index = PurePosixPath(releases.index_of(statement) or "")
+    registry = path
+    if path.is_dir():
+        if paths.unsafe_reason(str(index)) is not None or ".." in index.parts:
+            raise InputError(f"{summary.path} is about a registry at {str(index)!r:.200}")
+        registry = path / index
+    if index.name != registry.name:
         raise InputError(
-            f"{summary.path} is the summary of the registry {named!r:.200}, not of "
+            f"{summary.path} is the summary of the registry {index.name!r:.200}, not of "
             f"{registry.name!r}",
             help="Name the registry under the name that it was released with.",
         )

@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -75,20 +77,11 @@ def parse(
         DuplicateKeyError: An object has a key twice.
         JsonError: Anything else that is not strict JSON.
     """
-
-    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return _unique(pairs, duplicate_keys)
-
-    if _values(text) > limits.JSON_VALUES:
+    decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys))
+    if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
         raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=hook,
-            parse_constant=_refuse,
-            parse_float=_finite,
-            parse_int=_in_range,
-        )
+        value = decoder.decode(text)
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
             raise _RefusedError
         # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
@@ -162,7 +155,7 @@ def _error(fault: Fault, text: str) -> JsonError:
     return error(f"{fault.reason}{at}", position=Position(line, column))
 
 
-def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
+def _unique(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         if repeated is None:
@@ -218,3 +211,15 @@ def _is_deeper(value: Any, levels: int) -> bool:
         if not here:
             return False
     return True
+
+
+def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=hook,
+        parse_constant=_refuse,
+        parse_float=_finite,
+        parse_int=_in_range,
+    )
+
+
+_STRICT: Final = _decoder(partial(_unique, None))

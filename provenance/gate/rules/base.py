@@ -416,25 +416,24 @@ class Rule:
     def in_row(
         self,
         case: Case,
-        row: RowEvidence,
+        row: RowEvidence | RowFacts,
         field: str | None,
         message: str,
         help: str,
         *,
-        below: str | None = None,
+        below: JsonPath = (),
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of.
 
-        `below` is the member of the field that has to be edited, where that is an object.
+        `below` leads to what has to be edited: in the field, or in the row as it is written.
         """
         registry = case.evidence.registry
-        position = registry.locate(row.entry, field)
-        where = tuple(step for step in (field, below) if step is not None)
-        if below is not None and (
-            member := registry.source.find(registry.path_of(row.entry, *where))
-        ):
+        entry = row.row if isinstance(row, RowFacts) else row.entry
+        position = registry.locate(entry, field)
+        place = registry.path_of(entry, field) if field is not None else registry.path_of(entry)
+        if below and (member := registry.source.find((*place, *below))):
             position = registry.source.position(member.start)
         return self.finding(
             message,

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from provenance.config import Deferral
 from provenance.gate import deferral_matching
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, some
+from provenance.gate.rules.base import Case, Phase, Rule, Scope, some
 
 EXPLANATIONS: Final = ("reason", "reference")
 """What every deferral has to say, in words."""
@@ -21,8 +21,9 @@ _Conclusion: TypeAlias = tuple[str | None, str, str]
 
 class _DeferralRule(Rule):
     phase = Phase.OUTCOME
+    scopes = (Scope.OUTCOME,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         for deferral in case.config.deferrals:
             for key, message, help in self.conclude(case, deferral):
                 yield self.finding(

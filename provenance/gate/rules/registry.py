@@ -13,13 +13,13 @@ from provenance.artifacts import limits, paths
 from provenance.artifacts.documents.json_edit import Move
 from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.forms import FLAG, STRING, WHOLE, Form, filled, is_filled
-from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
+from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, Row, is_blank
 from provenance.attestations import bundle as bundles
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules import digest_fields
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, Scope
 from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model
@@ -108,8 +108,9 @@ class RegistrySchema(Rule):
 
     code = "REG101"
     slug = "registry-schema"
+    scopes = (Scope.ROW, Scope.REGISTRY)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         if case.evidence.whole:
             for index, found in registry.not_rows[:_SHOWN]:
@@ -129,47 +130,48 @@ class RegistrySchema(Rule):
                     path=registry.path,
                     position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
-        for row in case.evidence.rows:
-            fields = row.entry.fields
-            for name in _REQUIRED:
-                if name not in fields:
-                    lost = lost_field(case, row, name)
-                    called = case.name_of(name)
-                    there = misplaced_model(case, row) if name == "onnx" else None
-                    yield self.in_row(
-                        case,
-                        row,
-                        None,
-                        f"field `{called}` is missing; expected {_FORMS[name].name}"
-                        + (lost.said if lost else there.said if there else ""),
-                        lost.help
-                        if lost
-                        else there.help
-                        if there
-                        else self._missing_help(called, fields, digest=name == "sha256"),
-                    )
-            for name, form in _FORMS.items():
-                if name not in fields or form.has(fields[name]):
-                    continue
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        fields = row.entry.fields
+        for name in _REQUIRED:
+            if name not in fields:
+                lost = lost_field(case, row, name)
                 called = case.name_of(name)
-                value, entry, help = fields[name], None, f"Correct `{called}`."
-                lost = lost_field(case, row, name) if value is None else None
-                if name == "external_data_sha256" and isinstance(value, dict):
-                    entry = next(key for key, each in value.items() if not is_digest(each))
-                    form, value = _DIGEST, value[entry]
-                if "sha256" in name:
-                    is_object = name == "external_data_sha256" and entry is None
-                    help = how_to_write(row.label, value, is_object=is_object)
-                of = f" of {entry[:100]!r}" if entry is not None else ""
-                found = found_digest(value) if "sha256" in name else self._found(value)
+                there = misplaced_model(case, row) if name == "onnx" else None
                 yield self.in_row(
                     case,
                     row,
-                    name,
-                    form.instead(f"field `{called}`{of}", found) + (lost.said if lost else ""),
-                    lost.help if lost else help,
-                    below=entry,
+                    None,
+                    f"field `{called}` is missing; expected {_FORMS[name].name}"
+                    + (lost.said if lost else there.said if there else ""),
+                    lost.help
+                    if lost
+                    else there.help
+                    if there
+                    else self._missing_help(called, fields, digest=name == "sha256"),
                 )
+        for name, form in _FORMS.items():
+            if name not in fields or form.has(fields[name]):
+                continue
+            called = case.name_of(name)
+            value, entry, help = fields[name], None, f"Correct `{called}`."
+            lost = lost_field(case, row, name) if value is None else None
+            if name == "external_data_sha256" and isinstance(value, dict):
+                entry = next(key for key, each in value.items() if not is_digest(each))
+                form, value = _DIGEST, value[entry]
+            if "sha256" in name:
+                is_object = name == "external_data_sha256" and entry is None
+                help = how_to_write(row.label, value, is_object=is_object)
+            of = f" of {entry[:100]!r}" if entry is not None else ""
+            found = found_digest(value) if "sha256" in name else self._found(value)
+            yield self.in_row(
+                case,
+                row,
+                name,
+                form.instead(f"field `{called}`{of}", found) + (lost.said if lost else ""),
+                lost.help if lost else help,
+                below=() if entry is None else (entry,),
+            )
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
@@ -204,29 +206,31 @@ class DuplicateId(Rule):
 
     code = "REG102"
     slug = "duplicate-id"
+    scopes = (Scope.REGISTRY,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        first: dict[str, RowEvidence] = {}
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        first: dict[str, Row] = {}
         registry = case.evidence.registry
         lost = [(one.row, one.renamed) for one in undeclared(case)]
         former = {now.text("id"): was for was, now in lost if now is not None}
-        for row in case.evidence.rows:
-            identifier = row.entry.text("id")
+        for facts in case.facts:
+            row = facts.row
+            identifier = row.text("id")
             if identifier is None:
                 continue
             if identifier in first:
-                same = first[identifier].entry
+                same = first[identifier]
                 line = registry.locate(same, "id").line
                 yield self.in_row(
                     case,
-                    row,
+                    facts,
                     "id",
                     f"the id {identifier!r} is already that of the row at line {line}",
                     f"Give the row of {former[identifier].onnx} its id back: "
                     f"{former[identifier].label!r}."
                     if identifier in former
                     else "Remove one of the two rows: both name one file."
-                    if row.entry.onnx == same.onnx
+                    if row.onnx == same.onnx
                     else "Give each row an id of its own.",
                 )
             else:
@@ -254,8 +258,9 @@ class DuplicateKey(Rule):
 
     code = "REG103"
     slug = "duplicate-key"
+    scopes = (Scope.DOCUMENT,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         # Also where only some rows are judged: which rows these are depends on the reader.
         registry = case.evidence.registry
         if not registry.repeated_keys:
@@ -266,7 +271,7 @@ class DuplicateKey(Rule):
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
             )
-        labels = {r.index: r.label for r in case.evidence.rows}
+        labels = {facts.row.index: facts.label for facts in case.facts}
         rows = registry.names.path
         for member in registry.source.duplicates:
             inside = member.path[: len(rows)] == rows
@@ -305,19 +310,16 @@ class NotABareName(Rule):
     slug = "not-a-bare-name"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        if not case.evidence.registry.names.stock:
-            return
-        for row in case.evidence.rows:
-            name = row.entry.onnx
-            if name is not None and "/" in name and outside(case, name) is None:
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"`onnx` is {name!r}, not a bare file name",
-                    "Move the model beside the registry; the C consumer refuses a path.",
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        name = row.entry.onnx if case.evidence.registry.names.stock else None
+        if name is not None and "/" in name and outside(case, name) is None:
+            yield self.in_row(
+                case,
+                row,
+                "onnx",
+                f"`onnx` is {name!r}, not a bare file name",
+                "Move the model beside the registry; the C consumer refuses a path.",
+            )
 
 
 class KeyOrder(Rule):
@@ -343,28 +345,19 @@ class KeyOrder(Rule):
     slug = "key-order"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if not registry.names.stock:
-            return
-        for row in case.evidence.rows:
-            order = list(row.entry.fields)
-            if {"onnx", "sigstore_bundle"} <= row.entry.fields.keys() and (
-                order.index("sigstore_bundle") < order.index("onnx")
-            ):
-                yield self.in_row(
-                    case,
-                    row,
-                    "sigstore_bundle",
-                    "`sigstore_bundle` stands before `onnx`",
-                    "Move it below `onnx`, where the C consumer scans the text for it.",
-                    fixes=(
-                        Fix(
-                            registry.path,
-                            Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx"),
-                        ),
-                    ),
-                )
+        order = [f for f in row.entry.fields if f in ("onnx", "sigstore_bundle")]
+        if registry.names.stock and order == ["sigstore_bundle", "onnx"]:
+            move = Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx")
+            yield self.in_row(
+                case,
+                row,
+                "sigstore_bundle",
+                "`sigstore_bundle` stands before `onnx`",
+                "Move it below `onnx`, where the C consumer scans the text for it.",
+                fixes=(Fix(registry.path, move),),
+            )
 
 
 class TooLargeForConsumer(Rule):
@@ -386,8 +379,9 @@ class TooLargeForConsumer(Rule):
     code = "REG106"
     slug = "too-large-for-consumer"
     severity = Severity.WARNING
+    scopes = (Scope.DOCUMENT,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         if registry.names.stock and registry.digest.size >= limits.CONSUMER_REGISTRY:
             yield self.finding(
@@ -421,24 +415,22 @@ class OutsideRepository(Rule):
     code = "REG107"
     slug = "outside-repository"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            for field in ("onnx", "sigstore_bundle"):
-                value = row.entry.text(field)
-                reason = outside(case, value) if value is not None else None
-                if reason is not None:
-                    there = misplaced_model(case, row) if field == "onnx" else None
-                    yield self.in_row(
-                        case,
-                        row,
-                        field,
-                        f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
-                        + (there.said if there else ""),
-                        there.help
-                        if there
-                        else "Write a path relative to the registry's folder, inside the "
-                        "repository.",
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for field in ("onnx", "sigstore_bundle"):
+            value = row.entry.text(field)
+            reason = outside(case, value) if value is not None else None
+            if reason is not None:
+                there = misplaced_model(case, row) if field == "onnx" else None
+                yield self.in_row(
+                    case,
+                    row,
+                    field,
+                    f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
+                    + (there.said if there else ""),
+                    there.help
+                    if there
+                    else "Write a path relative to the registry's folder, inside the repository.",
+                )
 
 
 class SharedBundlePath(Rule):
@@ -465,18 +457,19 @@ class SharedBundlePath(Rule):
 
     code = "REG108"
     slug = "shared-bundle-path"
+    scopes = (Scope.REGISTRY,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         taken = {expected_statements.summary_path(registry): "the release summary"}
         taken |= {d.path: "a document" for d in case.evidence.documents}
-        for known in case.evidence.rows:
+        for known in case.facts:
             files = (*known.model_files, *known.sidecars)
-            taken |= {f.path: f"a file of row {known.entry.label!r}" for f in files}
+            taken |= {f.path: f"a file of row {known.label!r}" for f in files}
         owner = {path.casefold(): (path, what) for path, what in taken.items()}
         models: set[str] = set()
-        for row in case.evidence.rows:
-            value, onnx = row.entry.sigstore_bundle, row.entry.onnx
+        for row in case.facts:
+            value, onnx = row.row.sigstore_bundle, row.row.onnx
             is_first = row.onnx is None or row.onnx.path not in models
             models |= {row.onnx.path} if row.onnx is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):

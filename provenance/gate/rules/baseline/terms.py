@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from provenance.artifacts import spdx
 from provenance.artifacts.documents.strict_json import Position
 from provenance.evidence.classification import origin
 from provenance.evidence.evidence import BaselineEvidence
@@ -13,7 +14,7 @@ from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules.base import Case, Scope, shown
 from provenance.gate.rules.baseline.base import BaselineRule
-from provenance.gate.rules.license import former_license, is_known, same_license
+from provenance.gate.rules.license import former_license, same_license
 from provenance.gate.rules.recovery_help import restore_rows
 
 
@@ -52,7 +53,7 @@ class LicenseChanged(BaselineRule):
         if case.fails("LIC204", row) and former_license(case, row) is not None:
             return  # which says what to put back
         file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-        corrected = file is not None and not is_known(then) and now in file.licenses
+        corrected = file is not None and not spdx.is_known(then) and now in file.licenses
         if corrected or _is_imported_anew(row, former, now):
             return
         origin = ""

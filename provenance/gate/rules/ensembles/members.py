@@ -18,7 +18,6 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Scope, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.lost_rows import is_lost
-from provenance.gate.rules.stray_models import stray_files
 
 
 class MemberMissing(EnsembleRule):
@@ -70,7 +69,7 @@ class MemberMissing(EnsembleRule):
             if is_lost(case, listed.onnx, listed.id):
                 continue
             if member.row is None:
-                files = stray_files(case.evidence, listed.onnx)
+                files = case.evidence.stray_files(listed.onnx)
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
                 names = f" ({listed.onnx})" if listed.onnx else ", which names no `onnx`"
                 yield self.at(

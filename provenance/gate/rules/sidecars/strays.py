@@ -10,7 +10,6 @@ from provenance.evidence.facts import RowFacts
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, Scope, shown
 from provenance.gate.rules.lost_rows import files_of_lost_rows
-from provenance.gate.rules.stray_models import belongings
 
 
 class StraySidecar(Rule):
@@ -49,7 +48,7 @@ class StraySidecar(Rule):
         if not evidence.stray_sidecars:
             return
         is_lost = files_of_lost_rows(case)
-        owned = belongings(evidence).owned
+        owned = evidence.belongings.owned
         models = {model.name for row in case.facts for model in row.models}
         rows = {row.row.index: row for row in case.facts}
         for sidecar in evidence.stray_sidecars:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that no row names, and which of them belong to a model: they go, or get a row, with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from provenance.artifacts.sidecar import Sidecar, sidecar_of
+from provenance.evidence.rows import FileEvidence
+
+MODELS: Final = (".onnx", ".ort")
+"""Suffixes of models, in lower case. Other strays hold weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrayModel(FileEvidence):
+    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
+
+    `data` is the external data beside it, whether or not it is there; None if the file cannot be
+    read as a model.
+    """
+
+    data: tuple[FileEvidence, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What belongs to the stray models of a registry's folders.
+
+    Attributes:
+        of: The paths of the files that belong to each stray model, by the path of the model.
+        owned: All of them.
+    """
+
+    of: Mapping[str, Sequence[str]]
+    owned: frozenset[str]
+
+
+def belongings(strays: Sequence[FileEvidence], sidecars: Sequence[Sidecar]) -> Belongings:
+    """Return the external data and the sidecar of each stray model."""
+    # Whatever else a stray model names, such as the registry, is not taken for its data.
+    weights = {s.path for s in strays if not s.path.lower().endswith(MODELS)}
+    by_stem: dict[str, list[str]] = {}
+    for path in sorted(weights):
+        for stem in stems(path):
+            by_stem.setdefault(stem, []).append(path)
+    beside = {s.path for s in sidecars}
+
+    def parts(model: StrayModel) -> Iterator[str]:
+        if (sidecar := sidecar_of(model.path)) in beside:
+            yield sidecar
+        # Where it cannot be read, or misses data, what has its name is taken for its data.
+        if model.data is None or any(file.missing for file in model.data):
+            yield from by_stem.get(model.path, ())
+        yield from (file.path for file in model.data or () if file.path in weights)
+
+    models = (s for s in strays if isinstance(s, StrayModel))
+    found = {model.path: tuple(dict.fromkeys(parts(model))) for model in models}
+    return Belongings(found, frozenset(path for paths in found.values() for path in paths))
+
+
+def stems(name: str) -> Iterator[str]:
+    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.start()]
