@@ -35,7 +35,7 @@ from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
 from provenance.gate import batch_verification, signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
-from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.finding import Finding, Fix, Severity, by_subject
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement
@@ -168,6 +168,29 @@ class Case:
                 if code is not None:
                     found.setdefault(code, set()).update(finding.subjects)
         return found
+
+    @cached_property
+    def by_subject(self) -> Mapping[str | None, Sequence[Finding]]:
+        """The findings so far, by the row or else the ensemble that they are about."""
+        return by_subject(self.findings)
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Sequence[Finding]]:
+        """The findings so far, by the files that have to be edited."""
+        found: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            for path in (finding.path, *finding.others):
+                found.setdefault(path, []).append(finding)
+        return found
+
+    def found(self, code: str, row: RowEvidence) -> bool:
+        """Whether a rule has a finding about the row so far, deferred or not."""
+        return any(f.code == code for f in self.by_subject.get(row.label, ()) if f.row is not None)
+
+    def fails(self, code: str, row: RowEvidence) -> bool:
+        """Whether a rule has a finding about the row that fails."""
+        about = self.by_subject.get(row.label, ())
+        return any(f.code == code and f.fails for f in about if f.row is not None)
 
     @cached_property
     def deferrals(self) -> Deferrals:
