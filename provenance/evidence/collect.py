@@ -34,11 +34,12 @@ from provenance.artifacts.sidecar import (
     sidecar_of,
 )
 from provenance.attestations import bundle as bundles
+from provenance.attestations.signed_row import is_row
 from provenance.errors import InputError
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.collect_models import read_stray
 from provenance.evidence.collect_schema import registry_schema
-from provenance.evidence.evidence import AllRows, Evidence, Fault, NotADocument, missed_digests
+from provenance.evidence.evidence import Evidence, Fault, NotADocument, RegistryWide, missed_digests
 from provenance.evidence.expected_statements import summary_path
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
@@ -139,7 +140,7 @@ def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
     evidence = replace(
         evidence,
         placeholders=placeholders,
-        known_of_all=AllRows(evidence.registry, evidence.schema),
+        wide=RegistryWide(evidence.registry, evidence.schema, evidence.documents),
     )
     if not evidence.whole:
         return evidence
@@ -164,7 +165,9 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     reader = RowReader(root, nowhere, (row,), progress=Progress())
     (evidence,) = reader.read([row], ensemble.Documents(), with_bundles=False)
     # What was signed and is not here is for the statement to say; what is here is compared.
-    variant = evidence.int8 if evidence.int8 is not None and not evidence.int8.missing else None
+    # A signature over one file knows of no row: an int8 variant beside it is another file.
+    of_row = is_row(bundle.statement)
+    variant = evidence.int8 if of_row and evidence.int8 and not evidence.int8.missing else None
     evidence = replace(
         evidence,
         bundle=bundle,

@@ -97,7 +97,7 @@ class RowReader:
         *,
         with_bundles: bool,
     ) -> RowEvidence:
-        bundle = self._row_bundle(row) if with_bundles else None
+        bundle = self.bundle_of(row) if with_bundles else None
         names = self.models_of(row)
         if not names:
             return RowEvidence(row, bundle=bundle)
@@ -192,7 +192,8 @@ class RowReader:
             return SidecarEvidence(path, name, found, malformed=str(e), malformed_at=e.position)
         return SidecarEvidence(path, name, found, sidecar=sidecar)
 
-    def _row_bundle(self, row: Row) -> BundleEvidence | None:
+    def bundle_of(self, row: Row) -> BundleEvidence | None:
+        """The bundle that a row names."""
         named = row.sigstore_bundle
         if named is None:
             return None

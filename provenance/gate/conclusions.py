@@ -9,10 +9,17 @@ from typing import Final
 
 from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.registry import Registry
+from provenance.evidence.classification import origin
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts, SignatureResult
 from provenance.evidence.progress import Progress
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.capping import gather
 from provenance.gate.finding import Finding
-from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Rule, Target
+from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase, Rule, Target
+from provenance.gate.signature_set import SignatureSet
+from provenance.signing.trust import Trust
 
 ADVICE: Final[Mapping[Target, str]] = {
     Target.REGISTRY: "Do not use it. Fetch the release again, or ask the publisher to correct it.",
@@ -21,6 +28,18 @@ ADVICE: Final[Mapping[Target, str]] = {
     Target.BLOB: "Do not use it. Fetch the file and its bundle again from where they come from.",
 }
 """The help of findings for those who use what others publish."""
+
+
+def phases_of(evidence: Evidence, trust: Trust | None, require: Require) -> tuple[Phase, ...]:
+    """What is judged in a run."""
+    unseen = {
+        Phase.SIGNATURES: trust is None,
+        Phase.RUNTIME: not evidence.ran,
+        Phase.BASELINE: evidence.baseline is None,
+        Phase.REQUIREMENTS: require == NOTHING and evidence.seen is None,
+        Phase.PIPELINE: evidence.pipeline is None,
+    }
+    return tuple(phase for phase in Phase if not unseen.get(phase, False))
 
 
 def rules_of(case: Case, *, for_consumer: bool) -> list[Rule]:
@@ -69,7 +88,7 @@ def about_all(
                 continue
             found = by_rule[rule.code]
             if rule.of_whole:
-                found += _at_starts(rule.judge_whole(case), case.evidence.texts_of(case.facts))
+                found += _at_starts(rule.judge_whole(case), case.evidence.texts_with(case.facts))
             if found:
                 located = _located(found, case.evidence.registry)
                 ordered = dict.fromkeys(sorted(located, key=lambda f: order(f, places)))
@@ -110,3 +129,44 @@ def _located(findings: Iterable[Finding], registry: Registry) -> Iterator[Findin
             where = registry.position_of(finding.place.row, finding.place.path)
             finding = replace(finding, position=where or finding.position, place=None)
         yield finding
+
+
+def facts_of(case: Case, row: RowEvidence) -> RowFacts:
+    """What is kept of a row: the little that was read, and what trusted signers said of it."""
+    facts = RowFacts.of(row)
+    if case.trust is None:
+        return replace(facts, origin=origin(row))
+    signed = case.signed_row(row)
+    statement = case.row_statement(row) if row.misses_a_model else None
+    # What lies beside a file alone is not signed: its bundle says where the model is from.
+    stated = (signed.row.get("origin") if signed else None) if case.alone else origin(row)
+    return replace(
+        facts,
+        origin=stated,
+        signatures=_signatures(_signature_set(case, row)),
+        signed_deferrals=signed.deferrals if signed else None,
+        signed_subjects=tuple(s.name for s in statement.subjects) if statement else (),
+    )
+
+
+def _signature_set(case: Case, row: RowEvidence) -> SignatureSet | None:
+    """The signatures that speak for a row: of a release, those over its summary."""
+    summary = case.evidence.summary
+    if case.target is not Target.RELEASE:
+        return case.row_signatures(row)
+    return case.signature_set(summary) if summary and summary.bundle is not None else None
+
+
+def _signatures(signature_set: SignatureSet | None) -> tuple[SignatureResult, ...]:
+    """Those that counted; none where they were too few."""
+    if signature_set is None or not signature_set.counts:
+        return ()
+    return tuple(
+        SignatureResult(
+            signer=signer.name,
+            issuer=signer.issuer,
+            entry=str(entry),
+            times=tuple((m.time, m.clock.value) for m in signer.moments),
+        )
+        for signer, entry in signature_set.counted
+    )

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
+from provenance.evidence.facts import SignatureResult
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 
@@ -134,6 +134,15 @@ class Finding:
         return self.severity is Severity.ERROR and self.deferred is None
 
 
+def by_subject(findings: Iterable[Finding]) -> Mapping[str | None, Sequence[Finding]]:
+    """Findings by the rows or else the ensembles that they are about, or None."""
+    found: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        for subject in finding.rows or finding.ensembles or (None,):
+            found.setdefault(subject, []).append(finding)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Suppressed:
     """A finding that is not shown, and the one that names its cause."""
@@ -149,23 +158,6 @@ class ModelFile:
     path: str
     sha256: str | None
     size: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureResult:
-    """A signature that counted.
-
-    Attributes:
-        signer: The path of the key, or the subject of the certificate.
-        issuer: Who vouched for the subject, None for a key.
-        entry: The trust entry under which it counted, in words.
-        times: When it was signed, in UTC, and who says so: `log` or `timestamp`.
-    """
-
-    signer: str
-    issuer: str | None
-    entry: str
-    times: tuple[tuple[datetime.datetime, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

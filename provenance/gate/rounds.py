@@ -28,7 +28,7 @@ from provenance.gate.rules import BY_CODE, Phase
 from provenance.gate.units import TASK_ROWS, Context, Judged, Task, judge_task
 
 
-class RootNeeded(Exception):  # noqa: N818
+class RootNeededError(Exception):
     """Something was signed that only a trusted root can judge."""
 
 
@@ -37,6 +37,7 @@ class Rounds:
     """What has been judged so far of the registry of `evidence`, which has no rows.
 
     Attributes:
+        phases: What is judged, of units that have changed since the baseline too.
         facts: By its place in the registry, what is known of a row.
         evidence: What lies around the rows; after the first round also what is stray.
     """
@@ -44,6 +45,7 @@ class Rounds:
     evidence: Evidence
     context: Context
     progress: Progress
+    phases: tuple[Phase, ...]
     facts: dict[int, RowFacts] = field(default_factory=dict)
     _claims: dict[int, str] = field(default_factory=dict)
     _findings: dict[tuple[object, ...], list[Finding]] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Rounds:
         """Judge every unit by itself, through an executor where there is one.
 
         Raises:
-            RootNeeded: It takes a trusted root, which the context does not have.
+            RootNeededError: It takes a trusted root, which the context does not have.
             InputError: The rows have more together than is judged.
             UnavailableError: A worker was lost.
         """
@@ -75,7 +77,7 @@ class Rounds:
         tasks = (self._task(each) for each in in_tasks(units, rows_of_a_task))
         for task, judged in judge_tasks(self.context, tasks, executor):
             if judged.needs_root:
-                raise RootNeeded
+                raise RootNeededError
             totals.add(judged.totals)
             self._take(task, judged)
         self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
@@ -90,11 +92,8 @@ class Rounds:
         units = self._plan()
         taken = self._taken()
         again = [unit for unit in units if self._is_again(unit, taken)]
-        phases = self.context.phases
-        if self.evidence.baseline is not None:
-            phases = tuple(p for p in Phase if p in phases or p is Phase.BASELINE)
-        around = replace(self.evidence, rows=(), documents=())
-        context = replace(self.context, evidence=around, phases=phases).keeping_folders()
+        around = replace(self.evidence, documents=())
+        context = replace(self.context, evidence=around, phases=self.phases).keeping_folders()
         known = dict(self.facts)
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)

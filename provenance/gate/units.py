@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One task: units of rows, read and judged, in this process or in another one.
 
-`judge_task` is a pure function of a context, which is the same for all tasks, and of a task. What it
-gives is small: findings, and facts of rows. No row, no file and no document of another unit has a
-say in it.
+`judge_task` is a pure function of a context, which is the same for all tasks, and of a task. Its
+result is small: findings, and facts of rows. No row, file or document of another unit has a say in
+it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
 from provenance.gate import wire
+from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, Case, Phase
@@ -166,6 +167,14 @@ def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Fin
         if finding.row is not None:
             number = of_row.get(finding.row, number)
         yield number, finding
+
+
+def first_bundle(evidence: Evidence) -> BundleEvidence | None:
+    """The bundle of the first row that names one: what it needs, the others most likely do."""
+    for row in evidence.registry.rows:
+        if row.sigstore_bundle is not None:
+            return RowReader(evidence.root, evidence.registry, ()).bundle_of(row)
+    return None
 
 
 def needs_root(trust: Trust, documents: Sequence[BundleEvidence]) -> bool:

@@ -138,7 +138,7 @@ class BundleFieldMissing(_Missing):
     advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
 
     def edit(self, evidence: Evidence, row: Row) -> Edit | None:
-        names = evidence.all_rows.bundle_names
+        names = evidence.registry_wide.bundle_names
         return None if names is None else names.edit(evidence.registry, row)
 
 
@@ -196,7 +196,9 @@ class NotSpdx(Rule):
                 f"{expression[:80]!r} is not an SPDX license expression",
                 f"Join ids with AND, OR and WITH: {_LIST}",
             )
-        return _unknown(unknown[0], file, suggest=expression in case.evidence.all_rows.odd_licenses)
+        return _unknown(
+            unknown[0], file, suggest=expression in case.evidence.registry_wide.odd_licenses
+        )
 
 
 def former_license(case: Case, row: RowEvidence) -> str | None:

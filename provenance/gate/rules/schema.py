@@ -54,7 +54,7 @@ class SchemaViolated(Rule):
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         start = len(case.evidence.registry.path_of(row.entry))
-        for violation in case.evidence.all_rows.violations.get(row.index, ()):
+        for violation in case.evidence.registry_wide.violations.get(row.index, ()):
             below = violation.path[start:]
             if not _reported(case, row, violation, below):
                 edits = _respelled(case, row, violation.path)
@@ -71,7 +71,7 @@ class SchemaViolated(Rule):
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         for violation in (
-            case.evidence.all_rows.violations.get(None, ()) if case.evidence.whole else ()
+            case.evidence.registry_wide.violations.get(None, ()) if case.evidence.whole else ()
         ):
             # REG102 reports of their ids that rows are not unique.
             if (violation.path, violation.keyword) != (registry.names.path, "uniqueItems"):

@@ -112,7 +112,7 @@ def _of_data(
 
 
 def _of_another(case: Case, file: FileEvidence) -> tuple[str, str] | None:
-    path, label = case.evidence.all_rows.owners.get(file.sha256 or "", (file.path, ""))
+    path, label = case.evidence.registry_wide.owners.get(file.sha256 or "", (file.path, ""))
     if path == file.path:
         return None
     return f", those of {path} ({label})", "Restore the file: these are the bytes of another one."
