@@ -192,6 +192,7 @@ class Evidence:
         registry: The registry as read.
         rows: The selected rows, in the order of the registry.
         whole: Whether all rows were selected; only then are strays and the summary judged.
+        unread: Whether its rows are yet to be read, unit by unit, and with them what is stray.
         documents: Ensemble manifests and gate verdicts beside the registry.
         strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
@@ -218,6 +219,7 @@ class Evidence:
     registry: Registry
     rows: tuple[RowEvidence, ...]
     whole: bool
+    unread: bool = False
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
     strays: tuple[FileEvidence, ...] = ()
     stray_sidecars: tuple[Sidecar, ...] = ()

@@ -11,13 +11,14 @@ import datetime
 import difflib
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
-from provenance.gate import batch_verification
+from provenance.gate import batch_verification, engine
 from provenance.gate.batch_verification import Question
 from provenance.gate.conclusions import about_all, about_units, facts_of, phases_of, rules_of
 from provenance.gate.finding import Report
@@ -46,6 +47,9 @@ def judge(
     processes: int = 1,
     for_consumer: bool = False,
     known: Mapping[Question, Judgement] | None = None,
+    rooted: Callable[[Trust], Trust] = lambda trust: trust,
+    executor: Executor | None = None,
+    rows_of_a_task: int = TASK_ROWS,
 ) -> Report:
     """Everything the rules conclude.
 
@@ -65,18 +69,19 @@ def judge(
         for_consumer: Whether the help is for those who use a registry of another publisher; that
             of other targets always is.
         known: Judgements on signatures that were made before.
+        rooted: If the rows were not read yet, completes the trust with a trusted root, where
+            something was signed that needs it.
+        executor: What reads and judges them then; by default so many processes, or a loop.
+        rows_of_a_task: How many rows are sent to it at a time, about.
 
     Raises:
-        InputError: A deferral names a rule that does not exist.
-        UnavailableError: There is no trusted root to judge a certificate by.
+        InputError: A deferral names a rule that does not exist; or of rows that were not read yet,
+            they have more together than is judged, or a file changed meanwhile.
+        UnavailableError: There is no trusted root to judge a certificate by, or a worker was lost.
     """
     config = config or _no_config(evidence)
     _refuse_unknown_rules(config)
     progress = progress or Progress()
-    judgements = known or {}
-    if trust is not None and known is None:
-        asked = batch_verification.questions(evidence)
-        judgements = batch_verification.judge(asked, trust, processes, progress)
     case = Case(
         evidence,
         trust,
@@ -84,71 +89,55 @@ def judge(
         today,
         catalogue=BY_CODE,
         phases=phases_of(evidence, trust, require),
-        judgements=judgements,
         require=require,
         resource_uri=resource_uri,
         target=target,
         predicate_types=predicate_types,
     )
+    if evidence.unread:
+        with nullcontext(executor) if executor else engine.processes(processes) as pool:
+            return _judge_units(
+                evidence, case, rooted, pool, rows_of_a_task, progress, for_consumer=for_consumer
+            )
+    judgements = known or {}
+    if trust is not None and known is None:
+        asked = batch_verification.questions(evidence)
+        judgements = batch_verification.judge(asked, trust, processes, progress)
+    case = replace(case, judgements=judgements)
     case = replace(case, facts=tuple(facts_of(case, row) for row in evidence.rows))
     rules = rules_of(case, for_consumer=for_consumer)
     findings = about_all(case, rules, about_units(case, rules), progress)
     return report(replace(case, findings=findings), name)
 
 
-def judge_registry(
+def _judge_units(
     around: Evidence,
-    config: Config,
-    *,
-    trust: Trust | None,
-    today: datetime.date,
+    case: Case,
     rooted: Callable[[Trust], Trust],
-    executor: Executor | None = None,
-    rows_of_a_task: int = TASK_ROWS,
-    require: Require = NOTHING,
-    resource_uri: str | None = None,
-    progress: Progress | None = None,
-    for_consumer: bool = False,
+    executor: Executor | None,
+    rows_of_a_task: int,
+    progress: Progress,
+    *,
+    for_consumer: bool,
 ) -> Report:
-    """The same of a registry whose rows were not read: they are read and judged unit by unit.
-
-    Args:
-        around: What lies around the rows, as `survey` reads it, and the baseline.
-        config: The configuration.
-        trust: Whose signatures count. Without it no signature is judged.
-        today: The date, in UTC.
-        rooted: Completes the trust with a trusted root, if something was signed that needs it.
-        executor: What judges the units; by default they are judged in a loop.
-        rows_of_a_task: How many rows are sent to it at a time, about.
-        require: What a consumer requires beyond that it verifies.
-        resource_uri: The project whose release summary it has to be.
-        progress: Is notified of each row and rule.
-        for_consumer: As `judge` has it.
-
-    Raises:
-        InputError: Also where the rows have more together than is judged, or a file has changed.
-        UnavailableError: Also where a worker was lost.
-    """
-    _refuse_unknown_rules(config)
-    progress = progress or Progress()
-    phases = phases_of(around, trust, require)
-    if trust is not None and needs_root(
-        trust, [b for b in (around.summary, first_bundle(around)) if b]
-    ):
-        trust = rooted(trust)
+    """The same of a registry whose rows were not read: they are read and judged unit by unit."""
+    trust = case.trust
+    if trust is not None:
+        bundles = filter(None, (around.summary, first_bundle(around)))
+        trust = rooted(trust) if needs_root(trust, tuple(bundles)) else trust
 
     def judged(trust: Trust | None) -> Rounds:
         context = Context.of(
             replace(around, baseline=None),
-            config,
+            case.config,
             trust,
-            today=today,
-            phases=tuple(p for p in phases if p is not Phase.BASELINE),
-            require=require,
-            resource_uri=resource_uri,
+            today=case.today,
+            phases=tuple(p for p in case.phases if p is not Phase.BASELINE),
+            require=case.require,
+            resource_uri=case.resource_uri,
             for_consumer=for_consumer,
         )
-        rounds = Rounds(around, context, progress, phases)
+        rounds = Rounds(around, context, progress, case.phases)
         rounds.first(executor, rows_of_a_task)
         rounds.second()
         return rounds
@@ -159,17 +148,7 @@ def judge_registry(
         assert trust is not None
         trust = rooted(trust)
         rounds = judged(trust)
-    case = Case(
-        rounds.evidence,
-        trust,
-        config,
-        today,
-        facts=tuple(rounds.rows),
-        catalogue=BY_CODE,
-        phases=phases,
-        require=require,
-        resource_uri=resource_uri,
-    )
+    case = replace(case, evidence=rounds.evidence, trust=trust, facts=tuple(rounds.rows))
     rules = rules_of(case, for_consumer=for_consumer)
     findings = about_all(case, rules, rounds.findings, progress)
     return report(replace(case, findings=findings), None)

@@ -88,7 +88,7 @@ class Rounds:
         Raises:
             InputError: A file has changed meanwhile.
         """
-        self.evidence = complete(self.evidence, self.rows)
+        self.evidence = replace(complete(self.evidence, self.rows), unread=False)
         units = self._plan()
         taken = self._taken()
         again = [unit for unit in units if self._is_again(unit, taken)]

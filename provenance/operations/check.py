@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
-from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
+from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc, unread_from
 
 
 def check(
@@ -21,6 +22,8 @@ def check(
     run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
+    processes: int = 1,
+    executor: Executor | None = None,
 ) -> Report:
     """Judge the registry of `config`, or the rows with the given ids, without signatures.
 
@@ -28,11 +31,29 @@ def check(
     or `none`. By default it is the configuration's, whose paths are relative to its root. With
     `run`, the models are also loaded and run.
 
+    A large registry is judged unit by unit, by so many `processes`, or through an `executor`, which
+    is then used for any registry. The report does not depend on which.
+
     Raises:
         InputError: The registry, the configuration or the baseline cannot be read.
         UnavailableError: The baseline is a commit that is not in this clone, or there is no git;
-            or the models are to be run, and there is no runtime.
+            or the models are to be run, and there is no runtime; or a worker was lost.
     """
     name = baseline_of(config, baseline)
-    evidence = load_evidence(config, rows=rows, baseline=name, run=run, progress=progress)
-    return judge(evidence, config, trust=None, today=today or today_utc(), progress=progress)
+    evidence = load_evidence(
+        config,
+        rows=rows,
+        baseline=name,
+        run=run,
+        unread_from=unread_from(executor),
+        progress=progress,
+    )
+    return judge(
+        evidence,
+        config,
+        trust=None,
+        today=today or today_utc(),
+        progress=progress,
+        processes=processes,
+        executor=executor,
+    )

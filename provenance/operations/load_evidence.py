@@ -7,8 +7,10 @@ import datetime
 import difflib
 import shlex
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
@@ -18,10 +20,18 @@ from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
-from provenance.evidence.collect import collect
+from provenance.evidence.collect import collect, survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+
+LARGE: Final = 400
+"""Rows from which on a registry is judged unit by unit: fewer are read before a worker begins."""
+
+
+def unread_from(executor: Executor | None) -> int:
+    """From how many rows on a registry is judged unit by unit; with an executor, each is."""
+    return LARGE if executor is None else 1
 
 
 def today_utc() -> datetime.date:
@@ -41,12 +51,14 @@ def load_evidence(
     with_bundles: bool = False,
     baseline: BaselineName | None = None,
     run: bool = False,
+    unread_from: int | None = None,
     progress: Progress | None = None,
 ) -> Evidence:
     """Read everything about the registry of `config`, or about the rows with the given ids.
 
     With `baseline`, also what they were there; with `run`, the models are also loaded and run, as
-    the configuration says.
+    the configuration says. Of a whole registry of `unread_from` rows or more, the rows are left to
+    be read while they are judged.
 
     Raises:
         InputError: The registry cannot be read, there or here, an id is unknown, or a release was
@@ -64,6 +76,19 @@ def load_evidence(
     if baseline is not None:  # before the models, for the same reason
         with open_baseline(baseline, config) as opened:
             former = collect_baseline(tree, registry, opened, config, rows or None)
+    addable = former.comparison.lost_keys if former is not None else ()
+    unread = unread_from is not None and len(registry.rows) >= unread_from
+    if unread and not rows and not run:
+        around = survey(
+            tree,
+            registry,
+            registry.rows,
+            whole=True,
+            with_bundles=with_bundles,
+            repository=config.repository,
+            addable=addable,
+        )
+        return replace(around, baseline=former, unread=True)
     evidence = collect(
         tree,
         registry,
@@ -71,7 +96,7 @@ def load_evidence(
         with_bundles=with_bundles,
         progress=progress,
         repository=config.repository,
-        addable=former.comparison.lost_keys if former is not None else (),
+        addable=addable,
     )
     evidence = replace(evidence, baseline=former)
     if not run:

@@ -14,7 +14,12 @@ from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.operations import rollback_state
-from provenance.operations.load_evidence import known_rows, load_evidence, read_registry
+from provenance.operations.load_evidence import (
+    known_rows,
+    load_evidence,
+    read_registry,
+    unread_from,
+)
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
 
@@ -68,7 +73,14 @@ def verify(
             "the publisher's release was cut short: some of its bundles are not in place",
             help="Fetch the release again.",
         )
-    evidence = load_evidence(config, rows=rows, with_bundles=True, run=run, progress=progress)
+    evidence = load_evidence(
+        config,
+        rows=rows,
+        with_bundles=True,
+        run=run,
+        unread_from=None if layout is not None else unread_from(options.executor),
+        progress=progress,
+    )
     if layout is not None:
         pipeline = collect_pipeline(config, evidence, layout, progress)
         evidence = replace(evidence, pipeline=pipeline)
@@ -83,6 +95,8 @@ def verify(
             resource_uri=options.resource_uri or config.project,
             progress=progress,
             processes=options.processes,
+            executor=options.executor,
+            rooted=options.completed,
             for_consumer=for_consumer,
         )
         record(report)

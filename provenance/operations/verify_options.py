@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Collection
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from provenance.evidence.evidence import Evidence
@@ -35,8 +36,10 @@ class VerifyOptions:
         predicate_types: The types of statements by others that count for a model or a blob. None
             accepts any type for a blob: the caller then has to look at what the statement claims.
         today: The date on which deferrals expire and a release is too old; by default today, UTC.
-        processes: How many processes judge the certificates of a large registry. Processes are
-            spawned, so the program's main module must be importable.
+        processes: How many processes judge a large registry. Processes are spawned, so the
+            program's main module must be importable.
+        executor: What judges a registry instead, unit by unit. It is trusted as this process is: a
+            worker can say what it likes of what it judged.
     """
 
     require: Require = NOTHING
@@ -48,6 +51,7 @@ class VerifyOptions:
     predicate_types: Collection[str] | None = EXPECTED_TYPES
     today: datetime.date | None = None
     processes: int = 1
+    executor: Executor | None = None
 
     @property
     def date(self) -> datetime.date:
@@ -67,6 +71,10 @@ class VerifyOptions:
         signed = [bundle for bundle in files if bundle is not None]
         judged_by_root = any(b.certificate is not None or b.timestamps for b in signed)
         if judged_by_root or (trust.asks_when and any(b.says_when for b in signed)):
-            instance = self.instance or Instance.PRODUCTION
-            return public_root.complete(trust, instance=instance, offline=self.offline)
+            return self.completed(trust)
         return trust
+
+    def completed(self, trust: Trust) -> Trust:
+        """Return the trust with a trusted root. Raises: as `rooted`."""
+        instance = self.instance or Instance.PRODUCTION
+        return public_root.complete(trust, instance=instance, offline=self.offline)
