@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -43,7 +43,7 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, enum.Enum):
         return value.name
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     kind: Any = type(value)
     if is_dataclass(value):
@@ -81,8 +81,8 @@ def _reader(kind: Any) -> _Reader:
         return _of_mapping(_reader(arguments[1]))
     if issubclass(kind, enum.Enum):
         return lambda value: _member(kind, value)
-    if kind is datetime:
-        return lambda value: datetime.fromisoformat(_of_class(str)(value))
+    if kind in (date, datetime):
+        return lambda value: kind.fromisoformat(_of_class(str)(value))
     return _of_dataclass(kind)
 
 
