@@ -89,7 +89,7 @@ class FileUncovered(_AttestationRule):
     model, its external data, the int8 variant and its external data.
 
     ## Why it matters
-    One file that no signature covers is enough to replace the weights. `verify-model` with a plain
+    One file that no signature covers is enough to replace the weights. `verify FILE` with a plain
     signature names the external data of the file here: no such signature covers it.
 
     ## Example
@@ -655,7 +655,7 @@ class SidecarAbsent(_AttestationRule):
     The sidecar says how the model is fed. The publisher released the two together.
 
     ## Example
-    `provenance verify-model m.onnx --key release.pub`, where `m.json` was signed and was not downloaded.
+    `provenance verify m.onnx --key release.pub`, where `m.json` was signed and was not downloaded.
 
     ## How to fix
     Fetch the sidecar from the publisher, and put it beside the model.
@@ -667,7 +667,7 @@ class SidecarAbsent(_AttestationRule):
     severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        return iter(())  # reported by `verify-model`; in a registry ATT704 reports it
+        return iter(())  # reported by `verify FILE`; in a registry ATT704 reports it
 
 
 class FileOnlySignature(_AttestationRule):
@@ -682,7 +682,7 @@ class FileOnlySignature(_AttestationRule):
     production, with which sidecar and which external data, nobody has signed.
 
     ## Example
-    `provenance verify-model model.onnx --key release.pub`, with a `messageSignature` bundle.
+    `provenance verify model.onnx --key release.pub`, with a `messageSignature` bundle.
 
     ## How to fix
     Ask the publisher for a bundle of `provenance release`.
@@ -694,7 +694,7 @@ class FileOnlySignature(_AttestationRule):
     severity = Severity.WARNING
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        return iter(())  # raised by `verify-model`, where there is no registry row to bind
+        return iter(())  # raised by `verify FILE`, where there is no registry row to bind
 
 
 def _of_other_registry(case: Case) -> bool:

@@ -51,7 +51,7 @@ class RowRequired(_Requirement):
     data or exceptions. What nobody has said cannot be required.
 
     ## Example
-    `provenance verify-model m.onnx --key release.pub --require production`, where `m.onnx` was signed
+    `provenance verify m.onnx --key release.pub --require production`, where `m.onnx` was signed
     with `cosign sign-blob`.
 
     ## How to fix
@@ -62,7 +62,7 @@ class RowRequired(_Requirement):
     slug = "row-required"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        """In a release that is judged by its summary. `verify-model` reports it in place of ATT711;
+        """In a release that is judged by its summary. `verify FILE` reports it in place of ATT711;
         elsewhere ATT701 reports the bundle.
         """
         if case.evidence.released is None or not case.require.of_row:
@@ -173,7 +173,7 @@ class DeferralRefused(_Requirement):
                 f"the release was made with {'an unknown number of' if number is None else number} "
                 "exceptions; exceptions are not allowed (--require no-deferrals)",
                 "Do not use it. Use a release without exceptions, or verify the models that you "
-                "use one by one: provenance verify-model FILE.onnx",
+                "use one by one: provenance verify FILE.onnx",
             )
 
 
@@ -516,7 +516,7 @@ class FilesRequired(_Requirement):
     released with these weights.
 
     ## Example
-    `provenance verify-model m.onnx --key release.pub --require files`, without `m.json`.
+    `provenance verify m.onnx --key release.pub --require files`, without `m.json`.
 
     ## How to fix
     Fetch the file from the publisher, and put it beside the model.
@@ -526,7 +526,7 @@ class FilesRequired(_Requirement):
     slug = "files-required"
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        return iter(())  # reported by `verify-model` in place of ATT713; ATT704 elsewhere
+        return iter(())  # reported by `verify FILE` in place of ATT713; ATT704 elsewhere
 
 
 def _releases(case: Case) -> Iterator[tuple[BundleEvidence, Release]]:
