@@ -139,8 +139,6 @@ def _verifier(
     needs_trust: bool = True,
 ) -> Any:
     """What is verified with. Raises UsageError and InputError."""
-    from provenance.consumer.verifier import Verifier
-    from provenance.operations.verify_options import VerifyOptions
     from provenance.signing import roots
 
     if root and staging:
@@ -157,9 +155,13 @@ def _verifier(
     }
     trust = _trust(session, keys, trust_file, identity, issuer)
     if trust is not None:
+        from provenance.consumer.verifier import Verifier
+
         return Verifier(trust, **options)
     if needs_trust:
         raise click.UsageError(WHOSE)
+    from provenance.operations.verify_options import VerifyOptions
+
     return VerifyOptions(**options)
 
 
