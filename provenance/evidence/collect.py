@@ -29,6 +29,7 @@ from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, Point
 from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
+from provenance.attestations.signed_row import is_row
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
@@ -108,7 +109,9 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
     collector.read_models([row])
     (evidence,) = collector.rows([row], ensemble.Documents(), with_bundles=False)
     # What was signed and is not here is for the statement to say; what is here is compared.
-    variant = evidence.int8 if evidence.int8 is not None and not evidence.int8.missing else None
+    # A signature over one file knows of no row: an int8 variant beside it is another file.
+    of_row = is_row(bundle.statement)
+    variant = evidence.int8 if of_row and evidence.int8 and not evidence.int8.missing else None
     evidence = replace(
         evidence,
         bundle=bundle,

@@ -7,7 +7,7 @@ reads and compares. One place, so that nothing is signed that is not verified, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from provenance.artifacts import paths
@@ -18,6 +18,7 @@ from provenance.attestations.predicates import Described
 from provenance.attestations.statement import Statement, StatementError
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import RowEvidence, SidecarEvidence
 
 
@@ -107,24 +108,24 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
         raise InputError(f"{path}: {e}", help="Export the sidecar again.") from e
 
 
-def summary_subjects(evidence: Evidence) -> dict[str, str]:
+def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, str]:
     """What a release holds: the registry, all model files, and all documents about them."""
-    registry = evidence.registry
+    registry, rows = evidence.registry, tuple(rows)
     subjects = {registry.name_of(registry.path): registry.digest.sha256}
-    for file in (*evidence.model_files, *evidence.sidecars):
-        if file.digest is not None:
-            subjects[file.name] = file.digest.sha256
+    for file in (*(f for r in rows for f in r.model_files), *(f for r in rows for f in r.sidecars)):
+        if file.sha256 is not None:
+            subjects[file.name] = file.sha256
     for document in evidence.documents:
         subjects[registry.name_of(document.path)] = document.digest.sha256
     return subjects
 
 
-def held(evidence: Evidence) -> dict[str, str | None]:
+def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
     """What is here, by name, to be compared with a summary: digests, None where there is none."""
     if evidence.released is not None:
         return {file.name: file.sha256 for file in evidence.released}
-    bundles = {b.name: b.sha256 for b in evidence.bundles if b.sha256 is not None}
-    return {**summary_subjects(evidence), **bundles}
+    bundles = {b.name: b.sha256 for r in rows for b in r.bundles if b.sha256 is not None}
+    return {**summary_subjects(evidence, rows), **bundles}
 
 
 def unreadable(evidence: Evidence) -> dict[str, str]:
@@ -159,7 +160,7 @@ def summary_statement(
     registry = evidence.registry
     return predicates.statement(
         predicates.SLSA_SUMMARY,
-        list(summary_subjects(evidence).items()),
+        list(summary_subjects(evidence, map(RowFacts.of, evidence.rows)).items()),
         predicates.release_summary(
             resource_uri=resource_uri,
             index=registry.path,

@@ -6,9 +6,10 @@ Rules about the registry as a whole, and the report, conclude from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
@@ -70,6 +71,23 @@ class ModelFacts(FileFacts):
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureResult:
+    """A signature that counted.
+
+    Attributes:
+        signer: The path of the key, or the subject of the certificate.
+        issuer: Who vouched for the subject, None for a key.
+        entry: The trust entry under which it counted, in words.
+        times: When it was signed, in UTC, and who says so: `log` or `timestamp`.
+    """
+
+    signer: str
+    issuer: str | None
+    entry: str
+    times: tuple[tuple[datetime.datetime, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RowFacts:
     """What is kept of one row.
 
@@ -85,6 +103,11 @@ class RowFacts:
         ensemble: The ensemble that its sidecar says it belongs to.
         named: The same, also where the sidecar is known to describe other bytes.
         misses_a_model: Whether a missing model leaves open what it refers to.
+        origin: The origin of an imported model.
+        signatures: Those over its bundle that counted.
+        signed_deferrals: The deferrals that trusted signers signed with it; None if they did not
+            sign the row.
+        signed_subjects: If `misses_a_model`, the names of all files that they signed for it.
     """
 
     row: Row
@@ -98,10 +121,14 @@ class RowFacts:
     ensemble: str | None
     named: str | None
     misses_a_model: bool
+    origin: Mapping[str, Any] | None = None
+    signatures: tuple[SignatureResult, ...] = ()
+    signed_deferrals: tuple[Mapping[str, Any], ...] | None = None
+    signed_subjects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: RowEvidence) -> RowFacts:
-        """What is kept of a row."""
+        """What is kept of a row before anything that was signed is judged."""
         files = {file.name: FileFacts.of(file) for file in row.model_files}
         models = tuple(map(ModelFacts.of_model, row.models))
         return cls(
@@ -132,6 +159,11 @@ class RowFacts:
     def claimant(self) -> Claimant:
         """The row as what its sidecar says of an ensemble is looked up by."""
         return Claimant(self.row, self.ensemble, self.named)
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of all that belongs to the row in a release."""
+        return [f.path for f in (*self.model_files, *self.sidecars, *self.bundle[:1])]
 
     @property
     def bundles(self) -> Iterator[FileFacts]:

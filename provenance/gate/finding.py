@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
+from provenance.evidence.facts import SignatureResult
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 
@@ -143,23 +143,6 @@ class ModelFile:
     path: str
     sha256: str | None
     size: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureResult:
-    """A signature that counted.
-
-    Attributes:
-        signer: The path of the key, or the subject of the certificate.
-        issuer: Who vouched for the subject, None for a key.
-        entry: The trust entry under which it counted, in words.
-        times: When it was signed, in UTC, and who says so: `log` or `timestamp`.
-    """
-
-    signer: str
-    issuer: str | None
-    entry: str
-    times: tuple[tuple[datetime.datetime, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

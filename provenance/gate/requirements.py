@@ -11,7 +11,12 @@ from functools import cached_property
 from typing import Final
 
 from provenance.artifacts import spdx
+from provenance.attestations import predicates
 from provenance.errors import InputError
+
+EXPECTED_TYPES: Final = (predicates.SLSA_PROVENANCE, "https://slsa.dev/provenance/v0.2")
+"""The statements by others that count where nothing else is asked for: how a file was built. Other
+claims may be bad news about it, and the digest among their subjects all the same."""
 
 NAMES: Final[Mapping[str, str]] = {
     "row": "row",
@@ -80,6 +85,11 @@ class Require:
         """Whether anything is required of the signed row."""
         named = self.row or self.production or self.no_deferrals or self.files
         return named or bool(self.licenses)
+
+    @property
+    def sidecars(self) -> bool:
+        """Whether every sidecar that was signed with a row has to be here."""
+        return self.files or self.production
 
     @property
     def of_release(self) -> bool:

@@ -34,6 +34,11 @@ class SignatureSet:
         """Whether what the document says may be believed."""
         return len(self.counted) >= self.wanted
 
+    @property
+    def known(self) -> Mapping[Question, Judgement]:
+        """The judgements on envelopes, to be used again."""
+        return {(file.bundle, None): found for file, found in self.judgements if file.bundle}
+
 
 def judge(
     document: BundleEvidence,

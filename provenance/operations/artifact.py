@@ -17,8 +17,9 @@ from provenance.evidence.collect import evidence_of_digest
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report
-from provenance.gate.judge_artifact import judge_artifact
+from provenance.gate.judge import judge
 from provenance.gate.requirements import NOTHING
+from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, named_files, sha384
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.signer import ArtifactSigner, StatementSigner
@@ -51,15 +52,21 @@ def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOpt
         )
     sha256 = named_files.sha256_of(blob) if isinstance(blob, Path) else _digest(blob)
 
-    def judge(document: BundleEvidence) -> tuple[Report, Evidence]:
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
         if isinstance(blob, Path):
             document = sha384.compared(document, blob, sha256)
         evidence = evidence_of_digest(str(blob), sha256, document)
-        by = options.rooted(trust, evidence)
-        types = options.predicate_types
-        return judge_artifact(evidence, by, str(blob), options.date, types), evidence
+        report = judge(
+            evidence,
+            None,
+            target=Target.BLOB,
+            trust=options.rooted(trust, evidence),
+            today=options.date,
+            predicate_types=options.predicate_types,
+        )
+        return report, evidence
 
-    return bundle_lines.judged(bundle, lambda: sha256, judge)[0]
+    return bundle_lines.judged(bundle, lambda: sha256, judged)[0]
 
 
 def sign_artifact(path: Path, signer: StatementSigner) -> bytes:

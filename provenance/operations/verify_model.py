@@ -21,9 +21,9 @@ from provenance.errors import InputError
 from provenance.evidence.collect import collect_file
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import BundleEvidence
-from provenance.gate import foreign
 from provenance.gate.finding import Report
-from provenance.gate.judge import judge_file
+from provenance.gate.judge import judge
+from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, named_files, rollback_state, sha384
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
@@ -74,7 +74,7 @@ def verify_model(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
 
-    def judge(document: BundleEvidence) -> tuple[Report, Evidence]:
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
         evidence = _collected(path, document, open_tree)
         if options.require.of_release or options.state is not None:
             given = summary or named_files.summary_in((path.parent, found.parent))
@@ -82,19 +82,21 @@ def verify_model(
             evidence = replace(evidence, summary=read)
         by = options.rooted(trust, evidence)
         with rollback_state.comparing(evidence, options.state) as (evidence, record):
-            report = judge_file(
+            report = judge(
                 evidence,
-                by,
-                str(path),
-                options.date,
-                foreign.EXPECTED if options.predicate_types is None else options.predicate_types,
-                options.require,
-                options.resource_uri,
+                None,
+                target=Target.MODEL,
+                name=str(path),
+                trust=by,
+                today=options.date,
+                require=options.require,
+                resource_uri=options.resource_uri,
+                predicate_types=options.predicate_types,
             )
             record(report)
         return report, evidence
 
-    return bundle_lines.judged(found, lambda: named_files.sha256_of(path), judge)
+    return bundle_lines.judged(found, lambda: named_files.sha256_of(path), judged)
 
 
 def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:

@@ -9,8 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from provenance.evidence.evidence import Evidence
-from provenance.gate import foreign
-from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.operations.load_evidence import today_utc
 from provenance.signing import public_root
 from provenance.signing.roots import Instance
@@ -46,7 +45,7 @@ class VerifyOptions:
     offline: bool = False
     state: str | os.PathLike[str] | None = None
     resource_uri: str | None = None
-    predicate_types: Collection[str] | None = foreign.EXPECTED
+    predicate_types: Collection[str] | None = EXPECTED_TYPES
     today: datetime.date | None = None
     processes: int = 1
 

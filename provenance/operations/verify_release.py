@@ -8,26 +8,23 @@ the gate has concluded for each row, the publisher concluded before the summary 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from provenance.artifacts import paths
 from provenance.attestations.bundle import SUMMARY_SUFFIX
-from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.collect_release import collect_release, not_collected
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
+from provenance.gate import signature_set
 from provenance.gate.finding import Report
-from provenance.gate.judge_release import judge_release
-from provenance.gate.rules import Case
+from provenance.gate.judge import judge
+from provenance.gate.rules import Target
 from provenance.operations import named_files, rollback_state
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
-from provenance.signing.trust_table import TrustTable
 
 
 def verify_release(
@@ -61,20 +58,25 @@ def verify_release(
         raise InputError(f"{path}: no such file or folder")
     summary = summary or _summary_of(path)
     registry = path / summary.name.removesuffix(SUMMARY_SUFFIX) if path.is_dir() else path
-    evidence = not_collected(registry, named_files.read_summary(summary))
-    nowhere = Path(evidence.root.root)
-    case = Case(
-        evidence,
-        options.rooted(trust, evidence),
-        Config(nowhere, str(summary), registry.name, TrustTable(), (), "", "", nowhere),
-        options.date,
-        require=options.require,
-        resource_uri=options.resource_uri,
-    )
-    evidence = _opened(case, path, progress or Progress())
+    document = named_files.read_summary(summary)
+    evidence = not_collected(registry, document)
+    trust = options.rooted(trust, evidence)
+    signatures = signature_set.judge(document, trust, None, {}) if document.bundle else None
+    if signatures is not None and signatures.counts:
+        rows = options.require.of_row
+        evidence = _opened(evidence, document, path, progress or Progress(), with_rows=rows)
     with rollback_state.comparing(evidence, options.state) as (evidence, record):
-        facts = tuple(map(RowFacts.of, evidence.rows))
-        report = judge_release(replace(case, evidence=evidence, facts=facts), str(path))
+        report = judge(
+            evidence,
+            None,
+            target=Target.RELEASE,
+            name=str(path),
+            trust=trust,
+            today=options.date,
+            require=options.require,
+            resource_uri=options.resource_uri,
+            known=signatures.known if signatures else None,
+        )
         record(report)
     return report
 
@@ -91,14 +93,18 @@ def _summary_of(path: Path) -> Path:
     return found
 
 
-def _opened(case: Case, path: Path, progress: Progress) -> Evidence:
-    """The evidence with the files of the release, where trusted signers say which these are."""
-    summary = case.evidence.summary
-    assert isinstance(summary, BundleEvidence)
-    statement = case.signed_statement(summary)
-    predicate = releases.predicate_of(statement) if statement is not None else None
-    if statement is None or predicate is None:
-        return case.evidence
+def _opened(
+    evidence: Evidence,
+    summary: BundleEvidence,
+    path: Path,
+    progress: Progress,
+    *,
+    with_rows: bool,
+) -> Evidence:
+    """The evidence with the files of the release that a trusted `summary` names."""
+    statement = summary.statement
+    if statement is None or releases.predicate_of(statement) is None:
+        return evidence
     index = PurePosixPath(releases.index_of(statement) or "")
     registry = path
     if path.is_dir():
@@ -112,4 +118,4 @@ def _opened(case: Case, path: Path, progress: Progress) -> Evidence:
             help="Name the registry under the name that it was released with.",
         )
     signed = releases.files_of(statement)
-    return collect_release(registry, summary, signed, progress, with_rows=case.require.of_row)
+    return collect_release(registry, summary, signed, progress, with_rows=with_rows)

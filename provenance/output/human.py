@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.config import Deferral
+from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import (
     Finding,
     Report,
     RowResult,
-    SignatureResult,
     TrustResult,
     Verdict,
 )

@@ -8,12 +8,12 @@ import io
 import json
 from typing import Any
 
+from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import (
     Finding,
     ReleaseResult,
     Report,
     RowResult,
-    SignatureResult,
     TrustResult,
 )
 from provenance.operations.hashing import Hashes

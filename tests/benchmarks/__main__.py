@@ -4,7 +4,8 @@
 Prints a Markdown table. Nothing here is part of the tests: a ratio on a busy machine is not a
 verdict on a change. Exit status 1 says that a target was missed.
 
-A second table is that of `tests.benchmarks.scale`: 100, 1,000 and 10,000 rows.
+The last lines are those of `tests.benchmarks.units`: 2,000 and 10,000 rows against a plain loop. A
+second table is that of `tests.benchmarks.scale`: `check` of 100, 1,000 and 10,000 rows.
 
 Times are the least of several fresh processes, with the files in the page cache. The registries
 are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB) and removed.

@@ -20,6 +20,9 @@ INTERVAL = 0.01
 SEEN = 5
 """How often a worker is seen at least: a process that is about to become `git` is none."""
 
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+"""With bytecode, which the first run writes: an installed package has it."""
+
 KIB = 1 << 10
 MIB = 1 << 20
 
@@ -51,7 +54,12 @@ class Command:
         # Into a file: a pipe that nobody reads yet would fill, and hold the process up.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
             process = subprocess.Popen(
-                self.arguments, cwd=self.folder, stdout=subprocess.PIPE, stderr=said, text=True
+                self.arguments,
+                cwd=self.folder,
+                env=ENVIRONMENT,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
             )
             assert process.stdout is not None
             output = process.stdout.read()

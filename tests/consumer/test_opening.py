@@ -12,7 +12,7 @@ import pytest
 
 import provenance
 from provenance import InputError, ModelRefusedError, Require, VerificationError
-from provenance.gate.judge import judge_file
+from provenance.gate.judge import judge
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 from tests.support.cases import message_bundle
 from tests.support.keys import KeyPair
@@ -168,13 +168,13 @@ def test_one_of_several_bundles_in_a_file_opens_a_model(
             assert opened.row["id"] == "outside"
         return
 
-    def exchange(*arguments: Any) -> Any:
+    def exchange(*arguments: Any, **options: Any) -> Any:
         for made in downloads.private.glob("*/outside.onnx"):
             made.unlink()
             made.write_bytes(content)
-        return judge_file(*arguments)
+        return judge(*arguments, **options)
 
-    monkeypatch.setattr("provenance.operations.verify_model.judge_file", exchange)
+    monkeypatch.setattr("provenance.operations.verify_model.judge", exchange)
     with pytest.raises(VerificationError, match=r"outside\.onnx"):
         downloads.open()
 

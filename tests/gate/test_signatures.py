@@ -106,7 +106,7 @@ def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_t
             int8=ModelEvidence("d.int8.onnx", "d.int8.onnx", here["d.int8.onnx"]),
         )
         subjects = tuple(Subject(name, found) for name, found in signed.items())
-        return [f.name for f in changed_files(row, Statement(subjects, "", {}))]
+        return [f.name for f, _ in changed_files(row, Statement(subjects, "", {}))]
 
     assert changed(signed) == []
     assert changed(signed | {file: new.sha256}) == [file]

@@ -31,7 +31,8 @@ from provenance.artifacts.registry import Row
 from provenance.artifacts.writing import JOURNAL_FOLDER
 from provenance.evidence.collect import collect_file, read_bundle
 from provenance.evidence.rows import ModelEvidence
-from provenance.gate.judge import judge_file
+from provenance.gate.judge import judge
+from provenance.gate.rules import Target
 from tests.operations.workspace import CONFIG, DEFERRAL, SEEDS, Workspace
 from tests.support.cases import message_bundle
 from tests.support.command import Result, run_cli, time_limit
@@ -271,12 +272,15 @@ def test_what_was_not_hashed_is_not_verified(
         Row(0, {"id": "m", "onnx": "m.onnx"}, {}),
         read_bundle(str(beside), beside.read_bytes()),
     )
-    today = datetime.date(2026, 7, 1)
-    assert judge_file(evidence, trust_in(key), str(path), today).exit_code == 0
+    how: dict[str, Any] = {
+        "trust": trust_in(key),
+        "today": datetime.date(2026, 7, 1),
+        "target": Target.MODEL,
+    }
+    assert judge(evidence, None, **how).exit_code == 0
     gone = ModelEvidence("m.onnx", "m.onnx", problem=FileError(problem, "m.onnx", "not read"))
     row = replace(evidence.rows[0], onnx=gone)
-    report = judge_file(replace(evidence, rows=(row,)), trust_in(key), str(path), today)
-    assert report.exit_code == 1
+    assert judge(replace(evidence, rows=(row,)), None, **how).exit_code == 1
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_not_verified(

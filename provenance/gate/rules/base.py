@@ -12,7 +12,7 @@ import datetime
 import enum
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -36,7 +36,7 @@ from provenance.gate import batch_verification, signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Finding, Fix, Severity, by_subject
-from provenance.gate.requirements import NOTHING, Require
+from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
@@ -108,7 +108,8 @@ class Case:
     deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
     run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
     what the consumer requires beyond that it verifies. `resource_uri` names the project whose
-    release summary it has to be, or is None if that is not known.
+    release summary it has to be, or is None if that is not known. `predicate_types` are those of
+    statements by others that count for a model or file; with None each does.
 
     `evidence.rows` are those of one unit, which rules about rows and ensembles judge. `facts` are
     those of all selected rows, from which the other rules conclude.
@@ -125,6 +126,8 @@ class Case:
     judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
     resource_uri: str | None = None
+    target: Target = Target.REGISTRY
+    predicate_types: Collection[str] | None = EXPECTED_TYPES
     _signature_sets: dict[tuple[str | None, ...], SignatureSet] = field(default_factory=dict)
     _signed: dict[tuple[str | None, ...], SignedRow | None] = field(default_factory=dict)
 
@@ -147,6 +150,11 @@ class Case:
     def needs_summary(self) -> bool:
         """Whether a release summary has to be at hand."""
         return self.require.of_release or self.evidence.seen is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether a file is judged by its bundle, without a registry."""
+        return self.target in (Target.MODEL, Target.BLOB)
 
     @cached_property
     def subjects(self) -> Mapping[str, set[str]]:
@@ -188,6 +196,11 @@ class Case:
     def deferrals(self) -> Deferrals:
         """The declared exceptions, by what they cover."""
         return Deferrals(self.config.deferrals)
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """The row of each file that belongs to one, by its path."""
+        return {path: row.label for row in reversed(self.facts) for path in row.paths}
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -262,13 +275,6 @@ class Case:
             self._signed[key] = signed_row.signed_row(row.bundle.statement)
         return self._signed[key]
 
-    def bound_rows(self) -> Iterator[tuple[RowEvidence, Statement]]:
-        """The rows that a trusted signer has spoken of, each with what was said."""
-        for row in self.evidence.rows:
-            statement = self.row_statement(row)
-            if statement is not None:
-                yield row, statement
-
     def signed_row(self, row: RowEvidence) -> SignedRow | None:
         """The row as trusted signers signed it; None if they did not.
 
@@ -278,7 +284,7 @@ class Case:
         if self.evidence.released is None:
             counts = self.row_statement(row) is not None
         else:
-            counts = row.bundle is not None and row.bundle.sha256 in self._released_bundles
+            counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
 
@@ -290,7 +296,8 @@ class Case:
                 yield row, signed
 
     @cached_property
-    def _released_bundles(self) -> frozenset[str]:
+    def released_bundles(self) -> frozenset[str]:
+        """The digests of the bundles that the release summary lists."""
         summary = self.signed_statement(self.evidence.summary)
         inputs = summary.predicate.get("inputAttestations") if summary is not None else None
         return frozenset(releases.digests_of(inputs, "uri").values())
@@ -427,9 +434,12 @@ class Rule:
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of.
 
-        `below` leads to what has to be edited: in the field, or in the row as it is written.
+        `below` leads to what has to be edited: in the field, or in the row as it is written. If
+        there is no registry, the finding is at the file.
         """
         registry = case.evidence.registry
+        if case.alone:
+            return self.finding(message, help, path=about or registry.path, row=row.label)
         entry = row.row if isinstance(row, RowFacts) else row.entry
         position = registry.locate(entry, field)
         place = registry.path_of(entry, field) if field is not None else registry.path_of(entry)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from provenance.config import Deferral
+from provenance.evidence.rows import RowEvidence
 from provenance.gate import deferral_matching
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, Scope, some
+from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Phase, Rule, Scope, Target, some
 
 EXPLANATIONS: Final = ("reason", "reference")
 """What every deferral has to say, in words."""
@@ -21,7 +22,7 @@ _Conclusion: TypeAlias = tuple[str | None, str, str]
 
 class _DeferralRule(Rule):
     phase = Phase.OUTCOME
-    scopes = (Scope.OUTCOME,)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.OUTCOME,)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         for deferral in case.config.deferrals:
@@ -133,6 +134,23 @@ class DeferralExpired(_DeferralRule):
 
     code = "DEF903"
     slug = "deferral-expired"
+    applies = REGISTRY_AND_MODEL
+    scopes = (Scope.ROW, Scope.OUTCOME)
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        """What one model was signed with: without a registry, that is in force."""
+        signed = case.signed_row(row) if case.target is Target.MODEL else None
+        for deferral in signed.deferrals if signed else ():
+            expires = deferral.get("expires")  # dates in ISO form compare as strings
+            if isinstance(expires, str) and expires < case.today.isoformat():
+                yield self.finding(
+                    f"it was signed with a deferral of {deferral.get('rule')} that expired on "
+                    f"{expires}",
+                    "Ask the publisher for a release without it.",
+                    path=row.onnx.path if row.onnx else "",
+                    row=row.label,
+                    for_consumer=True,
+                )
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if deferral.expires is not None and deferral.expires < case.today:

@@ -10,32 +10,32 @@ from provenance.attestations.bundle import countersignature_path
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import EVERYWHERE, REGISTRY_AND_MODEL, Case, Phase, Rule, short
+from provenance.gate.rules import foreign_statements
+from provenance.gate.rules.base import (
+    EVERYWHERE,
+    REGISTRY,
+    REGISTRY_AND_MODEL,
+    Case,
+    Phase,
+    Rule,
+    Scope,
+    Target,
+    short,
+)
 from provenance.gate.rules.registry import outside
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement, Verdict
 
 
-def every_document(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence]]:
-    """All bundles that are there but countersignatures, with the row that each belongs to."""
-    for row in case.evidence.rows:
-        for bundle in (row.bundle, row.attestation):
-            if bundle is not None and not bundle.missing:
-                yield row, bundle
-    summary = case.evidence.summary
-    if summary is not None and not summary.missing:
-        yield None, summary
-
-
-def changed_files(row: RowEvidence, statement: Statement) -> Iterator[FileEvidence]:
-    """The model files whose bytes are not those signed under their names.
+def changed_files(row: RowEvidence, statement: Statement) -> Iterator[tuple[FileEvidence, str]]:
+    """The model files whose bytes are not those signed under their names, and the signed digests.
 
     A file whose declared digest is the signed one is left to ART302, which says the same of it.
     """
     for file in row.model_files:
         signed = statement.digest_of(file.name)
-        if file.sha256 and signed not in (None, file.sha256, row.declared(file)):
-            yield file
+        if file.sha256 and signed and signed not in (file.sha256, row.declared(file)):
+            yield file, signed
 
 
 class _SignatureRule(Rule):
@@ -43,10 +43,27 @@ class _SignatureRule(Rule):
     needs_trust = True
     applies = REGISTRY_AND_MODEL
 
-    def at_bundle(
-        self, bundle: BundleEvidence, row: RowEvidence | None, message: str, help: str
-    ) -> Finding:
-        return self.finding(message, help, path=bundle.path, row=row.label if row else None)
+
+class _DocumentRule(_SignatureRule):
+    """A rule about the bundles of each row, and about that of the release summary."""
+
+    applies = EVERYWHERE
+    scopes = (Scope.ROW, Scope.DOCUMENT)
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for document in (row.bundle, row.attestation):
+            if document is not None and not document.missing:
+                yield from self.judge_document(case, row, document)
+
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        summary = case.evidence.summary
+        if summary is not None and not summary.missing:
+            yield from self.judge_document(case, None, summary)
+
+    def judge_document(
+        self, case: Case, row: RowEvidence | None, document: BundleEvidence
+    ) -> Iterator[Finding]:
+        raise NotImplementedError
 
 
 class BundleMissing(_SignatureRule):
@@ -70,20 +87,19 @@ class BundleMissing(_SignatureRule):
     slug = "bundle-missing"
     consumer_help = "Fetch the bundle from the publisher, or do not use the model."
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.bundle is not None and row.bundle.missing:
-                yield self.in_row(
-                    case,
-                    row,
-                    "sigstore_bundle",
-                    f"the bundle {row.bundle.path} does not exist: the row is not signed",
-                    "Sign the release: provenance release --signer URI",
-                    about=row.bundle.path,
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.bundle is not None and row.bundle.missing:
+            yield self.in_row(
+                case,
+                row,
+                "sigstore_bundle",
+                f"the bundle {row.bundle.path} does not exist: the row is not signed",
+                "Sign the release: provenance release --signer URI",
+                about=row.bundle.path,
+            )
 
 
-class BundleMalformed(_SignatureRule):
+class BundleMalformed(_DocumentRule):
     """A bundle cannot be read, or its signature is of a kind that is not supported.
 
     ## What it does
@@ -107,11 +123,12 @@ class BundleMalformed(_SignatureRule):
 
     code = "SIG602"
     slug = "bundle-malformed"
-    applies = EVERYWHERE
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        bundles = ((row, file) for row, found in every_document(case) for file in found.files)
-        for row, bundle in bundles:
+    def judge_document(
+        self, case: Case, row: RowEvidence | None, document: BundleEvidence
+    ) -> Iterator[Finding]:
+        label = row.label if row else None
+        for bundle in document.files:
             reason = bundle.malformed
             if bundle.problem is not None:
                 value = row.entry.sigstore_bundle if row else None
@@ -119,49 +136,45 @@ class BundleMalformed(_SignatureRule):
                     continue  # REG107 has said it
                 reason = bundle.problem.message
             if reason is not None:
-                yield self.at_bundle(
-                    bundle,
-                    row,
+                yield self.finding(
                     f"the bundle {bundle.path} {IS_POINTER}"
                     if bundle.pointer
                     else f"the bundle {bundle.path} is not one that can be judged: {reason}",
                     FETCH if bundle.pointer else "Sign again: provenance release --signer URI",
+                    path=bundle.path,
+                    row=label,
                 )
-        yield from self._unsupported(case)
-
-    def _unsupported(self, case: Case) -> Iterator[Finding]:
-        for row, document, judgement in _judgements(case):
+        for bundle, judgement in _judgements(case, row, document):
             if judgement.verdict is Verdict.UNSUPPORTED:
                 yield self.finding(
-                    f"the signature in {document.path} cannot be verified: {judgement.reason}",
+                    f"the signature in {bundle.path} cannot be verified: {judgement.reason}",
                     judgement.help or "Sign again: provenance release --signer URI",
-                    path=document.path,
-                    row=row.label if row else None,
+                    path=bundle.path,
+                    row=label,
                     for_consumer=True,  # fetching it again does not help against its kind
                 )
 
 
-def _judgements(case: Case) -> Iterator[tuple[RowEvidence | None, BundleEvidence, Judgement]]:
-    for row, document in every_document(case):
-        if document.bundle is not None:
-            for bundle, judgement in _endorsement(case, row, document).judgements:
-                yield row, bundle, judgement
+def _judgements(
+    case: Case, row: RowEvidence | None, document: BundleEvidence
+) -> tuple[tuple[BundleEvidence, Judgement], ...]:
+    return () if document.bundle is None else _signatures(case, row, document).judgements
 
 
-def _endorsement(case: Case, row: RowEvidence | None, document: BundleEvidence) -> SignatureSet:
+def _signatures(case: Case, row: RowEvidence | None, document: BundleEvidence) -> SignatureSet:
     sha256 = row.onnx.sha256 if row and row.onnx and document is row.bundle else None
     return case.signature_set(document, sha256)
 
 
-class _Judged(_SignatureRule):
-    applies = EVERYWHERE
-
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row, document in every_document(case):
-            if document.bundle is None:
-                continue
-            for found in self.conclude(_endorsement(case, row, document), document):
-                yield self.at_bundle(found[0], row, *found[1:])
+class _Judged(_DocumentRule):
+    def judge_document(
+        self, case: Case, row: RowEvidence | None, document: BundleEvidence
+    ) -> Iterator[Finding]:
+        if document.bundle is not None:
+            label = row.label if row else None
+            found = self.conclude(_signatures(case, row, document), document)
+            for bundle, message, help in found:
+                yield self.finding(message, help, path=bundle.path, row=label)
 
     def conclude(
         self, signature_set: SignatureSet, document: BundleEvidence
@@ -263,19 +276,24 @@ class BytesNotSigned(_SignatureRule):
 
     code = "SIG605"
     slug = "bytes-not-signed"
+    applies = REGISTRY_AND_MODEL | {Target.BLOB}
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row, statement in case.bound_rows():
-            for file in changed_files(row, statement):
-                signed = statement.digest_of(file.name)
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"{file.path} is {short(file.sha256)}; signed is {short(signed)}",
-                    "Restore the released file, or sign again: provenance release",
-                    about=file.path,
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        statement = case.row_statement(row)
+        changed = () if statement is None else changed_files(row, statement)
+        for file, signed in changed:
+            yield self.in_row(
+                case,
+                row,
+                "onnx",
+                f"{file.path} is {short(file.sha256)}; signed is {short(signed)}",
+                "Restore the released file, or sign again: provenance release",
+                about=file.path,
+            )
+        foreign = foreign_statements.expected(case, row)
+        not_among = foreign_statements.not_among(row, foreign) if foreign else None
+        if not_among is not None and row.onnx is not None:
+            yield self.finding(*not_among, path=row.onnx.path, row=row.label, for_consumer=True)
 
 
 class SignedUnderAnotherName(_SignatureRule):
@@ -299,21 +317,23 @@ class SignedUnderAnotherName(_SignatureRule):
     slug = "signed-under-another-name"
     for_consumer = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row, statement in case.bound_rows():
-            for file in row.model_files:
-                if file.sha256 is None or statement.digest_of(file.name) is not None:
-                    continue
-                name = statement.name_of(file.sha256)
-                if name is not None:
-                    yield self.in_row(
-                        case,
-                        row,
-                        "onnx",
-                        f"the bytes of {file.path} are signed under the name {name[:100]!r}",
-                        "Put files and bundles back under the names they were released with.",
-                        about=file.path,
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        statement = case.row_statement(row)
+        for file in row.model_files:
+            if statement is None or file.sha256 is None:
+                continue
+            if statement.digest_of(file.name) is not None:
+                continue
+            name = statement.name_of(file.sha256)
+            if name is not None:
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"the bytes of {file.path} are signed under the name {name[:100]!r}",
+                    "Put files and bundles back under the names they were released with.",
+                    about=file.path,
+                )
 
 
 class StrayBundle(_SignatureRule):
@@ -336,8 +356,10 @@ class StrayBundle(_SignatureRule):
 
     code = "SIG607"
     slug = "stray-bundle"
+    applies = REGISTRY
+    scopes = (Scope.REGISTRY,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         for path in case.evidence.stray_bundles:
             yield self.finding(
                 f"{path} belongs to no row, no seed and no release", "Remove it.", path=path

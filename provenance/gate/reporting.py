@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report: what follows from the findings, and from the facts of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
+
+from provenance.evidence import releases
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.pipeline import PipelineEvidence
+from provenance.gate import suppression
+from provenance.gate.deferral_matching import InForce
+from provenance.gate.finding import (
+    Finding,
+    ModelFile,
+    ReleaseResult,
+    Report,
+    RowResult,
+    TrustResult,
+    Verdict,
+)
+from provenance.gate.rules import Case, Phase, Target
+from provenance.gate.rules.foreign_statements import note
+from provenance.runtime.run import Outcome
+from provenance.signing.trust import Trust
+
+
+def report(case: Case, name: str | None) -> Report:
+    """The report of a case with all its findings. `name` is what was judged, if not a registry."""
+    evidence, is_registry = case.evidence, case.target is Target.REGISTRY
+    found = sorted(case.findings, key=_reading_order(case.places))
+    in_force = InForce(found)
+    failing = [f for f in found if f.fails]
+    failed = _failed(case, failing)
+    findings, suppressed = suppression.split(found, case.catalogue, evidence.registry.path)
+    return Report(
+        registry=name or evidence.registry.path,
+        rows=tuple(_row_result(case, r, in_force, failed=r.label in failed) for r in case.facts),
+        findings=findings,
+        trust=_trust_result(case.trust),
+        notes=tuple(_all_notes(case)),
+        baseline=evidence.baseline.label if evidence.baseline else None,
+        not_judged=_not_judged(evidence, case.phases) if is_registry else (),
+        root=None if case.alone or evidence.released == () else evidence.root.root,
+        release=_release_result(case),
+        suppressed=suppressed,
+    )
+
+
+def _failed(case: Case, failing: Sequence[Finding]) -> frozenset[str]:
+    """The rows that a failing finding is about; in a release, also those of its files.
+
+    A model or file that is judged alone has failed with any.
+    """
+    if case.alone and failing:
+        return frozenset(row.label for row in case.facts)
+    failed = {row for f in failing for row in f.rows}
+    if case.target is Target.RELEASE:
+        files = {path for f in failing for path in (f.path, *f.others)}
+        failed |= {row.label for row in case.facts if not files.isdisjoint(row.paths)}
+    return frozenset(failed)
+
+
+def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool) -> RowResult:
+    """The result of one row. What a file alone is, only trusted signers have said."""
+    row, signed = facts.row, facts.signed_deferrals
+    stated = not case.alone or signed is not None
+    path = facts.models[0].path if facts.models else case.evidence.registry.path
+    now = (signed or ()) if case.alone else in_force.of(facts.label, facts.manifest)
+    of_model = case.target is not Target.BLOB
+    return RowResult(
+        id=facts.label if stated else path,
+        path=path,
+        line=row.position.line,
+        classification=row.classification if stated else None,
+        license=row.text("license") if stated else None,
+        verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
+        model_files=tuple(
+            ModelFile(f.path, f.sha256, f.size if of_model else None) for f in facts.model_files
+        ),
+        signatures=facts.signatures,
+        deferrals=tuple(now),
+        origin=facts.origin,
+    )
+
+
+def _all_notes(case: Case) -> Iterator[str]:
+    yield from _notes(case.evidence)
+    yield from _pipeline_notes(case.evidence.pipeline)
+    if case.target is Target.REGISTRY:
+        yield from _policy_notes(case)
+    yield from _required(case)
+    if case.target is Target.BLOB:
+        yield from filter(None, (note(case, row) for row in case.evidence.rows))
+
+
+def _notes(evidence: Evidence) -> tuple[str, ...]:
+    """Return how the baseline was read, unless by its own configuration, and what was run."""
+    baseline = evidence.baseline
+    return (*([baseline.note] if baseline and baseline.note else []), *_runs(evidence))
+
+
+def _runs(evidence: Evidence) -> tuple[str, ...]:
+    """How many models ran, if they were to be run: those that cannot be read are not run."""
+    if not evidence.ran:
+        return ()
+    models = {m.name: m.run for r in evidence.rows for m in r.models}
+    runs = [run for run in models.values() if run is not None]
+    versions = {run.version for run in runs}
+    runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
+    ran = sum(run.outcome is Outcome.RAN for run in runs)
+    unfed = sum(run.outcome is Outcome.UNFED for run in runs)
+    failed = len(runs) - ran - unfed
+    parts = [
+        f"{ran} of {len(models)} models were loaded and run{runtime}",
+        *([f"{unfed} only loaded"] if unfed else []),
+        *([f"{failed} failed"] if failed else []),
+        *([f"{len(models) - len(runs)} not tried"] if len(models) > len(runs) > 0 else []),
+    ]
+    return ("; ".join(parts),)
+
+
+def _policy_notes(case: Case) -> Iterator[str]:
+    """What a user has to know about whose policy and which project the verdict is about."""
+    statement = case.signed_statement(case.evidence.summary) if case.trust is not None else None
+    if statement is None:
+        return
+    if case.config.named and releases.policy_of(statement) != case.config.policy_sha256:
+        yield f"policy: {case.config.path}, named on the command line; it is not the signer's"
+    if case.resource_uri is None:
+        yield (
+            "the project is not compared: neither --resource-uri, nor `resource_uri` in the "
+            "configuration, nor a git remote names it"
+        )
+
+
+def _required(case: Case) -> Iterator[str]:
+    """What a consumer required: a result without that says less."""
+    newer = ["no release before one that was used"] if case.evidence.seen is not None else []
+    words = ", ".join(filter(None, (str(case.require), *newer)))
+    if words and case.evidence.rows:
+        yield f"required: {words}"
+
+
+def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
+    """Who did which step, by a layout that somebody signed."""
+    if pipeline is None or not pipeline.steps:
+        return
+    signed = f"layout {pipeline.path}, signed by {', '.join(pipeline.keys)}"
+    yield f"{signed}, expires {pipeline.expires}"
+    done = [
+        f"{step.name} by {', '.join(link.key for link in step.counting) or 'nobody'}"
+        for step in pipeline.steps
+    ]
+    yield f"steps: {'; '.join(done)}"
+
+
+def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """What this run leaves open: nobody may take it for passed."""
+    found = [phase.value for phase in Phase if phase.is_open and phase not in phases]
+    if not evidence.whole:
+        others = len(evidence.registry.rows) - len(evidence.rows)
+        found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    schema = evidence.schema
+    if schema is not None and schema.unevaluated:
+        parts = schema.unevaluated[:_PARTS]
+        more = len(schema.unevaluated) - len(parts)
+        some = "; ".join(parts) + (f"; and {more} more" if more else "")
+        found.append(f"parts of the registry's schema, {schema.path}: {some}")
+    return tuple(found)
+
+
+_PARTS: Final = 3
+"""Parts of a schema that are named as not judged."""
+
+
+def _trust_result(trust: Trust | None) -> TrustResult | None:
+    """The trust that was used, for the report."""
+    if trust is None:
+        return None
+    return TrustResult(
+        source=trust.source,
+        keys=tuple((k.path, k.fingerprint) for k in trust.keys),
+        identities=trust.identities,
+        workflows=trust.workflows,
+        signatures=trust.signatures,
+        root=(trust.root.source, trust.root.sha256) if trust.root else None,
+    )
+
+
+def _release_result(case: Case) -> ReleaseResult | None:
+    """The release that a trusted signer speaks of, for the report."""
+    summary, registry = case.evidence.summary, case.evidence.registry
+    if summary is None or case.trust is None:
+        return None
+    statement = case.signed_statement(summary)
+    release = releases.release_of(summary)
+    if statement is None or release is None:
+        return None
+    files: dict[str, str] = {}
+    if case.evidence.whole and summary.sha256 is not None:
+        files = {registry.absolute(n): d for n, d in releases.files_of(statement).items()}
+        if case.evidence.released is None:  # else it lies wherever the consumer has put it
+            files[summary.path] = summary.sha256
+    return ReleaseResult(
+        registry=release.registry,
+        time=str(release.order),
+        sha256=release.sha256,
+        version=release.version,
+        previous=release.previous,
+        files=tuple(sorted(files.items())),
+    )
+
+
+def _reading_order(place: Mapping[str, int]) -> Callable[[Finding], tuple[bool, int, str, int]]:
+    """As the registry is read: row by row, then the registry as a whole, then the deferrals."""
+
+    def key(finding: Finding) -> tuple[bool, int, str, int]:
+        row = place.get(finding.row, len(place)) if finding.row else len(place)
+        line = finding.position.line if finding.position else 0
+        return (finding.code.startswith("DEF"), row, finding.code, line)
+
+    return key

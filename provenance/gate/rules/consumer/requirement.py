@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all requirements of a consumer have in common."""
+
+from __future__ import annotations
+
+from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import ALL_BUT_BLOBS, Case, Phase, Rule
+
+AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from the publisher."
+
+
+class Requirement(Rule):
+    """A rule about what a consumer requires."""
+
+    phase = Phase.REQUIREMENTS
+    needs_trust = True
+    applies = ALL_BUT_BLOBS
+    for_consumer = True
+
+    def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
+        """A finding at a field of the row; of one file alone, at the file."""
+        about = row.onnx.path if row.onnx else None
+        return self.in_row(case, row, field, message, help, about=about)
+
+    def of_summary(self, summary: BundleEvidence, message: str, help: str) -> Finding:
+        """A finding at the release summary."""
+        return self.finding(message, help, path=summary.path)
