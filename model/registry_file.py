@@ -11,9 +11,9 @@ from documents import Document, seed_id, sha256, to_json
 from ensemble import ExportError
 from graphs import OPSET
 
-from provenance.artifacts import json_edit
 from provenance.artifacts import registry as registries
-from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError
 

@@ -18,10 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts import limits, paths, repository, strict_toml
-from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_tables import known, optional, string, tables
-from provenance.artifacts.toml_text import Tables
+from provenance.artifacts import limits, paths, repository
+from provenance.artifacts.documents import strict_toml
+from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.documents.toml_tables import Table
+from provenance.artifacts.documents.toml_text import Tables
+from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
 from provenance.attestations import layout_table, recognition
 from provenance.attestations.layout_table import LayoutTable
 from provenance.errors import InputError
@@ -223,9 +225,7 @@ def trust_from_file(path: Path) -> Trust:
         raise InputError(
             f"{path}: it is {named}, expected a TOML file with [[trust.…]] tables", help=help
         )
-    table = parse_toml(text, str(path))
-    known(table, {"trust"}, str(path), "")
-    found = trust_table.parse(table, str(path))
+    found = trust_table.parse(Table(parse_toml(text, str(path)), {"trust"}, str(path)))
     if not found:
         raise InputError(f"{path}: trusts nobody", help=trust_table.EXAMPLE)
     folder = path.resolve().parent
@@ -304,16 +304,8 @@ def _parse(
             help="Remove the table and give the registry's rows this project's names: a list "
             "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
         )
-    known(table, _KEYS, path, "")
-    registry = table.get("registry")
-    if not isinstance(registry, str) or not registry.strip():
-        found = (
-            "is required" if registry is None else "is empty" if registry == "" else "is no path"
-        )
-        raise InputError(
-            f"{path}: `registry` {found}: the path of the registry",
-            help='For example: registry = "model/tiny/registry.json"',
-        )
+    of_file = Table(table, _KEYS, path)
+    registry = of_file.need("registry", _REGISTRY)
     reason = paths.unsafe_reason(registry)
     normal = os.path.normpath(registry)
     if reason is None and (normal == ".." or normal.startswith("../")):
@@ -324,82 +316,62 @@ def _parse(
         root=root,
         path=path,
         registry=normal.replace(os.sep, "/"),
-        trust_table=trust_table.parse(table, path),
-        deferrals=_deferrals(table, path),
+        trust_table=trust_table.parse(of_file),
+        deferrals=_deferrals(of_file),
         text=text,
         key_folder=key_folder,
         named=named,
-        baseline=optional(table, "baseline", path),
-        run=settings.parse(table, path),
-        repository=_repository(table, path),
-        resource_uri=_resource_uri(table, path),
-        layout=layout_table.parse(table, path),
+        baseline=of_file.optional("baseline"),
+        run=settings.parse(of_file),
+        repository=of_file.optional("repository", _REPOSITORY),
+        resource_uri=of_file.optional("resource_uri", _RESOURCE_URI),
+        layout=layout_table.parse(of_file),
         policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
     )
 
 
-def _repository(table: Mapping[str, Any], path: str) -> str | None:
-    name = optional(table, "repository", path)
-    if name and repository.NAME.fullmatch(name) is None:
-        raise InputError(
-            f"{path}: `repository` {name!r} is not OWNER/REPO",
-            help='For example: repository = "lusoris/vmaf"',
+_REGISTRY: Final = filled("the path of the registry", 'registry = "model/tiny/registry.json"')
+_REPOSITORY: Final = filled("OWNER/REPO", 'repository = "lusoris/vmaf"', repository.NAME)
+_RESOURCE_URI: Final = Form[str](
+    f"an absolute URI of at most {repository.MAX_URI:,} printable ASCII characters",
+    lambda value: is_filled(value) and repository.is_absolute_uri(value.strip()),
+    'resource_uri = "https://example.org/models/registry.json"',
+)
+_ROWS: Final = Form[list[str]](
+    "a list of row ids, in which * and ? match",
+    lambda value: is_names(value) and bool(value) and all(value),
+    'rows = ["my_ensemble_seed*"]',
+)
+_RULE: Final = filled("the code of a rule", 'rule = "SID402"')
+_EXPIRES: Final = Form[datetime.date]("a date", is_day, "expires = 2026-12-31")
+
+
+def _deferrals(table: Table) -> tuple[Deferral, ...]:
+    keys = {"rule", "rows", "reason", "reference", "expires"}
+    found = tuple(
+        Deferral(
+            index,
+            rows=tuple(entry.need("rows", _ROWS)),
+            rule=entry.need("rule", _RULE),
+            # Empty is for the gate to report (DEF904), with the deferral's other defects.
+            reason=entry.get("reason", STRING, ""),
+            reference=entry.get("reference", STRING, ""),
+            expires=entry.get("expires", _EXPIRES, None),
         )
-    return name
-
-
-def _resource_uri(table: Mapping[str, Any], path: str) -> str | None:
-    uri = optional(table, "resource_uri", path)
-    if uri is not None and not repository.is_absolute_uri(uri):
-        raise InputError(
-            f"{path}: `resource_uri` {uri[:200]!r} is not an absolute URI of at most "
-            f"{repository.MAX_URI:,} printable ASCII characters",
-            help='For example: resource_uri = "https://example.org/models/registry.json"',
-        )
-    return uri
-
-
-def _deferrals(table: Mapping[str, Any], path: str) -> tuple[Deferral, ...]:
-    entries = tables(table, "deferral", path)
-    found = tuple(_deferral(i, d, path) for i, d in enumerate(entries))
+        for index, entry in enumerate(table.tables("deferral", keys))
+    )
     for limit, number, what in (
         (limits.DEFERRALS, len(found), "deferrals"),
         (limits.PATTERNS, sum(is_pattern(r) for d in found for r in d.rows), "patterns in `rows`"),
     ):
         if number > limit:
-            raise InputError(f"{path}: [[deferral]]: {number:,} {what}; at most {limit:,} are read")
+            raise table.error(f"[[deferral]]: {number:,} {what}; at most {limit:,} are read")
     return found
 
 
 def is_pattern(row: str) -> bool:
     """Return whether an entry of a deferral's `rows` is a pattern, and not an id."""
     return any(mark in row for mark in "*?[")
-
-
-def _deferral(index: int, entry: Mapping[str, Any], path: str) -> Deferral:
-    where = f"{path}: [[deferral]] {index + 1}"
-    known(entry, {"rule", "rows", "reason", "reference", "expires"}, path, "deferral.")
-    rows = entry.get("rows")
-    if not isinstance(rows, list) or not rows or not all(isinstance(r, str) and r for r in rows):
-        raise InputError(
-            f"{where}: `rows` must be a list of row ids; * and ? match",
-            help='For example: rows = ["my_ensemble_seed*"]',
-        )
-    expires = entry.get("expires")
-    if isinstance(expires, datetime.datetime) or not isinstance(expires, datetime.date | None):
-        raise InputError(f"{where}: `expires` must be a date", help="expires = 2026-12-31")
-    rule = entry.get("rule")
-    if not isinstance(rule, str) or not rule:
-        raise InputError(f"{where}: `rule` is required: a code such as SID402")
-    return Deferral(
-        index=index,
-        rule=rule,
-        rows=tuple(rows),
-        # Empty is for the gate to report (DEF904), with the deferral's other defects.
-        reason=string(entry, "reason", where),
-        reference=string(entry, "reference", where),
-        expires=expires,
-    )
 
 
 def _policy_sha256(table: Mapping[str, Any]) -> str:

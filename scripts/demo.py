@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from provenance.artifacts.strict_json import parse_object
+from provenance.artifacts.documents.strict_json import parse_object
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 CONFIGURATION: Final = """\

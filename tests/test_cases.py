@@ -45,7 +45,7 @@ def test_case(case: Case, tmp_path: Path, key: KeyPair, other_key: KeyPair) -> N
         _assert_positions(result.json, shop.tree)
     for part in case.spec.get("stdout", []):
         assert part in result.out
-    if case.command[0] in ("check", "verify"):
+    if case.command[0] in ("check", "verify", "verify-model"):
         _assert_readable(run_cli(*arguments, cwd=shop.tree, env=env), case)
 
 
@@ -128,7 +128,8 @@ def test_every_rule_has_a_case_in_which_it_fires(rule: Any) -> None:
 @pytest.mark.parametrize("rule", CATALOGUE, ids=lambda r: r.code)
 def test_every_rule_has_a_case_in_which_it_is_judged_and_silent(rule: Any) -> None:
     command = "verify" if rule.phase.name == "SIGNATURES" else "check"
-    judged = [c for c in CASES if c.command[0] in (command, "verify") and c.spec["exit"] in (0, 1)]
+    commands = (command, "verify", "verify-model")
+    judged = [c for c in CASES if c.command[0] in commands and c.spec["exit"] in (0, 1)]
     if rule.phase.name == "RUNTIME":
         judged = [c for c in judged if "--run" in c.command]
     if rule.phase.name == "PIPELINE":

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from provenance.artifacts import digest, text_diff, writing
+from provenance.artifacts import digest, writing
+from provenance.artifacts.documents import text_diff
 from provenance.artifacts.paths import Tree
 
 

@@ -130,6 +130,8 @@ def called(written: Written) -> str:
 
 def sha256_of(value: object) -> str | None:
     """Return the SHA-256 that `value` spells, in lower-case hex, or None if it spells none."""
+    if is_sha256(value):
+        return value
     written = parse(value)
     return written.sha256 if written else None
 

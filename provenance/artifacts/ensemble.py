@@ -16,8 +16,8 @@ from typing import Any
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, canonical
+from provenance.artifacts.documents.strict_json import JsonPath, type_name
 from provenance.artifacts.sidecar import Document
-from provenance.artifacts.strict_json import JsonPath, type_name
 
 _WORD = re.compile("[A-Za-z0-9]")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import file_system, limits, replacing
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.errors import InputError
 
 JOURNAL_FOLDER: Final = ".provenance-journal"

@@ -33,6 +33,7 @@ EXTERNAL: Final = 1
 """`TensorProto.DataLocation.EXTERNAL` (onnx.proto)."""
 
 _TENSOR: Final = "onnx.TensorProto"
+_NODE: Final = "onnx.NodeProto"
 _GRAPH: Final = "onnx.ModelProto.graph"
 _DIMS: Final = "onnx.TensorProto.dims"
 _NUMBERS: Final = frozenset(
@@ -116,23 +117,33 @@ def reaches_tensor(descriptor: Any) -> bool:
     return False
 
 
-def tensors(message: Any) -> Iterator[Any]:
+def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
     """Yield every tensor anywhere below `message`: initializers, attributes, subgraphs, functions.
 
     It follows the message definitions instead of a list of known places, so that no place where
-    ONNX allows a tensor is forgotten.
+    ONNX allows a tensor is forgotten. With `only_external`, nodes whose bytes show that they hold
+    no external tensor are passed over.
     """
     stack = [message]
     while stack:
         here = stack.pop()
-        if here.DESCRIPTOR.full_name == _TENSOR:
-            yield here
+        kind = here.DESCRIPTOR.full_name
+        if kind == _TENSOR:
+            if not only_external or is_external(here):
+                yield here
+            continue
+        if only_external and kind == _NODE and len(here.attribute) > 1 and _holds_none(here):
             continue
         for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
             if repeated:
                 stack.extend(getattr(here, name))
             elif here.HasField(name):
                 stack.append(getattr(here, name))
+
+
+def _holds_none(node: Any) -> bool:
+    """Whether the bytes of a node show that no tensor in it is external."""
+    return _MAY_BE_EXTERNAL.search(node.SerializePartialToString()) is None
 
 
 @cache
@@ -162,7 +173,8 @@ def _refers_outside(small: bytes, descriptor: Any) -> bool:
     from google.protobuf.message import DecodeError
 
     try:
-        return any(map(is_external, tensors(_class_of(descriptor).FromString(small))))
+        parsed = _class_of(descriptor).FromString(small)
+        return next(tensors(parsed, only_external=True), None) is not None
     except DecodeError as e:
         raise MalformedMessageError("protobuf cannot decode it") from e
 

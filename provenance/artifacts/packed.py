@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts and values that are kept for every row of a registry, in little memory.
+"""Keeping JSON text and values in memory, in bounded multiples of the size of their files.
 
-A sidecar of 3 KB takes 11 KB when it is parsed, and its text 6 KB where one character of it is
-beyond Latin-1. Packed, both together take 3.5 KB. Rules go through a registry row by row, so that
-the few values last asked for are kept unpacked.
+A realistic sidecar of 3 KB takes 11 KB when it is parsed, and is kept that way. A hostile file of
+`[],[],…` takes 24 times its size. Such an object is kept packed instead: in about its own size,
+and unpacked when it is looked into.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-_RECENT: Final = 16
-"""Values that are kept unpacked: those of one row, and of the members of one ensemble."""
+_SPARSE: Final = 12
+"""Bytes of JSON for each value in it, from which on it takes at most ten times its size parsed."""
 
-_LARGE: Final = 64 * 1024
-"""Bytes of a packed value from which on it is kept among few: 4 MiB of JSON can take 100 MB."""
+_SMALL: Final = 64 * 1024
+"""Bytes of the largest file of which the value is kept as it is."""
 
-_RECENT_LARGE: Final = 3
-"""Large values that are kept unpacked: a sidecar, its manifest and its verdict."""
+_RECENT: Final = 3
+"""Packed objects that are kept unpacked: 4 MiB of JSON can take 100 MB."""
 
 
 def pack_text(text: str) -> bytes:
@@ -34,28 +34,11 @@ def unpack_text(packed: bytes) -> str:
     return zlib.decompress(packed).decode("utf-8")
 
 
-def pack_value(value: Any) -> bytes:
-    """A JSON value in a form that is read eight times as fast as its text.
-
-    `marshal` is for this process alone: nothing that comes from elsewhere is ever given to it.
-    """
-    # Copied, because marshal cuts its buffer to size, and the heap loses what is cut off: a fifth.
-    return bytes(memoryview(marshal.dumps(value)))
-
-
-def unpack_value(packed: bytes) -> Any:
-    """The value that `pack_value` packed. It may be shared: nobody changes it."""
-    return (_small if len(packed) <= _LARGE else _large)(packed)
-
-
-@lru_cache(maxsize=_RECENT)
-def _small(packed: bytes) -> Any:
-    return marshal.loads(packed)  # noqa: S302
-
-
-@lru_cache(maxsize=_RECENT_LARGE)
-def _large(packed: bytes) -> Any:
-    return marshal.loads(packed)  # noqa: S302
+def kept(value: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
+    """Return the JSON object in `data` as it is to be kept: packed if it takes too much memory."""
+    if len(data) <= _SMALL and sum(map(data.count, (b",", b"[", b"{"))) * _SPARSE <= len(data):
+        return value
+    return PackedObject(value)
 
 
 class PackedObject(Mapping[str, Any]):
@@ -64,18 +47,26 @@ class PackedObject(Mapping[str, Any]):
     __slots__ = ("_packed",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        self._packed = pack_value(value)
-
-    def __getitem__(self, key: str) -> Any:
-        return self._value[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._value)
-
-    def __len__(self) -> int:
-        return len(self._value)
+        # `marshal` is for this process alone: it reads nothing that comes from elsewhere. Copied,
+        # because it cuts its buffer to size, and the heap loses what is cut off: a fifth.
+        self._packed = bytes(memoryview(marshal.dumps(dict(value))))
 
     @property
-    def _value(self) -> Mapping[str, Any]:
-        value: Mapping[str, Any] = unpack_value(self._packed)
-        return value
+    def unpacked(self) -> Mapping[str, Any]:
+        """The object. It may be shared and must not be changed."""
+        return _unpacked(self._packed)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.unpacked[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.unpacked)
+
+    def __len__(self) -> int:
+        return len(self.unpacked)
+
+
+@lru_cache(maxsize=_RECENT)
+def _unpacked(packed: bytes) -> Mapping[str, Any]:
+    value: Mapping[str, Any] = marshal.loads(packed)  # noqa: S302
+    return value

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import enum
 import errno
+import io
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self, cast
 
+from provenance.artifacts.folders import OpenFolders
 from provenance.errors import InputError
 
 
@@ -92,6 +95,7 @@ class Tree:
 
     root: Path
     confined: bool = True
+    _folders: OpenFolders | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @classmethod
     def at(cls, folder: Path, *, confined: bool = True) -> Tree:
@@ -107,6 +111,14 @@ class Tree:
         if not root.is_dir():
             raise InputError(f"{folder}: not a folder")
         return cls(root, confined)
+
+    def keeping_folders(self) -> Self:
+        """Return the same tree for one pass of reading many files.
+
+        It keeps the folders open that were reached without following a link. A folder that is
+        replaced meanwhile, by a link or by another folder, is still read as it was opened.
+        """
+        return replace(self, _folders=OpenFolders())
 
     def resolve(self, path: str) -> str:
         """`path` (relative, `/`-separated) as a normal path below the root, links resolved.
@@ -156,7 +168,7 @@ class Tree:
             FileError: As `open`, or the file is larger than `limit`.
         """
         with self.open(path) as stream:
-            return read_bounded(stream, limit, path)
+            return read_bounded(stream, limit, path, os.fstat(stream.fileno()).st_size)
 
     def target(self, path: str) -> Path:
         """Where to write the file at `path`. Its folder may be reached by links inside the root.
@@ -189,12 +201,17 @@ class Tree:
         The walk follows no link, so that what it reaches needs no resolving: half the time of
         opening a small file.
         """
-        normal = os.path.normpath(path)
-        unsafe = unsafe_reason(path) is not None or normal == ".." or normal.startswith("../")
-        if unsafe or not self.confined or not _HAS_DIR_FD:
+        if not self.confined or not _HAS_DIR_FD:
             return None
+        normal = path
+        if not _NORMAL.fullmatch(path):
+            normal = os.path.normpath(path)
+            if unsafe_reason(path) is not None or normal == ".." or normal.startswith("../"):
+                return None
         try:
             return self._open_descriptor(normal)
+        except FileNotFoundError as e:  # no link either
+            raise _trouble_of(e, path) from e
         except OSError:
             return None  # tried again by the path with its links resolved, which says why
 
@@ -203,16 +220,30 @@ class Tree:
         # Windows has no walk by descriptor; resolve() has refused what leaves.
         if not _HAS_DIR_FD or not self.confined:
             return os.open(os.path.normpath(self.root / relative), flags)
-        *folders, name = relative.split("/")
-        here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        folder, _, name = relative.rpartition("/")
+        here = self._folders.get(folder) if self._folders else None
+        if here is not None:
+            return os.open(name, flags, dir_fd=here)
+        here = self._open_folder(folder)
         try:
-            for folder in folders:
-                below = os.open(folder, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=here)
-                os.close(here)
-                here = below
             return os.open(name, flags, dir_fd=here)
         finally:
-            os.close(here)
+            if self._folders is None or not self._folders.keep(folder, here):
+                os.close(here)
+
+    def _open_folder(self, folder: str) -> int:
+        here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        for name in folder.split("/") if folder else ():
+            try:
+                below = os.open(name, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=here)
+            finally:
+                os.close(here)
+            here = below
+        return here
+
+
+_NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
+"""Most paths: they are safe, and are what `normpath` makes of them."""
 
 
 def unsafe_reason(path: str) -> str | None:
@@ -266,7 +297,7 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
             raise FileError(FileProblem.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
         if len(_POINTER) <= found.st_size <= POINTER_SIZE:
             _refuse_pointer(descriptor, path)
-        return os.fdopen(descriptor, "rb", buffering=0)
+        return cast(BinaryIO, io.FileIO(descriptor, "rb"))
     except BaseException:
         os.close(descriptor)
         raise
@@ -293,17 +324,17 @@ def pointed_to(data: bytes) -> str | None:
     return oid[1].decode() if oid else None
 
 
-def read_bounded(stream: BinaryIO, limit: int, path: str) -> bytes:
-    """The rest of `stream`, refused if it is more than `limit` bytes.
+def read_bounded(stream: BinaryIO, limit: int, path: str, size: int = 1 << 20) -> bytes:
+    """The rest of `stream`, of about `size` bytes, refused if it is more than `limit` bytes.
 
     Raises:
         FileError: More than `limit` bytes, or an I/O error.
     """
     parts: list[bytes] = []
-    left = limit + 1
+    left, most = limit + 1, min(size + 1, 1 << 20)
     while left > 0:
         try:
-            part = stream.read(min(left, 1 << 20))
+            part = stream.read(min(left, most))
         except OSError as e:
             raise _trouble_of(e, path) from e
         if not part:
@@ -324,14 +355,37 @@ def too_large(path: str, limit: int) -> FileError:
 
 def join(folder: str, path: str) -> str:
     """`path` as seen from the root, where `path` is relative to `folder` (both `/`-separated)."""
-    if folder in ("", "."):
-        return os.path.normpath(path) if path and unsafe_reason(path) is None else path
-    return os.path.normpath(f"{folder}/{path}") if unsafe_reason(path) is None else path
+    below, slash, name = path.rpartition("/")
+    if _NORMAL.fullmatch(name) and (below or not slash):
+        joined = _joined(folder, below)
+        return path if joined is None else joined + name
+    if unsafe_reason(path) is not None:
+        return path
+    return os.path.normpath(f"{folder or '.'}/{path}")
+
+
+@lru_cache(maxsize=256)
+def _joined(folder: str, below: str) -> str | None:
+    """What `join` puts before the name of a file in the folder `below`; None if that is unsafe."""
+    if below and unsafe_reason(below) is not None:
+        return None
+    joined = os.path.normpath(f"{folder or '.'}/{below}")
+    return "" if joined == "." else f"{joined}/"
 
 
 def relative(folder: str, path: str) -> str:
     """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
+    above, slash, name = path.rpartition("/")
+    if _NORMAL.fullmatch(name) and (above or not slash):
+        return _way(folder, above) + name
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
+
+
+@lru_cache(maxsize=256)
+def _way(folder: str, to: str) -> str:
+    """What `relative` puts before the name of a file in the folder `to`."""
+    way = os.path.relpath(to or ".", folder or ".").replace(os.sep, "/")
+    return "" if way == "." else f"{way}/"
 
 
 def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | None:

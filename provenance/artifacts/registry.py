@@ -9,8 +9,6 @@ no registry at all is an error here.
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,9 +16,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts import digest, limits, paths
-from provenance.artifacts.packed import pack_text, unpack_text
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
     START,
     JsonError,
     JsonPath,
@@ -29,6 +26,7 @@ from provenance.artifacts.strict_json import (
     parse,
     type_name,
 )
+from provenance.artifacts.packed import pack_text, unpack_text
 from provenance.errors import InputError
 
 FIELDS: Final = (
@@ -113,7 +111,7 @@ class FieldNames:
 
 def is_blank(value: object) -> bool:
     """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
-    return isinstance(value, str) and not any(map(str.isalnum, value))
+    return isinstance(value, str) and not (value[:1].isalnum() or any(map(str.isalnum, value)))
 
 
 class Classification(StrEnum):
@@ -223,6 +221,11 @@ class Row:
         return self.onnx is not None and self.onnx.endswith(INT8_SUFFIX)
 
 
+def int8_of(model: str) -> str:
+    """The name of the int8 variant of the model with this name."""
+    return model.removesuffix(".onnx") + INT8_SUFFIX
+
+
 @dataclass(frozen=True)
 class Registry:
     """A registry as read. `path` and `folder` are relative to the repository's root.
@@ -247,7 +250,7 @@ class Registry:
         """The labels of all rows."""
         return frozenset(row.label for row in self.rows)
 
-    @property
+    @cached_property
     def folder(self) -> str:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."
@@ -316,7 +319,9 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         text = decode(data)
         value = parse(text, duplicate_keys=repeated, nesting=limits.REGISTRY_NESTING)
     except JsonError as e:
-        raise InputError(f"{path}: {e}", help=_correction(data, names)) from e
+        shape = _shape(names)
+        help = f"Correct it there, or set `registry` in the configuration to the path of {shape}."
+        raise InputError(f"{path}: {e}", help=help) from e
     rows = value
     if names.rows != ITSELF:
         if not isinstance(value, dict):
@@ -360,25 +365,6 @@ def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
 
 
 _OTHER_SHAPE: Final = "Where yours has another shape, say so in `fields` of the configuration."
-_CONFLICT: Final = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
-"""What git leaves in a file that two branches changed."""
-
-
-def _correction(data: bytes, names: FieldNames) -> str:
-    """What makes JSON of a registry that is none."""
-    if not data.strip():
-        return f"It is empty. The registry is {_shape(names)}."
-    if _CONFLICT.search(data):
-        return (
-            "Resolve the merge conflict in it: git leaves both sides between <<<<<<< and >>>>>>>."
-        )
-    if data.startswith(codecs.BOM_UTF8):
-        return "Save it as UTF-8 without a byte-order mark."
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "Save it as UTF-8: this is UTF-16."
-    if b"\0" in data:
-        return "This is no text. Set `registry` in the configuration to the registry's path."
-    return "Correct it there; nothing is judged of a registry that readers may read differently."
 
 
 def _shape(names: FieldNames) -> str:

@@ -9,54 +9,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from provenance.artifacts.digest import Digest, canonical
-from provenance.artifacts.packed import pack_text, pack_value, unpack_text, unpack_value
-from provenance.artifacts.registry import INT8_SUFFIX
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import START, JsonPath, Position
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import START, JsonPath, Position
+from provenance.artifacts.packed import PackedObject, kept
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)
 class Document:
     """A JSON object on disk. `path` is relative to the root; `text` is what was hashed."""
 
     path: str
     digest: Digest
-    _text: bytes
-    _value: bytes
+    _data: bytes
+    _kept: Mapping[str, Any] = field(compare=False)
 
     def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "path", path)
-        object.__setattr__(self, "digest", digest)
-        object.__setattr__(self, "_text", pack_text(text))
-        object.__setattr__(self, "_value", pack_value(value))
+        data = text.encode("utf-8")
+        self.__dict__.update(path=path, digest=digest, _data=data, _kept=kept(value, data))
 
     @property
     def text(self) -> str:
         """The text of the file."""
-        return unpack_text(self._text)
+        return self._data.decode("utf-8")
 
     @property
     def value(self) -> Mapping[str, Any]:
-        """The object that it holds."""
-        value: Mapping[str, Any] = unpack_value(self._value)
-        return value
+        """The object in the file. It is shared and must not be changed."""
+        kept = self._kept
+        return kept.unpacked if type(kept) is PackedObject else kept
 
     def locate(self, *path: str | int) -> Position:
         """Where the value at `path` stands, or the start of the file."""
-        source = _source(self._text)
+        source = _source(self._data)
         member = source.find(path)
         return source.position(member.start) if member else START
 
     def get(self, *path: str) -> Any:
         """The value at `path` through nested objects, None where there is none."""
-        here: Any = self.value
+        kept = self._kept
+        here: Any = kept.unpacked if type(kept) is PackedObject else kept
         for step in path:
             here = here.get(step) if isinstance(here, dict) else None
         return here
@@ -68,9 +66,9 @@ class Document:
 
 
 @lru_cache(maxsize=4)
-def _source(packed: bytes) -> SourceMap:
-    """Where the values of a document stand. Several findings in a row are about one document."""
-    return SourceMap(unpack_text(packed))
+def _source(data: bytes) -> SourceMap:
+    """Return where the values of a document are. Findings come several for one document."""
+    return SourceMap(data.decode("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -88,23 +86,18 @@ class WidthClaim:
     of_all: bool = False
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)
 class Sidecar(Document):
-    """A sidecar. All widths are the size of an input's last dimension.
+    """A sidecar. All widths are the size of an input's last dimension."""
 
-    Attributes:
-        claimed_sha256: The digest of the `.onnx` that it says it describes, in lower-case hex; a
-            string that is no SHA-256 as it is written. Nearly every rule asks for it first, so that
-            it is at hand without unpacking the rest.
-    """
+    @cached_property
+    def claimed_sha256(self) -> str | None:
+        """The digest of the `.onnx` that it says it describes, in lower-case hex.
 
-    claimed_sha256: str | None
-
-    def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
-        Document.__init__(self, path, digest, text, value)
-        claimed = value.get("sha256")
-        known = canonical(claimed) if isinstance(claimed, str) else None
-        object.__setattr__(self, "claimed_sha256", known)
+        A string that is not a SHA-256 is returned as it is written.
+        """
+        claimed = self.value.get("sha256")
+        return canonical(claimed) if isinstance(claimed, str) else None
 
     @property
     def seed(self) -> int | None:
@@ -112,7 +105,7 @@ class Sidecar(Document):
         value = self.value.get("seed")
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
-    @property
+    @cached_property
     def input_names(self) -> Sequence[str]:
         """Declared input names, in order: `input_names`, or the single `input_name`."""
         names = self.value.get("input_names")
@@ -121,7 +114,7 @@ class Sidecar(Document):
         name = self.value.get("input_name")
         return (name,) if isinstance(name, str) else ()
 
-    @property
+    @cached_property
     def width_claims(self) -> tuple[WidthClaim, ...]:
         """Every width that the sidecar declares.
 
@@ -153,7 +146,7 @@ class Sidecar(Document):
             claim(1, "encoder_vocab")
         return tuple(claims)
 
-    @property
+    @cached_property
     def layout_encoders(self) -> tuple[str, ...] | None:
         """The encoders of `codec_block_layout`'s `encoder_onehot[NAME]` entries, in order."""
         layout = self.value.get("codec_block_layout")
@@ -166,11 +159,6 @@ class Sidecar(Document):
 def sidecar_of(model: str) -> str:
     """The name of the sidecar of the model with this name."""
     return f"{model.removesuffix('.onnx')}.json"
-
-
-def int8_of(model: str) -> str:
-    """The name of the int8 variant of the model with this name."""
-    return model.removesuffix(".onnx") + INT8_SUFFIX
 
 
 def is_sidecar(value: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts import paths
-from provenance.artifacts.strict_json import JsonError, parse_object, type_name
+from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from provenance.artifacts.strict_json import JsonError, parse_object, type_name
+from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError

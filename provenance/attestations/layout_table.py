@@ -4,20 +4,17 @@
 from __future__ import annotations
 
 import datetime
-import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from provenance.artifacts.toml_tables import known, tables
+from provenance.artifacts.documents.toml_tables import Table
+from provenance.artifacts.forms import Form, is_day, is_names, is_whole
 from provenance.attestations.layout import STEPS
-from provenance.errors import InputError
 
 DAYS: Final = 90
 """How long a layout holds unless it is said: a few releases."""
 
 _DAYS: Final = range(1, 3651)
-_EXAMPLE: Final = 'For example: keys = ["keys/builder.pub"]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,58 +55,32 @@ class LayoutTable:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def parse(table: Mapping[str, Any], path: str) -> LayoutTable:
-    """The table `layout` of a configuration. Raises InputError."""
-    layout = table.get("layout", {})
-    if not isinstance(layout, dict):
-        raise InputError(f"{path}: `layout` is not a table", help="Write it as [layout].")
-    known(layout, {"expires", "keys", "step"}, path, "layout.")
-    steps = tuple(
-        _step(entry, f"{path}: [[layout.step]] {number}", path)
-        for number, entry in enumerate(tables(layout, "step", path, "layout."), 1)
-    )
-    names = [s.name for s in steps]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(
-                f"{path}: [[layout.step]] {name!r} stands there twice",
-                help="Name all keys of a step in one table.",
-            )
+def parse(table: Table) -> LayoutTable:
+    """Return the table `layout` of a configuration. Raises InputError."""
+    layout = table.table("layout", {"expires", "keys", "step"}, "[layout]")
+    steps: dict[str, StepEntry] = {}
+    for entry in layout.tables("step", {"name", "keys", "threshold"}):
+        name = entry.need("name", _STEP)
+        if name in steps:
+            raise entry.error(f"the step {name!r} is repeated", "Name all its keys in one table.")
+        threshold = entry.get("threshold", _THRESHOLD, 1)
+        steps[name] = StepEntry(name, tuple(entry.get("keys", _KEYS, ())), threshold)
     return LayoutTable(
-        _expires(layout.get("expires", DAYS), path),
-        _keys(layout, f"{path}: `layout.keys`"),
-        steps,
+        layout.get("expires", _EXPIRES, DAYS),
+        tuple(layout.get("keys", _KEYS, ())),
+        tuple(steps.values()),
     )
 
 
-def _step(entry: Mapping[str, Any], where: str, path: str) -> StepEntry:
-    known(entry, {"name", "keys", "threshold"}, path, "layout.step.")
-    name = entry.get("name")
-    if name not in STEPS:
-        near = difflib.get_close_matches(str(name), STEPS, 1)
-        raise InputError(
-            f"{where}: `name` is {str(name)[:40]!r}, which is no step",
-            help=f"Did you mean {near[0]!r}?" if near else f"Steps are {', '.join(STEPS)}.",
-        )
-    threshold = entry.get("threshold", 1)
-    if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
-        raise InputError(f"{where}: `threshold` must be a whole number of 1 or more")
-    return StepEntry(str(name), _keys(entry, f"{where}: `keys`"), threshold)
-
-
-def _keys(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    keys = entry.get("keys", [])
-    if not isinstance(keys, list) or not all(isinstance(k, str) and k for k in keys):
-        raise InputError(f"{where} must be a list of public key files", help=_EXAMPLE)
-    return tuple(keys)
-
-
-def _expires(value: object, path: str) -> datetime.date | int:
-    if isinstance(value, int) and not isinstance(value, bool) and value in _DAYS:
-        return value
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return value
-    raise InputError(
-        f"{path}: `layout.expires` must be a date, or a number of days up to {_DAYS[-1]:,}",
-        help=f"For example: expires = {DAYS}",
-    )
+_STEP: Final = Form[str](f"one of {', '.join(STEPS)}", lambda value: value in STEPS)
+_THRESHOLD: Final = Form[int]("a whole number, 1 or more", lambda v: is_whole(v) and v > 0)
+_KEYS: Final = Form[list[str]](
+    "a list of public key files",
+    lambda value: is_names(value) and all(value),
+    'keys = ["keys/builder.pub"]',
+)
+_EXPIRES: Final = Form[datetime.date | int](
+    f"a date, or a number of days up to {_DAYS[-1]:,}",
+    lambda value: is_day(value) or (is_whole(value) and value in _DAYS),
+    f"expires = {DAYS}",
+)

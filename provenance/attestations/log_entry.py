@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations.proto_json import Message, ProtoJsonError
 
 FIELDS: Final = (

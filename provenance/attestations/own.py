@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 
 _HOME: Final = "https://onnx-provenance.dev/"
 """What our predicate types, build types and verifier ids begin with."""

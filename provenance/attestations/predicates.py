@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256, sha256_of
@@ -231,6 +230,8 @@ def statement(
 
 def schema(predicate_type: str) -> dict[str, Any]:
     """The JSON Schema of a predicate type of `SCHEMAS`."""
+    from importlib import resources
+
     text = resources.files("provenance.schemas").joinpath(SCHEMAS[predicate_type])
     loaded: dict[str, Any] = json.loads(text.read_text("utf-8"))
     return loaded

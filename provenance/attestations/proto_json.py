@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from provenance.artifacts.strict_json import type_name
+from provenance.artifacts.documents.strict_json import type_name
 
 UINT63: Final = 2**63
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 
 BUNDLE: Final = "a Sigstore bundle"
 TRUSTED_ROOT: Final = "a trusted root"

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
-from provenance.artifacts.packed import PackedObject
-from provenance.artifacts.strict_json import JsonError, parse_object, type_name
+from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
+from provenance.artifacts.packed import kept
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"
@@ -144,7 +144,7 @@ def decode(payload: bytes, *, foreign: bool = False) -> Statement:
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
     subjects, others = _subjects(value.get("subject"), liberal)
-    return Statement(subjects, predicate_type, PackedObject(predicate), str(kind), others)
+    return Statement(subjects, predicate_type, kept(predicate, payload), str(kind), others)
 
 
 def _subjects(value: object, liberal: bool) -> tuple[tuple[Subject, ...], tuple[OtherSubject, ...]]:

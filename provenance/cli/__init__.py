@@ -30,6 +30,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "release": "Check, sign, attest, verify and summarise. All or nothing.",
     "layout": "Say who may do which step of a release, as a signed in-toto layout.",
     "verify": "Check, and judge signatures, signers and attestations.",
+    "verify-model": "Verify a model as you have it: a file with its bundle.",
+    "verify-release": "Verify a whole release by the one signature of its summary.",
+    "verify-blob": "Verify the bytes of any file, by a bundle that any Sigstore client made.",
     "inspect": "Say in words what a bundle says.",
     "rules": "List the rules, or explain one.",
 }
@@ -43,7 +46,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"provenance.cli.{cmd_name}_command")
+        module = importlib.import_module(f"provenance.cli.{cmd_name.replace('-', '_')}_command")
         command: click.Command = module.command
         return command
 

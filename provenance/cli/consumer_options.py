@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options by which a consumer says what it requires before it uses a model."""
+"""The options by which a consumer says whom it trusts and what it requires, in one place."""
 
 from __future__ import annotations
 
 import datetime
 import difflib
+import functools
+import os
 import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
+from provenance.cli.options import Session
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -18,51 +21,170 @@ F = TypeVar("F", bound=Callable[..., Any])
 MAX_DAYS: Final = 36_500
 _DAYS: Final = re.compile(r"(\d{1,5})d", re.ASCII)
 
+PREDICATE_TYPES: Final = click.option(
+    "--predicate-type",
+    "predicate_types",
+    multiple=True,
+    metavar="URI",
+    help="Accept a statement of this type about the file. By default, SLSA provenance.",
+)
+_TRUST: Final = (
+    click.option(
+        "--key",
+        "keys",
+        multiple=True,
+        metavar="PEM",
+        help="Trust this public key. May be repeated.",
+    ),
+    click.option("--trust", "trust_file", metavar="FILE", help="Trust what this TOML file says."),
+    click.option(
+        "--identity",
+        metavar="SUBJECT",
+        help="Trust this very subject of a certificate: an e-mail address or a URI.",
+    ),
+    click.option("--issuer", metavar="URL", help="Who has to vouch for it. Goes with --identity."),
+    click.option(
+        "--trusted-root",
+        "--trust-config",
+        "root",
+        metavar="FILE",
+        help="Judge certificates, logs and timestamps by this trusted root, or by the one in this "
+        "client trust configuration. By default by that of the trust, or of the public Sigstore "
+        "instance, refreshed unless --offline.",
+    ),
+    click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev."),
+)
+_REQUIREMENTS: Final = (
+    click.option(
+        "--require",
+        "demands",
+        multiple=True,
+        metavar="NAME,...",
+        help=f"Refuse what does not have it: {', '.join(NAMES)}. May be repeated.",
+    ),
+    click.option(
+        "--license-allow",
+        "licenses",
+        multiple=True,
+        metavar="SPDX,...",
+        help="Refuse what is not under one of these licenses. May be repeated.",
+    ),
+    click.option(
+        "--max-age",
+        metavar="DAYSd",
+        help="Refuse a release whose summary is older than that: 90d.",
+    ),
+    click.option(
+        "--state",
+        metavar="FILE",
+        help="Refuse a release that is older than the last one that verified with this FILE.",
+    ),
+    click.option(
+        "--resource-uri",
+        metavar="URI",
+        help="The project that the release summary has to be of.",
+    ),
+)
+_TAKEN: Final = (
+    *("keys", "trust_file", "identity", "issuer", "root", "staging", "demands", "licenses"),
+    *("max_age", "state", "resource_uri", "predicate_types"),
+)
+WHOSE: Final = (
+    "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
+    "trust never comes from the files that are verified"
+)
 
-def consumer_options(function: F) -> F:
-    """Add the options of a consumer's requirements, and of the release that they are about."""
-    options: tuple[Callable[[F], F], ...] = (
-        click.option(
-            "--require",
-            "demands",
-            multiple=True,
-            metavar="NAME,...",
-            help=f"Refuse what does not have it: {', '.join(NAMES)}. May be repeated.",
-        ),
-        click.option(
-            "--license-allow",
-            "licenses",
-            multiple=True,
-            metavar="SPDX,...",
-            help="Refuse what is not under one of these licenses. May be repeated.",
-        ),
-        click.option(
-            "--max-age",
-            metavar="DAYSd",
-            help="Refuse a release whose summary is older than that: 90d.",
-        ),
-        click.option(
-            "--summary",
-            metavar="FILE",
-            help="With FILE.onnx: the release summary that has to hold it. Where one is needed, by "
-            "default the one beside the bundle or the model. With REGISTRY.json: the summary that "
-            "the whole release is verified by.",
-        ),
-        click.option(
-            "--state",
-            metavar="FILE",
-            help="Refuse a release that is older than the last one that verified with this FILE.",
-        ),
-        click.option(
-            "--resource-uri",
-            metavar="URI",
-            help="The project that the release summary has to be of. By default, in a registry, "
-            "that of the configuration or the git remote.",
-        ),
-    )
+
+def trusting(function: F) -> F:
+    """Add the options of trust. The command receives them as `verifier`, to be called once.
+
+    It returns a `Verifier`, or the `VerifyOptions` if no trust is given. It stands below the
+    decorator that opens the session.
+    """
+
+    @functools.wraps(function)
+    def command(session: Session, **given: Any) -> Any:
+        taken = {name: given.pop(name) for name in _TAKEN if name in given}
+        return function(session, verifier=functools.partial(_verifier, session, **taken), **given)
+
+    return _added(command, _TRUST)  # type: ignore[return-value]
+
+
+def requiring(function: F) -> F:
+    """Add the options of requirements to those of trust."""
+    return trusting(_added(function, _REQUIREMENTS))
+
+
+def _added(function: F, options: tuple[Callable[[F], F], ...]) -> F:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def _verifier(
+    session: Session,
+    *,
+    keys: tuple[str, ...],
+    trust_file: str | None,
+    identity: str | None,
+    issuer: str | None,
+    root: str | None,
+    staging: bool,
+    demands: tuple[str, ...] = (),
+    licenses: tuple[str, ...] = (),
+    max_age: str | None = None,
+    state: str | None = None,
+    resource_uri: str | None = None,
+    predicate_types: tuple[str, ...] = (),
+    needs_trust: bool = True,
+) -> Any:
+    """What is verified with. Raises UsageError and InputError."""
+    from provenance.consumer.verifier import Verifier
+    from provenance.operations.verify_options import VerifyOptions
+    from provenance.signing import roots
+
+    if root and staging:
+        raise click.UsageError("give --trusted-root or --staging, not both")
+    options: dict[str, Any] = {"predicate_types": predicate_types} if predicate_types else {}
+    options |= {
+        "require": required(demands, licenses, max_age),
+        "root": roots.of_file(session.path(root)) if root else None,
+        "instance": roots.Instance.STAGING if staging else None,
+        "offline": session.offline,
+        "state": session.path(state) if state else None,
+        "resource_uri": resource_uri,
+        "processes": os.cpu_count() or 1,
+    }
+    trust = _trust(session, keys, trust_file, identity, issuer)
+    if trust is not None:
+        return Verifier(trust, **options)
+    if needs_trust:
+        raise click.UsageError(WHOSE)
+    return VerifyOptions(**options)
+
+
+def _trust(
+    session: Session,
+    keys: tuple[str, ...],
+    trust_file: str | None,
+    identity: str | None,
+    issuer: str | None,
+) -> Any:
+    from provenance.config import trust_from_file, trust_from_options
+    from provenance.signing.trust import TrustedIdentity
+
+    if bool(identity) != bool(issuer):
+        raise click.UsageError(
+            "--identity and --issuer go together: a subject counts only with who vouches for it"
+        )
+    if trust_file and (keys or identity):
+        raise click.UsageError("give --key and --identity, or --trust, not both")
+    if trust_file:
+        return trust_from_file(session.path(trust_file))
+    if not keys and not identity:
+        return None
+    found = TrustedIdentity(issuer, identity) if identity and issuer else None
+    return trust_from_options([session.path(k) for k in keys], found)
 
 
 def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str | None) -> Require:

@@ -183,12 +183,17 @@ def reporting(function: F) -> F:
     return _with_options(function, tuple(REPORT_FORMATS))
 
 
-def _with_options(function: F, formats: Collection[str]) -> F:
+def consuming(function: F) -> F:
+    """The same for a command of consumers, which reads no configuration."""
+    return _with_options(function, tuple(REPORT_FORMATS), configured=False)
+
+
+def _with_options(function: F, formats: Collection[str], *, configured: bool = True) -> F:
     def open_session(**options: Any) -> Any:
         folder = Path(os.path.realpath(options.pop("folder") or os.curdir))
         if not folder.is_dir():
             raise InputError(f"-C {folder}: not a folder")
-        explicit = options.pop("config")
+        explicit = options.pop("config", None)
         session = Session(
             folder=folder,
             config=folder / explicit if explicit else None,
@@ -203,11 +208,9 @@ def _with_options(function: F, formats: Collection[str]) -> F:
     open_session.__name__ = function.__name__
     open_session.__doc__ = function.__doc__
     decorated: Any = open_session
-    for option in reversed(_options(formats)):
+    for option in reversed(_options(formats, configured)):
         decorated = option(decorated)
-    decorated.__click_params__ = getattr(function, "__click_params__", []) + getattr(
-        decorated, "__click_params__", []
-    )
+    decorated.__click_params__ += getattr(function, "__click_params__", [])
     result: F = decorated
     return result
 
@@ -221,14 +224,17 @@ class _Format(click.Choice[str]):
         return super().get_invalid_choice_message(value, ctx)
 
 
-def _options(formats: Collection[str]) -> tuple[Callable[[F], F], ...]:
+_CONFIG: Final = click.option(
+    "--config",
+    metavar="FILE",
+    help="This configuration; its registry is then relative to DIR, or the current folder.",
+)
+
+
+def _options(formats: Collection[str], configured: bool) -> tuple[Callable[[F], F], ...]:
     return (
         click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
-        click.option(
-            "--config",
-            metavar="FILE",
-            help="This configuration; its registry is then relative to DIR, or the current folder.",
-        ),
+        *((_CONFIG,) if configured else ()),
         click.option(
             "--format",
             type=_Format(list(formats)),

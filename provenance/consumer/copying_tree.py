@@ -27,8 +27,13 @@ class CopyingTree(Tree):
         return cls(Tree.at(folder).root, confined=False, kept=kept)
 
     def open(self, path: str) -> BinaryIO:
-        """A private copy of the file at `path`. Raises as `Tree.open`, and InputError."""
+        """A private copy of the file at `path`, made once. Raises as `Tree.open`, and InputError.
+
+        VerificationError if the copy was changed since another of several bundles was judged by it.
+        """
         assert self.kept is not None
+        if path in self.kept:
+            return self.kept.again(path)
         with super().open(path) as source:
             return self.kept.copy(source, path)
 

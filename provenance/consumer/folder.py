@@ -111,20 +111,10 @@ class PrivateFolder:
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """The copy that was made under `name`, as it was when it was made.
-
-        Raises:
-            VerificationError: It was exchanged or written to.
-        """
-        path = self.path / name
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as e:
-            raise _changed(path) from e
-        with os.fdopen(descriptor, "rb") as stream:
-            self._compare(descriptor, name)
+        """`again`, for a block: at its end too, the copy is as it was when it was made."""
+        with self.again(name) as stream:
             yield stream
-            self._compare(descriptor, name)
+            self._compare(stream.fileno(), name)
 
     def close(self) -> None:
         """Remove the folder and everything in it. Once is enough, and no child process does it."""
@@ -136,6 +126,28 @@ class PrivateFolder:
         finally:
             os.close(self._lock)
             self._lock = -1
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
+    def again(self, name: str) -> BinaryIO:
+        """Open the copy that was made under `name`, as it was when it was made.
+
+        Raises:
+            VerificationError: If it was exchanged or written to.
+        """
+        path = self.path / name
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as e:
+            raise _changed(path) from e
+        stream = os.fdopen(descriptor, "rb")
+        try:
+            self._compare(descriptor, name)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     def _compare(self, descriptor: int, name: str) -> None:
         if _identity(os.fstat(descriptor)) != self._files[name]:

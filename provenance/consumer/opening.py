@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`open_model`: a model if it verifies, and nothing else.
+"""Open a model if it verifies, and only then.
 
-The journey of `verify FILE.onnx` decides. It is only given another tree: one in which every file
-that it opens is a private copy.
+`verify_model` decides. Here it reads another tree: one in which every file that it opens is a
+private copy.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -19,9 +17,8 @@ from provenance.consumer.folder import PrivateFolder
 from provenance.consumer.model import VerifiedModel
 from provenance.errors import UnavailableError, VerificationError
 from provenance.gate.finding import Report, Verdict
-from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
-from provenance.operations.verify import examine_file
-from provenance.signing.roots import Instance
+from provenance.operations.verify_model import verify_model
+from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
 
 _SHOWN = 3
@@ -42,65 +39,27 @@ class ModelRefusedError(VerificationError):
         self.report = report
 
 
-def open_model(
-    path: str | os.PathLike[str],
+def open_verified(
+    path: Path,
     trust: Trust,
+    options: VerifyOptions,
     *,
-    require: Require = NOTHING,
-    bundle: str | os.PathLike[str] | None = None,
-    summary: str | os.PathLike[str] | None = None,
-    state: str | os.PathLike[str] | None = None,
-    resource_uri: str | None = None,
-    folder: str | os.PathLike[str] | None = None,
-    today: datetime.date | None = None,
-    instance: Instance = Instance.PRODUCTION,
-    offline: bool = False,
+    bundle: Path | None,
+    summary: Path | None,
+    folder: Path | None,
 ) -> VerifiedModel:
-    """The model in the `.onnx` file at `path`, if it verifies; use it in a `with` block.
-
-    Its files, external data included, are copied into a private folder, and the copies are what is
-    verified and what is used. What becomes of the originals meanwhile does not matter.
-
-    The bundle has to bind the row: a signature over the bytes alone is not enough.
-
-    Args:
-        path: The model. Its external data lies beside it.
-        trust: Whose signatures count: `trust_from_keys`, `trust_from_options`, `trust_from_file`.
-        require: What is required beyond that.
-        bundle: The bundle; by default `<path>.sigstore.json`.
-        summary: The release summary; where one is required, by default the one beside the bundle
-            or the model.
-        state: A file that remembers which releases were used: an older one is refused.
-        resource_uri: The project that the release summary has to be of; requires a summary.
-        folder: Where the private folder is made; by default where temporary files are. On a file
-            system that can share blocks, such as Btrfs or XFS, a folder near the model costs
-            nothing.
-        today: The date by which deferrals expire and a release is too old.
-        instance: The public Sigstore instance whose trusted root counts, where none is given.
-        offline: Take that trusted root as it is cached.
-
-    Raises:
-        ModelRefusedError: It does not verify, or lacks what is required. It has the report.
-        InputError: A file cannot be read, or nothing can be kept.
-        UnavailableError: No trusted root can be had, or the state file is in use.
-    """
+    """`Verifier.open`. Raises: as that."""
     if sys.platform == "win32":
         raise UnavailableError("models are opened on POSIX systems only")
-    kept = PrivateFolder(Path(folder if folder is not None else tempfile.gettempdir()))
+    kept = PrivateFolder(folder or Path(tempfile.gettempdir()))
     try:
-        report, evidence = examine_file(
-            Path(path),
+        report, evidence = verify_model(
+            path,
             trust,
-            lambda beside: CopyingTree.of(beside, kept),
-            bundle=_path(bundle),
-            predicate_types=EXPECTED_TYPES,
-            today=today,
-            instance=instance,
-            offline=offline,
-            require=replace(require, row=True),
-            summary=_path(summary),
-            state=_path(state),
-            resource_uri=resource_uri,
+            replace(options, require=replace(options.require, row=True)),
+            bundle=bundle,
+            summary=summary,
+            open_tree=lambda beside: CopyingTree.of(beside, kept),
         )
         if report.verdict is not Verdict.VERIFIED:
             raise ModelRefusedError(report)
@@ -109,7 +68,3 @@ def open_model(
     except BaseException:  # an interrupt too
         kept.close()
         raise
-
-
-def _path(given: str | os.PathLike[str] | None) -> Path | None:
-    return None if given is None else Path(given)

@@ -15,12 +15,8 @@ from typing import Any, Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.packed import pack_text
-from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import Sidecar, int8_of, is_sidecar, sidecar_of
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import (
     START,
     JsonError,
     JsonPath,
@@ -28,6 +24,10 @@ from provenance.artifacts.strict_json import (
     decode,
     parse_object_text,
 )
+from provenance.artifacts.packed import pack_text
+from provenance.artifacts.paths import IS_POINTER, FileError, FileProblem, PointerError, Tree
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import Sidecar, is_sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.attestations.signed_row import is_row
 from provenance.attestations.statement import StatementError
@@ -177,7 +177,7 @@ _ABOUT_MODELS: Final = (
 class _Collector:
     def __init__(self, root: Tree, read: Registry, progress: Progress | None) -> None:
         self._progress = progress or Progress()
-        self._root = root
+        self._root = root.keeping_folders()
         self._registry = read
         self._row_models = {row.onnx for row in read.rows}
         self._names: dict[int, list[str]] = {}
@@ -190,6 +190,7 @@ class _Collector:
         self.not_documents: dict[str, NotADocument] = {}
         self.stray_sidecars: list[Sidecar] = []
         self._nameless: list[str] = []
+        self._leads_apart: dict[tuple[str, str], bool] = {}
 
     def read_models(self, rows: Sequence[Row]) -> None:
         """Hash every model file of `rows` once."""
@@ -402,6 +403,14 @@ class _Collector:
         return self.bundle(path)
 
     def _leads_elsewhere(self, named: str, path: str) -> bool:
+        below, _, name = named.rpartition("/")
+        folder, _, normal = path.rpartition("/")
+        ways = (below, folder)
+        if ways not in self._leads_apart:
+            self._leads_apart[ways] = self._differ(*ways)
+        return (self._leads_apart[ways] or name != normal) and self._differ(named, path)
+
+    def _differ(self, named: str, path: str) -> bool:
         seen = os.path.realpath(self._root.root / self._registry.folder / named)
         return seen != os.path.realpath(self._root.root / path)
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.baseline import Source
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object
 from provenance.artifacts.paths import FileError, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import int8_of, sidecar_of
-from provenance.artifacts.strict_json import JsonError, decode, parse_object
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import sidecar_of
 from provenance.config import Config
 from provenance.evidence.baseline import Baseline
 from provenance.evidence.evidence import BaselineEvidence, LostFiles

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading and hashing model files: each once, several at once."""
+"""Reading and hashing model files: each once, several large ones at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from provenance.artifacts import digest, paths
 from provenance.artifacts.digest import Digest
@@ -31,6 +31,14 @@ from provenance.evidence.workers import map_in_threads
 _Read = TypeVar("_Read")
 
 
+LARGE: Final = 256 * 1024
+"""Bytes of a file from which on hashing it in another thread is worth the way there."""
+
+
+class _LargeFileError(Exception):
+    """The file is better read in a thread."""
+
+
 class ModelReader:
     """Reads the models that a registry names, with their external data."""
 
@@ -38,6 +46,7 @@ class ModelReader:
         self._root = root
         self._registry = registry
         self._progress = progress
+        self._defers_large = False
         # With its digest in the registry, none of these would ever be right again.
         self._documents: dict[str, str] = {registry.path: "the registry"}
         for row in registry.rows:
@@ -70,7 +79,17 @@ class ModelReader:
             self._progress.advance()
             return found
 
-        return dict(zip(names, map_in_threads(step, names), strict=True))
+        # Below links that lead out, as in a cache of downloads, to open a file may be to copy it.
+        self._defers_large = self._root.confined
+        found: dict[str, _Read] = {}
+        large = [] if self._defers_large else list(names)
+        for name in names if self._defers_large else ():
+            try:
+                found[name] = step(name)
+            except _LargeFileError:
+                large.append(name)
+        self._defers_large = False
+        return found | dict(zip(large, map_in_threads(step, large), strict=True))
 
     def _model(self, name: str) -> ModelEvidence:
         path = self._registry.absolute(name)
@@ -115,6 +134,8 @@ class ModelReader:
         """The file at `path`, with its size."""
         with self._root.open(path) as stream:
             size = os.fstat(stream.fileno()).st_size
+            if size > LARGE and self._defers_large:
+                raise _LargeFileError
             with self._progress.reading(stream, path, size) as watched:
                 yield watched, size
 

@@ -17,8 +17,8 @@ from provenance.artifacts import registry as registries
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import int8_of, sidecar_of
+from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.sidecar import sidecar_of
 from provenance.attestations.statement import Statement
 from provenance.errors import InputError
 from provenance.evidence.collect import read_bundle

@@ -9,9 +9,9 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from provenance.artifacts import limits
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, Registry
-from provenance.artifacts.strict_json import JsonError, decode, parse
 from provenance.evidence.evidence import SchemaEvidence
 
 _KEY: Final = "$schema"
@@ -44,7 +44,7 @@ def registry_schema(
         return SchemaEvidence(path, unevaluated=(e.message,))
     except JsonError as e:
         return SchemaEvidence(path, unevaluated=(f"it {e}",))
-    from provenance.artifacts import json_schema  # costs nothing where there is no schema
+    from provenance.artifacts.documents import json_schema  # costs nothing where there is no schema
 
     found = json_schema.evaluate(schema, _instance(registry), fragment)
     return SchemaEvidence(
@@ -59,7 +59,7 @@ def _undeclared(
     schema: Any, fragment: str, registry: Registry, addable: Iterable[str]
 ) -> dict[str, str]:
     """The keys that the schema refuses in a row, each with the place to declare it."""
-    from provenance.artifacts import json_schema
+    from provenance.artifacts.documents import json_schema
 
     names = registry.names
     row: Mapping[str, Any] = registry.rows[0].verbatim if registry.rows else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.ensemble import (
@@ -21,9 +21,7 @@ from provenance.artifacts.ensemble import (
 )
 from provenance.artifacts.onnx_model import OnnxFacts
 from provenance.artifacts.sidecar import Sidecar
-
-if TYPE_CHECKING:
-    from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 
 
 @dataclass(frozen=True)

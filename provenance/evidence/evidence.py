@@ -7,26 +7,26 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from provenance.artifacts import ensemble
+from provenance.artifacts import ensemble, limits, spdx
 from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import Position
 from provenance.evidence.baseline import Place
-from provenance.evidence.ensembles import Ensemble, join
+from provenance.evidence.bundle_names import BundleNames
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, join
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
-
-if TYPE_CHECKING:
-    from provenance.artifacts.schema_work import Violation
-    from provenance.evidence.releases import Release
+from provenance.evidence.releases import Release
 from provenance.evidence.rows import (
     BundleEvidence,
     FileEvidence,
@@ -35,6 +35,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+
+if TYPE_CHECKING:  # loaded only for a registry that names a schema
+    from provenance.artifacts.documents.schema_work import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +191,63 @@ class Evidence:
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
         """The ensemble in which a row is a member; known only where all rows were selected."""
-        return self._ensemble_by_row.get(row.index)
+        return next((each for each, _ in self._seats.get(row.index, ())), None)
+
+    def names_in_manifests(self, row: RowEvidence) -> frozenset[str | None]:
+        """What the manifests that list a row call its model."""
+        return frozenset(member.listed.onnx for _, member in self._seats.get(row.index, ()))
 
     @cached_property
-    def _ensemble_by_row(self) -> Mapping[int, Ensemble]:
-        found: dict[int, Ensemble] = {}
+    def _seats(self) -> Mapping[int, Sequence[tuple[Ensemble, EnsembleMember]]]:
+        found: defaultdict[int, list[tuple[Ensemble, EnsembleMember]]] = defaultdict(list)
         for each in self.ensembles:
-            for member in each.shipped:
+            for member in each.members:
                 if member.row is not None:
-                    found.setdefault(member.row.index, each)
+                    found[member.row.index].append((each, member))
         return found
+
+    @cached_property
+    def rows_by_model(self) -> Mapping[str, Sequence[RowEvidence]]:
+        """The rows that name each model, by its path, without those whose digest is another's."""
+        found: defaultdict[str, list[RowEvidence]] = defaultdict(list)
+        for row in self.rows:
+            if row.onnx is not None and not row.replaced(row.onnx):
+                found[row.onnx.path].append(row)
+        return found
+
+    @cached_property
+    def owners(self) -> Mapping[str, tuple[str, str]]:
+        """The first file of each digest that a row declares, and the label of the row."""
+        found: dict[str, tuple[str, str]] = {}
+        for row in self.registry.rows:
+            names = {row.onnx: row.text("sha256")} if row.onnx else {}
+            for name, declared in (*names.items(), *row.external_data_sha256.items()):
+                if sha256 := sha256_of(declared):
+                    found.setdefault(sha256, (self.registry.absolute(name), row.label))
+        return found
+
+    @cached_property
+    def bundle_names(self) -> BundleNames | None:
+        """How the rows of the registry name their bundles."""
+        return BundleNames.of(self.registry)
+
+    @cached_property
+    def odd_licenses(self) -> frozenset[str]:
+        """The first licenses that are not on the SPDX list, of which a near one is suggested."""
+        licenses = dict.fromkeys(filter(None, (r.text("license") for r in self.registry.rows)))
+        odd = (license for license in licenses if not spdx.is_known(license))
+        return frozenset(islice(odd, limits.SUGGESTIONS))
+
+    @cached_property
+    def violations(self) -> Mapping[str | int | None, Sequence[Violation]]:
+        """What the schema does not allow, each once: by the row's place, None beside the rows."""
+        found: defaultdict[str | int | None, dict[object, Violation]] = defaultdict(dict)
+        rows = self.registry.names.path
+        for each in self.schema.violations if self.schema is not None else ():
+            below = each.path[len(rows) :] if each.path[: len(rows)] == rows else ()
+            index = below[0] if below else None
+            found[index].setdefault((each.path, each.keyword, each.member), each)
+        return {index: tuple(violations.values()) for index, violations in found.items()}
 
     @cached_property
     def placeholders(self) -> Mapping[str, tuple[str, str]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import ensemble_of
-from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
+from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class FileFacts:
     problem: FileProblem | None = None
 
     @classmethod
-    def of(cls, file: FileEvidence) -> FileFacts:
+    def of(cls, file: FileEvidence) -> Self:
         """What is kept of a file."""
         return cls(
             file.path,
@@ -74,6 +74,20 @@ class SignatureResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts(FileFacts):
+    """A model of a row: whether it could be parsed, and whether external data does not exist."""
+
+    parsed: bool = False
+    lacks_data: bool = False
+
+    @classmethod
+    def of_model(cls, model: ModelEvidence) -> ModelFacts:
+        """What is kept of a model."""
+        parsed = model.facts is not None
+        return replace(cls.of(model), parsed=parsed, lacks_data=model.lacks_data)
+
+
+@dataclass(frozen=True, slots=True)
 class RowFacts:
     """What is kept of one row.
 
@@ -96,7 +110,7 @@ class RowFacts:
     """
 
     row: Row
-    models: tuple[FileFacts, ...]
+    models: tuple[ModelFacts, ...]
     model_files: tuple[FileFacts, ...]
     sidecars: tuple[FileFacts, ...]
     bundle: tuple[FileFacts, ...]
@@ -114,9 +128,10 @@ class RowFacts:
     def of(cls, row: RowEvidence) -> RowFacts:
         """What is kept of a row before anything that was signed is judged."""
         files = {file.name: FileFacts.of(file) for file in row.model_files}
+        models = tuple(map(ModelFacts.of_model, row.models))
         return cls(
             row=row.entry,
-            models=tuple(files[model.name] for model in row.models),
+            models=models,
             model_files=tuple(files.values()),
             sidecars=tuple(map(FileFacts.of, row.sidecars)),
             bundle=_bundle(row.bundle),
@@ -136,6 +151,11 @@ class RowFacts:
     def paths(self) -> list[str]:
         """The paths of all that belongs to the row in a release."""
         return [f.path for f in (*self.model_files, *self.sidecars, *self.bundle[:1])]
+
+    @property
+    def onnx(self) -> ModelFacts | None:
+        """The file of `onnx`; a row that has no such file has no int8 variant of it either."""
+        return next(iter(self.models), None)
 
     @property
     def bundles(self) -> Iterator[FileFacts]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from provenance.artifacts import digest, ensemble
 from provenance.artifacts import registry as registries
-from provenance.artifacts.strict_json import parse_object
+from provenance.artifacts.documents.strict_json import parse_object
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import Comparison
 from provenance.evidence.rows import RowEvidence

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import digest, limits, toml_text
+from provenance.artifacts import digest, limits
 from provenance.artifacts.baseline import Source
+from provenance.artifacts.documents import toml_text
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.strict_json import Position
 from provenance.config import Config
 from provenance.evidence.baseline import Baseline, FormerConfig, Place
 

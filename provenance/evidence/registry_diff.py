@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set
+from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
-from provenance.artifacts.strict_json import JsonPath
 
 OF_BYTES: Final = (
     "onnx",

@@ -4,21 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest, sha256_of
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.onnx_model import CutTensor, OnnxFacts
 from provenance.artifacts.paths import FileError, FileProblem
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import Position
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.runtime.run import Run
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +85,11 @@ class ModelEvidence(FileEvidence):
     def files(self) -> tuple[FileEvidence, ...]:
         """The model and its external data: all that the runtime opens for it."""
         return (self, *self.external)
+
+    @property
+    def lacks_data(self) -> bool:
+        """Whether external data of it does not exist."""
+        return any(file.missing for file in self.external)
 
     @property
     def is_whole(self) -> bool:

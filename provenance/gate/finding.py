@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import Position
 from provenance.config import Deferral
 from provenance.errors import VerificationError
 from provenance.evidence.facts import SignatureResult

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from provenance.artifacts.strict_json import START
+from provenance.artifacts.documents.strict_json import START
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.classification import origin

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from provenance.artifacts import digest
-from provenance.artifacts.strict_json import same
+from provenance.artifacts.documents.strict_json import same
 from provenance.attestations import bundle as bundles
 from provenance.attestations.predicates import RELEASE_FIELD, Described
 from provenance.attestations.statement import Statement, StatementError, decode, encode

@@ -7,7 +7,7 @@ that may be about the file, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,23 +17,45 @@ from provenance.attestations.bundle import BundleError, Envelope
 from provenance.attestations.statement import StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.errors import InputError
+from provenance.evidence.collect import read_bundle
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report, Verdict
+from provenance.operations import named_files
 
 MAX_TRIED: Final = 32
 """Bundles about one file that are verified until one counts."""
 
 
-def of(data: bytes) -> tuple[bytes, ...]:
-    """The bundles in a file that has several, one a line; none for any other file."""
-    return recognition.lines(data) if recognition.is_lines_of(recognition.BUNDLE, data) else ()
+Judged = tuple[Report, Evidence]
 
 
-def about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[str, bytes]]:
-    """Each bundle that may be about a file with that digest, and its name for messages.
+def judged(
+    bundle: Path, sha256_of: Callable[[], str], judge: Callable[[BundleEvidence], Judged]
+) -> Judged:
+    """Judge a file by the bundle at a path, or by each one in it that may be about the file.
+
+    Of several, the first that verifies decides; if none does, the one that comes nearest to it: a
+    bundle of a trusted signer before any other, then one of the expected type, then the one with
+    the fewest errors. `sha256_of` returns the digest of the file.
 
     Raises:
-        InputError: If no line is about the file, or more than are tried.
+        InputError: If the bundle cannot be read, no line is about the file, or more than are tried.
     """
+    data = named_files.bundle_bytes(bundle)
+    if not recognition.is_lines_of(recognition.BUNDLE, data):
+        return judge(named_files.with_countersignatures(bundle, data))
+    failed = []
+    for name, line in _about(bundle, recognition.lines(data), sha256_of()):
+        found = judge(read_bundle(name, line, foreign=True))
+        if found[0].verdict is Verdict.VERIFIED:
+            return found
+        failed.append(found)
+    return min(failed, key=lambda found: _distance(found[0]))
+
+
+def _about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[str, bytes]]:
+    """Each bundle that may be about a file with that digest, and its name for messages."""
     found = [(n, line) for n, line in enumerate(lines, 1) if _may_be_about(line, sha256)]
     if not found:
         raise InputError(
@@ -48,20 +70,6 @@ def about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[s
         )
     for number, line in found:
         yield f"{path} (line {number})", line
-
-
-def best(reports: Iterator[Report]) -> Report:
-    """The first report that verified; else the one that comes nearest to that.
-
-    A bundle of a trusted signer goes before any other, then one of the expected type, then the one
-    with the fewest errors.
-    """
-    failed = []
-    for report in reports:
-        if report.verdict is Verdict.VERIFIED:
-            return report
-        failed.append(report)
-    return min(failed, key=_distance)
 
 
 def _distance(report: Report) -> tuple[bool, bool, int]:

@@ -5,24 +5,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from pathlib import Path
 
-from provenance.artifacts.baseline import BaselineName, named
 from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
-from provenance.operations.load_evidence import load_evidence
-
-
-def today_utc() -> datetime.date:
-    """Today's date, by which deferrals expire."""
-    return datetime.datetime.now(datetime.UTC).date()
-
-
-def baseline_of(config: Config, given: str | None) -> BaselineName | None:
-    """What is compared with: what was `given`, or else what the configuration says."""
-    return named(config.baseline, config.root) if given is None else named(given, Path())
+from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
 
 
 def check(

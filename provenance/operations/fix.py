@@ -11,17 +11,17 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from provenance.artifacts import change, json_edit
+from provenance.artifacts import change
 from provenance.artifacts.change import Change
-from provenance.artifacts.json_edit import Edit
-from provenance.artifacts.source_map import SourceMap
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.source_map import SourceMap
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
-from provenance.operations.check import baseline_of, today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
 
 
 def fix(

@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from provenance.artifacts import change, digest, json_edit
+from provenance.artifacts import change, digest
 from provenance.artifacts.change import Change
-from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import Registry
-from provenance.artifacts.strict_json import type_name
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provenance import config as configuration
+import provenance.config as configuration
 from provenance.artifacts import change, limits, writing
 from provenance.artifacts.change import Change
 from provenance.artifacts.paths import FileError, Tree
@@ -31,8 +31,7 @@ from provenance.operations.adoption.shape import Shape, files, registries, shape
 from provenance.operations.adoption.signers import Signer, signers
 from provenance.operations.adoption.template import Template
 from provenance.operations.adoption.workflows import Found, signing_workflows
-from provenance.operations.check import today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
 
 

@@ -15,11 +15,12 @@ from provenance.artifacts import ensemble, limits
 from provenance.artifacts import registry as registries
 from provenance.artifacts.baseline import BaselineName, open_source
 from provenance.artifacts.digest import of_bytes
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
+from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, join, read_named_file, unsafe_reason
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import is_sidecar, sidecar_of
-from provenance.artifacts.strict_json import JsonError, decode, parse_object_text
 from provenance.attestations import bundle as bundles
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
@@ -123,7 +124,8 @@ def _files_of(trust: TrustTable) -> tuple[str, ...]:
 def _trusted(given: Path) -> Iterator[Path]:
     """The files that a trust file names; none where it cannot be read, which is said later."""
     try:
-        trust = trust_table.parse(parse_toml(read_text(given), str(given)), str(given))
+        values = parse_toml(read_text(given), str(given))
+        trust = trust_table.parse(Table(values, None, str(given)))
     except InputError:
         return
     yield from (Path(os.path.realpath(given)).parent / name for name in _files_of(trust))

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to evidence: the first step of every journey over a registry."""
+"""From a configuration to evidence: the first step of every operation on a registry."""
 
 from __future__ import annotations
 
+import datetime
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
-from provenance.artifacts.baseline import BaselineName
+from provenance.artifacts.baseline import BaselineName, named
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
@@ -19,6 +22,16 @@ from provenance.evidence.collect import collect
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+
+
+def today_utc() -> datetime.date:
+    """Today's date, by which deferrals expire."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def baseline_of(config: Config, given: str | None) -> BaselineName | None:
+    """What is compared with: what was `given`, or else what the configuration says."""
+    return named(config.baseline, config.root) if given is None else named(given, Path())
 
 
 def load_evidence(
@@ -94,4 +107,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
             )
             if wanted.endswith(".json") and not near:
                 help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
+            elif wanted.endswith(".onnx"):
+                file = shlex.quote(wanted)
+                help += f"\nIf it is a file: provenance verify-model {file} --key PUBLISHER.pub"
             raise InputError(f"{registry.path}: no row with the id {wanted!r}", help=help)

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from provenance.artifacts import change, json_edit
+from provenance.artifacts import change
 from provenance.artifacts.change import Change
 from provenance.artifacts.digest import is_mentioned
-from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import hypothetical
@@ -32,12 +33,11 @@ from provenance.gate.judge import judge
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import command
 from provenance.gate.rules.baseline import PromotedByHand
+from provenance.gate.rules.claims import ProductionUnproven
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle
-from provenance.gate.rules.sidecars.claims import ProductionUnproven
 from provenance.gate.rules.sidecars.current import pairs
-from provenance.operations.check import baseline_of, today_utc
-from provenance.operations.load_evidence import known_rows, load_evidence
+from provenance.operations.load_evidence import baseline_of, known_rows, load_evidence, today_utc
 
 
 @dataclass(frozen=True)

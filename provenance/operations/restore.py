@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.artifacts import change, json_edit
+from provenance.artifacts import change
 from provenance.artifacts import registry as registries
 from provenance.artifacts.baseline import named
 from provenance.artifacts.change import Change
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Row
 from provenance.config import Config

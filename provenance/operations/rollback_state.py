@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from provenance.artifacts import file_system, limits, paths
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.artifacts.paths import FileError, FileProblem
-from provenance.artifacts.strict_json import JsonError, parse_object
 from provenance.artifacts.writing import write_named_file
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.evidence import Evidence
@@ -85,7 +85,7 @@ class Seen:
 
 @contextlib.contextmanager
 def comparing(
-    evidence: Evidence, path: Path | None
+    evidence: Evidence, path: str | os.PathLike[str] | None
 ) -> Iterator[tuple[Evidence, Callable[[Report], None]]]:
     """Evidence with the releases that were used before, and what records the one it is about.
 
@@ -94,7 +94,7 @@ def comparing(
     if path is None:
         yield evidence, lambda report: None
         return
-    with opened(path) as state:
+    with opened(Path(path)) as state:
         release = release_of(evidence.summary) if evidence.summary else None
         yield replace(evidence, seen=state.releases), lambda report: state.record(report, release)
 

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from provenance.artifacts import file_system
-from provenance.artifacts.toml_text import quoted
+from provenance.artifacts.documents.toml_text import quoted
 from provenance.config import PYPROJECT, Config
 from provenance.errors import InputError
 from provenance.signing import key_advice, pem

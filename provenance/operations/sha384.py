@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from provenance.artifacts.digest import CHUNK
-from provenance.artifacts.paths import FileError, open_named_file
 from provenance.attestations.bundle import MessageSignature
-from provenance.errors import InputError
 from provenance.evidence.rows import BundleEvidence
+from provenance.operations.named_files import opened
 
 
 def compared(document: BundleEvidence, file: Path, sha256: str | None) -> BundleEvidence:
@@ -52,13 +51,8 @@ def _compared(document: BundleEvidence, sha384: str, same: bool) -> BundleEviden
 def _digests(file: Path) -> tuple[str, str]:
     """The SHA-256 and the SHA-384 of what was read in one go."""
     smaller, larger = hashlib.sha256(), hashlib.sha384()
-    try:
-        with open_named_file(file) as stream:
-            while chunk := stream.read(CHUNK):
-                smaller.update(chunk)
-                larger.update(chunk)
-    except FileError as e:
-        raise InputError(f"{file}: {e.message}", help=e.help) from e
-    except OSError as e:
-        raise InputError(f"{file}: {e.strerror or e}") from e
+    with opened(file) as stream:
+        while chunk := stream.read(CHUNK):
+            smaller.update(chunk)
+            larger.update(chunk)
     return smaller.hexdigest(), larger.hexdigest()

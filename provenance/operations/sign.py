@@ -20,8 +20,7 @@ from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.operations import release_order
 from provenance.operations.bundle_builder import BundleBuilder, Documents, admit, table
-from provenance.operations.check import today_utc
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing.signer import StatementSigner
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify REGISTRY.json --summary FILE`: a whole release by one signature and one pass over it.
+"""`verify-release`: a whole release by one signature and one pass over it.
 
 Nothing but the summary is opened before trusted signers are known to have signed it. Then every
 file that it names is hashed, and compared. No configuration is read and no bundle is judged: what
@@ -8,9 +8,10 @@ the gate has concluded for each row, the publisher concluded before the summary 
 
 from __future__ import annotations
 
-import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from provenance.artifacts import paths
+from provenance.attestations.bundle import SUMMARY_SUFFIX
 from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.collect_release import collect_release, not_collected
@@ -20,82 +21,94 @@ from provenance.evidence.rows import BundleEvidence
 from provenance.gate import signature_set
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
-from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import Target
-from provenance.operations import rollback_state
-from provenance.operations.check import today_utc
-from provenance.operations.verify import read_summary, rooted
-from provenance.signing.roots import Instance
+from provenance.operations import named_files, rollback_state
+from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
 
 
 def verify_release(
-    registry: Path,
-    summary: Path,
+    path: Path,
     trust: Trust,
+    options: VerifyOptions,
     *,
-    today: datetime.date | None = None,
-    instance: Instance = Instance.PRODUCTION,
-    offline: bool = False,
-    require: Require = NOTHING,
-    state: Path | None = None,
-    resource_uri: str | None = None,
+    summary: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Judge the registry at a path and all files of its release by the release summary alone.
+    """Judge a registry and all files of its release by the release summary alone.
 
-    The summary names every file relative to the registry's folder, with its digest.
+    The summary names every file relative to the registry's folder, with its digest. What is
+    required is required of every row.
 
-    `require` is what a consumer requires beyond that, of every row. `state` is a file in which the
-    consumer remembers the releases that it has used: an older one is refused, a newer one recorded.
-    `resource_uri` is the project that the summary has to be of.
+    Args:
+        path: The registry file; or the folder that the release is in, with the files in the folders
+            of the repository: then the summary says where the registry is.
+        trust: Whose signatures count.
+        options: What it is judged by.
+        summary: The release summary. By default the one beside the registry; for a folder, the one
+            in it or in a folder directly below it.
+        progress: Receives what is being done.
 
     Raises:
-        InputError: The registry or the summary cannot be read, or the summary is of a registry of
-            another name; or the state file cannot be written.
-        UnavailableError: No trusted root can be had.
+        InputError: If the registry or the summary cannot be read, or the summary is about a
+            registry of another name; or if the state file cannot be written.
+        UnavailableError: If a trusted root is needed and cannot be had.
     """
-    if not registry.exists():
-        raise InputError(f"{registry}: no such file")
-    document = read_summary(summary)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    summary = summary or _summary_of(path)
+    registry = path / summary.name.removesuffix(SUMMARY_SUFFIX) if path.is_dir() else path
+    document = named_files.read_summary(summary)
     evidence = not_collected(registry, document)
-    trust = rooted(trust, evidence, instance, offline)
+    trust = options.rooted(trust, evidence)
     signatures = signature_set.judge(document, trust, None, {}) if document.bundle else None
     if signatures is not None and signatures.counts:
-        reading = progress or Progress()
-        evidence = _opened(evidence, document, registry, reading, with_rows=require.of_row)
-    with rollback_state.comparing(evidence, state) as (evidence, record):
+        reading, of_row = progress or Progress(), options.require.of_row
+        evidence = _opened(evidence, document, path, reading, with_rows=of_row)
+    with rollback_state.comparing(evidence, options.state) as (evidence, record):
         report = judge(
             evidence,
             None,
             trust=trust,
-            today=today or today_utc(),
+            today=options.date,
             target=Target.RELEASE,
-            name=str(registry),
-            require=require,
-            resource_uri=resource_uri,
+            name=str(path),
+            require=options.require,
+            resource_uri=options.resource_uri,
             known=signatures.known if signatures else None,
         )
         record(report)
     return report
 
 
+def _summary_of(path: Path) -> Path:
+    folders = (path / name for name in named_files.names(path)) if path.is_dir() else ()
+    above = path if path.is_dir() else path.parent
+    found = named_files.summary_in((above, *(f for f in folders if f.is_dir())))
+    if found is None:
+        raise InputError(
+            f"{path}: no release summary found: no file *{SUMMARY_SUFFIX}",
+            help="Name the release summary: --summary FILE",
+        )
+    return found
+
+
 def _opened(
-    evidence: Evidence,
-    summary: BundleEvidence,
-    registry: Path,
-    progress: Progress,
-    *,
-    with_rows: bool,
+    evidence: Evidence, summary: BundleEvidence, path: Path, progress: Progress, *, with_rows: bool
 ) -> Evidence:
     """The evidence with the files of the release that a trusted `summary` names."""
     statement = summary.statement
     if statement is None or releases.predicate_of(statement) is None:
         return evidence
-    named = (releases.index_of(statement) or "").rpartition("/")[2]
-    if named != registry.name:
+    index = PurePosixPath(releases.index_of(statement) or "")
+    registry = path
+    if path.is_dir():
+        if paths.unsafe_reason(str(index)) is not None or ".." in index.parts:
+            raise InputError(f"{summary.path} is about a registry at {str(index)!r:.200}")
+        registry = path / index
+    if index.name != registry.name:
         raise InputError(
-            f"{summary.path} is the summary of the registry {named!r:.200}, not of "
+            f"{summary.path} is the summary of the registry {index.name!r:.200}, not of "
             f"{registry.name!r}",
             help="Name the registry under the name that it was released with.",
         )

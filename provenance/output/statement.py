@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from provenance.artifacts.strict_json import parse_object
+from provenance.artifacts.documents.strict_json import parse_object
 from provenance.attestations import predicates
 from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.signed_row import REGISTRY_ROW

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.runtime.run import Output
 
 LONGEST: Final = 4 * 1024 * 1024

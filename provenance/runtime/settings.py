@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from provenance.artifacts.toml_tables import known
-from provenance.errors import InputError
+from provenance.artifacts.documents.toml_tables import Table
+from provenance.artifacts.forms import Form, whole_in
 
 TIMEOUT: Final = 60
 """Seconds: hundreds of times what a model of a few MiB needs on one thread."""
@@ -49,45 +49,28 @@ class RunSettings:
     inputs: Mapping[str, float] = field(default_factory=dict)
 
 
-def parse(table: Mapping[str, Any], path: str) -> RunSettings:
-    """The table `run` of a configuration. Raises InputError."""
-    run = table.get("run", {})
-    if not isinstance(run, dict):
-        raise InputError(f"{path}: `run` is not a table", help="Write it as [run].")
-    known(run, {"timeout", "memory", "dimensions", "inputs"}, path, "run.")
+def parse(table: Table) -> RunSettings:
+    """Return the table `run` of a configuration. Raises InputError."""
+    run = table.table("run", {"timeout", "memory", "dimensions", "inputs"}, "[run]")
     default = RunSettings()
     return RunSettings(
-        timeout=_whole(run.get("timeout", default.timeout), TIMEOUTS, f"{path}: `run.timeout`"),
-        memory=_whole(run.get("memory", default.memory), MEMORIES, f"{path}: `run.memory`"),
-        dimensions=_numbers(run, "dimensions", path, _size),
-        inputs=_numbers(run, "inputs", path, _number),
+        timeout=run.get("timeout", whole_in(TIMEOUTS), default.timeout),
+        memory=run.get("memory", whole_in(MEMORIES), default.memory),
+        dimensions=_numbers(run, "dimensions", whole_in(SIZES)),
+        inputs=_numbers(run, "inputs", _NUMBER),
     )
 
 
-def _numbers(
-    run: Mapping[str, Any], key: str, path: str, read: Callable[[object, str], _Number]
-) -> Mapping[str, _Number]:
-    values = run.get(key, {})
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: `run.{key}` is not a table", help=f"{key} = {{ name = 1 }}")
-    return {name: read(value, f"{path}: `run.{key}.{name}`") for name, value in values.items()}
+def _numbers(run: Table, key: str, form: Form[_Number]) -> Mapping[str, _Number]:
+    values = run.table(key, None, f"{key} = {{ name = 1 }}")
+    return {name: values.need(name, form) for name in values.values}
 
 
-def _size(value: object, where: str) -> int:
-    return _whole(value, SIZES, where)
-
-
-def _whole(value: object, allowed: range, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
-        raise InputError(
-            f"{where} must be a whole number from {allowed[0]:,} to {allowed[-1]:,}, "
-            f"not {str(value)[:40]}"
-        )
-    return value
-
-
-def _number(value: object, where: str) -> float:
+def _is_number(value: object) -> bool:
     # What a float holds: comparing refuses NaN, infinity, and a number of 400 digits.
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST:
-        return value
-    raise InputError(f"{where} must be a number, not {str(value)[:40]}")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= LARGEST
+
+
+_NUMBER: Final = Form[float]("a number", _is_number)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from provenance.artifacts.strict_json import parse_object
+from provenance.artifacts.documents.strict_json import parse_object
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry

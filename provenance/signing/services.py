@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts import limits
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import log_entry
 from provenance.attestations.bundle import Envelope
 from provenance.attestations.dsse import pre_authentication_encoding

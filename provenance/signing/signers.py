@@ -9,7 +9,6 @@ from typing import Final
 
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import key_uris, services
-from provenance.signing.key_signer import KeySigner
 from provenance.signing.key_uris import KEYLESS
 from provenance.signing.roots import Instance
 from provenance.signing.secret import Ask
@@ -77,6 +76,8 @@ def open_signer(
     if identity_token is not None:
         raise InputError(f"--identity-token goes with --signer {KEYLESS}, not with {uri}")
     key = key_uris.open_key(uri, public_key, ask)
+    from provenance.signing.key_signer import KeySigner
+
     return KeySigner(key, _services(timestamp_urls, root, trust_config, staging), patience)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts import limits
-from provenance.artifacts.toml_tables import known, optional, string, tables
+from provenance.artifacts.documents.toml_tables import Table
+from provenance.artifacts.forms import FILLED, Form, filled, is_whole, whole_in
 from provenance.attestations.bundle import MAX_SIGNERS
 from provenance.errors import InputError
 from provenance.signing.trust import (
@@ -25,11 +26,13 @@ from provenance.signing.trusted_root import Period, TrustedRoot
 
 EXAMPLE: Final = 'Add:\n[[trust.key]]\npath = "release.pub"'
 _KEYS: Final = {"key", "identity", "github", "signatures", "trusted_root"}
-_REPOSITORY: Final = re.compile(r"[\w.-]+/[\w.-]+")
 WORKFLOW_PATH: Final = re.compile(r"\.github/workflows/[\w./-]+\.ya?ml")
 """What the `workflow` of a `[[trust.github]]` table is."""
-_OPTIONAL: Final = ("event", "environment", "runner_environment")
-_IDS: Final = ("owner_id", "repository_id")
+_PERIOD: Final = ("not_before", "not_after")
+_OF_WORKFLOW: Final = {
+    *("repository", "workflow", "ref", "issuer", "server"),
+    *("event", "environment", "runner_environment", "owner_id", "repository_id"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,120 +94,87 @@ class TrustTable:
             )
 
 
-def parse(table: Mapping[str, Any], path: str) -> TrustTable:
-    """The member `trust` of `table`; `path` is for messages. Raises InputError."""
-    trust = table.get("trust", {})
-    if not isinstance(trust, dict):
-        raise InputError(f"{path}: `trust` is not a table", help="Write it as [[trust.key]]")
-    known(trust, _KEYS, path, "trust.")
+def parse(table: Table) -> TrustTable:
+    """Return the table `trust` of a configuration or a trust file. Raises InputError."""
+    trust = table.table("trust", _KEYS, "[[trust.key]]")
     found = TrustTable(
-        keys=tuple(_key(e, path) for e in tables(trust, "key", path, "trust.")),
-        identities=tuple(_identity(e, path) for e in tables(trust, "identity", path, "trust.")),
-        workflows=tuple(_workflow(e, path) for e in tables(trust, "github", path, "trust.")),
-        signatures=_signatures(trust, path),
-        trusted_root=optional(trust, "trusted_root", f"{path}: trust"),
+        keys=tuple(map(_key, trust.tables("key", {"path", *_PERIOD}))),
+        identities=tuple(
+            TrustedIdentity(entry.need("issuer", FILLED), entry.need("subject", FILLED))
+            for entry in trust.tables("identity", {"issuer", "subject"})
+        ),
+        workflows=tuple(map(_workflow, trust.tables("github", _OF_WORKFLOW))),
+        signatures=trust.get("signatures", _SIGNATURES, 1),
+        trusted_root=trust.optional("trusted_root"),
     )
     entries = len(found.keys) + len(found.identities) + len(found.workflows)
     if entries > limits.TRUST_ENTRIES:
-        raise InputError(
-            f"{path}: `trust` has {entries:,} entries; at most {limits.TRUST_ENTRIES:,} are read"
+        raise trust.error(
+            f"`trust` has {entries:,} entries; at most {limits.TRUST_ENTRIES:,} are read"
         )
     if found and not found.keys:  # a file of keys may hold several: that is known once it is read
-        found.need_enough(0, path)
+        found.need_enough(0, table.path)
     return found
 
 
-def _signatures(trust: Mapping[str, Any], path: str) -> int:
-    value = trust.get("signatures", 1)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_SIGNERS:
-        raise InputError(
-            f"{path}: trust.signatures must be a number from 1 to {MAX_SIGNERS}",
-            help="How many different signers have to sign each row: signatures = 2",
-        )
-    return value
-
-
-def _key(entry: Mapping[str, Any], path: str) -> KeyEntry:
-    known(entry, {"path", "not_before", "not_after"}, path, "trust.key.")
-    value = string(entry, "path", f"{path}: [[trust.key]]")
-    if not value:
-        raise InputError(f"{path}: [[trust.key]] needs `path`, the path of a public key")
-    start, end = _moment(entry, "not_before", path), _moment(entry, "not_after", path)
+def _key(entry: Table) -> KeyEntry:
+    path = entry.need("path", filled("the path of a public key", 'path = "release.pub"'))
+    start, end = (_moment(entry, key) for key in _PERIOD)
     if start and end and end < start:
-        raise InputError(f"{path}: [[trust.key]] {value}: not_after is before not_before")
-    return KeyEntry(value, Period(start, end) if start or end else None)
+        raise entry.error(f"{path}: not_after is before not_before")
+    return KeyEntry(path, Period(start, end) if start or end else None)
 
 
-def _moment(entry: Mapping[str, Any], key: str, path: str) -> datetime.datetime | None:
+def _moment(entry: Table, key: str) -> datetime.datetime | None:
     """A moment, or a day in UTC, of which the first or last moment counts."""
-    value = entry.get(key)
-    if value is None:
-        return None
-    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        return value.astimezone(datetime.UTC)
-    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        edge = datetime.time.max if key == "not_after" else datetime.time.min
-        return datetime.datetime.combine(value, edge, datetime.UTC)
-    raise InputError(
-        f"{path}: [[trust.key]] `{key}` must be a date, or a time with its zone",
-        help=f"{key} = 2026-12-31, or {key} = 2026-12-31T12:00:00Z",
-    )
+    example = f"{key} = 2026-12-31, or {key} = 2026-12-31T12:00:00Z"
+    form = Form[datetime.date]("a date, or a time with its zone", _is_moment, example)
+    value = entry.get(key, form, None)
+    if value is None or isinstance(value, datetime.datetime):
+        return value and value.astimezone(datetime.UTC)
+    edge = datetime.time.max if key == "not_after" else datetime.time.min
+    return datetime.datetime.combine(value, edge, datetime.UTC)
 
 
-def _identity(entry: Mapping[str, Any], path: str) -> TrustedIdentity:
-    known(entry, {"issuer", "subject"}, path, "trust.identity.")
-    where = f"{path}: [[trust.identity]]"
-    return TrustedIdentity(_required(entry, "issuer", where), _required(entry, "subject", where))
-
-
-def _workflow(entry: Mapping[str, Any], path: str) -> TrustedWorkflow:
-    names = {"repository", "workflow", "ref", "issuer", "server", *_OPTIONAL, *_IDS}
-    known(entry, names, path, "trust.github.")
-    where = f"{path}: [[trust.github]]"
-    repository = _required(entry, "repository", where)
-    if _REPOSITORY.fullmatch(repository) is None:
-        raise InputError(
-            f"{where}: `repository` is {repository!r}, expected owner/name",
-            help='For example: repository = "lusoris/vmaf"',
-        )
-    workflow = _required(entry, "workflow", where)
-    if WORKFLOW_PATH.fullmatch(workflow) is None:
-        raise InputError(
-            f"{where}: `workflow` is {workflow!r}, expected its path in the repository",
-            help='For example: workflow = ".github/workflows/release.yml"',
-        )
-    ref = _required(entry, "ref", where)
-    if not ref.startswith("refs/"):
-        raise InputError(
-            f"{where}: `ref` is {ref!r}, expected a whole ref, which starts with refs/",
-            help='For example: ref = "refs/tags/v*" or ref = "refs/heads/main"',
-        )
+def _workflow(entry: Table) -> TrustedWorkflow:
     return TrustedWorkflow(
-        repository=repository,
-        workflow=workflow,
-        ref=ref,
-        event=optional(entry, "event", where),
-        environment=optional(entry, "environment", where),
-        owner_id=_number(entry, "owner_id", where),
-        repository_id=_number(entry, "repository_id", where),
-        runner_environment=optional(entry, "runner_environment", where),
-        issuer=optional(entry, "issuer", where) or GITHUB_ISSUER,
-        server=(optional(entry, "server", where) or GITHUB_SERVER).rstrip("/"),
+        repository=entry.need("repository", _REPOSITORY),
+        workflow=entry.need("workflow", _WORKFLOW),
+        ref=entry.need("ref", _REF),
+        event=entry.optional("event"),
+        environment=entry.optional("environment"),
+        owner_id=_number(entry, "owner_id"),
+        repository_id=_number(entry, "repository_id"),
+        runner_environment=entry.optional("runner_environment"),
+        issuer=entry.optional("issuer") or GITHUB_ISSUER,
+        server=(entry.optional("server") or GITHUB_SERVER).rstrip("/"),
     )
 
 
-def _required(entry: Mapping[str, Any], key: str, where: str) -> str:
-    value = string(entry, key, where)
-    if not value:
-        raise InputError(f"{where} needs `{key}`")
-    return value
+def _number(entry: Table, key: str) -> str | None:
+    form = Form[int | str]("a number", _is_number, f"{key} = 1234567")
+    value = entry.get(key, form, None)
+    return None if value is None else str(value)
 
 
-def _number(entry: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = entry.get(key)
-    if value is None:
-        return None
-    spelt = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(spelt, str) or not spelt.isascii() or not spelt.isdigit():
-        raise InputError(f"{where}: `{key}` must be a number", help=f"{key} = 1234567")
-    return spelt
+def _is_number(value: object) -> bool:
+    spelt = str(value) if is_whole(value) else value
+    return isinstance(spelt, str) and spelt.isascii() and spelt.isdigit()
+
+
+def _is_moment(value: object) -> bool:
+    if isinstance(value, datetime.datetime):
+        return value.tzinfo is not None
+    return isinstance(value, datetime.date)
+
+
+_REPOSITORY: Final = filled("owner/name", 'repository = "lusoris/vmaf"', r"[\w.-]+/[\w.-]+")
+_WORKFLOW: Final = filled(
+    "its path in the repository", 'workflow = ".github/workflows/release.yml"', WORKFLOW_PATH
+)
+_REF: Final = filled(
+    "a whole ref, which starts with refs/",
+    'ref = "refs/tags/v*" or ref = "refs/heads/main"',
+    "(?s)refs/.*",
+)
+_SIGNATURES: Final = whole_in(range(1, MAX_SIGNERS + 1), "signatures = 2")

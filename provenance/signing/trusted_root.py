@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from provenance.artifacts.strict_json import JsonError, parse_object
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.signing.certificate_path import Listed

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from provenance.artifacts import digest, ensemble
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import Position
 
 
 def sidecar(**value: Any) -> Sidecar:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts import source_map
-from provenance.artifacts.json_edit import (
+from provenance.artifacts.documents import source_map
+from provenance.artifacts.documents.json_edit import (
     Edit,
     Insert,
     InsertItem,
@@ -23,8 +23,8 @@ from provenance.artifacts.json_edit import (
     edit,
     reaches,
 )
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import parse
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import parse
 from provenance.errors import InputError
 from tests.support.json_values import values
 

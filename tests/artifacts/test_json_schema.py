@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from provenance.artifacts import json_schema
-from provenance.artifacts.json_schema import Result, evaluate
-from provenance.artifacts.schema_work import VIOLATIONS
+from provenance.artifacts.documents import schema_assertions
+from provenance.artifacts.documents.json_schema import Result, evaluate
+from provenance.artifacts.documents.schema_work import VIOLATIONS
 
 VALIDATORS: dict[str, Any] = {
     "http://json-schema.org/draft-04/schema#": jsonschema.Draft4Validator,
@@ -72,7 +72,10 @@ class _Generator:
 
 
 _MAKE: list[tuple[str, Any]] = [
-    ("type", lambda g, d: g.of(*json_schema._TYPES, ["string", "integer"], ["null", "object"])),
+    (
+        "type",
+        lambda g, d: g.of(*schema_assertions._TYPES, ["string", "integer"], ["null", "object"]),
+    ),
     ("enum", lambda g, d: [g.value(2) for _ in range(3)]),
     ("const", lambda g, d: g.value(1)),
     *((k, lambda g, d: g.of(0, 1, 1.5, 2)) for k in ("minimum", "maximum")),

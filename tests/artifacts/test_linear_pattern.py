@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from provenance.artifacts.linear_pattern import PatternError, compile_pattern
+from provenance.artifacts.documents.pattern_syntax import PatternError, compile_pattern
 
 
 def expression(chance: random.Random, depth: int = 0) -> str:

@@ -11,21 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import digest
-from provenance.artifacts.packed import (
-    PackedObject,
-    pack_text,
-    pack_value,
-    unpack_text,
-    unpack_value,
-)
+from provenance.artifacts.documents.strict_json import same
+from provenance.artifacts.packed import PackedObject, kept, pack_text, unpack_text
 from provenance.artifacts.sidecar import Document
-from provenance.artifacts.strict_json import same
 from tests.support.json_values import text, values
-
-
-@given(values)
-def test_a_value_comes_back_with_its_types(value: Any) -> None:
-    assert same(unpack_value(pack_value(value)), value)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -33,12 +22,33 @@ def test_a_text_comes_back_with_its_characters(content: str) -> None:
     assert unpack_text(pack_text(content)) == content
 
 
-@pytest.mark.parametrize(("entries", "kept"), [(1, 16), (100_000, 3)])
-def test_the_last_values_are_kept_unpacked_and_of_large_ones_few(entries: int, kept: int) -> None:
-    packed = [pack_value([n] * entries) for n in range(kept + 1)]
-    first, *others = [unpack_value(each) for each in packed]
-    assert all(unpack_value(p) is value for p, value in zip(packed[1:], others, strict=True))
-    assert unpack_value(packed[0]) is not first
+def test_few_packed_values_are_kept_unpacked() -> None:
+    first, *others = [PackedObject({"n": [n]}) for n in range(4)]
+    value = first.unpacked
+    assert first.unpacked is value
+    assert [o.unpacked for o in others] == [{"n": [n]} for n in (1, 2, 3)]
+    assert first.unpacked is not value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_packed"),
+    [
+        ({"notes": "a sentence of a sidecar", "mean": [0.123456789012345] * 9}, False),
+        ({"notes": [[]] * 100}, True),
+        ({"notes": [0.5] * 100}, True),
+        ({"notes": "x" * (64 * 1024)}, True),
+    ],
+)
+def test_a_value_much_larger_than_its_text_is_packed(
+    value: dict[str, Any], is_packed: bool
+) -> None:
+    found = kept(value, json.dumps(value).encode())
+    assert isinstance(found, PackedObject) == is_packed
+    assert found == value
+    document = Document("m.json", digest.of_bytes(b""), json.dumps(value), value)
+    assert same(document.value, value)
+    assert same(document.get(), value)
+    assert same(document.get("notes"), value["notes"])
 
 
 @given(st.dictionaries(text, values, max_size=4))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from provenance.artifacts import registry as registries
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry
-from provenance.artifacts.strict_json import Position
 from provenance.errors import InputError
 
 
@@ -100,17 +100,19 @@ def test_a_registry_of_a_shape_that_was_not_declared_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("data", "help"),
+    ("data", "message"),
     [
-        (b'{"models": []\n<<<<<<< HEAD\n', "Resolve the merge conflict"),
-        (b'\xef\xbb\xbf{"models": []}', "without a byte-order mark"),
-        ('{"models": []}'.encode("utf-16"), "this is UTF-16"),
-        (b"\x08\x00\x12\x00", "This is no text"),
-        (b'{"models": [],}', "Correct it there"),
-        (b'{"models": NaN}', "Correct it there"),
+        (
+            b'{"models": []\n<<<<<<< HEAD\n',
+            "holds an unresolved merge conflict, at line 2, column 1",
+        ),
+        (b'\xef\xbb\xbf{"models": []}', "starts with a byte-order mark"),
+        ('{"models": []}'.encode("utf-16"), "is UTF-16; JSON is UTF-8"),
+        (b"\x08\x00\x12\x00", "is not JSON"),
+        (b'{"models": NaN}', "holds NaN"),
     ],
 )
-def test_a_registry_that_is_no_json_is_told_what_makes_it_one(data: bytes, help: str) -> None:
-    with pytest.raises(InputError) as caught:
+def test_a_registry_that_is_not_json_is_refused_with_the_reason(data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         registries.parse_bytes(data, "r.json")
-    assert help in str(caught.value.help)
+    assert "the path of an object with a list `models`" in str(caught.value.help)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.artifacts import limits, source_map
-from provenance.artifacts.source_map import SourceMap
-from provenance.artifacts.strict_json import Position, same
+from provenance.artifacts import limits
+from provenance.artifacts.documents import source_map
+from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import Position, same
 from tests.support.json_values import layouts, values, written
 
 

@@ -116,3 +116,7 @@ def test_nonsense_is_permitted_by_nothing(text: str) -> None:
 @pytest.mark.parametrize("text", ["MIT OR Zlib", "MIT AND Zlib", "Apache2", "", "(("])
 def test_one_license_is_named_at_a_time(text: str) -> None:
     assert spdx.single_id(text) is None
+
+
+def test_licenses_known_without_the_index_are_in_it() -> None:
+    assert spdx.known_ids() >= spdx.COMMON

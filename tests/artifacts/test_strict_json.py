@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.artifacts import limits
-from provenance.artifacts.strict_json import (
+from provenance.artifacts.documents.strict_json import (
     DuplicateKeyError,
     JsonError,
     Position,

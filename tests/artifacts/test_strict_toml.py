@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.artifacts import limits, strict_toml
-from provenance.artifacts.strict_toml import TomlError
+from provenance.artifacts import limits
+from provenance.artifacts.documents import strict_toml
+from provenance.artifacts.documents.strict_toml import TomlError
 
 KEY, LEVELS, VALUES, BARE = (
     limits.TOML_KEY,

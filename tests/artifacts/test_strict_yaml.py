@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from provenance.artifacts import limits, strict_yaml
-from provenance.artifacts.strict_yaml import YamlError
+from provenance.artifacts import limits
+from provenance.artifacts.documents import strict_yaml
+from provenance.artifacts.documents.strict_yaml import YamlError
 
 LEVELS = limits.NESTING
 MANY = limits.YAML_EVENTS

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.artifacts import text_diff
+from provenance.artifacts.documents import text_diff
 from tests.support.command import time_limit
 
 # Few different lines, so that they repeat, and a text may end without a line end.

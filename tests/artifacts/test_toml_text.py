@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.artifacts import toml_text
-from provenance.artifacts.strict_json import Position
-from provenance.artifacts.toml_text import Tables, quoted
+from provenance.artifacts.documents import toml_text
+from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.documents.toml_text import Tables, quoted
 
 
 def locate(text: str, table: str, index: int, count: int, key: str | None = None) -> Position:

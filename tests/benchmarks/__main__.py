@@ -4,7 +4,8 @@
 Prints a Markdown table. Nothing here is part of the tests: a ratio on a busy machine is not a
 verdict on a change. Exit status 1 says that a target was missed.
 
-A second table is that of `tests.benchmarks.scale`: 100, 1,000 and 10,000 rows.
+The last lines are those of `tests.benchmarks.units`: 2,000 and 10,000 rows against a plain loop. A
+second table is that of `tests.benchmarks.scale`: `check` of 100, 1,000 and 10,000 rows.
 
 Times are the least of several fresh processes, with the files in the page cache. The registries
 are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB) and removed.
@@ -17,13 +18,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import consuming, scale
+from tests.benchmarks import consuming, scale, units
 from tests.benchmarks.measure import MIB, BenchmarkError, Command, best
-from tests.interop.peers import cached
+from tests.benchmarks.table import Result, print_heading, print_lines, times
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 ROUNDS: Final = 7
@@ -35,23 +35,6 @@ BEYOND: Final = 100_000_000
 
 MEMORY: Final = Path("/dev/shm")
 """Where a file is in memory, on Linux."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the table. `met` is None where there is no target."""
-
-    what: str
-    measured: str
-    against: str
-    ratio: str
-    target: str
-    met: bool | None
-
-    def __str__(self) -> str:
-        mark = {True: "yes", False: "**no**", None: ""}[self.met]
-        cells = (self.what, self.measured, self.against, self.ratio, self.target, mark)
-        return f"| {' | '.join(cells)} |"
 
 
 class Bench:
@@ -72,7 +55,7 @@ class Bench:
         help = self.tool("provenance", "--help", folder=self.scratch)
         click = self.tool("python", "-c", "import click", folder=self.scratch)
         ours, theirs = best(ROUNDS, help.seconds, click.seconds)
-        yield _times("`provenance --help`", ours, '`python -c "import click"`', theirs, 1.5)
+        yield times("`provenance --help`", ours, '`python -c "import click"`', theirs, 1.5)
 
     def registry(self) -> Iterator[Result]:
         """The whole registry of 24 rows, cold."""
@@ -80,8 +63,8 @@ class Bench:
         check = self.tool("provenance", "check", folder=self.small)
         sigstore = self.tool("sigstore", "--version", folder=self.small)
         verified, checked, theirs = best(ROUNDS, verify.seconds, check.seconds, sigstore.seconds)
-        yield _times("`verify`, 24 rows", verified, "`sigstore --version`", theirs, 0.7)
-        yield _times("`check`, 24 rows", checked, "`sigstore --version`", theirs, 0.5)
+        yield times("`verify`, 24 rows", verified, "`sigstore --version`", theirs, 0.7)
+        yield times("`check`, 24 rows", checked, "`sigstore --version`", theirs, 0.4)
 
     def hashing(self) -> Iterator[Result]:
         """2 GiB against `openssl dgst`, and two such files at once."""
@@ -143,9 +126,9 @@ class Bench:
             alone, unverified, opened, loaded = best(
                 LARGE_ROUNDS, hashed.printed, plain.printed, opening.printed, verified.printed
             )
-            yield _times(f"`open_model`, 2 GiB, copy {place}", opened, "hashing", alone, None)
+            yield times(f"`open_model`, 2 GiB, copy {place}", opened, "hashing", alone, None)
             what = f"load and run it, copy {place}"
-            yield _times(what, loaded, "onnxruntime alone", unverified, None)
+            yield times(what, loaded, "onnxruntime alone", unverified, None)
             # What of the model is mapped counts as memory of the process, once.
             beyond = verified.run().peak - consuming.SIZE
             theirs = plain.run().peak - consuming.SIZE
@@ -160,30 +143,16 @@ class Bench:
 
     def model_signing(self) -> Iterator[Result]:
         """The same bytes with OpenSSF model signing and the same key. It judges no registry."""
-        # Not bin/model_signing: it names the folder in which the environment was built.
-        tool = (_environment_of_model_signing() / "bin" / "python", "-m", "model_signing")
         for label, root in (("24 rows", self.small), ("2 x 2 GiB", self.large)):
-            signature = self.scratch / f"{root.name}.sig"
-            model = root / "model"
-            sign: list[str | Path] = [*tool, "sign", "key", model, "--signature", signature]
-            Command([*sign, "--private_key", root / "release.key"], root).run()
-            check: list[str | Path] = [*tool, "verify", "key", model, "--signature", signature]
-            theirs = Command([*check, "--public_key", root / "release.pub"], root)
+            theirs = units.model_signing_of(root, root / "release.key")
             ours = self.tool("provenance", "verify", folder=root)
             rounds = ROUNDS if root == self.small else LARGE_ROUNDS
             mine, other = best(rounds, ours.seconds, theirs.seconds)
-            yield _times(f"`verify`, {label}", mine, "`model_signing verify key`", other, None)
+            yield times(f"`verify`, {label}", mine, "`model_signing verify key`", other, None)
 
-
-def _times(what: str, ours: float, against: str, theirs: float, most: float | None) -> Result:
-    return Result(
-        what,
-        f"{ours:.3f} s",
-        f"{against}: {theirs:.3f} s",
-        f"{ours / theirs:.2f}",
-        "" if most is None else f"<= {most:.2f}",
-        None if most is None else ours / theirs <= most,
-    )
+    def units(self) -> Iterator[Result]:
+        """Thousands of rows that are signed with a key, against a plain loop."""
+        return units.lines(self.scratch)
 
 
 def _speeds(what: str, ours: float, against: str, theirs: float) -> Result:
@@ -201,23 +170,11 @@ def _speed(bytes_per_second: float) -> str:
     return f"{bytes_per_second / MIB:,.0f} MiB/s"
 
 
-def _environment_of_model_signing() -> Path:
-    lock = REPOSITORY / "requirements" / "bench.txt"
-    script = REPOSITORY / "scripts" / "environment.py"
-
-    def build(folder: Path) -> None:
-        command: list[str | Path] = [sys.executable, script, folder, "--requirements", lock]
-        subprocess.run(command, check=True, stdout=sys.stderr)
-
-    return cached("model-signing", (lock,), build)
-
-
 def main() -> int:
     """Measure everything and print the table; the exit status."""
     if shutil.which("openssl") is None:
         sys.stderr.write("error: `openssl` is not on PATH, and hashing is compared with it\n")
         return 2
-    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="onnx-provenance-bench-") as name:
         sys.stderr.write("generating registries ...\n")
         generate = [sys.executable, "-m", "tests.benchmarks.registries", name]
@@ -230,31 +187,16 @@ def main() -> int:
             bench.memory,
             bench.consumer,
             bench.model_signing,
+            bench.units,
         )
         print_heading()
-        for part in parts:
-            try:
-                for result in part():
-                    sys.stdout.write(f"{result}\n")
-                    sys.stdout.flush()
-                    results.append(result)
-            except BenchmarkError as e:
-                sys.stderr.write(f"error: {e}\n")
-                return 2
-        sys.stdout.write("\n")
         try:
-            scales = scale.print_table()
+            met = print_lines(result for part in parts for result in part())
+            sys.stdout.write("\n")
+            return 0 if scale.print_table() and met else 1
         except BenchmarkError as e:
             sys.stderr.write(f"error: {e}\n")
             return 2
-    return 0 if scales and all(result.met is not False for result in results) else 1
-
-
-def print_heading() -> None:
-    """The heading of the table."""
-    sys.stdout.write("| what | measured | against | ratio | target | met |\n")
-    sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a command and measuring it: wall time, and the peak of its memory."""
+"""Running a command and measuring it: wall time, and the peak of its memory and its workers'."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+INTERVAL = 0.01
+"""Seconds from one look at the memory of all processes to the next."""
+
+SEEN = 5
+"""How often a worker is seen at least: a process that is about to become `git` is none."""
+
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+"""With bytecode, which the first run writes: an installed package has it."""
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -42,7 +54,12 @@ class Command:
         # Into a file: a pipe that nobody reads yet would fill, and hold the process up.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
             process = subprocess.Popen(
-                self.arguments, cwd=self.folder, stdout=subprocess.PIPE, stderr=said, text=True
+                self.arguments,
+                cwd=self.folder,
+                env=ENVIRONMENT,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
             )
             assert process.stdout is not None
             output = process.stdout.read()
@@ -77,3 +94,74 @@ def best(rounds: int, *measures: Callable[[], float]) -> tuple[float, ...]:
         measure()
     results = [[measure() for measure in measures] for _ in range(rounds)]
     return tuple(min(column) for column in zip(*results, strict=True))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak resident bytes of the main process of a command, and of each of its workers."""
+
+    main: int
+    workers: tuple[int, ...]
+
+
+def memory(command: Command) -> Memory:
+    """Run a command, and look at its processes until it ends. Linux alone.
+
+    The peak of `Command.run` would be that of the largest process that the command has waited for.
+    """
+    seen: dict[int, list[int]] = {}
+    main: set[int] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(INTERVAL):
+            parents = _parents()
+            main.update(pid for pid, parent in parents.items() if parent == os.getpid())
+            for pid in parents:
+                if _is_below(pid, main, parents) and (peak := _peak(pid)):
+                    seen.setdefault(pid, []).append(peak)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        command.run()
+    finally:
+        ended.set()
+        looking.join()
+    # The last look counts: a process that has been forked shows its parent's peak at first.
+    workers = (peaks[-1] for pid, peaks in seen.items() if pid not in main and len(peaks) >= SEEN)
+    return Memory(max(seen[pid][-1] for pid in main if pid in seen), tuple(workers))
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each process."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name of the program, in parentheses, may contain anything.
+            parents[int(stat.parent.name)] = int(
+                stat.read_text("utf-8").rpartition(")")[2].split()[1]
+            )
+        except OSError:  # it has ended
+            continue
+    return parents
+
+
+def _is_below(pid: int, above: set[int], parents: dict[int, int]) -> bool:
+    while pid in parents:
+        if pid in above:
+            return True
+        pid = parents[pid]
+    return False
+
+
+def _peak(pid: int) -> int:
+    """The peak resident bytes of a process that runs this interpreter, or 0."""
+    try:
+        if not os.path.samefile(f"/proc/{pid}/exe", sys.executable):
+            return 0
+        status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:  # it has ended
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * KIB if found else 0

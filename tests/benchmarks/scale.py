@@ -27,7 +27,7 @@ SIDECARS: Final = {"realistic": "3 KB", "minimal": "smallest"}
 SLOWER: Final = 1.5
 """How much slower a row may be in a larger registry: caches of the machine, not of ours."""
 
-BYTES: Final = 10_000
+BYTES: Final = 24_000
 """What a row may add to the peak of the process."""
 
 

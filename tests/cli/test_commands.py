@@ -30,10 +30,28 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert any(line.strip().startswith(f"provenance {command}") for line in examples)
 
 
+CONSUMERS = {
+    "verify-model": {"--bundle", "--summary", "--predicate-type", "--require", "--state"},
+    "verify-release": {"--summary", "--require", "--state"},
+    "verify-blob": {"--bundle", "--predicate-type"},
+}
+"""The commands that read no configuration, and the options that not all of them have."""
+VERIFY = {"--run", "--layout", "--layout-key", "--link-dir", "--link-key", "--require", "--state"}
+
+
+@pytest.mark.parametrize(("command", "own"), [("verify", VERIFY), *CONSUMERS.items()])
+def test_a_command_that_verifies_has_no_option_of_another(command: str, own: set[str]) -> None:
+    listed = set(re.findall(r"^  (--[a-z-]+)", run_cli(command, "--help").out, re.MULTILINE))
+    options = VERIFY.union(*CONSUMERS.values())
+    assert listed & options == own
+    assert {"--key", "--trust", "--identity", "--issuer", "--trusted-root"} <= listed
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_the_common_options(command: str) -> None:
     text = run_cli(command, "--help").out
-    for option in ("-C DIR", "--config FILE", "--format", "--output [FORMAT=]FILE", "--offline"):
+    assert ("--config FILE" in text) == (command not in CONSUMERS)
+    for option in ("-C DIR", "--format", "--output [FORMAT=]FILE", "--offline"):
         assert option in text
     for option in ("-q, --quiet", "-v, --verbose", "--no-color"):
         assert option in text
@@ -63,13 +81,16 @@ def test_the_version_is_the_packages() -> None:
         (["zzz"], "no command 'zzz'"),
         (["check", "--fromat", "json"], "--format"),
         (["check", "--format", "yaml"], "yaml"),
-        (["verify", "a.onnx", "row", "--key", "k"], "rows or files, not both"),
-        (["verify", "--bundle", "b"], "--bundle goes with exactly one FILE"),
-        (["verify", "a.onnx", "b.onnx", "--bundle", "b", "--key", "k"], "exactly one FILE"),
-        (
-            ["verify", "a.tar", "--bundle", "b", "--key", "k", "--require", "production"],
-            "is about the row of a FILE.onnx",
-        ),
+        (["verify", "--bundle", "b"], "--bundle"),
+        (["verify", "--row", "a"], "--row"),
+        (["verify", "a.onnx"], "provenance verify-model a.onnx --key"),
+        (["verify-model", "--key", "k"], "FILE..."),
+        (["verify-model", "a", "b", "--bundle", "b", "--key", "k"], "exactly one FILE"),
+        (["verify-model", "a"], "whose signature counts?"),
+        (["verify-release", "a"], "whose signature counts?"),
+        (["verify-blob", "a", "--bundle", "b"], "whose signature counts?"),
+        (["verify-blob", "a", "--key", "k"], "--bundle"),
+        (["verify-blob", "a", "--bundle", "b", "--require", "production"], "--require"),
         (["verify", "--key", "k", "--trust", "t"], "--key and --identity, or --trust, not both"),
         (["verify", "--identity", "a@example.org"], "--identity and --issuer go together"),
         (["verify", "--trusted-root", "r", "--staging"], "--trusted-root or --staging, not both"),
@@ -610,11 +631,11 @@ def test_verify_of_several_files_is_one_report(full: Repository, key: KeyPair) -
     for path in (full.root / "bundles").glob("*.onnx.sigstore.json"):
         full.path(path.name).write_bytes(path.read_bytes())
     files = ["model/plain.onnx", "model/ext.onnx"]
-    result = run_cli("verify", *files, "--key", key.public, "--format", "json", cwd=full.root)
+    result = run_cli("verify-model", *files, "--key", key.public, "--format", "json", cwd=full.root)
     assert result.code == 0
     assert [r["id"] for r in result.json["rows"]] == ["plain", "ext"]
     full.write("ext.onnx.data", data(24, salt=9))
-    result = run_cli("verify", *files, "--key", key.public, "--format", "json", cwd=full.root)
+    result = run_cli("verify-model", *files, "--key", key.public, "--format", "json", cwd=full.root)
     assert result.code == 1
     assert [r["verdict"] for r in result.json["rows"]] == ["verified", "failed"]
 
@@ -626,7 +647,16 @@ def test_verify_of_a_file_shows_the_deferrals_that_were_signed(
     repository.defer("SID402", ["m"])
     repository.released()
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    args = ("verify", "model/m.onnx", "--bundle", bundle, "--key", key.public, "--format", "json")
+    args = (
+        "verify-model",
+        "model/m.onnx",
+        "--bundle",
+        bundle,
+        "--key",
+        key.public,
+        "--format",
+        "json",
+    )
     result = run_cli(*args, cwd=repository.root)
     assert result.code == 0
     assert result.json["rows"][0]["deferrals"][0]["reference"] == "ADR-1105"

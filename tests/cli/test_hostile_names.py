@@ -27,7 +27,8 @@ half of a surrogate pair (as Python reads a byte that is not UTF-8) and a line s
 
 
 def command_of(name: str) -> click.Command:
-    found: click.Command = importlib.import_module(f"provenance.cli.{name}_command").command
+    module = importlib.import_module(f"provenance.cli.{name.replace('-', '_')}_command")
+    found: click.Command = module.command
     return found
 
 

@@ -218,11 +218,11 @@ def test_a_file_that_the_user_names_is_spared_too(full: Repository, key: KeyPair
     (full.root / "links" / "check.01234567.link").write_text("{}")
     model = "model/ext.onnx"
     for output, *args in (
-        (key.public, "verify", model, "--key", key.public),
-        (key.public, "verify", model, "--trust", "trust.toml"),
-        ("trust.toml", "verify", model, "--trust", "trust.toml"),
-        (model, "verify", model, "--key", key.public),
-        ("model/ext.onnx.data", "verify", model, "--key", key.public),
+        (key.public, "verify-model", model, "--key", key.public),
+        (key.public, "verify-model", model, "--trust", "trust.toml"),
+        ("trust.toml", "verify-model", model, "--trust", "trust.toml"),
+        (model, "verify-model", model, "--key", key.public),
+        ("model/ext.onnx.data", "verify-model", model, "--key", key.public),
         ("signed.sigstore.json", "inspect", "signed.sigstore.json"),
         ("new.key", "keygen", "new"),
         ("new.pub", "keygen", "new"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provenance.artifacts import limits
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.documents.strict_json import Position
 from provenance.config import Config, load, trust_from_file, trust_from_keys
 from provenance.errors import InputError
 from provenance.runtime.settings import RunSettings
@@ -85,18 +85,22 @@ def test_a_named_pyproject_without_the_table_is_an_error(tmp_path: Path) -> None
         (MINIMAL + "zzzzzz = 1\n", "unknown key `zzzzzz`", "Known here: "),
         (MINIMAL + "[trust]\nkeys = []\n", "unknown key `trust.keys`", "`trust.key`?"),
         (MINIMAL + '[[trust.key]]\nfile = "x"\n', "`trust.key.file`", "`trust.key.path`"),
-        (MINIMAL + "[[trust.key]]\n", "needs `path`", None),
-        (MINIMAL + "[trust]\nkey = 5\n", r"must be tables: [[trust.key]]", None),
-        (MINIMAL + "trust = 5\n", "`trust` is not a table", "[[trust.key]]"),
-        (MINIMAL + "[deferral]\nrule = 'X'\n", "must be tables: [[deferral]]", None),
-        (MINIMAL + '[[deferral]]\nrows = ["a"]\n', "`rule` is required", None),
-        (MINIMAL + '[[deferral]]\nrule = "X"\n', "`rows` must be a list", "rows = ["),
-        (MINIMAL + '[[deferral]]\nrule = "X"\nrows = [5]\n', "`rows` must be a list", None),
-        (MINIMAL + '[[deferral]]\nrule = "X"\nrows = ["a"]\nreason = 5\n', "`reason` must", None),
-        (MINIMAL + '[[deferral]]\nrule="X"\nrows=["a"]\nexpires="x"\n', "must be a date", None),
+        (MINIMAL + "[[trust.key]]\n", "`path` is missing; expected the path of a public key", None),
+        (MINIMAL + "[trust]\nkey = 5\n", r"`trust.key`: expected tables: [[trust.key]]", None),
+        (MINIMAL + "trust = 5\n", "`trust`: expected a table, found 5", "[[trust.key]]"),
+        (MINIMAL + "[deferral]\nrule = 'X'\n", "`deferral`: expected tables: [[deferral]]", None),
+        (MINIMAL + '[[deferral]]\nrows = ["a"]\n', "`rule` is missing", None),
+        (MINIMAL + '[[deferral]]\nrule = "X"\n', "`rows` is missing; expected a list", "rows = ["),
+        (MINIMAL + '[[deferral]]\nrule = "X"\nrows = [5]\n', "`rows`: expected a list", None),
+        (
+            MINIMAL + '[[deferral]]\nrule = "X"\nrows = ["a"]\nreason = 5\n',
+            "`reason`: expected a string, found 5",
+            None,
+        ),
+        (MINIMAL + '[[deferral]]\nrule="X"\nrows=["a"]\nexpires="x"\n', "expected a date", None),
         (MINIMAL + '[[deferral]]\nrule = "X"\nraws = ["a"]\n', "`deferral.raws`", "deferral.rows"),
-        ("", "`registry` is required", "For example"),
-        ("registry = 5\n", "`registry` is no path", "For example"),
+        ("", "`registry` is missing", "For example"),
+        ("registry = 5\n", "`registry`: expected the path of the registry, found 5", "For example"),
         ('registry = ""\n', "`registry` is empty", "For example"),
         ('registry = "a/../../x.json"\n', "leaves the folder", None),
         ('registry = "/x.json"\n', "absolute", None),
@@ -150,22 +154,22 @@ def test_how_models_are_run_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("run = 5", "`run` is not a table"),
+        ("run = 5", "`run`: expected a table"),
         ("[run]\ntimeouts = 5", "unknown key `run.timeouts`"),
-        ("[run]\ntimeout = 0", "`run.timeout` must be a whole number from 1 to 86,400, not 0"),
-        ("[run]\ntimeout = 1.5", "`run.timeout` must be a whole number"),
-        ("[run]\ntimeout = true", "`run.timeout` must be a whole number"),
-        ("[run]\nmemory = 255", "`run.memory` must be a whole number from 256 to 1,048,576"),
-        ("[run]\nmemory = 1048577", "`run.memory` must be a whole number"),
-        ("[run]\nmemory = '2 GiB'", "`run.memory` must be a whole number"),
-        ("[run]\ndimensions = 224", "`run.dimensions` is not a table"),
-        ("[run.dimensions]\nH = 0", "`run.dimensions.H` must be a whole number from 1 to"),
-        ("[run.dimensions]\nH = 2147483648", "`run.dimensions.H` must be a whole number"),
-        ("[run.dimensions]\nH = 2.0", "`run.dimensions.H` must be a whole number"),
-        ("[run.inputs]\nx = 'one'", "`run.inputs.x` must be a number, not one"),
-        ("[run.inputs]\nx = true", "`run.inputs.x` must be a number, not True"),
-        ("[run.inputs]\nx = nan", "`run.inputs.x` must be a number, not nan"),
-        ("[run.inputs]\nx = -inf", "`run.inputs.x` must be a number"),
+        ("[run]\ntimeout = 0", "`run.timeout`: expected a whole number from 1 to 86,400, found 0"),
+        ("[run]\ntimeout = 1.5", "`run.timeout`: expected a whole number"),
+        ("[run]\ntimeout = true", "`run.timeout`: expected a whole number"),
+        ("[run]\nmemory = 255", "`run.memory`: expected a whole number from 256 to 1,048,576"),
+        ("[run]\nmemory = 1048577", "`run.memory`: expected a whole number"),
+        ("[run]\nmemory = '2 GiB'", "`run.memory`: expected a whole number"),
+        ("[run]\ndimensions = 224", "`run.dimensions`: expected a table"),
+        ("[run.dimensions]\nH = 0", "`run.dimensions.H`: expected a whole number from 1 to"),
+        ("[run.dimensions]\nH = 2147483648", "`run.dimensions.H`: expected a whole number"),
+        ("[run.dimensions]\nH = 2.0", "`run.dimensions.H`: expected a whole number"),
+        ("[run.inputs]\nx = 'one'", "`run.inputs.x`: expected a number, found 'one'"),
+        ("[run.inputs]\nx = true", "`run.inputs.x`: expected a number, found True"),
+        ("[run.inputs]\nx = nan", "`run.inputs.x`: expected a number, found nan"),
+        ("[run.inputs]\nx = -inf", "`run.inputs.x`: expected a number"),
         (f"[run.inputs]\nx = 1{'0' * 400}", "more than 256 characters in a name or number"),
     ],
 )
@@ -261,13 +265,15 @@ def test_a_file_that_is_too_large_or_no_file_is_an_error(tmp_path: Path) -> None
         load(tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("key", ["baseline", "repository"])
+@pytest.mark.parametrize(
+    ("key", "expected"), [("baseline", "a string"), ("repository", "OWNER/REPO")]
+)
 @pytest.mark.parametrize("empty", ["", " "])
 def test_a_text_that_is_empty_is_no_way_to_leave_it_out(
-    tmp_path: Path, key: str, empty: str
+    tmp_path: Path, key: str, expected: str, empty: str
 ) -> None:
     said = refusal(tmp_path, f'registry = "r.json"\n{key} = "{empty}"\n')
-    assert said.message == f"provenance.toml: `{key}` is empty"
+    assert said.message == f"provenance.toml: `{key}` is empty; expected {expected}"
     assert f"remove `{key}`" in (said.help or "")
 
 

@@ -38,10 +38,10 @@ def ways(shop: Workshop) -> Iterator[tuple[str, ...]]:
             if bundle.name.endswith(SUMMARY_SUFFIX):
                 registry = bundle.name.removesuffix(SUMMARY_SUFFIX)
                 for path in shop.tree.rglob(registry):
-                    yield ("verify", str(path), "--summary", str(bundle), *trusted, *STRICT)
+                    yield ("verify-release", str(path), "--summary", str(bundle), *trusted, *STRICT)
             for path in shop.tree.rglob(name) if name.endswith(".onnx") else ():
-                yield ("verify", str(path), "--bundle", str(bundle), *trusted)
-                yield ("verify", str(path), *trusted, *STRICT, "--max-age", "1d")
+                yield ("verify-model", str(path), "--bundle", str(bundle), *trusted)
+                yield ("verify-model", str(path), *trusted, *STRICT, "--max-age", "1d")
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda c: c.name)
@@ -76,14 +76,16 @@ def refusal(path: Path, bundle: Path, key: KeyPair) -> str:
         ("verify", "-C", "{outside}"),
         ("verify", "-C", "{outside}", "--key", "{pub}"),
         ("verify", "--config", "pyproject.toml", "--key", "{pub}"),
-        ("verify", "r.json", "--summary", "s", "--config", "pyproject.toml", "--key", "{pub}"),
+        ("verify-release", "r.json", "--key", "{pub}"),
         ("verify", "no-such-row", "--config", "provenance.toml", "--key", "{pub}"),
         ("verify", "m.onnx"),
-        ("verify", "m.onnx", "--key", "{pub}"),
-        ("verify", "m.onnx", "--key", "{key}"),
-        ("verify", "m.onnx", "--key", "none.pub"),
-        ("verify", "m.onnx", "--key", "rsa.pub"),
-        ("verify", "m.onnx", "--trust", "empty.toml"),
+        ("verify-model", "m.onnx"),
+        ("verify-blob", "m.onnx", "--bundle", "m", "--key", "{pub}"),
+        ("verify-model", "m.onnx", "--key", "{pub}"),
+        ("verify-model", "m.onnx", "--key", "{key}"),
+        ("verify-model", "m.onnx", "--key", "none.pub"),
+        ("verify-model", "m.onnx", "--key", "rsa.pub"),
+        ("verify-model", "m.onnx", "--trust", "empty.toml"),
     ],
     ids=" ".join,
 )

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import provenance
 from provenance import InputError, ModelRefusedError, Require, VerificationError
+from provenance.gate.judge import judge
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 from tests.support.cases import message_bundle
 from tests.support.keys import KeyPair
@@ -150,6 +152,31 @@ def test_a_signature_over_the_bytes_alone_is_refused(downloads: Downloads, key: 
     bundle = downloads.folder / f"inside.onnx{SUFFIX}"
     bundle.write_text(json.dumps(message_bundle(content, key)))
     assert refused(downloads, "inside.onnx") == ["USE001"]
+
+
+@pytest.mark.parametrize("copy", ["kept", "changed"])
+def test_one_of_several_bundles_in_a_file_opens_a_model(
+    downloads: Downloads, other_key: KeyPair, monkeypatch: pytest.MonkeyPatch, copy: str
+) -> None:
+    """Each is judged by the same private copy, and not by one that was exchanged meanwhile."""
+    bundle = downloads.folder / f"outside.onnx{SUFFIX}"
+    content = (downloads.folder / "outside.onnx").read_bytes()
+    theirs = json.dumps(message_bundle(content, other_key))
+    bundle.write_text(f"{theirs}\n{json.dumps(json.loads(bundle.read_bytes()))}\n")
+    if copy == "kept":
+        with downloads.open() as opened:
+            assert opened.row["id"] == "outside"
+        return
+
+    def exchange(*arguments: Any, **options: Any) -> Any:
+        for made in downloads.private.glob("*/outside.onnx"):
+            made.unlink()
+            made.write_bytes(content)
+        return judge(*arguments, **options)
+
+    monkeypatch.setattr("provenance.operations.verify_model.judge", exchange)
+    with pytest.raises(VerificationError, match=r"outside\.onnx"):
+        downloads.open()
 
 
 def test_the_attestation_of_something_else_is_refused(downloads: Downloads) -> None:

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from provenance import InputError, ModelRefusedError, verify_file
+from provenance import InputError, ModelRefusedError
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 from tests.support.models import External, model
+from tests.support.verifying import verify_model
 
 EVIL = 42.0
 """What a model computes of six ones whose weights are sevens."""
@@ -164,7 +165,7 @@ def test_who_verifies_a_path_and_then_opens_it_computes_something_else(
 
     def verify_and_load() -> float | None:
         try:
-            verify_file(path, downloads.trust).require()
+            verify_model(path, downloads.trust).require()
             return compute(onnxruntime.InferenceSession(path))
         except Exception:  # refused, or in the middle of a swap
             return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 import re
 
 import provenance
-from provenance.artifacts import json_schema, limits
+from provenance.artifacts import limits
+from provenance.artifacts.documents import json_schema
+from provenance.artifacts.documents.schema_work import VIOLATIONS
 from provenance.artifacts.git_command import SECONDS
-from provenance.artifacts.schema_work import VIOLATIONS
 from tests.docs.pages import fences, read
 
 

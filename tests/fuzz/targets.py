@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from provenance import config
-from provenance.artifacts import strict_json
+from provenance.artifacts.documents import strict_json
 from provenance.attestations import bundle, in_toto_reading, predicates, statement
 from provenance.attestations.layout_documents import DocumentError
 from provenance.attestations.signed_row import signed_row

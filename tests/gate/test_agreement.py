@@ -12,7 +12,7 @@ from provenance.artifacts import digest
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.recorded import same
 from provenance.gate.rules import BY_CODE
-from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
+from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 
 
 def document(value: Any, path: str = "a.json") -> Sidecar:
@@ -24,7 +24,7 @@ def say(*values: Any) -> list[Claim[Any]]:
 
 
 def others(*values: Any) -> list[Any]:
-    return [one.value for one in split_by_majority(say(*values), same)[1]]
+    return [one.value for one in Agreement.of(say(*values), same).others]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_the_eight_most_frequent_values_are_tried(ahead: int, told: int) -> None
 
 
 def test_most_are_named_by_the_first_of_them() -> None:
-    assert whose(say(1)) == "0.json"
-    assert whose(say(1, 1, 1)) == "0.json and 2 more"
+    assert Agreement.of(say(1)).whose == "0.json"
+    assert Agreement.of(say(1, 1, 1)).whose == "0.json and 2 more"
 
 
 VALUE = {"a": {"b": 1}, "list": [{"c": 1}, 5, [6], "x"]}

@@ -13,10 +13,11 @@ import pytest
 
 from provenance import check, load_config, verify
 from provenance.artifacts import baseline as baselines
-from provenance.artifacts import json_edit, limits
+from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest
+from provenance.artifacts.documents import json_edit
+from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.registry import Row
-from provenance.artifacts.source_map import SourceMap
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.baseline import open_baseline

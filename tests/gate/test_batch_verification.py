@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance import load_config, verify
+from provenance import VerifyOptions, load_config, verify
 from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.errors import UnavailableError
 from provenance.evidence.progress import Progress
@@ -101,6 +101,6 @@ def test_a_registry_gets_the_report_that_one_process_makes(tmp_path: Path, key: 
     instance().write_root(repository.root / "root.json")
     resign(repository.save(), instance())
     config = load_config(repository.root)
-    one, many = (verify(config, offline=True, processes=n) for n in (1, 2))
+    one, many = (verify(config, VerifyOptions(offline=True, processes=n)) for n in (1, 2))
     assert one == many
     assert [f.code for f in one.failing] == ["ATT710"]  # whom it trusts is new

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from provenance import check, load_config, restore, trust_from_keys, verify_file
+from provenance import check, load_config, restore, trust_from_keys
 from provenance.artifacts import digest, registry
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
@@ -30,6 +30,7 @@ from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository, codes, sha256
 from tests.support.statements import sign_again
+from tests.support.verifying import verify_model
 
 # --- one file that many rows name ---------------------------------------------------------------
 
@@ -250,7 +251,7 @@ def test_what_is_here_of_a_release_is_listed_once(
         sign_again(bundle, key, also_sign)
         listed = 0
         trust = trust_from_keys([key.public])
-        report = verify_file(repository.path("m.onnx"), trust, bundle=bundle)
+        report = verify_model(repository.path("m.onnx"), trust, bundle=bundle)
         assert "ATT705" in codes(report)
         return listed
 

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from provenance import check
 from provenance.artifacts import limits
-from provenance.artifacts.json_edit import Remove
+from provenance.artifacts.documents.json_edit import Remove
 from provenance.errors import InputError
 from provenance.gate.capping import gather
 from provenance.gate.finding import Finding, Fix, Report, Severity

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from provenance import Report, Require, trust_from_keys, verify, verify_file
+from provenance import Report, Require, VerifyOptions, trust_from_keys, verify
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
 from tests.support.production import late
 from tests.support.releases import SUMMARY
 from tests.support.repository import SUFFIX, Repository, codes, sha256
 from tests.support.statements import sign_again
+from tests.support.verifying import verify_model
 
 
 def of_row(repository: Repository, require: Require, **fields: Any) -> list[tuple[str, str]]:
@@ -23,7 +24,7 @@ def of_row(repository: Repository, require: Require, **fields: Any) -> list[tupl
     assert repository.key is not None
     bundle = repository.root / "bundles" / f"m.onnx{SUFFIX}"
     sign_again(bundle, repository.key, lambda s: s["predicate"]["row"].update(fields))
-    found = verify(repository.config, rows=["m"], require=require).failing
+    found = verify(repository.config, VerifyOptions(require=require), rows=["m"]).failing
     return [(f.code, f.message) for f in found if f.code.startswith("USE")]
 
 
@@ -73,7 +74,9 @@ def as_smoke(statement: Any) -> None:
 
 
 def consumed(folder: Path, key: KeyPair, **require: Any) -> Report:
-    return verify_file(folder / "m.onnx", trust_from_keys([key.public]), require=Require(**require))
+    return verify_model(
+        folder / "m.onnx", trust_from_keys([key.public]), require=Require(**require)
+    )
 
 
 def test_of_a_file_alone_the_file_is_named(
@@ -100,7 +103,10 @@ def test_of_a_registry_the_model_is_named_too(released: Repository) -> None:
     assert released.key is not None
     bundle = released.root / "bundles" / f"m.onnx{SUFFIX}"
     sign_again(bundle, released.key, as_smoke)
-    told = {f.code: f for f in verify(released.config, require=Require(production=True)).failing}
+    told = {
+        f.code: f
+        for f in verify(released.config, VerifyOptions(require=Require(production=True))).failing
+    }
     refused = told["USE002"]
     assert (refused.path, refused.about) == ("model/registry.json", "model/m.onnx")
 
@@ -148,12 +154,14 @@ def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     repository.released()
     assert repository.key is not None
     sign_again(repository.root / "bundles" / SUMMARY, repository.key, lambda s: s["subject"].pop())
-    assert set(codes(verify(repository.config, require=Require(summary=True)))) == {"ATT710"}
+    assert set(codes(verify(repository.config, VerifyOptions(require=Require(summary=True))))) == {
+        "ATT710"
+    }
 
 
 def test_of_a_registry_each_row_with_an_exception_is_told_and_the_summary_is_not(
     tmp_path: Path, key: KeyPair
 ) -> None:
     repository = late(tmp_path / "tree", key).released()
-    report = verify(repository.config, require=Require(no_deferrals=True))
+    report = verify(repository.config, VerifyOptions(require=Require(no_deferrals=True)))
     assert [(f.code, f.row) for f in report.failing] == [("USE003", "late")]

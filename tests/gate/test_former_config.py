@@ -12,7 +12,7 @@ import pytest
 
 from provenance import check, load_config
 from provenance.artifacts.baseline import BaselineName
-from provenance.artifacts.toml_text import Tables
+from provenance.artifacts.documents.toml_text import Tables
 from provenance.errors import InputError
 from provenance.evidence import policy
 from provenance.evidence.baseline import open_baseline
@@ -268,10 +268,10 @@ def test_a_named_configuration_that_is_new_is_reported(git: GitRepository) -> No
         ("registry = [", "provenance.toml: not TOML"),
         (b"registry = '\xff'", "provenance.toml: not UTF-8"),
         ("registri = 1", "unknown key"),
-        ("", "`registry` is required"),
+        ("", "`registry` is missing"),
         ("#" * (4 * 1024 * 1024 + 1), "provenance.toml"),
         (f"{FIRST}run{'.a' * 15} = 1", "unknown key `run.a`"),
-        (f"{FIRST}baseline{'.a' * 15} = 1", "`baseline` must be a string"),
+        (f"{FIRST}baseline{'.a' * 15} = 1", "`baseline`: expected a string"),
         (f"{FIRST}run{'.a' * 2000} = 1", "more than 16 names in a dotted key"),
         (None, "'provenance.toml' is a link, not a regular file"),
         (Path(), "'provenance.toml' is a folder, not a regular file"),

@@ -135,7 +135,7 @@ def test_statements_that_a_trusted_key_signed(
     try:
         judged(signed.root, ("verify",), ("inspect", str(path)))
         if name == "m.onnx":
-            file = ("verify", "model/m.onnx", "--bundle", str(path), "--key", str(key.public))
+            file = ("verify-model", "model/m.onnx", "--bundle", str(path), "--key", str(key.public))
             judged(signed.root, file)
     finally:
         path.write_bytes(before)
@@ -162,6 +162,7 @@ def test_the_name_of_a_file_to_verify(signed: Repository, key: KeyPair, name: st
     except (OSError, UnicodeEncodeError):
         return  # no such file can be there
     bundle = signed.root / "bundles" / "m.onnx.sigstore.json"
-    result = run_cli("verify", "--bundle", bundle, "--key", key.public, "--", path, cwd=signed.root)
+    given = ("--bundle", bundle, "--key", key.public, "--", path)
+    result = run_cli("verify-model", *given, cwd=signed.root)
     path.unlink()
     assert result.code in (1, 2)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.documents.strict_json import Position
 from provenance.evidence.pipeline import (
     HERE,
     Command,

@@ -101,7 +101,7 @@ def test_a_pointer_in_place_of_a_bundle_is_one_finding(released: Repository, nam
 def test_a_pointer_is_one_finding_for_a_consumer(downloads: Path, key: KeyPair, name: str) -> None:
     replace(downloads / name)
     file = downloads / f"{name.partition('.')[0]}.onnx"
-    code, text = one_finding("verify", str(file), "--key", str(key.public), cwd=downloads)
+    code, text = one_finding("verify-model", str(file), "--key", str(key.public), cwd=downloads)
     assert code == (MODEL_FILES | {"plain.json": "ATT704"})[name]
     assert name in text
     with pytest.raises(ModelRefusedError) as caught:
@@ -124,7 +124,9 @@ def test_a_pointer_is_one_finding_about_a_downloaded_release(
     replace(released.root / name)
     summary = str(released.root / f"bundles/registry.json.vsa{SUFFIX}")
     given = ("--summary", summary, "--key", str(key.public))
-    assert one_finding("verify", str(released.registry), *given, cwd=released.root)[0] == code
+    assert (
+        one_finding("verify-release", str(released.registry), *given, cwd=released.root)[0] == code
+    )
 
 
 def test_a_pointer_in_place_of_the_summary_is_an_error_of_a_consumer(
@@ -133,7 +135,7 @@ def test_a_pointer_in_place_of_the_summary_is_an_error_of_a_consumer(
     summary = released.root / f"bundles/registry.json.vsa{SUFFIX}"
     replace(summary)
     given = ("--summary", str(summary), "--key", str(key.public))
-    result = run_cli("verify", str(released.registry), *given, cwd=released.root)
+    result = run_cli("verify-release", str(released.registry), *given, cwd=released.root)
     assert result.code == 2
     assert "next: Fetch the file: git lfs pull" in result.err
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts.json_edit import Insert, InsertItem, Raw, Set, edit
+from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set, edit
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
 from provenance.evidence.registry_diff import Comparison, LostField, LostRow, changed_digests
 from tests.support.json_values import values

@@ -208,7 +208,7 @@ def test_a_registry_without_a_schema_loads_no_evaluator(repository: Repository) 
     program = (
         "import sys, provenance; from pathlib import Path; "
         "provenance.check(provenance.load_config(Path())); "
-        "print('provenance.artifacts.json_schema' in sys.modules)"
+        "print('provenance.artifacts.documents.json_schema' in sys.modules)"
     )
     for schema, loaded in ((None, "False"), ({}, "True")):
         if schema is not None:

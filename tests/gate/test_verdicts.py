@@ -287,11 +287,14 @@ def test_a_gate_in_a_sidecar_that_nothing_refutes(gate: Any) -> None:
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
-        ("PROMOTE", "`gate` is 'PROMOTE', not an object"),
-        ([], "`gate` is [], not an object"),
-        ({"verdict": True}, "`gate.verdict` is True, not a text"),
-        ({"passed": "true"}, "`gate.passed` is 'true', not true or false"),
-        ({"passed": 1, "per_seed_plccs": {"0": 0.99}}, "`gate.passed` is 1, not true or false"),
+        ("PROMOTE", "`gate`: expected an object, found 'PROMOTE'"),
+        ([], "`gate`: expected an object, found []"),
+        ({"verdict": True}, "`gate.verdict`: expected a string, found True"),
+        ({"passed": "true"}, "`gate.passed`: expected true or false, found 'true'"),
+        (
+            {"passed": 1, "per_seed_plccs": {"0": 0.99}},
+            "`gate.passed`: expected true or false, found 1",
+        ),
     ],
 )
 def test_a_gate_in_another_form_is_not_passed_over(gate: Any, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from provenance.artifacts.json_edit import Remove
+from provenance.artifacts.documents.json_edit import Remove
 from provenance.gate.finding import Fix
 from provenance.gate.rules import BY_CODE
 from provenance.gate.rules.base import FIX_COMMAND, differing, short, shown, some

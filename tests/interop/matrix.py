@@ -279,7 +279,7 @@ def _blamed(release: Released, report: Mapping[str, Any]) -> set[Document]:
 def _verify_file(file: Path, bundle: Path, by: Credential) -> Answer:
     def verify() -> int:
         options = ("--bundle", bundle, *by.verifying)
-        return provenance(file.parent, "verify", file.name, *options).returncode
+        return provenance(file.parent, "verify-model", file.name, *options).returncode
 
     if verify() != 0:
         return Answer.REFUSED

@@ -37,7 +37,7 @@ def models(reference: Release, tmp_path: Path) -> Path:
 
 def _verify(file: Path, key: Path, bundle: Path) -> tuple[int, dict[str, Any]]:
     done = provenance(
-        file.parent, "verify", file.name, "--key", key, "--bundle", bundle, "--format", "json"
+        file.parent, "verify-model", file.name, "--key", key, "--bundle", bundle, "--format", "json"
     )
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)

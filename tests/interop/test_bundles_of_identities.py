@@ -103,7 +103,7 @@ def test_it_is_verified_and_other_bytes_are_not(
 
     def verify(target: str | Path) -> int:
         options = ("--bundle", bundle, *identity.verifying)
-        return provenance(tmp_path, "verify", target, *options).returncode
+        return provenance(tmp_path, "verify-blob", target, *options).returncode
 
     assert verify(copy) == 0
     assert verify(f"sha256:{sha256_of(copy)}") == 0
@@ -153,6 +153,6 @@ def test_another_identity_is_refused(
     subject = identity.subject.replace("v1.0.0", "v1.0.1")
     trust = ("--identity", subject, "--issuer", identity.issuer)
     root = ("--trusted-root", identity.instance.trusted_root)
-    done = provenance(tmp_path, "verify", artifact.name, "--bundle", bundle, *trust, *root)
+    done = provenance(tmp_path, "verify-blob", artifact.name, "--bundle", bundle, *trust, *root)
     assert done.returncode == 1
     assert "SIG604" in done.stdout

@@ -86,7 +86,7 @@ def test_what_cosign_stamps_and_logs_verifies_here_and_an_entry_of_another_does_
     statement = folder / "statement.json"
     statement.write_text(json.dumps(slsa(file)), "utf-8")
     bundles.append(signer.attest(statement, folder / "attested.sigstore.json"))
-    arguments = ("verify", file, "--key", unsigned.public_key)
+    arguments = ("verify-model", file, "--key", unsigned.public_key)
     by_root = ("--trusted-root", instance.trusted_root, "--bundle")
     for bundle in bundles:
         assert len(material(bundle)["tlogEntries"]) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of any kind, by bundles of any client: `verify_artifact`, and `verify FILE --bundle`."""
+"""Files of any kind, by bundles of any client: `verify_blob`, and `verify-blob`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from provenance import (
     InputError,
     Report,
+    Require,
     Trust,
     open_signer,
     sign_artifact,
     sign_statement,
     trust_from_keys,
-    verify_artifact,
-    verify_file,
 )
 from provenance.attestations.bundle import Bundle
 from tests.signing.workshop import CONTENT, SHA256, instance, stranger, trust
@@ -35,6 +34,7 @@ from tests.support.models import External, data, model
 from tests.support.sigstore.ca import email
 from tests.support.sigstore.instance import ISSUER, SUBJECT
 from tests.support.sigstore.release import write
+from tests.support.verifying import verify_blob, verify_model
 
 SLSA = "https://slsa.dev/provenance/v1"
 SCAN = "https://example.org/malware-scan/v1"
@@ -66,7 +66,7 @@ class Download:
 
     def verify(self, who: Trust | None = None, **how: Any) -> Report:
         """The report on the file."""
-        return verify_artifact(self.file, who or trust(), bundle=self.bundle, **how)
+        return verify_blob(self.file, who or trust(), bundle=self.bundle, **how)
 
 
 @pytest.fixture
@@ -113,9 +113,9 @@ def test_changed_bytes_are_refused(download: Download, form: str) -> None:
 
 def test_a_digest_stands_for_the_file(download: Download) -> None:
     download.signed(instance().sign_bytes(CONTENT))
-    assert verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle).exit_code == 0
+    assert verify_blob(f"sha256:{SHA256}", trust(), bundle=download.bundle).exit_code == 0
     other = hashlib.sha256(b"other").hexdigest()
-    assert verify_artifact(f"sha256:{other}", trust(), bundle=download.bundle).exit_code == 1
+    assert verify_blob(f"sha256:{other}", trust(), bundle=download.bundle).exit_code == 1
 
 
 RIGHT = {"digest": {"sha256": SHA256}}
@@ -144,7 +144,7 @@ def test_a_statement_by_others_counts_by_its_digests(
     assert report.findings == ()
     assert said in report.notes[0]
     changed = f"sha256:{'1' * 64}"
-    refused = verify_artifact(changed, trust_from_keys([key.public]), bundle=download.bundle)
+    refused = verify_blob(changed, trust_from_keys([key.public]), bundle=download.bundle)
     assert codes(refused) == ["SIG605"]
 
 
@@ -178,8 +178,8 @@ def test_digests_other_than_sha256_are_unsupported_and_not_invalid(
 @pytest.mark.parametrize("text", ["", SHA256, "sha256:", f"sha256:{SHA256.upper()}", "sha1:00"])
 def test_what_is_no_digest_is_unreadable_input(download: Download, text: str) -> None:
     download.signed(instance().sign_bytes(CONTENT))
-    with pytest.raises(InputError, match="is no digest"):
-        verify_artifact(text, trust(), bundle=download.bundle)
+    with pytest.raises(InputError, match="is not a digest"):
+        verify_blob(text, trust(), bundle=download.bundle)
 
 
 def test_a_digest_that_the_bundle_states_has_to_be_the_files(
@@ -250,7 +250,7 @@ def test_a_file_that_is_not_there_is_unreadable_input(download: Download) -> Non
 def test_a_folder_is_unreadable_input(download: Download) -> None:
     download.signed(instance().sign_bytes(CONTENT))
     with pytest.raises(InputError, match="not a regular file"):
-        verify_artifact(download.file.parent, trust(), bundle=download.bundle)
+        verify_blob(download.file.parent, trust(), bundle=download.bundle)
 
 
 def test_a_file_that_cannot_be_read_is_unreadable_input(
@@ -276,7 +276,7 @@ def test_a_bundle_that_is_not_there_is_unreadable_input(download: Download) -> N
 def on_the_command_line(download: Download, target: str, *more: str) -> Result:
     instance().write_root(download.file.parent / "root.json")
     return run_cli(
-        *("verify", target, "--bundle", download.bundle.name, "--trusted-root", "root.json"),
+        *("verify-blob", target, "--bundle", download.bundle.name, "--trusted-root", "root.json"),
         *("--identity", SUBJECT, "--issuer", ISSUER, *more),
         cwd=download.file.parent,
     )
@@ -300,11 +300,11 @@ def test_verify_says_which_kind_of_claim_to_ask_for(download: Download) -> None:
     assert on_the_command_line(download, "data.tar.gz", "--predicate-type", SCAN).code == 0
 
 
-def test_verify_takes_one_file_with_a_bundle(download: Download) -> None:
+def test_nothing_of_a_release_can_be_required_of_a_blob(download: Download) -> None:
     download.signed(instance().sign_bytes(CONTENT))
-    result = on_the_command_line(download, "data.tar.gz", "another")
-    assert (result.code, result.out) == (2, "")
-    assert "--bundle goes with exactly one FILE" in result.err
+    for options in ({"require": Require(row=True)}, {"state": "s"}, {"resource_uri": "u"}):
+        with pytest.raises(InputError, match="it has no row and no release"):
+            download.verify(**options)
 
 
 # --- signing ------------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_one_line_that_verifies_is_enough(tmp_path: Path, place: int) -> None:
         instance().attest(statement(("other.bin", "0" * 64))),
     ]
     bundles.insert(place, about_it())
-    found = verify_artifact(file, trust(), bundle=in_lines(tmp_path / "b.jsonl", *bundles))
+    found = verify_blob(file, trust(), bundle=in_lines(tmp_path / "b.jsonl", *bundles))
     assert found.exit_code == 0
 
 
@@ -390,11 +390,11 @@ def test_one_line_about_a_model_is_enough(tmp_path: Path) -> None:
     payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
     theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
-    report = verify_file(file, trust(), bundle=path)
+    report = verify_model(file, trust(), bundle=path)
     assert report.exit_code == 0
     assert {f.code for f in report.findings} == {"ATT711"}  # a warning: it binds no row
     in_lines(path, theirs, theirs)
-    assert codes(verify_file(file, trust(), bundle=path)) == ["SIG604"]
+    assert codes(verify_model(file, trust(), bundle=path)) == ["SIG604"]
 
 
 def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path)
     payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
     theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
-    assert codes(verify_file(file, trust(), bundle=path)) == ["ATT702"]
+    assert codes(verify_model(file, trust(), bundle=path)) == ["ATT702"]
 
 
 def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
@@ -413,7 +413,7 @@ def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
     file.write_bytes(CONTENT)
     theirs = about_it(request=email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, theirs)
-    found = verify_artifact(file, trust(), bundle=path)
+    found = verify_blob(file, trust(), bundle=path)
     assert [f.code for f in found.findings] == ["SIG604"]
     assert "b.jsonl (line 1)" in found.findings[0].message
 
@@ -422,7 +422,7 @@ def test_lines_about_other_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(b"other bytes")
     path = in_lines(tmp_path / "b.jsonl", about_it(), about_it())
-    for verified in (verify_artifact, verify_file):
+    for verified in (verify_blob, verify_model):
         with pytest.raises(InputError, match="none of its 2 bundles is about the file"):
             verified(file, trust(), bundle=path)
 
@@ -432,7 +432,7 @@ def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
     file.write_bytes(CONTENT)
     path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
     with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
-        verify_artifact(file, trust(), bundle=path)
+        verify_blob(file, trust(), bundle=path)
 
 
 # --- what is not supported ---------------------------------------------------------------------
@@ -484,7 +484,7 @@ def test_a_stated_sha384_of_other_bytes_does_not_count(download: Download) -> No
 
 def test_a_sha384_needs_the_file(download: Download) -> None:
     download.signed(p384())
-    found = verify_artifact(f"sha256:{SHA256}", trust(), bundle=download.bundle)
+    found = verify_blob(f"sha256:{SHA256}", trust(), bundle=download.bundle)
     assert codes(found) == ["SIG602"]
     assert "unsupported" in found.failing[0].message
 
@@ -493,6 +493,6 @@ def test_a_model_is_verified_by_its_sha384_too(tmp_path: Path) -> None:
     file = tmp_path / "m.onnx"
     file.write_bytes(model())
     write(tmp_path / "m.onnx.sigstore.json", p384(model()))
-    assert verify_file(file, trust()).exit_code == 0
+    assert verify_model(file, trust()).exit_code == 0
     file.write_bytes(model(salt=1))
-    assert codes(verify_file(file, trust())) == ["SIG603"]
+    assert codes(verify_model(file, trust())) == ["SIG603"]

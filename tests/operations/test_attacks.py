@@ -41,6 +41,7 @@ from tests.support.models import External, data, model, proto
 from tests.support.production import production
 from tests.support.releases import SUMMARY
 from tests.support.repository import SUFFIX, Repository, codes, replace_once, sha256
+from tests.support.verifying import verify_model
 
 SEED0 = SEEDS[0]
 MANIFEST = "fr_regressor_v2_ensemble_v1.json"
@@ -193,7 +194,7 @@ def trust_in(key: KeyPair) -> provenance.Trust:
 
 
 def judged_file(path: Path, key: KeyPair, today: datetime.date | None = None) -> Report:
-    return provenance.verify_file(path, trust_in(key), today=today)
+    return verify_model(path, trust_in(key), today=today)
 
 
 def test_a_download_signed_with_a_deferral_does_not_outlive_its_date(
@@ -236,7 +237,7 @@ def test_an_int8_variant_is_not_verified_by_the_plain_signature_over_its_model(
     variant = signed_bytes.with_name("m.int8.onnx")
     variant.write_bytes(model(salt=1))
     bundle = signed_bytes.with_name(f"m.onnx{SUFFIX}")
-    report = provenance.verify_file(variant, trust_in(key), bundle=bundle)
+    report = verify_model(variant, trust_in(key), bundle=bundle)
     assert (report.exit_code, codes(report)) == (1, ["SIG603"])
 
 
@@ -285,17 +286,17 @@ def test_what_was_not_hashed_is_not_verified(
 def test_a_file_that_vanishes_before_it_is_read_is_not_verified(
     repository: Repository, key: KeyPair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.operations import verify
+    from provenance.operations import named_files
 
     repository.add("m")
     path = download(repository.released(), tmp_path / "download", "m.onnx")
-    read = verify.read_bundle_file
+    read = named_files.bundle_bytes
 
     def read_and_remove(bundle: Path) -> bytes:
         path.unlink()
         return read(bundle)
 
-    monkeypatch.setattr(verify, "read_bundle_file", read_and_remove)
+    monkeypatch.setattr(named_files, "bundle_bytes", read_and_remove)
     assert "ART301" in codes(judged_file(path, key))
 
 
@@ -1167,7 +1168,12 @@ def test_the_summary_of_another_project_with_the_same_registry_name_is_refused(
     found = tree.verify()
     assert found.code == 1
     assert "ATT712" in {code for code, _ in found.codes}
-    args = ("verify", tree.repository.registry, "--summary", other.root / "bundles" / SUMMARY)
+    args = (
+        "verify-release",
+        tree.repository.registry,
+        "--summary",
+        other.root / "bundles" / SUMMARY,
+    )
     named = ("--key", key.public, "--format", "json", "--resource-uri")
     assert run_cli(*args, *named, "https://example.net/models/registry.json").code == 0
     refused = run_cli(*args, *named, "https://example.org/models/registry.json")
@@ -1206,7 +1212,7 @@ def test_what_was_signed_and_is_not_there(
     role: str,
     change: Callable[[Path], None],
 ) -> None:
-    """By `verify FILE`, and by `open_model`: other bytes are always an error, and so is a missing
+    """By `verify-model`, and by `open_model`: other bytes are always an error, and so is a missing
     model. A missing sidecar is a warning, and an error for who requires it.
     """
     folder = tmp_path / "downloads"
@@ -1215,14 +1221,14 @@ def test_what_was_signed_and_is_not_there(
     file = folder / f"{name.partition('.')[0]}.onnx"
     trust = trust_in(key)
     require = provenance.Require(row=True, production=True, no_deferrals=True, summary=True)
-    assert codes(provenance.verify_file(file, trust, require=require)) == []
+    assert codes(verify_model(file, trust, require=require)) == []
     change(folder / name)
-    plain = provenance.verify_file(file, trust)
+    plain = verify_model(file, trust)
     is_a_note = role == "sidecar" and change is not rewrite
     assert plain.exit_code == (0 if is_a_note else 1)
     assert len(plain.findings) == 1
     assert name in plain.findings[0].message
     for strict in (require, provenance.Require(files=True)):
-        assert len(codes(provenance.verify_file(file, trust, require=strict))) == 1
+        assert len(codes(verify_model(file, trust, require=strict))) == 1
     with pytest.raises(provenance.ModelRefusedError):
         provenance.open_model(file, trust, require=require)

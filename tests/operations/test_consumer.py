@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.cases import message_bundle
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import data, model
@@ -41,9 +43,9 @@ class Downloads:
         return self.fetch(*names)
 
     def verify(self, *args: str | Path, format: str = "json", trusted: bool = True) -> Result:
-        """`provenance verify ARGS` in the consumer's folder, with the publisher's key."""
+        """`provenance verify-model ARGS` in the consumer's folder, with the publisher's key."""
         trust = ("--key", self.key.public) if trusted else ()
-        return run_cli("verify", *args, *trust, "--format", format, cwd=self.folder)
+        return run_cli("verify-model", *args, *trust, "--format", format, cwd=self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -108,53 +110,37 @@ def named_as_files(tmp_path: Path, key: KeyPair) -> Repository:
     return repository.released()
 
 
-def test_a_row_whose_id_is_that_of_a_file_is_named_with_an_option(
+def test_a_row_whose_id_looks_like_a_file_is_a_row(
     named_as_files: Repository, key: KeyPair
 ) -> None:
     for trust in ((), ("--key", key.public)):
-        result = run_cli(
-            *("verify", "--row", "one.onnx", *trust, "--format", "json"), cwd=named_as_files.root
-        )
+        named = ("verify", "one.onnx", *trust, "--format", "json")
+        result = run_cli(*named, cwd=named_as_files.root)
         assert (result.code, [row["id"] for row in result.json["rows"]]) == (0, ["one.onnx"])
         assert result.json["registry"] == "model/registry.json"
-    both = ("verify", "--row", "one.onnx", "--row", "two.onnx", "--format", "json")
-    result = run_cli(*both, cwd=named_as_files.root)
-    assert [row["id"] for row in result.json["rows"]] == ["one.onnx", "two.onnx"]
 
 
-def test_without_trust_a_file_is_not_taken_for_a_row_and_the_way_to_name_one_is_told(
-    named_as_files: Repository,
+@pytest.mark.parametrize("folder", [".", "model"])
+def test_a_file_that_is_no_row_is_sent_to_the_command_for_models(
+    named_as_files: Repository, folder: str
 ) -> None:
-    result = run_cli("verify", "one.onnx", cwd=named_as_files.root)
+    file = str(named_as_files.path("two.onnx"))
+    result = run_cli("verify", file, cwd=named_as_files.root / folder)
     assert (result.code, result.out) == (2, "")
-    assert "whose signature counts?" in result.err
-    assert "If one.onnx is the id of a row: --row one.onnx" in result.err
+    assert f"provenance verify-model {file} --key PUBLISHER.pub" in result.err
 
 
-def test_a_row_may_be_named_in_either_way(named_as_files: Repository) -> None:
-    named_as_files.add("plain")
-    named_as_files.released()
-    named = ("verify", "plain", "--row", "one.onnx", "--row", "plain", "--format", "json")
-    result = run_cli(*named, cwd=named_as_files.root)
-    assert [row["id"] for row in result.json["rows"]] == ["one.onnx", "plain"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        (["one.onnx", "--row", "two.onnx", "--key", "release.pub"], "give rows or files, not both"),
-        (["x.gz", "--bundle", "b", "--row", "two.onnx"], "give rows or files, not both"),
-        (["--row", "two.onnx", "--bundle", "b"], "--bundle goes with exactly one FILE"),
-        (["--row", "two.onnx", "--summary", "s"], "--summary goes with FILE.onnx"),
-        (["r.json", "--row", "two.onnx", "--summary", "s"], "--summary goes with FILE.onnx"),
-        (["--row", "three.onnx"], "no row with the id 'three.onnx'"),
-    ],
-)
-def test_a_row_does_not_go_with_what_is_about_files(
-    named_as_files: Repository, arguments: list[str], why: str
+@pytest.mark.parametrize("name", ["m.onnx", "registry.json", "weights.tar.gz", "sha256", "m"])
+def test_the_name_of_a_file_does_not_decide_how_it_is_judged(
+    tmp_path: Path, key: KeyPair, name: str
 ) -> None:
-    result = run_cli("verify", *arguments, cwd=named_as_files.root)
-    assert (result.code, why in result.err) == (2, True), result.err
+    """A file that is no model, with a signature over its bytes, and with another beside it."""
+    file, bundle = tmp_path / name, tmp_path / f"{name}{SUFFIX}"
+    file.write_bytes(b"{}")
+    bundle.write_text(json.dumps(message_bundle(b"{}", key)))
+    trust = ("--key", key.public, "--format", "json")
+    assert run_cli("verify-blob", file, "--bundle", bundle, *trust).codes == []
+    assert run_cli("verify-model", file, *trust).codes == [("ART303", name), ("ATT711", name)]
 
 
 def test_a_bundle_by_a_key_that_was_not_given_does_not_count(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts.json_edit import Insert, Set
+from provenance.artifacts.documents.json_edit import Insert, Set
 from provenance.gate.finding import Fix
 from provenance.operations import fix as journey
 from provenance.operations.load_evidence import load_evidence

@@ -342,7 +342,7 @@ def test_patterns_match_what_was_found_and_nothing_else(
 
 
 def test_what_can_be_fixed_or_not_be_deferred_is_not_recorded() -> None:
-    from provenance.artifacts.json_edit import Remove
+    from provenance.artifacts.documents.json_edit import Remove
     from provenance.gate.finding import Fix
 
     fix = Fix("r.json", Remove(("a",)))

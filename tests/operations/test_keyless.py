@@ -139,7 +139,7 @@ def file(tmp_path: Path) -> Path:
 
 def verify(file: Path, *more: str, bundle: str = "m.onnx.sigstore.json") -> Result:
     return run_cli(
-        "verify",
+        "verify-model",
         file.name,
         "--bundle",
         bundle,
@@ -270,7 +270,7 @@ def test_a_client_trust_configuration_is_a_trusted_root_too(file: Path) -> None:
     }
     (file.parent / "config.json").write_text(json.dumps(config))
     result = run_cli(
-        "verify",
+        "verify-model",
         file.name,
         *("--identity", SUBJECT, "--issuer", ISSUER, "--trust-config", "config.json"),
         cwd=file.parent,
@@ -308,7 +308,7 @@ def test_the_cached_root_of_the_public_instance_is_used_offline(
     home = {n: str(tmp_path / n) for n in ("XDG_CACHE_HOME", "XDG_DATA_HOME")}
     for instance_options in ((), ("--staging",)):
         result = run_cli(
-            "verify",
+            "verify-model",
             file.name,
             *("--identity", SUBJECT, "--issuer", ISSUER, "--offline", *instance_options),
             *("--format", "json"),
@@ -324,7 +324,7 @@ def test_a_root_that_cannot_be_fetched_is_no_verdict(file: Path, tmp_path: Path)
     write(file.with_name("m.onnx.sigstore.json"), instance().attest(statement(file)))
     nowhere = dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME"), os.devnull)
     result = run_cli(
-        "verify",
+        "verify-model",
         file.name,
         *("--identity", SUBJECT, "--issuer", ISSUER, "--offline"),
         cwd=file.parent,

@@ -18,22 +18,22 @@ from provenance import (
     ModelRefusedError,
     Report,
     Require,
+    VerifyOptions,
     open_model,
     trust_from_keys,
     verify,
-    verify_file,
 )
 from provenance.artifacts.registry import Classification
 from provenance.evidence.collect import read_bundle
 from provenance.evidence.releases import release_of
 from provenance.gate.finding import RowResult, Verdict
 from provenance.operations import rollback_state
-from provenance.operations.verify_release import verify_release
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.releases import MARCH, MAY, SUMMARY, TwoReleases, sign_again, two_releases
 from tests.support.repository import PROJECT, SUFFIX, Repository
+from tests.support.verifying import verify_model, verify_release
 
 SUMMARISED = Require(summary=True)
 RELEASED_IN_MAY = datetime.date(2026, 5, 4)
@@ -63,7 +63,7 @@ class Consumer:
 
     def verify(self, id: str, **options: Any) -> Report:
         trust = trust_from_keys([self.published.key.public])
-        return verify_file(
+        return verify_model(
             self.folder / f"{id}.onnx", trust, **({"today": RELEASED_IN_MAY} | options)
         )
 
@@ -293,7 +293,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
     def refuse(path: object) -> list[str]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("provenance.operations.verify.os.listdir", refuse)
+    monkeypatch.setattr("provenance.operations.named_files.os.listdir", refuse)
     with pytest.raises(InputError, match=r"cannot list .*: Permission denied"):
         consumer.verify("changed", require=SUMMARISED)
 
@@ -312,11 +312,11 @@ def test_a_state_file_serves_a_whole_registry(tmp_path: Path, key: KeyPair) -> N
     repository.add("m")
     repository.released()
     state = tmp_path / "seen.json"
-    assert said(verify(repository.config, state=state)) == []
+    assert said(verify(repository.config, VerifyOptions(state=state))) == []
     remembered = state.read_bytes()
     summary = repository.root / "bundles" / SUMMARY
     sign_again(summary, key, timeVerified=MARCH)
-    ((code, _),) = said(verify(repository.config, state=state))
+    ((code, _),) = said(verify(repository.config, VerifyOptions(state=state)))
     assert code == "USE008"
     assert state.read_bytes() == remembered
 
@@ -330,13 +330,13 @@ def test_some_rows_have_no_release(repository: Repository, options: dict[str, An
     repository.add("m")
     repository.released()
     with pytest.raises(InputError, match="of a whole registry"):
-        verify(repository.config, rows=["m"], **options)
+        verify(repository.config, VerifyOptions(**options), rows=["m"])
 
 
 def test_of_some_rows_their_own_can_be_required(repository: Repository) -> None:
     repository.add("m")
     repository.released()
-    report = verify(repository.config, rows=["m"], require=Require(production=True))
+    report = verify(repository.config, VerifyOptions(require=Require(production=True)), rows=["m"])
     assert [code for code, _ in said(report)] == ["USE002"]
 
 
@@ -358,28 +358,20 @@ def test_who_requires_nothing_is_not_told_what_was_not_required(repository: Repo
     ],
 )
 def test_what_cannot_be_required_is_said(arguments: list[str], message: str) -> None:
-    result = run_cli("verify", "m.onnx", "--key", "none.pub", *arguments)
+    result = run_cli("verify-model", "m.onnx", "--key", "none.pub", *arguments)
     assert result.code == 2
     assert message in result.err
-
-
-def test_the_summary_of_a_registry_is_its_own(repository: Repository) -> None:
-    repository.add("m")
-    repository.released()
-    result = run_cli("verify", "--summary", "s.json", cwd=repository.root)
-    assert result.code == 2
-    assert "--summary goes with FILE.onnx" in result.err
 
 
 # --- one meaning in every mode --------------------------------------------------------------------
 
 
 def by_registry(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
-    return verify(repository.config, require=require)
+    return verify(repository.config, VerifyOptions(require=require))
 
 
 def by_row(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
-    return verify(repository.config, rows=[row], require=require)
+    return verify(repository.config, VerifyOptions(require=require), rows=[row])
 
 
 def by_summary(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
@@ -391,7 +383,7 @@ def by_summary(repository: Repository, key: KeyPair, row: str, require: Require)
 def by_file(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
     bundle = repository.root / "bundles" / f"{row}.onnx{SUFFIX}"
     trust = trust_from_keys([key.public])
-    return verify_file(repository.path(f"{row}.onnx"), trust, bundle=bundle, require=require)
+    return verify_model(repository.path(f"{row}.onnx"), trust, bundle=bundle, require=require)
 
 
 def by_opening(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import Position
 from provenance.gate.finding import Finding, RowResult, Severity, Verdict
 from provenance.output.grouping import MANY, Block, Kind, blocks
 

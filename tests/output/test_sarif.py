@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.documents.strict_json import Position
 from provenance.gate.finding import Finding, Report, Severity
 from provenance.gate.rules import BY_CODE, CATALOGUE
 from provenance.output import sarif

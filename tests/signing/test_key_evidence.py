@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from provenance import verify_artifact
 from provenance.errors import UnavailableError
 from provenance.signing import roots
 from provenance.signing.judgement import Clock, Judgement, Verdict
@@ -25,6 +24,7 @@ from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.keys import KeyPair, public_der, public_pem
 from tests.support.sigstore.instance import NOW, Bundle, pae
 from tests.support.sigstore.rekor import b64
+from tests.support.verifying import verify_blob
 
 DAY = datetime.timedelta(days=1)
 
@@ -294,7 +294,7 @@ def test_the_root_of_the_public_instance_is_fetched_for_what_says_when_a_dated_k
     path = tmp_path / "bundle.sigstore.json"
     path.write_text(json.dumps(of_a_file(key, kind)), "utf-8")
     who = trust(key, period, root=False)
-    report = verify_artifact(f"sha256:{SHA256}", who, bundle=path)
+    report = verify_blob(f"sha256:{SHA256}", who, bundle=path)
     assert asked == ([(roots.Instance.PRODUCTION, False)] if fetched else [])
     assert report.exit_code == code, report.failing
 
@@ -306,7 +306,7 @@ def test_the_promise_of_a_log_needs_no_root_for_a_key_without_a_period_beside_an
     path = tmp_path / "bundle.sigstore.json"
     path.write_text(json.dumps(of_a_file(key, "hashedrekord 0.0.1")), "utf-8")
     who = Trust("tests", trust(key, None).keys, keyless_trust().identities)
-    assert verify_artifact(f"sha256:{SHA256}", who, bundle=path).exit_code == 0
+    assert verify_blob(f"sha256:{SHA256}", who, bundle=path).exit_code == 0
 
 
 def test_a_log_with_a_key_of_an_unknown_kind_is_unsupported(key: KeyPair) -> None:

@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 
+from provenance.artifacts.documents.toml_tables import Table
 from provenance.errors import InputError
 from provenance.signing.trust import GITHUB_ISSUER, TrustedIdentity, TrustedWorkflow
 from provenance.signing.trust_table import KeyEntry, TrustTable, parse
@@ -24,7 +25,7 @@ IDENTITY = '[[trust.identity]]\nissuer = "https://i.example.org"\nsubject = "a@e
 
 
 def read(text: str) -> TrustTable:
-    return parse(tomllib.loads(text), "provenance.toml")
+    return parse(Table(tomllib.loads(text), {"trust"}, "provenance.toml"))
 
 
 def test_nobody_is_trusted_where_nobody_is_named() -> None:
@@ -73,23 +74,31 @@ def test_a_key_counts_for_its_days() -> None:
     ("text", "message", "help"),
     [
         ("[trust]\nsignature = 2\n", "`trust.signature`", "`trust.signatures`"),
-        ("[trust]\nsignatures = 0\n", "a number from 1 to 9", "signatures = 2"),
-        ("[trust]\nsignatures = true\n", "a number from 1 to 9", None),
+        ("[trust]\nsignatures = 0\n", "a whole number from 1 to 9, found 0", "signatures = 2"),
+        ("[trust]\nsignatures = true\n", "a whole number from 1 to 9, found True", None),
         (IDENTITY + "[trust]\nsignatures = 2\n", "and 1 can sign", "counts once"),
-        ("[trust]\ntrusted_root = 5\n", "`trusted_root` must be a string", None),
-        ("[[trust.github]]\n", "needs `repository`", None),
+        ("[trust]\ntrusted_root = 5\n", "`trust.trusted_root`: expected a string, found 5", None),
+        ("[[trust.github]]\n", "`repository` is missing; expected owner/name", None),
         (WORKFLOW + 'reff = "x"\n', "`trust.github.reff`", "`trust.github.ref`"),
         (WORKFLOW.replace("lusoris/vmaf", "vmaf"), "expected owner/name", "lusoris/vmaf"),
         (WORKFLOW.replace("lusoris/vmaf", "https://x/y/z"), "expected owner/name", None),
         (WORKFLOW.replace(".github/workflows/", ""), "its path in the repository", "release.yml"),
         (WORKFLOW.replace("refs/tags/v*", "v*"), "a whole ref", "refs/tags/v*"),
-        (WORKFLOW + 'owner_id = "lusoris"\n', "`owner_id` must be a number", "owner_id = "),
-        (WORKFLOW + "repository_id = true\n", "`repository_id` must be a number", None),
-        (WORKFLOW + "event = 5\n", "`event` must be a string", None),
-        ('[[trust.identity]]\nsubject = "x"\n', "needs `issuer`", None),
-        ('[[trust.identity]]\nissuer = "x"\n', "needs `subject`", None),
+        (
+            WORKFLOW + 'owner_id = "lusoris"\n',
+            "`owner_id`: expected a number",
+            "owner_id = ",
+        ),
+        (
+            WORKFLOW + "repository_id = true\n",
+            "`repository_id`: expected a number",
+            None,
+        ),
+        (WORKFLOW + "event = 5\n", "`event`: expected a string, found 5", None),
+        ('[[trust.identity]]\nsubject = "x"\n', "`issuer` is missing; expected a string", None),
+        ('[[trust.identity]]\nissuer = "x"\n', "`subject` is missing; expected a string", None),
         (IDENTITY + 'email = "x"\n', "`trust.identity.email`", None),
-        (KEY + 'not_before = "x"\n', "must be a date", "not_before = 2026-12-31"),
+        (KEY + 'not_before = "x"\n', "expected a date", "not_before = 2026-12-31"),
         (KEY + "not_after = 2026-12-31T10:00:00\n", "a time with its zone", None),
         (KEY + "not_before = 2026-02-01\nnot_after = 2026-01-01\n", "before not_before", None),
     ],

@@ -89,7 +89,7 @@ class Case:
     @property
     def judges(self) -> bool:
         """Whether the command ends in a report."""
-        return self.command[0] in ("check", "verify", "sign", "attest", "release")
+        return self.command[0] in ("check", "verify", "verify-model", "sign", "attest", "release")
 
 
 def all_cases() -> list[Case]:

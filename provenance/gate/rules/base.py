@@ -16,10 +16,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath, Position
+from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
-from provenance.artifacts.strict_json import Position
+from provenance.artifacts.sidecar import Document
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import MessageSignature
 from provenance.attestations.signed_row import SignedRow
@@ -263,13 +265,6 @@ class Case:
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
 
-    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
-        """The rows that trusted signers have signed, each as it was signed."""
-        for row in self.evidence.rows:
-            signed = self.signed_row(row)
-            if signed is not None:
-                yield row, signed
-
     @cached_property
     def released_bundles(self) -> frozenset[str]:
         """The digests of the bundles that the release summary lists."""
@@ -398,28 +393,27 @@ class Rule:
     def in_row(
         self,
         case: Case,
-        row: RowEvidence,
+        row: RowEvidence | RowFacts,
         field: str | None,
         message: str,
         help: str,
         *,
-        below: str | None = None,
+        below: JsonPath = (),
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of.
 
-        `below` is the member of the field that has to be edited, where that is an object. Without a
-        registry, the finding is at the file.
+        `below` leads to what has to be edited: in the field, or in the row as it is written.
+        Without a registry, the finding is at the file.
         """
         registry = case.evidence.registry
         if case.alone:
             return self.finding(message, help, path=about or registry.path, row=row.label)
-        position = registry.locate(row.entry, field)
-        where = tuple(step for step in (field, below) if step is not None)
-        if below is not None and (
-            member := registry.source.find(registry.path_of(row.entry, *where))
-        ):
+        entry = row.row if isinstance(row, RowFacts) else row.entry
+        position = registry.locate(entry, field)
+        place = registry.path_of(entry, field) if field is not None else registry.path_of(entry)
+        if below and (member := registry.source.find((*place, *below))):
             position = registry.source.position(member.start)
         return self.finding(
             message,
@@ -428,6 +422,28 @@ class Rule:
             row=row.label,
             position=position,
             about=about,
+            fixes=fixes,
+        )
+
+    def at(
+        self,
+        document: Document,
+        where: JsonPath,
+        message: str,
+        help: str,
+        *,
+        row: str | None = None,
+        ensemble: Ensemble | None = None,
+        fixes: tuple[Fix, ...] = (),
+    ) -> Finding:
+        """A finding at a member of a document, or at what holds it where it is missing."""
+        return self.finding(
+            message,
+            help,
+            path=document.path,
+            row=row,
+            position=document.locate(*_existing(document, where)),
+            ensemble=ensemble.manifest.id if ensemble else None,
             fixes=fixes,
         )
 
@@ -445,6 +461,18 @@ class ModelRule(Rule):
         raise NotImplementedError
 
 
+def _existing(document: Document, where: JsonPath) -> JsonPath:
+    """As much of a path as there is in the document."""
+    here: Any = document.value
+    for n, step in enumerate(where):
+        in_object = isinstance(here, dict) and step in here
+        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+        if not in_object and not in_list:
+            return where[:n]
+        here = here[step]
+    return where
+
+
 def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
     """Two values as they are shown side by side; long texts from where they begin to differ."""
     a, b = repr(now), repr(then)
@@ -458,12 +486,6 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
         return f"{lead}{text[start : start + limit]}{'…' if len(text) > start + limit else ''}"
 
     return cut(a), cut(b)
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def some(names: Sequence[str], limit: int, between: str = ", ") -> str:

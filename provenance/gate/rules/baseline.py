@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_mentioned
+from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.ensemble import Manifest
-from provenance.artifacts.strict_json import Position
 from provenance.evidence.classification import origin
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import LostField, LostRow, changed_digests
@@ -18,10 +19,10 @@ from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import Case, Phase, Rule, short, shown, some
-from provenance.gate.rules.license import former_license, is_known, same_license
+from provenance.gate.rules.claims import say_smoke
+from provenance.gate.rules.license import former_license, same_license
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
-from provenance.gate.rules.sidecars.claims import say_smoke
 from provenance.gate.rules.sidecars.current import pairs
 
 
@@ -389,7 +390,7 @@ class LicenseChanged(_BaselineRule):
             if _is_imported_anew(row, baseline, now):
                 continue
             file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-            corrected = file is not None and not is_known(then) and now in file.licenses
+            corrected = file is not None and not spdx.is_known(then) and now in file.licenses
             reported = ("LIC206", row.label) in failing
             if not same_license(now, then) and not corrected and not reported:
                 origin = ""

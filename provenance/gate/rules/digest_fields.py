@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from provenance.artifacts import digest
-from provenance.artifacts.json_edit import Set
+from provenance.artifacts.documents.json_edit import Set
+from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import is_blank
-from provenance.artifacts.strict_json import type_name
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Case, Rule, command
@@ -82,27 +82,25 @@ class DigestSpelling(Rule):
     slug = "digest-spelling"
     severity = Severity.WARNING
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if not registry.names.stock:
-            return
-        schema = case.evidence.schema
-        refused = {v.path for v in schema.violations} if schema is not None else frozenset()
-        for row in case.evidence.rows:
-            for where, value, sha256 in respelled(row):
-                if registry.path_of(row.entry, *where) in refused:
-                    continue  # REG114 reports it, with the same edit
-                of = "".join(f" of {entry[:100]!r}" for entry in where[1:])
-                yield self.in_row(
-                    case,
-                    row,
-                    where[0],
-                    f"`{case.name_of(where[0])}`{of} is {quoted(value)}; stock consumers expect "
-                    "64 lower-case hex digits",
-                    SPELL,
-                    below=next(iter(where[1:]), None),
-                    fixes=(Fix(registry.path, Set(registry.path_of(row.entry, *where), sha256)),),
-                )
+        refused = {violation.path for violation in case.evidence.violations.get(row.index, ())}
+        for where, value, sha256 in respelled(row) if registry.names.stock else ():
+            place = registry.path_of(row.entry, *where)
+            if place in refused:
+                continue  # REG114 reports it, with the same edit
+            field, *entries = where
+            of = "".join(f" of {entry[:100]!r}" for entry in entries)
+            yield self.in_row(
+                case,
+                row,
+                field,
+                f"`{case.name_of(field)}`{of} is {quoted(value)}; stock consumers expect "
+                "64 lower-case hex digits",
+                SPELL,
+                below=tuple(entries),
+                fixes=(Fix(registry.path, Set(place, sha256)),),
+            )
 
 
 SPELL: Final = "Write the same digest in lower-case hex."
@@ -136,6 +134,12 @@ def is_another_variant(row: RowEvidence) -> bool:
     if model is None or model is not row.variant or model.sha256 is None:
         return False
     return digest.sha256_of(row.entry.fields.get("int8_sha256")) not in (None, model.sha256)
+
+
+def as_declared(row: RowEvidence) -> bool:
+    """Whether the models are those that the row means: what they say can be written into it."""
+    models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
+    return all(m is None or m.sha256 == row.entry.digest(field) for m, field in models)
 
 
 RULES: Iterable[type[Rule]] = (DigestSpelling,)

@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from provenance.artifacts import limits, spdx
-from provenance.artifacts.registry import Registry, Row, is_blank
-from provenance.artifacts.strict_json import same
+from provenance.artifacts import spdx
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import same
+from provenance.artifacts.registry import Row, is_blank
+from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
 from provenance.gate.rules.base import Case, Phase, Rule, differing, shown
-from provenance.gate.rules.bundle_names import BundleNames
 from provenance.gate.rules.recovery_help import lost_field
 
 
@@ -24,21 +25,21 @@ class _Missing(Rule):
     field: str
     advice: str
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        missing = [r for r in case.evidence.rows if is_blank(r.entry.fields.get(self.field, ""))]
-        fixes = self.fixes(case.evidence.registry, [r.entry for r in missing])
-        for row, fix in zip(missing, fixes, strict=True):
-            yield self._lost(case, row) or self._missing(case, row, fix)
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if is_blank(row.entry.fields.get(self.field, "")):
+            yield self._lost(case, row) or self._missing(case, row)
 
-    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
-        """For each row that lacks the field what adds it, where there is one way to."""
-        return [()] * len(rows)
+    def edit(self, evidence: Evidence, row: Row) -> Edit | None:
+        """What adds the field to a row that lacks it, if there is one way to."""
+        return None
 
-    def _missing(self, case: Case, row: RowEvidence, fix: tuple[Fix, ...]) -> Finding:
+    def _missing(self, case: Case, row: RowEvidence) -> Finding:
         called = case.name_of(self.field)
         first = case.declare_first(called)
         advice = first + case.in_its_words(self.advice)
-        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=() if first else fix)
+        edit = None if first else self.edit(case.evidence, row.entry)
+        fixes = () if edit is None else (Fix(case.evidence.registry.path, edit),)
+        return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fixes)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
         """The same where the baseline had it: then it is known what was there."""
@@ -136,10 +137,9 @@ class BundleFieldMissing(_Missing):
     field = "sigstore_bundle"
     advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
 
-    def fixes(self, registry: Registry, rows: Sequence[Row]) -> list[tuple[Fix, ...]]:
-        names = BundleNames.of(registry) if rows else None
-        edits = [names.edit(registry, row) if names else None for row in rows]
-        return [(Fix(registry.path, e),) if e else () for e in edits]
+    def edit(self, evidence: Evidence, row: Row) -> Edit | None:
+        names = evidence.bundle_names
+        return None if names is None else names.edit(evidence.registry, row)
 
 
 class NotSpdx(Rule):
@@ -170,35 +170,24 @@ class NotSpdx(Rule):
     slug = "license-not-spdx"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        unknown: set[str] = set()
-        for row in case.evidence.rows:
-            expression = row.entry.text("license")
-            if expression is None:
-                continue
-            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-            suggest = len(unknown) < limits.SUGGESTIONS or expression in unknown
-            problem = self._judge_expression(
-                case.name_of("license"), expression, file, suggest=suggest
-            )
-            if problem is not None:
-                if suggest:
-                    unknown.add(expression)
-                message, help = problem
-                was = former_license(case, row)
-                if was is not None:
-                    help = f"Put {shown(was)} back, the license of these bytes so far."
-                elif file is None and (then := _text_before(case, row)) is not None:
-                    help = f"{help} If that is not what {shown(then)} meant, declare the change: "
-                    help += f"[[deferral]] of BAS806 for {row.label!r}."
-                yield self.in_row(case, row, "license", message, help)
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        expression = row.entry.text("license")
+        if expression is None or spdx.is_known(expression):
+            return
+        file = case.evidence.license_files.get(row.entry.text("license_url") or "")
+        message, help = self._wrong(case, expression, file)
+        was = former_license(case, row)
+        if was is not None:
+            help = f"Put {shown(was)} back, the license of these bytes so far."
+        elif file is None and (then := _text_before(case, row)) is not None:
+            help = f"{help} If that is not what {shown(then)} meant, declare the change: "
+            help += f"[[deferral]] of BAS806 for {row.label!r}."
+        yield self.in_row(case, row, "license", message, help)
 
-    def _judge_expression(
-        self, called: str, expression: str, file: LicenseFile | None, *, suggest: bool
-    ) -> tuple[str, str] | None:
+    def _wrong(self, case: Case, expression: str, file: LicenseFile | None) -> tuple[str, str]:
         """What is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
-            says = f"`{called}` has {len(expression):,} characters"
+            says = f"`{case.name_of('license')}` has {len(expression):,} characters"
             return f"{says}; at most {spdx.MAX_EXPRESSION:,} are read", "Write an SPDX expression."
         try:
             unknown = spdx.unknown_ids(expression)
@@ -207,7 +196,7 @@ class NotSpdx(Rule):
                 f"{expression[:80]!r} is not an SPDX license expression",
                 f"Join ids with AND, OR and WITH: {_LIST}",
             )
-        return _unknown(unknown[0], file, suggest=suggest) if unknown else None
+        return _unknown(unknown[0], file, suggest=expression in case.evidence.odd_licenses)
 
 
 def former_license(case: Case, row: RowEvidence) -> str | None:
@@ -216,20 +205,12 @@ def former_license(case: Case, row: RowEvidence) -> str | None:
     license = _text_before(case, row)
     if former is None or license is None or changed_digests(row.entry, former.row):
         return None
-    return license if is_known(license) else None
+    return license if spdx.is_known(license) else None
 
 
 def _text_before(case: Case, row: RowEvidence) -> str | None:
     former = case.evidence.baseline.former(row) if case.evidence.baseline else None
     return former.row.text("license") if former else None
-
-
-def is_known(license: str) -> bool:
-    """Whether a license is an expression of ids that are on the list, or of the publisher's own."""
-    try:
-        return not spdx.unknown_ids(license)
-    except spdx.NotAnExpressionError:
-        return False
 
 
 def _unknown(id: spdx.UnknownId, file: LicenseFile | None, *, suggest: bool) -> tuple[str, str]:
@@ -280,24 +261,26 @@ class SignedLicenseDiffers(Rule):
     phase = Phase.SIGNATURES
     needs_trust = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row, signed in case.signed_rows():
-            for field in LICENSE_FIELDS:
-                here, there = row.entry.verbatim, signed.verbatim
-                if _alike(here, there, field):
-                    here, there = row.entry.fields, signed.row
-                    if row.entry.text(field) == there.get(field):
-                        continue
-                shown, signed_as = differing(here.get(field), there.get(field))
-                is_now = shown if field in here else "missing"
-                was = signed_as if field in there else "missing"
-                yield self.in_row(
-                    case,
-                    row,
-                    field,
-                    f"`{case.name_of(field)}` is {is_now}; signed is {was}",
-                    "Put the signed value back, or sign again: provenance release",
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        signed = case.signed_row(row)
+        if signed is None:
+            return
+        for field in LICENSE_FIELDS:
+            here, there = row.entry.verbatim, signed.verbatim
+            if _alike(here, there, field):
+                here, there = row.entry.fields, signed.row
+                if row.entry.text(field) == there.get(field):
+                    continue
+            shown, signed_as = differing(here.get(field), there.get(field))
+            is_now = shown if field in here else "missing"
+            was = signed_as if field in there else "missing"
+            yield self.in_row(
+                case,
+                row,
+                field,
+                f"`{case.name_of(field)}` is {is_now}; signed is {was}",
+                "Put the signed value back, or sign again: provenance release",
+            )
 
 
 def _alike(row: Mapping[str, Any], other: Mapping[str, Any], field: str) -> bool:

@@ -10,7 +10,7 @@ from provenance.artifacts import license_text, spdx
 from provenance.artifacts.paths import FileProblem
 from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, Scope
 
 
 class LicenseFileDiffers(Rule):
@@ -39,21 +39,20 @@ class LicenseFileDiffers(Rule):
     slug = "license-file-differs"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            license = row.entry.text("license")
-            file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-            if license is None or file is None or not _contradicts(license, file):
-                continue
-            called = case.name_of("license_url")
-            yield self.in_row(
-                case,
-                row,
-                "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; {says(file)}",
-                f"Write the license of that file, or point `{called}` at the text of this one.",
-                about=file.path,
-            )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        license = row.entry.text("license")
+        file = case.evidence.license_files.get(row.entry.text("license_url") or "")
+        if license is None or file is None or not _contradicts(license, file):
+            return
+        called = case.name_of("license_url")
+        yield self.in_row(
+            case,
+            row,
+            "license",
+            f"`{case.name_of('license')}` is {license[:80]!r}; {says(file)}",
+            f"Write the license of that file, or point `{called}` at the text of this one.",
+            about=file.path,
+        )
 
 
 class LicenseUrlNowhere(Rule):
@@ -79,22 +78,21 @@ class LicenseUrlNowhere(Rule):
     slug = "license-url-nowhere"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            url = row.entry.text("license_url")
-            file = case.evidence.license_files.get(url or "")
-            if url is None or file is None or file.problem is None:
-                continue
-            if file.problem.problem is FileProblem.TOO_LARGE:
-                continue  # it is there
-            yield self.in_row(
-                case,
-                row,
-                "license_url",
-                f"`{case.name_of('license_url')}` is {url[:80]!r}: neither an address (https://…) "
-                "nor a file here",
-                "Write the address of the license file that came with the model, or its path.",
-            )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        url = row.entry.text("license_url")
+        file = case.evidence.license_files.get(url or "")
+        if url is None or file is None or file.problem is None:
+            return
+        if file.problem.problem is FileProblem.TOO_LARGE:
+            return  # it is there
+        yield self.in_row(
+            case,
+            row,
+            "license_url",
+            f"`{case.name_of('license_url')}` is {url[:80]!r}: neither an address (https://…) "
+            "nor a file here",
+            "Write the address of the license file that came with the model, or its path.",
+        )
 
 
 class LicenseOfSameBytes(Rule):
@@ -118,26 +116,26 @@ class LicenseOfSameBytes(Rule):
 
     code = "LIC208"
     slug = "license-of-same-bytes"
+    scopes = (Scope.REGISTRY,)
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        first: dict[str, RowEvidence] = {}
-        for row in case.evidence.rows:
-            license = row.entry.text("license")
-            if row.onnx is None or row.onnx.sha256 is None or license is None:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        first: dict[str, tuple[str, str]] = {}
+        for facts in case.facts:
+            license, onnx = facts.row.text("license"), facts.onnx
+            if onnx is None or onnx.sha256 is None or license is None:
                 continue
-            other = first.setdefault(row.onnx.sha256, row)
-            theirs = other.entry.text("license") or ""
+            label, theirs = first.setdefault(onnx.sha256, (facts.label, license))
             if _agree(license, theirs):
                 continue
             yield self.in_row(
                 case,
-                row,
+                facts,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; row {other.label!r} has the "
+                f"`{case.name_of('license')}` is {license[:80]!r}; row {label!r} has the "
                 f"same bytes under {theirs[:80]!r}",
                 "Write one license in both rows.",
-                about=row.onnx.path,
+                about=onnx.path,
             )
 
 

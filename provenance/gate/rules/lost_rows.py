@@ -44,11 +44,12 @@ def is_renamed(case: Case, row: Row, id: str) -> bool:
 def _misnamed(case: Case) -> Iterator[str | None]:
     """The former files of rows whose `onnx` is now no file, or that of another row."""
     baseline = case.evidence.baseline
-    shared = Counter(row.entry.onnx for row in case.evidence.rows)
-    for row in case.evidence.rows if baseline is not None else ():
-        former = baseline.former(row) if baseline is not None else None
-        if former is not None and former.row.onnx != row.entry.onnx:
-            wrong = row.onnx is None or row.onnx.problem is not None or shared[row.entry.onnx] > 1
+    shared = Counter(facts.row.onnx for facts in case.facts)
+    for facts in case.facts if baseline is not None else ():
+        former = baseline.rows.get(facts.row.index) if baseline is not None else None
+        now, onnx = facts.row.onnx, facts.onnx
+        if former is not None and former.row.onnx != now:
+            wrong = onnx is None or onnx.problem is not None or shared[now] > 1
             yield former.row.onnx if wrong else None
 
 

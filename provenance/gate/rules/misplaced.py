@@ -37,7 +37,7 @@ def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
         return Misplaced(_said(stray), f"{write}{above}.")
     if not (named.missing or named.digest):
         return Misplaced(_said(stray), f"{write}.")
-    if _is_of_another(case, row, named):
+    if other_row(case, row) is not None:
         return Misplaced(_said(stray), f"{write}.", has_sidecar)
     rename = f"ename {stray.name} back to {named.name}"
     if not has_sidecar or row.sidecar is None or not row.sidecar.missing:
@@ -72,18 +72,13 @@ def _said(stray: FileEvidence) -> str:
 
 def _known_names(case: Case, row: RowEvidence) -> set[str | None]:
     """What the baseline and the manifest of the row's ensemble call its model."""
-    baseline, label = case.evidence.baseline, row.label
+    baseline = case.evidence.baseline
     former = baseline.former(row) if baseline is not None else None
-    members = (s.listed for e in case.evidence.ensembles for s in e.members if s.row_label == label)
-    return {former.row.onnx if former is not None else None, *(m.onnx for m in members)}
+    named = case.evidence.names_in_manifests(row)
+    return {former.row.onnx if former is not None else None, *named}
 
 
-def _is_of_another(case: Case, row: RowEvidence, named: FileEvidence) -> bool:
-    """Whether another row names the same file and declares its bytes."""
-    return any(
-        other.entry.index != row.index
-        and other.onnx is not None
-        and other.onnx.path == named.path
-        and not other.replaced(other.onnx)
-        for other in case.evidence.rows
-    )
+def other_row(case: Case, row: RowEvidence) -> RowEvidence | None:
+    """Another row that names the model of a row, and declares its bytes."""
+    naming = case.evidence.rows_by_model.get(row.onnx.path, ()) if row.onnx is not None else ()
+    return next((other for other in naming if other.index != row.index), None)

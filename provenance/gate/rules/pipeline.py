@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.inventory import left_out_by
-from provenance.artifacts.strict_json import START
 from provenance.attestations.layout_documents import link_name
 from provenance.evidence.file_history import Change, Kind, changes
 from provenance.evidence.pipeline import HERE, Link, PipelineEvidence, Standing, StepEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, command, short, shown
+from provenance.gate.rules.base import Case, Phase, Rule, Scope, command, short, shown
 
 _COMMANDS: Final = {"check": "check", "sign": "release", "verify": "verify"}
 _TEXTS: Final = (".json", ".toml")
@@ -31,9 +31,10 @@ class _PipelineRule(Rule):
         "Do not use the release. Get it, its layout and its links again from the project's owner."
     )
     phase = Phase.PIPELINE
+    scopes = (Scope.DOCUMENT,)
     about_rows = False
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         if case.evidence.pipeline is not None:
             yield from self.conclude(case.evidence.pipeline)
 

@@ -6,33 +6,24 @@ from __future__ import annotations
 import difflib
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.json_edit import Move
-from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, is_blank
-from provenance.artifacts.strict_json import type_name
+from provenance.artifacts.documents.json_edit import Move
+from provenance.artifacts.documents.strict_json import type_name
+from provenance.artifacts.forms import FLAG, STRING, WHOLE, Form, filled, is_filled
+from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, Row, is_blank
 from provenance.attestations import bundle as bundles
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules import digest_fields
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, Scope
 from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model
 from provenance.gate.rules.recovery_help import lost_field
-
-_Check = Callable[[Any], bool]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_digests(value: Any) -> bool:
@@ -40,7 +31,7 @@ def _is_digests(value: Any) -> bool:
 
 
 def _is_id(value: Any) -> bool:
-    if not _is_text(value) or is_blank(value) or len(value) > MAX_ID or value != value.strip():
+    if not is_filled(value) or len(value) > MAX_ID or is_blank(value) or value != value.strip():
         return False
     return not any(unicodedata.category(c) in _UNSEEN for c in value)
 
@@ -52,36 +43,38 @@ _MODES: Final = (
     f"{', '.join(INT8_MODES)} (the runtime opens the int8 variant), or {', '.join(OTHER_MODES)}"
 )
 
-_DIGEST = "a SHA-256 digest: 64 lower-case hex digits"
-_FIELDS: Final[Mapping[str, tuple[str, _Check]]] = {
-    "id": (
+_DIGEST: Final = Form[str]("a SHA-256 digest: 64 lower-case hex digits", is_digest)
+_FORMS: Final[Mapping[str, Form[Any]]] = {
+    "id": Form(
         f"a string of at most {MAX_ID} characters, with a letter or a digit, "
         "without control characters, and without blanks at its ends",
         _is_id,
     ),
-    "kind": ("a string", _is_text),
-    "onnx": ("the name of a .onnx file", lambda v: _is_text(v) and v.endswith(".onnx")),
-    "sha256": (_DIGEST, is_digest),
-    "int8_sha256": (_DIGEST, is_digest),
-    "external_data_sha256": ("an object of file names and SHA-256 digests", _is_digests),
-    "opset": ("a whole number", _is_int),
-    "smoke": ("true or false", lambda v: isinstance(v, bool)),
-    "quant_mode": (_MODES, lambda v: v in (*INT8_MODES, *OTHER_MODES)),
-    "license": ("a string", _is_text),
-    "license_url": ("a string", _is_text),
-    "sigstore_bundle": (
+    "kind": STRING,
+    "onnx": filled("the name of a .onnx file", pattern=r"(?s).*\.onnx"),
+    "sha256": _DIGEST,
+    "int8_sha256": _DIGEST,
+    "external_data_sha256": Form("an object of file names and SHA-256 digests", _is_digests),
+    "opset": WHOLE,
+    "smoke": FLAG,
+    "quant_mode": Form(_MODES, lambda value: value in (*INT8_MODES, *OTHER_MODES)),
+    "license": STRING,
+    "license_url": STRING,
+    "sigstore_bundle": Form(
         f"a path that ends in {bundles.SUFFIX}",
-        lambda v: _is_text(v) and (is_blank(v) or v.endswith(bundles.SUFFIX)),
+        lambda value: (
+            isinstance(value, str) and (is_blank(value) or value.endswith(bundles.SUFFIX))
+        ),
     ),
-    "notes": ("a string", _is_text),
-    "description": ("a string", _is_text),
+    "notes": STRING,
+    "description": STRING,
 }
 """What each of `provenance.artifacts.registry.FIELDS` must be."""
 
 
 def is_malformed(field: str, value: Any) -> bool:
     """Whether a field of a row has not the type or form that REG101 requires of it."""
-    return field in _FIELDS and not _FIELDS[field][1](value)
+    return field in _FORMS and not _FORMS[field].has(value)
 
 
 _SHOWN: Final = 20
@@ -115,8 +108,9 @@ class RegistrySchema(Rule):
 
     code = "REG101"
     slug = "registry-schema"
+    scopes = (Scope.ROW, Scope.REGISTRY)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         if case.evidence.whole:
             for index, found in registry.not_rows[:_SHOWN]:
@@ -136,52 +130,52 @@ class RegistrySchema(Rule):
                     path=registry.path,
                     position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
-        for row in case.evidence.rows:
-            fields = row.entry.fields
-            for name in _REQUIRED:
-                if name not in fields:
-                    lost = lost_field(case, row, name)
-                    called = case.name_of(name)
-                    there = misplaced_model(case, row) if name == "onnx" else None
-                    yield self.in_row(
-                        case,
-                        row,
-                        None,
-                        f"field `{called}` is missing; expected {_FIELDS[name][0]}"
-                        + (lost.said if lost else there.said if there else ""),
-                        lost.help
-                        if lost
-                        else there.help
-                        if there
-                        else self._missing_help(called, fields, digest=name == "sha256"),
-                    )
-            for name, (expected, check) in _FIELDS.items():
-                if name not in fields or check(fields[name]):
-                    continue
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        fields = row.entry.fields
+        for name in _REQUIRED:
+            if name not in fields:
+                lost = lost_field(case, row, name)
                 called = case.name_of(name)
-                value, entry, help = fields[name], None, f"Correct `{called}`."
-                lost = lost_field(case, row, name) if value is None else None
-                if name == "external_data_sha256" and isinstance(value, dict):
-                    entry = next(key for key, each in value.items() if not is_digest(each))
-                    expected, value = _DIGEST, value[entry]
-                if "sha256" in name:
-                    is_object = name == "external_data_sha256" and entry is None
-                    help = how_to_write(row.label, value, is_object=is_object)
-                of = f" of {entry[:100]!r}" if entry is not None else ""
+                there = misplaced_model(case, row) if name == "onnx" else None
                 yield self.in_row(
                     case,
                     row,
-                    name,
-                    f"field `{called}`{of}: expected {expected}, "
-                    f"found {found_digest(value) if 'sha256' in name else self._found(value)}"
-                    + (lost.said if lost else ""),
-                    lost.help if lost else help,
-                    below=entry,
+                    None,
+                    f"field `{called}` is missing; expected {_FORMS[name].name}"
+                    + (lost.said if lost else there.said if there else ""),
+                    lost.help
+                    if lost
+                    else there.help
+                    if there
+                    else self._missing_help(called, fields, digest=name == "sha256"),
                 )
+        for name, form in _FORMS.items():
+            if name not in fields or form.has(fields[name]):
+                continue
+            called = case.name_of(name)
+            value, entry, help = fields[name], None, f"Correct `{called}`."
+            lost = lost_field(case, row, name) if value is None else None
+            if name == "external_data_sha256" and isinstance(value, dict):
+                entry = next(key for key, each in value.items() if not is_digest(each))
+                form, value = _DIGEST, value[entry]
+            if "sha256" in name:
+                is_object = name == "external_data_sha256" and entry is None
+                help = how_to_write(row.label, value, is_object=is_object)
+            of = f" of {entry[:100]!r}" if entry is not None else ""
+            found = found_digest(value) if "sha256" in name else self._found(value)
+            yield self.in_row(
+                case,
+                row,
+                name,
+                form.instead(f"field `{called}`{of}", found) + (lost.said if lost else ""),
+                lost.help if lost else help,
+                below=() if entry is None else (entry,),
+            )
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
-        near = difflib.get_close_matches(name, [f for f in fields if f not in _FIELDS])
+        near = difflib.get_close_matches(name, [f for f in fields if f not in _FORMS])
         if near:
             return f"Did you mean `{name}` where it says `{near[0]}`?"
         return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
@@ -212,29 +206,31 @@ class DuplicateId(Rule):
 
     code = "REG102"
     slug = "duplicate-id"
+    scopes = (Scope.REGISTRY,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        first: dict[str, RowEvidence] = {}
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        first: dict[str, Row] = {}
         registry = case.evidence.registry
         lost = [(one.row, one.renamed) for one in undeclared(case)]
         former = {now.text("id"): was for was, now in lost if now is not None}
-        for row in case.evidence.rows:
-            identifier = row.entry.text("id")
+        for facts in case.facts:
+            row = facts.row
+            identifier = row.text("id")
             if identifier is None:
                 continue
             if identifier in first:
-                same = first[identifier].entry
+                same = first[identifier]
                 line = registry.locate(same, "id").line
                 yield self.in_row(
                     case,
-                    row,
+                    facts,
                     "id",
                     f"the id {identifier!r} is already that of the row at line {line}",
                     f"Give the row of {former[identifier].onnx} its id back: "
                     f"{former[identifier].label!r}."
                     if identifier in former
                     else "Remove one of the two rows: both name one file."
-                    if row.entry.onnx == same.onnx
+                    if row.onnx == same.onnx
                     else "Give each row an id of its own.",
                 )
             else:
@@ -262,8 +258,9 @@ class DuplicateKey(Rule):
 
     code = "REG103"
     slug = "duplicate-key"
+    scopes = (Scope.DOCUMENT,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         # Also where only some rows are judged: which rows these are depends on the reader.
         registry = case.evidence.registry
         if not registry.repeated_keys:
@@ -274,7 +271,7 @@ class DuplicateKey(Rule):
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
             )
-        labels = {r.index: r.label for r in case.evidence.rows}
+        labels = {facts.row.index: facts.label for facts in case.facts}
         rows = registry.names.path
         for member in registry.source.duplicates:
             inside = member.path[: len(rows)] == rows
@@ -313,19 +310,16 @@ class NotABareName(Rule):
     slug = "not-a-bare-name"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        if not case.evidence.registry.names.stock:
-            return
-        for row in case.evidence.rows:
-            name = row.entry.onnx
-            if name is not None and "/" in name and outside(case, name) is None:
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"`onnx` is {name!r}, not a bare file name",
-                    "Move the model beside the registry; the C consumer refuses a path.",
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        name = row.entry.onnx if case.evidence.registry.names.stock else None
+        if name is not None and "/" in name and outside(case, name) is None:
+            yield self.in_row(
+                case,
+                row,
+                "onnx",
+                f"`onnx` is {name!r}, not a bare file name",
+                "Move the model beside the registry; the C consumer refuses a path.",
+            )
 
 
 class KeyOrder(Rule):
@@ -351,28 +345,19 @@ class KeyOrder(Rule):
     slug = "key-order"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if not registry.names.stock:
-            return
-        for row in case.evidence.rows:
-            order = list(row.entry.fields)
-            if {"onnx", "sigstore_bundle"} <= row.entry.fields.keys() and (
-                order.index("sigstore_bundle") < order.index("onnx")
-            ):
-                yield self.in_row(
-                    case,
-                    row,
-                    "sigstore_bundle",
-                    "`sigstore_bundle` stands before `onnx`",
-                    "Move it below `onnx`, where the C consumer scans the text for it.",
-                    fixes=(
-                        Fix(
-                            registry.path,
-                            Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx"),
-                        ),
-                    ),
-                )
+        order = [f for f in row.entry.fields if f in ("onnx", "sigstore_bundle")]
+        if registry.names.stock and order == ["sigstore_bundle", "onnx"]:
+            move = Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx")
+            yield self.in_row(
+                case,
+                row,
+                "sigstore_bundle",
+                "`sigstore_bundle` stands before `onnx`",
+                "Move it below `onnx`, where the C consumer scans the text for it.",
+                fixes=(Fix(registry.path, move),),
+            )
 
 
 class TooLargeForConsumer(Rule):
@@ -394,8 +379,9 @@ class TooLargeForConsumer(Rule):
     code = "REG106"
     slug = "too-large-for-consumer"
     severity = Severity.WARNING
+    scopes = (Scope.DOCUMENT,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         if registry.names.stock and registry.digest.size >= limits.CONSUMER_REGISTRY:
             yield self.finding(
@@ -429,24 +415,22 @@ class OutsideRepository(Rule):
     code = "REG107"
     slug = "outside-repository"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            for field in ("onnx", "sigstore_bundle"):
-                value = row.entry.text(field)
-                reason = outside(case, value) if value is not None else None
-                if reason is not None:
-                    there = misplaced_model(case, row) if field == "onnx" else None
-                    yield self.in_row(
-                        case,
-                        row,
-                        field,
-                        f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
-                        + (there.said if there else ""),
-                        there.help
-                        if there
-                        else "Write a path relative to the registry's folder, inside the "
-                        "repository.",
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for field in ("onnx", "sigstore_bundle"):
+            value = row.entry.text(field)
+            reason = outside(case, value) if value is not None else None
+            if reason is not None:
+                there = misplaced_model(case, row) if field == "onnx" else None
+                yield self.in_row(
+                    case,
+                    row,
+                    field,
+                    f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
+                    + (there.said if there else ""),
+                    there.help
+                    if there
+                    else "Write a path relative to the registry's folder, inside the repository.",
+                )
 
 
 class SharedBundlePath(Rule):
@@ -473,18 +457,19 @@ class SharedBundlePath(Rule):
 
     code = "REG108"
     slug = "shared-bundle-path"
+    scopes = (Scope.REGISTRY,)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
         taken = {expected_statements.summary_path(registry): "the release summary"}
         taken |= {d.path: "a document" for d in case.evidence.documents}
-        for known in case.evidence.rows:
+        for known in case.facts:
             files = (*known.model_files, *known.sidecars)
-            taken |= {f.path: f"a file of row {known.entry.label!r}" for f in files}
+            taken |= {f.path: f"a file of row {known.label!r}" for f in files}
         owner = {path.casefold(): (path, what) for path, what in taken.items()}
         models: set[str] = set()
-        for row in case.evidence.rows:
-            value, onnx = row.entry.sigstore_bundle, row.entry.onnx
+        for row in case.facts:
+            value, onnx = row.row.sigstore_bundle, row.row.onnx
             is_first = row.onnx is None or row.onnx.path not in models
             models |= {row.onnx.path} if row.onnx is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):

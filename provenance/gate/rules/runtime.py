@@ -11,7 +11,7 @@ from typing import Final
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Phase, Rule, some
+from provenance.gate.rules.base import Case, ModelRule, Phase, Rule, some
 from provenance.runtime.feed import open_dimensions
 from provenance.runtime.run import Outcome, Output, Run
 
@@ -22,22 +22,14 @@ _ANYTHING: Final = (
 """What says nothing about a tensor; that a sequence is one is checked by the runtime."""
 
 
-class _RuntimeRule(Rule):
+class _RuntimeRule(ModelRule):
     for_consumer = True
     phase = Phase.RUNTIME
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            for model in row.models:
-                if model.run is not None:
-                    for message, help in self.conclude(case, model, model.run):
-                        yield self._at(case, row, model, message, help)
-
-    def _at(
-        self, case: Case, row: RowEvidence, model: ModelEvidence, message: str, help: str
-    ) -> Finding:
+    def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
         field = "int8_sha256" if model is row.int8 else "onnx"
-        return self.in_row(case, row, field, message, help, about=model.path)
+        for message, help in self.conclude(case, model, model.run) if model.run else ():
+            yield self.in_row(case, row, field, message, help, about=model.path)
 
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
         """What is wrong with the run of one model, and what to do next."""

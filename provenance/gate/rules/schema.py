@@ -6,19 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from provenance.artifacts.json_edit import Set
+from provenance.artifacts.documents.json_edit import Set
+from provenance.artifacts.documents.strict_json import START, JsonPath
 from provenance.artifacts.registry import FIELDS, is_blank
-from provenance.artifacts.strict_json import START, JsonPath
-from provenance.evidence.evidence import SchemaEvidence
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Case, Rule, Scope
 from provenance.gate.rules.digest_fields import SPELL, respelled
 from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    from provenance.artifacts.schema_work import Violation
+    from provenance.artifacts.documents.schema_work import Violation
 
 _REQUIRED: Final = frozenset({"id", "onnx", "sha256", "license", "license_url", "sigstore_bundle"})
 """Fields whose absence REG101, LIC201, LIC202 and LIC203 report."""
@@ -50,52 +49,50 @@ class SchemaViolated(Rule):
 
     code = "REG114"
     slug = "schema-violated"
+    scopes = (Scope.ROW, Scope.REGISTRY)
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        schema = case.evidence.schema
-        if schema is None:
-            return
-        rows = {row.index: row for row in case.evidence.rows}
-        known: set[tuple[JsonPath, str, str | None]] = set()
-        for violation in schema.violations:
-            key = (violation.path, violation.keyword, violation.member)
-            if key in known:
-                continue  # the schema says it twice
-            known.add(key)
-            place = case.evidence.registry.names.path
-            if violation.path[: len(place)] != place or len(violation.path) == len(place):
-                if case.evidence.whole and not _is_rows(violation, place):
-                    yield self._finding(case, schema, violation, None, violation.path)
-                continue
-            index, *below = violation.path[len(place) :]
-            row = rows.get(index) if isinstance(index, int) else None
-            if row is not None and not _reported(case, row, violation, below):
-                yield self._finding(case, schema, violation, row, tuple(below))
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        start = len(case.evidence.registry.path_of(row.entry))
+        for violation in case.evidence.violations.get(row.index, ()):
+            below = violation.path[start:]
+            if not _reported(case, row, violation, below):
+                edits = _respelled(case, row, violation.path)
+                yield self.in_row(
+                    case,
+                    row,
+                    None,
+                    _says(case, violation, below),
+                    SPELL if edits else _help(case, violation),
+                    below=(*below, *_member(violation)),
+                    fixes=edits,
+                )
 
-    def _finding(
-        self,
-        case: Case,
-        schema: SchemaEvidence,
-        violation: Violation,
-        row: RowEvidence | None,
-        below: JsonPath,
-    ) -> Finding:
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        at = violation.path
-        if violation.member is not None and violation.keyword != "required":
-            at = (*at, violation.member)
-        member = registry.source.find(at)
-        name = f"`{'.'.join(str(step)[:60] for step in below)}`: " if below else ""
-        edits = _respelled(case, row, violation.path) if row is not None else ()
-        return self.finding(
-            f"{name}{violation.says} ({schema.path})",
-            SPELL if edits else _help(case, violation, schema.path),
-            fixes=edits,
-            path=registry.path,
-            row=row.label if row else None,
-            position=registry.source.position(member.start) if member else START,
-        )
+        for violation in case.evidence.violations.get(None, ()) if case.evidence.whole else ():
+            # REG102 reports of their ids that rows are not unique.
+            if (violation.path, violation.keyword) != (registry.names.path, "uniqueItems"):
+                member = registry.source.find((*violation.path, *_member(violation)))
+                yield self.finding(
+                    _says(case, violation, violation.path),
+                    _help(case, violation),
+                    path=registry.path,
+                    position=registry.source.position(member.start) if member else START,
+                )
+
+
+def _member(violation: Violation) -> JsonPath:
+    """The key that is not allowed, if it is there."""
+    if violation.member is None or violation.keyword == "required":
+        return ()
+    return (violation.member,)
+
+
+def _says(case: Case, violation: Violation, below: JsonPath) -> str:
+    name = f"`{'.'.join(str(step)[:60] for step in below)}`: " if below else ""
+    assert case.evidence.schema is not None
+    return f"{name}{violation.says} ({case.evidence.schema.path})"
 
 
 def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
@@ -105,8 +102,9 @@ def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]
     return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
 
 
-def _help(case: Case, violation: Violation, path: str) -> str:
-    declare = f"{path}{violation.where}"
+def _help(case: Case, violation: Violation) -> str:
+    assert case.evidence.schema is not None
+    declare = f"{case.evidence.schema.path}{violation.where}"
     if violation.keyword != "additionalProperties" or violation.member is None:
         return f"{violation.help} Or correct the schema: {declare}"
     shown = f"`{violation.member[:60]}`"
@@ -131,12 +129,7 @@ def _was_there(case: Case, violation: Violation) -> bool:
     return former is not None and violation.member in former.row.verbatim
 
 
-def _is_rows(violation: Violation, place: JsonPath) -> bool:
-    """Whether rows are not unique, which REG102 reports of their ids."""
-    return violation.path == place and violation.keyword == "uniqueItems"
-
-
-def _reported(case: Case, row: RowEvidence, violation: Violation, below: list[str | int]) -> bool:
+def _reported(case: Case, row: RowEvidence, violation: Violation, below: JsonPath) -> bool:
     """Whether another rule reports the same cause at the same place."""
     fields: Mapping[str, Any] = row.entry.fields
     first = below[0] if below else violation.member

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.ensemble import is_manifest
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
 from provenance.artifacts.spdx import alternatives
-from provenance.artifacts.strict_json import JsonError, decode, parse
 from provenance.attestations import bundle as bundles
 
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}

@@ -107,7 +107,7 @@ def _text(tree: Tree, path: str, limit: int) -> str:
 
 
 def _parse(text: str) -> Mapping[str, Any]:
-    from provenance.artifacts import strict_yaml
+    from provenance.artifacts.documents import strict_yaml
 
     try:
         value = strict_yaml.parse(text)

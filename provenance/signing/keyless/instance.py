@@ -15,8 +15,8 @@ from sigstore.errors import Error
 from sigstore.models import ClientTrustConfig
 
 from provenance.artifacts import limits
+from provenance.artifacts.documents.strict_json import parse_object, type_name
 from provenance.artifacts.paths import FileError, read_named_file
-from provenance.artifacts.strict_json import parse_object, type_name
 from provenance.attestations import recognition
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import roots

@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 from sigstore.oidc import IdentityError, IdentityToken, Issuer, IssuerError, detect_credential
 
 from provenance.artifacts import limits
+from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.artifacts.paths import FileError, read_named_file
-from provenance.artifacts.strict_json import JsonError, parse_object, type_name
 from provenance.errors import InputError, UnavailableError
 
 VARIABLES: Final = ("SIGSTORE_ID_TOKEN", "SIGSTORE_IDENTITY_TOKEN")

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
-from provenance.artifacts.strict_json import same
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.evidence import canonical, releases

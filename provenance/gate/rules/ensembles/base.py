@@ -8,9 +8,9 @@ have is taken for right, and the finding is at those that have another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
@@ -35,25 +35,10 @@ class EnsembleRule(Rule):
         """The findings about one ensemble."""
         raise NotImplementedError
 
-    def at(
-        self,
-        document: Document,
-        where: tuple[str | int, ...],
-        message: str,
-        help: str,
-        *,
-        row: str | None = None,
-        ensemble: Ensemble | None = None,
-    ) -> Finding:
-        """A finding at a member of a document, or at what holds it where it is missing."""
-        return self.finding(
-            message,
-            help,
-            path=document.path,
-            row=row,
-            position=document.locate(*_existing(document, where)),
-            ensemble=ensemble.manifest.id if ensemble else None,
-        )
+    def at_claim(self, claim: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
+        """A finding at the field that makes a claim."""
+        row = claim.row
+        return self.at(claim.document, claim.where, message, help, row=row, ensemble=ensemble)
 
 
 @dataclass(frozen=True)
@@ -65,46 +50,69 @@ class Claim(Generic[T]):
     where: Place
     value: T
 
+    @property
+    def name(self) -> str:
+        """The name of the field, for a message."""
+        return ".".join(self.where)
 
-def split_by_majority(
-    said: Sequence[Claim[T]], same: Callable[[T, T], bool], key: Callable[[T], object] = repr
-) -> tuple[list[Claim[T]], list[Claim[T]]]:
-    """Those who say what most say, and the others. Of two that are as frequent, the first counts.
 
-    Args:
-        said: What is compared.
-        same: Whether two values are one.
-        key: Equal for values that are certainly one: what is compared first.
+def claims(ensemble: Ensemble, field: str, in_manifest: str | None = None) -> Iterator[Claim[Any]]:
+    """Return what the documents of an ensemble say in one field; None where it is missing.
+
+    Sidecars that describe other bytes and a manifest that is older than its members make no claim.
     """
-    if not said:
-        return [], []
-    first: dict[object, T] = {}
-    for one in said:
-        first.setdefault(key(one.value), one.value)
-    # Values that differ by rounding only are each their own key: several are tried.
-    frequent = Counter(key(one.value) for one in said).most_common(_TRIED)
-    camps = [[one for one in said if same(one.value, first[k])] for k, _ in frequent]
-    most = max(camps, key=len)
-    place = {id(one) for one in most}
-    return most, [one for one in said if id(one) not in place]
+    for seat, sidecar in ensemble.described:
+        yield Claim(sidecar, seat.row_label, (field,), sidecar.get(field))
+    if in_manifest is not None and ensemble.claims:
+        yield Claim(ensemble.manifest, None, (in_manifest,), ensemble.claims.get(in_manifest))
 
 
-_TRIED = 8
+@dataclass(frozen=True)
+class Agreement(Generic[T]):
+    """The claims that say what most say, and the others."""
+
+    most: Sequence[Claim[T]]
+    others: Sequence[Claim[T]]
+
+    @classmethod
+    def of(
+        cls,
+        claims: Iterable[Claim[T]],
+        same: Callable[[T, T], bool] | None = None,
+        key: Callable[[T], object] = repr,
+    ) -> Agreement[T]:
+        """Divide `claims`. Of two values that are as frequent, the first counts.
+
+        Args:
+            claims: What is compared.
+            same: Whether two values agree; by default those with the same key do.
+            key: Equal for values that certainly agree: what is compared first.
+        """
+        keyed = [(key(one.value), one) for one in claims]
+        first = {k: one.value for k, one in reversed(keyed)}
+        # Values that differ by rounding only are each their own key: several are tried.
+        camps = [
+            [
+                k == of_camp or (same is not None and same(one.value, first[of_camp]))
+                for k, one in keyed
+            ]
+            for of_camp, _ in Counter(k for k, _ in keyed).most_common(_TRIED)
+        ]
+        most = max(camps, key=sum, default=[])
+        divided: tuple[list[Claim[T]], list[Claim[T]]] = ([], [])
+        for (_, one), agrees in zip(keyed, most, strict=True):
+            divided[not agrees].append(one)
+        return cls(*divided)
+
+    @property
+    def value(self) -> T:
+        """What most of them say."""
+        return self.most[0].value
+
+    @property
+    def whose(self) -> str:
+        """The documents that say what most say, for a message."""
+        return some([one.document.path for one in self.most], 1)
 
 
-def whose(most: Sequence[Claim[Any]]) -> str:
-    """Who says what most say, for a message."""
-    return some([one.document.path for one in most], 1)
-
-
-def _existing(document: Document, where: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """As much of a path as there is in the document, and has a position of its own."""
-    here: Any = document.value
-    for n, step in enumerate(where):
-        in_object = isinstance(here, dict) and step in here
-        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
-        # Where a text or a number stands in a list is not kept: the list is near enough.
-        if not in_object and not (in_list and isinstance(here[step], dict | list)):
-            return where[:n]
-        here = here[step]
-    return where
+_TRIED: Final = 8

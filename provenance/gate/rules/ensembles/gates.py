@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from provenance.evidence.evaluation import OUTCOMES
 from provenance.evidence.evidence import Evidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, short, shown
-from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
+from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import (
     disagreements,
@@ -156,26 +155,24 @@ class CorpusDiffers(EnsembleRule):
             verdict = _corpus(ensemble.verdict)
         manifest = [_corpus(ensemble.manifest)] if ensemble.claims else []
         told = [*members, *manifest, *([verdict] if verdict else [])]
-        most, others = split_by_majority([c for c in told if is_sha256(c.value)], operator.eq)
-        there = f"; it is {short(most[0].value)} in {whose(most)}" if most else ""
+        agreed = Agreement.of(c for c in told if is_sha256(c.value))
+        there = f"; it is {short(agreed.value)} in {agreed.whose}" if agreed.most else ""
         run_again = "Run the gate on the corpus that the members were fitted on."
-        for one in others:
-            yield self._at(one, f"the corpus is {short(one.value)}{there}", run_again, ensemble)
+        for one in agreed.others:
+            says = f"the corpus is {short(one.value)}{there}"
+            yield self.at_claim(one, says, run_again, ensemble)
         for one in members if any(is_sha256(c.value) for c in members) else ():
             if one.value is None:
-                says = f"the sidecar names no corpus digest{there}"
-                yield self._at(one, says, "Export all members in one run.", ensemble)
-        for one in told[len(members) :]:  # SID407 says so of a member
+                says, help = "the sidecar names no corpus digest", "Export all members in one run."
+                yield self.at_claim(one, says + there, help, ensemble)
+        for one in told[len(members) :]:  # SID407 reports it of a member
             if one.value is not None and not is_sha256(one.value):
                 says = f"the corpus digest is {shown(one.value)}, which is none"
-                yield self._at(one, says + there, run_again, ensemble)
+                yield self.at_claim(one, says + there, run_again, ensemble)
         if verdict is not None and verdict.value is None and ensemble.production:
             says = f"the verdict names no corpus digest{there}"
             at_hand = "Run the gate with the corpus at hand, so that it records the digest."
-            yield self._at(verdict, says, at_hand, ensemble)
-
-    def _at(self, one: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
-        return self.at(one.document, one.where, message, help, row=one.row, ensemble=ensemble)
+            yield self.at_claim(verdict, says, at_hand, ensemble)
 
 
 class RecordWrong(Rule):

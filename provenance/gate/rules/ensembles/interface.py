@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority
-from provenance.gate.rules.forms import INTERFACE, is_whole, misfits
+from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
+from provenance.gate.rules.forms import INTERFACE, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
@@ -48,54 +46,53 @@ class EnsembleWidth(EnsembleRule):
         for where, message, form in misfits(manifest, INTERFACE):
             help = f"Write it as {form.name}."
             yield self.at(manifest, where, message, help, ensemble=ensemble)
-        names, onehots = input_names(ensemble), _onehots(ensemble)
+        names = input_names(ensemble)
         for at, fields in enumerate(_WIDTH_FIELDS):
-            widths = {s.index: _undisputed_width(s, at, names) for s in ensemble.shipped}
-            wrong = False
-            for field in fields:
-                declared = _size(ensemble.claims.get(field))
-                fits = onehots if field in _VOCABULARIES else {}
-                if declared is not None and any(
-                    declared not in (width, fits.get(width, width)) for width in _distinct(widths)
-                ):
-                    wrong = True
-                    says = f"`{field}` {_says(manifest.value[field])}; {_spread(ensemble, widths)}"
-                    of_these = [str(fits[w]) for w in _distinct(widths) if w in fits]
-                    onehot = f", {' and '.join(of_these)} of them the one-hot" if of_these else ""
-                    yield self.at(
-                        manifest,
-                        (field,),
-                        says + onehot,
-                        "Export the manifest with the weights, at one vocabulary.",
-                        ensemble=ensemble,
-                    )
-            if not wrong and len(_distinct(widths)) > 1:
-                yield self.at(
-                    manifest,
-                    ("members",),
-                    f"the members differ in the width of input {at + 1}: "
-                    f"{_spread(ensemble, widths)}",
-                    "Export all members in one run.",
-                    ensemble=ensemble,
-                )
-        opsets = {s.index: _opset(s) for s in ensemble.shipped}
-        declared = ensemble.claims.get("opset")
-        if len(_distinct(opsets)) > 1:
+            widths = [(s.label, _undisputed_width(s, at, names)) for s in ensemble.shipped]
+            yield from self._compare(ensemble, f"the width of input {at + 1}", fields, widths)
+        opsets = [(s.label, _opset(s)) for s in ensemble.shipped]
+        yield from self._compare(ensemble, "their opset", ("opset",), opsets)
+
+    def _compare(
+        self,
+        ensemble: Ensemble,
+        what: str,
+        fields: Sequence[str],
+        of_members: Sequence[tuple[str, int | None]],
+    ) -> Iterator[Finding]:
+        """Compare a number of the graphs with what the manifest says, and with each other."""
+        by_value: dict[int, list[str]] = {}
+        for label, value in of_members:
+            if value is not None:
+                by_value.setdefault(value, []).append(label)
+        if not by_value:
+            return
+        spread = "; ".join(f"{value}: {', '.join(labels)}" for value, labels in by_value.items())
+        if len(by_value) == 1:
+            spread = f"all members have {next(iter(by_value))}"
+        wrong = False
+        for field in fields:
+            declared = ensemble.claims.get(field)
+            size = len(declared) if isinstance(declared, list) else declared
+            onehots = _onehots(ensemble) if field in _VOCABULARIES else {}
+            fits = any(size in (width, onehots.get(width)) for width in by_value)
+            if fits or not INTERFACE[(field,)].has(declared):
+                continue
+            wrong = True
+            of_these = [str(onehots[width]) for width in by_value if width in onehots]
+            onehot = f", {' and '.join(of_these)} of them the one-hot" if of_these else ""
+            has = f"has {size} entries" if isinstance(declared, list) else f"is {size}"
             yield self.at(
-                manifest,
-                ("members",),
-                f"the members differ in their opset: {_spread(ensemble, opsets)}",
-                "Export all members in one run.",
+                ensemble.manifest,
+                (field,),
+                f"`{field}` {has}; {spread[:300]}{onehot}",
+                "Export the manifest with the weights, at one vocabulary.",
                 ensemble=ensemble,
             )
-        elif is_whole(declared) and _distinct(opsets) - {declared}:
-            yield self.at(
-                manifest,
-                ("opset",),
-                f"`opset` is {shown(declared)}; {_spread(ensemble, opsets)}",
-                "Export the manifest with the weights.",
-                ensemble=ensemble,
-            )
+        if not wrong and len(by_value) > 1:
+            says = f"the members differ in {what}: {spread[:300]}"
+            help = "Export all members in one run."
+            yield self.at(ensemble.manifest, ("members",), says, help, ensemble=ensemble)
 
 
 class InterfaceDiffers(EnsembleRule):
@@ -127,24 +124,14 @@ class InterfaceDiffers(EnsembleRule):
         graphs = [(member, facts) for member, facts in known if facts is not None]
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1
         names = input_names(ensemble) if named else ()
-        said = [
-            Claim(
-                ensemble.manifest, s.row_label, ("members",), _interface(facts, names, named=named)
-            )
-            for s, facts in graphs
-        ]
-        shown_as = {member.row_label: facts for member, facts in graphs}
-        most, others = split_by_majority(said, operator.eq)
-        for one in others:
-            yield self.at(
-                ensemble.manifest,
-                ("members",),
-                f"{one.row!r} {_signature(shown_as[one.row])}; {most[0].row!r} "
-                f"{_signature(shown_as[most[0].row])}",
-                "Export all members in one run.",
-                row=one.row,
-                ensemble=ensemble,
-            )
+        agreed = Agreement.of(
+            (Claim(ensemble.manifest, s.row_label, ("members",), facts) for s, facts in graphs),
+            key=lambda facts: _interface(facts, names, named=named),
+        )
+        for one in agreed.others:
+            says = f"{one.row!r} {_signature(one.value)}"
+            there = f"; {agreed.most[0].row!r} {_signature(agreed.value)}"
+            yield self.at_claim(one, says + there, "Export all members in one run.", ensemble)
 
 
 _WIDTH_FIELDS = (
@@ -157,25 +144,14 @@ _WIDTH_FIELDS = (
 _VOCABULARIES = ("codec_vocab", "encoder_vocab", "num_codecs")
 
 
-def _size(declared: object) -> int | None:
-    """The width that a list or a number declares."""
-    size = len(declared) if isinstance(declared, list) else declared
-    return size if is_whole(size) else None
-
-
-def _says(declared: Any) -> str:
-    return f"has {len(declared)} entries" if isinstance(declared, list) else f"is {declared}"
-
-
 def input_names(ensemble: Ensemble) -> Sequence[str]:
     """What most sidecars call the inputs, in order; nothing where none says."""
-    said = [
+    agreed = Agreement.of(
         Claim(sidecar, member.row_label, ("input_names",), tuple(sidecar.input_names))
         for member, sidecar in ensemble.described
         if sidecar.input_names
-    ]
-    most, _ = split_by_majority(said, operator.eq)
-    return most[0].value if most else ()
+    )
+    return agreed.value if agreed.most else ()
 
 
 def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | None:
@@ -222,22 +198,6 @@ def _opset(member: EnsembleMember) -> int | None:
         return None
     found = member.facts.opset
     return found if member.row.entry.fields.get("opset") in (None, found) else None
-
-
-def _distinct(values: Mapping[int, int | None]) -> set[int]:
-    return {value for value in values.values() if value is not None}
-
-
-def _spread(ensemble: Ensemble, values: Mapping[int, int | None]) -> str:
-    """Which members have which value."""
-    by_value: dict[int, list[str]] = {}
-    for member in ensemble.shipped:
-        value = values[member.index]
-        if value is not None:
-            by_value.setdefault(value, []).append(member.label)
-    if len(by_value) == 1:
-        return f"all members have {next(iter(by_value))}"
-    return "; ".join(f"{value}: {', '.join(labels)}" for value, labels in by_value.items())[:300]
 
 
 def _interface(facts: OnnxFacts, names: Sequence[str], *, named: bool) -> tuple[Any, ...]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
-from provenance.artifacts.strict_json import START
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.evaluation import PROMOTE
 from provenance.evidence.evidence import Evidence, Fault
@@ -313,15 +313,13 @@ def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
     return found
 
 
-def documents_are_pointers(evidence: Evidence, row: RowEvidence) -> bool:
-    """Whether ENS519 reports a Git LFS pointer in place of a document of a seed's ensemble."""
+def documents_are_pointers(row: RowEvidence, broken: Mapping[str, dict[str, Fault]]) -> bool:
+    """Whether a Git LFS pointer is among the `broken` documents of a seed's ensemble."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     named = sidecar.text_at("ensemble_id") if sidecar else None
     id = row.manifest.id if row.manifest else named
-    if id is None or not evidence.whole:
-        return False
-    broken = broken_documents(evidence).get(id, {})
-    return any(fault.reason.endswith(IS_POINTER) for fault in broken.values())
+    faults = broken.get(id, {}) if id is not None else {}
+    return any(fault.reason.endswith(IS_POINTER) for fault in faults.values())
 
 
 def _fault(evidence: Evidence, path: str, *, manifest: bool, verdict: bool) -> Fault | None:

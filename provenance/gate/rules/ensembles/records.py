@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.recorded import number, same
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Claim, split_by_majority, whose
+from provenance.gate.rules.ensembles.base import Agreement, Claim
 from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict
 from provenance.gate.rules.forms import Place
 
@@ -100,11 +100,15 @@ def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
         value = verdict.get(*in_verdict) if verdict else None
         if verdict is not None and value is not None:
             said.insert(0, Claim(verdict, None, in_verdict, value))
-        most, others = split_by_majority(said, same)
-        for one in others:
-            name = ".".join(one.where)
-            says = f"`{name}` is {shown(one.value)}, and {shown(most[0].value)} in {whose(most)}"
-            yield Disagreement(one.document, one.row, one.where, says)
+        yield from _dissent(said)
+
+
+def _dissent(said: Sequence[Claim[Any]]) -> Iterator[Disagreement]:
+    """The claims that differ from what most of them say."""
+    agreed = Agreement.of(said, same)
+    for one in agreed.others:
+        says = f"`{one.name}` is {shown(one.value)}, and {shown(agreed.value)} in {agreed.whose}"
+        yield Disagreement(one.document, one.row, one.where, says)
 
 
 def _is_of_its_own(document: Document, mean: object) -> bool:
@@ -117,27 +121,27 @@ def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
     verdict = _sound(ensemble.verdict)
     if verdict is None:
         return
-    told: list[tuple[str | None, Sidecar, Any, Any]] = []
+    told: list[tuple[Sidecar, list[Claim[Any]]]] = []
     for member, sidecar in ensemble.described:
-        expected = verdict.get(*_NUMBERS, str(sidecar.seed))
-        found = sidecar.get(*_OWN_NUMBER)
+        recorded = (*_NUMBERS, str(sidecar.seed))
+        expected, found = verdict.get(*recorded), sidecar.get(*_OWN_NUMBER)
         # With two seeds for one member (ENS506), it is not known whose number this is.
         if expected is None or found is None or len(member.seeds) != 1 or any(wrong_gate(sidecar)):
             continue
-        told.append((member.row_label, sidecar, found, expected))
-    wrong = [(r, s, found, expected) for r, s, found, expected in told if not same(found, expected)]
-    if len(wrong) == len(told) > 1:
-        _, sidecar, found, expected = wrong[0]
+        own = Claim(sidecar, member.row_label, _OWN_NUMBER, found)
+        told.append((sidecar, [Claim(verdict, None, recorded, expected), own]))
+    wrong = [list(_dissent(pair)) for _, pair in told]
+    if len(told) > 1 and all(wrong):
+        sidecar, (expected, found) = told[0]
         seed = (
-            f"seed {sidecar.seed} has {shown(expected)} here and {shown(found)} in {sidecar.path}"
+            f"seed {sidecar.seed} has {shown(expected.value)} here and {shown(found.value)} in "
+            f"{sidecar.path}"
         )
         says = f"its numbers are not those of the sidecars: {seed}"
         yield Disagreement(verdict, None, _NUMBERS, says)
         return
-    for row, sidecar, found, expected in wrong:
-        name = ".".join(_OWN_NUMBER)
-        says = f"`{name}` is {shown(found)}, and {shown(expected)} in {verdict.path}"
-        yield Disagreement(sidecar, row, _OWN_NUMBER, says)
+    for found_wrong in wrong:
+        yield from found_wrong
 
 
 def _sound(verdict: GateVerdict | None) -> GateVerdict | None:

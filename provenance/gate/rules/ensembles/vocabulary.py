@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from provenance.artifacts.sidecar import Document, Sidecar
+from provenance.artifacts.forms import is_names
+from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import shown
-from provenance.gate.rules.ensembles.base import Claim, EnsembleRule, split_by_majority, whose
-from provenance.gate.rules.forms import is_names
+from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule, claims
 from provenance.gate.rules.sidecars.widths import refuted_widths
 
 
@@ -43,67 +43,39 @@ class VocabularyDiffers(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        manifest = ensemble.manifest
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
-            said = [
-                Claim(sidecar, member.row_label, (field,), value)
+            told = list(claims(ensemble, field, in_manifest))
+            refuted = {
+                sidecar.path
                 for member, sidecar in ensemble.described
-                if is_names(value := sidecar.get(field))
-                and not _named_already(member, sidecar, field)
-            ]
-            if not said:
-                continue
-            without = [(member, s) for member, s in ensemble.described if field not in s.value]
-            listed = ensemble.claims.get(in_manifest)
-            if is_names(listed) and any(len(listed) == len(one.value) for one in said):
-                said.append(Claim(manifest, None, (in_manifest,), listed))
-            most, others = split_by_majority(said, operator.eq)
-            for one in others:
-                yield self.at(
-                    one.document,
-                    one.where,
-                    f"`{one.where[0]}` is not that of {whose(most)}"
-                    f"{_first_difference(one.value, most[0].value)}",
-                    "Export manifest and all members in one run.",
-                    row=one.row,
-                    ensemble=ensemble,
-                )
-            for member, sidecar in without:
-                yield self.at(
-                    sidecar,
-                    (field,),
-                    f"the sidecar has no `{field}`; there is one in {whose(most)}",
-                    "Export manifest and all members in one run.",
-                    row=member.row_label,
-                    ensemble=ensemble,
-                )
-            if field == "encoder_vocab" and not others:
+                if is_names(sidecar.get(field)) and _named_already(member, sidecar, field)
+            }
+            said = [one for one in told if is_names(one.value) and one.document.path not in refuted]
+            lengths = {len(one.value) for one in said if one.row is not None}
+            said = [one for one in said if len(one.value) in lengths]
+            agreed = Agreement.of(said)
+            for one in agreed.others:
+                there = _first_difference(one.value, agreed.value)
+                says = f"`{one.name}` is not that of {agreed.whose}{there}"
+                yield self.at_claim(one, says, _ONE_RUN, ensemble)
+            for one in told if said else ():
+                if one.row is not None and field not in one.document.value:
+                    says = f"the sidecar has no `{field}`; there is one in {agreed.whose}"
+                    yield self.at_claim(one, says, _ONE_RUN, ensemble)
+            if field == "encoder_vocab" and not agreed.others:
                 yield from self._versions(ensemble, {one.document.path for one in said})
 
     def _versions(self, ensemble: Ensemble, alike: set[str]) -> Iterator[Finding]:
         """One vocabulary, in the documents that are `alike`, is of one version."""
-        documents: list[tuple[Document, str | None, str]] = [
-            (sidecar, member.row_label, "encoder_vocab_version")
-            for member, sidecar in ensemble.described
-        ]
-        if ensemble.claims:
-            documents.append((ensemble.manifest, None, "codec_vocab_version"))
-        said = [
-            Claim(document, row, (field,), version)
-            for document, row, field in documents
-            if document.path in alike and (version := document.get(field)) is not None
-        ]
-        most, others = split_by_majority(said, same)
-        for one in others:
-            yield self.at(
-                one.document,
-                one.where,
-                f"`{one.where[0]}` is {shown(one.value)}; the same vocabulary is version "
-                f"{shown(most[0].value)} in {whose(most)}",
-                "Export manifest and all members in one run.",
-                row=one.row,
-                ensemble=ensemble,
+        told = claims(ensemble, "encoder_vocab_version", "codec_vocab_version")
+        said = [one for one in told if one.document.path in alike and one.value is not None]
+        agreed = Agreement.of(said, same)
+        for one in agreed.others:
+            says = (
+                f"`{one.name}` is {shown(one.value)}; the same vocabulary is version "
+                f"{shown(agreed.value)} in {agreed.whose}"
             )
+            yield self.at_claim(one, says, _ONE_RUN, ensemble)
 
 
 class StatisticsDiffer(EnsembleRule):
@@ -133,47 +105,36 @@ class StatisticsDiffer(EnsembleRule):
     deferrable = True
 
     def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        manifest = ensemble.manifest
         for field in ("feature_mean", "feature_std"):
-            said = [
-                Claim(sidecar, member.row_label, (field,), value)
-                for member, sidecar in ensemble.described
-                if (value := sidecar.get(field)) is not None
-                and _no_statistics(field, value, sidecar.get("feature_order")) is None
-            ]
-            written = ensemble.claims.get(field)
-            # Of another length than the members', they are found by comparing.
-            features = None if said else manifest.value.get("feature_order")
-            reason = None if written is None else _no_statistics(field, written, features)
-            if reason is not None:
-                yield self._at(ensemble, manifest, field, reason)
-            elif written is not None:
-                said.append(Claim(manifest, None, (field,), written))
-            most, others = split_by_majority(said, _same_statistics)
-            if len(most) == 1:  # each member has its own
-                others = [one for one in others if one.row is None]
-            for one in others:
-                there = _first_difference(one.value, most[0].value, same_statistic)
-                reason = f"is not that of {whose(most)}{there}"
-                yield self._at(ensemble, one.document, field, reason, one.row)
+            told = list(claims(ensemble, field, field))
+            said: list[Claim[Any]] = []
+            for one in told:
+                # Of another length than the members', the manifest's are found by comparing.
+                compared = one.row is None and bool(said)
+                features = None if compared else one.document.get("feature_order")
+                reason = _no_statistics(field, one.value, features)
+                if reason is None:
+                    said.append(one)
+                elif one.row is None and one.value is not None:
+                    yield self.at_claim(one, f"`{field}` {reason}", _ONE_RUN, ensemble)
+            agreed = Agreement.of(said, _same_statistics)
+            for one in agreed.others:
+                if len(agreed.most) == 1 and one.row is not None:
+                    continue  # each member has its own
+                there = _first_difference(one.value, agreed.value, same_statistic)
+                says = f"`{field}` is not that of {agreed.whose}{there}"
+                yield self.at_claim(one, says, _ONE_RUN, ensemble)
             # One of the two without the other is reported as that (SID414).
             if field == "feature_mean" and any(one.row is not None for one in said):
-                for member, sidecar in ensemble.described:
-                    if field not in sidecar.value and sidecar.get("feature_std") is None:
-                        reason = f"is missing; there is one in {whose(most)}"
-                        yield self._at(ensemble, sidecar, field, reason, member.row_label)
+                for one in told:
+                    sidecar = one.document
+                    lacks = field not in sidecar.value and sidecar.get("feature_std") is None
+                    if one.row is not None and lacks:
+                        says = f"`{field}` is missing; there is one in {agreed.whose}"
+                        yield self.at_claim(one, says, _ONE_RUN, ensemble)
 
-    def _at(
-        self,
-        ensemble: Ensemble,
-        document: Document,
-        field: str,
-        reason: str,
-        row: str | None = None,
-    ) -> Finding:
-        help = "Export manifest and all members in one run."
-        says = f"`{field}` {reason}"
-        return self.at(document, (field,), says, help, row=row, ensemble=ensemble)
+
+_ONE_RUN: Final = "Export manifest and all members in one run."
 
 
 def _named_already(member: EnsembleMember, sidecar: Sidecar, field: str) -> bool:

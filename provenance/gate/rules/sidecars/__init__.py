@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Final
 
 from provenance.gate.rules.base import Rule
-from provenance.gate.rules.sidecars.claims import OriginWrong, ProductionUnproven, SmokeProven
 from provenance.gate.rules.sidecars.current import describes_its_model
 from provenance.gate.rules.sidecars.identity import SidecarDigest, SidecarIdentity
 from provenance.gate.rules.sidecars.interface import (
@@ -44,9 +43,6 @@ RULES: Final[tuple[type[Rule], ...]] = (
     SidecarStatistics,
     StraySidecar,
     SidecarEntryTwice,
-    ProductionUnproven,
-    SmokeProven,
-    OriginWrong,
 )
 
 __all__ = ["RULES", "describes_its_model", "input_width"]

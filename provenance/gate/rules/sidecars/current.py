@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sized
 from typing import ClassVar
 
-from provenance.artifacts.json_edit import Edit
+from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
@@ -52,9 +52,9 @@ class ClaimRule(Rule):
                 sidecar = evidence.sidecar
                 if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
                     for member, message, form in misfits(sidecar, self.forms):
-                        fix = self.correct(model, sidecar, member)
+                        fixes = self.correction(model, sidecar, member)
                         help = f"Write it as {form.name}."
-                        yield self.at(row, sidecar, member, message, help, fix)
+                        yield self.at(sidecar, member, message, help, row=row.label, fixes=fixes)
                     yield from self.conclude(case, row, model, sidecar)
 
     def conclude(
@@ -67,24 +67,12 @@ class ClaimRule(Rule):
         """What a member has to be, where that is certain."""
         return None
 
-    def at(
-        self,
-        row: RowEvidence,
-        sidecar: Sidecar,
-        member: JsonPath,
-        message: str,
-        help: str,
-        fix: Edit | None = None,
-    ) -> Finding:
-        """A finding at a member of the sidecar, and the edit of it that is right, if one is."""
-        return self.finding(
-            message,
-            help,
-            path=sidecar.path,
-            row=row.label,
-            position=sidecar.locate(*member),
-            fixes=(Fix(sidecar.path, fix),) if fix else (),
-        )
+    def correction(
+        self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
+    ) -> tuple[Fix, ...]:
+        """The edit of a member that is certain, if there is one."""
+        edit = self.correct(model, sidecar, member)
+        return (Fix(sidecar.path, edit),) if edit else ()
 
 
 def entries(values: Sized) -> str:

@@ -8,15 +8,16 @@ from typing import Any, ClassVar, Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256, sha256_of
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import FLAG, STRING
 from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
-from provenance.gate.rules.forms import FLAG, OBJECT, TEXT, Forms, Place
+from provenance.gate.rules.forms import OBJECT, Forms, Place
 from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
@@ -47,7 +48,7 @@ class SidecarIdentity(ClaimRule):
     code = "SID408"
     slug = "sidecar-identity"
     deferrable = True
-    forms: ClassVar[Forms] = {("quant_mode",): TEXT, ("training", "smoke"): FLAG}
+    forms: ClassVar[Forms] = {("quant_mode",): STRING, ("training", "smoke"): FLAG}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -65,15 +66,17 @@ class SidecarIdentity(ClaimRule):
             if field == "smoke" and field not in row.entry.fields:
                 in_row = f"the row has no `{called}`"
             yield self.at(
-                row,
                 sidecar,
                 (field,),
                 f"`{field}` is {here}; {in_row}",
                 case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
+                row=row.label,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.entry.smoke:
             says = f"`training.smoke` is true; {row.entry.classification.said}"
-            yield self.at(row, sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN))
+            yield self.at(
+                sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN), row=row.label
+            )
 
 
 class SidecarDigest(ClaimRule):
@@ -99,7 +102,7 @@ class SidecarDigest(ClaimRule):
 
     code = "SID409"
     slug = "sidecar-digest"
-    forms: ClassVar[Forms] = {("int8_sha256",): TEXT, ("external_data_sha256",): OBJECT}
+    forms: ClassVar[Forms] = {("int8_sha256",): STRING, ("external_data_sha256",): OBJECT}
 
     def conclude(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -115,18 +118,18 @@ class SidecarDigest(ClaimRule):
             else:
                 message = f"`{name}` is {digest}; the bytes of {file.path} are {short(file.sha256)}"
             yield self.at(
-                row,
                 sidecar,
                 member,
                 message,
                 "Export the sidecar with these files, or put back those that it describes.",
+                row=row.label,
             )
         if not expected_statements.attestable(row):
             for where in (("corpus_sha256",), ("corpus", "sha256")):
                 claim = sidecar.get(*where)
                 if claim is not None and sha256_of(claim) is None:
                     message = f"`{'.'.join(where)}` is {shown(claim)}, which is no SHA-256 digest"
-                    yield self.at(row, sidecar, where, message, _CORPUS)
+                    yield self.at(sidecar, where, message, _CORPUS, row=row.label)
 
     @staticmethod
     def _claims(

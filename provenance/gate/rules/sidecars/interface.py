@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final
 
-from provenance.artifacts.json_edit import Edit, Set
+from provenance.artifacts.documents.json_edit import Edit, Set
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import STRING, WHOLE, Form, is_names, is_whole
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown, some
-from provenance.gate.rules.forms import NAMES, TEXT, WHOLE, Form, Forms, is_names, is_whole
+from provenance.gate.rules.forms import NAMES, Forms
 from provenance.gate.rules.opsets import OPSETS, repeats_opset
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries
 
@@ -34,8 +35,8 @@ class _GraphClaim(ClaimRule):
             for member, message in self.refuted(model.facts, model.name, sidecar):
                 if self.is_reported(row, model, sidecar, member):
                     continue
-                fix = self.correct(model, sidecar, member)
-                yield self.at(row, sidecar, member, message, self.advice, fix)
+                fixes = self.correction(model, sidecar, member)
+                yield self.at(sidecar, member, message, self.advice, row=row.label, fixes=fixes)
 
     def is_reported(
         self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
@@ -72,8 +73,8 @@ class SidecarNames(_GraphClaim):
     code = "SID410"
     slug = "sidecar-names"
     forms: ClassVar[Forms] = {
-        ("input_name",): TEXT,
-        ("output_name",): TEXT,
+        ("input_name",): STRING,
+        ("output_name",): STRING,
         ("input_names",): NAMES,
         ("output_names",): NAMES,
     }
@@ -169,7 +170,7 @@ class SidecarDtype(_GraphClaim):
 
     code = "SID412"
     slug = "sidecar-dtype"
-    forms: ClassVar[Forms] = {("dtype",): TEXT}
+    forms: ClassVar[Forms] = {("dtype",): STRING}
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
@@ -242,7 +243,7 @@ def _wrong_claims(
     sidecar: Sidecar,
     side: str,
     what: str,
-    form: Form,
+    form: Form[Any],
     has: Callable[[TensorSpec, Any], bool],
 ) -> Iterator[tuple[JsonPath, str]]:
     """The claims under `input_shape`, `input_shapes` and the like that no tensor meant by them has.
@@ -329,8 +330,8 @@ def _can_take(facts: OnnxFacts, size: int, dimensions: int) -> bool:
 _PLACES: Final = frozenset(("int64", "int32", "bool"))
 """Types of initializers that say how large something is, or where, and are no weights."""
 
-_SHAPE: Final = Form("a list of sizes", _is_shape)
-_DTYPE: Final = Form("the name of a type", lambda value: isinstance(value, str))
+_SHAPE: Final = Form[list[Any]]("a list of sizes", _is_shape)
+_DTYPE: Final = Form[str]("the name of a type", lambda value: isinstance(value, str))
 
 
 def _has_dtype(spec: TensorSpec, claim: str) -> bool:

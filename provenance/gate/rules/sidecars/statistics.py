@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import is_names
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.artifacts.sidecar import Sidecar
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.recorded import number, same_statistic
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
-from provenance.gate.rules.forms import is_names
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
@@ -73,7 +73,7 @@ class SidecarStatistics(ClaimRule):
                 )
                 help = f"{_EXPORT} Where the model needs no `{lacking}`, write {neutral}."
                 says = f"`{there[0]}` stands there without `{lacking}`"
-                yield self.at(row, sidecar, (there[0],), says, help)
+                yield self.at(sidecar, (there[0],), says, help, row=row.label)
             for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
                 message = _differs_from_model(row, sidecar, field)
                 if message is not None:
@@ -82,7 +82,7 @@ class SidecarStatistics(ClaimRule):
     def _at(
         self, row: RowEvidence, sidecar: Sidecar, field: str, message: str, entry: JsonPath = ()
     ) -> Finding:
-        return self.at(row, sidecar, (field, *entry), message, _EXPORT)
+        return self.at(sidecar, (field, *entry), message, _EXPORT, row=row.label)
 
     @staticmethod
     def _wrong_entry(
@@ -182,11 +182,11 @@ class SidecarEntryTwice(ClaimRule):
             again = list(Counter(names) - Counter(set(names)))
             if again and (field,) not in told:
                 yield self.at(
-                    row,
                     sidecar,
                     (field,),
                     f"`{field}` names {shown(again[0])} twice",
                     "Export the sidecar again.",
+                    row=row.label,
                 )
 
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.artifacts.forms import is_names
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim
-from provenance.artifacts.strict_json import JsonPath
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
-from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, is_names, misfits
+from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, misfits
 from provenance.gate.rules.sidecars.current import ClaimRule
 
 
@@ -54,7 +55,7 @@ class SidecarWidth(ClaimRule):
         for member, message in refuted_widths(model, sidecar):
             if member not in unfit:
                 help = "Export model and sidecar together, at one vocabulary."
-                yield self.at(row, sidecar, member, message, help)
+                yield self.at(sidecar, member, message, help, row=row.label)
 
 
 def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:

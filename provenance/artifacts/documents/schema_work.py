@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import linear_pattern, strict_json
-from provenance.artifacts.linear_pattern import Pattern, PatternError
-from provenance.artifacts.strict_json import JsonPath
+from provenance.artifacts.documents import pattern_syntax, strict_json
+from provenance.artifacts.documents.linear_pattern import Pattern
+from provenance.artifacts.documents.pattern_syntax import PatternError
+from provenance.artifacts.documents.strict_json import JsonPath
 
 VIOLATIONS: Final = 1_000
 """Violations that are looked for."""
@@ -103,7 +104,7 @@ class Work:
             return self.unknown(f"{where} is not a pattern")
         if text not in self._patterns:
             try:
-                self._patterns[text] = linear_pattern.compile_pattern(text)
+                self._patterns[text] = pattern_syntax.compile_pattern(text)
             except PatternError as e:
                 self._patterns[text] = None
                 self.unknown(f"the pattern at {where} {e}")

@@ -3,18 +3,23 @@
 
 The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
 keys, lone surrogates, bottomless nesting (docs/adr/0004-strict-json.md). Where a value stands in
-the text is for `provenance.artifacts.source_map` to say.
+the text is for `provenance.artifacts.documents.source_map` to say.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import json_faults, limits
+from provenance.artifacts import limits
+from provenance.artifacts.documents import json_faults
+from provenance.artifacts.documents.json_faults import DIGITS_OF_DOUBLE, Fault
 
 JsonPath: TypeAlias = tuple[str | int, ...]
 
@@ -48,14 +53,15 @@ class DuplicateKeyError(JsonError):
 
 def decode(data: bytes) -> str:
     """UTF-8 text without a byte-order mark. Raises JsonError."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise JsonError("starts with a byte-order mark; JSON is UTF-8 without one", position=START)
+    reason = json_faults.of_bytes(data)
+    if reason is not None:
+        raise JsonError(reason, position=START)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
         # What stands before it is.
         before = data[: e.start].decode("utf-8")
-        raise _at("is not UTF-8", before, len(before)) from e
+        raise _error(Fault("is not UTF-8", len(before)), before) from e
 
 
 def parse(
@@ -71,43 +77,23 @@ def parse(
         DuplicateKeyError: An object has a key twice.
         JsonError: Anything else that is not strict JSON.
     """
-
-    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return _unique(pairs, duplicate_keys)
-
-    if _values(text) > limits.JSON_VALUES:
+    decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys))
+    if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
         raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=hook,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_in_range,
-        )
+        value = decoder.decode(text)
+        if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
+            raise _RefusedError
+        # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as e:
         if not text.strip():
             raise JsonError("is empty", position=START) from e
-        raise JsonError(
-            f"is not JSON: {e.msg} at line {e.lineno}, column {e.colno}",
-            position=Position(e.lineno, e.colno),
-        ) from e
-    except RecursionError as e:
-        raise _too_deep(text, nesting) from e
-    except _RefusedTokenError as e:
-        raise _at(str(e), text, json_faults.of_token(text, e.token)) from e
-    except _RepeatedKeyError as e:
-        place = json_faults.of_repeated_key(text, e.key)
-        raise _at(str(e), text, place, DuplicateKeyError) from e
-    if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
-        raise _too_deep(text, nesting)
-    # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
-    if _SURROGATE.search(text):
-        try:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError as e:
-            says = "holds half of a surrogate pair, which is no character"
-            raise _at(says, text, json_faults.of_half_a_pair(text)) from e
+        raise _error(json_faults.of_syntax(text, e), text) from e
+    except (RecursionError, UnicodeEncodeError, _RefusedError) as e:
+        repeated = duplicate_keys is not None
+        raise _error(json_faults.first(text, nesting, repeated=repeated), text) from e
     return value
 
 
@@ -152,54 +138,51 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
-_DIGITS_OF_DOUBLE = 308
 _MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _too_deep(text: str, nesting: int) -> JsonError:
-    place = json_faults.of_depth(text, nesting)
-    return _at(f"is nested too deeply: more than {nesting} levels", text, place)
+class _RefusedError(ValueError):
+    """The standard library would read it; `json_faults` says what is wrong and where."""
 
 
-class _RefusedTokenError(ValueError):
-    def __init__(self, message: str, token: str) -> None:
-        super().__init__(message)
-        self.token = token
+def _error(fault: Fault, text: str) -> JsonError:
+    """The error with the place that it is about."""
+    line = text.count("\n", 0, fault.offset) + 1
+    column = fault.offset - text.rfind("\n", 0, fault.offset)
+    error = DuplicateKeyError if fault.repeated else JsonError
+    at = f", at line {line}, column {column}"
+    return error(f"{fault.reason}{at}", position=Position(line, column))
 
 
-class _RepeatedKeyError(ValueError):
-    def __init__(self, key: str) -> None:
-        super().__init__(f"has the key {key[:80]!r} twice in one object")
-        self.key = key
-
-
-def _at(
-    message: str, text: str, offset: int | None, error: type[JsonError] = JsonError
-) -> JsonError:
-    """The error with the place that it is about, where that is known."""
-    if offset is None:
-        return error(message)
-    line = text.count("\n", 0, offset) + 1
-    column = offset - text.rfind("\n", 0, offset)
-    return error(f"{message}, at line {line}, column {column}", position=Position(line, column))
-
-
-def _unique(pairs: list[tuple[str, Any]], repeated: list[str] | None) -> dict[str, Any]:
+def _unique(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
+        if repeated is None:
+            raise _RefusedError
         seen: set[str] = set()
         for key, _ in pairs:
-            if key in seen and repeated is None:
-                raise _RepeatedKeyError(key)
-            if key in seen and repeated is not None:
+            if key in seen:
                 repeated.append(key)
             seen.add(key)
     return value
 
 
-def _refuse_constant(name: str) -> Any:
-    raise _RefusedTokenError(f"holds {name}, which is not JSON", name)
+def _refuse(name: str) -> Any:
+    raise _RefusedError
+
+
+def _in_range(number: str) -> int:
+    if len(number) > DIGITS_OF_DOUBLE:
+        raise _RefusedError
+    return int(number)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise _RefusedError
+    return value
 
 
 def _values(text: str) -> int:
@@ -230,15 +213,13 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return True
 
 
-def _in_range(text: str) -> int:
-    # No other reader keeps an integer beyond the doubles, and protobuf refuses it.
-    if len(text) > _DIGITS_OF_DOUBLE:
-        raise _RefusedTokenError(f"holds the number {text[:40]}…, which is out of range", text)
-    return int(text)
+def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=hook,
+        parse_constant=_refuse,
+        parse_float=_finite,
+        parse_int=_in_range,
+    )
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise _RefusedTokenError(f"holds the number {text[:40]}, which is out of range", text)
-    return value
+_STRICT: Final = _decoder(partial(_unique, None))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
@@ -191,7 +192,7 @@ class OriginWrong(ClaimRule):
             trained = where[0] != origin.ORIGIN or (len(where) == 1 and row.manifest is not None)
             help = f"Remove `{origin.ORIGIN}`, or the record: the model has one history."
             form = 'Write it as "origin": {"source": "…", "license": "…"}.'
-            yield self.at(row, sidecar, where, message, help if trained else form)
+            yield self.at(sidecar, where, message, help if trained else form, row=row.label)
             return
         declared = sidecar.get(origin.ORIGIN)
         license = row.entry.fields.get("license")
@@ -200,10 +201,13 @@ class OriginWrong(ClaimRule):
         if not same_license(declared["license"], license):
             called = case.name_of("license")
             yield self.at(
-                row,
                 sidecar,
                 (origin.ORIGIN, "license"),
                 f"`{origin.ORIGIN}.license` is {shown(declared['license'])}; in the row `{called}` "
                 f"is {shown(license)}",
                 "Decide which is right, and write it in both.",
+                row=row.label,
             )
+
+
+RULES: Final[tuple[type[Rule], ...]] = (ProductionUnproven, SmokeProven, OriginWrong)

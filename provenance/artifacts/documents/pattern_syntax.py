@@ -1,33 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regular expressions in time linear in the text, whatever the expression.
+"""The syntax of regular expressions that are followed in linear time.
 
-Python's `re` tries alternatives one after the other: `^(a+)+$` takes seconds for 30 characters and
-years for 60. Here all alternatives are followed at once, and the sets of places in the expression
-that are reached are remembered. The syntax is that of ECMA-262, as JSON Schema asks for, without
-what no finite automaton can follow: look-around and back-references. Word boundaries, named groups
-and Unicode properties are not supported either.
+It is that of ECMA-262, as JSON Schema asks for, without what no finite automaton can follow:
+look-around and back-references. Word boundaries, named groups and Unicode properties are not
+supported either.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from provenance.artifacts.documents.linear_pattern import MATCH, Pattern, Place, Ranges
 
 _LENGTH: Final = 2_000
 _PLACES: Final = 2_000
 """Places of an expression: a character each, counted as often as it is repeated."""
 
 _GROUPS: Final = 40
-_REMEMBERED: Final = 200_000
-"""Places in all sets that are remembered for one expression: about 10 MB."""
-
-_Ranges: TypeAlias = tuple[tuple[int, int], ...]
-_Set: TypeAlias = frozenset[int]
 
 _END: Final = 0x10FFFF
-_CLASSES: Final[dict[str, _Ranges]] = {
+_CLASSES: Final[dict[str, Ranges]] = {
     "d": ((0x30, 0x39),),
     "w": ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)),
     "s": (
@@ -36,7 +30,7 @@ _CLASSES: Final[dict[str, _Ranges]] = {
         (0xFEFF, 0xFEFF),
     ),
 }
-_LINE_ENDS: Final[_Ranges] = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
+_LINE_ENDS: Final[Ranges] = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 _CONTROLS: Final = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D, "0": 0}
 _COUNT: Final = re.compile(r"\{([0-9]{1,4})(?:(,)([0-9]{1,4})?)?\}")
 _HEX: Final = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}")
@@ -44,97 +38,6 @@ _HEX: Final = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1
 
 class PatternError(ValueError):
     """The expression is not one that can be followed in linear time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A step of the expression: a character to read, or ways to go on without reading one."""
-
-    ranges: _Ranges | None = None
-    ways: tuple[int, ...] = ()
-    at: str = ""  # "^" or "$": goes on only at the start or at the end
-
-
-@dataclass
-class Pattern:
-    """A regular expression. `cost` counts the work done so far, about a microsecond each."""
-
-    _places: list[_Place]
-    _start: int
-    cost: int = 0
-    _sets: list[_Set] = field(default_factory=list)
-    _numbers: dict[_Set, int] = field(default_factory=dict)
-    _steps: dict[tuple[int, str], int] = field(default_factory=dict)
-    _anywhere: _Set = frozenset()
-    _first: int = 0
-    _size: int = 0
-
-    def __post_init__(self) -> None:
-        self._anywhere = self._reach({self._start}, start=False)
-        self._forget()
-
-    def search(self, text: str) -> bool:
-        """Whether the expression matches anywhere in the text."""
-        now = self._first
-        self.cost += 1 + len(text) // 8
-        for char in text:
-            if _MATCH in self._sets[now]:
-                return True
-            following = self._steps.get((now, char))
-            if following is None:
-                following = self._step(now, char)
-            now = following
-        return _MATCH in self._reach(self._sets[now], start=not text, end=True)
-
-    def _step(self, now: int, char: str) -> int:
-        code = ord(char)
-        places = self._sets[now]
-        self.cost += len(places)
-        read = {
-            place + 1
-            for place in places
-            if (ranges := self._places[place].ranges) is not None
-            and any(low <= code <= high for low, high in ranges)
-        }
-        following = self._reach(read, start=False) | self._anywhere
-        if self._size > _REMEMBERED:
-            self._forget()
-            return self._number(following)
-        number = self._steps[now, char] = self._number(following)
-        self._size += 1
-        return number
-
-    def _forget(self) -> None:
-        self._steps, self._sets, self._numbers = {}, [], {}
-        self._size = 0
-        self._first = self._number(self._reach({self._start}, start=True))
-
-    def _number(self, places: _Set) -> int:
-        number = self._numbers.get(places)
-        if number is None:
-            number = self._numbers[places] = len(self._sets)
-            self._sets.append(places)
-            self._size += len(places)
-        return number
-
-    def _reach(self, places: set[int] | _Set, *, start: bool, end: bool = False) -> _Set:
-        """The places that are reached without reading a character."""
-        found: set[int] = set()
-        left = list(places)
-        while left:
-            place = left.pop()
-            if place in found:
-                continue
-            found.add(place)
-            here = self._places[place]
-            if (here.at == "^" and not start) or (here.at == "$" and not end):
-                continue
-            left += here.ways
-        self.cost += len(found)
-        return frozenset(found)
-
-
-_MATCH: Final = 0
 
 
 def compile_pattern(text: str) -> Pattern:
@@ -145,31 +48,31 @@ def compile_pattern(text: str) -> Pattern:
     tree = parser.alternatives(0)
     if parser.at < len(text):
         raise PatternError("has a `)` without a `(`")
-    places: list[_Place] = [_Place()]
-    start = _place(tree, places, _MATCH)
+    places: list[Place] = [Place()]
+    start = _place(tree, places, MATCH)
     return Pattern(places, start)
 
 
 # A tree is built from the end: each function adds its places before the given next one, and
 # returns where it begins. A place that reads a character goes on at the place after it.
-_Tree: TypeAlias = Callable[[list[_Place], int], int]
+_Tree: TypeAlias = Callable[[list[Place], int], int]
 
 
-def _place(tree: _Tree, places: list[_Place], following: int) -> int:
+def _place(tree: _Tree, places: list[Place], following: int) -> int:
     start = tree(places, following)
     if len(places) > _PLACES:
         raise PatternError(f"has more than {_PLACES:,} places")
     return start
 
 
-def _jump(places: list[_Place], *ways: int, at: str = "") -> int:
-    places.append(_Place(ways=ways, at=at))
+def _jump(places: list[Place], *ways: int, at: str = "") -> int:
+    places.append(Place(ways=ways, at=at))
     return len(places) - 1
 
 
-def _char(ranges: _Ranges) -> _Tree:
-    def add(places: list[_Place], following: int) -> int:
-        places.append(_Place(ranges=ranges))
+def _char(ranges: Ranges) -> _Tree:
+    def add(places: list[Place], following: int) -> int:
+        places.append(Place(ranges=ranges))
         _jump(places, following)
         return len(places) - 2
 
@@ -181,7 +84,7 @@ def _anchor(at: str) -> _Tree:
 
 
 def _sequence(parts: list[_Tree]) -> _Tree:
-    def add(places: list[_Place], following: int) -> int:
+    def add(places: list[Place], following: int) -> int:
         for part in reversed(parts):
             following = _place(part, places, following)
         return following
@@ -190,18 +93,18 @@ def _sequence(parts: list[_Tree]) -> _Tree:
 
 
 def _either(trees: list[_Tree]) -> _Tree:
-    def add(places: list[_Place], following: int) -> int:
+    def add(places: list[Place], following: int) -> int:
         return _jump(places, *[_place(tree, places, following) for tree in trees])
 
     return add
 
 
 def _repeated(tree: _Tree, least: int, most: int | None) -> _Tree:
-    def add(places: list[_Place], following: int) -> int:
+    def add(places: list[Place], following: int) -> int:
         if most is None:
             again = _jump(places)
             begin = _place(tree, places, again)
-            places[again] = _Place(ways=(begin, following))
+            places[again] = Place(ways=(begin, following))
             following = again
         for _ in range((most or 0) - least if most is not None else 0):
             following = _jump(places, _place(tree, places, following), following)
@@ -286,7 +189,7 @@ class _Parser:
             raise PatternError("has a `(` without a `)`")
         return tree
 
-    def _set(self) -> _Ranges:
+    def _set(self) -> Ranges:
         others = self._next("^")
         found: list[tuple[int, int]] = []
         while not self._next("]"):
@@ -301,14 +204,14 @@ class _Parser:
                 found += low
         return _others(tuple(found)) if others else tuple(found)
 
-    def _member(self) -> _Ranges:
+    def _member(self) -> Ranges:
         if self.at >= len(self.text):
             raise PatternError("has a `[` without a `]`")
         char = self.text[self.at]
         self.at += 1
         return self._escape(in_set=True) if char == "\\" else ((ord(char), ord(char)),)
 
-    def _escape(self, *, in_set: bool) -> _Ranges:
+    def _escape(self, *, in_set: bool) -> Ranges:
         match = _HEX.match(self.text, self.at)
         if match is not None:
             self.at = match.end()
@@ -335,7 +238,7 @@ class _Parser:
         return found
 
 
-def _others(ranges: _Ranges) -> _Ranges:
+def _others(ranges: Ranges) -> Ranges:
     """The characters that are not in the ranges."""
     found: list[tuple[int, int]] = []
     after = 0

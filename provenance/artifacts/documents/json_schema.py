@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from provenance.artifacts import strict_json
-from provenance.artifacts.schema_references import References, UnresolvedError
-from provenance.artifacts.schema_work import SHOWN, Outcome, StoppedError, Violation, shown
-from provenance.artifacts.strict_json import JsonPath
+from provenance.artifacts.documents.schema_assertions import Assertions, is_number
+from provenance.artifacts.documents.schema_references import UnresolvedError
+from provenance.artifacts.documents.schema_work import (
+    SHOWN,
+    Outcome,
+    StoppedError,
+    Violation,
+    shown,
+)
+from provenance.artifacts.documents.strict_json import JsonPath
 
 STEPS: Final = 10_000_000
 """Steps of half a microsecond: one a keyword, several a schema. Room for 30,000 models."""
@@ -43,15 +49,6 @@ _UNSUPPORTED: Final = (
     *("unevaluatedProperties", "unevaluatedItems"),
     *("$dynamicRef", "$recursiveRef"),
 )
-_TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "null": lambda v: v is None,
-    "boolean": lambda v: isinstance(v, bool),
-    "object": lambda v: isinstance(v, dict),
-    "array": lambda v: isinstance(v, list),
-    "string": lambda v: isinstance(v, str),
-    "number": lambda v: _is_number(v),
-    "integer": lambda v: _is_number(v) and (isinstance(v, int) or v.is_integer()),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +76,11 @@ def evaluate(schema: Any, instance: Any, fragment: str = "", *, steps: int = STE
     return Result(tuple(run.violations), tuple(run.unevaluated))
 
 
-class _Evaluation(References):
+class _Evaluation(Assertions):
     def __init__(self, schema: Any, draft: str, steps: int) -> None:
         super().__init__(schema, draft, steps)
         self._depth = 0
         self._active: set[tuple[int, JsonPath]] = set()
-        self._enums: dict[int, frozenset[Any]] = {}
 
     # --- schemas ----------------------------------------------------------------------------------
 
@@ -138,110 +134,7 @@ class _Evaluation(References):
             return self.unknown(f"`$ref` {shown(ref)} at {where}: {e}")
         return self.value(found, value, path, target)
 
-    # --- keywords ---------------------------------------------------------------------------------
-
-    def _type(self, schema: Any, types: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        names = types if isinstance(types, list) else [types]
-        if not all(isinstance(name, str) and name in _TYPES for name in names):
-            return self.unknown(f"{where} is not a type")
-        whole = isinstance(value, int) or self.draft != "draft-04"
-        if any(_TYPES[name](value) and (whole or name != "integer") for name in names):
-            return True
-        expected = " or ".join(_article(name) for name in names)
-        found = strict_json.type_name(value)
-        return self.fail(
-            path, where, "type", f"expected {expected}, found {found}", f"Write {expected}."
-        )
-
-    def _enum(self, schema: Any, allowed: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(allowed, list):
-            return self.unknown(f"{where} is not a list")
-        known = self._enums.get(id(allowed))
-        if known is None:
-            known = self._enums[id(allowed)] = frozenset(map(self.key, allowed))
-        if self.key(value) in known:
-            return True
-        some = ", ".join(shown(v) for v in allowed[:8])
-        some += f" and {len(allowed) - 8} more" if len(allowed) > 8 else ""
-        says = f"expected one of {some}, found {shown(value)}"
-        return self.fail(path, where, "enum", says, "Write one of the values that are allowed.")
-
-    def _const(self, schema: Any, allowed: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if self.key(value) == self.key(allowed):
-            return True
-        says = f"expected {shown(allowed)}, found {shown(value)}"
-        return self.fail(path, where, "const", says, f"Write {shown(allowed)}.")
-
-    def _limit(self, schema: Any, limit: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        keyword = where.rpartition("/")[2]
-        measured, compare, words, advice = _LIMITS[keyword]
-        size = measured(value)
-        if isinstance(limit, bool) and keyword.startswith("exclusive"):
-            return True  # draft 4: it is about `minimum` or `maximum`
-        if not _is_number(limit):
-            return self.unknown(f"{where} is not a number")
-        if size is None:
-            return True
-        strict = schema.get(f"exclusiveM{keyword[1:]}") is True  # draft 4
-        if compare(size, limit) and not (strict and size == limit):
-            return True
-        expected = words.replace("at ", "not at ", 1) if strict else words
-        found = f"{size:,}" if isinstance(size, int) else f"{size}"
-        says = f"expected {expected.format(limit)}, found {found}"
-        return self.fail(path, where, keyword, says, advice)
-
-    def _multiple(self, schema: Any, of: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not _is_number(of) or of <= 0:
-            return self.unknown(f"{where} is not a positive number")
-        if not _is_number(value):
-            return True
-        from fractions import Fraction
-
-        self.spend(20)
-        if (Fraction(repr(value)) / Fraction(repr(of))).denominator == 1:
-            return True
-        says = f"expected a multiple of {of}, found {shown(value)}"
-        return self.fail(path, where, "multipleOf", says, f"Write a multiple of {of}.")
-
-    def _pattern(self, schema: Any, text: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(value, str):
-            return True
-        matches = self.matches(text, value, where)
-        if matches is not False:
-            return matches
-        says = f"expected text that matches {shown(text)}, found {shown(value)}"
-        return self.fail(path, where, "pattern", says, f"Write text that matches {shown(text)}.")
-
-    def _unique(self, schema: Any, wanted: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if wanted is not True or not isinstance(value, list):
-            return True
-        seen: dict[Any, int] = {}
-        for number, entry in enumerate(value):
-            first = seen.setdefault(self.key(entry), number)
-            if first != number:
-                says = f"entry {number} is the same as entry {first}; all must differ"
-                return self.fail(path, where, "uniqueItems", says, "Remove one of the two.")
-        return True
-
-    def _required(self, schema: Any, keys: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if isinstance(keys, bool):
-            return True  # draft 3
-        if not isinstance(keys, list):
-            return self.unknown(f"{where} is not a list")
-        return self._needs(keys, value, path, where, "")
-
-    def _needs(
-        self, keys: list[Any], value: Any, path: JsonPath, where: str, beside: str
-    ) -> Outcome:
-        if not isinstance(value, dict):
-            return True
-        self.spend(len(keys))
-        outcome: Outcome = True
-        for key in keys:
-            if isinstance(key, str) and key not in value:
-                says = f"field `{key[:SHOWN]}` is missing{beside}"
-                outcome = self.fail(path, where, "required", says, f"Add `{key[:SHOWN]}`.", key)
-        return outcome
+    # --- keywords that hold schemas --------------------------------------------------------------
 
     def _properties(
         self, schema: Any, known: Any, value: Any, path: JsonPath, where: str
@@ -358,7 +251,7 @@ class _Evaluation(References):
         counted = self.draft in ("2019-09", _LATEST)
         least, most = schema.get("minContains", 1), schema.get("maxContains")
         least, most = (least, most) if counted else (1, None)
-        if not _is_number(least) or not (most is None or _is_number(most)):
+        if not is_number(least) or not (most is None or is_number(most)):
             return self.unknown(f"{where} is beside a limit that is not a number")
         found = [
             self.probe(below, entry, (*path, number), where) for number, entry in enumerate(value)
@@ -479,40 +372,6 @@ _KEYWORDS: Final[Mapping[str, _Keyword]] = {
 }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> Any:
-    return value if _is_number(value) else None
-
-
-def _size_of(kind: Any) -> Callable[[Any], int | None]:
-    return lambda value: len(value) if isinstance(value, kind) else None
-
-
-def _at_least(size: Any, limit: Any) -> bool:
-    return bool(size >= limit)
-
-
-def _at_most(size: Any, limit: Any) -> bool:
-    return bool(size <= limit)
-
-
-_LIMITS: Final[Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], bool], str, str]]] = {
-    "minimum": (_number, _at_least, "at least {}", "Write a larger number."),
-    "maximum": (_number, _at_most, "at most {}", "Write a smaller number."),
-    "exclusiveMinimum": (_number, lambda s, n: s > n, "more than {}", "Write a larger number."),
-    "exclusiveMaximum": (_number, lambda s, n: s < n, "less than {}", "Write a smaller number."),
-    "minLength": (_size_of(str), _at_least, "at least {} characters", "Write more."),
-    "maxLength": (_size_of(str), _at_most, "at most {} characters", "Shorten it."),
-    "minItems": (_size_of(list), _at_least, "at least {} entries", "Add entries."),
-    "maxItems": (_size_of(list), _at_most, "at most {} entries", "Remove entries."),
-    "minProperties": (_size_of(dict), _at_least, "at least {} fields", "Add fields."),
-    "maxProperties": (_size_of(dict), _at_most, "at most {} fields", "Remove fields."),
-}
-
-
 def _all(outcomes: Iterator[Outcome]) -> Outcome:
     """Whether all are valid. Each is evaluated, so that every violation is noted."""
     result: Outcome = True
@@ -522,7 +381,3 @@ def _all(outcomes: Iterator[Outcome]) -> Outcome:
         elif outcome is None and result:
             result = None
     return result
-
-
-def _article(name: str) -> str:
-    return name if name == "null" else f"an {name}" if name[0] in "aeiou" else f"a {name}"

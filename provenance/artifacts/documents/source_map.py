@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice
 
 from provenance.artifacts import limits
-from provenance.artifacts.strict_json import JsonPath, Position
+from provenance.artifacts.documents.strict_json import JsonPath, Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from provenance.artifacts.schema_work import Work
+from provenance.artifacts.documents.schema_work import Work
 
 
 class UnresolvedError(Exception):

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.artifacts.strict_json import START, Position
+from provenance.artifacts.documents.strict_json import START, Position
 
 _TABLE: Final = re.compile(r"\s*\[")
 

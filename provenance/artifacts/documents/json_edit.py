@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from provenance.artifacts.source_map import Member, SourceMap
-from provenance.artifacts.strict_json import JsonPath
+from provenance.artifacts.documents.source_map import Member, SourceMap
+from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.errors import InputError
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from provenance.artifacts.json_edit import Edit, Insert, Set
+from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.registry import Registry, Row
 from provenance.attestations import bundle as bundles
 

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TOML tables that people write, read strictly: what is misspelt is an error, never ignored."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from provenance.artifacts.forms import FILLED, Form, shown
+from provenance.errors import InputError
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+class Table:
+    """A table that has no keys but those it may have.
+
+    Every method raises InputError where the table is not what it must be.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        keys: Collection[str] | None,
+        path: str,
+        header: str = "",
+        number: int = 0,
+    ) -> None:
+        """Take `values`, read from the file `path`.
+
+        Args:
+            values: The keys and values as read.
+            keys: The keys that are known, None for any. The error about another names the nearest.
+            path: The file, for messages.
+            header: The dotted name of the table, empty for the whole file.
+            number: The place in an array of tables, counted from 1; 0 for any other table.
+
+        Raises:
+            InputError: If a key is unknown.
+        """
+        self.values, self.path, self._number = values, path, number
+        self._header = header
+        dot = f"{header}." if header else ""
+        for key in values:
+            if keys is not None and key not in keys:
+                near = difflib.get_close_matches(key, keys, 1, 0.5)
+                raise InputError(
+                    f"{path}: unknown key `{dot}{key}`",
+                    help=f"Did you mean `{dot}{near[0]}`?"
+                    if near
+                    else f"Known here: {', '.join(f'`{dot}{k}`' for k in sorted(keys))}.",
+                )
+
+    def get(self, key: str, form: Form[T], default: D) -> T | D:
+        """Return the value of `key`, a string without the blanks at its ends, or `default`."""
+        if key not in self.values:
+            return default
+        value = self.values[key]
+        if form.has(value):
+            return cast("T", value.strip() if isinstance(value, str) else value)
+        if _is_blank(value):
+            raise InputError(
+                f"{self._name(key)} is empty; expected {form.name}",
+                help=f"Say what it is, or remove `{key}`.",
+            )
+        raise InputError(form.instead(self._name(key), shown(value)), help=form.help)
+
+    def need(self, key: str, form: Form[T]) -> T:
+        """Return the value of `key`, which must be there."""
+        value = self.values.get(key)
+        if value is None or _is_blank(value):
+            found = "missing" if value is None else "empty"
+            says = f"{self._name(key)} is {found}; expected {form.name}"
+            raise InputError(says, help=form.help)
+        return cast("T", self.get(key, form, None))
+
+    def optional(self, key: str, form: Form[str] = FILLED) -> str | None:
+        """Return the string under `key`, or None if it is missing. It must not be empty.
+
+        With `baseline = ""` there would otherwise be a comparison that never takes place.
+        """
+        return self.get(key, form, None)
+
+    def table(self, key: str, keys: Collection[str] | None, example: str) -> Table:
+        """Return the table under `key`, empty if it is missing; `example` is one that is right."""
+        values = self.get(key, Form[Mapping[str, Any]]("a table", _is_table, example), {})
+        return Table(values, keys, self.path, self._dotted(key))
+
+    def tables(self, key: str, keys: Collection[str]) -> Iterator[Table]:
+        """Yield the tables of the array `[[KEY]]`, if there is one."""
+        header = self._dotted(key)
+        form = Form[Sequence[Mapping[str, Any]]](f"tables: [[{header}]]", _is_tables)
+        for number, values in enumerate(self.get(key, form, ()), 1):
+            yield Table(values, keys, self.path, header, number)
+
+    def error(self, message: str, help: str | None = None) -> InputError:
+        """Return the error that the table as a whole is wrong."""
+        at = f"[[{self._header}]] {self._number}: " if self._number else ""
+        return InputError(f"{self.path}: {at}{message}", help=help)
+
+    def _dotted(self, key: str) -> str:
+        return f"{self._header}.{key}" if self._header else key
+
+    def _name(self, key: str) -> str:
+        if self._number:
+            return f"{self.path}: [[{self._header}]] {self._number}: `{key}`"
+        return f"{self.path}: `{self._dotted(key)}`"
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_table, value))

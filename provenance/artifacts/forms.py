@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forms of fields: what a value must be, and how a message says that it is not.
+
+Registries, sidecars, manifests and tables of the configuration are all read by these.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeGuard, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Form(Generic[T_co]):
+    """What a value must be. `name` completes "expected …"; `example` is a line for the help."""
+
+    name: str
+    has: Callable[[object], bool]
+    example: str = ""
+
+    @property
+    def help(self) -> str | None:
+        """The help text with the example, if there is one."""
+        return f"For example: {self.example}" if self.example else None
+
+    def refused(self, field: str, value: object) -> str:
+        """Return the message for a field whose value has another form."""
+        return self.instead(f"`{field}`", shown(value))
+
+    def instead(self, what: str, found: str) -> str:
+        """Return the message for `what`, given what was found there."""
+        return f"{what}: expected {self.name}, found {found}"
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """A value of a document in a message: short, whatever it is."""
+    text = str(value) if isinstance(value, datetime.date) else repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether a value is a number without a fraction; true and false are not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_names(value: object) -> TypeGuard[list[str]]:
+    """Return whether a value is a list of strings."""
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def is_filled(value: object) -> TypeGuard[str]:
+    """Return whether a value is a string with more than white space in it."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_day(value: object) -> TypeGuard[datetime.date]:
+    """Return whether a value is a date without a time."""
+    return isinstance(value, datetime.date) and not isinstance(value, datetime.datetime)
+
+
+STRING: Final = Form[str]("a string", lambda value: isinstance(value, str))
+FILLED: Final = Form[str](STRING.name, is_filled)
+FLAG: Final = Form[bool]("true or false", lambda value: isinstance(value, bool))
+WHOLE: Final = Form[int]("a whole number", is_whole)
+
+
+def whole_in(allowed: range, example: str = "") -> Form[int]:
+    """Return the form of a whole number in a range."""
+    name = f"a whole number from {allowed[0]:,} to {allowed[-1]:,}"
+    return Form(name, lambda value: is_whole(value) and value in allowed, example)
+
+
+def filled(name: str, example: str = "", pattern: str | re.Pattern[str] = "(?s).*") -> Form[str]:
+    """Return the form of a string that must not be empty, and must match `pattern`."""
+    matches = re.compile(pattern).fullmatch
+    return Form(name, lambda value: is_filled(value) and matches(value) is not None, example)

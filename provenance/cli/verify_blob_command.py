@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`provenance verify-blob`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from provenance.cli.consumer_options import PREDICATE_TYPES, trusting
+from provenance.cli.options import Session, consuming
+
+
+@click.command(
+    "verify-blob",
+    epilog="\b\nExamples:\n"
+    "  provenance verify-blob corpus.tar --bundle corpus.tar.sigstore.json --key release.pub\n"
+    "  provenance verify-blob sha256:DIGEST --bundle corpus.tar.sigstore.json \\\n"
+    "    --identity release@example.org --issuer https://accounts.example.org",
+)
+@click.argument("blob", metavar="FILE|DIGEST")
+@click.option(
+    "--bundle",
+    metavar="FILE",
+    required=True,
+    help="The bundle, or a file with several, one a line: one that verifies is enough.",
+)
+@PREDICATE_TYPES
+@consuming
+@trusting
+def command(session: Session, verifier: Callable[..., Any], blob: str, bundle: str) -> int:
+    """Verify the bytes of any file, by a bundle that any Sigstore client made.
+
+    A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: say whose
+    signature counts, with --key, --identity and --issuer, or --trust.
+    """
+    from provenance.operations.artifact import DIGEST_PREFIX
+
+    by = verifier()
+    given = blob if blob.startswith(DIGEST_PREFIX) else session.path(blob)
+    return session.emit_report(by.blob(given, session.path(bundle)))

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ART304 to ART307 and ART312: weights that models keep in other files."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from provenance.artifacts.digest import sha256_of
+from provenance.artifacts.documents.json_edit import Remove
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.rows import ExternalFile, ModelEvidence, RowEvidence
+from provenance.gate.finding import Finding, Fix
+from provenance.gate.rules import pointers
+from provenance.gate.rules.base import (
+    REGISTRY_AND_MODEL,
+    Case,
+    ModelRule,
+    Rule,
+    accept,
+    command,
+    some,
+)
+from provenance.gate.rules.digest_fields import as_declared
+from provenance.gate.rules.misplaced import misplaced_file
+from provenance.gate.rules.recovery_help import lost_field
+
+
+class ExternalDataMissing(Rule):
+    """A model keeps weights in a file that does not exist.
+
+    ## What it does
+    Follows every external-data reference of the model, in initializers, attributes, subgraphs and
+    functions, and looks for the file. A Git LFS pointer in its place is not the file.
+
+    ## Why it matters
+    The `.onnx` has the right digest and the model cannot be loaded. It usually means that the data
+    file was renamed: its name is inside the model.
+
+    ## Example
+    `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.
+
+    ## How to fix
+    Rename the data file back, or export the model again under its final name. `git lfs pull`
+    fetches what pointers stand for.
+    """
+
+    code = "ART304"
+    slug = "external-data-missing"
+    consumer_help = "Fetch the file from the publisher, and put it where the model expects it."
+    applies = REGISTRY_AND_MODEL
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for model, file in _data(row):
+            if file.pointer:
+                says = f"and {file.path} is {pointers.described(row, file)}"
+                help = pointers.fetching(row, file)
+            elif file.missing:
+                also, help = _missing(case, row, file)
+                says = f"which does not exist{also}"
+            else:
+                continue
+            says = f"{model.name} keeps weights in {file.name!r}, {says}"
+            yield self.in_row(case, row, "onnx", says, help, about=file.path)
+
+
+def _missing(case: Case, row: RowEvidence, file: ExternalFile) -> tuple[str, str]:
+    """What else is known of a file that does not exist, and the next step."""
+    there = misplaced_file(case, row, file)
+    if there is not None:
+        return there.said, there.help
+    says, hint = "", "Fetch it, or export"
+    if renamed := renamed_from(case, row):
+        says = f"; {renamed}, which nothing refers to, looks like it under another name"
+        hint = f"Rename {renamed} back to {file.name}, or export"
+    return says, f"{hint} the model again under its final name.{_then_covered(case, row)}"
+
+
+def _then_covered(case: Case, row: RowEvidence) -> str:
+    """The next step after external data is back, if the row has no digest for it (ART306)."""
+    if "external_data_sha256" in row.entry.fields:
+        return ""
+    first = case.declare_first(case.name_of("external_data_sha256"))
+    return f" {first}Then: {command('hash', row.label, '--write', '--add-external-data')}"
+
+
+def renamed_from(case: Case, row: RowEvidence | RowFacts) -> str | None:
+    """The stray that is, by its name, the missing external data of a row's model."""
+    strays = case.evidence.strays
+    for model in row.models:
+        if model.lacks_data:
+            for start in (f"{model.path}.", f"{model.path}_"):
+                at = bisect_left(strays, start, key=lambda stray: stray.path)
+                if at < len(strays) and strays[at].path.startswith(start):
+                    return strays[at].name
+    return None
+
+
+class ExternalDataUnsafe(ModelRule):
+    """A model refers to a file that it must not open.
+
+    ## What it does
+    Requires every external-data location to be a relative path that stays beside the model, and the
+    file to be a regular one that is no link out of the repository, and neither the registry nor a
+    model or a sidecar.
+
+    ## Why it matters
+    A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
+    chose. ONNX itself forbids it.
+
+    ## Example
+    A tensor with `location: "/etc/passwd"`.
+
+    ## How to fix
+    Do not load this model. If it is yours, export it again with a plain file name.
+    """
+
+    code = "ART305"
+    slug = "external-data-unsafe"
+    consumer_help = "Do not load this model."
+    applies = REGISTRY_AND_MODEL
+
+    def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
+        for file in model.external:
+            if _unsafe(file):
+                assert file.problem is not None
+                yield self.in_row(
+                    case,
+                    row,
+                    "onnx",
+                    f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
+                    f"{file.name[:100]!r}: {file.problem.message[:200]}",
+                    "Do not load this model. If it is yours, export it again with its data "
+                    "in a plain file beside it, then: " + accept(row, "--add-external-data"),
+                    about=model.path,
+                )
+
+
+def _unsafe(file: ExternalFile) -> bool:
+    return file.problem is not None and not file.missing and not file.pointer
+
+
+class ExternalDataUncovered(Rule):
+    """A row's weights are in a file that no digest covers.
+
+    ## What it does
+    Requires a digest in `external_data_sha256` for each file that the model keeps weights in and
+    that is there. Where the row has one for a file that no model uses, it names both: they are
+    likely to be one file, under two names.
+
+    ## Why it matters
+    `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
+    weights can be replaced without changing any digest in the registry.
+
+    ## Example
+    `fr_regressor_v1.onnx` is 3 KB and has a digest; `fr_regressor_v1.onnx.data` is 18 KB and has
+    none.
+
+    ## How to fix
+    `provenance hash ROW --write --add-external-data` adds the field with the digests of the files.
+    A registry with a JSON Schema of its own needs `external_data_sha256` in it.
+    """
+
+    code = "ART306"
+    slug = "external-data-uncovered"
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        # REG101 says of anything else that it is no object of digests.
+        is_object = isinstance(row.entry.fields.get("external_data_sha256", {}), dict)
+        # A digest is computed of bytes: what is not here is reported as that.
+        uncovered = _uncovered(row) if is_object else ()
+        files = [f for f in uncovered if f.digest is not None]
+        if files:
+            yield self._uncovered(case, row, files, _unused(row))
+
+    def _uncovered(
+        self, case: Case, row: RowEvidence, files: list[ExternalFile], unused: list[str]
+    ) -> Finding:
+        names = some([f.name for f in files], 3)
+        message = f"no digest covers the weights in {names}"
+        if unused:
+            declared = row.entry.external_data_sha256
+            here = {file.sha256 for file in files}
+            renamed = [name for name in unused if sha256_of(declared[name]) in here]
+            others = some([name[:100] for name in unused], 3)
+            return self.in_row(
+                case,
+                row,
+                "external_data_sha256",
+                f"{message}; the row has one for {others}, which no model uses",
+                f"Name the entry {names}, as the model does."
+                if renamed
+                else f"Export the model again with its weights in {others}; or, if {names} is "
+                "meant, name that in the row, with its digest.",
+                below=tuple(renamed or unused)[:1],
+            )
+        lost = lost_field(case, row, "external_data_sha256")
+        first = case.declare_first(case.name_of("external_data_sha256"))
+        add = f"{first}{'Then: ' if first else ''}provenance hash --write --add-external-data"
+        return self.in_row(
+            case,
+            row,
+            "sha256",
+            message + (lost.said if lost else ""),
+            lost.help if lost else add,
+        )
+
+
+class ExternalDataTruncated(Rule):
+    """A model needs more bytes of an external-data file than there are.
+
+    ## What it does
+    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size,
+    and the `length` of each tensor with the bytes that it has by its shape and type.
+
+    ## Why it matters
+    The file is truncated, or belongs to another export: the model does not load, or loads weights
+    from the wrong place.
+
+    ## Example
+    A tensor at offset 8192 with length 4096, in a file of 10,240 bytes.
+
+    ## How to fix
+    Export the model again, so that both files come from one run.
+    """
+
+    code = "ART307"
+    slug = "external-data-truncated"
+    applies = REGISTRY_AND_MODEL
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for model, file in _data(row):
+            if (cut := file.cut) is not None:
+                about = model.path
+                says = (
+                    f"tensor {cut.name[:60]!r} of {model.name} has {cut.size:,} bytes by its "
+                    f"shape; its `length` in {file.name[:100]} is {cut.length:,}"
+                )
+            elif file.is_short and not row.replaced(file):
+                about = file.path
+                says = (
+                    f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
+                    f"{file.tensor[:60]!r}); it has {file.size:,}"
+                )
+            else:
+                continue
+            again = accept(row, "--add-external-data")
+            help = f"Export the model again, so that both files come from one run, then: {again}"
+            yield self.in_row(case, row, "onnx", says, help, about=about)
+
+
+class ExternalDataUnused(Rule):
+    """A row declares a digest for a file that its model does not use.
+
+    ## What it does
+    Compares the names in `external_data_sha256` with the files that the model refers to. Where it
+    refers to one that has no digest there, ART304, ART305 or ART306 says so: the entry may be meant
+    for it.
+
+    ## Why it matters
+    The digest covers nothing: it belongs to a former export, and the weights that are loaded are
+    somewhere else.
+
+    ## Example
+    `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
+
+    ## How to fix
+    Remove the entry, as `provenance check --fix` does, and the file, if it is still there.
+    """
+
+    code = "ART312"
+    slug = "external-data-unused"
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        unused = [] if any(_uncovered(row)) else _unused(row)
+        field = registry.path_of(row.entry, "external_data_sha256")
+        every = len(unused) == len(row.entry.external_data_sha256)
+        # Of data that was renamed, the entry is all that is known.
+        known = as_declared(row) and not any(model.lacks_data for model in row.models)
+        for name in unused:
+            remove = Remove(field if every else (*field, name))
+            yield self.in_row(
+                case,
+                row,
+                "external_data_sha256",
+                f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
+                "which no model uses",
+                f"Remove the file, if it is there, and the entry {name[:100]!r}.",
+                below=(name,),
+                fixes=(Fix(registry.path, remove),) if known else (),
+            )
+
+
+def _data(row: RowEvidence) -> Iterator[tuple[ModelEvidence, ExternalFile]]:
+    """The external data of the models that are not known to be other ones than the row names."""
+    return ((m, file) for m in row.models if not row.replaced(m) for file in m.external)
+
+
+def _uncovered(row: RowEvidence) -> Iterator[ExternalFile]:
+    """External data that the row has no digest of."""
+    declared = row.entry.external_data_sha256
+    return (file for _, file in _data(row) if file.name not in declared)
+
+
+def _unused(row: RowEvidence) -> list[str]:
+    """The names in `external_data_sha256` that no model uses, where every model is known."""
+    if not row.models or any(m.facts is None or row.replaced(m) for m in row.models):
+        return []
+    used = {f.name for m in row.models for f in m.external}
+    return [name for name in row.entry.external_data_sha256 if name not in used]

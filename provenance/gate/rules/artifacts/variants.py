@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ART308, ART314 and ART315: int8 variants, which stand in for their models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
+from provenance.evidence.rows import RowEvidence
+from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case, Rule, accept, command, short
+from provenance.gate.rules.recovery_help import lost_field
+
+
+class Int8Undeclared(Rule):
+    """A quantized variant has no digest in its row.
+
+    ## What it does
+    Requires `int8_sha256` where `<stem>.int8.onnx` lies beside the model. Where a row says it is
+    quantized, and there is no such file, ART301 says so.
+
+    ## Why it matters
+    For such a row the runtime opens the int8 file instead, so that is the file that must be known.
+
+    ## Example
+    `"quant_mode": "dynamic"` without `int8_sha256`, and `m.int8.onnx` beside `m.onnx`.
+
+    ## How to fix
+    Add `"int8_sha256": ""` after `sha256` and run `provenance hash ROW --write`, or remove the
+    int8 file.
+    """
+
+    code = "ART308"
+    slug = "int8-undeclared"
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.int8 is None or row.int8.missing or "int8_sha256" in row.entry.fields:
+            return
+        mode = row.entry.text("quant_mode")
+        why = (
+            f"`{case.name_of('quant_mode')}` is {mode!r}"
+            if mode not in (None, "fp32")
+            else "it lies there"
+        )
+        lost = lost_field(case, row, "int8_sha256")
+        yield self.in_row(
+            case,
+            row,
+            "quant_mode",
+            f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})"
+            + (lost.said if lost else ""),
+            lost.help
+            if lost
+            else case.declare_first(case.name_of("int8_sha256"))
+            + f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+            + command("hash", row.label, "--write"),
+        )
+
+
+class Int8Interface(Rule):
+    """The int8 variant does not take the inputs of its model, or does not give its outputs.
+
+    ## What it does
+    Compares names, order, element types and dimensions of inputs and outputs of both files.
+    Dimensions are compared where both are numbers.
+
+    ## Why it matters
+    For a quantized row the runtime opens the int8 file instead, and feeds it what the row's model
+    takes. With another name or type it refuses; with another order it computes nonsense.
+
+    ## Example
+    `m.onnx` takes `features: float [batch, 6]`, `m.int8.onnx` takes `input: float [batch, 6]`.
+
+    ## How to fix
+    Quantize the model again, from the file that the row names.
+    """
+
+    code = "ART314"
+    slug = "int8-interface"
+    deferrable = True
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.onnx is None or row.int8 is None or any(map(row.replaced, row.models)):
+            return
+        model, variant = row.onnx.facts, row.int8.facts
+        difference = _difference(model, variant) if model and variant else None
+        if difference is not None:
+            yield self.in_row(
+                case,
+                row,
+                "int8_sha256",
+                f"{row.int8.name} has {difference[1]}; {row.onnx.name} has {difference[0]}",
+                "Quantize the model again, from the file that the row names, then: " + accept(row),
+                about=row.int8.path,
+            )
+
+
+class Int8NotQuantized(Rule):
+    """The int8 variant of a production row is the model itself.
+
+    ## What it does
+    Compares the bytes of both files. Placeholders (`smoke: true`) may be copies.
+
+    ## Why it matters
+    The row promises a model that was quantized, measured and found good enough. What the runtime
+    opens is the model that it could have opened without it: the quantization was lost.
+
+    ## Example
+    `cp m.onnx m.int8.onnx`, and `"quant_mode": "dynamic"`.
+
+    ## How to fix
+    Quantize the model, or remove the int8 file, `int8_sha256` and `quant_mode`.
+    """
+
+    code = "ART315"
+    slug = "int8-not-quantized"
+    deferrable = True
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.onnx is None or row.int8 is None or any(map(row.replaced, row.models)):
+            return
+        is_same = row.int8.sha256 is not None and row.int8.sha256 == row.onnx.sha256
+        if is_same and not row.entry.smoke:
+            yield self.in_row(
+                case,
+                row,
+                "int8_sha256",
+                f"{row.int8.name} and {row.onnx.name} are the same bytes, {short(row.onnx.sha256)}",
+                "Remove the int8 file and its fields, or quantize the model, then: " + accept(row),
+                about=row.int8.path,
+            )
+
+
+def _difference(model: OnnxFacts, variant: OnnxFacts) -> tuple[str, str] | None:
+    """What differs first between the interfaces of two models: of the one, and of the other."""
+    for side, ours, theirs in (
+        ("inputs", model.inputs, variant.inputs),
+        ("outputs", model.outputs, variant.outputs),
+    ):
+        if len(ours) == len(theirs):
+            pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if not _alike(a, b)]
+            if not pairs:
+                continue
+            ours, theirs = (pairs[0][0],), (pairs[0][1],)
+            side = side.removesuffix("s")
+        return _listed(side, ours), _listed(side, theirs)
+    return None
+
+
+def _alike(a: TensorSpec, b: TensorSpec) -> bool:
+    if (a.name, a.dtype) != (b.name, b.dtype):
+        return False
+    if a.shape is None or b.shape is None:
+        return True
+    sizes = zip(a.shape, b.shape, strict=False)
+    return len(a.shape) == len(b.shape) and not any(
+        isinstance(x, int) and isinstance(y, int) and x != y for x, y in sizes
+    )
+
+
+def _listed(side: str, specs: tuple[TensorSpec, ...]) -> str:
+    return f"{side} {'; '.join(map(str, specs))[:200]}" if specs else f"no {side}"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verification is judged by, as one value that is passed along."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from provenance.evidence.evidence import Evidence
+from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
+from provenance.operations.load_evidence import today_utc
+from provenance.signing import public_root
+from provenance.signing.roots import Instance
+from provenance.signing.trust import Trust
+from provenance.signing.trusted_root import TrustedRoot
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """What a verification is judged by, other than whose signatures count.
+
+    Attributes:
+        require: What is required beyond a valid signature.
+        root: The trusted root for certificates, logs and timestamps, in place of the trust's own.
+        instance: The public Sigstore instance whose trusted root takes the place of the trust's
+            own. By default production's is used, and only if neither names a root.
+        offline: Use that instance's trusted root as it is cached; never refresh it.
+        state: A file that remembers which releases were used: an older one is refused, a newer one
+            is recorded.
+        resource_uri: The project that the release summary must be about. Naming it for a model
+            requires a summary. For a registry, the default is the project of its configuration or
+            git remote.
+        predicate_types: The types of statements by others that count for a model or a blob. None
+            accepts any type for a blob: the caller then has to look at what the statement claims.
+        today: The date on which deferrals expire and a release is too old; by default today, UTC.
+        processes: How many processes judge the certificates of a large registry. Processes are
+            spawned, so the program's main module must be importable.
+    """
+
+    require: Require = NOTHING
+    root: TrustedRoot | None = None
+    instance: Instance | None = None
+    offline: bool = False
+    state: str | os.PathLike[str] | None = None
+    resource_uri: str | None = None
+    predicate_types: Collection[str] | None = EXPECTED_TYPES
+    today: datetime.date | None = None
+    processes: int = 1
+
+    @property
+    def date(self) -> datetime.date:
+        """The date of the judgement."""
+        return self.today or today_utc()
+
+    def rooted(self, trust: Trust, evidence: Evidence) -> Trust:
+        """Return the trust with a trusted root, if anything signed in the evidence needs one.
+
+        Raises:
+            UnavailableError: If the trusted root cannot be fetched, or is not cached.
+        """
+        if self.root is not None or self.instance is not None:
+            trust = replace(trust, root=self.root)
+        documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
+        files = (file.bundle for document in documents for file in document.files)
+        signed = [bundle for bundle in files if bundle is not None]
+        judged_by_root = any(b.certificate is not None or b.timestamps for b in signed)
+        if judged_by_root or (trust.asks_when and any(b.says_when for b in signed)):
+            instance = self.instance or Instance.PRODUCTION
+            return public_root.complete(trust, instance=instance, offline=self.offline)
+        return trust
