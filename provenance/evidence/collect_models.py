@@ -23,9 +23,9 @@ from provenance.artifacts.onnx_wire import MalformedMessageError
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.evidence.evidence import StrayModel
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence
+from provenance.evidence.strays import StrayModel
 from provenance.evidence.workers import map_in_threads
 
 _Read = TypeVar("_Read")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.ensemble import (
@@ -20,6 +20,7 @@ from provenance.artifacts.ensemble import (
     is_gate_verdict,
 )
 from provenance.artifacts.onnx_model import OnnxFacts
+from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 
@@ -167,17 +168,39 @@ def ensemble_of(row: RowEvidence) -> str | None:
     return sidecar.text_at("ensemble_id") if sidecar else None
 
 
-def join(
-    rows: Sequence[RowEvidence], documents: Sequence[Manifest | GateVerdict]
-) -> Iterator[Ensemble]:
+def named_ensemble(row: RowEvidence) -> str | None:
+    """The same, also where the sidecar is known to describe other bytes."""
+    sidecar = row.sidecar.sidecar if row.sidecar else None
+    return sidecar.text_at("ensemble_id") if sidecar else None
+
+
+class Claimant(NamedTuple):
+    """A row of the registry, and the ensemble that its sidecar says it belongs to.
+
+    `named` is that of any sidecar, `ensemble` of one that is not known to describe other bytes.
+    """
+
+    row: Row
+    ensemble: str | None
+    named: str | None
+
+
+class Outline(NamedTuple):
+    """What an ensemble is by its documents and the rows' claims. `members` are as in `Ensemble`."""
+
+    manifest: Manifest
+    name: str | None
+    members: tuple[tuple[int, Member, Row | None], ...]
+    verdicts: tuple[GateVerdict, ...]
+
+
+def outlines(
+    rows: Sequence[Claimant], documents: Sequence[Manifest | GateVerdict]
+) -> Iterator[Outline]:
     """All ensembles beside a registry; `rows` are all of its rows."""
-    shipped = _Shipped(rows)
-    claims: dict[str, list[RowEvidence]] = {}
-    named: set[str] = set()
-    for row in rows:
-        claims.setdefault(ensemble_of(row) or "", []).append(row)
-        if row.sidecar is not None and row.sidecar.sidecar is not None:
-            named.add(row.sidecar.sidecar.text_at("ensemble_id") or "")
+    shipped = _Shipped([each.row for each in rows])
+    claims = {each.row.index: each.ensemble for each in rows}
+    named = {each.named or "" for each in rows}
     known = Documents(tuple(documents))
     manifests = [d for d in documents if isinstance(d, Manifest)]
     ids = {m.id for m in manifests if m.id}
@@ -186,28 +209,46 @@ def join(
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
             continue
         members = tuple(_members(manifest, shipped))
-        name = _name(manifest, members, ids)
-        unlisted = _unlisted(manifest, members, claims.get(name, [])) if name else []
+        claimed = {claims[row.index] for _, _, row in members if row is not None} - {None}
+        name = claimed.pop() if len(claimed) == 1 and not claimed & ids else manifest.id
         verdicts = known.verdicts_on(name)
         if not verdicts and is_gate_verdict(manifest.value):
             own = manifest
             verdicts = (GateVerdict(own.path, own.digest, own.text, own.value),)
+        yield Outline(manifest, name, members, verdicts)
+
+
+def join(
+    rows: Sequence[RowEvidence], documents: Sequence[Manifest | GateVerdict]
+) -> Iterator[Ensemble]:
+    """The same, with what was read of the rows."""
+    of_place = {row.index: row for row in rows}
+    claimants = [Claimant(row.entry, ensemble_of(row), named_ensemble(row)) for row in rows]
+    claims: dict[str | None, list[RowEvidence]] = {}
+    for row, claimant in zip(rows, claimants, strict=True):
+        claims.setdefault(claimant.ensemble, []).append(row)
+    for manifest, name, listed, verdicts in outlines(claimants, documents):
+        members = tuple(
+            EnsembleMember(index, member, of_place[row.index] if row else None)
+            for index, member, row in listed
+        )
+        unlisted = _unlisted(manifest, members, claims.get(name, [])) if name else []
         yield Ensemble(manifest, name, members, tuple(unlisted), verdicts)
 
 
 class _Shipped:
     """The rows by what a member may name: looked up, because many may have one file."""
 
-    def __init__(self, rows: Sequence[RowEvidence]) -> None:
-        self._rows: dict[tuple[str | None, ...], RowEvidence] = {}
-        self._by_id: dict[str, RowEvidence] = {}
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows: dict[tuple[str | None, ...], Row] = {}
+        self._by_id: dict[str, Row] = {}
         for row in rows:
-            file, id, sha256 = row.entry.onnx, row.entry.text("id"), row.entry.digest("sha256")
+            file, id, sha256 = row.onnx, row.text("id"), row.digest("sha256")
             for key in ((file,), (file, id), (file, id, sha256)):
                 self._rows.setdefault(key, row)
             self._by_id.setdefault(row.label, row)
 
-    def row_of(self, member: Member) -> RowEvidence | None:
+    def row_of(self, member: Member) -> Row | None:
         """The row that ships a member; its file goes before its id.
 
         Where file and id are those of two rows, the digest says which of them is the wrong name.
@@ -217,14 +258,14 @@ class _Shipped:
         candidates = [self._rows[key] for key in keys if key in self._rows][:1]
         if id is not None and id in self._by_id:
             candidates.append(self._by_id[id])
-        agreeing = [row for row in candidates if row.entry.digest("sha256") == sha256]
+        agreeing = [row for row in candidates if row.digest("sha256") == sha256]
         return next(iter(agreeing or candidates), None)
 
 
-def _members(manifest: Manifest, shipped: _Shipped) -> Iterator[EnsembleMember]:
+def _members(manifest: Manifest, shipped: _Shipped) -> Iterator[tuple[int, Member, Row | None]]:
     places = [i for i, member in enumerate(manifest.entries) if isinstance(member, dict)]
     for index, member in zip(places, manifest.members, strict=True):
-        yield EnsembleMember(index, member, shipped.row_of(member))
+        yield index, member, shipped.row_of(member)
 
 
 def _unlisted(
@@ -237,10 +278,3 @@ def _unlisted(
     return [
         r for r in claiming if r.index not in listed_rows and not names & {r.entry.onnx, r.label}
     ]
-
-
-def _name(manifest: Manifest, members: Sequence[EnsembleMember], ids: set[str]) -> str | None:
-    claimed = {ensemble_of(s.row) for s in members if s.row is not None} - {None}
-    if len(claimed) == 1 and not claimed & ids:
-        return claimed.pop()
-    return manifest.id

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import posixpath
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble, limits, spdx
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.documents.strict_json import Position
+from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
 from provenance.evidence.bundle_names import BundleNames
-from provenance.evidence.ensembles import Ensemble, EnsembleMember, join
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, join, named_ensemble
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
@@ -35,20 +36,10 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.evidence.strays import Belongings, belongings
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation
-
-
-@dataclass(frozen=True, slots=True)
-class StrayModel(FileEvidence):
-    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
-
-    `data` is the external data beside it, whether or not it is there; None if the file cannot be
-    read as a model.
-    """
-
-    data: tuple[FileEvidence, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +196,117 @@ class Evidence:
                 if member.row is not None:
                     found[member.row.index].append((each, member))
         return found
+
+    @cached_property
+    def ensemble_by_document(self) -> Mapping[str, Ensemble]:
+        """The ensemble that each manifest or verdict is about, by its path; the last of several."""
+        found = {v.path: each for each in self.ensembles for v in each.verdicts}
+        return {e.manifest.path: e for e in self.ensembles} | found
+
+    @cached_property
+    def manifest_ids(self) -> Mapping[str | None, str]:
+        """The ids of all manifests beside the registry, each with the path of the first of them.
+
+        One that lists files goes before one that does not: `members` alone is any list of anything.
+        """
+        manifests = [d for d in self.documents if isinstance(d, ensemble.Manifest)]
+        manifests.sort(key=lambda manifest: not any(m.onnx for m in manifest.members))
+        return {manifest.id: manifest.path for manifest in reversed(manifests)}
+
+    @cached_property
+    def broken_documents(self) -> Mapping[str, Mapping[str, Fault]]:
+        """What is wrong with JSON files that are named after an ensemble, by its id and their path.
+
+        The ensembles are those that the rows belong to, or say that they do.
+        """
+        if not self.whole:
+            return {}
+        names = {each.name for each in self.ensembles}
+        ids = {d.id for d in self.documents if isinstance(d, ensemble.Manifest)} | names
+        ids |= set(map(named_ensemble, self.rows))
+        manifests = names | self.manifest_ids.keys()
+        unjudged = {each.name for each in self.ensembles if each.production and not each.verdicts}
+        found: dict[str, dict[str, Fault]] = {}
+        for id in sorted(filter(None, ids)):
+            for at in range(bisect_left(self._broken, (id,)), len(self._broken)):
+                name, path = self._broken[at]
+                if not name.startswith(id):
+                    break
+                # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one.
+                stems = (name[:end] for end in range(len(name), len(id), -1))
+                longer = (s for s in stems if s in ids or s in manifests)
+                named = ensemble.is_named_after
+                if not named(name, id) or any(named(name, stem) for stem in longer):
+                    continue
+                is_missed = name == f"{id}.json" and id not in manifests
+                fault = self._fault(path, manifest=is_missed, verdict=id in unjudged)
+                if fault is not None:
+                    found.setdefault(id, {})[path] = fault
+        return found
+
+    @cached_property
+    def _broken(self) -> Sequence[tuple[str, ...]]:
+        """Name and path of the JSON files beside the registry that are none, or no document."""
+        paths = (*self.unreadable, *self.not_documents)
+        return sorted((path.rpartition("/")[2], path) for path in paths)
+
+    def _fault(self, path: str, *, manifest: bool, verdict: bool) -> Fault | None:
+        """Why a document cannot be read, or is no `manifest` or `verdict` where one is missed."""
+        if path in self.unreadable:
+            reason = f"cannot be read: it {self.unreadable[path]}"
+            return Fault(reason, self.unreadable_at.get(path, START))
+        found = self.not_documents[path]
+        if manifest:
+            reason = f"is no manifest: {found.as_manifest.reason}"
+            return Fault(reason, found.as_manifest.position)
+        if verdict and found.as_verdict is not None:
+            return Fault(
+                f"is no gate verdict: {found.as_verdict.reason}", found.as_verdict.position
+            )
+        return None
+
+    @cached_property
+    def first_rows(self) -> Mapping[str, int]:
+        """The place of the first row of each model, or else of its variant, by the path."""
+        found: dict[str, int] = {}
+        models = [(row.onnx, row.index) for row in self.rows]
+        for model, index in (*models, *((row.int8, row.index) for row in self.rows)):
+            if model is not None:
+                found.setdefault(model.path, index)
+        return found
+
+    @cached_property
+    def belongings(self) -> Belongings:
+        """Which files belong to the stray models."""
+        return belongings(self.strays, self.stray_sidecars)
+
+    @cached_property
+    def _stray_paths(self) -> Mapping[str, str]:
+        return {stray.name: stray.path for stray in self.strays}
+
+    def stray_files(self, name: str | None) -> Sequence[str]:
+        """The stray file of that name, relative to the registry, and what belongs to it."""
+        path = self._stray_paths.get(name or "")
+        return () if path is None else (path, *self.belongings.of.get(path, ()))
+
+    @cached_property
+    def stray_owners(self) -> Mapping[str, int]:
+        """The place of the row that each stray sidecar speaks of, by its path."""
+        rows = self.registry.rows if self.stray_sidecars else ()
+        owners = {row.text("id"): row.index for row in reversed(rows)}
+        owners |= {row.onnx: row.index for row in reversed(rows)}
+        found: dict[str, int] = {}
+        for sidecar in self.stray_sidecars:
+            for claim in (sidecar.text_at("onnx"), sidecar.text_at("id")):
+                if claim is not None and claim in owners:
+                    found.setdefault(sidecar.path, owners[claim])
+        return found
+
+    @cached_property
+    def stray_sidecar_of(self) -> Mapping[int, Sidecar]:
+        """The first stray sidecar that speaks of a row, by its place in the registry."""
+        owners = self.stray_owners
+        return {owners[s.path]: s for s in reversed(self.stray_sidecars) if s.path in owners}
 
     @cached_property
     def rows_by_model(self) -> Mapping[str, Sequence[RowEvidence]]:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
-from provenance.evidence.ensembles import ensemble_of
+from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
 from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 
 
@@ -57,6 +57,20 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFacts(FileFacts):
+    """A model of a row: whether it could be parsed, and whether external data does not exist."""
+
+    parsed: bool = False
+    lacks_data: bool = False
+
+    @classmethod
+    def of_model(cls, model: ModelEvidence) -> ModelFacts:
+        """What is kept of a model."""
+        parsed = model.facts is not None
+        return replace(cls.of(model), parsed=parsed, lacks_data=model.lacks_data)
+
+
+@dataclass(frozen=True, slots=True)
 class SignatureResult:
     """A signature that counted.
 
@@ -74,20 +88,6 @@ class SignatureResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts(FileFacts):
-    """A model of a row: whether it could be parsed, and whether external data does not exist."""
-
-    parsed: bool = False
-    lacks_data: bool = False
-
-    @classmethod
-    def of_model(cls, model: ModelEvidence) -> ModelFacts:
-        """What is kept of a model."""
-        parsed = model.facts is not None
-        return replace(cls.of(model), parsed=parsed, lacks_data=model.lacks_data)
-
-
-@dataclass(frozen=True, slots=True)
 class RowFacts:
     """What is kept of one row.
 
@@ -101,6 +101,7 @@ class RowFacts:
         is_seed: Whether a manifest lists the row, or its sidecar says that it is a seed.
         manifest: The id of the manifest that it is listed in.
         ensemble: The ensemble that its sidecar says it belongs to.
+        named: The same, also where the sidecar is known to describe other bytes.
         misses_a_model: Whether a missing model leaves open what it refers to.
         origin: The origin of an imported model.
         signatures: Those over its bundle that counted.
@@ -118,6 +119,7 @@ class RowFacts:
     is_seed: bool
     manifest: str | None
     ensemble: str | None
+    named: str | None
     misses_a_model: bool
     origin: Mapping[str, Any] | None = None
     signatures: tuple[SignatureResult, ...] = ()
@@ -139,6 +141,7 @@ class RowFacts:
             is_seed=row.is_seed,
             manifest=row.manifest.id if row.manifest else None,
             ensemble=ensemble_of(row),
+            named=named_ensemble(row),
             misses_a_model=row.misses_a_model,
         )
 
@@ -148,14 +151,19 @@ class RowFacts:
         return self.row.label
 
     @property
+    def onnx(self) -> ModelFacts | None:
+        """The file of `onnx`; a row that has no such file has no int8 variant of it either."""
+        return next(iter(self.models), None)
+
+    @property
     def paths(self) -> list[str]:
         """The paths of all that belongs to the row in a release."""
         return [f.path for f in (*self.model_files, *self.sidecars, *self.bundle[:1])]
 
     @property
-    def onnx(self) -> ModelFacts | None:
-        """The file of `onnx`; a row that has no such file has no int8 variant of it either."""
-        return next(iter(self.models), None)
+    def claimant(self) -> Claimant:
+        """The row as what its sidecar says of an ensemble is looked up by."""
+        return Claimant(self.row, self.ensemble, self.named)
 
     @property
     def bundles(self) -> Iterator[FileFacts]:

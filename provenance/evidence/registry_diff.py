@@ -8,7 +8,7 @@ Rows are matched by `id`; a row that has lost its id, by its file. Rules report 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -105,15 +105,22 @@ class Comparison:
             else:
                 yield LostField(None, key, None, self._raw((key,)).text, after)
 
-    def lost_rows(self) -> Iterator[LostRow]:
+    def lost_rows(self) -> Iterable[LostRow]:
         """The rows whose id is no more, in the order that they had."""
+        return self.lost.values()
+
+    @cached_property
+    def lost(self) -> Mapping[str, LostRow]:
+        """The same by their id."""
+        found: dict[str, LostRow] = {}
         seen = set(self._now)
         seen.update(row.label for row in self._nameless.values())
         for row in self.then.rows:
             id = row.text("id")
             if id is not None and id not in seen:
                 seen.add(id)  # a second row of the same id says nothing new
-                yield LostRow(row, self._renamed(row))
+                found[id] = LostRow(row, self._renamed(row))
+        return found
 
     @cached_property
     def renamed(self) -> Mapping[int, Row]:

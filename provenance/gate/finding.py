@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -117,6 +117,15 @@ class Finding:
     def fails(self) -> bool:
         """Whether it alone makes the verdict FAILED."""
         return self.severity is Severity.ERROR and self.deferred is None
+
+
+def by_subject(findings: Iterable[Finding]) -> Mapping[str | None, Sequence[Finding]]:
+    """Findings by the rows or else the ensembles that they are about, or None."""
+    found: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        for subject in finding.rows or finding.ensembles or (None,):
+            found.setdefault(subject, []).append(finding)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

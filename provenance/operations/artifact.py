@@ -52,21 +52,21 @@ def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOpt
         )
     sha256 = named_files.sha256_of(blob) if isinstance(blob, Path) else _digest(blob)
 
-    def examine(document: BundleEvidence) -> tuple[Report, Evidence]:
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
         if isinstance(blob, Path):
             document = sha384.compared(document, blob, sha256)
         evidence = evidence_of_digest(str(blob), sha256, document)
         report = judge(
             evidence,
             None,
+            target=Target.BLOB,
             trust=options.rooted(trust, evidence),
             today=options.date,
-            target=Target.BLOB,
             predicate_types=options.predicate_types,
         )
         return report, evidence
 
-    return bundle_lines.judged(bundle, lambda: sha256, examine)[0]
+    return bundle_lines.judged(bundle, lambda: sha256, judged)[0]
 
 
 def sign_artifact(path: Path, signer: StatementSigner) -> bytes:

@@ -28,11 +28,11 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
 from provenance.gate import deferral_matching
-from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict
+from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict, by_subject
 from provenance.gate.judge import judge
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import command
-from provenance.gate.rules.baseline import PromotedByHand
+from provenance.gate.rules.baseline.vouching import PromotedByHand
 from provenance.gate.rules.claims import ProductionUnproven
 from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle
@@ -261,7 +261,7 @@ def _missing(
 ) -> tuple[Missing, ...]:
     """The conditions that do not hold and that no finding says, each once for all its rows."""
     found: dict[tuple[str, str], Missing] = {}
-    findings = promotion.Subjects(report.findings)
+    findings = by_subject(report.findings)
     for row in rows:
         for obstacle in promotion.missing(evidence, findings, row):
             key = (obstacle.message, obstacle.path)

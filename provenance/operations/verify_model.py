@@ -23,7 +23,6 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
-from provenance.gate.requirements import EXPECTED_TYPES
 from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, named_files, rollback_state, sha384
 from provenance.operations.verify_options import VerifyOptions
@@ -75,9 +74,7 @@ def verify_model(
         )
     found = bundle or path.with_name(path.name + bundles.SUFFIX)
 
-    types = options.predicate_types
-
-    def examine(document: BundleEvidence) -> tuple[Report, Evidence]:
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
         evidence = _collected(path, document, open_tree)
         if options.require.of_release or options.state is not None:
             given = summary or named_files.summary_in((path.parent, found.parent))
@@ -88,18 +85,18 @@ def verify_model(
             report = judge(
                 evidence,
                 None,
-                trust=by,
-                today=options.date,
                 target=Target.MODEL,
                 name=str(path),
+                trust=by,
+                today=options.date,
                 require=options.require,
                 resource_uri=options.resource_uri,
-                predicate_types=EXPECTED_TYPES if types is None else types,
+                predicate_types=options.predicate_types,
             )
             record(report)
         return report, evidence
 
-    return bundle_lines.judged(found, lambda: named_files.sha256_of(path), examine)
+    return bundle_lines.judged(found, lambda: named_files.sha256_of(path), judged)
 
 
 def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:

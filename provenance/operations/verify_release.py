@@ -63,16 +63,16 @@ def verify_release(
     trust = options.rooted(trust, evidence)
     signatures = signature_set.judge(document, trust, None, {}) if document.bundle else None
     if signatures is not None and signatures.counts:
-        reading, of_row = progress or Progress(), options.require.of_row
-        evidence = _opened(evidence, document, path, reading, with_rows=of_row)
+        rows = options.require.of_row
+        evidence = _opened(evidence, document, path, progress or Progress(), with_rows=rows)
     with rollback_state.comparing(evidence, options.state) as (evidence, record):
         report = judge(
             evidence,
             None,
-            trust=trust,
-            today=options.date,
             target=Target.RELEASE,
             name=str(path),
+            trust=trust,
+            today=options.date,
             require=options.require,
             resource_uri=options.resource_uri,
             known=signatures.known if signatures else None,
@@ -94,7 +94,12 @@ def _summary_of(path: Path) -> Path:
 
 
 def _opened(
-    evidence: Evidence, summary: BundleEvidence, path: Path, progress: Progress, *, with_rows: bool
+    evidence: Evidence,
+    summary: BundleEvidence,
+    path: Path,
+    progress: Progress,
+    *,
+    with_rows: bool,
 ) -> Evidence:
     """The evidence with the files of the release that a trusted `summary` names."""
     statement = summary.statement

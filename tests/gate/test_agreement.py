@@ -75,8 +75,8 @@ VALUE = {"a": {"b": 1}, "list": [{"c": 1}, 5, [6], "x"]}
         (("x",), 1),
         (("list", 0), 6),
         (("list", 0, "c"), 7),
-        (("list", 1), 5),  # of a number in a list no place is kept
-        (("list", 1, "c"), 5),
+        (("list", 1), 9),
+        (("list", 1, "c"), 9),
         (("list", 2), 10),
         (("list", 4), 5),  # there are four
         (("list", 5), 5),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from provenance.gate.rules.promotion import Obstacle, obstacles
+from provenance.gate.finding import by_subject
+from provenance.gate.rules.promotion import Obstacle, about, obstacles
 from provenance.operations.load_evidence import load_evidence
 from tests.support.models import model
 from tests.support.repository import Repository, seed_gate, verdict_gate
@@ -38,7 +39,7 @@ def found(repository: Repository, row: str) -> list[Obstacle]:
     report = repository.check()
     evidence = load_evidence(repository.config)
     of = next(r for r in evidence.rows if r.label == row)
-    return list(obstacles(evidence, report.findings, of))
+    return list(obstacles(evidence, about(by_subject(report.findings), of), of))
 
 
 def edit(name: str, *at: str, to: object = None) -> Change:

@@ -35,7 +35,7 @@ from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
 from provenance.gate import batch_verification, signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
-from provenance.gate.finding import Finding, Fix, Severity
+from provenance.gate.finding import Finding, Fix, Severity, by_subject
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Judgement
@@ -170,6 +170,29 @@ class Case:
         return found
 
     @cached_property
+    def by_subject(self) -> Mapping[str | None, Sequence[Finding]]:
+        """The findings so far, by the row or else the ensemble that they are about."""
+        return by_subject(self.findings)
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Sequence[Finding]]:
+        """The findings so far, by the files that have to be edited."""
+        found: dict[str, list[Finding]] = {}
+        for finding in self.findings:
+            for path in (finding.path, *finding.others):
+                found.setdefault(path, []).append(finding)
+        return found
+
+    def found(self, code: str, row: RowEvidence) -> bool:
+        """Whether a rule has a finding about the row so far, deferred or not."""
+        return any(f.code == code for f in self.by_subject.get(row.label, ()) if f.row is not None)
+
+    def fails(self, code: str, row: RowEvidence) -> bool:
+        """Whether a rule has a finding about the row that fails."""
+        about = self.by_subject.get(row.label, ())
+        return any(f.code == code and f.fails for f in about if f.row is not None)
+
+    @cached_property
     def deferrals(self) -> Deferrals:
         """The declared exceptions, by what they cover."""
         return Deferrals(self.config.deferrals)
@@ -264,6 +287,13 @@ class Case:
             counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
+
+    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
+        """The rows that trusted signers have signed, each as it was signed."""
+        for row in self.evidence.rows:
+            signed = self.signed_row(row)
+            if signed is not None:
+                yield row, signed
 
     @cached_property
     def released_bundles(self) -> frozenset[str]:
@@ -404,8 +434,8 @@ class Rule:
     ) -> Finding:
         """A finding at a field of a row in the registry; `about` is the file it speaks of.
 
-        `below` leads to what has to be edited: in the field, or in the row as it is written.
-        Without a registry, the finding is at the file.
+        `below` leads to what has to be edited: in the field, or in the row as it is written. If
+        there is no registry, the finding is at the file.
         """
         registry = case.evidence.registry
         if case.alone:

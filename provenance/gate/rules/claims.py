@@ -9,11 +9,12 @@ from typing import Final
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence import classification, origin
+from provenance.evidence.ensembles import Ensemble
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
-from provenance.gate.rules.base import Case, Phase, Rule, shown
+from provenance.gate.rules.base import Case, Phase, Rule, Scope, shown
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.sidecars.current import ClaimRule
 
@@ -47,24 +48,21 @@ class ProductionUnproven(Rule):
     slug = "production-unproven"
     phase = Phase.CLAIMS
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        claiming = [row for row in case.evidence.rows if row.entry.claims_production]
-        findings = promotion.Subjects(case.findings if claiming else ())
-        for row in claiming:
-            if any(f.fails and f.code == "BAS804" for f in findings.of(row)):
-                continue
-            missing = promotion.missing(case.evidence, findings, row)
-            if missing:
-                messages = "; ".join(dict.fromkeys(o.message for o in missing))
-                helps = " ".join(dict.fromkeys(o.help for o in missing))
-                yield self.in_row(
-                    case,
-                    row,
-                    "smoke",
-                    f"the row says production, and the evidence is not complete: {messages}"[:600],
-                    f"{helps} Until then {case.in_its_words(say_smoke(row))}.",
-                    about=missing[0].path,
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if not row.entry.claims_production or case.fails("BAS804", row):
+            return
+        missing = promotion.missing(case.evidence, case.by_subject, row)
+        if missing:
+            messages = "; ".join(dict.fromkeys(o.message for o in missing))
+            helps = " ".join(dict.fromkeys(o.help for o in missing))
+            yield self.in_row(
+                case,
+                row,
+                "smoke",
+                f"the row says production, and the evidence is not complete: {messages}"[:600],
+                f"{helps} Until then {case.in_its_words(say_smoke(row))}.",
+                about=missing[0].path,
+            )
 
 
 def say_smoke(row: RowEvidence) -> str:
@@ -100,51 +98,47 @@ class SmokeProven(Rule):
     slug = "smoke-proven"
     severity = Severity.WARNING
     phase = Phase.CLAIMS
+    scopes = (Scope.ENSEMBLE, Scope.ROW)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        evidence = case.evidence
-        smoke = [row for row in evidence.rows if row.entry.smoke]
-        findings = promotion.Subjects(case.findings if smoke else ())
-        ready = {row.index for row in smoke if _is_ready(evidence, findings, row)}
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         # An ensemble is promoted as a whole or not at all.
-        whole = {
-            ensemble.manifest.path
-            for ensemble in (evidence.ensembles if ready else ())
-            if all(s.row is not None and s.row.index in ready for s in ensemble.shipped)
-        }
-        for row in smoke:
-            if row.index not in ready:
-                continue
-            if row.manifest is not None and row.manifest.path not in whole:
-                continue
-            assert row.sidecar is not None  # else it is not ready
-            first = "correct the errors of this row, then" if _fails(findings, row) else "run"
-            yield self.in_row(
-                case,
-                row,
-                "smoke",
-                f"the row says smoke, and the evidence for production is complete: "
-                f"{row.sidecar.path} describes these bytes, and {_proof(evidence, row)}",
-                f"If the model is meant for use, {first}: {promotion.promote_command(row)}",
-                about=row.sidecar.path,
-            )
+        shipped = [member.row for member in ensemble.shipped if member.row is not None]
+        if all(_is_ready(case, row) for row in shipped):
+            for row in (*shipped, *(r for r in ensemble.unlisted if _is_ready(case, r))):
+                if row.manifest is not None and row.manifest.path == ensemble.manifest.path:
+                    yield self._proven(case, row)
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.manifest is None and _is_ready(case, row):
+            yield self._proven(case, row)
+
+    def _proven(self, case: Case, row: RowEvidence) -> Finding:
+        assert row.sidecar is not None  # else it is not ready
+        fails = any(f.severity is Severity.ERROR for f in promotion.about(case.by_subject, row))
+        first = "correct the errors of this row, then" if fails else "run"
+        return self.in_row(
+            case,
+            row,
+            "smoke",
+            f"the row says smoke, and the evidence for production is complete: "
+            f"{row.sidecar.path} describes these bytes, and {_proof(case.evidence, row)}",
+            f"If the model is meant for use, {first}: {promotion.promote_command(row)}",
+            about=row.sidecar.path,
+        )
 
 
 _DOCUMENTS = ("SID", "ENS506", "ENS511", "ENS512", "ENS514", "ENS516")
 """The rules that find, about a row, that its documents are not evidence."""
 
 
-def _is_ready(evidence: Evidence, findings: promotion.Subjects, row: RowEvidence) -> bool:
-    """Whether the documents of a smoke row are complete evidence, and agree with each other."""
-    if row.sidecar is None or row.sidecar.sidecar is None:
+def _is_ready(case: Case, row: RowEvidence) -> bool:
+    """Whether a smoke row's documents are complete evidence, and agree with each other."""
+    if not row.entry.smoke or row.sidecar is None or row.sidecar.sidecar is None:
         return False
-    if any(f.fails and f.row and f.code.startswith(_DOCUMENTS) for f in findings.of(row)):
+    found = promotion.about(case.by_subject, row)
+    if any(f.fails and f.row and f.code.startswith(_DOCUMENTS) for f in found):
         return False
-    return not any(True for _ in promotion.obstacles(evidence, (), row))
-
-
-def _fails(findings: promotion.Subjects, row: RowEvidence) -> bool:
-    return any(f.severity is Severity.ERROR for f in findings.of(row))
+    return not any(True for _ in promotion.obstacles(case.evidence, (), row))
 
 
 def _proof(evidence: Evidence, row: RowEvidence) -> str:
@@ -183,7 +177,7 @@ class OriginWrong(ClaimRule):
     code = "SID419"
     slug = "origin-wrong"
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         fault = origin.fault(row, sidecar)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 from provenance.artifacts.registry import Row
 from provenance.evidence.registry_diff import LostRow
+from provenance.evidence.strays import stems
 from provenance.gate.rules.base import Case
 
 
@@ -33,6 +33,15 @@ def undeclared(case: Case) -> Iterator[LostRow]:
                 yield lost
 
 
+def is_lost(case: Case, onnx: str | None, id: str | None) -> bool:
+    """Whether BAS801 reports that the row with this file and this id is gone."""
+    baseline = case.evidence.baseline
+    lost = baseline.comparison.lost.get(id or "") if baseline is not None else None
+    if lost is None or lost.row.onnx != onnx:
+        return False
+    return case.deferrals.covering("BAS801", lost.row.label) is None
+
+
 def is_renamed(case: Case, row: Row, id: str) -> bool:
     """Whether BAS801 reports that a row had this id at the baseline."""
     baseline = case.evidence.baseline
@@ -51,9 +60,3 @@ def _misnamed(case: Case) -> Iterator[str | None]:
         if former is not None and former.row.onnx != now:
             wrong = onnx is None or onnx.problem is not None or shared[now] > 1
             yield former.row.onnx if wrong else None
-
-
-def stems(name: str) -> Iterator[str]:
-    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
-    for dot in re.finditer(r"\.", name):
-        yield name[: dot.start()]

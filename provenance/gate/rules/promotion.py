@@ -10,7 +10,7 @@ them ask the same conditions: those in this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -20,6 +20,7 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.classification import verdict_on
+from provenance.evidence.ensembles import named_ensemble
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import stated
@@ -74,28 +75,19 @@ class Obstacle:
         return any(f.fails and f.code.startswith(self.codes) for f in findings)
 
 
-class Subjects:
-    """Findings by the row or the ensemble that they are about: looked up for each row."""
-
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self._found: dict[str | None, list[Finding]] = {}
-        for finding in findings:
-            for subject in finding.rows or finding.ensembles or (None,):
-                self._found.setdefault(subject, []).append(finding)
-
-    def of(self, row: RowEvidence) -> list[Finding]:
-        """The findings about a row and about the ensemble that it belongs to."""
-        sidecar = row.sidecar.sidecar if row.sidecar else None
-        ids = {row.label: None, row.manifest.id if row.manifest else None: None}
-        ids[sidecar.text_at("ensemble_id") if sidecar else None] = None
-        return [f for id in ids if id is not None for f in self._found.get(id, [])]
+def about(found: Mapping[str | None, Sequence[Finding]], row: RowEvidence) -> list[Finding]:
+    """The findings about a row and about the ensemble that it belongs to, of those by subject."""
+    ids = (row.label, row.manifest.id if row.manifest else None, named_ensemble(row))
+    return [f for id in dict.fromkeys(ids) if id is not None for f in found.get(id, ())]
 
 
-def missing(evidence: Evidence, findings: Subjects, row: RowEvidence) -> tuple[Obstacle, ...]:
+def missing(
+    evidence: Evidence, found: Mapping[str | None, Sequence[Finding]], row: RowEvidence
+) -> tuple[Obstacle, ...]:
     """What stands between a row and production and is not reported yet."""
-    known = findings.of(row)
+    known = about(found, row)
     mine = known if row.manifest is not None else [f for f in known if f.row is not None]
-    return tuple(o for o in _obstacles(evidence, mine, row) if not o.stated(known))
+    return tuple(o for o in obstacles(evidence, mine, row) if not o.stated(known))
 
 
 def promote_command(row: RowEvidence) -> str:
@@ -109,18 +101,13 @@ def obstacles(
 ) -> Iterator[Obstacle]:
     """Everything that stands between `row` and production.
 
-    `findings` are those of a run over the same evidence; of them only the ones about the row or its
-    ensemble count. It does not matter whether the row already says production.
+    `findings` are those about the row and its ensemble, of a run over the same evidence. It does
+    not matter whether the row already says production.
     """
-    return _obstacles(evidence, about(findings, row), row)
-
-
-def _obstacles(evidence: Evidence, mine: Iterable[Finding], row: RowEvidence) -> Iterator[Obstacle]:
-    """The same, by findings about the row that were looked up: one of them can be about all."""
     yield from _bytes(evidence, row)
     yield from _sidecars(row)
     yield from _verdict(evidence, row)
-    for finding in mine:
+    for finding in findings:
         if finding.code in WIDTHS:
             yield Obstacle(
                 finding.message, finding.help, finding.path, (finding.code,), finding=finding
@@ -131,14 +118,6 @@ def _obstacles(evidence: Evidence, mine: Iterable[Finding], row: RowEvidence) ->
             yield Obstacle(
                 f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)
             )
-
-
-def about(findings: Iterable[Finding], row: RowEvidence) -> Iterator[Finding]:
-    """The findings about a row, and those about the ensemble that it belongs to."""
-    ensemble = row.manifest.id if row.manifest else None
-    for finding in findings:
-        if row.label in finding.rows or (ensemble and ensemble in finding.ensembles):
-            yield finding
 
 
 def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:

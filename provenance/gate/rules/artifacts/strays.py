@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from provenance.artifacts.ensemble import Manifest
-from provenance.evidence.evidence import StrayModel
 from provenance.evidence.rows import FileEvidence
+from provenance.evidence.strays import MODELS, StrayModel, stems
 from provenance.gate.finding import Finding
 from provenance.gate.rules.artifacts.external_data import renamed_from
 from provenance.gate.rules.base import Case, Rule, Scope, some
-from provenance.gate.rules.lost_rows import files_of_lost_rows, stems
-from provenance.gate.rules.stray_models import MODELS, belongings
+from provenance.gate.rules.lost_rows import files_of_lost_rows
 
 
 class StrayFile(Rule):
@@ -57,7 +56,7 @@ class StrayFile(Rule):
         unread = {path for path, model in models.items() if not model.parsed}
         beside = {path.rpartition("/")[0] for path, model in models.items() if model.pointer}
         is_lost = files_of_lost_rows(case)
-        found = belongings(case.evidence)
+        found = case.evidence.belongings
         listed = {
             member.onnx
             for document in case.evidence.documents

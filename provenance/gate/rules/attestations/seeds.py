@@ -14,7 +14,7 @@ from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.attestations.statements import AttestationRule
 from provenance.gate.rules.base import Case, differing
-from provenance.gate.rules.ensembles.production import broken_documents, documents_are_pointers
+from provenance.gate.rules.ensembles.production import documents_are_pointers
 
 
 class SeedUnattested(AttestationRule):
@@ -78,13 +78,7 @@ class SeedAttestationDiffers(AttestationRule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         attestation = row.attestation
         statement = case.signed_statement(attestation)
-        if attestation is None or statement is None:
-            return
-        # A pointer in place of what was attested: another rule reports it.
-        if any(f.pointer for f in (*row.model_files, *row.sidecars)):
-            return
-        broken = broken_documents(case.evidence) if case.evidence.whole else {}
-        if documents_are_pointers(row, broken):
+        if attestation is None or statement is None or _has_pointer(case, row):
             return
         fix = "Restore the released files, or attest again: provenance release"
         if not expected_statements.attestable(row):
@@ -111,6 +105,14 @@ class SeedAttestationDiffers(AttestationRule):
             yield str(e)
             return
         yield from _differing(expected, dict(statement.predicate))
+
+
+def _has_pointer(case: Case, row: RowEvidence) -> bool:
+    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
+    files = (*row.model_files, *row.sidecars)
+    return any(f.pointer for f in files) or documents_are_pointers(
+        row, case.evidence.broken_documents
+    )
 
 
 def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:

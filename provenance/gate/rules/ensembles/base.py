@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, some
+from provenance.gate.rules.base import Rule, Scope, some
 from provenance.gate.rules.forms import Place
 
 T = TypeVar("T")
@@ -26,14 +26,7 @@ class EnsembleRule(Rule):
 
     needs_whole = True
     about_rows = False
-
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for ensemble in case.evidence.ensembles:
-            yield from self.conclude(ensemble)
-
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
-        """The findings about one ensemble."""
-        raise NotImplementedError
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.ENSEMBLE,)
 
     def at_claim(self, claim: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
         """A finding at the field that makes a claim."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import GateVerdict
-from provenance.artifacts.sidecar import Document
-from provenance.evidence.ensembles import Ensemble, current_sidecar
+from provenance.artifacts.sidecar import Document, Sidecar
+from provenance.evidence.ensembles import Ensemble, current_sidecar, outlines
 from provenance.evidence.evaluation import OUTCOMES
-from provenance.evidence.evidence import Evidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.base import Case, Rule, Scope, short, shown
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import (
@@ -51,22 +51,28 @@ class VerdictWrong(EnsembleRule):
     code = "ENS511"
     slug = "verdict-wrong"
     needs_whole = False
+    scopes = (Scope.ENSEMBLE, Scope.ROW, Scope.DOCUMENT)
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        evidence = case.evidence
-        ensembles = {v.path: e for e in evidence.ensembles for v in e.verdicts}
-        manifests = {e.manifest.path: e for e in evidence.ensembles}
-        for document in evidence.documents if evidence.whole else ():
-            path = document.path
-            if isinstance(document, GateVerdict):
-                yield from self._named(document, wrong_verdict(document), ensembles.get(path))
-            elif path in ensembles:  # it is its own verdict
-                own = GateVerdict(path, document.digest, document.text, document.value)
-                yield from self._named(own, wrong_verdict(own), ensembles[path])
-            elif path in manifests:
-                yield from self._named(document, wrong_gate(document), manifests[path])
-        for row, sidecar in _sidecars(evidence):
-            yield from self._named(sidecar, wrong_gate(sidecar), row=row)
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
+        about, manifest = case.evidence.ensemble_by_document, ensemble.manifest
+        for verdict in ensemble.verdicts:
+            if about[verdict.path] is ensemble:  # its name may begin with two ids
+                yield from self._named(verdict, wrong_verdict(verdict), ensemble)
+        if all(verdict.path != manifest.path for verdict in ensemble.verdicts):
+            yield from self._named(manifest, wrong_gate(manifest), ensemble)
+
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for sidecar in current_sidecars(row):
+            yield from self._named(sidecar, wrong_gate(sidecar), row=row.label)
+
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        """The verdicts on no ensemble."""
+        documents = case.evidence.documents if case.evidence.whole else ()
+        found = outlines([row.claimant for row in case.facts], documents)
+        judged = {verdict.path for outline in found for verdict in outline.verdicts}
+        for document in documents:
+            if isinstance(document, GateVerdict) and document.path not in judged:
+                yield from self._named(document, wrong_verdict(document))
 
     def _named(
         self,
@@ -108,7 +114,7 @@ class VerdictDisagrees(EnsembleRule):
     code = "ENS512"
     slug = "verdict-disagrees"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         help = "Export verdict, manifest and sidecars together."
         for found in disagreements(ensemble):
             yield self.at(
@@ -148,7 +154,7 @@ class CorpusDiffers(EnsembleRule):
     slug = "corpus-differs"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         members = [_corpus(sidecar, member.row_label) for member, sidecar in ensemble.described]
         verdict = None
         if ensemble.verdict is not None and not is_of_another_run(ensemble):
@@ -199,26 +205,18 @@ class RecordWrong(Rule):
     code = "ENS516"
     slug = "record-wrong"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row, sidecar in _sidecars(case.evidence):
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for sidecar in current_sidecars(row):
             found = list(wrong_statistics(sidecar))
             if found:
-                yield self.finding(
-                    "; ".join(message for _, message in found)[:400],
-                    "Evaluate again, and let the exporter write the record.",
-                    path=sidecar.path,
-                    row=row,
-                    position=sidecar.locate(*found[0][0]),
-                )
+                says = "; ".join(message for _, message in found)[:400]
+                help = "Evaluate again, and let the exporter write the record."
+                yield self.at(sidecar, found[0][0], says, help, row=row.label)
 
 
-def _sidecars(evidence: Evidence) -> Iterator[tuple[str, Document]]:
-    """All sidecars that are not known to describe other bytes, with their rows."""
-    for row in evidence.rows:
-        for model, read in pairs(row):
-            sidecar = current_sidecar(model, read)
-            if sidecar is not None:
-                yield row.label, sidecar
+def current_sidecars(row: RowEvidence) -> Iterator[Sidecar]:
+    """The sidecars of a row that are not known to describe other bytes."""
+    return filter(None, (current_sidecar(model, read) for model, read in pairs(row)))
 
 
 def _corpus(document: Document, row: str | None = None) -> Claim[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.gate.finding import Finding
+from provenance.gate.rules.base import Case
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 from provenance.gate.rules.forms import INTERFACE, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape
@@ -41,7 +42,7 @@ class EnsembleWidth(EnsembleRule):
     slug = "ensemble-width"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         for where, message, form in misfits(manifest, INTERFACE):
             help = f"Write it as {form.name}."
@@ -119,7 +120,7 @@ class InterfaceDiffers(EnsembleRule):
     slug = "interface-differs"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         known = [(member, _undisputed_graph(member)) for member in ensemble.shipped]
         graphs = [(member, facts) for member, facts in known if facts is not None]
         named = len({frozenset(t.name for t in facts.inputs) for _, facts in graphs}) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from provenance.artifacts import limits
@@ -15,10 +15,9 @@ from provenance.evidence import expected_statements
 from provenance.evidence.ensembles import Ensemble, EnsembleMember, current_sidecar
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, short, shown, some
+from provenance.gate.rules.base import Case, Scope, short, shown, some
 from provenance.gate.rules.ensembles.base import EnsembleRule
-from provenance.gate.rules.lost_rows import undeclared
-from provenance.gate.rules.stray_models import belongings
+from provenance.gate.rules.lost_rows import is_lost
 
 
 class MemberMissing(EnsembleRule):
@@ -46,21 +45,7 @@ class MemberMissing(EnsembleRule):
     code = "ENS501"
     slug = "member-missing"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        lost = {(lost.row.onnx, lost.row.label) for lost in undeclared(case)}
-        ensembles = case.evidence.ensembles
-        strays = {s.name: s.path for s in case.evidence.strays} if ensembles else {}
-        files = belongings(case.evidence).of if strays else {}
-        here = {name: (path, *files.get(path, ())) for name, path in strays.items()}
-        for ensemble in ensembles:
-            yield from self._missing(ensemble, lost, here)
-
-    def _missing(
-        self,
-        ensemble: Ensemble,
-        lost: Collection[tuple[str | None, str]],
-        files_of: Mapping[str, Sequence[str]],
-    ) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if manifest.count > limits.MEMBERS:
             yield self.at(
@@ -81,10 +66,10 @@ class MemberMissing(EnsembleRule):
                 )
         for member in ensemble.members:
             where, listed = ("members", member.index), member.listed
-            if (listed.onnx, listed.id) in lost:
+            if is_lost(case, listed.onnx, listed.id):
                 continue
             if member.row is None:
-                files = files_of.get(listed.onnx or "", ())
+                files = case.evidence.stray_files(listed.onnx)
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
                 names = f" ({listed.onnx})" if listed.onnx else ", which names no `onnx`"
                 yield self.at(
@@ -134,7 +119,7 @@ class MemberTwice(EnsembleRule):
     code = "ENS502"
     slug = "member-twice"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         first: dict[tuple[str, str | int], EnsembleMember] = {}
         for member in ensemble.members:
             marks: dict[str, str | int | None] = {
@@ -184,7 +169,7 @@ class MemberUnlisted(EnsembleRule):
     deferrable = True
     about_rows = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for row in ensemble.unlisted:
             yield self.at(
                 ensemble.manifest,
@@ -219,7 +204,7 @@ class MemberDigest(EnsembleRule):
     deferrable = True
     about_rows = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         outdated = {member.index for member in ensemble.outdated}  # reported once, by ENS521
         for member in ensemble.members:
             if member.row is None or member.index in outdated:
@@ -273,7 +258,7 @@ class ManifestOutdated(EnsembleRule):
     slug = "manifest-outdated"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         outdated = ensemble.outdated
         if not outdated:
             return
@@ -310,7 +295,7 @@ class EnsembleSize(EnsembleRule):
     code = "ENS505"
     slug = "ensemble-size"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         count = ensemble.manifest.count
         size = ensemble.manifest.value.get("ensemble_size")
         belong = {s.row.index for s in ensemble.members if s.row is not None}
@@ -348,7 +333,7 @@ class SeedDiffers(EnsembleRule):
     deferrable = True
     about_rows = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         listed = Counter(s.listed.seed for s in ensemble.members)
         written = {s.index: _written(ensemble.manifest, s, "seed") for s in ensemble.members}
         if all(seed is None for seed in written.values()):
@@ -399,42 +384,22 @@ class EnsembleIdDiffers(EnsembleRule):
     slug = "ensemble-id-differs"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        evidence = case.evidence
-        ids: dict[str | None, str] = {}
-        for ensemble in evidence.ensembles:
-            yield from self.conclude(ensemble)
-            manifest = ensemble.manifest
-            first = ids.setdefault(manifest.id, manifest.path)
-            if manifest.id is not None and first != manifest.path:
-                yield self.at(
-                    manifest,
-                    ("id",),
-                    f"{first} has the id {shown(manifest.id)} too",
-                    "Keep the manifest of the members that are shipped.",
-                    ensemble=ensemble,
-                )
-        names = {s.row.index: e.name for e in evidence.ensembles for s in e.members if s.row}
-        for row in evidence.rows if evidence.whole else ():
-            sidecar = current_sidecar(row.onnx, row.sidecar)
-            named = sidecar.get("ensemble_id") if sidecar else None
-            listed = row.index in names
-            if sidecar is None or named is None or named == names.get(row.index):
-                continue
-            if (isinstance(named, str) and named in ids) or (
-                not listed and expected_statements.attestable(row)
-            ):
-                continue  # ENS503 or SID407 says so, where anything is wrong
-            there = f"by its manifest it is {names[row.index]!r}" if listed else "no manifest is"
-            yield self.at(
-                sidecar,
-                ("ensemble_id",),
-                f"the sidecar says that the ensemble is {shown(named)}; {there}",
-                _ONE_ID,
-                row=row.label,
-            )
+    scopes = (Scope.ENSEMBLE, Scope.ROW)
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        sidecar = current_sidecar(row.onnx, row.sidecar) if case.evidence.whole else None
+        named = sidecar.get("ensemble_id") if sidecar else None
+        ensemble = case.evidence.ensemble_of(row)
+        if sidecar is None or named is None or (ensemble is not None and named == ensemble.name):
+            return
+        is_id = isinstance(named, str) and named in case.evidence.manifest_ids
+        if is_id or (ensemble is None and expected_statements.attestable(row)):
+            return  # ENS503 or SID407 says so, where anything is wrong
+        there = f"by its manifest it is {ensemble.name!r}" if ensemble else "no manifest is"
+        says = f"the sidecar says that the ensemble is {shown(named)}; {there}"
+        yield self.at(sidecar, ("ensemble_id",), says, _ONE_ID, row=row.label)
+
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if ensemble.name != manifest.id:
             written = manifest.value.get("id")
@@ -445,6 +410,15 @@ class EnsembleIdDiffers(EnsembleRule):
                 f"the id of the ensemble is {shown(ensemble.name)} for the sidecars of its "
                 f"members; {here}",
                 _ONE_ID,
+                ensemble=ensemble,
+            )
+        first = case.evidence.manifest_ids.get(manifest.id, manifest.path)
+        if manifest.id is not None and first != manifest.path:
+            yield self.at(
+                manifest,
+                ("id",),
+                f"{first} has the id {shown(manifest.id)} too",
+                "Keep the manifest of the members that are shipped.",
                 ensemble=ensemble,
             )
 

@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from provenance.artifacts.documents.strict_json import START
-from provenance.artifacts.ensemble import Manifest, is_named_after
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
-from provenance.evidence.ensembles import Ensemble, current_sidecar
+from provenance.evidence.ensembles import Ensemble, current_sidecar, named_ensemble
 from provenance.evidence.evaluation import PROMOTE
-from provenance.evidence.evidence import Evidence, Fault
+from provenance.evidence.evidence import Fault
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown, some
@@ -48,15 +46,13 @@ class SmokeMixed(EnsembleRule):
     code = "ENS509"
     slug = "smoke-mixed"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        broken = broken_documents(case.evidence)
-        for ensemble in case.evidence.ensembles:
-            if not held_for_want_of_a_verdict(case, ensemble, broken):
-                # A deferral that was made for placeholders does not hide what production says.
-                id = ensemble.manifest.id or ensemble.manifest.path
-                deferred = ensemble.production and case.deferrals.covering("ENS521", id)
-                claims = ensemble.manifest.value if deferred else ensemble.claims
-                yield from self._mixed(ensemble, claims, hold(case, ensemble))
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
+        if not held_for_want_of_a_verdict(case, ensemble):
+            # A deferral that was made for placeholders does not hide what production says.
+            id = ensemble.manifest.id or ensemble.manifest.path
+            deferred = ensemble.production and case.deferrals.covering("ENS521", id)
+            claims = ensemble.manifest.value if deferred else ensemble.claims
+            yield from self._mixed(ensemble, claims, hold(case, ensemble))
 
     def _mixed(self, ensemble: Ensemble, claims: Mapping[str, Any], hold: str) -> Iterator[Finding]:
         rows = {
@@ -127,24 +123,22 @@ class VerdictMissing(EnsembleRule):
     code = "ENS510"
     slug = "verdict-missing"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        broken = broken_documents(case.evidence)
-        for ensemble in case.evidence.ensembles:
-            if not ensemble.production or ensemble.verdict is not None:
-                continue
-            count = f"{len(ensemble.production)} production members"
-            several = ", ".join(v.path for v in ensemble.verdicts)[:300]
-            if several:
-                says = f"{count}, and several gate verdicts: {several}"
-                help = "Keep the verdict on these members, and move the others elsewhere."
-            elif ensemble.name not in broken:
-                lost = lost_verdict(case, ensemble.name)
-                says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
-                says += lost.said if lost else ""
-                help = lost.help if lost else hold(case, ensemble)
-            else:
-                continue
-            yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
+        if not ensemble.production or ensemble.verdict is not None:
+            return
+        count = f"{len(ensemble.production)} production members"
+        several = ", ".join(v.path for v in ensemble.verdicts)[:300]
+        if several:
+            says = f"{count}, and several gate verdicts: {several}"
+            help = "Keep the verdict on these members, and move the others elsewhere."
+        elif ensemble.name not in case.evidence.broken_documents:
+            lost = lost_verdict(case, ensemble.name)
+            says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+            says += lost.said if lost else ""
+            help = lost.help if lost else hold(case, ensemble)
+        else:
+            return
+        yield self.at(ensemble.manifest, ("id",), says, help, ensemble=ensemble)
 
 
 class VerdictHold(EnsembleRule):
@@ -167,7 +161,7 @@ class VerdictHold(EnsembleRule):
     code = "ENS513"
     slug = "verdict-hold"
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         verdict = ensemble.verdict
         if verdict is None or not ensemble.offered or verdict.verdict == PROMOTE:
             return
@@ -206,28 +200,22 @@ class GateNotPassed(Rule):
     code = "ENS517"
     slug = "gate-not-passed"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        judged = {
-            s.row.index
-            for e in case.evidence.ensembles
-            if e.verdict is not None
-            for s in e.members
-            if s.row is not None
-        }
-        for row in case.evidence.rows:
-            sidecar = current_sidecar(row.onnx, row.sidecar)
-            if sidecar is None or row.entry.smoke or row.index in judged:
-                continue
-            failed = not_passed(sidecar)
-            if failed is not None and not any(wrong_gate(sidecar)):
-                yield self.finding(
-                    f"{row.entry.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
-                    f"{shown(sidecar.get(*failed))}",
-                    case.in_its_words('Put "smoke": true back until the gate is passed.'),
-                    path=sidecar.path,
-                    row=row.label,
-                    position=sidecar.locate(*failed),
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        sidecar = current_sidecar(row.onnx, row.sidecar)
+        ensemble = case.evidence.ensemble_of(row)
+        is_judged = ensemble is not None and ensemble.verdict is not None
+        if sidecar is None or row.entry.smoke or is_judged:
+            return
+        failed = not_passed(sidecar)
+        if failed is not None and not any(wrong_gate(sidecar)):
+            yield self.at(
+                sidecar,
+                failed,
+                f"{row.entry.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
+                f"{shown(sidecar.get(*failed))}",
+                case.in_its_words('Put "smoke": true back until the gate is passed.'),
+                row=row.label,
+            )
 
 
 class DocumentUnreadable(EnsembleRule):
@@ -252,15 +240,14 @@ class DocumentUnreadable(EnsembleRule):
     code = "ENS519"
     slug = "document-unreadable"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        evidence = case.evidence
-        for id, broken in broken_documents(evidence).items() if evidence.whole else ():
+    def judge_unit(self, case: Case) -> Iterator[Finding]:
+        """The findings about ids of the unit: also those that its rows claim without a manifest."""
+        for id, broken in case.evidence.broken_documents.items():
             for path, fault in broken.items():
+                is_pointer = fault.reason.endswith(IS_POINTER)
                 yield self.finding(
                     f"{path}, by its name about the ensemble {id!r}, {fault.reason}",
-                    FETCH
-                    if fault.reason.endswith(IS_POINTER)
-                    else "Export it again, or correct it at this place.",
+                    FETCH if is_pointer else "Export it again, or correct it at this place.",
                     path=path,
                     position=fault.position,
                     ensemble=id,
@@ -283,53 +270,14 @@ def hold(case: Case, ensemble: Ensemble) -> str:
     )
 
 
-def held_for_want_of_a_verdict(
-    case: Case, ensemble: Ensemble, broken: Mapping[str, dict[str, Fault]]
-) -> bool:
+def held_for_want_of_a_verdict(case: Case, ensemble: Ensemble) -> bool:
     """Whether ENS510 asks for all members to be smoke: then they are no longer mixed."""
-    missing = ensemble.production and not ensemble.verdicts and ensemble.name not in broken
+    broken = ensemble.name in case.evidence.broken_documents
+    missing = ensemble.production and not ensemble.verdicts and not broken
     return bool(missing) and lost_verdict(case, ensemble.name) is None
 
 
-def broken_documents(evidence: Evidence) -> Mapping[str, dict[str, Fault]]:
-    """What is wrong with JSON files that are named after an ensemble, by its id and their path."""
-    manifests = {e.name for e in evidence.ensembles}
-    manifests |= {d.id for d in evidence.documents if isinstance(d, Manifest)}
-    ids = set(manifests)
-    for row in evidence.rows:
-        sidecar = row.sidecar.sidecar if row.sidecar else None
-        ids.add(sidecar.text_at("ensemble_id") if sidecar else None)
-    unjudged = {e.name for e in evidence.ensembles if e.production and not e.verdicts}
-    found: dict[str, dict[str, Fault]] = {}
-    for path in sorted((*evidence.unreadable, *evidence.not_documents)):
-        name = path.rpartition("/")[2]
-        # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one, and not `e`.
-        about = (name[:end] for end in range(len(name), 0, -1) if is_named_after(name, name[:end]))
-        id = next((stem for stem in about if stem in ids), None)
-        is_missed = name == f"{id}.json" and id not in manifests
-        fault = _fault(evidence, path, manifest=is_missed, verdict=id in unjudged)
-        if id is not None and fault is not None:
-            found.setdefault(id, {})[path] = fault
-    return found
-
-
-def documents_are_pointers(row: RowEvidence, broken: Mapping[str, dict[str, Fault]]) -> bool:
+def documents_are_pointers(row: RowEvidence, broken: Mapping[str, Mapping[str, Fault]]) -> bool:
     """Whether a Git LFS pointer is among the `broken` documents of a seed's ensemble."""
-    sidecar = row.sidecar.sidecar if row.sidecar else None
-    named = sidecar.text_at("ensemble_id") if sidecar else None
-    id = row.manifest.id if row.manifest else named
-    faults = broken.get(id, {}) if id is not None else {}
-    return any(fault.reason.endswith(IS_POINTER) for fault in faults.values())
-
-
-def _fault(evidence: Evidence, path: str, *, manifest: bool, verdict: bool) -> Fault | None:
-    """Why a document cannot be read, or is no `manifest` or `verdict` where one is missed."""
-    if path in evidence.unreadable:
-        reason = f"cannot be read: it {evidence.unreadable[path]}"
-        return Fault(reason, evidence.unreadable_at.get(path, START))
-    found = evidence.not_documents[path]
-    if manifest:
-        return Fault(f"is no manifest: {found.as_manifest.reason}", found.as_manifest.position)
-    if verdict and found.as_verdict is not None:
-        return Fault(f"is no gate verdict: {found.as_verdict.reason}", found.as_verdict.position)
-    return None
+    id = row.manifest.id if row.manifest else named_ensemble(row)
+    return any(fault.reason.endswith(IS_POINTER) for fault in broken.get(id or "", {}).values())

@@ -12,7 +12,7 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import shown
+from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule, claims
 from provenance.gate.rules.sidecars.widths import refuted_widths
 
@@ -42,7 +42,7 @@ class VocabularyDiffers(EnsembleRule):
     slug = "vocabulary-differs"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for field, in_manifest in (("encoder_vocab", "codec_vocab"), ("feature_order",) * 2):
             told = list(claims(ensemble, field, in_manifest))
             refuted = {
@@ -104,7 +104,7 @@ class StatisticsDiffer(EnsembleRule):
     slug = "statistics-differ"
     deferrable = True
 
-    def conclude(self, ensemble: Ensemble) -> Iterator[Finding]:
+    def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         for field in ("feature_mean", "feature_std"):
             told = list(claims(ensemble, field, field))
             said: list[Claim[Any]] = []

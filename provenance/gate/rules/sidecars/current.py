@@ -40,24 +40,20 @@ class ClaimRule(Rule):
     forms: ClassVar[Forms] = {}
     """The claims that it compares, each with the form in which it can: any other is a finding."""
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        # Of a file that two rows have, the sidecar is its own row's, or the first one's (ART313).
-        rows, owner = case.evidence.rows, dict[str, int]()
-        for row in rows:
-            if row.onnx is not None:
-                owner.setdefault(row.onnx.path, row.index)
-        for row in rows:
-            for model, evidence in pairs(row):
-                is_its_own = owner.setdefault(model.path, row.index) == row.index
-                sidecar = evidence.sidecar
-                if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
-                    for member, message, form in misfits(sidecar, self.forms):
-                        fixes = self.correction(model, sidecar, member)
-                        help = f"Write it as {form.name}."
-                        yield self.at(sidecar, member, message, help, row=row.label, fixes=fixes)
-                    yield from self.conclude(case, row, model, sidecar)
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        """The findings about the sidecars of one row."""
+        for model, evidence in pairs(row):
+            sidecar = evidence.sidecar
+            # Of a file of two rows, the sidecar is its own row's, or the first one's (ART313).
+            is_its_own = case.evidence.first_rows[model.path] == row.index
+            if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
+                for member, message, form in misfits(sidecar, self.forms):
+                    fixes = self.correction(model, sidecar, member)
+                    help = f"Write it as {form.name}."
+                    yield self.at(sidecar, member, message, help, row=row.label, fixes=fixes)
+                yield from self.judge_sidecar(case, row, model, sidecar)
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         """What is wrong with the claims that have their form."""

@@ -50,7 +50,7 @@ class SidecarIdentity(ClaimRule):
     deferrable = True
     forms: ClassVar[Forms] = {("quant_mode",): STRING, ("training", "smoke"): FLAG}
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
@@ -104,7 +104,7 @@ class SidecarDigest(ClaimRule):
     slug = "sidecar-digest"
     forms: ClassVar[Forms] = {("int8_sha256",): STRING, ("external_data_sha256",): OBJECT}
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         for member, written, file, in_row in self._claims(row, model, sidecar):

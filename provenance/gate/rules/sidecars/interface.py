@@ -28,7 +28,7 @@ class _GraphClaim(ClaimRule):
     deferrable = True
     advice: ClassVar[str] = "Export model and sidecar together."
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         if model.facts is not None:

@@ -23,7 +23,6 @@ from provenance.gate.rules.recovery_help import (
 )
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
-from provenance.gate.rules.sidecars.strays import left_behind
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
 
 
@@ -48,45 +47,36 @@ class SidecarMissing(Rule):
     slug = "sidecar-missing"
     deferrable = True
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        strays = left_behind(case)
-        for row in case.evidence.rows:
-            if row.entry.claims_production and row.sidecar is not None and row.sidecar.missing:
-                if has_misplaced_sidecar(case, row):
-                    continue  # the row names another file than its model, which ART301 reports
-                stray = strays.get(row.index)
-                lost = lost_sidecar(case, row)
-                help = case.in_its_words('Export it with the model, or say "smoke": true.')
-                help = lost.help if lost else help
-                yield self.in_row(
-                    case,
-                    row,
-                    "onnx",
-                    f"production row without a sidecar: {row.sidecar.path} does not exist"
-                    + (lost.said if lost else "")
-                    + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
-                    f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
-                    about=row.sidecar.path,
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if not row.entry.claims_production or row.sidecar is None or not row.sidecar.missing:
+            return
+        if has_misplaced_sidecar(case, row):
+            return  # the row names another file than its model, which ART301 reports
+        stray = case.evidence.stray_sidecar_of.get(row.index)
+        lost = lost_sidecar(case, row)
+        help = case.in_its_words('Export it with the model, or say "smoke": true.')
+        help = lost.help if lost else help
+        yield self.in_row(
+            case,
+            row,
+            "onnx",
+            f"production row without a sidecar: {row.sidecar.path} does not exist"
+            + (lost.said if lost else "")
+            + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
+            f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
+            about=row.sidecar.path,
+        )
 
 
 class _Stale(Rule):
     production: bool
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.entry.smoke is self.production:
-                continue
-            for model, evidence in pairs(row):
-                sidecar = evidence.sidecar
-                if sidecar is not None and self._is_stale(row, model, sidecar):
-                    yield self.finding(
-                        f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}",
-                        self._help(case),
-                        path=sidecar.path,
-                        row=row.label,
-                        position=sidecar.locate("sha256"),
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        for model, evidence in pairs(row) if row.entry.smoke is not self.production else ():
+            sidecar = evidence.sidecar
+            if sidecar is not None and self._is_stale(row, model, sidecar):
+                says = f"{self._says(model, sidecar)}; {model.name} is {short(model.sha256)}"
+                yield self.at(sidecar, ("sha256",), says, self._help(case), row=row.label)
 
     def _is_stale(self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar) -> bool:
         if model.sha256 is None or describes_its_model(model, sidecar):
@@ -202,27 +192,23 @@ class SidecarMalformed(Rule):
     code = "SID405"
     slug = "sidecar-malformed"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
-                continue  # REG107 has said it
-            for _, evidence in pairs(row):
-                problem = evidence.problem
-                reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
-                if problem is not None and not evidence.missing:
-                    reason = (
-                        f"{evidence.path} {IS_POINTER}" if evidence.pointer else problem.message
-                    )
-                if reason is not None:
-                    yield self.finding(
-                        f"the sidecar {reason}",
-                        FETCH
-                        if evidence.pointer
-                        else "Export it again, or correct it at this place.",
-                        path=evidence.path,
-                        row=row.label,
-                        position=evidence.malformed_at,
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
+            return  # REG107 has said it
+        for _, evidence in pairs(row):
+            problem = evidence.problem
+            reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
+            if problem is not None and not evidence.missing:
+                reason = f"{evidence.path} {IS_POINTER}" if evidence.pointer else problem.message
+            if reason is not None:
+                export = "Export it again, or correct it at this place."
+                yield self.finding(
+                    f"the sidecar {reason}",
+                    FETCH if evidence.pointer else export,
+                    path=evidence.path,
+                    row=row.label,
+                    position=evidence.malformed_at,
+                )
 
 
 class SidecarUnlinked(Rule):
@@ -249,22 +235,15 @@ class SidecarUnlinked(Rule):
     slug = "sidecar-unlinked"
     severity = Severity.WARNING
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if row.entry.classification is not Classification.UNCLAIMED:
-                continue
-            for _, evidence in pairs(row):
-                sidecar = evidence.sidecar
-                if sidecar is None or _is_record(sidecar):
-                    continue
-                if names_no_bytes(sidecar):
-                    yield self.finding(
-                        "the sidecar names no `sha256`: nothing says which bytes it describes",
-                        'Let the exporter write "sha256", the digest of the model it exported.',
-                        path=sidecar.path,
-                        row=row.label,
-                        position=sidecar.locate(),
-                    )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.entry.classification is not Classification.UNCLAIMED:
+            return
+        for _, evidence in pairs(row):
+            sidecar = evidence.sidecar
+            if sidecar is not None and names_no_bytes(sidecar) and not _is_record(sidecar):
+                says = "the sidecar names no `sha256`: nothing says which bytes it describes"
+                help = 'Let the exporter write "sha256", the digest of the model it exported.'
+                yield self.at(sidecar, (), says, help, row=row.label)
 
 
 class SeedRecordIncomplete(Rule):
@@ -291,26 +270,24 @@ class SeedRecordIncomplete(Rule):
     code = "SID407"
     slug = "seed-record-incomplete"
 
-    def judge(self, case: Case) -> Iterator[Finding]:
-        for row in case.evidence.rows:
-            if not expected_statements.attestable(row) or row.sidecar is None:
-                continue
-            if case.evidence.whole and expected_statements.broken_manifest(case.evidence, row):
-                continue  # ENS519 says it once, and not for each seed
-            if row.manifest is None and is_lost_with_its_manifest(case, row):
-                continue  # BAS809 reports the manifest
-            try:
-                expected_statements.seed_predicate(case.evidence, row)
-            except StatementError as e:
-                lost = lost_manifest(case, row) if row.manifest is None else None
-                yield self.finding(
-                    str(e) + (lost.said if lost else ""),
-                    lost.help
-                    if lost
-                    else "Export sidecar and manifest again, with the whole record.",
-                    path=row.sidecar.path,
-                    row=row.label,
-                )
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if not expected_statements.attestable(row) or row.sidecar is None:
+            return
+        if case.evidence.whole and expected_statements.broken_manifest(case.evidence, row):
+            return  # ENS519 says it once, and not for each seed
+        if row.manifest is None and is_lost_with_its_manifest(case, row):
+            return  # BAS809 reports the manifest
+        try:
+            expected_statements.seed_predicate(case.evidence, row)
+        except StatementError as e:
+            lost = lost_manifest(case, row) if row.manifest is None else None
+            export = "Export sidecar and manifest again, with the whole record."
+            yield self.finding(
+                str(e) + (lost.said if lost else ""),
+                lost.help if lost else export,
+                path=row.sidecar.path,
+                row=row.label,
+            )
 
 
 def names_no_bytes(sidecar: Sidecar) -> bool:

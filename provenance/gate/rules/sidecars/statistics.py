@@ -49,7 +49,7 @@ class SidecarStatistics(ClaimRule):
     slug = "sidecar-statistics"
     deferrable = True
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         spec = _first_input(model, sidecar)
@@ -172,7 +172,7 @@ class SidecarEntryTwice(ClaimRule):
     slug = "sidecar-entry-twice"
     deferrable = True
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         told = {member for member, _ in refuted_widths(model, sidecar)}

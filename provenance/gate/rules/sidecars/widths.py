@@ -48,7 +48,7 @@ class SidecarWidth(ClaimRule):
         ("training_recipe", "num_codecs"): NAMES_OR_COUNT,
     }
 
-    def conclude(
+    def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         unfit = {member for member, _, _ in misfits(sidecar, self.forms)}

@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files belong to a model that no row names: they go, or get a row, together with it."""
+"""Files that no row names, and which of them belong to a model: they go, or get a row, with it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from provenance.artifacts.sidecar import sidecar_of
-from provenance.evidence.evidence import Evidence, StrayModel
-from provenance.gate.rules.lost_rows import stems
+from provenance.artifacts.sidecar import Sidecar, sidecar_of
+from provenance.evidence.rows import FileEvidence
 
 MODELS: Final = (".onnx", ".ort")
 """Suffixes of models, in lower case. Other strays hold weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrayModel(FileEvidence):
+    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
+
+    `data` is the external data beside it, whether or not it is there; None if the file cannot be
+    read as a model.
+    """
+
+    data: tuple[FileEvidence, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -28,15 +39,15 @@ class Belongings:
     owned: frozenset[str]
 
 
-def belongings(evidence: Evidence) -> Belongings:
+def belongings(strays: Sequence[FileEvidence], sidecars: Sequence[Sidecar]) -> Belongings:
     """Return the external data and the sidecar of each stray model."""
     # Whatever else a stray model names, such as the registry, is not taken for its data.
-    weights = {s.path for s in evidence.strays if not s.path.lower().endswith(MODELS)}
+    weights = {s.path for s in strays if not s.path.lower().endswith(MODELS)}
     by_stem: dict[str, list[str]] = {}
     for path in sorted(weights):
         for stem in stems(path):
             by_stem.setdefault(stem, []).append(path)
-    beside = {s.path for s in evidence.stray_sidecars}
+    beside = {s.path for s in sidecars}
 
     def parts(model: StrayModel) -> Iterator[str]:
         if (sidecar := sidecar_of(model.path)) in beside:
@@ -46,6 +57,12 @@ def belongings(evidence: Evidence) -> Belongings:
             yield from by_stem.get(model.path, ())
         yield from (file.path for file in model.data or () if file.path in weights)
 
-    models = (s for s in evidence.strays if isinstance(s, StrayModel))
+    models = (s for s in strays if isinstance(s, StrayModel))
     found = {model.path: tuple(dict.fromkeys(parts(model))) for model in models}
     return Belongings(found, frozenset(path for paths in found.values() for path in paths))
+
+
+def stems(name: str) -> Iterator[str]:
+    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
+    for dot in re.finditer(r"\.", name):
+        yield name[: dot.start()]

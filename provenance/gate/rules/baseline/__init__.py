@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""BAS8xx: what became of the rows since the baseline, and what no reviewer would see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.baseline import rows, terms, vouching
+
+RULES: Iterable[type[Rule]] = (
+    rows.RowGone,
+    rows.FieldGone,
+    vouching.EvidenceUnchanged,
+    vouching.PromotedByHand,
+    rows.KindChanged,
+    terms.LicenseChanged,
+    terms.RegistryFieldGone,
+    rows.SidecarGone,
+    vouching.RecordGone,
+    terms.PolicyChanged,
+)
