@@ -109,7 +109,7 @@ class Case:
     run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
     what the consumer requires beyond that it verifies. `resource_uri` names the project whose
     release summary it has to be, or is None if that is not known. `predicate_types` are those of
-    statements by others that count for a model or file; with None each does.
+    statements by others that count for a model or file; with None each does for a file.
 
     `evidence.rows` are those of one unit, which rules about rows and ensembles judge. `facts` are
     those of all selected rows, from which the other rules conclude.
@@ -287,13 +287,6 @@ class Case:
             counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
-
-    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
-        """The rows that trusted signers have signed, each as it was signed."""
-        for row in self.evidence.rows:
-            signed = self.signed_row(row)
-            if signed is not None:
-                yield row, signed
 
     @cached_property
     def released_bundles(self) -> frozenset[str]:
