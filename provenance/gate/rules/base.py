@@ -203,6 +203,22 @@ class Case:
         return {path: row.label for row in reversed(self.facts) for path in row.paths}
 
     @cached_property
+    def texts(self) -> frozenset[str]:
+        """The paths of all JSON files that are there: a finding about one is at least at its start.
+
+        Of one file alone, the model takes the place of the registry.
+        """
+        evidence, summary = self.evidence, self.evidence.summary
+        there = {evidence.registry.path, *evidence.unreadable, *evidence.stray_bundles}
+        there |= {d.path for d in (*evidence.documents, *evidence.stray_sidecars)}
+        there |= {s.path for s in evidence.strays if s.path.endswith(".json")}
+        there |= {summary.path} if summary is not None and not summary.missing else set()
+        there |= {s.path for row in self.facts for s in row.sidecars if not s.missing}
+        bundles = (b for row in self.facts for b in (row.bundle, row.attestation) if b)
+        there |= {file.path for b in bundles if not b[0].missing for file in b}
+        return frozenset(there - {f.path for row in self.facts for f in row.model_files})
+
+    @cached_property
     def places(self) -> Mapping[str, int]:
         """The place in the registry of each selected row, by its label."""
         return {facts.label: facts.row.index for facts in self.facts}
