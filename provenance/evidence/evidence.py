@@ -384,17 +384,6 @@ class Evidence:
         return tuple({s.name: s for s in found if not s.missing}.values())
 
     @property
-    def texts(self) -> frozenset[str]:
-        """The paths of all JSON files that are there."""
-        files = (*self.sidecars, *self.bundles, *((self.summary,) if self.summary else ()))
-        there = {f.path for f in files if not f.missing}
-        there |= {c.path for b in self.bundles for c in b.countersigned}
-        there |= {s.path for s in self.stray_sidecars}
-        there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
-        there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
-        return frozenset(there)
-
-    @property
     def bundles(self) -> tuple[BundleEvidence, ...]:
         """All row bundles and seed attestations that exist."""
         found = (b for r in self.rows for b in (r.bundle, r.attestation))

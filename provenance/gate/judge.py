@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -69,8 +69,9 @@ def judge(
         name: What the report calls it; by default the path of the registry.
         require: What a consumer requires beyond that it verifies.
         resource_uri: The project whose release summary it has to be.
-        predicate_types: For a model or file, the types of the statements by others that count; with
-            None each does. None is enough where anything of the row is required.
+        predicate_types: For a model or file, the types of the statements by others that count. With
+            None each does for a file, and the default ones do for a model. A row that is required
+            is bound by none of them.
         progress: Is notified of each rule.
         processes: How many processes judge, where there are many certificates.
         for_consumer: Whether the help is for those who use a registry of another publisher; that
@@ -145,26 +146,30 @@ def _applying(case: Case, *, for_consumer: bool) -> list[Rule]:
 
 def conclude(case: Case, rules: Sequence[Rule], progress: Progress) -> tuple[Finding, ...]:
     """Every finding of `rules`, phase by phase, with deferrals applied."""
+    texts = case.texts
     progress.begin("judging rules", len(rules))
     for phase in case.phases:
         found: list[Finding] = []
         for rule in rules:
             if rule.phase is phase:
-                found += (_defer(f, case) for f in gather(_judged(rule, case), case.deferrals))
+                each = (_placed(f, texts) for f in _judged(rule, case))
+                found += (_defer(f, case) for f in gather(each, case.deferrals))
                 progress.advance()
         case = replace(case, findings=(*case.findings, *found))
-    return tuple(_placed(case.findings, case.evidence))
+    return case.findings
 
 
 def _judged(rule: Rule, case: Case) -> Iterator[Finding]:
     """Every finding of a rule."""
-    if hasattr(rule, "judge"):  # not divided by scope yet
-        yield from rule.judge(case)
-        return
     if rule.of_units:
         yield from rule.judge_unit(case)
     if rule.of_whole:
         yield from rule.judge_whole(case)
+
+
+def _placed(finding: Finding, texts: Set[str]) -> Finding:
+    whole = finding.position is None and finding.path in texts
+    return replace(finding, position=START) if whole else finding
 
 
 def _defer(finding: Finding, case: Case) -> Finding:
@@ -172,15 +177,6 @@ def _defer(finding: Finding, case: Case) -> Finding:
         return finding
     deferral = case.deferrals.covering(finding.code, finding.subject)
     return finding if deferral is None else finding.defer(deferral)
-
-
-def _placed(findings: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
-    """What is said of a text file as a whole has its start for a place."""
-    texts = evidence.texts if any(f.position is None for f in findings) else frozenset()
-    texts -= {f.path for f in evidence.model_files}  # of one file, the model is the registry too
-    for finding in findings:
-        whole = finding.position is None and finding.path in texts
-        yield replace(finding, position=START) if whole else finding
 
 
 def _facts(case: Case, row: RowEvidence) -> RowFacts:
