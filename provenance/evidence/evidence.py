@@ -389,26 +389,6 @@ class Evidence:
         return tuple({s.name: s for s in found if not s.missing}.values())
 
     @property
-    def texts(self) -> frozenset[str]:
-        """The paths of all JSON files that are there; of one model, that is no registry."""
-        there = {f.path for f in self.sidecars}
-        there |= {f.path for bundle in self.bundles for f in bundle.files}
-        return frozenset(there | self._texts_beside) - {f.path for f in self.model_files}
-
-    def texts_with(self, rows: Iterable[RowFacts]) -> frozenset[str]:
-        """The same, of so many rows."""
-        files = (f for row in rows for f in (*row.sidecars, *row.bundle, *row.attestation))
-        return self._texts_beside | {f.path for f in files if not f.missing}
-
-    @cached_property
-    def _texts_beside(self) -> frozenset[str]:
-        summary = () if self.summary is None or self.summary.missing else self.summary.files
-        there = {f.path for f in summary} | {s.path for s in self.stray_sidecars}
-        there |= {self.registry.path, *(d.path for d in self.documents), *self.unreadable}
-        there |= {*self.stray_bundles, *(s.path for s in self.strays if s.path.endswith(".json"))}
-        return frozenset(there)
-
-    @property
     def bundles(self) -> tuple[BundleEvidence, ...]:
         """All row bundles and seed attestations that exist."""
         found = (b for r in self.rows for b in (r.bundle, r.attestation))

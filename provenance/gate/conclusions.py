@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -66,7 +66,7 @@ def about_units(case: Case, rules: Sequence[Rule]) -> tuple[Finding, ...]:
         if found:
             found = [_deferred(finding, case) for finding in found]
             case = replace(case, findings=(*case.findings, *found))
-    return tuple(_at_starts(case.findings, case.evidence.texts))
+    return case.findings
 
 
 def about_all(
@@ -80,7 +80,7 @@ def about_all(
     for finding in of_units:
         by_rule[finding.code].append(finding)
     progress.begin("judging rules", len(rules))
-    places = case.places
+    places, texts = case.places, case.texts
     for phase in case.phases:
         concluded: list[Finding] = []
         for rule in rules:
@@ -88,9 +88,9 @@ def about_all(
                 continue
             found = by_rule[rule.code]
             if rule.of_whole:
-                found += _at_starts(rule.judge_whole(case), case.evidence.texts_with(case.facts))
+                found += rule.judge_whole(case)
             if found:
-                located = _located(found, case.evidence.registry)
+                located = _located(found, case.evidence.registry, texts)
                 ordered = dict.fromkeys(sorted(located, key=lambda f: order(f, places)))
                 concluded += (_deferred(f, case) for f in gather(ordered, case.deferrals))
             progress.advance()
@@ -115,19 +115,19 @@ def _deferred(finding: Finding, case: Case) -> Finding:
     return finding if deferral is None else finding.defer(deferral)
 
 
-def _at_starts(findings: Iterable[Finding], texts: frozenset[str]) -> Iterator[Finding]:
-    """What is said of a text file as a whole has its start for a place."""
-    for finding in findings:
-        whole = finding.position is None and finding.path in texts
-        yield replace(finding, position=START) if whole else finding
+def _located(
+    findings: Iterable[Finding], registry: Registry, texts: Set[str]
+) -> Iterator[Finding]:
+    """Where findings point is looked up in the registry's text, which units do not have.
 
-
-def _located(findings: Iterable[Finding], registry: Registry) -> Iterator[Finding]:
-    """Where in the registry's text a finding points is looked up: units do not have that."""
+    What is said of one of the `texts` as a whole has its start for a place.
+    """
     for finding in findings:
         if finding.place is not None:
             where = registry.position_of(finding.place.row, finding.place.path)
             finding = replace(finding, position=where or finding.position, place=None)
+        elif finding.position is None and finding.path in texts:
+            finding = replace(finding, position=START)
         yield finding
 
 

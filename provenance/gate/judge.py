@@ -62,8 +62,9 @@ def judge(
         name: What the report calls it; by default the path of the registry.
         require: What a consumer requires beyond that it verifies.
         resource_uri: The project whose release summary it has to be.
-        predicate_types: For a model or file, the types of the statements by others that count; with
-            None each does. None is enough where anything of the row is required.
+        predicate_types: For a model or file, the types of the statements by others that count. With
+            None each does for a file, and the default ones do for a model. A row that is required
+            is bound by none of them.
         progress: Is notified of each rule.
         processes: How many processes judge, where there are many certificates.
         for_consumer: Whether the help is for those who use a registry of another publisher; that

@@ -24,10 +24,21 @@ def between(first: str, last: str) -> list[str]:
 def test_what_is_said_of_a_single_file_without_its_registry() -> None:
     """The file and its weights as they are, and who signed these bytes."""
     of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
-    of_its_bundle = [*between("SIG601", "SIG608"), "ATT701", "ATT702", "ATT704", "ATT712"]
+    of_its_bundle = sorted({*between("SIG601", "SIG608")} - {"SIG607"})
+    of_its_row = ["ATT701", "ATT702", "ATT704", "ATT705", "ATT711", "ATT712", "ATT713", "DEF903"]
     required = between("USE001", "USE011")
     said = codes(lambda r: Target.MODEL in r.applies)
-    assert said == sorted([*of_the_file, *of_its_bundle, *required])
+    assert said == sorted([*of_the_file, *of_its_bundle, *of_its_row, *required])
+
+
+def test_what_is_said_of_a_release_by_its_summary() -> None:
+    of_bundles = ["SIG602", "SIG603", "SIG604", "SIG608", "ATT710", "ATT712"]
+    required = between("USE001", "USE010")
+    assert codes(lambda r: Target.RELEASE in r.applies) == sorted([*of_bundles, *required])
+
+
+def test_what_is_said_of_a_model_alone_and_not_of_a_registry() -> None:
+    assert codes(lambda r: Target.REGISTRY not in r.applies) == ["ATT711", "ATT713", "USE011"]
 
 
 def test_what_some_rows_of_a_registry_do_not_show() -> None:
@@ -53,7 +64,8 @@ def test_what_says_nothing_where_nobody_is_trusted() -> None:
 
 
 def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
-    assert codes(lambda r: Target.BLOB in r.applies) == ["SIG602", "SIG603", "SIG604", "SIG608"]
+    of_signatures = ["SIG602", "SIG603", "SIG604", "SIG605", "SIG608"]
+    assert codes(lambda r: Target.BLOB in r.applies) == ["ATT701", *of_signatures]
 
 
 def test_whose_advice_is_for_consumers_too() -> None:

@@ -397,6 +397,17 @@ def test_one_line_about_a_model_is_enough(tmp_path: Path) -> None:
     assert codes(verify_model(file, trust(), bundle=path)) == ["SIG604"]
 
 
+@pytest.mark.parametrize(("types", "found"), [(None, ["ATT701"]), ([SCAN], [])])
+def test_of_a_model_no_claim_counts_that_was_not_asked_for(
+    tmp_path: Path, types: list[str] | None, found: list[str]
+) -> None:
+    file, bundle = tmp_path / "m.onnx", tmp_path / "b.json"
+    file.write_bytes(model())
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    write(bundle, instance().attest(statement(("m.onnx", sha256), kind=SCAN)))
+    assert codes(verify_model(file, trust(), bundle=bundle, predicate_types=types)) == found
+
+
 def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path) -> None:
     """Its signature covers no external data; the other line has the wrong signer."""
     file = tmp_path / "m.onnx"

@@ -109,7 +109,7 @@ class Case:
     run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
     what the consumer requires beyond that it verifies. `resource_uri` names the project whose
     release summary it has to be, or is None if that is not known. `predicate_types` are those of
-    statements by others that count for a model or file; with None each does.
+    statements by others that count for a model or file; with None each does for a file.
 
     `evidence.rows` are those of one unit, which rules about rows and ensembles judge. `facts` are
     those of all selected rows, from which the other rules conclude.
@@ -203,6 +203,22 @@ class Case:
         return {path: row.label for row in reversed(self.facts) for path in row.paths}
 
     @cached_property
+    def texts(self) -> frozenset[str]:
+        """The paths of all JSON files that are there: a finding about one is at least at its start.
+
+        Of one file alone, the model takes the place of the registry.
+        """
+        evidence, summary = self.evidence, self.evidence.summary
+        there = {evidence.registry.path, *evidence.unreadable, *evidence.stray_bundles}
+        there |= {d.path for d in (*evidence.documents, *evidence.stray_sidecars)}
+        there |= {s.path for s in evidence.strays if s.path.endswith(".json")}
+        there |= {summary.path} if summary is not None and not summary.missing else set()
+        there |= {s.path for row in self.facts for s in row.sidecars if not s.missing}
+        bundles = (b for row in self.facts for b in (row.bundle, row.attestation) if b)
+        there |= {file.path for b in bundles if not b[0].missing for file in b}
+        return frozenset(there - {f.path for row in self.facts for f in row.model_files})
+
+    @cached_property
     def places(self) -> Mapping[str, int]:
         """The place in the registry of each selected row, by its label."""
         return {facts.label: facts.row.index for facts in self.facts}
@@ -287,13 +303,6 @@ class Case:
             counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
-
-    def signed_rows(self) -> Iterator[tuple[RowEvidence, SignedRow]]:
-        """The rows that trusted signers have signed, each as it was signed."""
-        for row in self.evidence.rows:
-            signed = self.signed_row(row)
-            if signed is not None:
-                yield row, signed
 
     @cached_property
     def released_bundles(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from provenance.attestations import predicates
 from provenance.attestations.signed_row import is_row
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import RowEvidence
+from provenance.gate.requirements import EXPECTED_TYPES
 from provenance.gate.rules.base import Case, Target, short
 
 BYTES_ALONE = "it signs the file's bytes alone: no name, license, external data, sidecar"
@@ -38,6 +39,8 @@ def unexpected(case: Case, row: RowEvidence) -> tuple[str, str] | None:
             "Do not use it. Fetch the model and its bundle again from the publisher.",
         )
     types = case.predicate_types
+    if types is None and case.target is Target.MODEL:
+        types = EXPECTED_TYPES  # fail closed: only of a blob the caller looks at the claim
     if types is None or statement.predicate_type in types:
         return None
     return (
