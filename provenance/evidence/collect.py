@@ -36,10 +36,11 @@ from provenance.artifacts.sidecar import (
 from provenance.attestations import bundle as bundles
 from provenance.attestations.signed_row import is_row
 from provenance.errors import InputError
+from provenance.evidence.beside import Fault, NotADocument
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.collect_models import read_stray
 from provenance.evidence.collect_schema import registry_schema
-from provenance.evidence.evidence import Evidence, Fault, NotADocument, RegistryWide, missed_digests
+from provenance.evidence.evidence import Evidence, missed_digests
 from provenance.evidence.expected_statements import summary_path
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
@@ -137,23 +138,18 @@ def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
         for model in row.models
         if model.sha256 is not None
     }
-    evidence = replace(
-        evidence,
-        placeholders=placeholders,
-        wide=RegistryWide(evidence.registry, evidence.schema, evidence.documents),
-    )
-    if not evidence.whole:
-        return evidence
-    strays = tuple(_strays(evidence, rows))
-    wanted = missed_digests(rows) if strays else frozenset()
-    misplaced = {s.sha256: s for s in reversed(strays) if s.sha256 and s.sha256 in wanted}
-    summary = evidence.summary
-    return replace(
-        evidence,
-        strays=strays,
-        misplaced=misplaced,
-        stray_bundles=tuple(_stray_bundles(evidence, rows, summary)) if summary else (),
-    )
+    if evidence.whole:
+        strays, summary = tuple(_strays(evidence, rows)), evidence.summary
+        wanted = missed_digests(rows) if strays else frozenset()
+        evidence = replace(
+            evidence,
+            strays=strays,
+            misplaced={s.sha256: s for s in reversed(strays) if s.sha256 and s.sha256 in wanted},
+            stray_bundles=tuple(_stray_bundles(evidence, rows, summary)) if summary else (),
+        )
+    named = frozenset(row.named for row in rows if row.named is not None)
+    wide = replace(evidence.registry_wide, claimed=named)
+    return replace(evidence, placeholders=placeholders, wide=wide)
 
 
 def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:

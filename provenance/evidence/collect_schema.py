@@ -12,7 +12,7 @@ from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, Registry
-from provenance.evidence.evidence import SchemaEvidence
+from provenance.evidence.beside import SchemaEvidence
 
 _KEY: Final = "$schema"
 _PROBE_STEPS: Final = 100_000

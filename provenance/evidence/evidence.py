@@ -12,22 +12,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from provenance.artifacts import ensemble, limits, spdx
+from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
-from provenance.evidence.bundle_names import BundleNames
+from provenance.evidence.beside import Fault, NotADocument, SchemaEvidence
 from provenance.evidence.ensembles import Ensemble, EnsembleMember, join, named_ensemble
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
 from provenance.evidence.registry_diff import Comparison
+from provenance.evidence.registry_wide import RegistryWide
 from provenance.evidence.releases import Release
 from provenance.evidence.rows import (
     BundleEvidence,
@@ -37,46 +37,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
-from provenance.evidence.strays import Belongings, belongings
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    from provenance.artifacts.documents.schema_work import Violation
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a document, in words that follow "it", and at which place."""
-
-    reason: str
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class NotADocument:
-    """A JSON object that is no document about models.
-
-    Attributes:
-        as_manifest, as_verdict: Why it is neither; None where nothing in it looks like a verdict.
-    """
-
-    as_manifest: Fault
-    as_verdict: Fault | None
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaEvidence:
-    """The JSON Schema at `path` that the registry names.
-
-    Attributes:
-        violations: What it does not allow of the registry.
-        unevaluated: Parts of it that were not evaluated, each with the reason.
-        undeclared: Keys that a row may not have, each with the place to declare it in the schema.
-    """
-
-    path: str
-    violations: tuple[Violation, ...] = ()
-    unevaluated: tuple[str, ...] = ()
-    undeclared: Mapping[str, str] = field(default_factory=dict)
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,59 +92,6 @@ class BaselineEvidence:
         now, then = self.comparison.now, self.comparison.then
         below = posixpath.relpath(path, now.folder or ".")
         return path if below.startswith("../") else self.place.here(then.absolute(below))
-
-
-@dataclass(frozen=True)
-class RegistryWide:
-    """What follows from a whole registry and the documents beside it, when it is asked for."""
-
-    registry: Registry
-    schema: SchemaEvidence | None
-    documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...]
-
-    @cached_property
-    def owners(self) -> Mapping[str, tuple[str, str]]:
-        """The first file of each digest that a row declares, and the label of the row."""
-        found: dict[str, tuple[str, str]] = {}
-        for row in self.registry.rows:
-            names = {row.onnx: row.text("sha256")} if row.onnx else {}
-            for name, declared in (*names.items(), *row.external_data_sha256.items()):
-                if sha256 := sha256_of(declared):
-                    found.setdefault(sha256, (self.registry.absolute(name), row.label))
-        return found
-
-    @cached_property
-    def bundle_names(self) -> BundleNames | None:
-        """How the rows of the registry name their bundles."""
-        return BundleNames.of(self.registry)
-
-    @cached_property
-    def odd_licenses(self) -> frozenset[str]:
-        """The first licenses that are not on the SPDX list, of which a near one is suggested."""
-        licenses = dict.fromkeys(filter(None, (r.text("license") for r in self.registry.rows)))
-        odd = (license for license in licenses if not spdx.is_known(license))
-        return frozenset(islice(odd, limits.SUGGESTIONS))
-
-    @cached_property
-    def violations(self) -> Mapping[str | int | None, Sequence[Violation]]:
-        """What the schema does not allow, each once: by the row's place, None beside the rows."""
-        found: defaultdict[str | int | None, dict[object, Violation]] = defaultdict(dict)
-        rows = self.registry.names.path
-        for each in self.schema.violations if self.schema is not None else ():
-            below = each.path[len(rows) :] if each.path[: len(rows)] == rows else ()
-            index = below[0] if below else None
-            found[index].setdefault((each.path, each.keyword, each.member), each)
-        return {index: tuple(violations.values()) for index, violations in found.items()}
-
-    @cached_property
-    def manifest_ids(self) -> Mapping[str | None, str]:
-        """The ids of all manifests beside the registry, each with the path of the first of them.
-
-        One that lists files goes before one that does not: `members` alone is any list of anything.
-        """
-        manifests = [d for d in self.documents if isinstance(d, ensemble.Manifest)]
-        manifests.sort(key=lambda manifest: not any(m.onnx for m in manifest.members))
-        return {manifest.id: manifest.path for manifest in reversed(manifests)}
 
 
 @dataclass(frozen=True)
@@ -279,17 +189,19 @@ class Evidence:
         names = {each.name for each in self.ensembles}
         ids = {d.id for d in self.documents if isinstance(d, ensemble.Manifest)} | names
         ids |= set(map(named_ensemble, self.rows))
-        manifests = names | self.registry_wide.manifest_ids.keys()
+        wide = self.registry_wide
+        manifests = names | wide.manifest_ids.keys()
+        known = ids | manifests | wide.claimed
         unjudged = {each.name for each in self.ensembles if each.production and not each.verdicts}
         found: dict[str, dict[str, Fault]] = {}
         for id in sorted(filter(None, ids)):
-            for at in range(bisect_left(self._broken, (id,)), len(self._broken)):
-                name, path = self._broken[at]
+            for at in range(bisect_left(wide.broken_names, (id,)), len(wide.broken_names)):
+                name, path = wide.broken_names[at]
                 if not name.startswith(id):
                     break
                 # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one.
                 stems = (name[:end] for end in range(len(name), len(id), -1))
-                longer = (s for s in stems if s in ids or s in manifests)
+                longer = (s for s in stems if s in known)
                 named = ensemble.is_named_after
                 if not named(name, id) or any(named(name, stem) for stem in longer):
                     continue
@@ -298,12 +210,6 @@ class Evidence:
                 if fault is not None:
                     found.setdefault(id, {})[path] = fault
         return found
-
-    @cached_property
-    def _broken(self) -> Sequence[tuple[str, ...]]:
-        """Name and path of the JSON files beside the registry that are none, or no document."""
-        paths = (*self.unreadable, *self.not_documents)
-        return sorted((path.rpartition("/")[2], path) for path in paths)
 
     def _fault(self, path: str, *, manifest: bool, verdict: bool) -> Fault | None:
         """Why a document cannot be read, or is no `manifest` or `verdict` where one is missed."""
@@ -331,39 +237,6 @@ class Evidence:
         return found
 
     @cached_property
-    def belongings(self) -> Belongings:
-        """Which files belong to the stray models."""
-        return belongings(self.strays, self.stray_sidecars)
-
-    @cached_property
-    def _stray_paths(self) -> Mapping[str, str]:
-        return {stray.name: stray.path for stray in self.strays}
-
-    def stray_files(self, name: str | None) -> Sequence[str]:
-        """The stray file of that name, relative to the registry, and what belongs to it."""
-        path = self._stray_paths.get(name or "")
-        return () if path is None else (path, *self.belongings.of.get(path, ()))
-
-    @cached_property
-    def stray_owners(self) -> Mapping[str, int]:
-        """The place of the row that each stray sidecar speaks of, by its path."""
-        rows = self.registry.rows if self.stray_sidecars else ()
-        owners = {row.text("id"): row.index for row in reversed(rows)}
-        owners |= {row.onnx: row.index for row in reversed(rows)}
-        found: dict[str, int] = {}
-        for sidecar in self.stray_sidecars:
-            for claim in (sidecar.text_at("onnx"), sidecar.text_at("id")):
-                if claim is not None and claim in owners:
-                    found.setdefault(sidecar.path, owners[claim])
-        return found
-
-    @cached_property
-    def stray_sidecar_of(self) -> Mapping[int, Sidecar]:
-        """The first stray sidecar that speaks of a row, by its place in the registry."""
-        owners = self.stray_owners
-        return {owners[s.path]: s for s in reversed(self.stray_sidecars) if s.path in owners}
-
-    @cached_property
     def rows_by_model(self) -> Mapping[str, Sequence[RowEvidence]]:
         """The rows that name each model, by its path, without those whose digest is another's."""
         found: defaultdict[str, list[RowEvidence]] = defaultdict(list)
@@ -375,7 +248,14 @@ class Evidence:
     @cached_property
     def registry_wide(self) -> RegistryWide:
         """What is looked up over all rows and documents; of a unit by itself, over its own."""
-        return self.wide or RegistryWide(self.registry, self.schema, self.documents)
+        return self.wide or RegistryWide(
+            self.registry,
+            self.schema,
+            self.documents,
+            (*self.unreadable, *self.not_documents),
+            self.strays,
+            self.stray_sidecars,
+        )
 
     @property
     def model_files(self) -> tuple[FileEvidence, ...]:

@@ -115,9 +115,7 @@ def _deferred(finding: Finding, case: Case) -> Finding:
     return finding if deferral is None else finding.defer(deferral)
 
 
-def _located(
-    findings: Iterable[Finding], registry: Registry, texts: Set[str]
-) -> Iterator[Finding]:
+def _located(findings: Iterable[Finding], registry: Registry, texts: Set[str]) -> Iterator[Finding]:
     """Where findings point is looked up in the registry's text, which units do not have.
 
     What is said of one of the `texts` as a whole has its start for a place.

@@ -149,8 +149,11 @@ class Rounds:
             unit.documents or any(row.index in self._claims for row in unit.rows)
         ):
             return True
+        violations = evidence.registry_wide.violations
         for row in unit.rows:
             facts = self.facts[row.index]
+            if row.index in violations:
+                return True
             models = {model.path for model in facts.models}
             if any(f.path in taken for f in facts.model_files if f.path not in models):
                 return True

@@ -46,6 +46,7 @@ class ProductionUnproven(Rule):
 
     code = "SID417"
     slug = "production-unproven"
+    looks_around = True
     yields_to = ("BAS804",)
     phase = Phase.CLAIMS
 
@@ -97,6 +98,7 @@ class SmokeProven(Rule):
 
     code = "SID418"
     slug = "smoke-proven"
+    looks_around = True
     severity = Severity.WARNING
     phase = Phase.CLAIMS
     scopes = (Scope.ENSEMBLE, Scope.ROW)

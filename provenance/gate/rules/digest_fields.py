@@ -80,6 +80,7 @@ class DigestSpelling(Rule):
 
     code = "REG115"
     slug = "digest-spelling"
+    looks_around = True
     severity = Severity.WARNING
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:

@@ -83,6 +83,7 @@ class LicenseMissing(_Missing):
 
     code = "LIC201"
     slug = "license-missing"
+    looks_around = True
     field = "license"
     advice = 'Add the SPDX expression of the model\'s license: "license": "Apache-2.0".'
 
@@ -108,6 +109,7 @@ class LicenseUrlMissing(_Missing):
 
     code = "LIC202"
     slug = "license-url-missing"
+    looks_around = True
     field = "license_url"
     advice = "Add the address of the license file that came with the model."
 
@@ -134,6 +136,7 @@ class BundleFieldMissing(_Missing):
 
     code = "LIC203"
     slug = "bundle-field-missing"
+    looks_around = True
     field = "sigstore_bundle"
     advice = 'Add "sigstore_bundle": "<onnx>.sigstore.json" below `onnx`.'
 
@@ -168,6 +171,7 @@ class NotSpdx(Rule):
 
     code = "LIC204"
     slug = "license-not-spdx"
+    looks_around = True
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:

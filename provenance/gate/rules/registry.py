@@ -108,6 +108,7 @@ class RegistrySchema(Rule):
 
     code = "REG101"
     slug = "registry-schema"
+    looks_around = True
     scopes = (Scope.ROW, Scope.REGISTRY)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
@@ -414,6 +415,7 @@ class OutsideRepository(Rule):
 
     code = "REG107"
     slug = "outside-repository"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         for field in ("onnx", "sigstore_bundle"):

@@ -49,6 +49,7 @@ class SchemaViolated(Rule):
 
     code = "REG114"
     slug = "schema-violated"
+    looks_around = True
     scopes = (Scope.ROW, Scope.REGISTRY)
     deferrable = True
 

@@ -39,6 +39,7 @@ class DigestMismatch(ModelRule):
 
     code = "ART302"
     slug = "digest-mismatch"
+    looks_around = True
 
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
         field = "int8_sha256" if model is row.int8 else "sha256"

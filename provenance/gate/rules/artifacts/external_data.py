@@ -47,6 +47,7 @@ class ExternalDataMissing(Rule):
 
     code = "ART304"
     slug = "external-data-missing"
+    looks_around = True
     consumer_help = "Fetch the file from the publisher, and put it where the model expects it."
     applies = REGISTRY_AND_MODEL
 
@@ -163,6 +164,7 @@ class ExternalDataUncovered(Rule):
 
     code = "ART306"
     slug = "external-data-uncovered"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         # REG101 says of anything else that it is no object of digests.

@@ -40,6 +40,7 @@ class ModelMissing(ModelRule):
 
     code = "ART301"
     slug = "model-missing"
+    looks_around = True
     consumer_help = "Fetch the file from the publisher."
     applies = REGISTRY_AND_MODEL
 

@@ -56,7 +56,7 @@ class StrayFile(Rule):
         unread = {path for path, model in models.items() if not model.parsed}
         beside = {path.rpartition("/")[0] for path, model in models.items() if model.pointer}
         is_lost = files_of_lost_rows(case)
-        found = case.evidence.belongings
+        found = case.evidence.registry_wide.belongings
         listed = {
             member.onnx
             for document in case.evidence.documents

@@ -32,6 +32,7 @@ class Int8Undeclared(Rule):
 
     code = "ART308"
     slug = "int8-undeclared"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         if row.int8 is None or row.int8.missing or "int8_sha256" in row.entry.fields:

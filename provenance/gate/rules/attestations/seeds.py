@@ -74,6 +74,7 @@ class SeedAttestationDiffers(AttestationRule):
 
     code = "ATT708"
     slug = "seed-attestation-differs"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         attestation = row.attestation

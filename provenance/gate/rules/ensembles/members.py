@@ -44,6 +44,7 @@ class MemberMissing(EnsembleRule):
 
     code = "ENS501"
     slug = "member-missing"
+    looks_around = True
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
@@ -69,7 +70,7 @@ class MemberMissing(EnsembleRule):
             if is_lost(case, listed.onnx, listed.id):
                 continue
             if member.row is None:
-                files = case.evidence.stray_files(listed.onnx)
+                files = case.evidence.registry_wide.stray_files(listed.onnx)
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
                 names = f" ({listed.onnx})" if listed.onnx else ", which names no `onnx`"
                 yield self.at(
@@ -382,6 +383,7 @@ class EnsembleIdDiffers(EnsembleRule):
 
     code = "ENS518"
     slug = "ensemble-id-differs"
+    looks_around = True
     deferrable = True
 
     scopes = (Scope.ENSEMBLE, Scope.ROW)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
+from provenance.evidence.beside import Fault
 from provenance.evidence.ensembles import Ensemble, current_sidecar, named_ensemble
 from provenance.evidence.evaluation import PROMOTE
-from provenance.evidence.evidence import Fault
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, Rule, command, shown, some
@@ -45,6 +45,7 @@ class SmokeMixed(EnsembleRule):
 
     code = "ENS509"
     slug = "smoke-mixed"
+    looks_around = True
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         if not held_for_want_of_a_verdict(case, ensemble):
@@ -122,6 +123,7 @@ class VerdictMissing(EnsembleRule):
 
     code = "ENS510"
     slug = "verdict-missing"
+    looks_around = True
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         if not ensemble.production or ensemble.verdict is not None:
@@ -239,6 +241,7 @@ class DocumentUnreadable(EnsembleRule):
 
     code = "ENS519"
     slug = "document-unreadable"
+    looks_around = True
 
     def judge_unit(self, case: Case) -> Iterator[Finding]:
         """The findings about ids of the unit: also those that its rows claim without a manifest."""

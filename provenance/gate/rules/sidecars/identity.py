@@ -47,6 +47,7 @@ class SidecarIdentity(ClaimRule):
 
     code = "SID408"
     slug = "sidecar-identity"
+    looks_around = True
     deferrable = True
     forms: ClassVar[Forms] = {("quant_mode",): STRING, ("training", "smoke"): FLAG}
 

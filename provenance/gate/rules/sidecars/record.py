@@ -45,6 +45,7 @@ class SidecarMissing(Rule):
 
     code = "SID401"
     slug = "sidecar-missing"
+    looks_around = True
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
@@ -52,7 +53,7 @@ class SidecarMissing(Rule):
             return
         if has_misplaced_sidecar(case, row):
             return  # the row names another file than its model, which ART301 reports
-        stray = case.evidence.stray_sidecar_of.get(row.index)
+        stray = case.evidence.registry_wide.stray_sidecar_of.get(row.index)
         lost = lost_sidecar(case, row)
         help = case.in_its_words('Export it with the model, or say "smoke": true.')
         help = lost.help if lost else help
@@ -132,6 +133,7 @@ class SidecarStale(_Stale):
 
     code = "SID402"
     slug = "sidecar-stale"
+    looks_around = True
     deferrable = True
     production = False
 
@@ -269,6 +271,7 @@ class SeedRecordIncomplete(Rule):
 
     code = "SID407"
     slug = "seed-record-incomplete"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         if not expected_statements.attestable(row) or row.sidecar is None:

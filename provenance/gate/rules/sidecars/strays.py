@@ -48,11 +48,11 @@ class StraySidecar(Rule):
         if not evidence.stray_sidecars:
             return
         is_lost = files_of_lost_rows(case)
-        owned = evidence.belongings.owned
+        owned = evidence.registry_wide.belongings.owned
         models = {model.name for row in case.facts for model in row.models}
         rows = {row.row.index: row for row in case.facts}
         for sidecar in evidence.stray_sidecars:
-            owner = rows.get(evidence.stray_owners.get(sidecar.path, -1))
+            owner = rows.get(evidence.registry_wide.stray_owners.get(sidecar.path, -1))
             named = sidecar.text_at("onnx")
             is_told = sidecar.path in owned or is_lost(evidence.registry.name_of(sidecar.path))
             is_left, own, has_one = False, None, True
@@ -61,7 +61,7 @@ class StraySidecar(Rule):
                 own = next(iter(owner.sidecars), None)
                 has_one = own is None or not own.missing
                 # SID401 names the first one with the production row that misses it.
-                first = evidence.stray_sidecar_of[owner.row.index] is sidecar
+                first = evidence.registry_wide.stray_sidecar_of[owner.row.index] is sidecar
                 is_told |= first and owner.row.claims_production and not has_one
             is_known = owner is not None or named in models
             is_record = has_one and not says_how_to_run(sidecar.value)
