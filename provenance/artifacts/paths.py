@@ -48,6 +48,10 @@ class FileError(InputError):
         self.problem = problem
         self.path = path
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it is sent to another process: by default an error is made of its message alone."""
+        return FileError, (self.problem, self.path, self.message), {"help": self.help}
+
     def kept(self) -> FileError:
         """The same error without where it was raised, which holds on to all that was at hand."""
         self.__cause__ = self.__context__ = self.__traceback__ = None
@@ -69,6 +73,10 @@ class PointerError(FileError):
             help=FETCH,
         )
         self.oid = oid
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """As that of `FileError`."""
+        return PointerError, (self.path, self.oid)
 
 
 IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"

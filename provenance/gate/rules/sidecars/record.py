@@ -70,6 +70,7 @@ class SidecarMissing(Rule):
 
 
 class _Stale(Rule):
+    looks_around = True
     production: bool
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
@@ -133,7 +134,6 @@ class SidecarStale(_Stale):
 
     code = "SID402"
     slug = "sidecar-stale"
-    looks_around = True
     deferrable = True
     production = False
 
