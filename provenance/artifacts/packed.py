@@ -49,7 +49,7 @@ class PackedObject(Mapping[str, Any]):
     def __init__(self, value: Mapping[str, Any]) -> None:
         # `marshal` is for this process alone: it reads nothing that comes from elsewhere. Copied,
         # because it cuts its buffer to size, and the heap loses what is cut off: a fifth.
-        self._packed = bytes(memoryview(marshal.dumps(value)))
+        self._packed = bytes(memoryview(marshal.dumps(dict(value))))
 
     @property
     def unpacked(self) -> Mapping[str, Any]:
