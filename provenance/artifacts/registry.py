@@ -111,7 +111,7 @@ class FieldNames:
 
 def is_blank(value: object) -> bool:
     """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
-    return isinstance(value, str) and not (value[:1].isalnum() or any(map(str.isalnum, value)))
+    return isinstance(value, str) and not any(map(str.isalnum, value))
 
 
 class Classification(StrEnum):
@@ -163,7 +163,9 @@ class Row:
     def text(self, field: str) -> str | None:
         """The value of `field` where it is a text that says something."""
         value = self.fields.get(field)
-        return value if isinstance(value, str) and not is_blank(value) else None
+        if not isinstance(value, str):
+            return None
+        return value if value[:1].isalnum() or not is_blank(value) else None
 
     def digest(self, field: str) -> str | None:
         """Return a digest as it is compared: a SHA-256 in lower-case hex, however it is spelled.

@@ -56,15 +56,18 @@ class Document:
         return source.position(member.start) if member else START
 
     def get(self, *path: str) -> Any:
-        """The value at `path` through nested objects, None where there is none."""
-        kept = self._kept
-        here: Any = kept.unpacked if type(kept) is PackedObject else kept
+        """Return the value at `path` through nested objects, or None."""
+        here: Any = self._kept
+        if type(here) is PackedObject:
+            here = here.unpacked
         for step in path:
-            here = here.get(step) if isinstance(here, dict) else None
+            if not isinstance(here, dict):
+                return None
+            here = here.get(step)
         return here
 
     def text_at(self, *path: str) -> str | None:
-        """The value at `path` where it is a string."""
+        """Return the value at `path` if it is a string, or None."""
         value = self.get(*path)
         return value if isinstance(value, str) else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
@@ -23,7 +24,7 @@ from provenance.signing.trust import Trust, TrustedKey
 from provenance.signing.trusted_root import TrustedRoot
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 
 _TRUST_THE_KEY: Final = (
     "If you know the signer, add the key to [[trust.key]] or give it with --key."
@@ -166,19 +167,26 @@ def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
 
 def _is_valid(bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None) -> bool:
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+    over_data, over_digest = _algorithms()
     content = bundle.content
     try:
         if isinstance(content, Envelope):
             data = pre_authentication_encoding(content.payload_type, content.payload)
-            key.verify(content.signature, data, ec.ECDSA(hashes.SHA256()))
+            key.verify(content.signature, data, over_data)
         elif artifact_sha256 is None:
             return False
         else:
-            prehashed = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
-            key.verify(content.signature, bytes.fromhex(artifact_sha256), prehashed)
+            key.verify(content.signature, bytes.fromhex(artifact_sha256), over_digest)
     except InvalidSignature:
         return False
     return True
+
+
+@cache
+def _algorithms() -> tuple[ECDSA, ECDSA]:
+    """Return ECDSA with SHA-256 over data, and over its digest."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+    return ec.ECDSA(hashes.SHA256()), ec.ECDSA(utils.Prehashed(hashes.SHA256()))

@@ -68,6 +68,8 @@ def contradicts(
     bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None
 ) -> str | None:
     """What the log entry in `bundle` is of, where it is not of this very signature."""
+    if bundle.entry is None:
+        return None
     return _contradicts(bundle, _Maker("PUBLIC KEY", pem.public_der(key)), artifact_sha256)
 
 

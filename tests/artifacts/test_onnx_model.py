@@ -299,3 +299,10 @@ def test_where_the_generated_messages_have_moved_the_package_is_imported(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
     monkeypatch.delitem(sys.modules, "onnx.onnx_ml_pb2")
     assert onnx_model._messages.__wrapped__() is onnx
+
+
+@pytest.mark.parametrize("padding", [0, 20_000, 100_000])
+def test_a_name_longer_than_any_honest_one_is_refused(padding: int) -> None:
+    content = models.model(inputs=[("n" * 4097, 6)], padding=padding)
+    with pytest.raises(NotOnnxError, match="a name in it has 4,097"):
+        read_onnx(io.BytesIO(content), len(content))

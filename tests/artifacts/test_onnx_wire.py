@@ -20,6 +20,8 @@ from provenance.artifacts.onnx_wire import (
     SMALL,
     SMALL_TENSOR,
     MalformedMessageError,
+    is_external,
+    tensors,
     without_weights,
 )
 from tests.support import models
@@ -124,7 +126,7 @@ def put(message: Any, made: Any, place: str) -> None:
             graph.initializer.append(made)
         case "attribute" | "list":
             found: Any = {"value": made} if place == "attribute" else {"values": [made, made]}
-            graph.node.append(helper.make_node("Custom", [], ["out"], **found))
+            graph.node.append(helper.make_node("Custom", [], ["out"], axis=1, **found))
         case "subgraph" | "subgraphs":
             inner = models._graph_with(made)
             inner.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [1]))
@@ -194,6 +196,14 @@ def test_the_facts_are_those_of_a_full_parse(content: bytes) -> None:
     found = facts_of(content)
     assert facts_of(slim(content)) == found
     assert facts_of_file(content) == found
+
+
+@settings(max_examples=100)
+@given(odd_models())
+def test_external_tensors_are_found_as_among_all_tensors(content: bytes) -> None:
+    message = onnx.ModelProto.FromString(content)
+    expected = [t for t in tensors(message) if is_external(t)]
+    assert list(tensors(message, only_external=True)) == expected
 
 
 @pytest.mark.parametrize("size", [3 * SMALL, 0])

@@ -33,7 +33,13 @@ def test_few_packed_values_are_kept_unpacked() -> None:
 @pytest.mark.parametrize(
     ("value", "is_packed"),
     [
-        ({"notes": "a sentence of a sidecar", "mean": [0.123456789012345] * 9}, False),
+        (
+            {
+                "notes": "a sentence of a sidecar; " * 3,
+                "mean": [0.123456789012345] * 9,
+            },
+            False,
+        ),
         ({"notes": [[]] * 100}, True),
         ({"notes": [0.5] * 100}, True),
         ({"notes": "x" * (64 * 1024)}, True),

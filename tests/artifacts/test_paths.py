@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
+import pickle
 import socket
 import tracemalloc
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.artifacts import paths
+from provenance.artifacts import folders, paths
 from provenance.artifacts.paths import FileError, FileProblem, Tree, read_named_file
 from provenance.errors import InputError
 from tests.support.command import time_limit
@@ -384,3 +386,102 @@ def test_links_in_a_circle_are_named_as_that(tree: Tree) -> None:
             read("one", 100)
         assert e.value.problem is FileProblem.IRREGULAR
         assert str(e.value).endswith("one' is a link that leads to itself")
+
+
+# --- one pass of reading many files: folders that are kept open ----------------------------------
+
+
+def open_descriptors() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_folders_kept_open_are_closed_with_the_tree(tree: Tree) -> None:
+    before = open_descriptors()
+    reading = tree.keeping_folders()
+    for _ in range(3):
+        assert reading.read("folder/file", 100) == b"inside"
+        assert problem(reading, "folder/none").problem is FileProblem.MISSING
+        assert problem(reading, "none").problem is FileProblem.MISSING
+    assert open_descriptors() == before + 2  # the root and one folder in it
+    del reading
+    assert open_descriptors() == before
+
+
+def test_no_more_than_so_many_folders_are_kept_open(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MOST", 2)
+    before = open_descriptors()
+    reading = tree.keeping_folders()
+    for number in range(5):
+        (tree.root / str(number)).mkdir()
+        (tree.root / str(number) / "file").write_text(str(number))
+    for number in (*range(5), *range(5)):
+        assert reading.read(f"{number}/file", 100) == str(number).encode()
+    assert open_descriptors() == before + 2
+
+
+def test_a_folder_opened_by_two_threads_is_kept_once() -> None:
+    kept = folders.OpenFolders()
+    first, second = (os.open(".", os.O_RDONLY) for _ in range(2))
+    try:
+        assert kept.keep("a", first)
+        assert not kept.keep("a", second)
+        assert kept.get("a") == first
+    finally:
+        os.close(second)
+
+
+@pytest.mark.parametrize("target", ["../outside", "elsewhere"])
+def test_a_folder_replaced_by_a_link_is_read_as_it_was_opened(tree: Tree, target: str) -> None:
+    for folder in (tree.root.parent / "outside", tree.root / "elsewhere"):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"another")
+    reading = tree.keeping_folders()
+    assert reading.read("folder/file", 100) == b"inside"
+    (tree.root / "folder").rename(tree.root / "old")
+    (tree.root / "folder").symlink_to(target)
+    assert reading.read("folder/file", 100) == b"inside"
+
+
+def test_a_link_to_a_file_in_a_folder_kept_open_stays_below_the_root(tree: Tree) -> None:
+    reading = tree.keeping_folders()
+    assert reading.read("folder/file", 100) == b"inside"
+    (tree.root / "folder" / "out").symlink_to("../../secret")
+    (tree.root / "folder" / "in").symlink_to("file")
+    assert problem(reading, "folder/out").problem is FileProblem.UNSAFE
+    assert reading.read("folder/in", 100) == b"inside"
+
+
+def test_another_pass_reads_the_folder_that_is_there_now(tree: Tree) -> None:
+    assert tree.keeping_folders().read("folder/file", 100) == b"inside"
+    (tree.root / "folder").rename(tree.root / "old")
+    (tree.root / "folder").mkdir()
+    (tree.root / "folder" / "file").write_bytes(b"new")
+    assert tree.keeping_folders().read("folder/file", 100) == b"new"
+    assert tree.read("folder/file", 100) == b"new"
+
+
+def test_a_tree_with_open_folders_can_be_sent_to_another_process(tree: Tree) -> None:
+    reading = tree.keeping_folders()
+    assert reading.read("folder/file", 100) == b"inside"
+    copy = pickle.loads(pickle.dumps(reading))  # noqa: S301
+    assert copy == tree
+    assert copy.read("folder/file", 100) == b"inside"
+
+
+PARTS = st.sampled_from(
+    ["", ".", "..", "a", "b.onnx", ".git", "a b", "a:b", "\u00e9", "c\\d", "-x"]
+)
+NAMES = st.lists(PARTS, max_size=4).map("/".join)
+
+
+@given(st.sampled_from(["", ".", "model", "a/b", "..", "a/../b"]), NAMES)
+def test_short_ways_to_join_names_give_the_same(folder: str, name: str) -> None:
+    safe = paths.unsafe_reason(name) is None
+    assert paths.join(folder, name) == (
+        os.path.normpath(f"{folder or '.'}/{name}") if safe else name
+    )
+    if name:
+        assert paths.relative(folder, name) == os.path.relpath(name, folder or ".")
