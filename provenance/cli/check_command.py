@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
+from typing import Any
+
 import click
 
 from provenance.cli.link_options import recorded, recording
@@ -44,9 +48,13 @@ def command(
     if fix and link_dir is not None:
         raise click.UsageError("--link-dir records what was checked, and --fix changes it")
     if fix:
-        from provenance.operations.fix import fix as judge
+        from provenance.operations.fix import fix
+
+        judge: Any = fix
     else:
-        from provenance.operations.check import check as judge
+        from provenance.operations.check import check
+
+        judge = functools.partial(check, processes=os.cpu_count() or 1)
 
     config = session.load()
     with (

@@ -17,7 +17,7 @@ from provenance.evidence.rows import RowEvidence
 from provenance.gate.capping import gather
 from provenance.gate.finding import Finding
 from provenance.gate.requirements import NOTHING, Require
-from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Phase, Rule, Target
+from provenance.gate.rules import CATALOGUE, Case, Phase, Rule, Target
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.trust import Trust
 
@@ -109,7 +109,7 @@ def order(finding: Finding, places: Mapping[str, int]) -> tuple[object, ...]:
 
 
 def _deferred(finding: Finding, case: Case) -> Finding:
-    if finding.deferred is not None or not BY_CODE[finding.code].deferrable:
+    if finding.deferred is not None or not case.catalogue[finding.code].deferrable:
         return finding
     deferral = case.deferrals.covering(finding.code, finding.subject)
     return finding if deferral is None else finding.defer(deferral)

@@ -58,7 +58,9 @@ def test_of_many_the_first_are_told_and_how_many_there_are_more() -> None:
     *first, last = gather(iter(found))
     assert first == found[:3]
     others = frozenset(f"{i}.json" for i in range(3, 1503)) | {"m.json"}
-    assert last == replace(found[3], message=MORE.format(1500), about="3.json", others=others)
+    assert last == replace(
+        found[3], message=MORE.format(1500), about="3.json", others=others, count=1500
+    )
     assert last.fails
 
 

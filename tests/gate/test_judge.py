@@ -417,7 +417,7 @@ def test_a_row_fails_by_a_finding_that_yields_to_one_about_its_file(
 
     rules = (OfTheFile(), BY_CODE["SID402"])
     monkeypatch.setattr(type(BY_CODE["SID402"]), "yields_to", ("ART398",))
-    monkeypatch.setattr("provenance.gate.judge.CATALOGUE", rules)
+    monkeypatch.setattr("provenance.gate.conclusions.CATALOGUE", rules)
     monkeypatch.setattr("provenance.gate.judge.BY_CODE", {r.code: r for r in rules})
     report = stale.save().check()
     assert found(report) == [("SID402", "seed1", False), ("ART398", None, False)]
