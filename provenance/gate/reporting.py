@@ -30,7 +30,9 @@ from provenance.signing.trust import Trust
 def report(case: Case, name: str | None) -> Report:
     """The report of a case with all its findings. `name` is what was judged, if not a registry."""
     evidence, is_registry = case.evidence, case.target is Target.REGISTRY
-    found = sorted(case.findings, key=_reading_order(case.places))
+    found = list(case.findings)  # without a registry to read: causes before consequences
+    if is_registry:
+        found.sort(key=_reading_order(case.places))
     in_force = InForce(found)
     failing = [f for f in found if f.fails]
     failed = _failed(case, failing)
