@@ -9,8 +9,8 @@ from provenance.config import Config as Config
 from provenance.config import trust_from_file as trust_from_file
 from provenance.config import trust_from_keys as trust_from_keys
 from provenance.config import trust_from_options as trust_from_options
+from provenance.consumer.model import ModelRefusedError as ModelRefusedError
 from provenance.consumer.model import VerifiedModel as VerifiedModel
-from provenance.consumer.opening import ModelRefusedError as ModelRefusedError
 from provenance.consumer.verifier import Verifier as Verifier
 from provenance.consumer.verifier import open_model as open_model
 from provenance.errors import InputError as InputError

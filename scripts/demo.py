@@ -64,7 +64,7 @@ def _story(folder: Path) -> None:
     _say("What CI runs, without the private key:")
     _run(folder, "verify", 0, "OK: 7 rows verified")
     _say("What a consumer runs, who has one model, its bundle and the public key:")
-    consumer = f"verify model/{ROW}.onnx --bundle bundles/{ROW}.onnx.sigstore.json"
+    consumer = f"verify-model model/{ROW}.onnx --bundle bundles/{ROW}.onnx.sigstore.json"
     _run(folder, f"{consumer} --key release.pub", 0, "OK: 1 row verified")
     _say(f"Now the incident: an edit drops `license` from the row {ROW}.")
     _drop_license(folder / "model" / "registry.json")

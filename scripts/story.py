@@ -182,7 +182,7 @@ STORY: Final[Mapping[str, Scene]] = {
     ),
     "consumer": Scene(
         "download",
-        (f'provenance verify {EXTERNAL}.onnx --key release.pub; echo "exit $?"',),
+        (f'provenance verify-model {EXTERNAL}.onnx --key release.pub; echo "exit $?"',),
         ("exit 0",),
         "downloads",
     ),
@@ -190,7 +190,7 @@ STORY: Final[Mapping[str, Scene]] = {
         "download",
         (
             f"printf x >> {EXTERNAL}.onnx.data",
-            f'provenance verify {EXTERNAL}.onnx --key release.pub; echo "exit $?"',
+            f'provenance verify-model {EXTERNAL}.onnx --key release.pub; echo "exit $?"',
         ),
         ("SIG605", "exit 1"),
         "downloads",
@@ -269,7 +269,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "consumer-require": Scene(
         "consumer-fetch",
         (
-            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub \\\n"
+            f"provenance verify-model fetched/{EXTERNAL}.onnx --key release.pub \\\n"
             "    --require production,no-deferrals,summary --license-allow Apache-2.0,MIT \\\n"
             '    --max-age 90d --state seen.json; echo "exit $?"',
         ),
@@ -279,7 +279,7 @@ STORY: Final[Mapping[str, Scene]] = {
         "consumer-require",
         (
             f"cp model/{SEED}0.* bundles/{SEED}0.* fetched/",
-            f"provenance verify fetched/{SEED}0.onnx --key release.pub \\\n"
+            f"provenance verify-model fetched/{SEED}0.onnx --key release.pub \\\n"
             '    --require production,no-deferrals --license-allow MIT; echo "exit $?"',
         ),
         ("USE002", "USE003", "USE004", "exit 1"),
@@ -291,9 +291,9 @@ STORY: Final[Mapping[str, Scene]] = {
             "sed -i 's|LICENSE-2.0|&.txt|' model/registry.json",
             "provenance release --signer file:release.key -q > /dev/null",
             f"cp bundles/{EXTERNAL}.* bundles/{_SUMMARY} fetched/",
-            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub --state seen.json "
+            f"provenance verify-model fetched/{EXTERNAL}.onnx --key release.pub --state seen.json "
             "> /dev/null && echo new",
-            f"provenance verify old/{EXTERNAL}.onnx --key release.pub --state seen.json; "
+            f"provenance verify-model old/{EXTERNAL}.onnx --key release.pub --state seen.json; "
             'echo "exit $?"',
         ),
         ("new", "USE008", "exit 1"),
@@ -302,7 +302,7 @@ STORY: Final[Mapping[str, Scene]] = {
         "consumer-rollback",
         (
             f"cp old/{EXTERNAL}.onnx.sigstore.json fetched/",
-            f"provenance verify fetched/{EXTERNAL}.onnx --key release.pub --require summary; "
+            f"provenance verify-model fetched/{EXTERNAL}.onnx --key release.pub --require summary; "
             'echo "exit $?"',
         ),
         ("USE006", "exit 1"),
@@ -372,7 +372,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "consumer-release": Scene(
         "consumer-mixed",
         (
-            f"provenance verify model/registry.json --key release.pub \\\n"
+            f"provenance verify-release model/registry.json --key release.pub \\\n"
             f"    --summary bundles/{_SUMMARY} \\\n"
             '    --license-allow Apache-2.0,MIT --max-age 90d --state seen.json; echo "exit $?"',
         ),
@@ -382,14 +382,14 @@ STORY: Final[Mapping[str, Scene]] = {
         "consumer-release",
         (
             "echo >> model/quality_regressor_q_v1.json",
-            "provenance verify model/registry.json --key release.pub \\\n"
+            "provenance verify-release model/registry.json --key release.pub \\\n"
             f'    --summary bundles/{_SUMMARY}; echo "exit $?"',
         ),
         ("ATT710", "quality_regressor_q_v1.json is", "exit 1"),
     ),
     "no-trust": Scene(
         "download",
-        (f'provenance verify {EXTERNAL}.onnx; echo "exit $?"',),
+        (f'provenance verify-model {EXTERNAL}.onnx; echo "exit $?"',),
         ("whose signature counts?", "exit 2"),
         "downloads",
     ),

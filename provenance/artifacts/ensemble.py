@@ -17,6 +17,7 @@ from typing import Any
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.documents.strict_json import JsonPath, type_name
+from provenance.artifacts.forms import is_whole
 from provenance.artifacts.sidecar import Document
 
 _WORD = re.compile("[A-Za-z0-9]")
@@ -213,6 +214,6 @@ def _member(value: Mapping[str, Any]) -> Member:
     return Member(
         id=text("id"),
         onnx=text("onnx"),
-        seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None,
+        seed=seed if is_whole(seed) else None,
         sha256=None if sha256 is None else canonical(sha256),
     )

@@ -10,7 +10,7 @@ import datetime
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeGuard, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -27,6 +27,10 @@ class Form(Generic[T_co]):
     def help(self) -> str | None:
         """The help text with the example, if there is one."""
         return f"For example: {self.example}" if self.example else None
+
+    def missing(self, what: str, how: str = "missing") -> str:
+        """Return the message that `what` is missing, or empty."""
+        return f"{what} is {how}; expected {self.name}"
 
     def refused(self, field: str, value: object) -> str:
         """Return the message for a field whose value has another form."""
@@ -64,7 +68,9 @@ def is_day(value: object) -> TypeGuard[datetime.date]:
 
 
 STRING: Final = Form[str]("a string", lambda value: isinstance(value, str))
-FILLED: Final = Form[str](STRING.name, is_filled)
+FILLED: Final = Form[str]("a non-empty string", is_filled)
+OBJECT: Final = Form[dict[str, Any]]("an object", lambda value: isinstance(value, dict))
+LIST: Final = Form[list[Any]]("a list", lambda value: isinstance(value, list))
 FLAG: Final = Form[bool]("true or false", lambda value: isinstance(value, bool))
 WHOLE: Final = Form[int]("a whole number", is_whole)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.documents.strict_json import START, JsonPath, Position
+from provenance.artifacts.forms import is_names, is_whole
 from provenance.artifacts.packed import PackedObject, kept
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
@@ -103,13 +104,13 @@ class Sidecar(Document):
     def seed(self) -> int | None:
         """The seed of an ensemble member."""
         value = self.value.get("seed")
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return value if is_whole(value) else None
 
     @cached_property
     def input_names(self) -> Sequence[str]:
         """Declared input names, in order: `input_names`, or the single `input_name`."""
         names = self.value.get("input_names")
-        if isinstance(names, list) and all(isinstance(n, str) for n in names):
+        if is_names(names):
             return tuple(names)
         name = self.value.get("input_name")
         return (name,) if isinstance(name, str) else ()
@@ -130,7 +131,7 @@ class Sidecar(Document):
         def claim(at: int, *member: str, of_all: bool = False) -> None:
             value = self.get(*member)
             width = len(value) if isinstance(value, list) else value
-            if isinstance(width, int) and not isinstance(width, bool):
+            if is_whole(width):
                 name = names[at] if at < len(names) else None
                 claims.append(WidthClaim(member, width, at, name, of_all))
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.documents.strict_json import type_name
+from provenance.artifacts.forms import is_whole
 
 UINT63: Final = 2**63
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -81,7 +82,7 @@ class Message:
         if value is None:
             return 0
         # JSON numbers are read too: writers use strings, and readers must take both.
-        spelt = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        spelt = str(value) if is_whole(value) else value
         if not isinstance(spelt, str) or _DIGITS.fullmatch(spelt) is None or int(spelt) >= UINT63:
             raise ProtoJsonError(f"{self.at(key)} is not a number of an int64 in plain digits")
         return int(spelt)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.forms import FILLED, LIST, OBJECT, STRING, Form, is_whole
 from provenance.attestations.statement import STATEMENT_TYPE, Statement
 
 REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
@@ -20,6 +21,8 @@ REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
 MODEL: Final = "model"
 QUANTIZED: Final = "quantized-model"
 EXTERNAL_DATA: Final = "external-data"
+T = TypeVar("T")
+
 ROLES: Final = (MODEL, QUANTIZED, EXTERNAL_DATA)
 """What a signed file is to its row."""
 
@@ -128,69 +131,66 @@ def is_row(statement: Statement | None) -> bool:
 def _parse(statement: Statement) -> SignedRow:
     value = statement.predicate
     _exactly(value, _MEMBERS, "predicate")
-    row = _object(value["row"], "row")
-    id = row.get("id")
-    if not isinstance(id, str) or not id:
-        raise MalformedRowError("`row.id` is not a non-empty string")
-    if row.get("classification") not in CLASSIFICATIONS:
-        raise MalformedRowError(f"`row.classification` is not one of {', '.join(CLASSIFICATIONS)}")
+    row = _need(OBJECT, value["row"], "row")
+    _need(FILLED, row.get("id"), "row.id")
+    _need(_CLASSIFICATION, row.get("classification"), "row.classification")
     for field in ("license", "license_url", "sigstore_bundle", "kind"):
-        if field in row and not isinstance(row[field], str):
-            raise MalformedRowError(f"`row.{field}` is not a string")
-    source = _object(value["source"], "source")
+        if field in row:
+            _need(STRING, row[field], f"row.{field}")
+    source = _need(OBJECT, value["source"], "source")
     _exactly(source, _SOURCE, "source")
-    index, mapping = source["index"], _object(source["mapping"], "source.mapping").get("sha256")
-    if not isinstance(index, str) or not index:
-        raise MalformedRowError("`source.index` is not a non-empty string")
-    if not is_sha256(mapping):
-        raise MalformedRowError("`source.mapping.sha256` is not a SHA-256 digest")
-    _object(value["models"], "models")
-    files = tuple(_file(f) for f in _list(value["files"], "files"))
+    mapping = _need(OBJECT, source["mapping"], "source.mapping")
+    _need(OBJECT, value["models"], "models")
+    files = tuple(_file(f) for f in _need(LIST, value["files"], "files"))
     if sorted(f.name for f in files) != sorted(s.name for s in statement.subjects):
         raise MalformedRowError("`files` are not the subjects of the statement")
+    deferrals = _need(LIST, value["deferrals"], "deferrals")
     return SignedRow(
         row=row,
         files=files,
-        index=index,
-        verbatim=_object(source["verbatim"], "source.verbatim"),
-        mapping=str(mapping),
-        sidecars=dict(_sidecar(s) for s in _list(value["sidecars"], "sidecars")),
-        deferrals=tuple(_object(d, "deferrals") for d in _list(value["deferrals"], "deferrals")),
+        index=_need(FILLED, source["index"], "source.index"),
+        verbatim=_need(OBJECT, source["verbatim"], "source.verbatim"),
+        mapping=_need(_SHA256, mapping.get("sha256"), "source.mapping.sha256"),
+        sidecars=dict(_sidecar(s) for s in _need(LIST, value["sidecars"], "sidecars")),
+        deferrals=tuple(_need(OBJECT, d, "deferrals") for d in deferrals),
     )
 
 
 def _file(entry: object) -> SignedFile:
-    file = _object(entry, "files")
-    name, role, size = file.get("name"), file.get("role"), file.get("size")
-    declared = _object(file.get("declared", {}), "files.declared")
-    if not isinstance(name, str) or role not in ROLES:
-        raise MalformedRowError(f"an entry of `files` has no name, or no role of {ROLES}")
-    if type(size) is not int or size < 0:
-        raise MalformedRowError("`files.size` is not a number of bytes")
-    if not all(isinstance(v, str) for v in declared.values()):
-        raise MalformedRowError("`files.declared` holds a value that is not a string")
-    return SignedFile(name, str(role), declared, size)
+    file = _need(OBJECT, entry, "files")
+    declared = _need(OBJECT, file.get("declared", {}), "files.declared")
+    for value in declared.values():
+        _need(STRING, value, "files.declared")
+    return SignedFile(
+        _need(STRING, file.get("name"), "files.name"),
+        _need(_ROLE, file.get("role"), "files.role"),
+        declared,
+        _need(_SIZE, file.get("size"), "files.size"),
+    )
 
 
 def _sidecar(entry: object) -> tuple[str, str]:
-    sidecar = _object(entry, "sidecars")
-    sha256 = _object(sidecar.get("digest"), "sidecars.digest").get("sha256")
-    name = sidecar.get("name")
-    if not isinstance(name, str) or not is_sha256(sha256):
-        raise MalformedRowError("an entry of `sidecars` has no name or no SHA-256 digest")
-    return name, str(sha256)
+    sidecar = _need(OBJECT, entry, "sidecars")
+    digest = _need(OBJECT, sidecar.get("digest"), "sidecars.digest")
+    name = _need(STRING, sidecar.get("name"), "sidecars.name")
+    return name, _need(_SHA256, digest.get("sha256"), "sidecars.digest.sha256")
 
 
-def _object(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise MalformedRowError(f"`{where}` is not an object")
-    return value
+def _need(form: Form[T], value: object, where: str) -> T:
+    if not form.has(value):
+        raise MalformedRowError(form.refused(where, value))
+    return cast("T", value)
 
 
-def _list(value: object, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise MalformedRowError(f"`{where}` is not a list")
-    return value
+_CLASSIFICATION: Final = Form[str](
+    f"one of {', '.join(CLASSIFICATIONS)}",
+    lambda value: isinstance(value, str) and value in CLASSIFICATIONS,
+)
+_ROLE: Final = Form[str](
+    f"one of {', '.join(ROLES)}", lambda value: isinstance(value, str) and value in ROLES
+)
+_SIZE: Final = Form[int]("a number of bytes", lambda value: is_whole(value) and value >= 0)
+_SHA256: Final = Form[str]("a SHA-256 digest", is_sha256)
 
 
 def _exactly(value: Mapping[str, Any], members: set[str], where: str) -> None:

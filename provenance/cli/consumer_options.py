@@ -6,9 +6,10 @@ from __future__ import annotations
 import datetime
 import difflib
 import functools
+import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
@@ -85,27 +86,20 @@ _REQUIREMENTS: Final = (
         help="The project that the release summary has to be of.",
     ),
 )
-_TAKEN: Final = (
-    *("keys", "trust_file", "identity", "issuer", "root", "staging", "demands", "licenses"),
-    *("max_age", "state", "resource_uri", "predicate_types"),
-)
-WHOSE: Final = (
-    "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
-    "trust never comes from the files that are verified"
-)
 
 
 def trusting(function: F) -> F:
-    """Add the options of trust. The command receives them as `verifier`, to be called once.
+    """Add the options of trust; it stands below the decorator that opens the session.
 
-    It returns a `Verifier`, or the `VerifyOptions` if no trust is given. It stands below the
-    decorator that opens the session.
+    The command receives its own parameters, and `verifier`: a function that makes a `Verifier` of
+    all others, or the `VerifyOptions` if no trust is given and none is needed.
     """
+    own = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def command(session: Session, **given: Any) -> Any:
-        taken = {name: given.pop(name) for name in _TAKEN if name in given}
-        return function(session, verifier=functools.partial(_verifier, session, **taken), **given)
+        others = {name: given.pop(name) for name in given.keys() - own.keys()}
+        return function(session, verifier=functools.partial(_verifier, session, others), **given)
 
     return _added(command, _TRUST)  # type: ignore[return-value]
 
@@ -121,66 +115,53 @@ def _added(function: F, options: tuple[Callable[[F], F], ...]) -> F:
     return function
 
 
-def _verifier(
-    session: Session,
-    *,
-    keys: tuple[str, ...],
-    trust_file: str | None,
-    identity: str | None,
-    issuer: str | None,
-    root: str | None,
-    staging: bool,
-    demands: tuple[str, ...] = (),
-    licenses: tuple[str, ...] = (),
-    max_age: str | None = None,
-    state: str | None = None,
-    resource_uri: str | None = None,
-    predicate_types: tuple[str, ...] = (),
-    needs_trust: bool = True,
-) -> Any:
+def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:
     """What is verified with. Raises UsageError and InputError."""
-    from provenance.consumer.verifier import Verifier
-    from provenance.operations.verify_options import VerifyOptions
     from provenance.signing import roots
 
-    if root and staging:
+    root, state, types = given["root"], given.get("state"), given.get("predicate_types")
+    if root and given["staging"]:
         raise click.UsageError("give --trusted-root or --staging, not both")
-    options: dict[str, Any] = {"predicate_types": predicate_types} if predicate_types else {}
-    options |= {
-        "require": required(demands, licenses, max_age),
+    options: dict[str, Any] = {
+        "require": required(
+            given.get("demands", ()), given.get("licenses", ()), given.get("max_age")
+        ),
         "root": roots.of_file(session.path(root)) if root else None,
-        "instance": roots.Instance.STAGING if staging else None,
+        "instance": roots.Instance.STAGING if given["staging"] else None,
         "offline": session.offline,
         "state": session.path(state) if state else None,
-        "resource_uri": resource_uri,
+        "resource_uri": given.get("resource_uri"),
         "processes": os.cpu_count() or 1,
+        **({"predicate_types": types} if types else {}),
     }
-    trust = _trust(session, keys, trust_file, identity, issuer)
+    trust = _trust(session, given)
     if trust is not None:
+        from provenance.consumer.verifier import Verifier
+
         return Verifier(trust, **options)
     if needs_trust:
-        raise click.UsageError(WHOSE)
+        raise click.UsageError(
+            "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
+            "trust never comes from the files that are verified"
+        )
+    from provenance.operations.verify_options import VerifyOptions
+
     return VerifyOptions(**options)
 
 
-def _trust(
-    session: Session,
-    keys: tuple[str, ...],
-    trust_file: str | None,
-    identity: str | None,
-    issuer: str | None,
-) -> Any:
+def _trust(session: Session, given: Mapping[str, Any]) -> Any:
     from provenance.config import trust_from_file, trust_from_options
     from provenance.signing.trust import TrustedIdentity
 
+    keys, identity, issuer = given["keys"], given["identity"], given["issuer"]
     if bool(identity) != bool(issuer):
         raise click.UsageError(
             "--identity and --issuer go together: a subject counts only with who vouches for it"
         )
-    if trust_file and (keys or identity):
-        raise click.UsageError("give --key and --identity, or --trust, not both")
-    if trust_file:
-        return trust_from_file(session.path(trust_file))
+    if given["trust_file"]:
+        if keys or identity:
+            raise click.UsageError("give --key and --identity, or --trust, not both")
+        return trust_from_file(session.path(given["trust_file"]))
     if not keys and not identity:
         return None
     found = TrustedIdentity(issuer, identity) if identity and issuer else None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -80,10 +79,9 @@ def command(
         )
     by = verifier(needs_trust=False)
     config = _load(session, rows)
-    from provenance.consumer.verifier import Verifier
     from provenance.operations.verify import verify
 
-    registry = by.registry if isinstance(by, Verifier) else functools.partial(verify, options=by)
+    trust = getattr(by, "trust", None)  # or else the configuration says whom to trust
     steps = _layout_request(session, layout, layout_keys, link_dir) if layout else None
     with (
         session.progress() as progress,
@@ -97,7 +95,9 @@ def command(
             progress=progress,
         ) as step,
     ):
-        report = registry(config, rows=rows, run=run, layout=steps, progress=progress)
+        report = verify(
+            config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress
+        )
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)
 

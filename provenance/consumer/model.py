@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from provenance.artifacts.digest import Digest
 from provenance.consumer.folder import PrivateFolder
-from provenance.errors import InputError
+from provenance.errors import InputError, VerificationError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import ModelEvidence
 from provenance.gate.finding import Report
@@ -19,6 +19,24 @@ from provenance.gate.finding import Report
 if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
+
+
+_SHOWN = 3
+
+
+class ModelRefusedError(VerificationError):
+    """A model did not verify, or lacks what is required of it.
+
+    Attributes:
+        report: All findings, each with its rule, its file and what to do next.
+    """
+
+    def __init__(self, report: Report) -> None:
+        failing = report.failing
+        told = "; ".join(f"{f.code} {f.message}" for f in failing[:_SHOWN])
+        more = f"; and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
+        super().__init__(f"{report.registry} is refused: {told}{more}", help=failing[0].help)
+        self.report = report
 
 
 class VerifiedModel:

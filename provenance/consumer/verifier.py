@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from provenance.config import Config
-from provenance.consumer.model import VerifiedModel
-from provenance.consumer.opening import open_verified
+from provenance.consumer.copying_tree import CopyingTree
+from provenance.consumer.folder import PrivateFolder
+from provenance.consumer.model import ModelRefusedError, VerifiedModel
+from provenance.errors import UnavailableError
 from provenance.evidence.collect_pipeline import LayoutRequest
 from provenance.evidence.progress import Progress
-from provenance.gate.finding import Report
+from provenance.gate.finding import Report, Verdict
 from provenance.operations.artifact import verify_blob
 from provenance.operations.verify import verify
 from provenance.operations.verify_model import verify_model
@@ -116,14 +120,25 @@ class Verifier(VerifyOptions):
             InputError: If a file cannot be read, or no private copy can be made.
             UnavailableError: If no trusted root can be had, or the state file is in use.
         """
-        return open_verified(
-            Path(path),
-            self.trust,
-            self,
-            bundle=_path(bundle),
-            summary=_path(summary),
-            folder=_path(folder),
-        )
+        if sys.platform == "win32":
+            raise UnavailableError("models are opened on POSIX systems only")
+        kept = PrivateFolder(Path(tempfile.gettempdir() if folder is None else folder))
+        try:
+            report, evidence = verify_model(
+                Path(path),
+                self.trust,
+                replace(self, require=replace(self.require, row=True)),
+                bundle=_path(bundle),
+                summary=_path(summary),
+                open_tree=lambda beside: CopyingTree.of(beside, kept),
+            )
+            if report.verdict is not Verdict.VERIFIED:
+                raise ModelRefusedError(report)
+            kept.seal()
+            return VerifiedModel(evidence, report, kept)
+        except BaseException:  # an interrupt too
+            kept.close()
+            raise
 
 
 def open_model(

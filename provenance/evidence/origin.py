@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.forms import OBJECT, Form
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.spdx import NotAnExpressionError, unknown_ids
@@ -83,34 +84,39 @@ def fault(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:
     if ORIGIN not in sidecar.value:
         return None
     value = sidecar.value[ORIGIN]
-    if not isinstance(value, dict):
-        return (ORIGIN,), f"`{ORIGIN}` is not an object"
+    if not OBJECT.has(value):
+        return (ORIGIN,), OBJECT.refused(ORIGIN, value)
     return _malformed(value) or _trained_here(row, sidecar)
 
 
 def _malformed(value: Mapping[str, Any]) -> tuple[Place, str] | None:
-    for key in (*REQUIRED, *OPTIONAL):
-        found, name = value.get(key), f"`{ORIGIN}.{key}`"
+    for key, form in _FORMS.items():
+        name = f"{ORIGIN}.{key}"
         if key not in value:
             if key in REQUIRED:
-                return (ORIGIN,), f"`{ORIGIN}` has no `{key}`"
-        elif not isinstance(found, str) or is_blank(found):
-            return (ORIGIN, key), f"{name} is not a non-empty string"
-        elif len(found) > MAX_TEXT:
-            return (ORIGIN, key), f"{name} is longer than {MAX_TEXT:,} characters"
-    if not _is_expression(value["license"]):
-        return (ORIGIN, "license"), f"`{ORIGIN}.license` is not an SPDX license expression"
-    if "sha256" in value and not is_sha256(value["sha256"]):
-        return (ORIGIN, "sha256"), f"`{ORIGIN}.sha256` is not a SHA-256 digest"
+                return (ORIGIN,), form.missing(f"`{name}`")
+        elif not form.has(value[key]):
+            return (ORIGIN, key), form.refused(name, value[key])
     return None
 
 
-def _is_expression(license: str) -> bool:
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not is_blank(value) and len(value) <= MAX_TEXT
+
+
+def _is_expression(value: object) -> bool:
     try:
-        unknown_ids(license)
+        return isinstance(value, str) and _is_text(value) and unknown_ids(value) is not None
     except NotAnExpressionError:
         return False
-    return True
+
+
+_TEXT: Final = Form[str](f"a non-empty string of at most {MAX_TEXT:,} characters", _is_text)
+_FORMS: Final[Mapping[str, Form[str]]] = {
+    **dict.fromkeys((*REQUIRED, *OPTIONAL), _TEXT),
+    "license": Form("an SPDX license expression", _is_expression),
+    "sha256": Form("a SHA-256 digest", is_sha256),
+}
 
 
 def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | None:

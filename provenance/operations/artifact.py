@@ -29,21 +29,10 @@ DIGEST_PREFIX: Final = "sha256:"
 
 
 def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOptions) -> Report:
-    """Judge the bytes of one file by a bundle that any client made.
+    """Judge the bytes of a file, as `Verifier.blob` does.
 
     They are verified by a signature over them, or over an in-toto statement that has their digest
     among its subjects. Of a model `verify_model` judges more: its name, its external data, its row.
-
-    Args:
-        blob: The file; or its digest, a string of `sha256:` and 64 lower-case hexadecimal digits.
-        bundle: The Sigstore bundle, or a file with several, one a line.
-        trust: Whose signatures count.
-        options: What it is judged by. Nothing can be required, and no state is kept: a blob has no
-            row and no release.
-
-    Raises:
-        InputError: If the file or its bundle cannot be read, or the options are about a release.
-        UnavailableError: If a trusted root is needed and cannot be had.
     """
     if options.require != NOTHING or options.state or options.resource_uri:
         raise InputError(

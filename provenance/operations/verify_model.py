@@ -42,26 +42,12 @@ def verify_model(
     summary: Path | None = None,
     open_tree: Callable[[Path], Tree] = _tree_at,
 ) -> tuple[Report, Evidence]:
-    """Judge one model by the bundle beside it (`<file>.sigstore.json`) or by `bundle`.
+    """Judge one model, as `Verifier.model` does; `open_tree` opens the folder that it is in.
 
     The row that the bundle signs takes the place of the registry: the file and its external data
     must have the signed bytes under the signed names, and every signed model must be here. A
     sidecar is compared if it is here. A plain signature over the file counts too, and a statement
     about its digest of one of the expected types. They bind less, and a warning says so.
-
-    Args:
-        path: The model.
-        trust: Whose signatures count.
-        options: What it is judged by.
-        bundle: The bundle, or a file with several, one a line.
-        summary: The release summary; where one is required, by default the one beside the bundle
-            or the model.
-        open_tree: Opens the tree that the files in a folder are read from.
-
-    Raises:
-        InputError: If the file, its bundle or a file that was named cannot be read, or the state
-            file cannot be written.
-        UnavailableError: If a trusted root is needed and cannot be had.
     """
     if summary is not None or options.resource_uri is not None:
         options = replace(options, require=replace(options.require, summary=True))

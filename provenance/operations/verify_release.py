@@ -35,24 +35,10 @@ def verify_release(
     summary: Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Judge a registry and all files of its release by the release summary alone.
+    """Judge a registry and all files of its release, as `Verifier.release` does.
 
     The summary names every file relative to the registry's folder, with its digest. What is
     required is required of every row.
-
-    Args:
-        path: The registry file; or the folder that the release is in, with the files in the folders
-            of the repository: then the summary says where the registry is.
-        trust: Whose signatures count.
-        options: What it is judged by.
-        summary: The release summary. By default the one beside the registry; for a folder, the one
-            in it or in a folder directly below it.
-        progress: Receives what is being done.
-
-    Raises:
-        InputError: If the registry or the summary cannot be read, or the summary is about a
-            registry of another name; or if the state file cannot be written.
-        UnavailableError: If a trusted root is needed and cannot be had.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
+from provenance.artifacts.forms import is_whole
 from provenance.runtime.run import Output
 
 LONGEST: Final = 4 * 1024 * 1024
@@ -84,4 +85,4 @@ def _output(said: Any) -> Output:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return is_whole(value) and value >= 0

@@ -266,7 +266,7 @@ def test_a_file_that_is_too_large_or_no_file_is_an_error(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("key", "expected"), [("baseline", "a string"), ("repository", "OWNER/REPO")]
+    ("key", "expected"), [("baseline", "a non-empty string"), ("repository", "OWNER/REPO")]
 )
 @pytest.mark.parametrize("empty", ["", " "])
 def test_a_text_that_is_empty_is_no_way_to_leave_it_out(

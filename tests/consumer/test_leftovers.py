@@ -208,6 +208,6 @@ def test_a_place_where_nothing_can_be_kept_is_named(downloads: Downloads, name: 
 
 
 def test_other_systems_are_told(downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provenance.consumer.opening.sys.platform", "win32")
+    monkeypatch.setattr("provenance.consumer.verifier.sys.platform", "win32")
     with pytest.raises(UnavailableError, match="POSIX"):
         downloads.open()

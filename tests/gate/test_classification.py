@@ -63,15 +63,24 @@ def test_an_origin_is_what_the_sidecar_of_these_bytes_declares(
 @pytest.mark.parametrize(
     ("declared", "says"),
     [
-        (None, "is not an object"),
-        ("https://example.org", "is not an object"),
-        ({"license": "MIT"}, "has no `source`"),
-        ({"source": "here"}, "has no `license`"),
-        (ORIGIN | {"source": " "}, "`origin.source` is not a non-empty string"),
-        (ORIGIN | {"source": 5}, "`origin.source` is not a non-empty string"),
-        (ORIGIN | {"source": "a" * (MAX_TEXT + 1)}, "is longer than 2,048 characters"),
-        (ORIGIN | {"license": "MIT MIT"}, "is not an SPDX license expression"),
-        (ORIGIN | {"sha256": "abc"}, "is not a SHA-256 digest"),
+        (None, "`origin`: expected an object, found None"),
+        ("https://example.org", "`origin`: expected an object"),
+        ({"license": "MIT"}, "`origin.source` is missing"),
+        ({"source": "here"}, "`origin.license` is missing"),
+        (ORIGIN | {"source": " "}, "`origin.source`: expected a non-empty string"),
+        (
+            ORIGIN | {"source": 5},
+            "`origin.source`: expected a non-empty string of at most 2,048 characters",
+        ),
+        (
+            ORIGIN | {"source": "a" * (MAX_TEXT + 1)},
+            "`origin.source`: expected a non-empty string of at most 2,048",
+        ),
+        (
+            ORIGIN | {"license": "MIT MIT"},
+            "`origin.license`: expected an SPDX license expression, found 'MIT MIT'",
+        ),
+        (ORIGIN | {"sha256": "abc"}, "`origin.sha256`: expected a SHA-256 digest, found 'abc'"),
         (ORIGIN | {"license": "Zlib"}, "in the row `license` is 'MIT'"),
     ],
 )

@@ -271,7 +271,7 @@ def test_a_named_configuration_that_is_new_is_reported(git: GitRepository) -> No
         ("", "`registry` is missing"),
         ("#" * (4 * 1024 * 1024 + 1), "provenance.toml"),
         (f"{FIRST}run{'.a' * 15} = 1", "unknown key `run.a`"),
-        (f"{FIRST}baseline{'.a' * 15} = 1", "`baseline`: expected a string"),
+        (f"{FIRST}baseline{'.a' * 15} = 1", "`baseline`: expected a non-empty string"),
         (f"{FIRST}run{'.a' * 2000} = 1", "more than 16 names in a dotted key"),
         (None, "'provenance.toml' is a link, not a regular file"),
         (Path(), "'provenance.toml' is a folder, not a regular file"),

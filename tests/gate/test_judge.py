@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from provenance import check, verify
+from provenance import Verifier, check
 from provenance.artifacts import digest
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.evidence.collect import collect
@@ -196,7 +196,7 @@ def test_trust_that_is_given_takes_the_place_of_the_configurations(
     from provenance import trust_from_keys
 
     full.released()
-    report = verify(full.config, trust=trust_from_keys([other_key.public]))
+    report = Verifier(trust_from_keys([other_key.public])).registry(full.config)
     assert set(codes(report)) == {"SIG604"}
 
 
@@ -209,7 +209,7 @@ def test_nobody_trusted_is_not_a_verdict(tmp_path: Path) -> None:
 
 def test_trust_in_no_key_verifies_nothing(full: Repository) -> None:
     full.released()
-    assert verify(full.config, trust=Trust("nobody", ())).exit_code == 1
+    assert Verifier(Trust("nobody", ())).registry(full.config).exit_code == 1
 
 
 def test_a_warning_is_shown_and_does_not_fail(repository: Repository) -> None:

@@ -61,19 +61,16 @@ class Table:
         if form.has(value):
             return cast("T", value.strip() if isinstance(value, str) else value)
         if _is_blank(value):
-            raise InputError(
-                f"{self._name(key)} is empty; expected {form.name}",
-                help=f"Say what it is, or remove `{key}`.",
-            )
+            help = f"Say what it is, or remove `{key}`."
+            raise InputError(form.missing(self._name(key), "empty"), help=help)
         raise InputError(form.instead(self._name(key), shown(value)), help=form.help)
 
     def need(self, key: str, form: Form[T]) -> T:
         """Return the value of `key`, which must be there."""
         value = self.values.get(key)
         if value is None or _is_blank(value):
-            found = "missing" if value is None else "empty"
-            says = f"{self._name(key)} is {found}; expected {form.name}"
-            raise InputError(says, help=form.help)
+            how = "missing" if value is None else "empty"
+            raise InputError(form.missing(self._name(key), how), help=form.help)
         return cast("T", self.get(key, form, None))
 
     def optional(self, key: str, form: Form[str] = FILLED) -> str | None:

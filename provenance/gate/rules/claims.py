@@ -46,10 +46,11 @@ class ProductionUnproven(Rule):
 
     code = "SID417"
     slug = "production-unproven"
+    yields_to = ("BAS804",)
     phase = Phase.CLAIMS
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        if not row.entry.claims_production or case.fails("BAS804", row):
+        if not row.entry.claims_production:
             return
         missing = promotion.missing(case.evidence, case.by_subject, row)
         if missing:

@@ -28,7 +28,6 @@ def misfits(document: Document, forms: Forms) -> Iterator[tuple[Place, str, Form
             yield place, form.refused(".".join(place), value), form
 
 
-OBJECT: Final = Form[Any]("an object", lambda value: isinstance(value, dict))
 NAMES: Final = Form[list[str]]("a list of names", is_names)
 NAMES_OR_COUNT: Final = Form[Any](
     "a list of names, or how many there are", lambda value: is_names(value) or is_whole(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from provenance.artifacts.forms import is_whole
 from provenance.evidence.rows import RowEvidence
 
 OPSETS: Final = ("opset", "onnx_opset")
@@ -17,12 +18,12 @@ def other_opset(row: RowEvidence) -> int | None:
     model = row.onnx
     if model is None or model.facts is None or row.replaced(model):
         return None
-    if not isinstance(declared, int) or isinstance(declared, bool):
+    if not is_whole(declared):
         return None  # REG101 reports its type
     return model.facts.opset if model.facts.opset != declared else None
 
 
 def repeats_opset(row: RowEvidence, claim: object) -> bool:
     """Whether a sidecar of the row's model claims the wrong opset that the row declares."""
-    is_whole = isinstance(claim, int) and not isinstance(claim, bool)
-    return is_whole and claim == row.entry.fields.get("opset") and other_opset(row) is not None
+    declared = row.entry.fields.get("opset")
+    return is_whole(claim) and claim == declared and other_opset(row) is not None

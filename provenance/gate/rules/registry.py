@@ -142,7 +142,7 @@ class RegistrySchema(Rule):
                     case,
                     row,
                     None,
-                    f"field `{called}` is missing; expected {_FORMS[name].name}"
+                    _FORMS[name].missing(f"field `{called}`")
                     + (lost.said if lost else there.said if there else ""),
                     lost.help
                     if lost

@@ -17,6 +17,7 @@ from provenance.artifacts import limits
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.ensemble import is_manifest
+from provenance.artifacts.forms import FLAG, is_whole
 from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
 from provenance.artifacts.spdx import alternatives
@@ -137,12 +138,12 @@ _KNOWN: Final[Mapping[str, _Field]] = {
     "id": _Field(_label, ("name", "model_id", "key", "slug", "identifier", "model")),
     "kind": _Field(_label, ("type", "task", "role"), by_name=True),
     "opset": _Field(
-        lambda v: isinstance(v, int) and not isinstance(v, bool) and v in _OPSETS,
+        lambda v: is_whole(v) and v in _OPSETS,
         ("onnx_opset", "opset_version", "opsetVersion"),
         by_name=True,
     ),
     "smoke": _Field(
-        lambda v: isinstance(v, bool),
+        FLAG.has,
         ("is_smoke", "placeholder", "is_placeholder", "stub", "dummy"),
         by_name=True,
     ),

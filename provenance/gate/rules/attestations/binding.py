@@ -85,7 +85,7 @@ class FileUncovered(AttestationRule):
     model, its external data, the int8 variant and its external data.
 
     ## Why it matters
-    One file that no signature covers is enough to replace the weights. `verify FILE` with a plain
+    One file that no signature covers is enough to replace the weights. `verify-model` with a plain
     signature names the external data of the file here: no such signature covers it.
 
     ## Example
@@ -193,7 +193,8 @@ class SidecarAbsent(AttestationRule):
     The sidecar says how the model is fed. The publisher released the two together.
 
     ## Example
-    `provenance verify m.onnx --key release.pub`, where `m.json` was signed and was not downloaded.
+    `provenance verify-model m.onnx --key release.pub`, where `m.json` was signed and not
+    downloaded.
 
     ## How to fix
     Fetch the sidecar from the publisher, and put it beside the model.
@@ -224,7 +225,7 @@ class FileOnlySignature(AttestationRule):
     production, with which sidecar and which external data, nobody has signed.
 
     ## Example
-    `provenance verify model.onnx --key release.pub`, with a `messageSignature` bundle.
+    `provenance verify-model model.onnx --key release.pub`, with a `messageSignature` bundle.
 
     ## How to fix
     Ask the publisher for a bundle of `provenance release`.

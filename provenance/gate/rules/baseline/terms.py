@@ -42,13 +42,14 @@ class LicenseChanged(BaselineRule):
 
     code = "BAS806"
     slug = "license-changed"
+    yields_to = ("LIC206",)
     deferrable = True
 
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
     ) -> Iterator[Finding]:
         now, then = row.entry.text("license"), former.row.text("license")
-        if now is None or then is None or same_license(now, then) or case.fails("LIC206", row):
+        if now is None or then is None or same_license(now, then):
             return
         if case.fails("LIC204", row) and former_license(case, row) is not None:
             return  # which says what to put back

@@ -30,8 +30,8 @@ class RowRequired(Requirement):
     data or exceptions. What nobody has said cannot be required.
 
     ## Example
-    `provenance verify m.onnx --key release.pub --require production`, where `m.onnx` was signed
-    with `cosign sign-blob`.
+    `provenance verify-model m.onnx --key release.pub --require production`, where `m.onnx` was
+    signed with `cosign sign-blob`.
 
     ## How to fix
     Ask the publisher for a bundle of `provenance release`.
@@ -151,7 +151,7 @@ class DeferralRefused(Requirement):
                 f"the release was made with {'an unknown number of' if number is None else number} "
                 "exceptions; exceptions are not allowed (--require no-deferrals)",
                 "Do not use it. Use a release without exceptions, or verify the models that you "
-                "use one by one: provenance verify FILE.onnx",
+                "use one by one: provenance verify-model FILE.onnx",
             )
 
 
@@ -284,7 +284,7 @@ class FilesRequired(Requirement):
     released with these weights.
 
     ## Example
-    `provenance verify m.onnx --key release.pub --require files`, without `m.json`.
+    `provenance verify-model m.onnx --key release.pub --require files`, without `m.json`.
 
     ## How to fix
     Fetch the file from the publisher, and put it beside the model.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.forms import FLAG, STRING
+from provenance.artifacts.forms import FLAG, OBJECT, STRING
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.evaluation import (
     CONDITIONS,
@@ -28,7 +28,7 @@ from provenance.evidence.evaluation import (
 )
 from provenance.evidence.recorded import close, correlation, number, reaches, unit
 from provenance.gate.rules.base import shown, some
-from provenance.gate.rules.forms import OBJECT, Forms, Place, misfits
+from provenance.gate.rules.forms import Forms, Place, misfits
 
 Named = tuple[Place, str]
 """A member of a document that does not follow from the others, and why."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.documents.strict_json import JsonPath
-from provenance.artifacts.forms import FLAG, STRING
+from provenance.artifacts.forms import FLAG, OBJECT, STRING
 from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
@@ -17,7 +17,7 @@ from provenance.evidence import expected_statements
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, differing, short, shown
-from provenance.gate.rules.forms import OBJECT, Forms, Place
+from provenance.gate.rules.forms import Forms, Place
 from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule

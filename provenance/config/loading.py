@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a configuration and reading it.
+
+Strict: an unknown key is an error that names the nearest known one. A misspelt `deferral` or
+`trust` would otherwise be a policy that is not enforced.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from provenance.artifacts import limits, paths, repository
+from provenance.artifacts.documents.toml_tables import Table
+from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
+from provenance.attestations import layout_table
+from provenance.config.configuration import Config, Deferral
+from provenance.config.files import FILE, PYPROJECT, parse_toml, read_text, section
+from provenance.errors import InputError
+from provenance.runtime import settings
+from provenance.signing import trust_table
+
+_KEYS: Final = {
+    *("registry", "repository", "resource_uri", "baseline", "run", "layout"),
+    *("trust", "deferral"),
+}
+_NO_POLICY: Final = ("layout",)
+"""Keys that do not decide what a release is: a layout is signed by itself."""
+
+
+class NoConfigError(InputError):
+    """No configuration was found. The help is for authors, who can write one."""
+
+
+def load(start: Path, explicit: Path | None = None) -> Config:
+    """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
+
+    With `explicit`, the registry is relative to `start`, so that one configuration can serve many
+    trees; its keys are relative to its own folder. A configuration that is found belongs to the
+    folder it is found in, also if it is a link: the registry and the keys are relative to that.
+
+    Raises:
+        NoConfigError: None is found.
+        InputError: It cannot be read or understood.
+    """
+    start = Path(os.path.realpath(start))
+    if explicit is not None:
+        found = _read(explicit, start, named=True)
+        if found is None:
+            raise NoConfigError(
+                f"{explicit}: no [tool.provenance]", help="Write it: provenance init"
+            )
+        return replace(found, start=start)
+    for folder in (start, *start.parents):
+        for name in (FILE, PYPROJECT):
+            candidate = folder / name
+            if candidate.is_file():
+                config = _read(candidate, folder)
+                if config is not None:
+                    return replace(config, start=start)
+    raise NoConfigError(
+        f"no configuration: neither {FILE} nor [tool.provenance] in {PYPROJECT}, "
+        f"in {start} or any folder above it",
+        help="Write one: provenance init",
+    )
+
+
+def _read(path: Path, root: Path, *, named: bool = False) -> Config | None:
+    """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
+    return of_text(read_text(path), path, root, named=named)
+
+
+def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config | None:
+    """Return the configuration in `text`, which is or will be written to `path`.
+
+    None for a pyproject.toml without [tool.provenance].
+
+    Raises:
+        InputError: If the text is not a valid configuration.
+    """
+    shown = os.path.relpath(path, root)
+    shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
+    table = section(parse_toml(text, shown), shown)
+    if table is None:
+        return None
+    folder = Path(os.path.realpath(path)).parent if named else root
+    return _parse(table, text, shown, root, folder, path if named else None)
+
+
+def _parse(
+    table: Mapping[str, Any],
+    text: str,
+    path: str,
+    root: Path,
+    key_folder: Path,
+    named: Path | None,
+) -> Config:
+    if "fields" in table:
+        raise InputError(
+            f"{path}: `fields` is not supported: unsigned names cannot say what a signed row means",
+            help="Remove the table and give the registry's rows this project's names: a list "
+            "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
+        )
+    of_file = Table(table, _KEYS, path)
+    registry = of_file.need("registry", _REGISTRY)
+    reason = paths.unsafe_reason(registry)
+    normal = os.path.normpath(registry)
+    if reason is None and (normal == ".." or normal.startswith("../")):
+        reason = "leaves the folder of the configuration"
+    if reason is not None:
+        raise InputError(f"{path}: `registry` {registry!r} {reason}")
+    return Config(
+        root=root,
+        path=path,
+        registry=normal.replace(os.sep, "/"),
+        trust_table=trust_table.parse(of_file),
+        deferrals=_deferrals(of_file),
+        text=text,
+        key_folder=key_folder,
+        named=named,
+        baseline=of_file.optional("baseline"),
+        run=settings.parse(of_file),
+        repository=of_file.optional("repository", _REPOSITORY),
+        resource_uri=of_file.optional("resource_uri", _RESOURCE_URI),
+        layout=layout_table.parse(of_file),
+        policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
+    )
+
+
+_REGISTRY: Final = filled("the path of the registry", 'registry = "model/tiny/registry.json"')
+_REPOSITORY: Final = filled("OWNER/REPO", 'repository = "lusoris/vmaf"', repository.NAME)
+_RESOURCE_URI: Final = Form[str](
+    f"an absolute URI of at most {repository.MAX_URI:,} printable ASCII characters",
+    lambda value: is_filled(value) and repository.is_absolute_uri(value.strip()),
+    'resource_uri = "https://example.org/models/registry.json"',
+)
+_ROWS: Final = Form[list[str]](
+    "a list of row ids, in which * and ? match",
+    lambda value: is_names(value) and bool(value) and all(value),
+    'rows = ["my_ensemble_seed*"]',
+)
+_RULE: Final = filled("the code of a rule", 'rule = "SID402"')
+_EXPIRES: Final = Form[datetime.date]("a date", is_day, "expires = 2026-12-31")
+
+
+def _deferrals(table: Table) -> tuple[Deferral, ...]:
+    keys = {"rule", "rows", "reason", "reference", "expires"}
+    found = tuple(
+        Deferral(
+            index,
+            rows=tuple(entry.need("rows", _ROWS)),
+            rule=entry.need("rule", _RULE),
+            # Empty is for the gate to report (DEF904), with the deferral's other defects.
+            reason=entry.get("reason", STRING, ""),
+            reference=entry.get("reference", STRING, ""),
+            expires=entry.get("expires", _EXPIRES, None),
+        )
+        for index, entry in enumerate(table.tables("deferral", keys))
+    )
+    for limit, number, what in (
+        (limits.DEFERRALS, len(found), "deferrals"),
+        (limits.PATTERNS, sum(is_pattern(r) for d in found for r in d.rows), "patterns in `rows`"),
+    ):
+        if number > limit:
+            raise table.error(f"[[deferral]]: {number:,} {what}; at most {limit:,} are read")
+    return found
+
+
+def is_pattern(row: str) -> bool:
+    """Return whether an entry of a deferral's `rows` is a pattern, and not an id."""
+    return any(mark in row for mark in "*?[")
+
+
+def _policy_sha256(table: Mapping[str, Any]) -> str:
+    """The digest of the configuration's values: keys sorted, dates in ISO form, no white space."""
+    policy = {k: v for k, v in table.items() if k not in _NO_POLICY}
+    encoded = json.dumps(
+        policy, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str
+    )
+    return hashlib.sha256(encoded.encode("ascii")).hexdigest()
