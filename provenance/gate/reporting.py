@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from provenance.evidence import releases
-from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.gate import suppression
@@ -30,7 +29,9 @@ from provenance.signing.trust import Trust
 def report(case: Case, name: str | None) -> Report:
     """The report of a case with all its findings. `name` is what was judged, if not a registry."""
     evidence, is_registry = case.evidence, case.target is Target.REGISTRY
-    found = sorted(case.findings, key=_reading_order(case.places))
+    found = list(case.findings)  # without a registry to read: causes before consequences
+    if is_registry:
+        found.sort(key=_reading_order(case.places))
     in_force = InForce(found)
     failing = [f for f in found if f.fails]
     failed = _failed(case, failing)
@@ -42,7 +43,7 @@ def report(case: Case, name: str | None) -> Report:
         trust=_trust_result(case.trust),
         notes=tuple(_all_notes(case)),
         baseline=evidence.baseline.label if evidence.baseline else None,
-        not_judged=_not_judged(evidence, case.phases) if is_registry else (),
+        not_judged=_not_judged(case) if is_registry else (),
         root=None if case.alone or evidence.released == () else evidence.root.root,
         release=_release_result(case),
         suppressed=suppressed,
@@ -87,7 +88,10 @@ def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool)
 
 
 def _all_notes(case: Case) -> Iterator[str]:
-    yield from _notes(case.evidence)
+    baseline = case.evidence.baseline
+    if baseline is not None and baseline.note:  # it was not read by its own configuration
+        yield baseline.note
+    yield from _runs(case)
     yield from _pipeline_notes(case.evidence.pipeline)
     if case.target is Target.REGISTRY:
         yield from _policy_notes(case)
@@ -96,19 +100,13 @@ def _all_notes(case: Case) -> Iterator[str]:
         yield from filter(None, (note(case, row) for row in case.evidence.rows))
 
 
-def _notes(evidence: Evidence) -> tuple[str, ...]:
-    """Return how the baseline was read, unless by its own configuration, and what was run."""
-    baseline = evidence.baseline
-    return (*([baseline.note] if baseline and baseline.note else []), *_runs(evidence))
-
-
-def _runs(evidence: Evidence) -> tuple[str, ...]:
+def _runs(case: Case) -> tuple[str, ...]:
     """How many models ran, if they were to be run: those that cannot be read are not run."""
-    if not evidence.ran:
+    if not case.evidence.ran:
         return ()
-    models = {m.name: m.run for r in evidence.rows for m in r.models}
-    runs = [run for run in models.values() if run is not None]
-    versions = {run.version for run in runs}
+    models = {m.name: m for row in case.facts for m in row.models}
+    runs = [m for m in models.values() if m.outcome is not None]
+    versions = {m.runtime for m in runs if m.runtime is not None}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
     ran = sum(run.outcome is Outcome.RAN for run in runs)
     unfed = sum(run.outcome is Outcome.UNFED for run in runs)
@@ -140,7 +138,7 @@ def _required(case: Case) -> Iterator[str]:
     """What a consumer required: a result without that says less."""
     newer = ["no release before one that was used"] if case.evidence.seen is not None else []
     words = ", ".join(filter(None, (str(case.require), *newer)))
-    if words and case.evidence.rows:
+    if words and case.facts:
         yield f"required: {words}"
 
 
@@ -157,11 +155,12 @@ def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
     yield f"steps: {'; '.join(done)}"
 
 
-def _not_judged(evidence: Evidence, phases: Sequence[Phase]) -> tuple[str, ...]:
-    """What this run leaves open: nobody may take it for passed."""
-    found = [phase.value for phase in Phase if phase.is_open and phase not in phases]
+def _not_judged(case: Case) -> tuple[str, ...]:
+    """What this run leaves open, so that it does not pass for judged."""
+    evidence = case.evidence
+    found = [phase.value for phase in Phase if phase.is_open and phase not in case.phases]
     if not evidence.whole:
-        others = len(evidence.registry.rows) - len(evidence.rows)
+        others = len(evidence.registry.rows) - len(case.facts)
         found.append(f"the other {others:,} rows, and what only the whole registry shows")
     schema = evidence.schema
     if schema is not None and schema.unevaluated:
