@@ -48,9 +48,9 @@ def command(
     if fix and link_dir is not None:
         raise click.UsageError("--link-dir records what was checked, and --fix changes it")
     if fix:
-        from provenance.operations.fix import fix
+        from provenance.operations.fix import fix as fixed
 
-        judge: Any = fix
+        judge: Any = fixed
     else:
         from provenance.operations.check import check
 

@@ -72,6 +72,7 @@ def _together(reports: list[Any]) -> Any:
         registry=f"{len(reports)} files",
         rows=tuple(r for report in reports for r in report.rows),
         findings=tuple(f for report in reports for f in report.findings),
+        suppressed=tuple(s for report in reports for s in report.suppressed),
         trust=reports[0].trust,
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         release=reports[0].release if len({r.release for r in reports}) == 1 else None,

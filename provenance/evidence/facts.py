@@ -15,6 +15,7 @@ from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
 from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
+from provenance.runtime.run import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,26 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts(FileFacts):
-    """A model of a row: whether it could be parsed, and whether external data does not exist."""
+    """A model of a row: whether it could be parsed, and whether external data does not exist.
+
+    `outcome` is what came of running it, with the version `runtime`; both None if it was not run.
+    """
 
     parsed: bool = False
     lacks_data: bool = False
+    outcome: Outcome | None = None
+    runtime: str | None = None
 
     @classmethod
     def of_model(cls, model: ModelEvidence) -> ModelFacts:
         """What is kept of a model."""
-        parsed = model.facts is not None
-        return replace(cls.of(model), parsed=parsed, lacks_data=model.lacks_data)
+        return replace(
+            cls.of(model),
+            parsed=model.facts is not None,
+            lacks_data=model.lacks_data,
+            outcome=model.run.outcome if model.run else None,
+            runtime=model.run.version if model.run else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,13 @@ def about_all(
         by_rule[finding.code].append(finding)
     progress.begin("judging rules", len(rules))
     places, texts = case.places, case.texts
+
+    def in_order(findings: Iterable[Finding]) -> Iterable[Finding]:
+        # Without a registry to read, causes stand before consequences.
+        if case.target is not Target.REGISTRY:
+            return findings
+        return sorted(findings, key=lambda finding: order(finding, places))
+
     for phase in case.phases:
         concluded: list[Finding] = []
         for rule in rules:
@@ -91,11 +98,11 @@ def about_all(
                 found += rule.judge_whole(case)
             if found:
                 located = _located(found, case.evidence.registry, texts)
-                ordered = dict.fromkeys(sorted(located, key=lambda f: order(f, places)))
+                ordered = in_order(dict.fromkeys(located))
                 concluded += (_deferred(f, case) for f in gather(ordered, case.deferrals))
             progress.advance()
         case = replace(case, findings=(*case.findings, *concluded))
-    return tuple(sorted(case.findings, key=lambda f: order(f, places)))
+    return tuple(in_order(case.findings))
 
 
 def order(finding: Finding, places: Mapping[str, int]) -> tuple[object, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from provenance.evidence import releases
-from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.gate import suppression
@@ -87,7 +86,10 @@ def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool)
 
 
 def _all_notes(case: Case) -> Iterator[str]:
-    yield from _notes(case.evidence)
+    baseline = case.evidence.baseline
+    if baseline is not None and baseline.note:  # it was not read by its own configuration
+        yield baseline.note
+    yield from _runs(case)
     yield from _pipeline_notes(case.evidence.pipeline)
     if case.target is Target.REGISTRY:
         yield from _policy_notes(case)
@@ -96,19 +98,13 @@ def _all_notes(case: Case) -> Iterator[str]:
         yield from filter(None, (note(case, row) for row in case.evidence.rows))
 
 
-def _notes(evidence: Evidence) -> tuple[str, ...]:
-    """Return how the baseline was read, unless by its own configuration, and what was run."""
-    baseline = evidence.baseline
-    return (*([baseline.note] if baseline and baseline.note else []), *_runs(evidence))
-
-
-def _runs(evidence: Evidence) -> tuple[str, ...]:
+def _runs(case: Case) -> tuple[str, ...]:
     """How many models ran, if they were to be run: those that cannot be read are not run."""
-    if not evidence.ran:
+    if not case.evidence.ran:
         return ()
-    models = {m.name: m.run for r in evidence.rows for m in r.models}
-    runs = [run for run in models.values() if run is not None]
-    versions = {run.version for run in runs}
+    models = {m.name: m for row in case.facts for m in row.models}
+    runs = [m for m in models.values() if m.outcome is not None]
+    versions = {m.runtime for m in runs if m.runtime is not None}
     runtime = f" with onnxruntime {', '.join(sorted(versions))}" if versions else ""
     ran = sum(run.outcome is Outcome.RAN for run in runs)
     unfed = sum(run.outcome is Outcome.UNFED for run in runs)
@@ -158,7 +154,7 @@ def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
 
 
 def _not_judged(case: Case) -> tuple[str, ...]:
-    """What this run leaves open: nobody may take it for passed."""
+    """What this run leaves open, so that it does not pass for judged."""
     evidence = case.evidence
     found = [phase.value for phase in Phase if phase.is_open and phase not in case.phases]
     if not evidence.whole:

@@ -13,7 +13,6 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules import foreign_statements
 from provenance.gate.rules.base import (
     EVERYWHERE,
-    REGISTRY,
     REGISTRY_AND_MODEL,
     Case,
     Phase,
@@ -24,7 +23,7 @@ from provenance.gate.rules.base import (
 )
 from provenance.gate.rules.registry import outside
 from provenance.gate.signature_set import SignatureSet
-from provenance.signing.judgement import Judgement, Verdict
+from provenance.signing.judgement import Verdict
 
 
 def changed_files(row: RowEvidence, statement: Statement) -> Iterator[tuple[FileEvidence, str]]:
@@ -38,13 +37,14 @@ def changed_files(row: RowEvidence, statement: Statement) -> Iterator[tuple[File
             yield file, signed
 
 
-class _SignatureRule(Rule):
+class SignatureRule(Rule):
+    """A rule about what was signed."""
+
     phase = Phase.SIGNATURES
     needs_trust = True
-    applies = REGISTRY_AND_MODEL
 
 
-class _DocumentRule(_SignatureRule):
+class _DocumentRule(SignatureRule):
     """A rule about the bundles of each row, and about that of the release summary."""
 
     applies = EVERYWHERE
@@ -66,7 +66,7 @@ class _DocumentRule(_SignatureRule):
         raise NotImplementedError
 
 
-class BundleMissing(_SignatureRule):
+class BundleMissing(SignatureRule):
     """A row's bundle does not exist.
 
     ## What it does
@@ -85,6 +85,7 @@ class BundleMissing(_SignatureRule):
 
     code = "SIG601"
     slug = "bundle-missing"
+    applies = REGISTRY_AND_MODEL
     consumer_help = "Fetch the bundle from the publisher, or do not use the model."
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
@@ -144,7 +145,8 @@ class BundleMalformed(_DocumentRule):
                     path=bundle.path,
                     row=label,
                 )
-        for bundle, judgement in _judgements(case, row, document):
+        signatures = _signatures(case, row, document) if document.bundle else None
+        for bundle, judgement in signatures.judgements if signatures else ():
             if judgement.verdict is Verdict.UNSUPPORTED:
                 yield self.finding(
                     f"the signature in {bundle.path} cannot be verified: {judgement.reason}",
@@ -153,12 +155,6 @@ class BundleMalformed(_DocumentRule):
                     row=label,
                     for_consumer=True,  # fetching it again does not help against its kind
                 )
-
-
-def _judgements(
-    case: Case, row: RowEvidence | None, document: BundleEvidence
-) -> tuple[tuple[BundleEvidence, Judgement], ...]:
-    return () if document.bundle is None else _signatures(case, row, document).judgements
 
 
 def _signatures(case: Case, row: RowEvidence | None, document: BundleEvidence) -> SignatureSet:
@@ -257,7 +253,7 @@ class SignerUntrusted(_Judged):
                 yield bundle, f"{bundle.path} was signed {judgement.reason}", judgement.help
 
 
-class BytesNotSigned(_SignatureRule):
+class BytesNotSigned(SignatureRule):
     """A model file's bytes are not those that were signed.
 
     ## What it does
@@ -296,7 +292,7 @@ class BytesNotSigned(_SignatureRule):
             yield self.finding(*not_among, path=row.onnx.path, row=row.label, for_consumer=True)
 
 
-class SignedUnderAnotherName(_SignatureRule):
+class SignedUnderAnotherName(SignatureRule):
     """A file's bytes were signed, but under another name.
 
     ## What it does
@@ -315,6 +311,7 @@ class SignedUnderAnotherName(_SignatureRule):
 
     code = "SIG606"
     slug = "signed-under-another-name"
+    applies = REGISTRY_AND_MODEL
     for_consumer = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
@@ -336,7 +333,7 @@ class SignedUnderAnotherName(_SignatureRule):
                 )
 
 
-class StrayBundle(_SignatureRule):
+class StrayBundle(SignatureRule):
     """A bundle lies beside the others that belongs to nothing.
 
     ## What it does
@@ -356,7 +353,6 @@ class StrayBundle(_SignatureRule):
 
     code = "SIG607"
     slug = "stray-bundle"
-    applies = REGISTRY
     scopes = (Scope.REGISTRY,)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:

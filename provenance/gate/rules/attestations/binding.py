@@ -9,12 +9,12 @@ from provenance.attestations import signed_row as signed_rows
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import foreign_statements
-from provenance.gate.rules.attestations.statements import AttestationRule
 from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Target
+from provenance.gate.rules.signatures import SignatureRule
 from provenance.gate.rules.signed_files import absent_files, absent_sidecars
 
 
-class RowUnbound(AttestationRule):
+class RowUnbound(SignatureRule):
     """A bundle binds no registry row.
 
     ## What it does
@@ -77,7 +77,7 @@ class RowUnbound(AttestationRule):
         )
 
 
-class FileUncovered(AttestationRule):
+class FileUncovered(SignatureRule):
     """A model file of the row is not among the signed files.
 
     ## What it does
@@ -130,7 +130,7 @@ class FileUncovered(AttestationRule):
                 )
 
 
-class FileGone(AttestationRule):
+class FileGone(SignatureRule):
     """The row's bundle signs a file that the row does not have.
 
     ## What it does
@@ -181,7 +181,7 @@ class FileGone(AttestationRule):
                 )
 
 
-class SidecarAbsent(AttestationRule):
+class SidecarAbsent(SignatureRule):
     """A sidecar that was signed with the row is not here.
 
     ## What it does
@@ -213,7 +213,7 @@ class SidecarAbsent(AttestationRule):
             yield self.finding(message, help, path=name, row=row.label)
 
 
-class FileOnlySignature(AttestationRule):
+class FileOnlySignature(SignatureRule):
     """The signature of a file binds nothing but its bytes.
 
     ## What it does

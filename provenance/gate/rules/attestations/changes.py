@@ -16,13 +16,12 @@ from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
-from provenance.gate.rules.attestations.statements import AttestationRule
 from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Phase, Scope, differing, short
 from provenance.gate.rules.license import LICENSE_FIELDS
-from provenance.gate.rules.signatures import changed_files
+from provenance.gate.rules.signatures import SignatureRule, changed_files
 
 
-class RowChanged(AttestationRule):
+class RowChanged(SignatureRule):
     """The row is not the one that was signed.
 
     ## What it does
@@ -133,7 +132,7 @@ def _of_other_registry(case: Case) -> bool:
     return releases.index_of(summary) != evidence.registry.path
 
 
-class SidecarChanged(AttestationRule):
+class SidecarChanged(SignatureRule):
     """A sidecar is not the one that was signed with the row.
 
     ## What it does
@@ -185,7 +184,7 @@ class SidecarChanged(AttestationRule):
             )
 
 
-class DeferralsDiffer(AttestationRule):
+class DeferralsDiffer(SignatureRule):
     """The deferrals in force are not those that were signed.
 
     ## What it does

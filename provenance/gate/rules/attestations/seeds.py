@@ -12,12 +12,12 @@ from provenance.attestations.statement import Statement, StatementError
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.attestations.statements import AttestationRule
 from provenance.gate.rules.base import Case, differing
 from provenance.gate.rules.ensembles.production import documents_are_pointers
+from provenance.gate.rules.signatures import SignatureRule
 
 
-class SeedUnattested(AttestationRule):
+class SeedUnattested(SignatureRule):
     """An ensemble seed has no attestation.
 
     ## What it does
@@ -53,7 +53,7 @@ class SeedUnattested(AttestationRule):
             )
 
 
-class SeedAttestationDiffers(AttestationRule):
+class SeedAttestationDiffers(SignatureRule):
     """A seed attestation does not say what is here.
 
     ## What it does

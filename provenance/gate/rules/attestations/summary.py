@@ -11,7 +11,6 @@ from provenance.attestations import predicates
 from provenance.attestations.statement import Statement
 from provenance.evidence import expected_statements, releases
 from provenance.gate.finding import Finding
-from provenance.gate.rules.attestations.statements import AttestationRule
 from provenance.gate.rules.base import (
     ALL_BUT_BLOBS,
     REGISTRY_AND_RELEASE,
@@ -21,9 +20,10 @@ from provenance.gate.rules.base import (
     Target,
     short,
 )
+from provenance.gate.rules.signatures import SignatureRule
 
 
-class SummaryMissing(AttestationRule):
+class SummaryMissing(SignatureRule):
     """The registry has no release summary.
 
     ## What it does
@@ -55,7 +55,7 @@ class SummaryMissing(AttestationRule):
             )
 
 
-class SummaryStale(AttestationRule):
+class SummaryStale(SignatureRule):
     """The release summary does not describe what is here.
 
     ## What it does
@@ -147,7 +147,7 @@ class SummaryStale(AttestationRule):
             )
 
 
-class OtherProject(AttestationRule):
+class OtherProject(SignatureRule):
     """The release summary is of another project.
 
     ## What it does

@@ -14,7 +14,6 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules import foreign_statements
 from provenance.gate.rules.base import Case, Scope, Target, short, shown
 from provenance.gate.rules.consumer.requirement import AGAIN, Requirement
-from provenance.gate.rules.signatures import changed_files
 from provenance.gate.rules.signed_files import absent_sidecars
 
 
@@ -231,6 +230,7 @@ class NotInRelease(Requirement):
 
     code = "USE006"
     slug = "not-in-release"
+    yields_to = ("SIG605",)
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         summary, signed = case.evidence.summary, case.row_statement(row)
@@ -238,8 +238,8 @@ class NotInRelease(Requirement):
         if case.evidence.whole or not case.needs_summary or statement is None or signed is None:
             return
         assert summary is not None
-        if releases.predicate_of(statement) is None or any(changed_files(row, signed)):
-            return  # SIG605 reports changed files
+        if releases.predicate_of(statement) is None:
+            return
         release = releases.release_of(summary)
         which = str(release) if release else "the release"
         for path, message in self._differences(case, row, signed, statement, which):
