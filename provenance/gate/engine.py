@@ -30,7 +30,7 @@ def judge_tasks(
         UnavailableError: A worker was lost, or its result is not of its task.
     """
     if executor is None:
-        context = context.keeping_folders()
+        context = context.opened()
         for task in tasks:
             yield task, judge_task(context, task)
         return

@@ -25,8 +25,8 @@ from provenance.gate.finding import Report
 from provenance.gate.reporting import report
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.rounds import RootNeededError, Rounds
-from provenance.gate.rules import BY_CODE, Case, Phase, Target
-from provenance.gate.units import TASK_ROWS, Context, first_bundle, needs_root
+from provenance.gate.rules import BY_CODE, Case, Target
+from provenance.gate.units import TASK_ROWS, first_bundle, needs_root
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
@@ -128,17 +128,7 @@ def _judge_units(
         trust = rooted(trust) if needs_root(trust, tuple(bundles)) else trust
 
     def judged(trust: Trust | None) -> Rounds:
-        context = Context.of(
-            replace(around, baseline=None),
-            case.config,
-            trust,
-            today=case.today,
-            phases=tuple(p for p in case.phases if p is not Phase.BASELINE),
-            require=case.require,
-            resource_uri=case.resource_uri,
-            for_consumer=for_consumer,
-        )
-        rounds = Rounds(around, context, progress, case.phases)
+        rounds = Rounds(replace(case, trust=trust), for_consumer, progress)
         rounds.first(executor, rows_of_a_task)
         rounds.second()
         return rounds

@@ -24,7 +24,7 @@ from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit, in_tasks, plan
 from provenance.gate.engine import judge_tasks
 from provenance.gate.finding import Finding
-from provenance.gate.rules import BY_CODE, Phase
+from provenance.gate.rules import BY_CODE, Case
 from provenance.gate.units import TASK_ROWS, Context, Judged, Task, judge_task
 
 
@@ -34,22 +34,28 @@ class RootNeededError(Exception):
 
 @dataclass
 class Rounds:
-    """What has been judged so far of the registry of `evidence`, which has no rows.
+    """What has been judged so far of the registry of `case`, whose rows were not read.
 
     Attributes:
-        phases: What is judged, of units that have changed since the baseline too.
+        case: What is judged, with what lies around the rows.
+        for_consumer: Whether the help is for those who use what others publish.
+        progress: Is notified of each row.
         facts: By its place in the registry, what is known of a row.
         evidence: What lies around the rows; after the first round also what is stray.
     """
 
-    evidence: Evidence
-    context: Context
+    case: Case
+    for_consumer: bool
     progress: Progress
-    phases: tuple[Phase, ...]
+    evidence: Evidence = field(init=False)
     facts: dict[int, RowFacts] = field(default_factory=dict)
     _claims: dict[int, str] = field(default_factory=dict)
     _findings: dict[tuple[object, ...], list[Finding]] = field(default_factory=dict)
     _again: set[tuple[object, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Begin with what was read before the rows."""
+        self.evidence = self.case.evidence
 
     @property
     def rows(self) -> list[RowFacts]:
@@ -71,11 +77,12 @@ class Rounds:
             UnavailableError: A worker was lost.
         """
         registry = self.evidence.registry
+        context = Context.alone(self.case, for_consumer=self.for_consumer)
         units = self._plan()
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
         tasks = (self._task(each) for each in in_tasks(units, rows_of_a_task))
-        for task, judged in judge_tasks(self.context, tasks, executor):
+        for task, judged in judge_tasks(context, tasks, executor):
             if judged.needs_root:
                 raise RootNeededError
             totals.add(judged.totals)
@@ -92,8 +99,8 @@ class Rounds:
         units = self._plan()
         taken = self._taken()
         again = [unit for unit in units if self._is_again(unit, taken)]
-        around = replace(self.evidence, documents=())
-        context = replace(self.context, evidence=around, phases=self.phases).keeping_folders()
+        case = replace(self.case, evidence=replace(self.evidence, documents=()))
+        context = Context(case, for_consumer=self.for_consumer).opened()
         known = dict(self.facts)
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)

@@ -8,18 +8,16 @@ it.
 
 from __future__ import annotations
 
-import datetime
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.registry import Row
-from provenance.config import Config
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
@@ -30,7 +28,6 @@ from provenance.evidence.units import Unit
 from provenance.gate import wire
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
-from provenance.gate.requirements import NOTHING, Require
 from provenance.gate.rules import BY_CODE, Case, Phase
 from provenance.signing.trust import Trust
 
@@ -43,41 +40,40 @@ class Context:
     """What is the same for all tasks of a run. Nothing in it grows with the rows.
 
     Attributes:
-        evidence: What was read beside the registry, without rows, documents and strays.
-        config: The configuration.
-        trust: Whose signatures count, None where no signature is judged.
-        today: The date, in UTC.
-        phases: What is judged.
-        require: What a consumer requires.
-        resource_uri: The project whose release it has to be.
+        case: What is judged, without rows, and without what lies around them.
         for_consumer: Whether the help is for those who use what others publish.
     """
 
-    evidence: Evidence
-    config: Config
-    trust: Trust | None
-    today: datetime.date
-    phases: tuple[Phase, ...]
-    require: Require = NOTHING
-    resource_uri: str | None = None
-    for_consumer: bool = False
-
-    def keeping_folders(self) -> Context:
-        """The same, for one pass of reading many files."""
-        root = self.evidence.root.keeping_folders()
-        return replace(self, evidence=replace(self.evidence, root=root))
+    case: Case
+    for_consumer: bool
 
     @classmethod
-    def of(cls, evidence: Evidence, config: Config, trust: Trust | None, **rest: Any) -> Context:
-        """The context in which units of the registry in `evidence` are judged."""
+    def alone(cls, case: Case, *, for_consumer: bool) -> Context:
+        """The context in which a unit is judged by itself: of all others it knows nothing."""
+        evidence, nothing = case.evidence, pack_text("{}")
         registry = replace(
-            evidence.registry, rows=(), packed=pack_text("{}"), not_rows=(), members={}, keys=()
+            evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
         )
         schema = evidence.schema and replace(evidence.schema, violations=())
-        around = replace(
-            evidence, registry=registry, rows=(), documents=(), license_files={}, schema=schema
+        alone = Evidence(evidence.root, registry, (), evidence.whole, schema=schema)
+        return cls(
+            replace(
+                case,
+                evidence=alone,
+                catalogue={},
+                _signature_sets={},
+                _signed={},
+                phases=tuple(p for p in case.phases if p is not Phase.BASELINE),
+                known_of_another_registry=case.of_another_registry,
+            ),
+            for_consumer,
         )
-        return cls(around, config, trust, **rest)
+
+    def opened(self) -> Context:
+        """The same in the process that judges: with the rules, and for one pass of reading."""
+        evidence = self.case.evidence
+        evidence = replace(evidence, root=evidence.root.keeping_folders())
+        return replace(self, case=replace(self.case, evidence=evidence, catalogue=BY_CODE))
 
 
 @dataclass(frozen=True)
@@ -121,28 +117,19 @@ def judge_task(context: Context, task: Task, taken: Mapping[str, str] | None = N
     Raises:
         InputError: The rows of the task have more together than is judged.
     """
-    root = context.evidence.root
+    around = context.case.evidence
     rows = [row for unit in task.units for row in unit.rows]
     documents = {d.path: d for unit in task.units for d in unit.documents}
     known = tuple(documents.values())
-    totals = Totals(context.evidence.registry.path)
-    reader = RowReader(root, context.evidence.registry, rows, totals=totals, taken=taken or {})
-    signed = Phase.SIGNATURES in context.phases
+    totals = Totals(around.registry.path)
+    reader = RowReader(around.root, around.registry, rows, totals=totals, taken=taken or {})
+    signed = Phase.SIGNATURES in context.case.phases
     read = tuple(reader.read(rows, Documents(known), with_bundles=signed))
-    evidence = replace(context.evidence, rows=read, documents=known, license_files=task.licenses)
-    trust = context.trust
+    evidence = replace(around, rows=read, documents=known, license_files=task.licenses)
+    trust = context.case.trust
     if trust is not None and needs_root(trust, evidence.bundles):
         return Judged(needs_root=True)
-    case = Case(
-        evidence,
-        trust,
-        context.config,
-        context.today,
-        catalogue=BY_CODE,
-        phases=context.phases,
-        require=context.require,
-        resource_uri=context.resource_uri,
-    )
+    case = replace(context.case, evidence=evidence, _signature_sets={}, _signed={})
     rules = rules_of(case, for_consumer=context.for_consumer)
     return Judged(
         rows=tuple(facts_of(case, row) for row in read),
@@ -218,7 +205,7 @@ class _Failed:
 def _context(data: bytes) -> Context:
     """The context, which each task brings, and each process unpacks once."""
     context: Context = pickle.loads(data)  # noqa: S301
-    return context.keeping_folders()
+    return context.opened()
 
 
 def read_result(data: object, task: Task) -> Judged:

@@ -128,6 +128,7 @@ class Case:
     resource_uri: str | None = None
     target: Target = Target.REGISTRY
     predicate_types: Collection[str] | None = EXPECTED_TYPES
+    known_of_another_registry: bool = False
     _signature_sets: dict[tuple[str | None, ...], SignatureSet] = field(default_factory=dict)
     _signed: dict[tuple[str | None, ...], SignedRow | None] = field(default_factory=dict)
 
@@ -303,6 +304,14 @@ class Case:
             counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
         signed = self._stated(row) if counts else None
         return signed if signed is not None and signed.id == row.entry.text("id") else None
+
+    @cached_property
+    def of_another_registry(self) -> bool:
+        """Whether the release summary is that of another registry file, which ATT712 reports."""
+        evidence, summary = self.evidence, self.signed_statement(self.evidence.summary)
+        if not evidence.whole or summary is None or releases.predicate_of(summary) is None:
+            return self.known_of_another_registry
+        return releases.index_of(summary) != evidence.registry.path
 
     @cached_property
     def released_bundles(self) -> frozenset[str]:

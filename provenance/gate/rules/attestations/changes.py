@@ -11,7 +11,7 @@ from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
-from provenance.evidence import canonical, releases
+from provenance.evidence import canonical
 from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
@@ -51,7 +51,7 @@ class RowChanged(SignatureRule):
         if statement is None or signed is None:
             return
         if signed.index != registry.path:
-            if not _of_other_registry(case):  # else ATT712 reports it once
+            if not case.of_another_registry:  # else ATT712 reports it once
                 yield self.in_row(
                     case,
                     row,
@@ -121,15 +121,6 @@ class RowChanged(SignatureRule):
                     "onnx",
                     f"{file.name[:100]!r} is the {here.role} of the row; signed is {file.role}",
                 )
-
-
-def _of_other_registry(case: Case) -> bool:
-    """Whether the release summary is that of another registry file, which ATT712 reports."""
-    evidence = case.evidence
-    summary = case.signed_statement(evidence.summary)
-    if not evidence.whole or summary is None or releases.predicate_of(summary) is None:
-        return False
-    return releases.index_of(summary) != evidence.registry.path
 
 
 class SidecarChanged(SignatureRule):
