@@ -161,7 +161,7 @@ def _model(skeleton: bytes) -> Any:
     try:
         model = _messages().ModelProto.FromString(skeleton)
     except DecodeError as e:
-        raise MalformedMessageError("protobuf cannot decode it") from e
+        raise MalformedMessageError("protobuf cannot decode it: truncated?") from e
     # Any empty or short string decodes as some protobuf message; these three every model has.
     if model.ir_version <= 0:
         raise MalformedMessageError("it has no ir_version")

@@ -26,7 +26,12 @@ _RECENT: Final = 3
 
 def pack_text(text: str) -> bytes:
     """`text`, compressed."""
-    return zlib.compress(text.encode("utf-8"), level=1)
+    return pack_bytes(text.encode("utf-8"))
+
+
+def pack_bytes(data: bytes) -> bytes:
+    """The UTF-8 text that `data` is, compressed."""
+    return zlib.compress(data, level=1)
 
 
 def unpack_text(packed: bytes) -> str:

@@ -26,7 +26,7 @@ from provenance.artifacts.documents.strict_json import (
     parse,
     type_name,
 )
-from provenance.artifacts.packed import pack_text, unpack_text
+from provenance.artifacts.packed import pack_bytes, unpack_text
 from provenance.errors import InputError
 
 FIELDS: Final = (
@@ -307,14 +307,14 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
         InputError: No such file, too large, not strict JSON, or no object with a list `models`.
     """
     try:
-        data = tree.read(path, limits.REGISTRY)
+        # Its bytes have no name here: there is no need for them once they are decoded.
+        return parse_bytes(tree.read(path, limits.REGISTRY), path, names)
     except paths.FileError as e:
         where = "Set `registry` in the configuration to the registry's path."
         raise InputError(
             f"the registry {e.message}",
             help=e.help if e.problem in _EXPLAINED else where,
         ) from e
-    return parse_bytes(data, path, names)
 
 
 _EXPLAINED = (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER)
@@ -325,8 +325,10 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
     """The registry that `data` holds; `path` is where it was read. Raises InputError."""
     names = names or FieldNames()
     repeated: list[str] = []
+    found, packed = digest.of_bytes(data), pack_bytes(data)
     try:
         text = decode(data)
+        del data
         value = parse(text, duplicate_keys=repeated, nesting=limits.REGISTRY_NESTING)
     except JsonError as e:
         shape = _shape(names)
@@ -352,8 +354,8 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         raise InputError(f"{path}: {len(rows):,} rows; at most {limits.ROWS:,} are read")
     return Registry(
         path=path,
-        packed=pack_text(text),
-        digest=digest.of_bytes(data),
+        packed=packed,
+        digest=found,
         rows=tuple(_rows(text, rows, names)),
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),

@@ -29,8 +29,13 @@ class Unit:
     documents: tuple[Manifest | GateVerdict, ...] = ()
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """What makes it this unit: its rows, by their places, and its documents, by their paths."""
+    def name(self) -> int | str:
+        """What tells it from the others of a plan: the place of its first row, or a document."""
+        return self.rows[0].index if self.rows else self.documents[0].path
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What it is of: its rows, by their places, and its documents, by their paths."""
         return (tuple(row.index for row in self.rows), tuple(d.path for d in self.documents))
 
 

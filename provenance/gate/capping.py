@@ -104,6 +104,36 @@ def gather(
         yield rest.told()
 
 
+class Overflow:
+    """What very many units say, as it comes in: of all but the first things, how much more it is.
+
+    What is kept and `told` is gathered again with everything else.
+    """
+
+    def __init__(self, declared: Covering) -> None:
+        self._declared = declared
+        self._things: dict[str, set[_Group]] = {}
+        self._more: dict[_Group, _More] = {}
+
+    def keeps(self, finding: Finding) -> bool:
+        """Whether a finding is to be kept; if not, it is counted with others of its kind."""
+        things, group = self._things.setdefault(finding.code, set()), _group(finding)
+        if group in things or len(things) < limits.THINGS_OF_RULE:
+            things.add(group)
+            return True
+        deferral = self._declared.covering(finding.code, finding.subject)
+        group = (*_kind(finding), deferral.index if deferral else None)
+        if group not in self._more:
+            self._more[group] = _More(_short(finding))
+        self._more[group].add(finding)
+        return False
+
+    def told(self) -> Iterator[Finding]:
+        """One finding in the place of all of a kind that were not kept."""
+        for rest in self._more.values():
+            yield rest.told()
+
+
 def _kind(finding: Finding) -> _Group:
     """Return what findings that share one finding have in common, whatever they are about."""
     return (

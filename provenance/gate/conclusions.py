@@ -106,13 +106,15 @@ def about_all(
 
 
 def order(finding: Finding, places: Mapping[str, int]) -> tuple[object, ...]:
-    """As a registry is read: row by row, then the registry as a whole, then the deferrals."""
+    """As a registry is read: row by row, then the registry as a whole, then the deferrals.
+
+    Those at one place of one file stay as they were found: they are of one unit.
+    """
     row = places.get(finding.row, len(places)) if finding.row else len(places)
-    line, column = 0, 0
-    if finding.position is not None:
-        line, column = finding.position.line, finding.position.column
-    said = (finding.path, column, finding.message, finding.about, finding.help)
-    return (finding.code.startswith("DEF"), row, finding.code, finding.count > 1, line, *said)
+    line = finding.position.line if finding.position is not None else 0
+    said_of_many = finding.count > 1
+    is_deferral = finding.code.startswith("DEF")
+    return (is_deferral, row, finding.code, said_of_many, line, finding.path)
 
 
 def _deferred(finding: Finding, case: Case) -> Finding:

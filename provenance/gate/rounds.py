@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from provenance.artifacts.ensemble import Documents
+from provenance.artifacts.ensemble import Documents, Manifest
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.errors import InputError
@@ -22,6 +22,7 @@ from provenance.evidence.facts import FileFacts, RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit, in_tasks, plan
+from provenance.gate.capping import Overflow
 from provenance.gate.engine import judge_tasks
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case
@@ -35,6 +36,9 @@ class RootNeededError(Exception):
 @dataclass
 class Rounds:
     """What has been judged so far of the registry of `case`, whose rows were not read.
+
+    What is found is kept for each unit until it is known which are judged again; from then on it is
+    counted where it is too much for a report.
 
     Attributes:
         case: What is judged, with what lies around the rows.
@@ -50,12 +54,15 @@ class Rounds:
     evidence: Evidence = field(init=False)
     facts: dict[int, RowFacts] = field(default_factory=dict)
     _claims: dict[int, str] = field(default_factory=dict)
-    _findings: dict[tuple[object, ...], list[Finding]] = field(default_factory=dict)
-    _again: set[tuple[object, ...]] = field(default_factory=set)
+    _findings: dict[int | str, list[Finding]] = field(default_factory=dict)
+    _units: list[Unit] = field(default_factory=list)
+    _again: set[int | str] = field(default_factory=set)
+    _overflow: Overflow = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with what was read before the rows."""
         self.evidence = self.case.evidence
+        self._overflow = Overflow(self.case.deferrals)
 
     @property
     def rows(self) -> list[RowFacts]:
@@ -67,6 +74,7 @@ class Rounds:
         """What was found about the units, unit by unit."""
         for found in self._findings.values():
             yield from found
+        yield from self._overflow.told()
 
     def first(self, executor: Executor | None, rows_of_a_task: int = TASK_ROWS) -> None:
         """Judge every unit by itself, through an executor where there is one.
@@ -78,16 +86,16 @@ class Rounds:
         """
         registry = self.evidence.registry
         context = Context.alone(self.case, for_consumer=self.for_consumer)
-        units = self._plan()
+        self._units = self._plan()
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
-        tasks = (self._task(each) for each in in_tasks(units, rows_of_a_task))
+        tasks = (self._task(each) for each in in_tasks(self._units, rows_of_a_task))
         for task, judged in judge_tasks(context, tasks, executor):
             if judged.needs_root:
                 raise RootNeededError
             totals.add(judged.totals)
+            self._note_again(task, judged)
             self._take(task, judged)
-        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
 
     def second(self) -> None:
         """Judge those again which have to do with others, with everything around them.
@@ -96,17 +104,25 @@ class Rounds:
             InputError: A file has changed meanwhile.
         """
         self.evidence = replace(complete(self.evidence, self.rows), unread=False)
-        units = self._plan()
-        taken = self._taken()
+        units, taken = self._units, self._taken()
+        if self._claims:
+            known = {unit.content for unit in units}
+            units = self._plan()
+            self._again.update(unit.name for unit in units if unit.content not in known)
         again = [unit for unit in units if self._is_again(unit, taken)]
+        found, self._findings, self._again, self._units = self._findings, {}, set(), []
+        renewed = {unit.name for unit in again}
+        for unit in units:
+            if unit.name in found and unit.name not in renewed:
+                self._keep(unit, found.pop(unit.name))
         case = replace(self.case, evidence=replace(self.evidence, documents=()))
         context = Context(case, for_consumer=self.for_consumer).opened()
-        known = dict(self.facts)
+        read = (self.facts[row.index] for unit in again for row in unit.rows)
+        before = {facts.row.index: facts for facts in read if any(_files(facts))}
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)
             self._take(task, judge_task(context, task, taken))
-        _refuse_changes(known, self.facts)
-        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
+        _refuse_changes(before, self.facts)
 
     @property
     def _rows(self) -> Sequence[Row]:
@@ -123,19 +139,34 @@ class Rounds:
         files = self.evidence.license_files
         return Task(units, {url: files[url] for url in urls if url is not None and url in files})
 
+    def _note_again(self, task: Task, judged: Judged) -> None:
+        """Which units are judged again for what was found in the first round."""
+        for number, finding in judged.findings:
+            if number < 0:  # it is of no single unit
+                self._again.update(unit.name for unit in task.units)
+            elif BY_CODE[finding.code].looks_around:
+                self._again.add(task.units[number].name)
+        ids = {d.id for unit in task.units for d in unit.documents if isinstance(d, Manifest)}
+        claims = judged.claims.items()
+        self._claims.update((int(place), id) for place, id in claims if id not in ids)
+
     def _take(self, task: Task, judged: Judged) -> None:
-        for unit in task.units:
-            self._findings[unit.key] = []
         for facts in judged.rows:
             self.facts[facts.row.index] = facts
             self.progress.advance()
-        self._claims.update((int(place), id) for place, id in judged.claims.items())
+        found: dict[int, list[Finding]] = {}
         for number, finding in judged.findings:
-            self._findings[task.units[number].key].append(finding)
-            if number < 0:  # it is of no single unit
-                self._again.update(unit.key for unit in task.units)
-            elif BY_CODE[finding.code].looks_around:
-                self._again.add(task.units[number].key)
+            found.setdefault(number, []).append(finding)
+        for number, findings in found.items():
+            self._keep(task.units[number], findings)
+
+    def _keep(self, unit: Unit, findings: list[Finding]) -> None:
+        """Keep what was found about a unit, unless it is judged again."""
+        if unit.name in self._again:
+            return
+        kept = findings if self._units else [f for f in findings if self._overflow.keeps(f)]
+        if kept:
+            self._findings.setdefault(unit.name, []).extend(kept)
 
     def _taken(self) -> Mapping[str, str]:
         """The models and sidecars of rows, which are no external data of others."""
@@ -149,7 +180,7 @@ class Rounds:
 
     def _is_again(self, unit: Unit, taken: Mapping[str, str]) -> bool:
         """Whether a unit has to do with others, or with the baseline."""
-        if unit.key in self._again or unit.key not in self._findings:
+        if unit.name in self._again:
             return True
         evidence, baseline = self.evidence, self.evidence.baseline
         if (evidence.unreadable or evidence.not_documents) and (

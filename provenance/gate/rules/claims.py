@@ -16,6 +16,7 @@ from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import Case, Phase, Rule, Scope, shown
 from provenance.gate.rules.license import same_license
+from provenance.gate.rules.recovery_help import is_lost_with_its_manifest
 from provenance.gate.rules.sidecars.current import ClaimRule
 
 
@@ -53,6 +54,8 @@ class ProductionUnproven(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         if not row.entry.claims_production:
             return
+        if row.manifest is None and is_lost_with_its_manifest(case, row):
+            return  # BAS809 reports the manifest, and what it says is not known
         missing = promotion.missing(case.evidence, case.by_subject, row)
         if missing:
             messages = "; ".join(dict.fromkeys(o.message for o in missing))
