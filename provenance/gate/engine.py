@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from typing import Final
 
+from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
 from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
 
@@ -34,21 +35,21 @@ def judge_tasks(
         for task in tasks:
             yield task, judge_task(context, task)
         return
-    sent = pickle.dumps(context)
+    sent, registry = pickle.dumps(context), context.case.evidence.registry
     waiting: deque[tuple[Task, Future[bytes]]] = deque()
     try:
         for task in tasks:
             waiting.append((task, executor.submit(step, sent, pickle.dumps(task))))
             if len(waiting) >= IN_FLIGHT:
-                yield _result(*waiting.popleft())
+                yield _result(*waiting.popleft(), registry)
         while waiting:
-            yield _result(*waiting.popleft())
+            yield _result(*waiting.popleft(), registry)
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
+def _result(task: Task, future: Future[bytes], registry: Registry) -> tuple[Task, Judged]:
     try:
         data = future.result()
     except (BrokenExecutor, CancelledError, OSError) as e:
@@ -56,7 +57,7 @@ def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
             f"a worker was lost: {e or type(e).__name__}",
             help="Run it again. If memory is short, with --processes 1.",
         ) from e
-    return task, read_result(data, task)
+    return task, read_result(data, task, registry)
 
 
 @contextmanager

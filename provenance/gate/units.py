@@ -12,15 +12,16 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents
 from provenance.artifacts.packed import pack_text
-from provenance.artifacts.registry import Row
+from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.evidence import packed_facts
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.facts import RowFacts
+from provenance.evidence.facts import RowFacts, SignatureResult
 from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
@@ -183,13 +184,51 @@ def step(context: bytes, task: bytes) -> bytes:
         judged: Judged | _Failed = judge_task(_context(context), pickle.loads(task))  # noqa: S301
     except ProvenanceError as e:
         judged = _Failed(e.exit_code, e.message, e.help)
-    if isinstance(judged, Judged):
-        judged = replace(
-            judged,
-            rows=tuple(replace(r, row=Row(r.row.index, {}, {})) for r in judged.rows),
-            findings=tuple((n, replace(f, deferred=None)) for n, f in judged.findings),
+    if isinstance(judged, _Failed):
+        return wire.dump(judged)
+    return wire.dump(_Sent.of(judged, _context(context).case.evidence.registry))
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """`Judged` as it travels: `signatures` are those of all rows, each once."""
+
+    rows: tuple[tuple[int, Any], ...]
+    signatures: tuple[tuple[SignatureResult, ...], ...]
+    findings: tuple[tuple[int, Finding], ...]
+    totals: Mapping[str, int]
+    claims: Mapping[str, str]
+    needs_root: bool
+
+    @classmethod
+    def of(cls, judged: Judged, registry: Registry) -> _Sent:
+        signatures: dict[tuple[SignatureResult, ...], int] = {}
+        rows = [
+            (
+                facts.row.index,
+                packed_facts.pack(
+                    facts, registry, signatures.setdefault(facts.signatures, len(signatures))
+                ),
+            )
+            for facts in judged.rows
+        ]
+        findings = tuple((n, replace(f, deferred=None)) for n, f in judged.findings)
+        return cls(
+            tuple(rows),
+            tuple(signatures),
+            findings,
+            judged.totals,
+            judged.claims,
+            judged.needs_root,
         )
-    return wire.dump(judged)
+
+    def judged(self, rows: Sequence[Row], registry: Registry) -> Judged:
+        """What it says of `rows`. Raises FactsError."""
+        if [index for index, _ in self.rows] != [row.index for row in rows]:
+            raise packed_facts.FactsError("they are of other rows than it was asked for")
+        packed = zip(self.rows, rows, strict=True)
+        facts = [packed_facts.unpack(p, row, registry, self.signatures) for (_, p), row in packed]
+        return Judged(tuple(facts), self.findings, self.totals, self.claims)
 
 
 @dataclass(frozen=True)
@@ -208,7 +247,7 @@ def _context(data: bytes) -> Context:
     return context.opened()
 
 
-def read_result(data: object, task: Task) -> Judged:
+def read_result(data: object, task: Task, registry: Registry) -> Judged:
     """What another process says of a task.
 
     Raises:
@@ -218,16 +257,12 @@ def read_result(data: object, task: Task) -> Judged:
     if not isinstance(data, bytes) or len(data) > limits.RESULT:
         raise UnavailableError("a worker gave no result, or one that is too large")
     try:
-        found: Judged | _Failed = wire.load(Judged | _Failed, data)
-    except wire.WireError as e:
-        raise UnavailableError(f"a worker gave what is no result: {e}") from e
-    if isinstance(found, _Failed):
-        kind = UnavailableError if found.code == UnavailableError.exit_code else InputError
-        raise kind(found.message, help=found.help)
-    if found.needs_root:
-        return found
-    rows = [row for unit in task.units for row in unit.rows]
-    if [facts.row.index for facts in found.rows] != [row.index for row in rows]:
-        raise UnavailableError("a worker gave a result of other rows than it was asked for")
-    facts = zip(found.rows, rows, strict=True)
-    return replace(found, rows=tuple(replace(each, row=row) for each, row in facts))
+        found: _Sent | _Failed = wire.load(_Sent | _Failed, data)
+        if isinstance(found, _Failed):
+            kind = UnavailableError if found.code == UnavailableError.exit_code else InputError
+            raise kind(found.message, help=found.help)
+        if found.needs_root:
+            return Judged(needs_root=True)
+        return found.judged([row for unit in task.units for row in unit.rows], registry)
+    except (wire.WireError, packed_facts.FactsError) as e:
+        raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e
