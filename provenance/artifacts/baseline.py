@@ -99,10 +99,7 @@ def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
         file = RegistryFile(path)
         yield Opened(name.text, file, file)
     else:
-        raise InputError(
-            f"baseline {name.text!r}: no such folder or file",
-            help=_help(name.text),
-        )
+        raise InputError(f"baseline {name.text!r}: no such folder or file", help=_help(name.text))
 
 
 def _help(text: str) -> str:

@@ -153,18 +153,7 @@ class Git:
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                [*self._command, *arguments],
-                cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as e:
-            raise _late() from e
+        return _ran([*self._command, *arguments], self.folder, _environment())
 
     @property
     def _command(self) -> list[str]:
@@ -289,11 +278,22 @@ def _trusted(git: str) -> tuple[str, ...]:
     if not any(name in os.environ for name in _USERS_VALUES):
         return ()
     pairs = [name for name in os.environ if _PAIR.fullmatch(name)]
+    environment = _environment(*_USERS_VALUES, *pairs) | {"GIT_DIR": os.devnull}
+    command = [git, *_SAFE, "config", "--null", "--get-all", "safe.directory"]
+    done = _ran(command, os.path.abspath(os.sep), environment)
+    if done.returncode != 0:
+        return ()
+    return tuple(os.fsdecode(value) for value in done.stdout.split(b"\0")[:-1])
+
+
+def _ran(
+    command: list[str], folder: str | Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(
-            [git, *_SAFE, "config", "--null", "--get-all", "safe.directory"],
-            cwd=os.path.abspath(os.sep),
-            env=_environment(*_USERS_VALUES, *pairs) | {"GIT_DIR": os.devnull},
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,
@@ -301,9 +301,6 @@ def _trusted(git: str) -> tuple[str, ...]:
         )
     except subprocess.TimeoutExpired as e:
         raise _late() from e
-    if done.returncode != 0:
-        return ()
-    return tuple(os.fsdecode(value) for value in done.stdout.split(b"\0")[:-1])
 
 
 def _reason(done: subprocess.CompletedProcess[bytes]) -> str | None:

@@ -72,10 +72,9 @@ def _finish_moves(tree: Tree) -> list[str | None]:
     try:
         targets = [tree.target(path) for path in paths]
         for target in targets:
-            if os.path.lexists(
-                replacing.staging_of(target)
-            ):  # else it was renamed by the run before
-                os.replace(replacing.staging_of(target), target)
+            staged = replacing.staging_of(target)
+            if os.path.lexists(staged):  # else it was renamed by the run before
+                os.replace(staged, target)
         # A parent that is gone has taken what was prepared with it: it is made anew.
         notes = [replacing.flushed(p) for p in {target.parent for target in targets} if p.exists()]
         file_system.remove(tree.root / JOURNAL_FOLDER)

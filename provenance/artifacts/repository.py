@@ -162,9 +162,16 @@ def _host(url: str) -> str:
 
 
 def _origin_url(git: Path) -> str:
-    """The URL of the remote `origin`, or an empty string."""
+    """The URL that git fetches `origin` from, empty if git reads none."""
     common = _common_folder(git)
-    return "" if common is None else _url_of_origin(common / "config")
+    urls: list[str] = []
+    try:
+        for name, value in git_config.values(common / "config", _text) if common else ():
+            if name == "remote.origin.url":
+                urls = [*urls, value] if value else []  # an empty one resets the list
+    except GitConfigError:
+        return ""
+    return urls[0].strip() if urls else ""
 
 
 def _origin(git: Path) -> str | None:
@@ -189,18 +196,6 @@ def _common_folder(git: Path) -> Path | None:
     own = git.parent / link.removeprefix("gitdir:").strip()
     shared = _text(own / "commondir")
     return own / shared.strip() if shared else own
-
-
-def _url_of_origin(config: Path) -> str:
-    """The URL that git fetches `origin` from, empty if git reads none."""
-    urls: list[str] = []
-    try:
-        for name, value in git_config.values(config, _text):
-            if name == "remote.origin.url":
-                urls = [*urls, value] if value else []  # an empty one resets the list
-    except GitConfigError:
-        return ""
-    return urls[0].strip() if urls else ""
 
 
 def _text(path: Path) -> str | None:

@@ -143,7 +143,8 @@ def _named(
     name: BaselineName, config: Config, named: Path, source: Source
 ) -> tuple[FormerConfig | None, str | None]:
     """The configuration that was named, as it was; where a link is named, also what it leads to."""
-    for path in dict.fromkeys((_without_links_above(named), Path(os.path.realpath(named)))):
+    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has it, if it is one
+    for path in dict.fromkeys((link, Path(os.path.realpath(named)))):
         folder, file = posixpath.split(_seen_from(config.root, path))
         keys = source.at(folder or ".")
         if keys is None:
@@ -159,11 +160,6 @@ def _named(
         f"the configuration {named.name} is not part of {name.text}: it was applied to both, and "
         "its own changes are not judged"
     )
-
-
-def _without_links_above(path: Path) -> Path:
-    """A path whose last part may be a link: a commit has that link and not what it leads to."""
-    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _seen_from(root: Path, path: Path) -> str:

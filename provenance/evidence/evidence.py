@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
@@ -37,9 +36,6 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
-
-if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    pass
 
 
 @dataclass(frozen=True, slots=True)

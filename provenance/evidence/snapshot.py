@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from provenance.artifacts import digest
 from provenance.artifacts import registry as registries
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.inventory import Inventory, inventory, left_out_by
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry
@@ -121,27 +122,26 @@ def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
     for found in read.values():
         if isinstance(found, FileError):
             raise found
-    return {path: found for path, found in read.items() if isinstance(found, str)}
+    return {path: found.sha256 for path, found in read.items() if isinstance(found, Digest)}
 
 
 def hash_files(
-    tree: Tree, files: Sequence[str], progress: Progress | None = None
-) -> Mapping[str, str | FileError]:
-    """The SHA-256 of each of `files`, several at once, or why it cannot be read."""
+    tree: Tree, files: Sequence[str], progress: Progress | None, what: str = "recording files"
+) -> Mapping[str, Digest | FileError]:
+    """The digest of each of `files`, several at once, or why it cannot be read."""
     progress = progress or Progress()
-    progress.begin("recording files", len(files))
+    progress.begin(what, len(files))
 
-    def read(path: str) -> str | FileError:
+    def read(path: str) -> Digest | FileError:
         try:
             with tree.open(path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 with progress.reading(stream, path, size) as watched:
-                    return digest.of_stream(watched, size).sha256
+                    return digest.of_stream(watched, size)
         except FileError as e:
             return e.kept()
         except OSError as e:
-            problem = FileProblem.UNREADABLE
-            return FileError(problem, path, f"{path!r}: {e.strerror or e}")
+            return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
         finally:
             progress.advance()
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -122,11 +123,5 @@ def shown(value: Any) -> str:
     """A value in a message: short, and containers by their kind."""
     if not isinstance(value, str | int | float | bool | None):
         return strict_json.type_name(value)
-    text = (
-        repr(value)
-        if isinstance(value, str)
-        else str(value).lower()
-        if value is not None
-        else "null"
-    )
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
