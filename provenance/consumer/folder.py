@@ -44,10 +44,7 @@ class PrivateFolder:
             _sweep(base)
             self.path, self._lock = _new_folder(base)
         except OSError as e:
-            raise InputError(
-                f"cannot keep a private copy in {base}: {e.strerror or e}",
-                help="Name a folder that can be written to: folder=…, or TMPDIR.",
-            ) from e
+            raise _unwritable(base, e) from e
         self._process = os.getpid()
         self._files: dict[str, Identity] = {}
         self._folders: dict[Path, Identity] = {}
@@ -197,17 +194,14 @@ def _sweep(base: Path) -> None:
         except OSError:
             continue  # somebody else's, or gone by now
         try:
-            private = stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock)
+            found = os.fstat(lock)
+            private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid()
             if private and file_system.lock(lock):  # without locks, it may be in use
                 shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
         except OSError:
             continue  # in use
         finally:
             os.close(lock)
-
-
-def _is_mine(descriptor: int) -> bool:
-    return os.fstat(descriptor).st_uid == os.geteuid()
 
 
 def _changed(path: Path) -> VerificationError:

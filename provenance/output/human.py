@@ -8,13 +8,7 @@ from typing import Final
 
 from provenance.config import Deferral
 from provenance.evidence.facts import SignatureResult
-from provenance.gate.finding import (
-    Finding,
-    Report,
-    RowResult,
-    TrustResult,
-    Verdict,
-)
+from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
 from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
@@ -174,11 +168,10 @@ class _Page:
     def _block(self, block: Block, paint: Callable[[str], str]) -> str:
         text = self._title(block)
         path = self._report.registry if block.kind is Kind.ROWS else ""
-        for entry in sorted(block.entries, key=lambda e: self._reading_order(e)):
+        for entry in sorted(block.entries, key=self._reading_order):
             paths = joined(dict.fromkeys(printable(f.path) for f in entry.findings))
-            if paths != path and not (
-                block.kind is Kind.FILES and entry.first.path in block.subjects
-            ):
+            is_title = block.kind is Kind.FILES and entry.first.path in block.subjects
+            if paths != path and not is_title:
                 text += self._quiet(paths, 4)
             path = paths
             text += self._entry(entry, paint)
