@@ -28,10 +28,7 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             f"{str(stem)!r}: not a name for a key pair",
             help=f"provenance keygen {_free('release')}",
         )
-    private_path, public_path = (
-        stem.with_name(stem.name + ".key"),
-        stem.with_name(stem.name + ".pub"),
-    )
+    private_path, public_path = (stem.with_name(stem.name + s) for s in (".key", ".pub"))
     for path in (private_path, public_path):
         if os.path.lexists(path):
             raise InputError(

@@ -115,7 +115,9 @@ def open_key(
             f"{how.option} {uri.partition(':')[0]}: no such signer",
             help=f"Keys are in one of these: {known}.",
         )
-    given = None if public_key is None else _public(public_key)
+    given = None
+    if public_key is not None:
+        given = TrustedKey.of_pem(pem.read_file(public_key), str(public_key))
     if scheme is FILE:
         return _of_file(uri.partition(":")[2], given, ask)
     if given is None:
@@ -125,10 +127,6 @@ def open_key(
         )
     _admit(uri, scheme, how)
     return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
-
-
-def _public(path: Path) -> TrustedKey:
-    return TrustedKey.of_pem(pem.read_file(path), str(path))
 
 
 def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey:

@@ -63,7 +63,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
         return Found()  # there are none, which is nothing to speak of
     except (FileError, OSError) as e:
         return Found(notes=(f"no workflow was looked into: {e}",))
-    paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and _is_text(n)]
+    paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and is_text(n)]
     notes: list[str] = []
     most = limits.WORKFLOW_FILES
     if len(paths) > most:
@@ -88,7 +88,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     return Found(tuple(found), tuple(notes))
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Whether a name that the file system gave can be written as UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
