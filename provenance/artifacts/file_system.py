@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One file, folder or lock on whatever file system it is on.
 
-Network, FAT and FUSE file systems lack some of what a local one does: flushing a folder, locks,
-modes, owners. What is lacking is passed over; what fails is an error with advice for its cause.
+What network, FAT and FUSE file systems lack is passed over; what fails is an error with advice.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `git` command, run so that nothing in a repository runs with it.
+"""The `git` command, run so that nothing in a repository runs with it, and without the network.
 
-It is run without the caller's `GIT_*` variables, hooks, file system monitor, pager, replaced
-objects and prompts, and without the network: a partial clone does not fetch what it lacks. Names
-of objects are written to its standard input, where none can be an option.
-
-Of the caller's variables, the ones that name the user's own configuration files stay, and so does
-the trust in a folder (`safe.directory`) that any of them gives.
+It gets no hooks, pager or prompts, and of the caller's `GIT_*` variables only those that name the
+user's own configuration files, and the trust in a folder (`safe.directory`) that any of them gives.
+Names of objects are written to its standard input, where none can be an option.
 """
 
 from __future__ import annotations
@@ -182,10 +179,7 @@ class Git:
 
 @dataclass(frozen=True)
 class Objects:
-    """Two processes of `git cat-file`: one tells type and size, the other gives what is wanted.
-
-    So nothing is read whose size was not looked at before.
-    """
+    """Two processes of `git cat-file`: one tells the size, before the other gives content."""
 
     _check: subprocess.Popen[bytes]
     _contents: subprocess.Popen[bytes]
@@ -271,10 +265,7 @@ def _environment(*kept: str) -> dict[str, str]:
 
 
 def _trusted(git: str) -> tuple[str, ...]:
-    """The values of `safe.directory` if variables of the caller set any.
-
-    git reads the variables, outside of every repository; other settings in them do not count.
-    """
+    """The values of `safe.directory` if variables of the caller set any, as git reads them."""
     if not any(name in os.environ for name in _USERS_VALUES):
         return ()
     pairs = [name for name in os.environ if _PAIR.fullmatch(name)]

@@ -120,11 +120,7 @@ def _prepared(tree: Tree) -> list[str]:
 
 
 def _journal(data: bytes) -> list[str]:
-    """The paths in a journal. Raises JsonError if it is not a journal.
-
-    It is read from the tree, where anybody may have put it: it may speak of bundles and nothing
-    else.
-    """
+    """The paths in a journal, which anybody may have put there: bundles alone. Raises JsonError."""
     files: Any = parse_object(data).get("files")
     if not isinstance(files, list):
         raise JsonError("`files` is no list")

@@ -54,11 +54,9 @@ class FileUrl:
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """The repository that a folder is in.
+    """The repository that a folder is in: OWNER/REPO, None where it is not known.
 
-    Attributes:
-        name: OWNER/REPO, None where it is not known.
-        prefix: The way from the top of the repository to the folder; empty at the top.
+    `prefix` is the way from the top of the repository to the folder; empty at the top.
     """
 
     name: str | None

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing: all or nothing, and a crash at any instant leaves the old state or the new one.
 
-One file is replaced by a rename. Several files that have a folder to themselves (`bundles/`) are
-replaced by exchanging the whole folder for one that was prepared beside it: one system call, so no
-reader ever sees half of a release. Where that is not possible, the new files are prepared beside
-their targets, a journal is committed by a rename, and each file is renamed; a run that was cut
-short after that point is finished by the next one, and until then every reading command says so
-and stops. Where the system cannot do the exchange that was meant to be, this is said
-(docs/adr/0007-all-or-nothing.md).
+One file is replaced by a rename. Files that have a folder to themselves (`bundles/`) are replaced
+by exchanging the folder for one that was prepared beside it, in one system call. Elsewhere a
+journal is committed by a rename, and then each file is renamed: a run that was cut short after that
+is finished by the next one (docs/adr/0007-all-or-nothing.md).
 """
 
 from __future__ import annotations
@@ -213,10 +210,7 @@ def clean(tree: Tree, paths: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(tree: Tree) -> Iterator[bool]:
-    """One writer at a time, without a lock file that could be left behind.
-
-    Yields whether this file system has locks.
-    """
+    """One writer at a time. Yields whether this file system has locks."""
     if sys.platform == "win32":
         yield True
         return

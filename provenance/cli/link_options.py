@@ -82,10 +82,7 @@ def recording(
 
 
 def refuse_key(link_key: str | None, why: str) -> None:
-    """Raises UsageError where a key is given for this command, which does not use it.
-
-    In the environment it waits for the commands that record.
-    """
+    """Raises UsageError if a key was given as an option; the environment is for other commands."""
     source = click.get_current_context().get_parameter_source("link_key")
     if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError(why)

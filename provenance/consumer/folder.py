@@ -35,11 +35,7 @@ class PrivateFolder:
     """A folder below `base` that only this user can enter, until it is closed."""
 
     def __init__(self, base: Path) -> None:
-        """A new folder.
-
-        Raises:
-            InputError: There is no such `base`, or nothing can be written there.
-        """
+        """Raises InputError if `base` is missing, or nothing can be written there."""
         try:
             _sweep(base)
             self.path, self._lock = _new_folder(base)

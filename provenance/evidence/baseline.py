@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening a baseline: its registry, read through the configuration that the baseline itself has.
 
-A configuration of the present tree must not decide which file of the baseline is the registry: a
-change that moves `registry` would hide what it removed from the former one.
+By the present configuration, a change that moves `registry` would hide what it removed.
 """
 
 from __future__ import annotations

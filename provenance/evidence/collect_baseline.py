@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting the baseline: the registry as it was, and of what lay beside it what rules compare.
+"""Collecting the baseline: the registry as it was, and what rules compare of what lay beside it.
 
-Most rows do not change between two commits. Of the others only the digests of their former sidecars
-and bundles are needed, so a baseline of many rows costs little.
+Of rows that have changed only the digests of their former sidecars and bundles are read.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collecting evidence about a pipeline, and asking in-toto.
 
-in-toto's own functions judge, in the order of its `in_toto_verify`. Three things are done around
-them, because that function reads files without a limit, follows links wherever they lead, and runs
-what a layout tells it to: layouts and links are read here first, strictly; a link has to be that of
-the step which its name says; and an inspection is evaluated on a listing of the files, without
-running anything, which is right where its command is one that does nothing.
+in-toto's own functions judge, in the order of its `in_toto_verify`, which reads without a limit,
+follows links and runs what a layout says. So layouts and links are read here first, strictly, and
+an inspection is evaluated on a listing of the files, if its command is one that does nothing.
 """
 
 from __future__ import annotations
@@ -46,13 +44,7 @@ from provenance.signing.functionary import PublicKey
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """What a pipeline is judged by, as the user gave it.
-
-    Attributes:
-        layout: The layout.
-        keys: Whose signatures it has to have: all of them.
-        link_dir: The folder of the links.
-    """
+    """A layout that all of `keys` have to have signed, and the folder of the links."""
 
     layout: Path
     keys: tuple[PublicKey, ...]
@@ -290,8 +282,7 @@ def _files_here(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What in-toto would record of the files below the root, and what cannot be read.
 
-    It hashes them all. Here only those are hashed whose digests a rule asks for: the others have
-    an empty one, which is compared with nothing.
+    Only files whose digests a rule asks for are hashed: the others have an empty one.
     """
     patterns = list(_matched(inspections))
     names = inventory(root, ["."]).files

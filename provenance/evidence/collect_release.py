@@ -87,8 +87,7 @@ def _unread(path: str, found: Digest) -> Registry:
 def _root_of(folder: Path, names: Iterable[str]) -> Path:
     """The folder that a release is in: as far above the registry's as its names climb.
 
-    No further than `limits.CLIMB`, and not as far as the root of the file system. A name that
-    climbs out of it is refused when it is opened.
+    No further than `limits.CLIMB`, and not as far as the root of the file system.
     """
     climbs = (_climb(name) for name in names if paths.unsafe_reason(name) is None)
     above = max((c for c in climbs if c <= limits.CLIMB), default=0)

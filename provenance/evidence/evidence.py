@@ -42,9 +42,7 @@ from provenance.evidence.rows import (
 class LostFiles:
     """The files of a row that is gone: paths, from the present root.
 
-    Attributes:
-        here: Those that are here with the bytes that the row declared.
-        absent: Those that are not, and without which the row cannot come back.
+    `here` are those with the bytes that the row declared; without the `absent` it cannot come back.
     """
 
     here: tuple[str, ...] = ()

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running what was collected: each model that was read whole, several at once, in workers.
 
-A worker gets a copy of the model's files that was hashed while it was made, and only where it has
-the digests of the evidence: what is run is what is judged, and what is signed.
+A worker gets a copy of the model's files that has the digests of the evidence.
 """
 
 from __future__ import annotations
@@ -86,10 +85,7 @@ def _attempt(
     settings: RunSettings,
     stop: threading.Event,
 ) -> Run:
-    """Run one model, with other sizes if the runtime refuses the default, until it runs.
-
-    All further attempts together have the time of one.
-    """
+    """Run one model, with other sizes if it is refused. These share the time of one attempt."""
     done = runtime.attempt(jobs[0], folder, settings, stop)
     if done.outcome is not Outcome.REFUSED or not done.loaded:
         return done

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A snapshot: the digest of every file of a release, at one moment.
 
-A release is what lies below the registry's folder and the folders of its bundles, and the
-configuration. Names are relative to the repository's root. A file that in-toto leaves out by its
-name is in no link, so a release may neither name one nor hold one.
+A release is what lies below the folders of the registry and its bundles, and the configuration. A
+file that in-toto leaves out by its name is in no link, so a release may neither name nor hold one.
 """
 
 from __future__ import annotations
@@ -29,11 +28,8 @@ from provenance.evidence.workers import map_in_threads
 class Scope:
     """Where the files of a release are, relative to the root.
 
-    Attributes:
-        folders: The registry's and those of the bundles, none of them below another.
-        bundle_folders: Those of the bundles.
-        config: The configuration, None where it is kept elsewhere.
-        named: The registry, and what it names by itself.
+    No folder is below another. `config` is None where it is kept elsewhere. `named` are the
+    registry and what it names.
     """
 
     folders: tuple[str, ...]

@@ -210,9 +210,7 @@ def _payload(old: BundleEvidence, statement: Statement) -> bytes:
 
 
 def _same_release(old: Statement, new: Statement) -> bool:
-    """Whether two summaries are of the same files, made whenever, after whatever, by any version
-    of this tool.
-    """
+    """Whether two summaries are of the same files, whenever and after whatever they were made."""
     apart = ("timeVerified", "verifier", RELEASE_FIELD)
 
     def rest(predicate: Mapping[str, object]) -> dict[str, object]:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hash`: the digest of every model file, and writing them into the rows with a minimal diff.
 
-A digest that is missing is filled in. One that says something else is never replaced, unless the
-user names its row: these may be the wrong bytes.
+A digest of other bytes is never replaced, unless the user names its row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`init`: look at a repository and write its configuration, with today's findings if so wanted.
 
-Nothing is written before all of it is known to be read again, and a configuration that is there
-already is never touched.
+What is written is known to be read again. An existing configuration is never touched.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`promote`: from smoke to production, and only on complete evidence (ADR-1105).
 
-The rows as they would be are judged by the rules that judge them afterwards, and by the conditions
-that no deferral can cover. Where one fails nothing is written.
+The rows as they would be are judged by the rules that judge them afterwards.
 """
 
 from __future__ import annotations
@@ -263,8 +262,7 @@ def _missing(
 def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]:
     """The external data whose bytes neither a baseline nor a sidecar ties to the evaluation.
 
-    A sidecar and a verdict speak of the model's file. One that was trained anew may differ in its
-    weights alone: then they say the same of bytes that nobody has evaluated.
+    A model that was trained anew may differ in its weights alone: sidecar and verdict say the same.
     """
     if evidence.baseline is not None:
         return

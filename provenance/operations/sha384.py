@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures over the SHA-384 of a file's bytes, as keys of ECDSA P-384 make them.
 
-Everything else here is by SHA-256. The file is read once more for such a bundle, and both digests
-are of the bytes of that one reading: what is compared by SHA-256 is what was signed.
+The file is read once more, for both digests at once: what is compared by SHA-256 was signed.
 """
 
 from __future__ import annotations

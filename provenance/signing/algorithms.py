@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signature algorithms of other signers, logs and authorities.
+"""Signature algorithms of other signers, logs and authorities: those of Sigstore's registry
+(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md).
 
-What this project signs with is one algorithm (docs/adr/0006-one-key-algorithm.md). What it verifies
-of others is what Sigstore's registry lists
-(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md). The algorithm
-follows from the key: no signature chooses how it is verified.
+The algorithm follows from the key: no signature chooses how it is verified.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening the key that a URI names, in a file, a token or a KMS, through `securesystemslib`.
 
-Its signers are given the public key that they sign for. So is this: a role that may sign needs no
-other right, and what was signed is verified with that key before anybody else sees it.
+What was signed is verified with the public key that was given: a role needs no right but to sign.
 """
 
 from __future__ import annotations
@@ -96,13 +95,10 @@ class SigningKey:
 def open_key(
     uri: str, public_key: Path | None = None, ask: Ask | None = None, how: Given = SIGNER
 ) -> SigningKey:
-    """The key that `uri` names.
+    """The key that `uri` names, as the schemes in `provenance.signing.schemes` are written.
 
-    Args:
-        uri: As the schemes in `provenance.signing.schemes` are written.
-        public_key: Its public key, PEM. A file says by itself which key it holds.
-        ask: Asks a person for a passphrase or a PIN that the environment does not hold.
-        how: How the user gave it, for messages.
+    `public_key` is needed where no file says which key it holds. `ask` asks a person for a
+    passphrase or a PIN that the environment does not hold. `how` the user gave it is for messages.
 
     Raises:
         InputError: The URI is none of these, or a file is not an ECDSA P-256 key.

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a log says was logged, compared with the bundle that carries the entry.
 
-For signatures with a key, and for certificates wherever `sigstore` does not read the entry: it does
-the same for those that it reads. An entry of something else that is put into a bundle would make a
-signature look logged that never was.
-
-What an entry binds depends on its kind. All bind the payload, or the digest of what was signed, and
-the key or certificate. All but `intoto 0.0.1` bind the signature too; that kind has a hash of the
-uploaded envelope instead, which no reader can compare, because its JSON has no canonical form.
+An entry of something else would make a signature look logged that never was. All kinds bind the
+payload, or the digest of what was signed, and the key or certificate; all but `intoto 0.0.1` bind
+the signature too. That kind has a hash of the uploaded envelope, which no reader can compare.
 """
 
 from __future__ import annotations

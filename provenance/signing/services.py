@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking timestamp authorities and a log about a signature that a key has made.
 
-For signatures with a certificate `sigstore` asks them; it offers no such thing for keys. What they
-answer is parsed strictly and bounded. Whether it holds is judged where the bundle is made, by the
-rules that verify bundles (`provenance.signing.keyed`).
+What they answer is parsed strictly and bounded; whether it holds is judged by `keyed`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as `sigstore` is given them: one form for all, with nothing left out.
+"""Bundles as `sigstore` is given them: v0.3, one certificate, every field spelt out.
 
-What our strict reader understood is what is judged. Each bundle becomes one of v0.3 with a single
-certificate, and every field that proto3 JSON may leave out is there, because the models that
-`sigstore` reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
+The models that it reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log of one entry, for bundles that carry none that `sigstore` reads.
 
-`sigstore` judges certificates only together with an inclusion proof. Two kinds of bundles have
-none: those of v0.1, which have the promise of a log instead, and those of instances without a log,
-which have a timestamp instead. A third has one for an entry of a kind that `sigstore` does not
-know (`inclusion` judges it). The promise is judged here; then the entry is put into a log that
-exists for this one question, with a key that is thrown away, and `sigstore` judges the rest. This
-proves nothing about logging, and is not meant to: what takes the place of the proof was judged.
+`sigstore` judges certificates only together with an inclusion proof. Bundles of v0.1 have a promise
+instead, those of instances without a log a timestamp, and some have a kind of entry that it does
+not know. What takes the place of the proof was judged elsewhere; then the entry is put into a log
+with a key that is thrown away, which proves nothing, and `sigstore` judges the rest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose signatures count.
 
-Trust is always somebody's decision, and `source` says whose: the configuration of the tree, or
-what the person who verifies has given. It is shown in every result.
+`source` says whose decision that is: the configuration's, or the person's who verifies.
 """
 
 from __future__ import annotations

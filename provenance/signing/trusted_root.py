@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trusted roots: the authorities and logs of a Sigstore instance, and when each was in service.
 
-`sigstore` tries every key that it is given and asks only whether a period has begun by now. So it
-is given a root that is narrowed to one moment: the one log that an entry names, and the authorities
-that were in service then. Periods are judged here and nowhere else; both of their ends count
-(https://github.com/sigstore/protobuf-specs, sigstore_common.proto, TimeRange).
+`sigstore` is given a root that is narrowed to one moment, because it tries every key. Periods are
+judged here and nowhere else; both of their ends count (protobuf-specs, TimeRange).
 """
 
 from __future__ import annotations

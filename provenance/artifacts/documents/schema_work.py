@@ -26,12 +26,8 @@ Outcome: TypeAlias = bool | None
 class Violation:
     """A value that the schema does not allow.
 
-    Attributes:
-        path: Where the value is.
-        keyword, where: The keyword that does not allow it, and its place in the schema.
-        member: The key that is missing or not allowed, for `required` and the like.
-        says: What was found and what was expected, in words that follow the name of the value.
-        help: What to do about it.
+    `keyword` and `where` are what does not allow it, and its place in the schema; `member` is the
+    key that is missing or not allowed. `says` follows the name of the value.
     """
 
     path: JsonPath

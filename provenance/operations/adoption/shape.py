@@ -35,12 +35,8 @@ Row = Mapping[str, Any]
 class Shape:
     """A JSON file that can be read as a registry.
 
-    Attributes:
-        path: Relative to the repository's root.
-        rows: How many rows it has.
-        names: What it calls them and their fields, as far as that is certain.
-        unsure: The keys that could be a field, where that is not certain.
-        complete: Whether rows have a model and a digest, as those of a registry have.
+    `names` is what it calls its rows and their fields, as far as that is certain; `unsure` has the
+    keys that could be a field. `complete` says whether rows have a model and a digest.
     """
 
     path: str
@@ -108,13 +104,10 @@ def _label(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Field:
-    """How a field is known: by its values, and by the names that it usually has.
+    """How a field is known: by values that fit, and by the names that it usually has, best first.
 
-    Attributes:
-        fits: Whether it can have a value.
-        named: Its usual names, the most usual first.
-        by_name: Whether values alone say too little: without one of these names it is not certain.
-        marked: Whether its name must tell that it is about the int8 variant, to be certain.
+    With `by_name`, it is certain only under one of these names; if `marked`, under one that tells
+    that it is about the int8 variant.
     """
 
     fits: Callable[[Any], bool]

@@ -20,11 +20,7 @@ _EVERY_BRANCH = ("refs/heads/*", "refs/heads/**")
 
 @dataclass(frozen=True)
 class Signer:
-    """One `[[trust.github]]` table.
-
-    Attributes:
-        unsure: Why it is not in force, in words; None where it is.
-    """
+    """One `[[trust.github]]` table. `unsure` is why it is not in force, in words, or None."""
 
     repository: str
     workflow: Workflow

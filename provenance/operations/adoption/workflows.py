@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workflows of a repository that sign: their identities are what a consumer will trust.
 
-Read are `.github/workflows/*.yml` and `.yaml`. A workflow signs where a job of it may ask for an
-identity token and runs a tool that signs with it. This is to write a suggestion; nothing is judged
-by it, and nothing in a workflow is run.
+A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
+This only suggests a configuration; nothing in a workflow is run.
 """
 
 from __future__ import annotations
@@ -32,13 +31,10 @@ _STARS: Final = re.compile(f"[*{_REPEATED}]+")
 
 @dataclass(frozen=True)
 class Workflow:
-    """A workflow that signs.
+    """A workflow that signs: its path as certificates have it, and what signs in it.
 
-    Attributes:
-        path: Relative to the repository's root, as it stands in the certificate.
-        tools: What signs in it.
-        refs: The refs that it runs for by itself, as globs; empty where nothing in it says.
-        callers: The workflows of the same repository that call it.
+    `refs` are the refs that it runs for, as globs; empty where nothing in it says. `callers` are
+    the workflows of the same repository that call it.
     """
 
     path: str
