@@ -15,8 +15,7 @@ import click
 from provenance.cli import streams
 from provenance.errors import InputError
 
-STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
-"""Names the file whose Markdown GitHub shows on the page of a run."""
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.evidence.workers import map_in_threads
 from provenance.runtime.feed import UnfeedableError, feeds, open_dimensions
 from provenance.runtime.run import Outcome, Run
-from provenance.runtime.settings import RunSettings
+from provenance.runtime.settings import RunSettings, is_number
 from provenance.runtime.trial import Job, Runtime
 
 WORKERS: Final = 8
@@ -120,15 +120,9 @@ def _jobs(
 def _mean(sidecar: SidecarEvidence | None) -> tuple[float, ...]:
     """The sidecar's `feature_mean`, where it is a list of numbers that every input can hold."""
     value = sidecar.sidecar.get("feature_mean") if sidecar and sidecar.sidecar else None
-    if not isinstance(value, list) or not all(_is_moderate(v) for v in value):
+    if not isinstance(value, list) or not all(is_number(v, LARGEST_MEAN) for v in value):
         return ()
     return tuple(float(v) for v in value)
-
-
-def _is_moderate(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return abs(value) <= LARGEST_MEAN
 
 
 def _copy(tree: Tree, model: ModelEvidence, folder: Path) -> None:

@@ -8,7 +8,7 @@ file that in-toto leaves out by its name is in no link, so a release may neither
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provenance.artifacts import digest
@@ -52,7 +52,8 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     if registry is not None:
         paths = {registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle}
         bundles = {tree.resolve(_folder_of(path)) for path in paths}
-        named |= paths | {*_models(registry)}
+        files = (n for r in registry.rows for n in (r.onnx, *r.external_data_sha256))
+        named |= paths | {registry.absolute(n) for n in files if n is not None}
     folders = {tree.resolve(_folder_of(config.registry)), *bundles}
     return Scope(
         folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
@@ -60,13 +61,6 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
         config=config.path if config.is_in_root else None,
         named=tuple(sorted(named)),
     )
-
-
-def _models(registry: Registry) -> Iterator[str]:
-    """The models of the rows and their data, as far as the rows name it."""
-    for row in registry.rows:
-        for name in (*((row.onnx,) if row.onnx else ()), *row.external_data_sha256):
-            yield registry.absolute(name)
 
 
 def named_by(evidence: Evidence) -> set[str]:

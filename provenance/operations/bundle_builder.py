@@ -132,9 +132,8 @@ class BundleBuilder:
             return []
         previous = release_order.replaced(old, uri, self.trust())
         place = release_order.place_after(previous)
-        made = self._sign(
-            [_Draft(old, _payload(old, says(place, previous)))], "signing the summary"
-        )
+        draft = _Draft(old, _payload(old, says(place, previous)))
+        made = self._sign([draft], "signing the summary")
         self.evidence = replace(self.evidence, summary=made[old.path])
         new = previous is None and not old.missing
         nameless = [] if project else [NAMELESS]

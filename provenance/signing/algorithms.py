@@ -145,15 +145,13 @@ def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> boo
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+    if details not in _known():
+        raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}")
     try:
         key = load_der_public_key(spki)
         algorithm = of_key(key)
     except (ValueError, UnsupportedAlgorithm):
-        if details not in _known():
-            raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}") from None
         return False
-    if details not in _known():
-        raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}")
     if details not in algorithm.details:
         return False
     data = hashlib.new(algorithm.hash, data).digest() if algorithm.hash else data

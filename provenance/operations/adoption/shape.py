@@ -89,16 +89,12 @@ def files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
                 yield path.replace(os.sep, "/")
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _digest(value: Any) -> bool:
     return sha256_of(value) is not None
 
 
 def _label(value: Any) -> bool:
-    plain = _text(value) and len(value) <= 128 and not _digest(value)
+    plain = isinstance(value, str) and 0 < len(value) <= 128 and not _digest(value)
     return plain and "://" not in value and not value.endswith((".onnx", ".json"))
 
 
