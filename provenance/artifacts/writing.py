@@ -158,7 +158,7 @@ def write_named_file(path: Path, data: bytes) -> None:
         InputError: It cannot be written. A regular file is untouched, unless the message says that
             it may be incomplete.
     """
-    try:
+    with file_system.explained(f"cannot write {path}"):
         # Devices and pipes are written to: a rename would put a file in their place.
         if os.path.abspath(path).startswith(_SPECIAL) or (path.exists() and not path.is_file()):
             path.write_bytes(data)
@@ -170,10 +170,6 @@ def write_named_file(path: Path, data: bytes) -> None:
             if e.errno not in _NO_TWIN or not real.is_file() or not os.access(real, os.W_OK):
                 raise
             _overwrite(path, real, data)
-    except OSError as e:
-        raise InputError(
-            f"cannot write {path}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
 
 
 def _overwrite(path: Path, real: Path, data: bytes) -> None:

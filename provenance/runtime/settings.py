@@ -64,8 +64,9 @@ def _numbers(run: Table, key: str, form: Form[_Number]) -> Mapping[str, _Number]
 
 def is_number(value: object, limit: float = LARGEST) -> bool:
     """Whether a value is a number, up or down to a limit; NaN, infinity and booleans are not."""
-    is_any = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_any and abs(value) <= limit
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= limit
 
 
 _NUMBER: Final = Form[float]("a number", is_number)
