@@ -9,11 +9,10 @@ from typing import Final
 from provenance.config import Deferral
 from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
-from provenance.output import difference
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
 from provenance.output.summary import by_deferral, by_state, summary
-from provenance.output.text import Style, count, printable, until
+from provenance.output.text import Style, count, diff_lines, printable, until
 
 _FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
@@ -60,7 +59,7 @@ class _Page:
 
     def difference(self) -> str:
         """What `check --fix` changed."""
-        lines = difference.lines(self._report.diff, self._style)
+        lines = diff_lines(self._report.diff, self._style)
         return "\n".join(lines) + "\n" if lines else ""
 
     def section(self, findings: Sequence[Finding], noun: str, paint: Callable[[str], str]) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 from provenance.gate.finding import Verdict
 from provenance.operations.promote import Promotion
-from provenance.output import difference, human, machine
+from provenance.output import human, machine
 from provenance.output.names import joined
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, diff_lines, printable
 
 
 def render(done: Promotion, style: Style) -> str:
@@ -21,7 +21,7 @@ def render(done: Promotion, style: Style) -> str:
     if done.missing:
         lines += [*_missing(done, style), ""]
     if done.diff:
-        lines += [*difference.lines(done.diff, style), ""]
+        lines += [*diff_lines(done.diff, style), ""]
     if done.deferrals and done.verdict is Verdict.VERIFIED:
         lines += [*_deferrals(done, style), ""]
     if done.unvouched and done.verdict is Verdict.VERIFIED:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from provenance.operations.restore import Restoration, Restored
-from provenance.output import difference
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, diff_lines, printable
 
 
 def restoration(result: Restoration, style: Style) -> str:
@@ -26,7 +25,7 @@ def restoration(result: Restoration, style: Style) -> str:
     told = "a deferral says that it is meant"
     lines += [_line("declared", style.quiet, row, told, style) for row in result.declared]
     if result.diff:
-        lines += ["", *difference.lines(result.diff, style)]
+        lines += ["", *diff_lines(result.diff, style)]
     if result.lost or result.declared:
         lines.append("")
     return "\n".join((*lines, *_outcome(result, back, style))) + "\n"
