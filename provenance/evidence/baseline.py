@@ -142,7 +142,7 @@ def _named(
     name: BaselineName, config: Config, named: Path, source: Source
 ) -> tuple[FormerConfig | None, str | None]:
     """The configuration that was named, as it was; where a link is named, also what it leads to."""
-    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has it, if it is one
+    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has a link, not its target
     for path in dict.fromkeys((link, Path(os.path.realpath(named)))):
         folder, file = posixpath.split(_seen_from(config.root, path))
         keys = source.at(folder or ".")

@@ -38,7 +38,7 @@ def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
 
 
 def attestable(row: RowEvidence) -> bool:
-    """Whether a row is an ensemble seed whose sidecar describes these very bytes: only such are."""
+    """Whether a row is an ensemble seed whose sidecar describes these very bytes."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
         return False

@@ -32,9 +32,11 @@ class Standing(enum.Enum):
 class Link:
     """A file that says that it is the link of a step.
 
-    `key` is the beginning of the key id, by the file's name; `why` is what is wrong with a
-    malformed one; `materials` and `products` are the files before and after the step, of one that
-    counts.
+    Attributes:
+        path: As it is shown.
+        key: The beginning of the key id, by the file's name.
+        why: Of a malformed one, what is wrong with it.
+        materials, products: Of one that counts, the files before and after the step.
     """
 
     path: str

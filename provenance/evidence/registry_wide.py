@@ -27,9 +27,14 @@ if TYPE_CHECKING:  # loaded only for a registry that names a schema
 class RegistryWide:
     """What rows have to know of the whole registry, worked out when it is first asked for.
 
-    `documents` are all manifests and verdicts beside the registry, `broken` the JSON files there
-    that cannot be read or are no documents, `strays` and `stray_sidecars` what no row names or has,
-    and `claimed` the ensembles that sidecars name, where all of them are known.
+    Attributes:
+        registry: The registry, with all its rows.
+        schema: The schema that it names.
+        documents: All manifests and verdicts beside it.
+        broken: The JSON files beside it that cannot be read, or are no documents.
+        strays: What lies beside the models, and no row names.
+        stray_sidecars: The sidecars that no row has.
+        claimed: The ensembles that sidecars name, where all of them are known.
     """
 
     registry: Registry

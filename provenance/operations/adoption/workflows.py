@@ -31,10 +31,13 @@ _STARS: Final = re.compile(f"[*{_REPEATED}]+")
 
 @dataclass(frozen=True)
 class Workflow:
-    """A workflow that signs: its path as certificates have it, and what signs in it.
+    """A workflow that signs.
 
-    `refs` are the refs that it runs for, as globs; empty where nothing in it says. `callers` are
-    the workflows of the same repository that call it.
+    Attributes:
+        path: Relative to the repository's root, as it stands in the certificate.
+        tools: What signs in it.
+        refs: The refs that it runs for by itself, as globs; empty where nothing in it says.
+        callers: The workflows of the same repository that call it.
     """
 
     path: str
