@@ -66,7 +66,6 @@ _MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
 _MAX_TAG: Final = (1 << 32) - 1
 _MAX_LENGTH: Final = 5
 """Bytes that a length may be written in: more, and C++ refuses it."""
-_TYPE_STRING: Final = 9  # google.protobuf.FieldDescriptor.TYPE_STRING
 
 
 class MalformedMessageError(ValueError):

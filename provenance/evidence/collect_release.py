@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from provenance.artifacts import digest, limits, paths
@@ -73,7 +73,7 @@ def collect_release(
     others = {name: registry.absolute(name) for name in signed if name != path.name}
     read = hash_files(tree, list(others.values()), progress, "hashing files")
     held |= {name: _file(file, name, read[file]) for name, file in others.items()}
-    rows = tuple(_Rows(tree, registry, held, signed if with_rows else {}).collect())
+    rows = tuple(map(_Rows(tree, registry, held, signed if with_rows else {}).row, registry.rows))
     return Evidence(
         tree, registry, rows, whole=True, summary=summary, released=tuple(held.values())
     )
@@ -125,12 +125,8 @@ class _Rows:
         self._held = held
         self._bundles = bundles
 
-    def collect(self) -> Iterator[RowEvidence]:
-        """The rows of the registry, in their order."""
-        for row in self._registry.rows:
-            yield self._row(row)
-
-    def _row(self, row: Row) -> RowEvidence:
+    def row(self, row: Row) -> RowEvidence:
+        """What is here of a row."""
         name = row.onnx
         if name is None:
             return RowEvidence(row, bundle=self._bundle(row))
