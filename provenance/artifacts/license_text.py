@@ -51,8 +51,7 @@ def recognised(text: str) -> str | None:
 def recognisable() -> frozenset[str]:
     """The licenses whose texts `recognised` knows, as `spdx.alternatives` names them.
 
-    It takes the nearest one. A license that is not among them may be nearly one that is, as
-    CC-BY-NC-4.0 is nearly CC-BY-4.0.
+    It takes the nearest: CC-BY-NC-4.0, which is not among them, is nearly CC-BY-4.0.
     """
     from identify.vendor.licenses import LICENSES
 

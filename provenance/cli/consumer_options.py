@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session
+from provenance.cli.options import Session, with_options
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,18 +101,12 @@ def trusting(function: F) -> F:
         others = {name: given.pop(name) for name in given.keys() - own.keys()}
         return function(session, verifier=functools.partial(_verifier, session, others), **given)
 
-    return _added(command, _TRUST)  # type: ignore[return-value]
+    return with_options(command, _TRUST)  # type: ignore[return-value]
 
 
 def requiring(function: F) -> F:
     """Add the options of requirements to those of trust."""
-    return trusting(_added(function, _REQUIREMENTS))
-
-
-def _added(function: F, options: tuple[Callable[[F], F], ...]) -> F:
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return trusting(with_options(function, _REQUIREMENTS))
 
 
 def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:

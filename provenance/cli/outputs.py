@@ -15,8 +15,7 @@ import click
 from provenance.cli import streams
 from provenance.errors import InputError
 
-STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
-"""Names the file whose Markdown GitHub shows on the page of a run."""
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +115,10 @@ def _check(paths: Sequence[Path]) -> None:
 
 
 def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as e:
-        from provenance.artifacts import file_system
+    from provenance.artifacts import file_system
 
-        raise InputError(
-            f"cannot write {path} ({STEP_SUMMARY}): {e.strerror or e}", help=file_system.advice(e)
-        ) from e
+    with (
+        file_system.explained(f"cannot write {path} ({STEP_SUMMARY})"),
+        path.open("a", encoding="utf-8") as stream,
+    ):
+        stream.write(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session
+from provenance.cli.options import Session, with_options
 from provenance.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -85,10 +85,7 @@ _OPTIONS: Final = (
 
 def signing(function: F) -> F:
     """The options that say who signs; the command receives them as keywords for `open_signer`."""
-    decorated = function
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return with_options(function, _OPTIONS)
 
 
 def open_signer(

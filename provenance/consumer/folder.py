@@ -35,19 +35,12 @@ class PrivateFolder:
     """A folder below `base` that only this user can enter, until it is closed."""
 
     def __init__(self, base: Path) -> None:
-        """A new folder.
-
-        Raises:
-            InputError: There is no such `base`, or nothing can be written there.
-        """
+        """Raises InputError if `base` is missing, or nothing can be written there."""
         try:
             _sweep(base)
             self.path, self._lock = _new_folder(base)
         except OSError as e:
-            raise InputError(
-                f"cannot keep a private copy in {base}: {e.strerror or e}",
-                help="Name a folder that can be written to: folder=…, or TMPDIR.",
-            ) from e
+            raise _unwritable(base, e) from e
         self._process = os.getpid()
         self._files: dict[str, Identity] = {}
         self._folders: dict[Path, Identity] = {}
@@ -197,17 +190,14 @@ def _sweep(base: Path) -> None:
         except OSError:
             continue  # somebody else's, or gone by now
         try:
-            private = stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock)
+            found = os.fstat(lock)
+            private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid()
             if private and file_system.lock(lock):  # without locks, it may be in use
                 shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
         except OSError:
             continue  # in use
         finally:
             os.close(lock)
-
-
-def _is_mine(descriptor: int) -> bool:
-    return os.fstat(descriptor).st_uid == os.geteuid()
 
 
 def _changed(path: Path) -> VerificationError:

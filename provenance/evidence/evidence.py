@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
@@ -38,17 +37,12 @@ from provenance.evidence.rows import (
     SidecarEvidence,
 )
 
-if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    pass
-
 
 @dataclass(frozen=True, slots=True)
 class LostFiles:
     """The files of a row that is gone: paths, from the present root.
 
-    Attributes:
-        here: Those that are here with the bytes that the row declared.
-        absent: Those that are not, and without which the row cannot come back.
+    `here` are those with the bytes that the row declared; without the `absent` it cannot come back.
     """
 
     here: tuple[str, ...] = ()

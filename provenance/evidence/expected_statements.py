@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements that a registry's evidence calls for.
 
-`sign`, `attest` and `release` sign what is built here; `verify` builds the same again from what it
-reads and compares. One place, so that nothing is signed that is not verified, and the reverse.
+`sign`, `attest` and `release` sign what is built here; `verify` builds the same and compares.
 """
 
 from __future__ import annotations
@@ -39,10 +38,7 @@ def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
 
 
 def attestable(row: RowEvidence) -> bool:
-    """Whether a row is an ensemble seed whose sidecar describes these very bytes.
-
-    Only such a seed is attested: a stale sidecar is never passed on as provenance.
-    """
+    """Whether a row is an ensemble seed whose sidecar describes these very bytes."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
         return False

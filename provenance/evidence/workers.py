@@ -20,16 +20,11 @@ def map_in_threads(
     most: int | None = None,
     stop: Event | None = None,
 ) -> list[_Done]:
-    """What `work` gives for each item, in their order.
+    """What `work`, which is called from up to `most` threads, gives for each item, in their order.
 
-    Each thread takes the next item when it is done with one. `Executor.map` would hold a future for
-    every item that is to come, 2 KB each. An exception ends the work and is raised here.
-
-    Args:
-        work: Called from several threads.
-        items: What it is called with.
-        most: Threads, at most.
-        stop: Set where the user interrupts, for work that takes so long that it should look.
+    `Executor.map` would hold a future for every item that is to come, 2 KB each. An exception ends
+    the work and is raised here; `stop` is then set, for work that takes so long that it should
+    look.
     """
     done: list[Any] = [None] * len(items)
     left = iter(range(len(items)))

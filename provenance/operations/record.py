@@ -72,7 +72,8 @@ def record_step(
         return
     after = snapshot.take(config, progress)
     data = functionary.sign(_link(name, before, after))
-    _make(target.parent)
+    with file_system.explained(f"cannot make the folder {target.parent}"):
+        target.parent.mkdir(exist_ok=True)
     writing.write_named_file(target, data)
     recording.link = target
 
@@ -91,15 +92,6 @@ def _target(config: Config, link_dir: Path, name: str) -> Path:
                 help="Keep links in a folder of their own: --link-dir links",
             )
     return link_dir / name
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as e:
-        raise InputError(
-            f"cannot make the folder {folder}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
 
 
 def _link(name: str, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new release says of its place among the others: its time, and the release that it follows.
+"""The time of a new release, and the release that it follows.
 
-A release is later than the one that it replaces, and by a true time: what orders releases is never
-made up. So a clock that is behind stops a release; where only the second is the same, the next one
-is waited for, and the report says so.
+A release is later than the one that it replaces, by a true time: a clock that is behind stops a
+release; where only the second is the same, the next one is waited for.
 """
 
 from __future__ import annotations

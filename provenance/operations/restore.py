@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`restore`: rows and fields that were lost since the baseline are put back where they stood.
 
-What is put back must be true of the files that are here now: a digest, an opset or a `smoke` of
-former bytes is refused, with the reason. Licenses, notes and the registry's own fields are put back
-whatever the bytes are (ADR-1105). What was changed and not lost is left alone.
+A digest, an opset or a `smoke` of former bytes is refused. Licenses, notes and the registry's own
+fields are put back whatever the bytes are (ADR-1105). What was changed and not lost is left alone.
 """
 
 from __future__ import annotations

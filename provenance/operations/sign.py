@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sign`, `attest` and `release`: refuse on findings, sign in memory, verify, write all or nothing.
-
-The three differ only in which documents they make. Nothing reaches the disk before what is to be
-written has passed the very rules that `verify` applies.
-"""
+"""`sign`, `attest`, `release`: refuse on findings, sign in memory, verify, write all or nothing."""
 
 from __future__ import annotations
 

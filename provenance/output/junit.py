@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report as JUnit XML, as CI servers read it: a suite for the registry, and one for each row.
 
-A rule that found something is a test that failed, or that was skipped where a deferral covers it,
-with the reason. A row without either is one test that passed. Warnings fail nothing: they are what
-the first test of the suite wrote. Elements and attributes are those that all readers know; no test
-has a time.
+A rule that found something is a test that failed, or that was skipped where a deferral covers it. A
+row without either is one test that passed. Warnings are what the first test of the suite wrote.
 """
 
 from __future__ import annotations

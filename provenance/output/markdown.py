@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report in Markdown, as GitHub shows it on the page of a run or in a comment.
 
-Every text that was read is escaped: no row id becomes a link, a mention, an image or markup. The
-page is bounded: GitHub takes a mebibyte for a step, and drops the whole page where it is more.
+All text that was read is escaped. The page is bounded: GitHub drops a page of over a mebibyte.
 """
 
 from __future__ import annotations

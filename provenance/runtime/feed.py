@@ -19,13 +19,8 @@ from provenance.runtime.settings import RunSettings
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes that open dimensions are given.
-
-    Attributes:
-        first: The size of an open first dimension.
-        other: The size of any other one.
-        past: The size of one whose symbol speaks of the past, as that of a cache of a language
-            model does; by default that of any other one.
+    """The sizes that open dimensions are given: the first, any other, and, if it differs, one whose
+    symbol speaks of the past, as that of a cache of a language model does.
     """
 
     first: int

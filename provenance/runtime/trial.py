@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running one model: in a process of its own, which has one model, little time and little memory.
 
-The worker gets a folder with nothing but the model's files, a nearly empty environment, no terminal
-and a process group of its own, which is killed as soon as it has answered or its time is up. What
-it answers is read strictly; what it prints is kept as far as a message needs it.
+The worker gets a folder with the model's files, a nearly empty environment, no terminal and a
+process group of its own, which is killed as soon as it has answered or its time is up.
 """
 
 from __future__ import annotations

@@ -22,13 +22,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class CertificateDescription:
-    """A certificate in words.
+    """A certificate in words. `sha256` is of its DER encoding, `authority` who issued it.
 
-    Attributes:
-        sha256: Of its DER encoding, lower-case hex.
-        names: Its subject alternative names.
-        authority: The distinguished name of who issued it.
-        problem: Why no signature may rest on it, None where one may.
+    `problem` is why no signature may rest on it, None where one may.
     """
 
     sha256: str

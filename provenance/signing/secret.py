@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passphrases and PINs: from the environment, or from whoever sits at the terminal.
 
-Never from an argument, which every list of processes shows. They are kept in memory for one run,
-and no message shows them.
+Never from an argument, which every list of processes shows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Minimal-diff editing of a JSON text: what is not edited keeps every character.
 
-Key order, indentation, escapes and line ends are the file's own. New members are set off as their
-neighbours are, so that a diff shows the lines that changed and no others.
+New members are set off as their neighbours are.
 """
 
 from __future__ import annotations

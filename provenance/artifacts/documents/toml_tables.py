@@ -28,17 +28,11 @@ class Table:
         header: str = "",
         number: int = 0,
     ) -> None:
-        """Take `values`, read from the file `path`.
+        """Take `values`, read from the file `path`, with the known `keys`, None for any.
 
-        Args:
-            values: The keys and values as read.
-            keys: The keys that are known, None for any. The error about another names the nearest.
-            path: The file, for messages.
-            header: The dotted name of the table, empty for the whole file.
-            number: The place in an array of tables, counted from 1; 0 for any other table.
-
-        Raises:
-            InputError: If a key is unknown.
+        `header` is the dotted name of the table, empty for the whole file; `number` its place in an
+        array of tables, counted from 1. Raises InputError for an unknown key, and names the
+        nearest.
         """
         self.values, self.path, self._number = values, path, number
         self._header = header

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing with an identity: one certificate for a run, and several uploads at once.
 
-`sigstore` makes the key, asks for the certificate, signs and uploads. Around it: what it does not
-retry is retried, and nothing is given back that does not verify by the trusted root of the very
-instance that signed.
+What `sigstore` does not retry is retried, and nothing is given back that does not verify by the
+trusted root of the very instance that signed.
 """
 
 from __future__ import annotations

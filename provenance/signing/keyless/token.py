@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where identity tokens come from: a file, the environment, the CI that this runs in, a browser.
 
-A token is a secret. It is read anew whenever a certificate is asked for, never kept in a file, and
-no message shows it.
+A token is a secret: read anew for each certificate, never kept in a file, shown by no message.
 """
 
 from __future__ import annotations

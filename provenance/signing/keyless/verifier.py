@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging signatures with a certificate.
+"""Judging signatures with a certificate (docs/adr/0014-keyless-verification.md).
 
-`sigstore` judges certificates, logs and timestamps, through its public interface. Around it:
-
-- The bundle is handed over as this project's strict reader understood it, always in one form: v0.3,
-  every field spelt out. So `sigstore` sees what we saw, and what proto3 JSON left out is there.
-- The trusted root is narrowed to one moment (`trusted_root`): the log that the entry names, the
-  certificate transparency log that the certificate names, authorities in service then. `sigstore`
-  tries each key it has, and does not ask whether it was in service.
-- It is satisfied by one source of time where there are several. So each promise and each timestamp
-  is judged by itself, and each has to hold.
-- What it does not read is judged here, and it judges the rest (`_evidence`): log entries of other
-  kinds, timestamp authorities that a trusted root lists in another form. Keys of other kinds than
-  ECDSA P-256 are judged by `issuance`.
-
-docs/adr/0014-keyless-verification.md has what was measured.
+`sigstore` judges certificates, logs and timestamps. It is given the bundle as this project's strict
+reader understood it, and a trusted root that is narrowed to one moment, because it does not ask
+whether a key was in service. It is satisfied by one source of time where there are several: each is
+judged by itself, and each has to hold. What it does not read is judged here (`_evidence`) and by
+`issuance`.
 """
 
 from __future__ import annotations
