@@ -127,7 +127,7 @@ GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
 
 CONSUMER_REGISTRY = 1 * MIB
-"""The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""
+"""The C consumer reads the registry into a buffer of this size."""
 
 TIMESTAMP = 64 * KIB
 """An RFC 3161 timestamp with the certificates of its authority."""
