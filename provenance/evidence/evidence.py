@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence: everything that was read and computed about a registry, frozen.
 
-`provenance.evidence.collect` reads it; rules conclude from it, and nothing after it opens a file.
+Most of it is read by `provenance.evidence.collect` and `read_rows`. Rules conclude from it and open
+no file.
 """
 
 from __future__ import annotations
