@@ -74,7 +74,7 @@ class Commit:
         return replace(self, _prefix=top, _folders={})
 
     def _listing(self, folder: str) -> _Entries:
-        """What a folder holds; nothing where there is none, or it is behind a link."""
+        """What a folder holds; nothing if it is missing, or behind a link."""
         known = self._folders.get(folder)
         if known is None:
             known = self._tree(self._root)

@@ -99,7 +99,7 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _checked(path: str) -> str:
-    """A path that others can read. Raises FileError where it is none."""
+    """A path that others can read. Raises FileError if it is not."""
     shown = path.encode("utf-8", "backslashreplace").decode()
     if shown != path or "\\" in path:
         raise FileError(

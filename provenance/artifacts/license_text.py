@@ -2,7 +2,7 @@
 """Which license a license file holds: by the SPDX tag in it, else by its text.
 
 A file that names its license is believed. Other texts are compared with those of well-known
-licenses; what is none of them is no known license, and nothing is concluded from it.
+licenses; any other text is no known license, and nothing is concluded from it.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def _common_folder(git: Path) -> Path | None:
 
 
 def _text(path: Path) -> str | None:
-    """The text of a file of git's; None where there is none that can be read."""
+    """Return the text of a file of git's, or None if it cannot be read."""
     try:
         return paths.read_named_file(path, limits.GIT_CONFIG).decode("utf-8", "replace")
     except FileError:

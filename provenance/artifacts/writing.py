@@ -61,7 +61,7 @@ def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None
     For texts that are edited in place, where the journal of a release has no say: what it may move
     are bundles. All are prepared beside their targets before the first is renamed, so that what
     can go wrong goes wrong before. A kill between two renames leaves each file whole, the first
-    ones new; whoever calls this gives them in an order that the next run can go on from.
+    ones new; the caller gives them in an order from which the next run can go on.
 
     Raises:
         InputError: One is another file by now, or cannot be written. Nothing has changed.

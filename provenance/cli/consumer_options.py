@@ -163,7 +163,7 @@ def _trust(session: Session, given: Mapping[str, Any]) -> Any:
 
 
 def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str | None) -> Require:
-    """What is required, as the journeys take it. Raises UsageError and InputError."""
+    """Return what is required. Raises UsageError and InputError."""
     names = _words(demands)
     for name in names:
         if name not in NAMES:

@@ -136,7 +136,7 @@ class Session:
 
     @property
     def asking(self) -> Callable[[str], str] | None:
-        """How that person is asked for a secret; None where nobody is there."""
+        """How that person is asked for a secret; None if the terminal is not interactive."""
         return self.ask if self.interactive else None
 
     def ask(self, what: str, *, twice: bool = False) -> str:

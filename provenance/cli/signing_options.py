@@ -107,7 +107,7 @@ def open_signer(
         _need_no_network(signer, timestamp_urls or trust_config or staging)
     from provenance.signing.signers import open_signer as open_
 
-    # A trust that is wrong is said by the journey; here only its root is of interest.
+    # The operation reports a trust that is wrong; only its root is needed here.
     declared = config.trust() if timestamp_urls and not trust_config else None
     return open_(
         None if signer is None else resolved(session, signer),

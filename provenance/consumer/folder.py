@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private folder: copies of files that nobody else can reach, gone when they are not needed.
+"""A private folder: copies of files that no other user can reach, gone when they are not needed.
 
 A copy has an inode of its own: who holds a link to the original, hard or symbolic, or has it open,
 cannot write to the copy. What a process that was killed has left is removed by the next one.
@@ -68,7 +68,7 @@ class PrivateFolder:
         try:
             copying.copy(source, copy, size)
             os.fchmod(copy.fileno(), 0o400)
-            # From here on, whoever writes to the copy changes this, also while it is hashed.
+            # From here on, any write to the copy changes this, also while it is hashed.
             self._files[name] = _identity(os.fstat(copy.fileno()))
             copy.seek(0)
         except OSError as e:
@@ -156,8 +156,8 @@ class PrivateFolder:
 def _identity(found: os.stat_result) -> Identity:
     """What changes where a file or folder is exchanged or written to.
 
-    Nobody can set the time of the last change (`st_ctime_ns`): also not who puts another file in
-    its place and the first one back.
+    No program can set the time of the last change (`st_ctime_ns`), not even one that puts another
+    file in its place and the first one back.
     """
     names = ("st_dev", "st_ino", "st_mode", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns")
     return tuple(getattr(found, name) for name in names)
@@ -180,7 +180,7 @@ def _new_folder(base: Path) -> tuple[Path, int]:
 
 
 def _sweep(base: Path) -> None:
-    """Remove what processes of this user have left that are gone: nobody has it locked."""
+    """Remove what ended processes of this user have left: no process has it locked."""
     with os.scandir(base) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
     for name in names:
@@ -188,7 +188,7 @@ def _sweep(base: Path) -> None:
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # somebody else's, or gone by now
+            continue  # another user's, or gone by now
         try:
             found = os.fstat(lock)
             private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid()

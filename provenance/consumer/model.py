@@ -31,9 +31,9 @@ class ModelRefusedError(VerificationError):
 
     def __init__(self, report: Report) -> None:
         failing = report.failing
-        told = "; ".join(f"{f.code} {f.message}" for f in failing[:_SHOWN])
+        shown = "; ".join(f"{f.code} {f.message}" for f in failing[:_SHOWN])
         more = f"; and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
-        super().__init__(f"{report.registry} is refused: {told}{more}", help=failing[0].help)
+        super().__init__(f"{report.registry} is refused: {shown}{more}", help=failing[0].help)
         self.report = report
 
 
@@ -66,7 +66,7 @@ class VerifiedModel:
     def path(self) -> Path:
         """The private copy, with its external data beside it, for a program that wants a path.
 
-        It exists until the model is closed. Nobody but this user can reach it.
+        It exists until the model is closed. Only this user can reach it.
 
         Raises:
             VerificationError: The copy was changed since it was verified.

@@ -56,7 +56,7 @@ def collect_release(
     `with_rows`, the statements of the row bundles are read, where they have the signed bytes.
 
     Raises:
-        InputError: The registry cannot be read, or has the signed bytes and is none.
+        InputError: The registry cannot be read, or has the signed bytes and is not a registry.
     """
     folder = Path(os.path.realpath(path.parent))
     tree = Tree.at(_root_of(folder, signed))

@@ -51,7 +51,7 @@ def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
 
 
 def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
-    """The file that a seed's manifest would be by its name, where it is none."""
+    """The file that a seed's manifest would be by its name, if it is not a manifest."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if sidecar is None or row.manifest is not None:
         return None
@@ -91,7 +91,7 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
     """What a seed attestation says: how these bytes came to be.
 
     Raises:
-        InputError: The sidecar records no seed or no training recipe, or a digest that is none.
+        InputError: The sidecar records no seed, no training recipe, or an invalid digest.
     """
     try:
         predicate = seed_predicate(evidence, row)
@@ -117,7 +117,7 @@ def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, 
 
 
 def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
-    """What is here, by name, to be compared with a summary: digests, None where there is none."""
+    """What is here, by name, to be compared with a summary: digests, or None."""
     if evidence.released is not None:
         return {file.name: file.sha256 for file in evidence.released}
     bundles = {b.name: b.sha256 for r in rows for b in r.bundles if b.sha256 is not None}

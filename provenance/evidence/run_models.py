@@ -152,7 +152,7 @@ def _with_runs(row: RowEvidence, runs: Mapping[str, Run]) -> RowEvidence:
 
 
 def _known_names(evidence: Evidence, settings: RunSettings, source: str) -> None:
-    """Raises InputError where a setting names nothing in any model: a slip of the pen."""
+    """Raises InputError where a setting names nothing in any model: a typing error."""
     models = [m for r in evidence.rows for m in r.models]
     facts = [m.facts for m in models if m.facts is not None]
     if not evidence.whole or len(facts) < len(models):

@@ -2,7 +2,7 @@
 """Rules and deferrals, applied to evidence: the report.
 
 Each phase sees the findings of the earlier ones, so that a deferral can be judged by what it
-covered. Nothing here reads a file; the date is given.
+covered. Rows that were not read yet are read and judged unit by unit. The date is given.
 """
 
 from __future__ import annotations

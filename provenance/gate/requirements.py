@@ -45,7 +45,7 @@ class Require:
         max_age: How long ago the release may have been verified, in whole days.
 
     Raises:
-        InputError: A license is none that is known, or an age is no number of days.
+        InputError: If a license is unknown, or an age is not a number of days.
     """
 
     row: bool = False

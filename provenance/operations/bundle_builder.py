@@ -35,7 +35,7 @@ NAMELESS: Final = (
 
 
 class Documents(enum.Flag):
-    """Which documents a journey makes."""
+    """Which documents are made."""
 
     ROWS = enum.auto()
     SEEDS = enum.auto()

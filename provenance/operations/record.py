@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recording a step: what was there before it, what after, signed by whoever did it."""
+"""Recording a step: the files before and after it, signed by the one who did it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _target(config: Config, link_dir: Path, name: str) -> Path:
 
 
 def _link(name: str, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
-    """The payload of a link. No command, no environment: they may hold what nobody should see."""
+    """The payload of a link. No command and no environment: they may hold secrets."""
     return {
         "_type": LINK,
         "name": name,

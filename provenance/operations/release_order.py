@@ -52,7 +52,7 @@ def checked(version: str | None) -> str | None:
 def replaced(summary: BundleEvidence, registry: str, trust: Trust) -> Release | None:
     """The release whose summary lies where a new one is written; None where that one says nothing.
 
-    It counts where it was signed by somebody in `trust`, is a summary of this registry, and says
+    It counts where a signer in `trust` signed it, it is a summary of this registry, and says
     which release it is of.
 
     Raises:

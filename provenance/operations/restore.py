@@ -172,8 +172,8 @@ def _evidence(
     By the identity of the row: the former one of a row that is gone, else the present one.
     """
     back = {item.row.label: item.row for item in lost if isinstance(item, LostRow)}
-    told = {id(item.row) for item in lost if isinstance(item, LostRow) or item.field in OF_BYTES}
-    if not told:
+    read = {id(item.row) for item in lost if isinstance(item, LostRow) or item.field in OF_BYTES}
+    if not read:
         return {}
     now = comparison.now
     whole = json_edit.edit(now.source, edits, now.path)
@@ -182,7 +182,7 @@ def _evidence(
     rows: dict[int, Row] = {}
     for row in restored.rows:
         rows[row.index] = back.get(row.label) or next(present)
-    wanted = {row.label for row in restored.rows if id(rows[row.index]) in told}
+    wanted = {row.label for row in restored.rows if id(rows[row.index]) in read}
     evidence = collect(tree, restored, select=wanted, progress=progress)
     return {id(rows[found.entry.index]): found for found in evidence.rows}
 

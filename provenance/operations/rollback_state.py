@@ -100,7 +100,7 @@ def comparing(
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Seen]:
-    """The state file at `path`, which need not exist yet, while nobody else has it open.
+    """The state file at `path`, which need not exist yet, while no other process has it open.
 
     Raises:
         InputError: It cannot be read or locked, or is no state file.

@@ -55,8 +55,8 @@ def verify(
         InputError: If the registry, the configuration, the layout or the state file cannot be read,
             or the state file cannot be written; or if what only a whole registry has is required of
             some rows.
-        UnavailableError: If nobody is trusted, or a trusted root is needed and cannot be had; or if
-            models are to be run without a runtime.
+        UnavailableError: If no signer is trusted, or a trusted root is needed and cannot be had; or
+            if models are to be run without a runtime, or a worker was lost.
     """
     if rows and (options.require.of_release or options.state is not None):
         raise InputError(

@@ -64,9 +64,9 @@ def _command(level: str, finding: Finding, others: str, folder: str) -> str:
         then = f"deferred: {finding.deferred.reason} ({until(finding.deferred)})"
     else:
         then = f"next: {finding.help}"
-    told = f"{printable(about + finding.message)}{others}\n{printable(then)}"
+    text = f"{printable(about + finding.message)}{others}\n{printable(then)}"
     shown = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{level} {shown}::{_data(told)}"
+    return f"::{level} {shown}::{_data(text)}"
 
 
 def _data(text: str) -> str:

@@ -95,10 +95,10 @@ class _Page:
         if not steps:
             return ""
         # An id may be a word of the step: then it is one all the same.
-        told: dict[tuple[str, str], list[Finding]] = {}
+        by_help: dict[tuple[str, str], list[Finding]] = {}
         for (code, _), found in steps.items():
-            told.setdefault((code, found[0].help), []).extend(found)
-        steps = told
+            by_help.setdefault((code, found[0].help), []).extend(found)
+        steps = by_help
         times = max(len(found) for found in steps.values())
         aside = self._style.quiet("provenance rules CODE explains a rule")
         text = f"{self._style.strong('next steps')}  {aside}\n"
@@ -131,8 +131,8 @@ class _Page:
             for deferral in row.deferrals:
                 until = f", until {deferral['expires']}" if deferral.get("expires") else ""
                 reason, reference = deferral.get("reason"), deferral.get("reference")
-                told = f"deferred {deferral.get('rule')}: {reason} ({reference}{until})"
-                lines += style.wrapped(printable(told), 8)
+                text = f"deferred {deferral.get('rule')}: {reason} ({reference}{until})"
+                lines += style.wrapped(printable(text), 8)
         return "\n".join(lines) + "\n"
 
     def outcome(self) -> str:
@@ -229,7 +229,7 @@ def _detail(row: RowResult) -> str:
 
 
 def _signed(signature: SignatureResult) -> str:
-    """Who signed and when, as somebody else than the signer says, and why that counts."""
+    """Who signed and when, as a log or timestamp authority says, and why that counts."""
     times = ", ".join(
         f"{time:%Y-%m-%d %H:%M:%S} UTC ({source})" for time, source in signature.times
     )

@@ -55,7 +55,7 @@ class _Page:
             yield f"Trust: {escaped(report.trust.source)}."
 
     def _release(self) -> Iterator[str]:
-        """What is released, where it verified: nobody has to read of it where it did not."""
+        """What is released, if it verified; otherwise nothing."""
         report = self._report
         if report.release is None or report.verdict is not Verdict.VERIFIED:
             return

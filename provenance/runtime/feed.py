@@ -74,7 +74,7 @@ class Input:
     fill: float | tuple[float, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The tensor as the worker is told of it."""
+        """The tensor as sent to the worker."""
         return {"name": self.name, "dtype": self.dtype, "shape": self.shape, "fill": self.fill}
 
 

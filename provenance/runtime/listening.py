@@ -118,7 +118,7 @@ def listen(
 
 
 def one_line(text: str) -> str:
-    """Text of somebody else's as part of a message: one line, printable, not long."""
+    """Foreign text as part of a message: one line, printable, not long."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
     line = " ".join(words)
     return line if len(line) <= LINE else f"{line[: LINE - 1]}…"

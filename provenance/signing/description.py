@@ -51,7 +51,7 @@ def of_certificate(der: bytes) -> CertificateDescription:
     """What a certificate says, as far as it can be read.
 
     Raises:
-        CertificateError: It is none.
+        CertificateError: If it is not valid.
     """
     import hashlib
 

@@ -65,7 +65,7 @@ class Services:
 
 
 def checked_url(url: str) -> str:
-    """The URL of a timestamp authority as somebody gave it. Raises InputError."""
+    """The URL of a timestamp authority as the user gave it. Raises InputError."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -287,7 +287,7 @@ def _arranged(authority: Authority) -> Authority:
 
 
 def _period(holder: Message) -> Period:
-    """A period has to begin: without that it would be one that nobody has stated."""
+    """Require that a period has a beginning."""
     period = holder.message("validFor", ("start", "end"))
     start = period.time("start")
     if start is None:

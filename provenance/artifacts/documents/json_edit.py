@@ -30,7 +30,7 @@ class Raw:
 
     @classmethod
     def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
-        """The value at `path` of another text. Raises InputError where there is none."""
+        """The value at `path` of another text. Raises InputError if it is missing."""
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
         line = start + 1 - source.position(start).column

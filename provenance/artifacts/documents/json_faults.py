@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with a text that is not strict JSON, and where.
 
-Asked only after a text was refused: the standard library's parser does not tell its hooks where
-they are, and lets through what other readers refuse.
+Asked only after a text was refused: the standard library's parser does not give its hooks the
+place where they are, and lets through what other readers refuse.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class SourceMap:
         return Position(line, offset - self._line_starts[line - 1] + 1)
 
     def find(self, path: JsonPath) -> Member | None:
-        """Where the value at `path` stands, None where there is none."""
+        """Return where the value at `path` is, or None."""
         if not path:
             end = len(self.text)
             while self.text[end - 1] in " \t\r\n":  # rstrip would copy the whole text

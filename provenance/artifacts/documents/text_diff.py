@@ -30,7 +30,7 @@ class _Change(NamedTuple):
 
 
 def unified(path: str, before: str, after: str) -> str:
-    """The difference of two states of the file at `path`; empty where there is none."""
+    """The difference of two states of the file at `path`; empty if they are equal."""
     if before == after:
         return ""
     a, b = _LINE.findall(before), _LINE.findall(after)

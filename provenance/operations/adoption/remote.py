@@ -35,7 +35,7 @@ class Remote:
 
 
 def remote_of(root: Path) -> Remote:
-    """What the clone at `root` knows; nothing where it is none, or there is no git."""
+    """What the clone at `root` knows; nothing if it is not a clone, or git is missing."""
     try:
         git = Git.at(root)
         url = git.answer("remote", "get-url", "origin")

@@ -59,7 +59,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     try:
         names = sorted(os.listdir(tree.root / tree.resolve(FOLDER)))
     except (FileNotFoundError, NotADirectoryError):
-        return Found()  # there are none, which is nothing to speak of
+        return Found()  # no folder of workflows
     except (FileError, OSError) as e:
         return Found(notes=(f"no workflow was looked into: {e}",))
     paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and is_text(n)]

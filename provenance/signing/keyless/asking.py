@@ -66,7 +66,7 @@ class _Named:
             raise ValueError("sigstore read another certificate")
 
 
-def relogged(
+def with_inclusion_proof(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.

@@ -59,7 +59,7 @@ def of_file(path: Path) -> Tokens:
 
 
 def of_environment() -> Tokens | None:
-    """The token in the environment, None where there is none."""
+    """Return the token from the environment, or None."""
     for name in VARIABLES:
         if os.environ.get(name, "").strip():
             return lambda name=name: _token(  # type: ignore[misc]
@@ -78,7 +78,7 @@ def of_ci() -> Tokens | None:
 
 
 def of_browser(issuer_url: str) -> Tokens:
-    """Asks whoever sits at the terminal to log in with a browser."""
+    """Asks the user at the terminal to log in with a browser."""
 
     def log_in() -> IdentityToken:
         try:

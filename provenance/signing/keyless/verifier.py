@@ -56,7 +56,7 @@ _UNSUPPORTED_HELP: Final = (
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Whether somebody who is trusted made the signature in `bundle`, which has a certificate.
+    """Judge whether a trusted identity made the signature in `bundle`, which has a certificate.
 
     Raises:
         UnavailableError: There is no trusted root.
@@ -103,7 +103,7 @@ def _issued_by(certificate: bytes, root: TrustedRoot) -> int:
 
 
 def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgement:
-    """Whether an identity is somebody who counts: VALID, or UNTRUSTED with the reason."""
+    """Judge whether an identity is trusted: VALID, or UNTRUSTED with the reason."""
     candidates = [e for e in trust.entries if not isinstance(e, TrustedKey)]
     differences = {e: e.differs(identity) for e in candidates}
     entries = tuple(e for e, difference in differences.items() if difference is None)
@@ -247,7 +247,7 @@ def _verify(
     if not readable:
         bundle, log = asking.dated(bundle, certificate, time, artifact_sha256)
     elif log is None or entry is None or entry.proof is None:
-        bundle, log = asking.relogged(bundle, certificate, artifact_sha256)
+        bundle, log = asking.with_inclusion_proof(bundle, certificate, artifact_sha256)
     asking.ask(
         bundle,
         certificate,
