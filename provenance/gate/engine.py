@@ -9,12 +9,14 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provenance.errors import UnavailableError
 from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -49,6 +51,8 @@ def judge_tasks(
 
 
 def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
+    from concurrent.futures import BrokenExecutor, CancelledError
+
     try:
         data = future.result()
     except (BrokenExecutor, CancelledError, OSError) as e:
