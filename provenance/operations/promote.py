@@ -8,7 +8,6 @@ that no deferral can cover. Where one fails nothing is written.
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -143,6 +142,8 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
     found = [e for e in known if e.manifest.id == wanted]
     if not found:
         ids = [str(e.manifest.id) for e in known]
+        import difflib
+
         near = difflib.get_close_matches(wanted, ids, 1)
         other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
         raise InputError(
