@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -101,6 +100,8 @@ def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
 
 def _help(text: str) -> str:
     """What may have been meant by a baseline that is not there."""
+    import difflib
+
     scheme, colon, ref = text.partition(":")
     if colon and difflib.get_close_matches(scheme.lower(), ["git", "github"], 1):
         return f"A commit is named git:REF: --baseline git:{ref}"

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -94,6 +93,8 @@ def copy(source: Path, target: Path) -> bool:
     Raises:
         OSError: It cannot be copied.
     """
+    import shutil
+
     with (
         os.fdopen(os.open(source, os.O_RDONLY | _NOFOLLOW), "rb") as old,
         os.fdopen(os.open(target, _NEW, 0o600), "wb") as new,
@@ -196,6 +197,8 @@ def lock(descriptor: int, *, wait: bool = False) -> bool:
 
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder, if it is there. Raises OSError."""
+    import shutil
+
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import functools
 import inspect
 import os
@@ -167,6 +166,8 @@ def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str |
     names = _words(demands)
     for name in names:
         if name not in NAMES:
+            import difflib
+
             near = difflib.get_close_matches(name, NAMES, 1)
             hint = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(NAMES)}"
             raise click.UsageError(f"--require: nothing is called {name!r}; {hint}")

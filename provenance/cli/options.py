@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -125,7 +124,11 @@ class Session:
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
         asked = os.environ.get("COLUMNS", "") if output.path is None else ""
-        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+        width = 100
+        if terminal:
+            import shutil
+
+            width = shutil.get_terminal_size((100, 24)).columns
         width = int(asked) if _COLUMNS.fullmatch(asked) else width
         return Style(colour and not dumb, min(width, 140))
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,6 +89,8 @@ def _named(value: str, known: Collection[str]) -> tuple[str | None, str]:
     if not equals or "/" in name:
         return None, value
     if name not in known:
+        import difflib
+
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}={path}?" if near else f"formats are {', '.join(known)}."
         raise click.UsageError(

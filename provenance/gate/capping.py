@@ -131,7 +131,7 @@ class Overflow:
     def told(self) -> Iterator[Finding]:
         """One finding in the place of all of a kind that were not kept."""
         for rest in self._more.values():
-            yield rest.told()
+            yield rest.as_finding()
 
 
 def _kind(finding: Finding) -> _Group:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
 from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -50,6 +52,8 @@ def judge_tasks(
 
 
 def _result(task: Task, future: Future[bytes], registry: Registry) -> tuple[Task, Judged]:
+    from concurrent.futures import BrokenExecutor, CancelledError
+
     try:
         data = future.result()
     except (BrokenExecutor, CancelledError, OSError) as e:

@@ -26,7 +26,6 @@ from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
-from provenance.gate import wire
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case, Phase
@@ -180,6 +179,8 @@ def step(context: bytes, task: bytes) -> bytes:
 
     An error that is the input's, or of what is not at hand, is part of the result.
     """
+    from provenance.gate import wire
+
     try:
         judged: Judged | _Failed = judge_task(_context(context), pickle.loads(task))  # noqa: S301
     except ProvenanceError as e:
@@ -254,6 +255,8 @@ def read_result(data: object, task: Task, registry: Registry) -> Judged:
         InputError, UnavailableError: That is what it says; or UnavailableError: it is no result of
             this very task.
     """
+    from provenance.gate import wire
+
     if not isinstance(data, bytes) or len(data) > limits.RESULT:
         raise UnavailableError("a worker gave no result, or one that is too large")
     try:

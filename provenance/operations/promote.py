@@ -7,7 +7,6 @@ The rows as they would be are judged by the rules that judge them afterwards.
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -135,6 +134,8 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
     found = [e for e in known if e.manifest.id == wanted]
     if not found:
         ids = [str(e.manifest.id) for e in known]
+        import difflib
+
         near = difflib.get_close_matches(wanted, ids, 1)
         other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
         raise InputError(

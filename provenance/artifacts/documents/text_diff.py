@@ -11,7 +11,6 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
@@ -51,6 +50,8 @@ def _changes(a: Sequence[str], b: Sequence[str]) -> Iterator[_Change]:
 
 def _same_lines(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Pairs of lines that are the same in both, ever further on in each."""
+    from difflib import SequenceMatcher
+
     i = j = 0
     for i_end, j_end in (*_anchors(a, b), (len(a), len(b))):
         if (i_end - i) * (j_end - j) <= _PAIRS:

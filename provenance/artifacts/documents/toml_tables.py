@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -39,6 +38,8 @@ class Table:
         dot = f"{header}." if header else ""
         for key in values:
             if keys is not None and key not in keys:
+                import difflib
+
                 near = difflib.get_close_matches(key, keys, 1, 0.5)
                 raise InputError(
                     f"{path}: unknown key `{dot}{key}`",
