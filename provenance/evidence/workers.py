@@ -21,9 +21,9 @@ def map_in_threads(
 ) -> list[_Done]:
     """What `work`, which is called from up to `most` threads, gives for each item, in their order.
 
-    `Executor.map` would hold a future for every item that is to come, 2 KB each, and its module takes
-    4 ms to load. An exception ends the work and is raised here; `stop` is then set, for work that
-    takes so long that it should look.
+    `Executor.map` would hold a future for every item that is to come, 2 KB each, and take 4 ms to
+    load. An exception ends the work and is raised here; `stop` is then set, for work that takes so
+    long that it should look.
     """
     done: list[Any] = [None] * len(items)
     left = iter(range(len(items)))
