@@ -54,7 +54,7 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 def is_names(value: object) -> TypeGuard[list[str]]:
     """Return whether a value is a list of strings."""
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return isinstance(value, list) and all(issubclass(kind, str) for kind in {*map(type, value)})
 
 
 def is_filled(value: object) -> TypeGuard[str]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
-from provenance.artifacts.sidecar import Document
+from provenance.artifacts.sidecar import Document, once
 from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
 
 Place = tuple[str, ...]
@@ -103,11 +102,9 @@ class Evaluation:
         }
 
 
-@lru_cache(maxsize=16)
+@once
 def evaluate(document: Document) -> Evaluation | None:
     """Compute the gate in a verdict file, a manifest or a sidecar again.
-
-    The result is kept for a while: all members of an ensemble ask for that of one verdict.
 
     Returns:
         The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
@@ -224,16 +221,15 @@ def no_evidence(document: Document) -> Iterator[str]:
             yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
 
 
-def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
+@once
+def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
     """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
-    for where in OUTCOMES:
-        word = document.text_at(*where)
-        if word in PASSED:
-            yield where, PASSED[word]
-    for where in FLAGS:
-        passed = document.get(*where)
-        if isinstance(passed, bool):
-            yield where, passed
+    words = ((where, document.text_at(*where)) for where in OUTCOMES)
+    flags = ((where, document.get(*where)) for where in FLAGS)
+    return (
+        *((where, PASSED[word]) for where, word in words if word in PASSED),
+        *((where, passed) for where, passed in flags if isinstance(passed, bool)),
+    )
 
 
 def mean_of_folds(document: Document, record: Place) -> float | None:

@@ -19,13 +19,12 @@ SINGLE: Final = 1e-6
 
 def number(value: object) -> float | None:
     """A finite number, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no end
-        return None
-    return found if math.isfinite(found) else None
+    if type(value) is int:
+        try:
+            value = float(value)
+        except OverflowError:  # JSON's integers have no end
+            return None
+    return value if type(value) is float and math.isfinite(value) else None
 
 
 def correlation(value: object) -> float | None:

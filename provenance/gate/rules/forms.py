@@ -22,8 +22,9 @@ Forms = Mapping[Place, Form[Any]]
 
 def misfits(document: Document, forms: Forms) -> Iterator[tuple[Place, str, Form[Any]]]:
     """The members that are there in another form, each with what is said. null is not there."""
+    top = document.value
     for place, form in forms.items():
-        value = document.get(*place)
+        value = (top.get if len(place) == 1 else document.get)(*place)
         if value is not None and not form.has(value):
             yield place, form.refused(".".join(place), value), form
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.classification import verdict_on
 from provenance.evidence.ensembles import named_ensemble
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
@@ -252,7 +251,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
     yield from _of_verdict(verdict)
 
 
-@lru_cache(maxsize=16)
+@once
 def _of_verdict(verdict: GateVerdict) -> tuple[Obstacle, ...]:
     """What is wrong with a verdict: the same for all members of its ensemble."""
     return tuple(_wrong_with(verdict))
@@ -281,9 +280,8 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     """The gate that the sidecar of a single model records: no rule asks a row for one."""
-    outcomes = list(stated_outcomes(sidecar))
     failed = not_passed(sidecar)
-    if not outcomes:
+    if not stated_outcomes(sidecar):
         yield Obstacle(
             f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "
             "evaluated",

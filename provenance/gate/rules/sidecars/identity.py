@@ -55,8 +55,9 @@ class SidecarIdentity(ClaimRule):
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
-            claim, own = sidecar.value.get(field), row.entry.fields.get(field, _DEFAULTS.get(field))
-            if claim is None or own is None or is_blank(own) or is_malformed(field, own):
+            claim = sidecar.value.get(field)
+            own = row.entry.fields.get(field, _DEFAULTS.get(field)) if claim is not None else None
+            if own is None or is_blank(own) or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
             if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
                 continue

@@ -83,10 +83,12 @@ class SidecarNames(_GraphClaim):
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
-            has = [s.name for s in _specs(facts, side)]
-            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
             single = sidecar.text_at(f"{side}_name")
             several = _names(sidecar.value.get(f"{side}_names"))
+            has = [s.name for s in _specs(facts, side)]
+            if single in (None, *has) and several in (None, has):
+                continue
+            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
             if single is not None and single not in has:
                 yield (f"{side}_name",), f"the sidecar declares an {side} {shown(single)}; {there}"
             if several is not None and several != has:
@@ -177,7 +179,9 @@ class SidecarDtype(_GraphClaim):
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "dtype", _DTYPE, _has_dtype)
-        claim = sidecar.text_at("dtype") or ""
+        claim = sidecar.text_at("dtype")
+        if claim is None:
+            return
         weights = set(facts.weight_dtypes)
         used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | (weights - _PLACES or weights)
         if plain_dtype(claim) not in (None, *used):
@@ -251,13 +255,16 @@ def _wrong_claims(
     `side` is "input" or "output", `what` is "shape" or "dtype". `form` tells one claim from a list
     or an object of them; `has` says whether a tensor is as one claims.
     """
+    fields = f"{side}_{what}", f"{side}_{what}s"
+    if all(sidecar.value.get(field) is None for field in fields):
+        return
     specs = _specs(facts, side)
     claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
     by_name = {s.name: s for s in specs}
     listed = _names(sidecar.value.get(f"{side}_names"))
     in_order = [by_name.get(n) for n in listed] if listed else list(specs)
     single = by_name.get(sidecar.text_at(f"{side}_name") or "")
-    for field in (f"{side}_{what}", f"{side}_{what}s"):
+    for field in fields:
         claim = sidecar.value.get(field)
         if form.has(claim):  # of the one that is named, or of any: only one of several has no name
             claims = [(field, (field,), [single] if single else specs, claim)]

@@ -98,7 +98,7 @@ class _Stale(Rule):
         widths = sorted(
             {
                 f"{spec.name} [{claim.width}], not [{input_width(spec)}]"
-                for claim, spec in wrong_widths(model.facts, sidecar)
+                for claim, spec in wrong_widths(sidecar, model.facts)
             }
         )
         verdict = sidecar.text_at("gate", "verdict")

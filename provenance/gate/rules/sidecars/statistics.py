@@ -18,6 +18,7 @@ from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
+_NUMBERS: Final = {int, float}
 _KINDS: Final = {"feature": True, "input": False}
 _EXPORT: Final = "Export the sidecar again, with the statistics of the training data."
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
@@ -92,6 +93,9 @@ class SidecarStatistics(ClaimRule):
         value = sidecar.value.get(field)
         if value is None:
             return None
+        if isinstance(value, list) and {*map(type, value)} <= _NUMBERS:
+            if not positive or min(value, default=1) > 0:
+                return None
         flat = field.startswith("feature_")  # an image may have one for all of it, or a block
         if isinstance(value, dict) or (flat and not isinstance(value, list)):
             return f"`{field}` is {shown(value)}, not a list of numbers", ()
@@ -175,16 +179,16 @@ class SidecarEntryTwice(ClaimRule):
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        told = {member for member, _ in refuted_widths(model, sidecar)}
         for field in _LISTS:
-            value = sidecar.value.get(field)
-            names = value if is_names(value) else []  # SID403 says so of anything else
-            again = list(Counter(names) - Counter(set(names)))
-            if again and (field,) not in told:
+            names = sidecar.value.get(field)
+            if not is_names(names) or len(set(names)) == len(names):
+                continue  # SID403 says so of what is no list of names
+            if (field,) not in {member for member, _ in refuted_widths(model, sidecar)}:
+                again = next(name for name, count in Counter(names).items() if count > 1)
                 yield self.at(
                     sidecar,
                     (field,),
-                    f"`{field}` names {shown(again[0])} twice",
+                    f"`{field}` names {shown(again)} twice",
                     "Export the sidecar again.",
                     row=row.label,
                 )
