@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.documents.source_map import SourceMap
@@ -106,8 +106,7 @@ def _source(data: bytes) -> SourceMap:
     return SourceMap(data.decode("utf-8"))
 
 
-@dataclass(frozen=True)
-class WidthClaim:
+class WidthClaim(NamedTuple):
     """A width that a sidecar declares for one model input, and the member that declares it.
 
     `at` is the input's place, `input` its name where the sidecar declares names. `of_all` says that
@@ -188,8 +187,8 @@ class Sidecar(Document):
         layout = self.value.get("codec_block_layout")
         if not isinstance(layout, list):
             return None
-        matches = (_ONEHOT.fullmatch(entry) for entry in layout if isinstance(entry, str))
-        return tuple(m.group(1) for m in matches if m is not None)
+        matches = map(_ONEHOT.fullmatch, filter(lambda entry: isinstance(entry, str), layout))
+        return tuple([m[1] for m in matches if m is not None])
 
 
 def sidecar_of(model: str) -> str:

@@ -199,17 +199,13 @@ def no_evidence(document: Document) -> Iterator[str]:
 
     The rules about gates let it pass: an exporter may say it so. It is no evidence of production.
     """
-    gate = document.get("gate")
-    limits = (
-        [(name, gate.get(name)) for name in (*_LEAST, *_MOST)] if isinstance(gate, dict) else []
-    )
-    limits += [(_SHIP, value) for r in RECORDS for value in [record_at(document, r).get(_SHIP)]]
+    gate = record_at(document, ("gate",))
+    limits = [(name, gate[name]) for name in (*_LEAST, *_MOST) if name in gate]
+    limits += [(_SHIP, record_at(document, record).get(_SHIP)) for record in RECORDS]
     for name, value in limits:
         limit = number(value)
         if limit is not None and (most if name in _MOST else least)(limit) is None:
             yield f"`{name}` is {limit:g}, which limits nothing"
-    if not isinstance(gate, dict):
-        gate = {}
     if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
         yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which is no spread"
     per_seed = gate.get("per_seed_plccs")
@@ -224,12 +220,14 @@ def no_evidence(document: Document) -> Iterator[str]:
 @once
 def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
     """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
-    words = ((where, document.text_at(*where)) for where in OUTCOMES)
-    flags = ((where, document.get(*where)) for where in FLAGS)
-    return (
-        *((where, PASSED[word]) for where, word in words if word in PASSED),
-        *((where, passed) for where, passed in flags if isinstance(passed, bool)),
-    )
+    top, found = document.value, []
+    for where in OUTCOMES:
+        if where[0] in top and (word := document.text_at(*where)) in PASSED:
+            found.append((where, PASSED[word]))
+    for where in FLAGS:
+        if where[0] in top and isinstance(passed := document.get(*where), bool):
+            found.append((where, passed))
+    return tuple(found)
 
 
 def mean_of_folds(document: Document, record: Place) -> float | None:

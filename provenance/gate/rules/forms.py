@@ -24,7 +24,9 @@ def misfits(document: Document, forms: Forms) -> Iterator[tuple[Place, str, Form
     """The members that are there in another form, each with what is said. null is not there."""
     top = document.value
     for place, form in forms.items():
-        value = (top.get if len(place) == 1 else document.get)(*place)
+        if place[0] not in top:
+            continue
+        value = document.get(*place)
         if value is not None and not form.has(value):
             yield place, form.refused(".".join(place), value), form
 

@@ -256,7 +256,7 @@ def _wrong_claims(
     or an object of them; `has` says whether a tensor is as one claims.
     """
     fields = f"{side}_{what}", f"{side}_{what}s"
-    if all(sidecar.value.get(field) is None for field in fields):
+    if sidecar.value.keys().isdisjoint(fields):
         return
     specs = _specs(facts, side)
     claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
