@@ -212,7 +212,7 @@ def no_evidence(document: Document) -> Iterator[str]:
     if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
         yield "`per_seed_plccs` holds the number of no seed"
     for where in OUTCOMES:
-        word = document.text_at(*where)
+        word = document.text_at(*where) if where[0] in document.value else None
         if word is not None and word not in PASSED:
             yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
 

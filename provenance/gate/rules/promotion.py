@@ -76,6 +76,8 @@ class Obstacle:
 
 def about(found: Mapping[str | None, Sequence[Finding]], row: RowEvidence) -> list[Finding]:
     """The findings about a row and about the ensemble that it belongs to, of those by subject."""
+    if not found:
+        return []
     ids = (row.label, row.manifest.id if row.manifest else None, named_ensemble(row))
     return [f for id in dict.fromkeys(ids) if id is not None for f in found.get(id, ())]
 

@@ -69,6 +69,8 @@ def _no_numbers(document: Document, recorded: _Recorded) -> Iterator[tuple[Place
 
 
 def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple[Place, str]]:
+    if not any("loso_folds" in members for members in recorded.values()):
+        return
     for record, members in recorded.items():
         at, folds = folds_at(document, record)
         if at is None:

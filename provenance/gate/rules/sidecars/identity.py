@@ -56,7 +56,9 @@ class SidecarIdentity(ClaimRule):
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
             claim = sidecar.value.get(field)
-            own = row.entry.fields.get(field, _DEFAULTS.get(field)) if claim is not None else None
+            if claim is None:
+                continue
+            own = row.entry.fields.get(field, _DEFAULTS.get(field))
             if own is None or is_blank(own) or is_malformed(field, own):
                 continue  # REG101 and LIC2xx say what is wrong with the row
             if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
@@ -186,7 +188,7 @@ def _same(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> boo
 
 
 def _id(claim: Any, own: Any, row: RowEvidence, model: ModelEvidence) -> bool:
-    variants = [f"{own}{suffix}" for suffix in ("_int8", "-int8", ".int8")]
+    variants = (f"{own}{suffix}" for suffix in ("_int8", "-int8", ".int8"))
     return claim == own or (model is row.int8 and claim in variants)
 
 

@@ -195,9 +195,11 @@ class SidecarMalformed(Rule):
     slug = "sidecar-malformed"
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
-            return  # REG107 has said it
         for _, evidence in pairs(row):
+            if evidence.sidecar is not None:
+                continue
+            if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
+                return  # REG107 has said it
             problem = evidence.problem
             reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
             if problem is not None and not evidence.missing:
