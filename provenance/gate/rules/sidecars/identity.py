@@ -59,10 +59,10 @@ class SidecarIdentity(ClaimRule):
             if claim is None:
                 continue
             own = row.entry.fields.get(field, _DEFAULTS.get(field))
-            if own is None or is_blank(own) or is_malformed(field, own):
-                continue  # REG101 and LIC2xx say what is wrong with the row
-            if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
+            if own is None or is_blank(own) or agrees(claim, own, row, model):
                 continue
+            if is_malformed(field, own) or (field == "id" and _told(case, row, claim)):
+                continue  # REG101 and LIC2xx say what is wrong with the row
             here, there = differing(claim, own)
             called = case.name_of(field)
             default = "" if field in row.entry.fields else ", as it says nothing else"

@@ -23,6 +23,10 @@ _SIDES: Final = ("input", "output")
 _SIZES: Final = {"frame_window": 5, "thumbnail_h": 4, "thumbnail_w": 4}
 """What a sidecar calls a size of its input, and how many dimensions one with such a size has."""
 
+_SHAPES: Final = frozenset((*(f"{side}_shape{s}" for side in _SIDES for s in ("", "s")), *_SIZES))
+_DTYPES: Final = frozenset((*(f"{side}_dtype{s}" for side in _SIDES for s in ("", "s")), "dtype"))
+"""The members of a sidecar that speak of shapes, and of types."""
+
 
 class _GraphClaim(ClaimRule):
     deferrable = True
@@ -140,6 +144,8 @@ class SidecarShape(_GraphClaim):
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
+        if sidecar.value.keys().isdisjoint(_SHAPES):
+            return
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "shape", _SHAPE, _has_shape)
         for field, dimensions in _SIZES.items():
@@ -177,6 +183,8 @@ class SidecarDtype(_GraphClaim):
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
+        if sidecar.value.keys().isdisjoint(_DTYPES):
+            return
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "dtype", _DTYPE, _has_dtype)
         claim = sidecar.text_at("dtype")
@@ -255,16 +263,13 @@ def _wrong_claims(
     `side` is "input" or "output", `what` is "shape" or "dtype". `form` tells one claim from a list
     or an object of them; `has` says whether a tensor is as one claims.
     """
-    fields = f"{side}_{what}", f"{side}_{what}s"
-    if sidecar.value.keys().isdisjoint(fields):
-        return
     specs = _specs(facts, side)
     claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
     by_name = {s.name: s for s in specs}
     listed = _names(sidecar.value.get(f"{side}_names"))
     in_order = [by_name.get(n) for n in listed] if listed else list(specs)
     single = by_name.get(sidecar.text_at(f"{side}_name") or "")
-    for field in fields:
+    for field in (f"{side}_{what}", f"{side}_{what}s"):
         claim = sidecar.value.get(field)
         if form.has(claim):  # of the one that is named, or of any: only one of several has no name
             claims = [(field, (field,), [single] if single else specs, claim)]
