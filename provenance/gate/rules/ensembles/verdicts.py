@@ -39,6 +39,7 @@ _FORMS: Final[Forms] = {
     **dict.fromkeys(FLAGS, FLAG),
 }
 
+_OF_A_GATE: Final = frozenset((*OUTCOMES, FLAGS[0]))
 _SAYING: Final = frozenset(place[0] for place in _FORMS)
 """The members of a document without which it says nothing of a gate."""
 
@@ -90,8 +91,8 @@ def not_passed(document: Document) -> Place | None:
 def _refuted(document: Document) -> Iterator[Named]:
     """The passes that the numbers beside them refute."""
     gate = document.get("gate")
-    passes = [where for where, passed in stated_outcomes(document) if passed]
-    claim = next((where for where in passes if where in (*OUTCOMES, FLAGS[0])), None)
+    passes = (where for where, passed in stated_outcomes(document) if passed)
+    claim = next((where for where in passes if where in _OF_A_GATE), None)
     if isinstance(gate, dict) and claim is not None:
         failed = list(_failed_conditions(document, gate))
         if failed:
