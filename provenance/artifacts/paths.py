@@ -282,6 +282,13 @@ class Tree:
 _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
 """Most paths: they are safe, and are what `normpath` makes of them."""
 
+_PLAIN: Final = re.compile(r"[\w-][\w.-]*+", re.ASCII)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file in the very folder, as most are: safe and normal."""
+    return _PLAIN.fullmatch(name) is not None
+
 
 def unsafe_reason(path: str) -> str | None:
     """Why `path` may not be opened, whatever lies on disk; None where it may be tried."""
