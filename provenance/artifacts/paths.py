@@ -177,10 +177,11 @@ class Tree:
         Raises:
             FileError: As `read`.
         """
-        here = self._folders.get(path.rpartition("/")[0]) if self._folders else None
+        folder, _, name = path.rpartition("/")
+        here = self._folders.get(folder) if self._folders else None
         if here is not None and _NORMAL.fullmatch(path):
             try:
-                descriptor = os.open(path.rpartition("/")[2], _FLAGS, dir_fd=here)
+                descriptor = os.open(name, _FLAGS, dir_fd=here)
             except FileNotFoundError:  # no link either
                 return None
             except OSError:
@@ -215,6 +216,8 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
+        if _NORMAL.fullmatch(path):
+            return os.path.lexists(f"{self.root}/{path}")
         if unsafe_reason(path) is not None:
             return False
         return os.path.lexists(os.path.join(self.root, os.path.normpath(path)))

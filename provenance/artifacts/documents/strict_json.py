@@ -85,7 +85,7 @@ def parse(
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
             raise _RefusedError
         # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
-        if _SURROGATE.search(text):
+        if "\\u" in text and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as e:
         if not text.strip():
@@ -131,6 +131,8 @@ def same(a: object, b: object) -> bool:
     """Whether two JSON values are the same, types included: 1, 1.0 and true all differ."""
     if type(a) is not type(b):
         return False
+    if isinstance(a, str):
+        return a == b
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
     if isinstance(a, list) and isinstance(b, list):
