@@ -9,12 +9,12 @@ the text is for `provenance.artifacts.documents.source_map` to say.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from math import isinf
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import limits
@@ -85,7 +85,7 @@ def parse(
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
             raise _RefusedError
         # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
-        if "\\u" in text and _SURROGATE.search(text):
+        if "\\" in text and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as e:
         if not text.strip():
@@ -157,11 +157,16 @@ def _error(fault: Fault, text: str) -> JsonError:
     return error(f"{fault.reason}{at}", position=Position(line, column))
 
 
-def _unique(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        if repeated is None:
-            raise _RefusedError
+        raise _RefusedError
+    return value
+
+
+def _unique(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
@@ -182,7 +187,7 @@ def _in_range(number: str) -> int:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if math.isinf(value):
+    if isinf(value):
         raise _RefusedError
     return value
 
@@ -224,4 +229,4 @@ def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JS
     )
 
 
-_STRICT: Final = _decoder(partial(_unique, None))
+_STRICT: Final = _decoder(_object)
