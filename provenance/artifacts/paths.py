@@ -454,7 +454,8 @@ def _joined(folder: str, below: str) -> str | None:
 def relative(folder: str, path: str) -> str:
     """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
     above, slash, name = path.rpartition("/")
-    if _NORMAL.fullmatch(name) and (above or not slash):
+    is_outer = folder.startswith(path)  # perhaps one of the folders on the way back
+    if not is_outer and _NORMAL.fullmatch(name) and (above or not slash):
         return _way(folder, above) + name
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 

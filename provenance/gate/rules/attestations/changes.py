@@ -130,15 +130,6 @@ def _of_other_registry(case: Case) -> bool:
     return releases.index_of(summary) != evidence.registry.path
 
 
-def _differing(
-    now: Mapping[str, Any], then: Mapping[str, Any], left_out: Set[str]
-) -> Sequence[str]:
-    """The keys under which two objects do not have the same, sorted."""
-    keys = now.keys() ^ then.keys()
-    keys |= {key for key in now.keys() & then.keys() if not same(now[key], then[key])}
-    return sorted(keys - left_out) if keys else ()
-
-
 class SidecarChanged(SignatureRule):
     """A sidecar is not the one that was signed with the row.
 
@@ -243,3 +234,12 @@ def _deferrals(deferrals: Sequence[Mapping[str, Any]]) -> str:
         for d in deferrals
     ]
     return "; ".join(texts) or "no deferral"
+
+
+def _differing(
+    now: Mapping[str, Any], then: Mapping[str, Any], left_out: Set[str]
+) -> Sequence[str]:
+    """The keys under which two objects do not have the same, sorted."""
+    keys = now.keys() ^ then.keys()
+    keys |= {key for key in now.keys() & then.keys() if not same(now[key], then[key])}
+    return sorted(keys - left_out) if keys else ()
