@@ -7,14 +7,13 @@ import datetime
 import difflib
 import functools
 import inspect
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session
+from provenance.cli.options import Session, cores
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,7 +130,7 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
         "offline": session.offline,
         "state": session.path(state) if state else None,
         "resource_uri": given.get("resource_uri"),
-        "processes": os.cpu_count() or 1,
+        "processes": cores(),
         **({"predicate_types": types} if types else {}),
     }
     trust = _trust(session, given)
