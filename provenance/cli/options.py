@@ -37,7 +37,7 @@ RUN = click.option(
 
 def cores() -> int:
     """How many cores this process may use, which can be fewer than there are."""
-    if sys.platform == "linux":
+    if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
