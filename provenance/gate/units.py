@@ -43,7 +43,7 @@ class Context:
     """What is the same for all tasks of a run. Nothing in it grows with the rows.
 
     Attributes:
-        evidence: What was read beside the registry, without rows, documents and strays.
+        evidence: What was read beside the registry, without rows, documents, strays and summary.
         config: The configuration.
         trust: Whose signatures count, None where no signature is judged.
         today: The date, in UTC.
@@ -75,7 +75,14 @@ class Context:
         )
         schema = evidence.schema and replace(evidence.schema, violations=())
         around = replace(
-            evidence, registry=registry, rows=(), documents=(), license_files={}, schema=schema
+            evidence,
+            registry=registry,
+            rows=(),
+            documents=(),
+            stray_sidecars=(),
+            license_files={},
+            schema=schema,
+            summary=None,
         )
         return cls(around, config, trust, **rest)
 
