@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units: rows that have to be judged together, and the documents about them.
 
-A unit is a row, or all rows that share a manifest, a verdict or a file. Which they are follows from the names
-in the registry and in the documents beside it, before any file of a row is opened. Only what a
-sidecar says joins more: a row that claims an ensemble is judged with it.
+A unit is a row, or all rows that share a manifest, a verdict or a file. Which they are follows from
+the names in the registry and in the documents beside it, before any file of a row is opened. Only
+what a sidecar says joins more: a row that claims an ensemble is judged with it.
 """
 
 from __future__ import annotations

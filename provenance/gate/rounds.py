@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 from provenance.artifacts.ensemble import Documents
+from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
@@ -75,17 +77,20 @@ class Rounds:
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
         tasks = (self._task(each) for each in in_tasks(units, rows_of_a_task))
-        for task, judged in judge_tasks(self.context, tasks, executor):
-            if judged.needs_root:
-                raise RootNeededError
+        with closing(judge_tasks(self.context, tasks, executor)) as results:
+            self._take_all(results, totals)
+        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
+
+    def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
+        for task, judged in results:
             totals.add(judged.totals)
             self._take(task, judged)
-        self._findings = {unit.key: self._findings.get(unit.key, []) for unit in units}
 
     def second(self) -> None:
         """Judge those again which have to do with others, with everything around them.
 
         Raises:
+            RootNeededError, UnavailableError: As `first`.
             InputError: A file has changed meanwhile.
         """
         self.evidence = replace(complete(self.evidence, self.rows), unread=False)
@@ -117,6 +122,10 @@ class Rounds:
         return Task(units, {url: files[url] for url in urls if url is not None and url in files})
 
     def _take(self, task: Task, judged: Judged) -> None:
+        if judged.needs_root:
+            if self.context.trust is None or self.context.trust.root is not None:
+                raise UnavailableError("a worker asks for a trusted root that it was given")
+            raise RootNeededError
         for unit in task.units:
             self._findings[unit.key] = []
         for facts in judged.rows:
@@ -175,15 +184,23 @@ def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
 def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -> None:
     """Raises InputError where a file that was read twice was another one the second time."""
     for index, before in then.items():
-        after = {f.path: f.sha256 for f in _files(now[index])}
-        for file in _files(before):
-            found = after.get(file.path, file.sha256)
-            if None not in (found, file.sha256) and found != file.sha256:
+        after = _files(now[index])
+        for use, file in _files(before).items():
+            found = after.get(use, file)
+            refused = found.problem is FileProblem.UNSAFE  # now that the other rows are known
+            if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
                 raise InputError(
                     f"{file.path} changed while it was checked",
                     help="Check where nobody else writes, or check a copy.",
                 )
 
 
-def _files(row: RowFacts) -> Iterable[FileFacts]:
-    return (*row.model_files, *row.sidecars, *row.bundle, *row.attestation)
+def _files(row: RowFacts) -> Mapping[tuple[str, str], FileFacts]:
+    """The files of a row, by what they are to it and their names."""
+    uses = {
+        "model": row.model_files,
+        "sidecar": row.sidecars,
+        "bundle": row.bundle,
+        "attestation": row.attestation,
+    }
+    return {(use, file.name): file for use, files in uses.items() for file in files}

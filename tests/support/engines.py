@@ -7,11 +7,15 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from functools import cached_property
 from typing import Any
 from unittest import mock
 
-from provenance.gate.finding import Report
+from provenance.evidence.evidence import Evidence
+from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
+from provenance.gate.rules import Case, Phase
+from provenance.gate.rules.base import Rule
 
 TASKS = (1, 50)
 """How many rows a task has."""
@@ -74,9 +78,55 @@ def in_units(executor: Executor | None = None, rows_of_a_task: int = 50) -> Iter
         )
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_guarding_units())
         for module in ("check", "verify"):
             stack.enter_context(mock.patch(f"provenance.operations.{module}.judge", judging))
         stack.enter_context(mock.patch("provenance.operations.load_evidence.LARGE", 1))
+        yield
+
+
+AROUND = (
+    *("baseline", "broken_documents", "misplaced", "nameless", "not_documents", "placeholders"),
+    *("registry_wide", "stray_bundles", "stray_sidecars", "strays", "summary", "unreadable"),
+)
+"""What evidence has of more than one unit: only where a unit is judged again is it all there."""
+
+
+@contextlib.contextmanager
+def _guarding_units() -> Iterator[None]:
+    """Fail where a rule reads what lies around a unit and does not declare that it does."""
+    judging: list[Rule] = []
+    judge_unit = Rule.judge_unit
+
+    def guarded(rule: Rule, case: Case) -> Iterator[Finding]:
+        findings = judge_unit(rule, case)
+        while True:
+            judging.append(rule)
+            try:
+                finding = next(findings, None)
+            finally:
+                judging.pop()
+            if finding is None:
+                return
+            yield finding
+
+    def watched(name: str) -> property:
+        known = vars(Evidence).get(name)
+
+        def read(evidence: Evidence) -> Any:
+            for rule in judging[-1:]:  # rules about the baseline are judged in the second round
+                assert rule.looks_around or rule.phase is Phase.BASELINE, (rule.code, name)
+            if isinstance(known, cached_property):
+                return known.__get__(evidence)
+            return vars(evidence)[name]
+
+        return property(read, lambda evidence, value: vars(evidence).update({name: value}))
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(Rule, "judge_unit", guarded))
+        for name in AROUND:
+            watch = mock.patch.object(Evidence, name, watched(name), create=True)
+            stack.enter_context(watch)
         yield
 
 
