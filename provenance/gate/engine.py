@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ IN_FLIGHT: Final = 8
 
 def judge_tasks(
     context: Context, tasks: Iterable[Task], executor: Executor | None
-) -> Iterator[tuple[Task, Judged]]:
+) -> Generator[tuple[Task, Judged], None, None]:
     """Each task with its result, in their order; without an executor in a loop.
 
     Raises:
@@ -41,7 +41,9 @@ def judge_tasks(
     waiting: deque[tuple[Task, Future[bytes]]] = deque()
     try:
         for task in tasks:
-            waiting.append((task, executor.submit(step, sent, pickle.dumps(task))))
+            with _lost_workers():
+                future = executor.submit(step, sent, pickle.dumps(task))
+            waiting.append((task, future))
             if len(waiting) >= IN_FLIGHT:
                 yield _result(*waiting.popleft(), registry)
         while waiting:
@@ -52,16 +54,23 @@ def judge_tasks(
 
 
 def _result(task: Task, future: Future[bytes], registry: Registry) -> tuple[Task, Judged]:
+    with _lost_workers():
+        data = future.result()
+    return task, read_result(data, task, registry)
+
+
+@contextmanager
+def _lost_workers() -> Iterator[None]:
+    """What an executor raises where it cannot run a task: no verdict follows from that."""
     from concurrent.futures import BrokenExecutor, CancelledError
 
     try:
-        data = future.result()
+        yield
     except (BrokenExecutor, CancelledError, OSError) as e:
         raise UnavailableError(
             f"a worker was lost: {e or type(e).__name__}",
-            help="Run it again. If memory is short, with --processes 1.",
+            help="Run it again, where there is more memory if that was short.",
         ) from e
-    return task, read_result(data, task, registry)
 
 
 @contextmanager

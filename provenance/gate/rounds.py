@@ -9,13 +9,15 @@ what was there at the baseline. These few are judged again, here, with everythin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenance.artifacts.ensemble import Documents, Manifest
+from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
@@ -93,8 +95,14 @@ class Rounds:
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
         tasks = (self._task(each) for each in in_tasks(self._units, rows_of_a_task))
-        for task, judged in judge_tasks(context, tasks, executor):
+        with closing(judge_tasks(context, tasks, executor)) as results:
+            self._take_all(results, totals)
+
+    def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
+        for task, judged in results:
             if judged.needs_root:
+                if self.case.trust is None or self.case.trust.root is not None:
+                    raise UnavailableError("a worker asks for a trusted root that it was given")
                 raise RootNeededError
             totals.add(judged.totals)
             self._note_again(task, judged)
@@ -104,6 +112,7 @@ class Rounds:
         """Judge those again which have to do with others, with everything around them.
 
         Raises:
+            RootNeededError, UnavailableError: As `first`.
             InputError: A file has changed meanwhile.
         """
         self.evidence = replace(complete(self.evidence, self.rows), unread=False)
@@ -216,15 +225,23 @@ def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
 def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -> None:
     """Raises InputError where a file that was read twice was another one the second time."""
     for index, before in then.items():
-        after = {f.path: f.sha256 for f in _files(now[index])}
-        for file in _files(before):
-            found = after.get(file.path, file.sha256)
-            if None not in (found, file.sha256) and found != file.sha256:
+        after = _files(now[index])
+        for use, file in _files(before).items():
+            found = after.get(use, file)
+            refused = found.problem is FileProblem.UNSAFE  # now that the other rows are known
+            if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
                 raise InputError(
                     f"{file.path} changed while it was checked",
                     help="Check where nobody else writes, or check a copy.",
                 )
 
 
-def _files(row: RowFacts) -> Iterable[FileFacts]:
-    return (*row.model_files, *row.sidecars, *row.bundle, *row.attestation)
+def _files(row: RowFacts) -> Mapping[tuple[str, str], FileFacts]:
+    """The files of a row, by what they are to it and their names."""
+    uses = {
+        "model": row.model_files,
+        "sidecar": row.sidecars,
+        "bundle": row.bundle,
+        "attestation": row.attestation,
+    }
+    return {(use, file.name): file for use, files in uses.items() for file in files}

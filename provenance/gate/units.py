@@ -266,6 +266,30 @@ def read_result(data: object, task: Task, registry: Registry) -> Judged:
             raise kind(found.message, help=found.help)
         if found.needs_root:
             return Judged(needs_root=True)
-        return found.judged([row for unit in task.units for row in unit.rows], registry)
+        rows = [row for unit in task.units for row in unit.rows]
+        judged = found.judged(rows, registry)
     except (wire.WireError, packed_facts.FactsError) as e:
         raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e
+    if not _is_about(judged, task, rows):
+        raise UnavailableError("a worker gave a result of other rows than it was asked for")
+    return judged
+
+
+def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
+    """Whether a result is about these rows of a task, each once, and about nothing else."""
+    named = [(row.index, [row.onnx] if row.onnx is not None else []) for row in rows]
+    places, labels = {row.index for row in rows}, {row.label for row in rows} | {None}
+    return (
+        [(facts.row.index, [m.name for m in facts.models[:1]]) for facts in judged.rows] == named
+        and judged.claims.keys() <= set(map(str, places))
+        and min(judged.totals.values(), default=0) >= 0
+        and all(
+            -1 <= number < len(task.units)
+            and (rule := BY_CODE.get(finding.code)) is not None
+            and rule.of_units
+            and finding.row in labels
+            and finding.deferred is None
+            and (finding.place is None or finding.place.row in places)
+            for number, finding in judged.findings
+        )
+    )
