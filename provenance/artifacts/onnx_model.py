@@ -162,14 +162,14 @@ def _skeleton(reader: Reader, size: int) -> bytes:
         raise MalformedMessageError(_EMPTY)
     if size <= WHOLE:
         return reader.read(size)
-    return without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
+    return without_weights(reader, size, load_messages().ModelProto.DESCRIPTOR)
 
 
 def _model(skeleton: bytes) -> Any:
     from google.protobuf.message import DecodeError
 
     try:
-        model = _messages().ModelProto.FromString(skeleton)
+        model = load_messages().ModelProto.FromString(skeleton)
     except DecodeError as e:
         raise MalformedMessageError("protobuf cannot decode it: truncated?") from e
     # Any empty or short string decodes as some protobuf message; these three every model has.
@@ -202,7 +202,7 @@ def _spec(value: Any) -> TensorSpec:
 
 @lru_cache(maxsize=256)
 def _known_spec(data: bytes) -> TensorSpec:
-    return _parsed_spec(_messages().ValueInfoProto.FromString(data))
+    return _parsed_spec(load_messages().ValueInfoProto.FromString(data))
 
 
 _SHORT: Final = 256
@@ -227,7 +227,7 @@ def _dtype(number: int) -> str:
 @cache
 def _dtypes() -> Mapping[int, str]:
     """The names of ONNX's element types."""
-    types = _messages().TensorProto.DataType
+    types = load_messages().TensorProto.DataType
     return {number: name.lower() for name, number in types.items()}
 
 
@@ -393,7 +393,7 @@ def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
 
 
 @cache
-def _messages() -> ModuleType:
+def load_messages() -> ModuleType:
     """ONNX's generated protobuf messages, without the rest of the `onnx` package.
 
     `import onnx` also loads numpy, ml_dtypes and the C++ checker: five times the start-up of

@@ -18,6 +18,7 @@ from provenance.gate.units import Context, Judged, Task, judge_task, read_result
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+    from multiprocessing.context import BaseContext
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -73,20 +74,41 @@ def _lost_workers() -> Iterator[None]:
         ) from e
 
 
+def prepare() -> None:
+    """Begin to load what workers load, in the background, where they are forked from a server.
+
+    It takes a quarter of a second, in which the documents beside the registry are read.
+    """
+    from multiprocessing import forkserver
+
+    _context()
+    forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    """How workers begin: forked from a server that has no threads and has loaded what they need.
+
+    A fork of this process may hang where it has threads. Where there is no such server, each worker
+    begins as a process of its own.
+    """
+    import multiprocessing
+
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["provenance.gate.worker"])
+    return context
+
+
 @contextmanager
 def processes(count: int) -> Iterator[Executor | None]:
-    """So many processes that judge; None for one, which is this one.
-
-    They are spawned and not forked: a fork in the presence of threads may hang.
-    """
+    """So many processes that judge; None for one, which is this one."""
     if count < 2:
         yield None
         return
-    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context) as pool:
+    with ProcessPoolExecutor(count, _context()) as pool:
         try:
             yield pool
         except BaseException:
