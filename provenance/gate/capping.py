@@ -8,7 +8,7 @@ is how often the same is said of one of them.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
@@ -82,8 +82,8 @@ def gather(
     Findings `of_unit` are bounded for each thing alone. With those of the other units they are
     gathered again, and the same comes out whatever was a unit.
     """
-    of_rule: Counter[str] = Counter()
-    about: Counter[_Group] = Counter()
+    of_rule: defaultdict[str, int] = defaultdict(int)
+    about: defaultdict[_Group, int] = defaultdict(int)
     more: dict[_Group, _More] = {}
     for finding in findings:
         group = _group(finding)

@@ -58,11 +58,12 @@ def rules_of(case: Case, *, for_consumer: bool) -> list[Rule]:
 
 def about_units(case: Case, rules: Sequence[Rule]) -> tuple[Finding, ...]:
     """What rules about rows and ensembles find, phase by phase, with deferrals applied."""
-    for phase in case.phases:
-        found: list[Finding] = []
-        for rule in rules:
-            if rule.phase is phase and rule.of_units:
-                found += gather(rule.judge_unit(case), of_unit=True)
+    by_phase: dict[Phase, list[Rule]] = {phase: [] for phase in case.phases}
+    for rule in rules:
+        if rule.of_units:
+            by_phase[rule.phase].append(rule)
+    for judging in by_phase.values():
+        found = [f for rule in judging for f in gather(rule.judge_unit(case), of_unit=True)]
         if found:
             found = [_deferred(finding, case) for finding in found]
             case = replace(case, findings=(*case.findings, *found))

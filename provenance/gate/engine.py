@@ -6,6 +6,7 @@ What comes out does not depend on which: results are taken in the order of the t
 
 from __future__ import annotations
 
+import gc
 import pickle
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +20,9 @@ from provenance.gate.units import Context, Judged, Task, judge_task, read_result
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from multiprocessing.context import BaseContext
+
+OBJECTS: Final = 100_000
+"""New objects after which a worker looks for garbage: about those of one task."""
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -79,10 +83,10 @@ def prepare() -> None:
 
     It takes a quarter of a second, in which the documents beside the registry are read.
     """
-    from multiprocessing import forkserver
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver
 
-    _context()
-    forkserver.ensure_running()
+        forkserver.ensure_running()
 
 
 def _context() -> BaseContext:
@@ -100,6 +104,12 @@ def _context() -> BaseContext:
     return context
 
 
+def _begin() -> None:
+    """Begin a worker: what it has loaded is never garbage, and what a task leaves is little."""
+    gc.freeze()
+    gc.set_threshold(OBJECTS)
+
+
 @contextmanager
 def processes(count: int) -> Iterator[Executor | None]:
     """So many processes that judge; None for one, which is this one."""
@@ -108,7 +118,7 @@ def processes(count: int) -> Iterator[Executor | None]:
         return
     from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(count, _context()) as pool:
+    with ProcessPoolExecutor(count, _context(), _begin) as pool:
         try:
             yield pool
         except BaseException:

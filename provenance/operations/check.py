@@ -11,7 +11,13 @@ from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
-from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc, unread_from
+from provenance.operations.load_evidence import (
+    baseline_of,
+    load_evidence,
+    prepare_workers,
+    today_utc,
+    unread_from,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -42,6 +48,7 @@ def check(
         UnavailableError: The baseline is a commit that is not in this clone, or there is no git;
             or the models are to be run, and there is no runtime; or a worker was lost.
     """
+    prepare_workers(config, processes, executor)
     name = baseline_of(config, baseline)
     evidence = load_evidence(
         config,
