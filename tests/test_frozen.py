@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +126,14 @@ class Pickled:
 def test_a_value_can_be_sent_to_another_process() -> None:
     value = Pickled(1, (2,))
     assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301
+
+
+def test_every_frozen_dataclass_of_the_package_is_cheap_to_define() -> None:
+    sources = Path(frozen.__file__).parent.rglob("*.py")
+    standard = {
+        path.name
+        for path in sources
+        if "dataclass(frozen=True" in (text := path.read_text("utf-8"))
+        and "from provenance.frozen import dataclass" not in text
+    }
+    assert standard == set()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 NONE: Final = "none"
 """The baseline that switches a configured one off."""

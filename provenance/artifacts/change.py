@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from provenance.artifacts import digest, writing
 from provenance.artifacts.documents import text_diff
 from provenance.artifacts.paths import Tree
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

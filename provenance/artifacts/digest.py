@@ -15,9 +15,10 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Final, TypeGuard
+
+from provenance.frozen import dataclass
 
 CHUNK = 1 << 20
 """Bytes per read: large enough that the calls cost nothing, small enough to stay in cache."""

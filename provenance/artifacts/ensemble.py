@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.documents.strict_json import JsonPath, type_name
 from provenance.artifacts.forms import is_whole
 from provenance.artifacts.sidecar import Document
+from provenance.frozen import dataclass
 
 _WORD = re.compile("[A-Za-z0-9]")
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeGuard, TypeVar
+
+from provenance.frozen import dataclass
 
 T_co = TypeVar("T_co", covariant=True)
 

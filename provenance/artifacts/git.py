@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -19,6 +19,7 @@ from provenance.artifacts import limits, paths
 from provenance.artifacts.git_command import Git, Objects, damaged
 from provenance.artifacts.paths import FileError, FileProblem
 from provenance.errors import InputError, UnavailableError
+from provenance.frozen import dataclass
 
 _Entries: TypeAlias = Mapping[bytes, tuple[bytes, str]]  # name to mode and object
 

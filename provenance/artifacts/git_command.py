@@ -17,12 +17,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Final
 
 from provenance.artifacts import paths
 from provenance.errors import InputError, UnavailableError
+from provenance.frozen import dataclass
 
 _PAIR: Final = re.compile(r"GIT_CONFIG_(?:KEY|VALUE)_[0-9]+")
 _MISSING: Final = "Needed a single revision"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 LEFT_OUT: Final = ("*.link*", ".git", "*.pyc", "*~")
 """Patterns for the names of files and folders, at any depth."""

@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +28,7 @@ from provenance.artifacts.onnx_wire import (
     without_weights,
 )
 from provenance.artifacts.paths import is_pointer
+from provenance.frozen import dataclass
 
 _V = TypeVar("_V")
 

@@ -15,13 +15,14 @@ import io
 import os
 import re
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final, Self, cast
 
 from provenance.artifacts.folders import OpenFolders
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 
 class FileProblem(enum.Enum):

@@ -10,7 +10,7 @@ no registry at all is an error here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final
@@ -28,6 +28,7 @@ from provenance.artifacts.documents.strict_json import (
 )
 from provenance.artifacts.packed import pack_bytes, unpack_text
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 FIELDS: Final = (
     "id",

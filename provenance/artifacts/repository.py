@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from provenance.artifacts import git_config, limits, paths
 from provenance.artifacts.git_config import GitConfigError
 from provenance.artifacts.paths import FileError
+from provenance.frozen import dataclass
 
 NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)+", re.ASCII)
 """`OWNER/REPO`, with more levels where the forge has groups."""

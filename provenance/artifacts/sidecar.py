@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache, wraps
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
@@ -19,6 +19,7 @@ from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.documents.strict_json import START, JsonPath, Position
 from provenance.artifacts.forms import is_names, is_whole
 from provenance.artifacts.packed import PackedObject, kept
+from provenance.frozen import dataclass
 
 INT8_SIDECAR_SUFFIX: Final = ".int8.json"
 """How the sidecar of an int8 variant ends."""

@@ -10,7 +10,6 @@ with `sigstore_models` (`provenance.signing.keyed`).
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts import paths
@@ -19,6 +18,7 @@ from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.attestations.statement import PAYLOAD_TYPE
+from provenance.frozen import dataclass
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 V01: Final = "application/vnd.dev.sigstore.bundle+json;version=0.1"

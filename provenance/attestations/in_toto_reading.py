@@ -6,11 +6,11 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.attestations import layout_documents
 from provenance.attestations.layout_documents import LAYOUT, LINK, DocumentError
+from provenance.frozen import dataclass
 
 _MOST: Final = 1_000
 """Steps, inspections and keys of a layout."""

@@ -18,11 +18,11 @@ from __future__ import annotations
 import copy
 import glob
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from provenance.attestations.bundle import SUFFIX
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 STEPS: Final = ("export", "check", "sign", "verify")
 INSPECTION: Final = "untouched"

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import Form, is_day, is_names, is_whole
 from provenance.attestations.layout import STEPS
+from provenance.frozen import dataclass
 
 DAYS: Final = 90
 """How long a layout holds unless it is said: a few releases."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.frozen import dataclass
 
 FIELDS: Final = (
     "logIndex",

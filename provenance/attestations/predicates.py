@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256, sha256_of
@@ -23,6 +22,7 @@ from provenance.attestations.statement import (
     Subject,
     descriptors,
 )
+from provenance.frozen import dataclass
 
 SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 """The seed attestation (https://slsa.dev/spec/v1.1/provenance)."""

@@ -8,12 +8,12 @@ mapping. Requirements of a consumer are judged on it and on nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.forms import FILLED, LIST, OBJECT, STRING, Form, is_whole
 from provenance.attestations.statement import STATEMENT_TYPE, Statement
+from provenance.frozen import dataclass
 
 REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
 """The row bundle: one canonical row of a registry, over all of its files."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.artifacts.packed import kept
+from provenance.frozen import dataclass
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,7 @@ import click
 from provenance.cli import streams
 from provenance.cli.outputs import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, View
 from provenance.output.text import Style, printable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import click
 
 from provenance.cli import streams
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
 

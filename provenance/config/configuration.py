@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from provenance.artifacts.documents.toml_text import Tables
 from provenance.attestations.layout_table import LayoutTable
 from provenance.config.files import PYPROJECT, parse_toml, section
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.runtime.settings import RunSettings
 from provenance.signing import roots
 from provenance.signing.trust import Trust

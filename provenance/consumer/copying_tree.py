@@ -6,12 +6,12 @@ What the gate judges and what is used afterwards are one file, whatever becomes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from provenance.artifacts.paths import Tree
 from provenance.consumer.folder import PrivateFolder
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from provenance.consumer.folder import PrivateFolder
 from provenance.consumer.model import ModelRefusedError, VerifiedModel
 from provenance.errors import UnavailableError
 from provenance.evidence.progress import Progress
+from provenance.frozen import dataclass
 from provenance.gate.finding import Report, Verdict
 from provenance.operations.artifact import verify_blob
 from provenance.operations.verify import verify

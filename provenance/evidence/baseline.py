@@ -10,7 +10,7 @@ import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from provenance.artifacts.paths import FileError, FileProblem
 from provenance.artifacts.registry import Registry, parse_bytes
 from provenance.config import FILE, PYPROJECT, Config, of_text
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 _FIRST_TIME: Final = (
     "A new registry has no baseline: --baseline none, until the baseline has it at this path."

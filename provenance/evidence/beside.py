@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from provenance.artifacts.documents.strict_json import Position
+from provenance.frozen import dataclass
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.registry import Registry, Row
 from provenance.attestations import bundle as bundles
+from provenance.frozen import dataclass
 
 _ENOUGH = 2
 """Rows that make a pattern: one alone may be the exception."""

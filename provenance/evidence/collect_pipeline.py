@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from provenance.evidence.pipeline import (
     StepEvidence,
 )
 from provenance.evidence.progress import Progress
+from provenance.frozen import dataclass
 from provenance.signing.functionary import PublicKey
 
 

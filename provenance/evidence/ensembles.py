@@ -7,7 +7,6 @@ The join is made once, by looking up: it takes as long for two thousand manifest
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from provenance.artifacts.onnx_model import OnnxFacts
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document, once
 from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
+from provenance.frozen import dataclass
 
 Place = tuple[str, ...]
 """The path of a member through nested objects."""

@@ -11,7 +11,7 @@ import posixpath
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from provenance.artifacts import ensemble
@@ -38,6 +38,7 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
 from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.runtime.run import Outcome
 
 

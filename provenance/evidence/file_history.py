@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from provenance.evidence.pipeline import HERE, Moment, PipelineEvidence
+from provenance.frozen import dataclass
 
 
 class Kind(enum.Enum):

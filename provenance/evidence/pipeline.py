@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from provenance.frozen import dataclass
 
 Files = Mapping[str, str]
 """Paths of files, and their digests."""

@@ -11,7 +11,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +21,7 @@ from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.paths import FileError, Tree
 from provenance.config import Config
 from provenance.evidence.baseline import Baseline, FormerConfig, Place
+from provenance.frozen import dataclass
 
 _Key: TypeAlias = tuple[str, ...]
 

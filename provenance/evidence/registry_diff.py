@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
+from provenance.frozen import dataclass
 
 OF_BYTES: Final = (
     "onnx",

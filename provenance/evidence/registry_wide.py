@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from provenance.evidence.beside import SchemaEvidence
 from provenance.evidence.bundle_names import BundleNames
 from provenance.evidence.rows import FileEvidence
 from provenance.evidence.strays import Belongings, belongings
+from provenance.frozen import dataclass
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation

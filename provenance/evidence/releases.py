@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts import digest
@@ -14,6 +13,7 @@ from provenance.attestations import predicates
 from provenance.attestations.bundle import Envelope
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence
+from provenance.frozen import dataclass
 
 MAX_NAME: Final = 1000
 """Characters of the name of a registry by which its releases are remembered."""

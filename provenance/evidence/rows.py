@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest, sha256_of
@@ -14,6 +14,7 @@ from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
+from provenance.frozen import dataclass
 from provenance.runtime.run import Run
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from provenance.artifacts import digest
 from provenance.artifacts import registry as registries
@@ -22,6 +21,7 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.workers import map_in_threads
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

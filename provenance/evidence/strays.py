@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.sidecar import Sidecar, sidecar_of
 from provenance.evidence.rows import FileEvidence
+from provenance.frozen import dataclass
 
 MODELS: Final = (".onnx", ".ort")
 """Suffixes of models, in lower case. Other strays hold weights."""

@@ -9,11 +9,12 @@ what a sidecar says joins more: a row that claims an ensemble is judged with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, is_named_after
 from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
+from provenance.frozen import dataclass
 
 NOTHING: Mapping[int, str] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
 from provenance.evidence.facts import SignatureResult
+from provenance.frozen import dataclass
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 

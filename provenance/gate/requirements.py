@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from provenance.artifacts import spdx
 from provenance.attestations import predicates
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 EXPECTED_TYPES: Final = (predicates.SLSA_PROVENANCE, "https://slsa.dev/provenance/v0.2")
 """The statements by others that count where nothing else is asked for: how a file was built. Other

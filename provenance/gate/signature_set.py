@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.evidence.rows import BundleEvidence
+from provenance.frozen import dataclass
 from provenance.gate import batch_verification
 from provenance.gate.batch_verification import Question
 from provenance.signing import judging

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
+from provenance.frozen import dataclass
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case, Phase

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from provenance.artifacts import digest
@@ -20,6 +20,7 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.releases import Release
 from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
 from provenance.operations import release_order

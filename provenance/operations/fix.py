@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from provenance.artifacts import change
 from provenance.artifacts.change import Change
@@ -18,6 +18,7 @@ from provenance.artifacts.documents.source_map import SourceMap
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+from provenance.frozen import dataclass
 from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
 from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from provenance.artifacts import change, digest
@@ -23,6 +23,7 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.finding import Verdict
 from provenance.gate.rules.digest_fields import is_empty
 from provenance.operations.load_evidence import known_rows, load_evidence

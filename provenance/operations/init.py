@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import provenance.config as configuration
@@ -20,6 +20,7 @@ from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+from provenance.frozen import dataclass
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.gate.rules.deferrals import DeferralTodo

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from provenance.attestations import bundle as bundles
 from provenance.attestations.bundle import Bundle
 from provenance.attestations.statement import Statement, StatementError, decode
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 if TYPE_CHECKING:
     from provenance.signing.description import CertificateDescription, TimestampDescription

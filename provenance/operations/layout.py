@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts import limits, paths
@@ -20,6 +19,7 @@ from provenance.evidence import snapshot
 from provenance.evidence.collect_pipeline import LayoutRequest
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+from provenance.frozen import dataclass
 from provenance.operations.load_evidence import load_evidence
 from provenance.signing import pem
 from provenance.signing.functionary import PublicKey, open_functionary

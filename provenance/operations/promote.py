@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from provenance.artifacts import change
@@ -25,6 +25,7 @@ from provenance.evidence.ensembles import Ensemble
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate import deferral_matching
 from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict, by_subject
 from provenance.gate.judge import judge

@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.errors import InputError
 from provenance.evidence.releases import MAX_VERSION, Release, ReleaseOrder, is_version, release_of
 from provenance.evidence.rows import BundleEvidence
+from provenance.frozen import dataclass
 from provenance.gate import signature_set
 from provenance.signing.trust import Trust
 

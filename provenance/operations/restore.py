@@ -8,7 +8,6 @@ fields are put back whatever the bytes are (ADR-1105). What was changed and not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts import change
@@ -32,6 +31,7 @@ from provenance.evidence.registry_diff import (
     LostRow,
 )
 from provenance.evidence.rows import RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Verdict
 from provenance.gate.rules.stale_fields import other_bytes, refutation

@@ -6,10 +6,11 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provenance.evidence.evidence import Evidence
+from provenance.frozen import dataclass
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.operations.load_evidence import today_utc
 from provenance.signing import public_root

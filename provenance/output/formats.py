@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from provenance.frozen import dataclass
 from provenance.output.text import Style
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import enum
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from provenance.frozen import dataclass
 from provenance.gate.finding import Finding, RowResult
 
 MANY: Final = 3

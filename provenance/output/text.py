@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
+
+from provenance.frozen import dataclass
 
 if TYPE_CHECKING:
     from provenance.config import Deferral

@@ -8,11 +8,12 @@ Anything else is no answer, and a worker that gives none counts as crashed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.artifacts.forms import is_whole
+from provenance.frozen import dataclass
 from provenance.runtime.run import Output
 
 LONGEST: Final = 4 * 1024 * 1024

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.onnx_model import TensorSpec
+from provenance.frozen import dataclass
 from provenance.runtime.settings import RunSettings
 
 

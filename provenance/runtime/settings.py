@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeVar
 
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import Form, whole_in
+from provenance.frozen import dataclass
 
 TIMEOUT: Final = 60
 """Seconds: hundreds of times what a model of a few MiB needs on one thread."""

@@ -18,12 +18,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.limits import MIB
 from provenance.errors import UnavailableError
+from provenance.frozen import dataclass
 from provenance.runtime.feed import Feed
 from provenance.runtime.listening import Heard, listen, one_line
 from provenance.runtime.run import Outcome, Run

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from provenance.frozen import dataclass
 from provenance.signing import algorithms
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provenance.frozen import dataclass
 from provenance.signing import certificate as certificates
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 
+from provenance.frozen import dataclass
 from provenance.signing import certificate as certificates
 from provenance.signing import timestamp_token
 from provenance.signing.certificate import NAMES, CertificateError

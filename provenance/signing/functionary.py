@@ -6,13 +6,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.signing import key_advice
 from provenance.signing.key_uris import KEYLESS, Given, SigningKey, open_key
 from provenance.signing.secret import Ask

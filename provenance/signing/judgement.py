@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import datetime
 import enum
-from dataclasses import dataclass
 
+from provenance.frozen import dataclass
 from provenance.signing.trust import Entry
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from provenance.attestations import bundle as bundles
@@ -17,6 +17,7 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError
+from provenance.frozen import dataclass
 from provenance.signing import keyed, services, sigstore_json, uploads, waiting
 from provenance.signing.judgement import Verdict
 from provenance.signing.key_uris import SigningKey

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from provenance.errors import InputError, UnavailableError
+from provenance.frozen import dataclass
 from provenance.signing import key_advice, pem
 from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
 from provenance.signing.secret import PASSPHRASE, Ask

@@ -13,13 +13,13 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.documents.strict_json import parse_object
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
+from provenance.frozen import dataclass
 from provenance.signing import algorithms, pem
 from provenance.signing.sigstore_json import base64_of
 

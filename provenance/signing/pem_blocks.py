@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from provenance.frozen import dataclass
 
 PUBLIC: Final = "a public key"
 PRIVATE: Final = "a private key"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
 
+from provenance.frozen import dataclass
 from provenance.signing.secret import PASSPHRASE, PIN, Secret
 from provenance.signing.waiting import THREADS
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from provenance.errors import UnavailableError
+from provenance.frozen import dataclass
 
 Ask: TypeAlias = Callable[[str], str]
 """Asks a person for what it is given the name of, without showing the answer."""

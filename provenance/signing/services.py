@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError
+from provenance.frozen import dataclass
 from provenance.signing import pem, timestamp_token
 from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trusted_root import TrustedRoot

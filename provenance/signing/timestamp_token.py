@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from provenance.frozen import dataclass
 from provenance.signing import algorithms
 
 if TYPE_CHECKING:

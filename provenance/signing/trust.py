@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.signing import certificate as certificates
 from provenance.signing import pem
 from provenance.signing.certificate import Identity

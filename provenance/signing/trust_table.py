@@ -6,7 +6,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts import limits
@@ -14,6 +13,7 @@ from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import FILLED, Form, filled, is_whole, whole_in
 from provenance.attestations.bundle import MAX_SIGNERS
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.signing.trust import (
     GITHUB_ISSUER,
     GITHUB_SERVER,

@@ -10,13 +10,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.frozen import dataclass
 from provenance.signing.certificate_path import Listed
 from provenance.signing.sigstore_json import base64_of
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from provenance.artifacts.documents.source_map import Member, SourceMap
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

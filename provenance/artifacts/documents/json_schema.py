@@ -8,7 +8,6 @@ neither fails nor passes, and is named (docs/adr/0022-registry-schema.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from provenance.artifacts.documents.schema_assertions import LIMITS, Assertions, is_number
@@ -21,6 +20,7 @@ from provenance.artifacts.documents.schema_work import (
     shown,
 )
 from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.frozen import dataclass
 
 STEPS: Final = 10_000_000
 """Steps of half a microsecond: one a keyword, several a schema. Room for 30,000 models."""

@@ -7,8 +7,10 @@ all are followed at once, and the sets of places in the expression that are reac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
+
+from provenance.frozen import dataclass
 
 _REMEMBERED: Final = 200_000
 """Places in all sets that are remembered for one expression: about 10 MB."""

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts.documents import pattern_syntax, strict_json
 from provenance.artifacts.documents.linear_pattern import Pattern
 from provenance.artifacts.documents.pattern_syntax import PatternError
 from provenance.artifacts.documents.strict_json import JsonPath
+from provenance.frozen import dataclass
 
 VIOLATIONS: Final = 1_000
 """Violations that are looked for."""

@@ -11,12 +11,12 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonPath, Position
+from provenance.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from math import isinf
@@ -19,6 +18,7 @@ from typing import Any, Final, TypeAlias
 from provenance.artifacts import limits
 from provenance.artifacts.documents import json_faults
 from provenance.artifacts.documents.json_faults import DIGITS_OF_DOUBLE, Fault
+from provenance.frozen import dataclass
 
 JsonPath: TypeAlias = tuple[str | int, ...]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.documents.strict_json import START, Position
+from provenance.frozen import dataclass
 
 _TABLE: Final = re.compile(r"\s*\[")
 

@@ -13,7 +13,7 @@ import enum
 import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, ClassVar, Final, TypeAlias
@@ -32,6 +32,7 @@ from provenance.evidence.ensembles import Ensemble
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate import signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.evidence.rows import FileEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.rules.base import Case
 
 

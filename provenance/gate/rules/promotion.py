@@ -11,7 +11,6 @@ them ask the same conditions: those in this file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from provenance.artifacts.digest import sha256_of
@@ -24,6 +23,7 @@ from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, state
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import stated
 from provenance.evidence.rows import ModelEvidence, RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import command, short, shown
 from provenance.gate.rules.ensembles.verdicts import (

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import OF_BYTES, LostField, changed_digests
 from provenance.evidence.rows import RowEvidence
+from provenance.frozen import dataclass
 from provenance.gate.rules.base import Case, command, shown, some
 from provenance.gate.rules.stale_fields import refutation
 

@@ -7,9 +7,9 @@ import glob
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
 

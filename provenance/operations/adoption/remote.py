@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from provenance.artifacts.git_command import Git
 from provenance.errors import UnavailableError
+from provenance.frozen import dataclass
 
 DEFAULT_BRANCH: Final = "main"
 _GITHUB: Final = re.compile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from provenance.artifacts.paths import FileError, Tree
 from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
 from provenance.artifacts.spdx import alternatives
 from provenance.attestations import bundle as bundles
+from provenance.frozen import dataclass
 
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
 _MAX_FILES: Final = 100_000

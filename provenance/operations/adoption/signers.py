@@ -6,8 +6,7 @@ Trust is never guessed: what is not known for certain is written as a comment, w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from provenance.frozen import dataclass
 from provenance.operations.adoption.remote import Remote
 from provenance.operations.adoption.workflows import Found, Workflow
 from provenance.signing.trust_table import WORKFLOW_PATH

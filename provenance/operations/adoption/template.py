@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from provenance.artifacts.documents.toml_text import quoted
+from provenance.frozen import dataclass
 from provenance.operations.adoption import recording
 from provenance.operations.adoption.recording import Recorded
 from provenance.operations.adoption.remote import Remote

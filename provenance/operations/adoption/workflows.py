@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, Tree
+from provenance.frozen import dataclass
 
 FOLDER: Final = ".github/workflows"
 _RUNS: Final = re.compile(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from provenance.artifacts.documents.strict_json import parse_object, type_name
 from provenance.artifacts.paths import FileError, read_named_file
 from provenance.attestations import recognition
 from provenance.errors import InputError, UnavailableError
+from provenance.frozen import dataclass
 from provenance.signing import roots
 from provenance.signing.services import LogService
 from provenance.signing.trusted_root import TrustedRoot

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +21,7 @@ from provenance.attestations import own
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
 from provenance.errors import UnavailableError
+from provenance.frozen import dataclass
 from provenance.signing import (
     algorithms,
     inclusion,

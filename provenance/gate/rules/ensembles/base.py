@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
+from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Rule, Scope, some
 from provenance.gate.rules.forms import Place

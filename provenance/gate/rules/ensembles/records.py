@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.recorded import number, same
+from provenance.frozen import dataclass
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.ensembles.base import Agreement, Claim
 from provenance.gate.rules.ensembles.verdicts import not_passed, wrong_gate, wrong_verdict

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
@@ -27,6 +26,7 @@ from provenance.evidence.evaluation import (
     stated_outcomes,
 )
 from provenance.evidence.recorded import close, correlation, number, reaches, unit
+from provenance.frozen import dataclass
 from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.forms import Forms, Place, misfits
 
