@@ -16,6 +16,7 @@ from provenance import schemas
 from provenance.gate.rules import BY_CODE, CATALOGUE
 from tests.support.cases import Case, Workshop, all_cases
 from tests.support.command import Result, run_cli
+from tests.support.engines import ways
 from tests.support.keys import KeyPair
 
 CASES = all_cases()
@@ -36,6 +37,11 @@ def test_case(case: Case, tmp_path: Path, key: KeyPair, other_key: KeyPair) -> N
 
     assert result.code == case.spec["exit"], f"{result.out}\n{result.err}"
     assert "Traceback" not in result.err
+    if case.is_judged_in_units:
+        for name, way in ways():
+            with way:
+                found = run_cli(*arguments, "--format", "json", cwd=shop.tree, env=env)
+            assert found == result, name
     if result.code in (2, 4):
         _assert_clear_error(result, case.spec["error"])
         return

@@ -200,7 +200,7 @@ def outlines(
     """All ensembles beside a registry; `rows` are all of its rows."""
     shipped = _Shipped([each.row for each in rows])
     claims = {each.row.index: each.ensemble for each in rows}
-    named = {each.named or "" for each in rows}
+    named = {each.named for each in rows if each.named}
     known = Documents(tuple(documents))
     manifests = [d for d in documents if isinstance(d, Manifest)]
     ids = {m.id for m in manifests if m.id}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units: rows that have to be judged together, and the documents about them.
 
-A unit is a row, or all rows that share a manifest or a file. Which they are follows from the names
-in the registry and in the documents beside it, before any file of a row is opened. Only what a
-sidecar says joins more: a row that claims an ensemble is judged with it.
+A unit is a row, or all rows that share a manifest, a verdict or a file. Which they are follows from
+the names in the registry and in the documents beside it, before any file of a row is opened. Only
+what a sidecar says joins more: a row that claims an ensemble is judged with it.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def plan(
                 groups.share(at, ("listed", listed))
         if manifest.id is not None:
             groups.share(at, ("ensemble", manifest.id))
+            for verdict in documents.verdicts_on(manifest.id):  # its name may begin with two ids
+                groups.share(at, verdict.path)
     files = [path.rpartition("/")[2] for path in broken]
     claiming: dict[str, list[int]] = {}
     for at, row in enumerate(rows):
@@ -103,14 +105,17 @@ def plan(
     listing = {groups.find(at) for at in range(len(rows), len(rows) + len(manifests))}
     for id, places in claiming.items():
         # A claim joins what is about it: without any document it is a name.
+        verdicts = documents.verdicts_on(id)
         if (
             ("ensemble", id) in groups.first
-            or documents.verdicts_on(id)
+            or verdicts
             or any(groups.find(at) in listing for at in places)
             or any(is_named_after(file, id) for file in files)
         ):
             for at in places:
                 groups.share(at, ("ensemble", id))
+                for verdict in verdicts:
+                    groups.share(at, verdict.path)
                 names.setdefault(at, set()).add(id)
     return list(_units(groups, rows, manifests, documents, names))
 

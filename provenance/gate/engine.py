@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
 from typing import Final
@@ -22,7 +22,7 @@ IN_FLIGHT: Final = 8
 
 def judge_tasks(
     context: Context, tasks: Iterable[Task], executor: Executor | None
-) -> Iterator[tuple[Task, Judged]]:
+) -> Generator[tuple[Task, Judged], None, None]:
     """Each task with its result, in their order; without an executor in a loop.
 
     Raises:
@@ -38,7 +38,9 @@ def judge_tasks(
     waiting: deque[tuple[Task, Future[bytes]]] = deque()
     try:
         for task in tasks:
-            waiting.append((task, executor.submit(step, sent, pickle.dumps(task))))
+            with _lost_workers():
+                future = executor.submit(step, sent, pickle.dumps(task))
+            waiting.append((task, future))
             if len(waiting) >= IN_FLIGHT:
                 yield _result(*waiting.popleft())
         while waiting:
@@ -49,14 +51,21 @@ def judge_tasks(
 
 
 def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
-    try:
+    with _lost_workers():
         data = future.result()
+    return task, read_result(data, task)
+
+
+@contextmanager
+def _lost_workers() -> Iterator[None]:
+    """What an executor raises where it cannot run a task: no verdict follows from that."""
+    try:
+        yield
     except (BrokenExecutor, CancelledError, OSError) as e:
         raise UnavailableError(
             f"a worker was lost: {e or type(e).__name__}",
             help="Run it again. If memory is short, with --processes 1.",
         ) from e
-    return task, read_result(data, task)
 
 
 @contextmanager

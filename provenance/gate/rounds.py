@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from provenance.artifacts.ensemble import Documents, Manifest
+from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.errors import InputError
+from provenance.errors import InputError, UnavailableError
 from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
@@ -90,9 +93,13 @@ class Rounds:
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
         tasks = (self._task(each) for each in in_tasks(self._units, rows_of_a_task))
-        for task, judged in judge_tasks(context, tasks, executor):
+        with closing(judge_tasks(context, tasks, executor)) as results:
+            self._take_all(results, totals)
+
+    def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
+        for task, judged in results:
             if judged.needs_root:
-                raise RootNeededError
+                self._needs_root()
             totals.add(judged.totals)
             self._note_again(task, judged)
             self._take(task, judged)
@@ -101,6 +108,7 @@ class Rounds:
         """Judge those again which have to do with others, with everything around them.
 
         Raises:
+            RootNeededError, UnavailableError: As `first`.
             InputError: A file has changed meanwhile.
         """
         self.evidence = replace(complete(self.evidence, self.rows), unread=False)
@@ -121,8 +129,17 @@ class Rounds:
         before = {facts.row.index: facts for facts in read if any(_files(facts))}
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)
-            self._take(task, judge_task(context, task, taken))
+            judged = judge_task(context, task, taken)
+            if judged.needs_root:
+                self._needs_root()
+            self._take(task, judged)
         _refuse_changes(before, self.facts)
+
+    def _needs_root(self) -> NoReturn:
+        trust = self.case.trust
+        if trust is None or trust.root is not None:
+            raise UnavailableError("a worker asks for a trusted root that it was given")
+        raise RootNeededError
 
     @property
     def _rows(self) -> Sequence[Row]:
@@ -146,9 +163,12 @@ class Rounds:
                 self._again.update(unit.name for unit in task.units)
             elif BY_CODE[finding.code].looks_around:
                 self._again.add(task.units[number].name)
-        ids = {d.id for unit in task.units for d in unit.documents if isinstance(d, Manifest)}
-        claims = judged.claims.items()
-        self._claims.update((int(place), id) for place, id in claims if id not in ids)
+        for unit in task.units:
+            ids = {d.id for d in unit.documents if isinstance(d, Manifest)}
+            for row in unit.rows:
+                id = judged.claims.get(str(row.index))
+                if id is not None and id not in ids:
+                    self._claims[row.index] = id
 
     def _take(self, task: Task, judged: Judged) -> None:
         for facts in judged.rows:
@@ -213,15 +233,23 @@ def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
 def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -> None:
     """Raises InputError where a file that was read twice was another one the second time."""
     for index, before in then.items():
-        after = {f.path: f.sha256 for f in _files(now[index])}
-        for file in _files(before):
-            found = after.get(file.path, file.sha256)
-            if None not in (found, file.sha256) and found != file.sha256:
+        after = _files(now[index])
+        for use, file in _files(before).items():
+            found = after.get(use, file)
+            refused = found.problem is FileProblem.UNSAFE  # now that the other rows are known
+            if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
                 raise InputError(
                     f"{file.path} changed while it was checked",
                     help="Check where nobody else writes, or check a copy.",
                 )
 
 
-def _files(row: RowFacts) -> Iterable[FileFacts]:
-    return (*row.model_files, *row.sidecars, *row.bundle, *row.attestation)
+def _files(row: RowFacts) -> Mapping[tuple[str, str], FileFacts]:
+    """The files of a row, by what they are to it and their names."""
+    uses = {
+        "model": row.model_files,
+        "sidecar": row.sidecars,
+        "bundle": row.bundle,
+        "attestation": row.attestation,
+    }
+    return {(use, file.name): file for use, files in uses.items() for file in files}

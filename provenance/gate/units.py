@@ -227,7 +227,27 @@ def read_result(data: object, task: Task) -> Judged:
     if found.needs_root:
         return found
     rows = [row for unit in task.units for row in unit.rows]
-    if [facts.row.index for facts in found.rows] != [row.index for row in rows]:
+    if not _is_about(found, task, rows):
         raise UnavailableError("a worker gave a result of other rows than it was asked for")
     facts = zip(found.rows, rows, strict=True)
     return replace(found, rows=tuple(replace(each, row=row) for each, row in facts))
+
+
+def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
+    """Whether a result is about these rows of a task, each once, and about nothing else."""
+    named = [(row.index, [row.onnx] if row.onnx is not None else []) for row in rows]
+    places, labels = {row.index for row in rows}, {row.label for row in rows} | {None}
+    return (
+        [(facts.row.index, [m.name for m in facts.models[:1]]) for facts in judged.rows] == named
+        and judged.claims.keys() <= set(map(str, places))
+        and min(judged.totals.values(), default=0) >= 0
+        and all(
+            -1 <= number < len(task.units)
+            and (rule := BY_CODE.get(finding.code)) is not None
+            and rule.of_units
+            and finding.row in labels
+            and finding.deferred is None
+            and (finding.place is None or finding.place.row in places)
+            for number, finding in judged.findings
+        )
+    )

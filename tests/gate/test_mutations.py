@@ -22,7 +22,9 @@ from onnx import TensorProto
 
 from provenance import check, load_config, verify
 from provenance.errors import InputError
+from provenance.output import machine
 from tests.support.cases import dsse_bundle
+from tests.support.engines import InRandomOrder, in_units
 from tests.support.keys import KeyPair
 from tests.support.models import External
 from tests.support.mutations import (
@@ -818,6 +820,8 @@ def _assert_exactly(source: Path, tree: Path, name: str, change: Change, expecte
     change(tree / "model" / name)
     report = check(load_config(tree))
     assert _found(report) == _counted(expected), _said(report)
+    with in_units(InRandomOrder(), 1):
+        assert machine.report(check(load_config(tree))) == machine.report(report)
     assert report.exit_code == (1 if report.failing else 0)
 
 

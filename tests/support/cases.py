@@ -91,6 +91,11 @@ class Case:
         """Whether the command ends in a report."""
         return self.command[0] in ("check", "verify", "verify-model", "sign", "attest", "release")
 
+    @property
+    def is_judged_in_units(self) -> bool:
+        """Whether the command judges a registry unit by unit, if that is large."""
+        return self.command[0] in ("check", "verify") and "--fix" not in self.command
+
 
 def all_cases() -> list[Case]:
     """Every case, sorted by name."""

@@ -44,6 +44,7 @@ class RowChanged(SignatureRule):
 
     code = "ATT703"
     slug = "row-changed"
+    looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry

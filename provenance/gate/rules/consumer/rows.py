@@ -233,9 +233,11 @@ class NotInRelease(Requirement):
     yields_to = ("SIG605",)
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if case.evidence.whole or not case.needs_summary:
+            return
         summary, signed = case.evidence.summary, case.row_statement(row)
         statement = case.signed_statement(summary)
-        if case.evidence.whole or not case.needs_summary or statement is None or signed is None:
+        if statement is None or signed is None:
             return
         assert summary is not None
         if releases.predicate_of(statement) is None:
