@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The baseline: the registry as it was, that `check` and `restore` compare the present one with.
 
-It is named as `git:REF`, as a folder (another checkout), or as a registry file. Nothing here is
-ever written to, and of a git commit nothing is checked out.
+`git:REF`, a folder (another checkout), or a registry file. Of a git commit nothing is checked out.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,12 +63,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Opened:
-    """A baseline whose files can be read.
+    """A baseline whose files can be read, relative to the repository's root.
 
-    Attributes:
-        label: As it was named, with the commit that it was.
-        source: Where its files are read, relative to the repository's root.
-        file: The registry, where nothing else of the baseline is known; else None.
+    `label` also names the commit; `file` is the registry, where nothing else of the baseline is
+    known.
     """
 
     label: str
@@ -99,14 +95,13 @@ def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
         file = RegistryFile(path)
         yield Opened(name.text, file, file)
     else:
-        raise InputError(
-            f"baseline {name.text!r}: no such folder or file",
-            help=_help(name.text),
-        )
+        raise InputError(f"baseline {name.text!r}: no such folder or file", help=_help(name.text))
 
 
 def _help(text: str) -> str:
     """What may have been meant by a baseline that is not there."""
+    import difflib
+
     scheme, colon, ref = text.partition(":")
     if colon and difflib.get_close_matches(scheme.lower(), ["git", "github"], 1):
         return f"A commit is named git:REF: --baseline git:{ref}"

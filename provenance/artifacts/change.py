@@ -21,7 +21,7 @@ class Change:
 
     @property
     def diff(self) -> str:
-        """The difference as `git diff` and `patch` read it; empty where there is none."""
+        """The difference as `git diff` and `patch` read it; empty if nothing changed."""
         return text_diff.unified(self.path, self.before, self.after)
 
 

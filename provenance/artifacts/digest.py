@@ -181,8 +181,8 @@ def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
 class HashingReader:
     """Reads a stream once, front to back, and hashes every byte that passes.
 
-    What a parser was given and what was hashed are therefore the same bytes, even if somebody
-    writes to the file meanwhile.
+    What a parser was given and what was hashed are therefore the same bytes, even if the file is
+    written to meanwhile.
     """
 
     def __init__(self, stream: BinaryIO, size: int = CHUNK) -> None:

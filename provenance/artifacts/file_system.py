@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One file, folder or lock on whatever file system it is on.
 
-Network, FAT and FUSE file systems lack some of what a local one does: flushing a folder, locks,
-modes, owners. What is lacking is passed over; what fails is an error with advice for its cause.
+What network, FAT and FUSE file systems lack is passed over; what fails is an error with advice.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from provenance.errors import InputError
 
 _LONGEST_TWIN: Final = 143
 """Bytes of a name that every file system takes, encrypted ones (eCryptfs) included."""
@@ -29,7 +29,6 @@ _UNKNOWN: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errn
 _NO_FOLDER_SYNC: Final = _UNKNOWN | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 _NO_LOCKS: Final = _UNKNOWN | {errno.ENOLCK, errno.EBADF, errno.EISDIR}
 _NO_MODES: Final = _UNKNOWN | {errno.EPERM, errno.EACCES}
-
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
@@ -94,6 +93,8 @@ def copy(source: Path, target: Path) -> bool:
     Raises:
         OSError: It cannot be copied.
     """
+    import shutil
+
     with (
         os.fdopen(os.open(source, os.O_RDONLY | _NOFOLLOW), "rb") as old,
         os.fdopen(os.open(target, _NEW, 0o600), "wb") as new,
@@ -196,10 +197,21 @@ def lock(descriptor: int, *, wait: bool = False) -> bool:
 
 def remove(path: Path) -> None:
     """Remove a file, a link or a whole folder, if it is there. Raises OSError."""
+    import shutil
+
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
         shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Raise InputError, with advice, for an OSError inside; `what` could not be done."""
+    try:
+        yield
+    except OSError as e:
+        raise InputError(f"{what}: {e.strerror or e}", help=advice(e)) from e
 
 
 def advice(e: OSError) -> str:

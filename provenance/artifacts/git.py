@@ -67,17 +67,14 @@ class Commit:
         return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode in _FILES))
 
     def at(self, folder: str) -> Commit | None:
-        """The same commit, read below another folder; None if that is outside the repository.
-
-        `folder` is relative to the present one and may lead upwards.
-        """
+        """The commit below another folder, relative to this one; None outside the repository."""
         top = os.path.normpath(f"{self._prefix}/{folder}".lstrip("/"))
         if top == ".." or top.startswith(("../", "/")):
             return None
         return replace(self, _prefix=top, _folders={})
 
     def _listing(self, folder: str) -> _Entries:
-        """What a folder holds; nothing where there is none, or it is behind a link."""
+        """What a folder holds; nothing if it is missing, or behind a link."""
         known = self._folders.get(folder)
         if known is None:
             known = self._tree(self._root)

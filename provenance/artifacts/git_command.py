@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `git` command, run so that nothing in a repository runs with it.
+"""The `git` command, run so that nothing in a repository runs with it, and without the network.
 
-It is run without the caller's `GIT_*` variables, hooks, file system monitor, pager, replaced
-objects and prompts, and without the network: a partial clone does not fetch what it lacks. Names
-of objects are written to its standard input, where none can be an option.
-
-Of the caller's variables, the ones that name the user's own configuration files stay, and so does
-the trust in a folder (`safe.directory`) that any of them gives.
+It gets no hooks, pager or prompts, and of the caller's `GIT_*` variables only those that name the
+user's own configuration files, and the trust in a folder (`safe.directory`) that any of them gives.
+Names of objects are written to its standard input, where none can be an option.
 """
 
 from __future__ import annotations
@@ -153,18 +150,7 @@ class Git:
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        try:
-            return subprocess.run(
-                [*self._command, *arguments],
-                cwd=self.folder,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as e:
-            raise _late() from e
+        return _ran([*self._command, *arguments], self.folder, _environment())
 
     @property
     def _command(self) -> list[str]:
@@ -193,10 +179,7 @@ class Git:
 
 @dataclass(frozen=True)
 class Objects:
-    """Two processes of `git cat-file`: one tells type and size, the other gives what is wanted.
-
-    So nothing is read whose size was not looked at before.
-    """
+    """Two processes of `git cat-file`: one tells the size, before the other gives content."""
 
     _check: subprocess.Popen[bytes]
     _contents: subprocess.Popen[bytes]
@@ -282,18 +265,26 @@ def _environment(*kept: str) -> dict[str, str]:
 
 
 def _trusted(git: str) -> tuple[str, ...]:
-    """The values of `safe.directory` if variables of the caller set any.
-
-    git reads the variables, outside of every repository; other settings in them do not count.
-    """
+    """The values of `safe.directory` if variables of the caller set any, as git reads them."""
     if not any(name in os.environ for name in _USERS_VALUES):
         return ()
     pairs = [name for name in os.environ if _PAIR.fullmatch(name)]
+    environment = _environment(*_USERS_VALUES, *pairs) | {"GIT_DIR": os.devnull}
+    command = [git, *_SAFE, "config", "--null", "--get-all", "safe.directory"]
+    done = _ran(command, os.path.abspath(os.sep), environment)
+    if done.returncode != 0:
+        return ()
+    return tuple(os.fsdecode(value) for value in done.stdout.split(b"\0")[:-1])
+
+
+def _ran(
+    command: list[str], folder: str | Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(
-            [git, *_SAFE, "config", "--null", "--get-all", "safe.directory"],
-            cwd=os.path.abspath(os.sep),
-            env=_environment(*_USERS_VALUES, *pairs) | {"GIT_DIR": os.devnull},
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,
@@ -301,9 +292,6 @@ def _trusted(git: str) -> tuple[str, ...]:
         )
     except subprocess.TimeoutExpired as e:
         raise _late() from e
-    if done.returncode != 0:
-        return ()
-    return tuple(os.fsdecode(value) for value in done.stdout.split(b"\0")[:-1])
 
 
 def _reason(done: subprocess.CompletedProcess[bytes]) -> str | None:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """git's configuration files, read as git reads them (git-config(1), section "Syntax").
 
-No git is run: what a repository is called must not depend on whether git is installed, or takes
-the checkout for another user's. Conditional includes are left out.
+No git is run, which may be missing or refuse the checkout. Conditional includes are left out.
 """
 
 from __future__ import annotations

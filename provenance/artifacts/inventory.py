@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What lies below a folder: the names of all files, without opening one.
 
-Left out is what `in-toto` leaves out of what it records by itself, so that both see the same files;
-a test compares the patterns with its settings. By these a model or a folder of models can be left
-out as well, so what is none of the by-products that they are meant for is named apart.
+What `in-toto` leaves out of what it records is left out here; a test compares the patterns. What is
+none of the by-products that these patterns are meant for, such as a model, is named apart.
 """
 
 from __future__ import annotations
@@ -27,11 +26,9 @@ _BY_PRODUCTS: Final = ("*.link", ".git", "*.pyc", "*~")
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What lies below some folders. Paths are relative to the root, sorted, each once.
+    """What lies below some folders, relative to the root, sorted, each once.
 
-    Attributes:
-        files: All files, but for what is left out.
-        unseen: What is left out and is no by-product; the path of a folder ends in `/`.
+    `unseen` is what is left out and is no by-product; the path of a folder ends in `/`.
     """
 
     files: tuple[str, ...]
@@ -102,7 +99,7 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _checked(path: str) -> str:
-    """A path that others can read. Raises FileError where it is none."""
+    """A path that others can read. Raises FileError if it is not."""
     shown = path.encode("utf-8", "backslashreplace").decode()
     if shown != path or "\\" in path:
         raise FileError(

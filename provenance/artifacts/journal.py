@@ -72,10 +72,9 @@ def _finish_moves(tree: Tree) -> list[str | None]:
     try:
         targets = [tree.target(path) for path in paths]
         for target in targets:
-            if os.path.lexists(
-                replacing.staging_of(target)
-            ):  # else it was renamed by the run before
-                os.replace(replacing.staging_of(target), target)
+            staged = replacing.staging_of(target)
+            if os.path.lexists(staged):  # else it was renamed by the run before
+                os.replace(staged, target)
         # A parent that is gone has taken what was prepared with it: it is made anew.
         notes = [replacing.flushed(p) for p in {target.parent for target in targets} if p.exists()]
         file_system.remove(tree.root / JOURNAL_FOLDER)
@@ -121,11 +120,7 @@ def _prepared(tree: Tree) -> list[str]:
 
 
 def _journal(data: bytes) -> list[str]:
-    """The paths in a journal. Raises JsonError if it is not a journal.
-
-    It is read from the tree, where anybody may have put it: it may speak of bundles and nothing
-    else.
-    """
+    """The paths in a journal, which anybody may have put there: bundles alone. Raises JsonError."""
     files: Any = parse_object(data).get("files")
     if not isinstance(files, list):
         raise JsonError("`files` is no list")

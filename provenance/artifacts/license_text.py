@@ -2,7 +2,7 @@
 """Which license a license file holds: by the SPDX tag in it, else by its text.
 
 A file that names its license is believed. Other texts are compared with those of well-known
-licenses; what is none of them is no known license, and nothing is concluded from it.
+licenses; any other text is no known license, and nothing is concluded from it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ def recognised(text: str) -> str | None:
 def recognisable() -> frozenset[str]:
     """The licenses whose texts `recognised` knows, as `spdx.alternatives` names them.
 
-    It takes the nearest one. A license that is not among them may be nearly one that is, as
-    CC-BY-NC-4.0 is nearly CC-BY-4.0.
+    It takes the nearest: CC-BY-NC-4.0, which is not among them, is nearly CC-BY-4.0.
     """
     from identify.vendor.licenses import LICENSES
 

@@ -127,7 +127,7 @@ GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
 
 CONSUMER_REGISTRY = 1 * MIB
-"""The C consumer reads the registry into a buffer of this size (DESIGN, section 1)."""
+"""The C consumer reads the registry into a buffer of this size."""
 
 TIMESTAMP = 64 * KIB
 """An RFC 3161 timestamp with the certificates of its authority."""
@@ -136,14 +136,14 @@ LOG_ENTRY = 8 * MIB
 """What a transparency log answers: an entry, and the way to the root of its tree."""
 
 FINDINGS = 100
-"""Findings of one rule about one row, ensemble or file that are told one by one. A file can have
-one defect a million times, and nobody corrects more than that by hand."""
+"""Findings of one rule about one row, ensemble or file that are reported one by one. A file can
+have one defect a million times, and a person corrects no more than that by hand."""
 
 FINDINGS_OF_RULE = 10_000
-"""Findings of one rule, from which on it tells one about each row, ensemble or file."""
+"""Findings of one rule, from which on it reports one about each row, ensemble or file."""
 
 THINGS_OF_RULE = 5_000
-"""Rows, ensembles and files of which a rule tells each by itself. Of all others it tells together:
+"""Rows, ensembles and files that a rule reports one by one. All others share one finding:
 a report of 100,000 rows without a license helps no reader, and takes gigabytes."""
 
 SUGGESTIONS = 100
@@ -151,7 +151,7 @@ SUGGESTIONS = 100
 all 700."""
 
 MESSAGE = 2_000
-"""Characters of a message or a help. What they quote is as long as whoever wrote it wanted."""
+"""Characters of a message or a help. What they quote may be of any length."""
 
 RESULT = 256 * MIB
 """What another process may say of the rows of one task."""

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of an ONNX message has to be parsed, while every byte of it is hashed.
 
-protobuf offers no way to parse a message and leave out fields, and what the gate needs is a sliver
-of a model: opsets, inputs, outputs, and the tensors that keep their data elsewhere. This walks the
-wire format (https://protobuf.dev/programming-guides/encoding/), passes over everything else
-(weights, the arrays of tree ensembles, nodes without external data) and hands the rest on, so that
-protobuf itself still does the parsing that counts. The facts are those of a full parse:
-tests/artifacts/test_onnx_wire.py compares both. What protobuf's implementations may read in several
-ways is refused: a field that this walk passes over must be one that no runtime finds. Time and
-memory are bounded by what is walked and kept, not by the size of the file.
+protobuf cannot leave out fields, and the facts are a sliver of a model: opsets, inputs, outputs,
+and tensors that keep their data elsewhere. This walks the wire format
+(https://protobuf.dev/programming-guides/encoding/), passes over everything else and hands the rest
+to protobuf. tests/artifacts/test_onnx_wire.py compares the facts with those of a full parse. What
+protobuf's implementations may read in several ways is refused: a field that is passed over must be
+one that no runtime finds. Time and memory are bounded by what is kept, not by the file's size.
 """
 
 from __future__ import annotations
@@ -68,7 +66,6 @@ _MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
 _MAX_TAG: Final = (1 << 32) - 1
 _MAX_LENGTH: Final = 5
 """Bytes that a length may be written in: more, and C++ refuses it."""
-_TYPE_STRING: Final = 9  # google.protobuf.FieldDescriptor.TYPE_STRING
 
 
 class MalformedMessageError(ValueError):
@@ -120,9 +117,8 @@ def reaches_tensor(descriptor: Any) -> bool:
 def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
     """Yield every tensor anywhere below `message`: initializers, attributes, subgraphs, functions.
 
-    It follows the message definitions instead of a list of known places, so that no place where
-    ONNX allows a tensor is forgotten. With `only_external`, nodes whose bytes show that they hold
-    no external tensor are passed over.
+    By the message definitions, so that no place is forgotten. With `only_external`, nodes whose
+    bytes show that they hold no external tensor are passed over.
     """
     stack = [message]
     while stack:
@@ -162,10 +158,7 @@ def is_external(tensor: Any) -> bool:
 
 
 def _refers_outside(small: bytes, descriptor: Any) -> bool:
-    """Whether a tensor in a small message is external.
-
-    One that names a location is found by that word, however the message is written.
-    """
+    """Whether a tensor in a small message is external, or names a location."""
     if LOCATION in small:
         return True
     if _MAY_BE_EXTERNAL.search(small) is None:

@@ -318,7 +318,7 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
 
 
 _EXPLAINED = (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER)
-"""Troubles with a registry that another path would not mend."""
+"""Problems with a registry that another path would not solve."""
 
 
 def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:

@@ -54,11 +54,9 @@ class FileUrl:
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """The repository that a folder is in.
+    """The repository that a folder is in: OWNER/REPO, None where it is not known.
 
-    Attributes:
-        name: OWNER/REPO, None where it is not known.
-        prefix: The way from the top of the repository to the folder; empty at the top.
+    `prefix` is the way from the top of the repository to the folder; empty at the top.
     """
 
     name: str | None
@@ -162,9 +160,16 @@ def _host(url: str) -> str:
 
 
 def _origin_url(git: Path) -> str:
-    """The URL of the remote `origin`, or an empty string."""
+    """The URL that git fetches `origin` from, empty if git reads none."""
     common = _common_folder(git)
-    return "" if common is None else _url_of_origin(common / "config")
+    urls: list[str] = []
+    try:
+        for name, value in git_config.values(common / "config", _text) if common else ():
+            if name == "remote.origin.url":
+                urls = [*urls, value] if value else []  # an empty one resets the list
+    except GitConfigError:
+        return ""
+    return urls[0].strip() if urls else ""
 
 
 def _origin(git: Path) -> str | None:
@@ -191,20 +196,8 @@ def _common_folder(git: Path) -> Path | None:
     return own / shared.strip() if shared else own
 
 
-def _url_of_origin(config: Path) -> str:
-    """The URL that git fetches `origin` from, empty if git reads none."""
-    urls: list[str] = []
-    try:
-        for name, value in git_config.values(config, _text):
-            if name == "remote.origin.url":
-                urls = [*urls, value] if value else []  # an empty one resets the list
-    except GitConfigError:
-        return ""
-    return urls[0].strip() if urls else ""
-
-
 def _text(path: Path) -> str | None:
-    """The text of a file of git's; None where there is none that can be read."""
+    """Return the text of a file of git's, or None if it cannot be read."""
     try:
         return paths.read_named_file(path, limits.GIT_CONFIG).decode("utf-8", "replace")
     except FileError:

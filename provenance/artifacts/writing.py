@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing: all or nothing, and a crash at any instant leaves the old state or the new one.
 
-One file is replaced by a rename. Several files that have a folder to themselves (`bundles/`) are
-replaced by exchanging the whole folder for one that was prepared beside it: one system call, so no
-reader ever sees half of a release. Where that is not possible, the new files are prepared beside
-their targets, a journal is committed by a rename, and each file is renamed; a run that was cut
-short after that point is finished by the next one, and until then every reading command says so
-and stops. Where the system cannot do the exchange that was meant to be, this is said
-(docs/adr/0007-all-or-nothing.md).
+One file is replaced by a rename. Files that have a folder to themselves (`bundles/`) are replaced
+by exchanging the folder for one that was prepared beside it, in one system call. Elsewhere a
+journal is committed by a rename, and then each file is renamed: a run that was cut short after that
+is finished by the next one (docs/adr/0007-all-or-nothing.md).
 """
 
 from __future__ import annotations
@@ -64,7 +61,7 @@ def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None
     For texts that are edited in place, where the journal of a release has no say: what it may move
     are bundles. All are prepared beside their targets before the first is renamed, so that what
     can go wrong goes wrong before. A kill between two renames leaves each file whole, the first
-    ones new; whoever calls this gives them in an order that the next run can go on from.
+    ones new; the caller gives them in an order from which the next run can go on.
 
     Raises:
         InputError: One is another file by now, or cannot be written. Nothing has changed.
@@ -161,7 +158,7 @@ def write_named_file(path: Path, data: bytes) -> None:
         InputError: It cannot be written. A regular file is untouched, unless the message says that
             it may be incomplete.
     """
-    try:
+    with file_system.explained(f"cannot write {path}"):
         # Devices and pipes are written to: a rename would put a file in their place.
         if os.path.abspath(path).startswith(_SPECIAL) or (path.exists() and not path.is_file()):
             path.write_bytes(data)
@@ -173,10 +170,6 @@ def write_named_file(path: Path, data: bytes) -> None:
             if e.errno not in _NO_TWIN or not real.is_file() or not os.access(real, os.W_OK):
                 raise
             _overwrite(path, real, data)
-    except OSError as e:
-        raise InputError(
-            f"cannot write {path}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
 
 
 def _overwrite(path: Path, real: Path, data: bytes) -> None:
@@ -213,10 +206,7 @@ def clean(tree: Tree, paths: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(tree: Tree) -> Iterator[bool]:
-    """One writer at a time, without a lock file that could be left behind.
-
-    Yields whether this file system has locks.
-    """
+    """One writer at a time. Yields whether this file system has locks."""
     if sys.platform == "win32":
         yield True
         return

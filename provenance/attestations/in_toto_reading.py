@@ -28,7 +28,7 @@ def read_layout(data: bytes) -> Read:
     """The layout that `data` is. Its signatures are not judged.
 
     Raises:
-        DocumentError: It is none, or means something else than it seems to say.
+        DocumentError: If it is not a layout, or means something else than it seems to say.
     """
     found = _parsed(layout_documents.read(data, LAYOUT))
     _sound(found.payload)
@@ -39,7 +39,7 @@ def read_link(data: bytes) -> Read:
     """The link that `data` is. Its signatures are not judged.
 
     Raises:
-        DocumentError: It is none, or has other digests than SHA-256.
+        DocumentError: If it is not a link, or has other digests than SHA-256.
     """
     found = _parsed(layout_documents.read(data, LINK))
     for path, hashes in (*found.payload.materials.items(), *found.payload.products.items()):

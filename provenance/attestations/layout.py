@@ -28,7 +28,7 @@ STEPS: Final = ("export", "check", "sign", "verify")
 INSPECTION: Final = "untouched"
 HARMLESS: Final = ("true",)
 """The command of the one inspection: in-toto records the files before and after it. It does
-nothing, so that whoever evaluates the inspection need not run it."""
+nothing, so that a verifier need not run it."""
 
 MOST_REQUIRED: Final = 2_000
 """Files that a layout requires by name. in-toto keeps, for each of its rules, a copy of the list of
@@ -152,7 +152,7 @@ def _step_rules(bundles: Sequence[str]) -> dict[str, tuple[Rules, Rules]]:
 
 
 def _inspection_rules(release: Sequence[str], required: Sequence[str]) -> Rules:
-    """What lies here is what `verify` saw. What is not part of the release is nobody's business."""
+    """What lies here is what `verify` saw. Files outside the release are ignored."""
     return [
         *(["REQUIRE", path] for path in required),
         *(["MATCH", pattern, "WITH", "PRODUCTS", "FROM", "verify"] for pattern in release),

@@ -36,7 +36,7 @@ def read(data: bytes, kind: str) -> Mapping[str, Any]:
     judged.
 
     Raises:
-        DocumentError: It is none.
+        DocumentError: If it is not such a document.
     """
     try:
         envelope = parse_object(data)

@@ -97,7 +97,7 @@ class Message:
         return tuple(_canonical(v, f"{self.at(key)}[{i}]") for i, v in enumerate(value))
 
     def time(self, key: str) -> datetime.datetime | None:
-        """The Timestamp in a field, None where there is none. Digits below microseconds are cut."""
+        """Return the Timestamp in a field, or None. Digits below microseconds are cut."""
         value = self._value.get(key)
         if value is None:
             return None

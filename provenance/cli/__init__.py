@@ -36,7 +36,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "inspect": "Say in words what a bundle says.",
     "rules": "List the rules, or explain one.",
 }
-"""Short helps stand here, so that --help imports no command."""
+"""Short help texts, so that --help imports no command."""
 
 
 class _LazyGroup(click.Group):

@@ -60,21 +60,10 @@ def command(
     with (
         session.progress() as progress,
         recording(
-            session,
-            "check",
-            config,
-            link_dir=link_dir,
-            link_key=link_key,
-            partial=bool(rows),
-            progress=progress,
+            session, "check", config, progress, link_dir, link_key, partial=bool(rows)
         ) as step,
     ):
-        report = judge(
-            config,
-            rows=rows,
-            baseline=session.baseline(config, baseline),
-            run=run,
-            progress=progress,
-        )
+        former = session.baseline(config, baseline)
+        report = judge(config, rows=rows, baseline=former, run=run, progress=progress)
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

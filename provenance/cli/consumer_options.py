@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import functools
 import inspect
 import os
@@ -14,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session
+from provenance.cli.options import Session, with_options
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,18 +100,12 @@ def trusting(function: F) -> F:
         others = {name: given.pop(name) for name in given.keys() - own.keys()}
         return function(session, verifier=functools.partial(_verifier, session, others), **given)
 
-    return _added(command, _TRUST)  # type: ignore[return-value]
+    return with_options(command, _TRUST)  # type: ignore[return-value]
 
 
 def requiring(function: F) -> F:
     """Add the options of requirements to those of trust."""
-    return trusting(_added(function, _REQUIREMENTS))
-
-
-def _added(function: F, options: tuple[Callable[[F], F], ...]) -> F:
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return trusting(with_options(function, _REQUIREMENTS))
 
 
 def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:
@@ -169,10 +162,12 @@ def _trust(session: Session, given: Mapping[str, Any]) -> Any:
 
 
 def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str | None) -> Require:
-    """What is required, as the journeys take it. Raises UsageError and InputError."""
+    """Return what is required. Raises UsageError and InputError."""
     names = _words(demands)
     for name in names:
         if name not in NAMES:
+            import difflib
+
             near = difflib.get_close_matches(name, NAMES, 1)
             hint = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(NAMES)}"
             raise click.UsageError(f"--require: nothing is called {name!r}; {hint}")

@@ -61,15 +61,13 @@ class _Notes(logging.Handler):
 
 def _say_usage(error: click.ClickException) -> None:
     """Print what was typed wrong: click's own printing shows arguments as they are."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         streams.narrate(error.format_message())
         return
+    context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         streams.narrate(context.get_usage())
-    _say(error.format_message(), None)
-    if context is not None:
-        _say_next(f"{context.command_path} --help")
+    _say(error.format_message(), f"{context.command_path} --help" if context else None)
 
 
 def _say(message: str, help: str | None) -> None:
@@ -77,8 +75,4 @@ def _say(message: str, help: str | None) -> None:
     label = click.style("error:", fg="red", bold=True) if colour else "error:"
     streams.narrate(message.replace("\n", "\\u000a"), label=f"{label} ")
     for line in help.splitlines() if help else ():
-        _say_next(line)
-
-
-def _say_next(line: str) -> None:
-    streams.narrate(line, label="  next: ")
+        streams.narrate(line, label="  next: ")

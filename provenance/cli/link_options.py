@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,26 +19,22 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LINK_DIR: Final = click.option(
-    "--link-dir",
-    metavar="DIR",
-    help="Record this step: write its in-toto link into DIR, where it succeeds.",
-)
-LINK_KEY: Final = click.option(
-    "--link-key",
-    envvar="PROVENANCE_LINK_KEY",
-    metavar="URI",
-    help="Whose key signs the link: file:PATH, or in a token or a KMS, whose public key is then in "
-    "PROVENANCE_LINK_PUBLIC_KEY (a PEM file). Also PROVENANCE_LINK_KEY.",
-)
-
 
 def recorded(function: F) -> F:
     """The options of a step; the command receives them as `link_dir` and `link_key`."""
-    return LINK_DIR(LINK_KEY(function))
-
-
-NEEDS_DIR: Final = "--link-key goes with --link-dir DIR, where the link is written"
+    link_key = click.option(
+        "--link-key",
+        envvar="PROVENANCE_LINK_KEY",
+        metavar="URI",
+        help="Whose key signs the link: file:PATH, or in a token or a KMS, whose public key is "
+        "then in PROVENANCE_LINK_PUBLIC_KEY (a PEM file). Also PROVENANCE_LINK_KEY.",
+    )
+    link_dir = click.option(
+        "--link-dir",
+        metavar="DIR",
+        help="Record this step: write its in-toto link into DIR, where it succeeds.",
+    )
+    return link_dir(link_key(function))
 
 
 @contextmanager
@@ -46,18 +42,18 @@ def recording(
     session: Session,
     name: str,
     config: Config,
-    *,
+    progress: Any,
     link_dir: str | None,
     link_key: str | None,
+    *,
     partial: bool,
-    progress: Any,
 ) -> Iterator[Recording]:
     """What is done inside is the step `name`, recorded where the user asked for it.
 
     A step is about the whole release: `partial` says that this run is not.
     """
     if link_dir is None:
-        refuse_key(link_key, NEEDS_DIR)
+        refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
         from provenance.operations.record import Recording
 
         yield Recording()
@@ -86,10 +82,7 @@ def recording(
 
 
 def refuse_key(link_key: str | None, why: str) -> None:
-    """Raises UsageError where a key is given for this command, which does not use it.
-
-    In the environment it waits for the commands that record.
-    """
+    """Raises UsageError if a key was given as an option; the environment is for other commands."""
     source = click.get_current_context().get_parameter_source("link_key")
     if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError(why)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +116,7 @@ class Session:
             view = View(self._style(output), self.verbose, folder)
             text = REPORT_FORMATS[output.format](report, view)
             output.write(text, colour=view.style.colour)
-        code: int = report.exit_code
-        return code
+        return int(report.exit_code)
 
     def _style(self, output: Output) -> Style:
         """How text for people is shown there."""
@@ -126,7 +124,11 @@ class Session:
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
         asked = os.environ.get("COLUMNS", "") if output.path is None else ""
-        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
+        width = 100
+        if terminal:
+            import shutil
+
+            width = shutil.get_terminal_size((100, 24)).columns
         width = int(asked) if _COLUMNS.fullmatch(asked) else width
         return Style(colour and not dumb, min(width, 140))
 
@@ -137,15 +139,13 @@ class Session:
 
     @property
     def asking(self) -> Callable[[str], str] | None:
-        """How that person is asked for a secret; None where nobody is there."""
+        """How that person is asked for a secret; None if the terminal is not interactive."""
         return self.ask if self.interactive else None
 
     def ask(self, what: str, *, twice: bool = False) -> str:
         """Ask that person for a passphrase or a PIN, which is not shown."""
-        answer: str = click.prompt(
-            printable(what), hide_input=True, confirmation_prompt=twice, err=True
-        )
-        return answer
+        shown = printable(what)
+        return str(click.prompt(shown, hide_input=True, confirmation_prompt=twice, err=True))
 
     def say(self, text: str) -> None:
         """Narrate on standard error."""
@@ -173,22 +173,29 @@ def _spare(target: Path, read: bool) -> None:
         )
 
 
+def with_options(function: F, options: Sequence[Callable[[F], F]]) -> F:
+    """Add options to a command, so that its help lists them in their order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def common(function: F) -> F:
     """The options of every command; the command receives a `Session` as its first argument."""
-    return _with_options(function, RESULT_FORMATS)
+    return _in_session(function, RESULT_FORMATS)
 
 
 def reporting(function: F) -> F:
     """The same for a command that ends in a report, which has more formats."""
-    return _with_options(function, tuple(REPORT_FORMATS))
+    return _in_session(function, tuple(REPORT_FORMATS))
 
 
 def consuming(function: F) -> F:
     """The same for a command of consumers, which reads no configuration."""
-    return _with_options(function, tuple(REPORT_FORMATS), configured=False)
+    return _in_session(function, tuple(REPORT_FORMATS), configured=False)
 
 
-def _with_options(function: F, formats: Collection[str], *, configured: bool = True) -> F:
+def _in_session(function: F, formats: Collection[str], *, configured: bool = True) -> F:
     def open_session(**options: Any) -> Any:
         folder = Path(os.path.realpath(options.pop("folder") or os.curdir))
         if not folder.is_dir():
@@ -207,9 +214,7 @@ def _with_options(function: F, formats: Collection[str], *, configured: bool = T
 
     open_session.__name__ = function.__name__
     open_session.__doc__ = function.__doc__
-    decorated: Any = open_session
-    for option in reversed(_options(formats, configured)):
-        decorated = option(decorated)
+    decorated: Any = with_options(open_session, _options(formats, configured))
     decorated.__click_params__ += getattr(function, "__click_params__", [])
     result: F = decorated
     return result

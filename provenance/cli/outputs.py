@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ import click
 from provenance.cli import streams
 from provenance.errors import InputError
 
-STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
-"""Names the file whose Markdown GitHub shows on the page of a run."""
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,8 @@ def _named(value: str, known: Collection[str]) -> tuple[str | None, str]:
     if not equals or "/" in name:
         return None, value
     if name not in known:
+        import difflib
+
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}={path}?" if near else f"formats are {', '.join(known)}."
         raise click.UsageError(
@@ -116,12 +116,10 @@ def _check(paths: Sequence[Path]) -> None:
 
 
 def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as e:
-        from provenance.artifacts import file_system
+    from provenance.artifacts import file_system
 
-        raise InputError(
-            f"cannot write {path} ({STEP_SUMMARY}): {e.strerror or e}", help=file_system.advice(e)
-        ) from e
+    with (
+        file_system.explained(f"cannot write {path} ({STEP_SUMMARY})"),
+        path.open("a", encoding="utf-8") as stream,
+    ):
+        stream.write(text)

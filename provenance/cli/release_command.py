@@ -46,15 +46,7 @@ def command(
     signer = open_signer(session, config, **who)
     with (
         session.progress() as progress,
-        recording(
-            session,
-            "sign",
-            config,
-            link_dir=link_dir,
-            link_key=link_key,
-            partial=False,
-            progress=progress,
-        ) as step,
+        recording(session, "sign", config, progress, link_dir, link_key, partial=False) as step,
     ):
         cores = os.cpu_count() or 1
         report = release(config, signer, version=version, progress=progress, processes=cores)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
 
 from provenance.cli.options import Session, common
@@ -34,6 +32,8 @@ def command(session: Session, code: str | None) -> int:
     else:
         slugs = {rule.slug: rule for rule in CATALOGUE}
         if code not in slugs:
+            import difflib
+
             near = difflib.get_close_matches(code, [*BY_CODE, *slugs], 1)
             raise InputError(
                 f"no rule {code!r}",

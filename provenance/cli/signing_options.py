@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session
+from provenance.cli.options import Session, with_options
 from provenance.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -85,10 +85,7 @@ _OPTIONS: Final = (
 
 def signing(function: F) -> F:
     """The options that say who signs; the command receives them as keywords for `open_signer`."""
-    decorated = function
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return with_options(function, _OPTIONS)
 
 
 def open_signer(
@@ -110,7 +107,7 @@ def open_signer(
         _need_no_network(signer, timestamp_urls or trust_config or staging)
     from provenance.signing.signers import open_signer as open_
 
-    # A trust that is wrong is said by the journey; here only its root is of interest.
+    # The operation reports a trust that is wrong; only its root is needed here.
     declared = config.trust() if timestamp_urls and not trust_config else None
     return open_(
         None if signer is None else resolved(session, signer),

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The standard streams: everything that is printed goes through `result` or `narrate`.
 
-Names, paths and arguments come from elsewhere. What renderers have not escaped is escaped here: no
-control character but the newline, and no colour that this program has not chosen, reaches a
-terminal or a log. No stream changes the exit code by being closed, by a reader that has gone, or by
-an encoding that lacks a character.
+Names, paths and arguments come from elsewhere: no control character but the newline, and no colour
+that this program has not chosen, reaches a terminal or a log. No stream changes the exit code by
+being closed, by a reader that has gone, or by an encoding that lacks a character.
 """
 
 from __future__ import annotations

@@ -83,16 +83,11 @@ def command(
 
     trust = getattr(by, "trust", None)  # or else the configuration says whom to trust
     steps = _layout_request(session, layout, layout_keys, link_dir) if layout else None
+    recorded_in = None if layout else link_dir
     with (
         session.progress() as progress,
         recording(
-            session,
-            "verify",
-            config,
-            link_dir=None if layout else link_dir,
-            link_key=link_key,
-            partial=bool(rows),
-            progress=progress,
+            session, "verify", config, progress, recorded_in, link_key, partial=bool(rows)
         ) as step,
     ):
         report = verify(

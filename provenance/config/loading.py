@@ -51,7 +51,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
-        found = _read(explicit, start, named=True)
+        found = of_text(read_text(explicit), explicit, start, named=True)
         if found is None:
             raise NoConfigError(
                 f"{explicit}: no [tool.provenance]", help="Write it: provenance init"
@@ -61,7 +61,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
         for name in (FILE, PYPROJECT):
             candidate = folder / name
             if candidate.is_file():
-                config = _read(candidate, folder)
+                config = of_text(read_text(candidate), candidate, folder)
                 if config is not None:
                     return replace(config, start=start)
     raise NoConfigError(
@@ -69,11 +69,6 @@ def load(start: Path, explicit: Path | None = None) -> Config:
         f"in {start} or any folder above it",
         help="Write one: provenance init",
     )
-
-
-def _read(path: Path, root: Path, *, named: bool = False) -> Config | None:
-    """The configuration in `path`; None for a pyproject.toml without [tool.provenance]."""
-    return of_text(read_text(path), path, root, named=named)
 
 
 def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config | None:

@@ -16,9 +16,7 @@ from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 
 
 def trust_from_file(path: Path) -> Trust:
-    """Trust that a consumer keeps in a TOML file with `[[trust.…]]` tables.
-
-    Paths in it are relative to that file's folder.
+    """Trust in a TOML file with `[[trust.…]]` tables; paths in it are relative to its folder.
 
     Raises:
         InputError: The file, or one that it names, cannot be read or understood.

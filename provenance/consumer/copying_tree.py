@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tree of which every model file that is opened is first copied into a private folder.
 
-The gate then hashes and parses the copy. So what it judges and what is used afterwards are one
-file, and it does not matter what becomes of the original.
+What the gate judges and what is used afterwards are one file, whatever becomes of the original.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private folder: copies of files that nobody else can reach, gone when they are not needed.
+"""A private folder: copies of files that no other user can reach, gone when they are not needed.
 
 A copy has an inode of its own: who holds a link to the original, hard or symbolic, or has it open,
 cannot write to the copy. What a process that was killed has left is removed by the next one.
@@ -35,19 +35,12 @@ class PrivateFolder:
     """A folder below `base` that only this user can enter, until it is closed."""
 
     def __init__(self, base: Path) -> None:
-        """A new folder.
-
-        Raises:
-            InputError: There is no such `base`, or nothing can be written there.
-        """
+        """Raises InputError if `base` is missing, or nothing can be written there."""
         try:
             _sweep(base)
             self.path, self._lock = _new_folder(base)
         except OSError as e:
-            raise InputError(
-                f"cannot keep a private copy in {base}: {e.strerror or e}",
-                help="Name a folder that can be written to: folder=…, or TMPDIR.",
-            ) from e
+            raise _unwritable(base, e) from e
         self._process = os.getpid()
         self._files: dict[str, Identity] = {}
         self._folders: dict[Path, Identity] = {}
@@ -75,7 +68,7 @@ class PrivateFolder:
         try:
             copying.copy(source, copy, size)
             os.fchmod(copy.fileno(), 0o400)
-            # From here on, whoever writes to the copy changes this, also while it is hashed.
+            # From here on, any write to the copy changes this, also while it is hashed.
             self._files[name] = _identity(os.fstat(copy.fileno()))
             copy.seek(0)
         except OSError as e:
@@ -163,8 +156,8 @@ class PrivateFolder:
 def _identity(found: os.stat_result) -> Identity:
     """What changes where a file or folder is exchanged or written to.
 
-    Nobody can set the time of the last change (`st_ctime_ns`): also not who puts another file in
-    its place and the first one back.
+    No program can set the time of the last change (`st_ctime_ns`), not even one that puts another
+    file in its place and the first one back.
     """
     names = ("st_dev", "st_ino", "st_mode", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns")
     return tuple(getattr(found, name) for name in names)
@@ -187,7 +180,7 @@ def _new_folder(base: Path) -> tuple[Path, int]:
 
 
 def _sweep(base: Path) -> None:
-    """Remove what processes of this user have left that are gone: nobody has it locked."""
+    """Remove what ended processes of this user have left: no process has it locked."""
     with os.scandir(base) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
     for name in names:
@@ -195,19 +188,16 @@ def _sweep(base: Path) -> None:
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # somebody else's, or gone by now
+            continue  # another user's, or gone by now
         try:
-            private = stat.S_IMODE(os.fstat(lock).st_mode) == 0o700 and _is_mine(lock)
+            found = os.fstat(lock)
+            private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid()
             if private and file_system.lock(lock):  # without locks, it may be in use
                 shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
         except OSError:
             continue  # in use
         finally:
             os.close(lock)
-
-
-def _is_mine(descriptor: int) -> bool:
-    return os.fstat(descriptor).st_uid == os.geteuid()
 
 
 def _changed(path: Path) -> VerificationError:

@@ -6,14 +6,12 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from provenance.artifacts.digest import Digest
 from provenance.consumer.folder import PrivateFolder
 from provenance.errors import InputError, VerificationError
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.rows import ModelEvidence
 from provenance.gate.finding import Report
 
 if TYPE_CHECKING:
@@ -33,9 +31,9 @@ class ModelRefusedError(VerificationError):
 
     def __init__(self, report: Report) -> None:
         failing = report.failing
-        told = "; ".join(f"{f.code} {f.message}" for f in failing[:_SHOWN])
+        shown = "; ".join(f"{f.code} {f.message}" for f in failing[:_SHOWN])
         more = f"; and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
-        super().__init__(f"{report.registry} is refused: {told}{more}", help=failing[0].help)
+        super().__init__(f"{report.registry} is refused: {shown}{more}", help=failing[0].help)
         self.report = report
 
 
@@ -58,7 +56,8 @@ class VerifiedModel:
         self.row: Mapping[str, Any] = row.entry.verbatim
         sidecar = row.sidecar.sidecar if row.sidecar else None
         self.sidecar: Mapping[str, Any] | None = sidecar.value if sidecar else None
-        self.files: Mapping[str, Digest] = _digests(onnx)
+        files = ((file.name, file.digest) for file in onnx.files)
+        self.files: Mapping[str, Digest] = {name: found for name, found in files if found}
         self.report = report
         self._folder = folder
         self._close = weakref.finalize(self, folder.close)
@@ -67,7 +66,7 @@ class VerifiedModel:
     def path(self) -> Path:
         """The private copy, with its external data beside it, for a program that wants a path.
 
-        It exists until the model is closed. Nobody but this user can reach it.
+        It exists until the model is closed. Only this user can reach it.
 
         Raises:
             VerificationError: The copy was changed since it was verified.
@@ -117,12 +116,7 @@ class VerifiedModel:
         self._checked()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -133,8 +127,3 @@ class VerifiedModel:
         if not self._close.alive:
             raise InputError(f"{self.name} is closed", help="Use it inside the `with` block.")
         return self._folder
-
-
-def _digests(onnx: ModelEvidence) -> dict[str, Digest]:
-    """Of a model that verified: all of its files were read."""
-    return {file.name: file.digest for file in onnx.files if file.digest is not None}

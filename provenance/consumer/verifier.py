@@ -9,14 +9,13 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provenance.config import Config
 from provenance.consumer.copying_tree import CopyingTree
 from provenance.consumer.folder import PrivateFolder
 from provenance.consumer.model import ModelRefusedError, VerifiedModel
 from provenance.errors import UnavailableError
-from provenance.evidence.collect_pipeline import LayoutRequest
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report, Verdict
 from provenance.operations.artifact import verify_blob
@@ -25,6 +24,9 @@ from provenance.operations.verify_model import verify_model
 from provenance.operations.verify_options import VerifyOptions
 from provenance.operations.verify_release import verify_release
 from provenance.signing.trust import Trust
+
+if TYPE_CHECKING:
+    from provenance.evidence.collect_pipeline import LayoutRequest
 
 StrPath = str | os.PathLike[str]
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening a baseline: its registry, read through the configuration that the baseline itself has.
 
-A configuration of the present tree must not decide which file of the baseline is the registry: a
-change that moves `registry` would hide what it removed from the former one.
+By the present configuration, a change that moves `registry` would hide what it removed.
 """
 
 from __future__ import annotations
@@ -143,7 +142,8 @@ def _named(
     name: BaselineName, config: Config, named: Path, source: Source
 ) -> tuple[FormerConfig | None, str | None]:
     """The configuration that was named, as it was; where a link is named, also what it leads to."""
-    for path in dict.fromkeys((_without_links_above(named), Path(os.path.realpath(named)))):
+    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has a link, not its target
+    for path in dict.fromkeys((link, Path(os.path.realpath(named)))):
         folder, file = posixpath.split(_seen_from(config.root, path))
         keys = source.at(folder or ".")
         if keys is None:
@@ -159,11 +159,6 @@ def _named(
         f"the configuration {named.name} is not part of {name.text}: it was applied to both, and "
         "its own changes are not judged"
     )
-
-
-def _without_links_above(path: Path) -> Path:
-    """A path whose last part may be a link: a commit has that link and not what it leads to."""
-    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _seen_from(root: Path, path: Path) -> str:

@@ -23,10 +23,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class NotADocument:
-    """A JSON object that is no document about models.
+    """A JSON object that is no document about models, and why.
 
-    Attributes:
-        as_manifest, as_verdict: Why it is neither; None where nothing in it looks like a verdict.
+    `as_verdict` is None where nothing in it looks like a verdict.
     """
 
     as_manifest: Fault

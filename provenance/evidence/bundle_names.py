@@ -18,9 +18,8 @@ _ENOUGH = 2
 class BundleNames:
     """Each bundle is `<prefix><onnx>.sigstore.json`.
 
-    Attributes:
-        behind: The keys behind which rows have the field, the most common one first.
-        onnx: How many rows name each model.
+    `behind` are the keys behind which rows have the field, the most common first; `onnx` counts the
+    rows of each model.
     """
 
     prefix: str

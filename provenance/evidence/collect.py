@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting evidence: all reading happens here, and in the rooms beside it.
-
-Of a registry the documents beside it are read first, then rows (`read_rows`), at once or by units,
-and in the end what lies beside them and belongs to none.
-"""
+"""Collecting evidence: documents beside a registry, its rows (`read_rows`), and what is stray."""
 
 from __future__ import annotations
 
@@ -175,10 +171,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
 
 def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
-    """Evidence about a file of any kind, of which nothing counts but its digest.
-
-    It takes the place of the model in a row that says nothing.
-    """
+    """Evidence about any file: its digest is that of the model in a row that says nothing."""
     row = Row(0, {"id": path}, {})
     nowhere = Registry(path, pack_text("{}"), digest.of_bytes(b""), (row,))
     file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
@@ -255,10 +248,7 @@ class _Beside:
                 self.not_documents[path] = _not_a_document(text, value)
 
     def _is_of_a_variant(self, path: str, named: Mapping[str, bool]) -> bool:
-        """Whether it is the sidecar of an int8 variant that a row has.
-
-        `named` are the sidecars of models, and whether their rows ask for a variant.
-        """
+        """Whether it is the sidecar of an int8 variant: `named` says which rows ask for one."""
         quantized = named.get(path.removesuffix(INT8_SIDECAR_SUFFIX) + ".json")
         if quantized is None or not path.endswith(INT8_SIDECAR_SUFFIX):
             return False
@@ -266,10 +256,7 @@ class _Beside:
 
 
 def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEvidence]:
-    """Model files, in the folders of the model files, that nothing names.
-
-    Only these folders: what else a repository holds is none of the registry's business.
-    """
+    """Model files, in the folders of the model files and of the registry, that nothing names."""
     root, registry = evidence.root, evidence.registry
     folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
     beside = [p for f in sorted(folders | {registry.folder}) for p in names_in(root, f)]

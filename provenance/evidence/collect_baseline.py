@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting the baseline: the registry as it was, and of what lay beside it what rules compare.
+"""Collecting the baseline: the registry as it was, and what rules compare of what lay beside it.
 
-Most rows do not change between two commits. Of the others only the digests of their former sidecars
-and bundles are needed, so a baseline of many rows costs little.
+Of rows that have changed only the digests of their former sidecars and bundles are read.
 """
 
 from __future__ import annotations
@@ -127,14 +126,10 @@ def _lost_files(
             declared[int8_of(row.onnx)] = row.fields["int8_sha256"]
         sidecars = [sidecar_of(name) for name in (row.onnx, int8_of(row.onnx))]
         declared |= dict.fromkeys((name for name in sidecars if name in beside), None)
-        here = {name: _is_here(root, registry.absolute(name), declared[name]) for name in declared}
-        yield (
-            row.label,
-            LostFiles(
-                tuple(registry.absolute(name) for name, found in here.items() if found),
-                tuple(registry.absolute(name) for name, found in here.items() if not found),
-            ),
-        )
+        files = [(registry.absolute(name), sha256) for name, sha256 in declared.items()]
+        found = [(path, _is_here(root, path, sha256)) for path, sha256 in files]
+        here = tuple(path for path, is_here in found if is_here)
+        yield row.label, LostFiles(here, tuple(path for path, is_here in found if not is_here))
 
 
 def _is_here(root: Tree, path: str, declared: object) -> bool:

@@ -75,8 +75,8 @@ class _Collector:
 
 
 def _is_elsewhere(url: str) -> bool:
-    """Whether a text is an address at which somebody can read a license."""
-    # `urlsplit` drops line ends and tabs; whoever opens the address would not.
+    """Whether a text is an address at which a license can be read."""
+    # `urlsplit` drops line ends and tabs; a browser would not.
     if any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in url):
         return False
     try:
@@ -88,7 +88,7 @@ def _is_elsewhere(url: str) -> bool:
     return parts.scheme in _WITHOUT_HOST and bool(parts.netloc or parts.path)
 
 
-# `file:` is a place on somebody's machine, one letter a drive, and `htps:` nothing at all.
+# `file:` is a place on one machine, one letter a drive, and `htps:` nothing at all.
 _WITH_HOST: Final = (
     *("https", "http", "ftps", "ftp", "sftp", "ssh", "git", "svn", "s3", "gs", "hf", "oci"),
     *(f"git+{scheme}" for scheme in ("https", "http", "ssh")),

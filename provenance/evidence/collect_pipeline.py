@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Collecting evidence about a pipeline, and asking in-toto.
 
-in-toto's own functions judge, in the order of its `in_toto_verify`. Three things are done around
-them, because that function reads files without a limit, follows links wherever they lead, and runs
-what a layout tells it to: layouts and links are read here first, strictly; a link has to be that of
-the step which its name says; and an inspection is evaluated on a listing of the files, without
-running anything, which is right where its command is one that does nothing.
+in-toto's own functions judge, in the order of its `in_toto_verify`, which reads without a limit,
+follows links and runs what a layout says. So layouts and links are read here first, strictly, and
+an inspection is evaluated on a listing of the files, if its command is one that does nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +14,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from provenance.artifacts import limits, paths
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.inventory import inventory
 from provenance.artifacts.paths import FileError, Tree
 from provenance.attestations import layout_documents
@@ -44,13 +44,7 @@ from provenance.signing.functionary import PublicKey
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """What a pipeline is judged by, as the user gave it.
-
-    Attributes:
-        layout: The layout.
-        keys: Whose signatures it has to have: all of them.
-        link_dir: The folder of the links.
-    """
+    """A layout that all of `keys` have to have signed, and the folder of the links."""
 
     layout: Path
     keys: tuple[PublicKey, ...]
@@ -165,12 +159,11 @@ class _Verification:
         layout = self._layout
         verified = verifylib.verify_link_signature_thresholds(layout, metadata)
         chain = {s: {k: m.get_payload() for k, m in by.items()} for s, by in verified.items()}
-        disputed = {
+        agree = verifylib.verify_threshold_constraints
+        disputed = {  # a layout of one step each, so that in-toto says it of each
             step.name
             for step in layout.steps
-            if not self._passes(
-                partial(verifylib.verify_threshold_constraints, _Only([step]), chain)
-            )
+            if not self._passes(partial(agree, SimpleNamespace(steps=[step]), chain))
         }
         steps = tuple(replace(s, disputed=s.name in disputed) for s in self._found.steps)
         self._found = replace(self._found, steps=steps)
@@ -182,7 +175,9 @@ class _Verification:
         if not layout.inspect or self._found.commands:
             return
         here, unreadable = _files_here(self._root, layout.inspect, self._progress)
-        recorded = _Recorded({p: {"sha256": d} for p, d in here.items()})
+        # What in-toto would have recorded before and after a command that does nothing.
+        files = {p: {"sha256": d} for p, d in here.items()}
+        recorded = SimpleNamespace(materials=files, products=files)
         links |= {inspection.name: recorded for inspection in layout.inspect}
         refusals += self._refused(layout.inspect, links)
         self._found = replace(self._found, refusals=refusals, here=here, unreadable=unreadable)
@@ -199,7 +194,6 @@ class _Verification:
         for item in items:
             for kind in ("materials", "products"):
                 rules = getattr(item, f"expected_{kind}")
-
                 judge = partial(verifylib.verify_item_rules, item.name, kind, rules, links)
                 if not self._passes(judge):
                     passed = verifylib.RULE_TRACE["trace"]
@@ -207,24 +201,6 @@ class _Verification:
                     left = passed[-1]["queue"] if passed else getattr(links[item.name], kind)
                     found.append(Refusal(item.name, rule, tuple(sorted(_about(rule, left)))))
         return tuple(found)
-
-
-@dataclass(frozen=True)
-class _Only:
-    """A layout of one step, so that in-toto says of each whether those who did it agree."""
-
-    steps: list[Any]
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """What in-toto would have recorded before and after a command that does nothing."""
-
-    materials: dict[str, dict[str, str]]
-
-    @property
-    def products(self) -> dict[str, dict[str, str]]:
-        return self.materials
 
 
 class _LinkFolder:
@@ -306,15 +282,14 @@ def _files_here(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """What in-toto would record of the files below the root, and what cannot be read.
 
-    It hashes them all. Here only those are hashed whose digests a rule asks for: the others have
-    an empty one, which is compared with nothing.
+    Only files whose digests a rule asks for are hashed: the others have an empty one.
     """
     patterns = list(_matched(inspections))
     names = inventory(root, ["."]).files
     asked = [n for n in names if any(fnmatch(n, pattern) for pattern in patterns)]
     read = snapshot.hash_files(root, asked, progress)
     unreadable = {p: e.message for p, e in read.items() if isinstance(e, FileError)}
-    digests = {p: d for p, d in read.items() if isinstance(d, str)}
+    digests = {p: d.sha256 for p, d in read.items() if isinstance(d, Digest)}
     return {n: digests.get(n, "") for n in names}, unreadable
 
 

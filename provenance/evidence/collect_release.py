@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from provenance.artifacts import digest, limits, paths
@@ -32,7 +32,7 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
-from provenance.evidence.workers import map_in_threads
+from provenance.evidence.snapshot import hash_files
 
 
 def not_collected(path: Path, summary: BundleEvidence) -> Evidence:
@@ -56,7 +56,7 @@ def collect_release(
     `with_rows`, the statements of the row bundles are read, where they have the signed bytes.
 
     Raises:
-        InputError: The registry cannot be read, or has the signed bytes and is none.
+        InputError: The registry cannot be read, or has the signed bytes and is not a registry.
     """
     folder = Path(os.path.realpath(path.parent))
     tree = Tree.at(_root_of(folder, signed))
@@ -69,10 +69,11 @@ def collect_release(
     genuine = signed.get(path.name) == found.sha256
     registry = registries.parse_bytes(data, at) if genuine else _unread(at, found)
     del data
-    reader = _Reader(tree, registry, progress)
     held = {path.name: FileEvidence(at, path.name, found)}
-    held |= reader.read([name for name in signed if name != path.name])
-    rows = tuple(_Rows(tree, registry, held, signed if with_rows else {}).collect())
+    others = {name: registry.absolute(name) for name in signed if name != path.name}
+    read = hash_files(tree, list(others.values()), progress, "hashing files")
+    held |= {name: _file(file, name, read[file]) for name, file in others.items()}
+    rows = tuple(map(_Rows(tree, registry, held, signed if with_rows else {}).row, registry.rows))
     return Evidence(
         tree, registry, rows, whole=True, summary=summary, released=tuple(held.values())
     )
@@ -86,8 +87,7 @@ def _unread(path: str, found: Digest) -> Registry:
 def _root_of(folder: Path, names: Iterable[str]) -> Path:
     """The folder that a release is in: as far above the registry's as its names climb.
 
-    No further than `limits.CLIMB`, and not as far as the root of the file system. A name that
-    climbs out of it is refused when it is opened.
+    No further than `limits.CLIMB`, and not as far as the root of the file system.
     """
     climbs = (_climb(name) for name in names if paths.unsafe_reason(name) is None)
     above = max((c for c in climbs if c <= limits.CLIMB), default=0)
@@ -104,33 +104,10 @@ def _climb(name: str) -> int:
     return next((n for n, step in enumerate(steps) if step != ".."), len(steps))
 
 
-class _Reader:
-    """Hashes files, several at once, in flat memory."""
-
-    def __init__(self, tree: Tree, registry: Registry, progress: Progress) -> None:
-        self._tree = tree
-        self._registry = registry
-        self._progress = progress
-
-    def read(self, names: list[str]) -> dict[str, FileEvidence]:
-        """The files with these names, in their order."""
-        self._progress.begin("hashing files", len(names))
-        return dict(zip(names, map_in_threads(self._file, names), strict=True))
-
-    def _file(self, name: str) -> FileEvidence:
-        path = self._registry.absolute(name)
-        try:
-            with self._tree.open(path) as stream:
-                size = os.fstat(stream.fileno()).st_size
-                with self._progress.reading(stream, path, size) as watched:
-                    found = digest.of_stream(watched, size)
-        except FileError as e:
-            return FileEvidence(path, name, problem=e.kept())
-        except OSError as e:
-            problem = FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
-            return FileEvidence(path, name, problem=problem)
-        self._progress.advance()
-        return FileEvidence(path, name, found)
+def _file(path: str, name: str, read: Digest | FileError) -> FileEvidence:
+    if isinstance(read, FileError):
+        return FileEvidence(path, name, problem=read)
+    return FileEvidence(path, name, read)
 
 
 class _Rows:
@@ -148,12 +125,8 @@ class _Rows:
         self._held = held
         self._bundles = bundles
 
-    def collect(self) -> Iterator[RowEvidence]:
-        """The rows of the registry, in their order."""
-        for row in self._registry.rows:
-            yield self._row(row)
-
-    def _row(self, row: Row) -> RowEvidence:
+    def row(self, row: Row) -> RowEvidence:
+        """What is here of a row."""
         name = row.onnx
         if name is None:
             return RowEvidence(row, bundle=self._bundle(row))

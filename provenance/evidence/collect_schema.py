@@ -26,10 +26,8 @@ def registry_schema(
 ) -> SchemaEvidence | None:
     """What the registry's schema does not allow; None if it names no schema in this repository.
 
-    `addable` are keys that an advice may add to a row, besides those of `FIELDS`.
-
-    A schema at a URL is not fetched: what a registry must look like is not for a server to decide
-    while it is judged.
+    `addable` are keys that an advice may add to a row, besides those of `FIELDS`. No URL is
+    fetched.
     """
     named = registry.members.get(_KEY)
     if not isinstance(named, str) or _ELSEWHERE.match(named):

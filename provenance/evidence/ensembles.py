@@ -107,7 +107,7 @@ class Ensemble:
 
     @property
     def verdict(self) -> GateVerdict | None:
-        """The one verdict on the ensemble, None where there is none or more than one."""
+        """Return the verdict on the ensemble, or None if there are none or several."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
 
     @cached_property

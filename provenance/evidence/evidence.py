@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence: everything that was read and computed about a registry, frozen.
 
-`provenance.evidence.collect` reads it; rules conclude from it, and nothing after it opens a file.
+Most of it is read by `provenance.evidence.collect` and `read_rows`. Rules conclude from it and open
+no file.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
@@ -38,17 +38,12 @@ from provenance.evidence.rows import (
     SidecarEvidence,
 )
 
-if TYPE_CHECKING:  # loaded only for a registry that names a schema
-    pass
-
 
 @dataclass(frozen=True, slots=True)
 class LostFiles:
     """The files of a row that is gone: paths, from the present root.
 
-    Attributes:
-        here: Those that are here with the bytes that the row declared.
-        absent: Those that are not, and without which the row cannot come back.
+    `here` are those with the bytes that the row declared; without the `absent` it cannot come back.
     """
 
     here: tuple[str, ...] = ()
@@ -121,7 +116,7 @@ class Evidence:
             where a release is judged by its summary alone; else None.
         ran: Whether the models were run, where they could be.
         baseline: The registry as it was, None where the run compares with nothing.
-        seen: The last release of each registry that was used before; None where nobody remembers.
+        seen: The last release of each registry that was used before; None without a state file.
         pipeline: The layout of the release and its links, None where there is no layout.
     """
 
@@ -157,14 +152,14 @@ class Evidence:
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
         """The ensemble in which a row is a member; known only where all rows were selected."""
-        return next((each for each, _ in self._seats.get(row.index, ())), None)
+        return next((each for each, _ in self._memberships.get(row.index, ())), None)
 
     def names_in_manifests(self, row: RowEvidence) -> frozenset[str | None]:
         """What the manifests that list a row call its model."""
-        return frozenset(member.listed.onnx for _, member in self._seats.get(row.index, ()))
+        return frozenset(member.listed.onnx for _, member in self._memberships.get(row.index, ()))
 
     @cached_property
-    def _seats(self) -> Mapping[int, Sequence[tuple[Ensemble, EnsembleMember]]]:
+    def _memberships(self) -> Mapping[int, Sequence[tuple[Ensemble, EnsembleMember]]]:
         found: defaultdict[int, list[tuple[Ensemble, EnsembleMember]]] = defaultdict(list)
         for each in self.ensembles:
             for member in each.members:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements that a registry's evidence calls for.
 
-`sign`, `attest` and `release` sign what is built here; `verify` builds the same again from what it
-reads and compares. One place, so that nothing is signed that is not verified, and the reverse.
+`sign`, `attest` and `release` sign what is built here; `verify` builds the same and compares.
 """
 
 from __future__ import annotations
@@ -39,10 +38,7 @@ def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
 
 
 def attestable(row: RowEvidence) -> bool:
-    """Whether a row is an ensemble seed whose sidecar describes these very bytes.
-
-    Only such a seed is attested: a stale sidecar is never passed on as provenance.
-    """
+    """Whether a row is an ensemble seed whose sidecar describes these very bytes."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
         return False
@@ -55,7 +51,7 @@ def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
 
 
 def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
-    """The file that a seed's manifest would be by its name, where it is none."""
+    """The file that a seed's manifest would be by its name, if it is not a manifest."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if sidecar is None or row.manifest is not None:
         return None
@@ -95,7 +91,7 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
     """What a seed attestation says: how these bytes came to be.
 
     Raises:
-        InputError: The sidecar records no seed or no training recipe, or a digest that is none.
+        InputError: The sidecar records no seed, no training recipe, or an invalid digest.
     """
     try:
         predicate = seed_predicate(evidence, row)
@@ -121,7 +117,7 @@ def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, 
 
 
 def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
-    """What is here, by name, to be compared with a summary: digests, None where there is none."""
+    """What is here, by name, to be compared with a summary: digests, or None."""
     if evidence.released is not None:
         return {file.name: file.sha256 for file in evidence.released}
     bundles = {b.name: b.sha256 for r in rows for b in r.bundles if b.sha256 is not None}

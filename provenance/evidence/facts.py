@@ -140,8 +140,9 @@ class RowFacts:
     @classmethod
     def of(cls, row: RowEvidence) -> RowFacts:
         """What is kept of a row before anything that was signed is judged."""
-        files = {file.name: FileFacts.of(file) for file in row.model_files}
         models = tuple(map(ModelFacts.of_model, row.models))
+        files = {file.name: FileFacts.of(file) for file in row.model_files}
+        files.update((model.name, model) for model in models)
         return cls(
             row=row.entry,
             models=models,

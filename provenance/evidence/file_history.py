@@ -46,7 +46,7 @@ class Change:
 
     @property
     def within(self) -> bool:
-        """Whether a step made it, and not somebody between two."""
+        """Whether a step made it, rather than a change between two steps."""
         return self.before.step == self.after.step
 
     @property
@@ -67,7 +67,7 @@ def changes(pipeline: PipelineEvidence) -> list[Change]:
 
 
 def _cause(file: str, moments: Sequence[Moment]) -> Change | None:
-    """What nobody did as a step comes first. Of what steps did, the last: the first one may."""
+    """Changes outside of steps come first. Of those by steps, the last: the first one may."""
     all_changes = [
         Change(file, a, b) for a, b in pairwise(moments) if a.files.get(file) != b.files.get(file)
     ]

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evidence as it would be after an edit: judged before anything is written.
 
-For edits of a registry or a manifest that change nothing of what is read: no file name, no id.
-Evidence is a value, and what would be on disk is parsed from the edited text as it would be then.
+For edits of a registry or a manifest that change no file name and no id.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What two configurations differ in, key by key, and the files that they name, by their digests.
 
-Everything in a configuration decides what is read or what counts, so every key is compared, also
-one that this module does not know.
+Every key decides what is read or what counts, so also keys that are not known here are compared.
 """
 
 from __future__ import annotations

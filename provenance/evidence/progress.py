@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a run is, for whoever shows it."""
+"""How far a run is, for a progress bar."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 LARGE: Final = 64 << 20
-"""Bytes from which on a file tells how far it is read: a tenth of a second of hashing."""
+"""Bytes from which on the progress within a file is shown: a tenth of a second of hashing."""
 
 
 class Progress:
-    """Told what is being done, from several threads. This one shows nothing."""
+    """Receives what is being done, from several threads. This one shows nothing."""
 
     def begin(self, what: str, steps: int) -> None:
         """A stage begins, of so many steps; or the present one has turned out to have more."""
@@ -22,30 +22,27 @@ class Progress:
 
     @contextmanager
     def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
-        """A large file is read; what is given is told how many bytes more have been."""
+        """A large file is read; yields a function that takes the number of further bytes."""
         yield lambda _count: None
 
     @contextmanager
     def reading(self, stream: BinaryIO, path: str, size: int) -> Iterator[BinaryIO]:
-        """`stream`, an unbuffered file of `size` bytes, in a form that tells how far it is read.
-
-        A small file is given back as it is: only one that takes a while is worth the telling.
-        """
+        """Yield `stream`, an unbuffered file of `size` bytes, counting those of a large one."""
         if size < LARGE:
             yield stream
             return
-        with self.large_file(path, size) as told:
-            yield cast(BinaryIO, _Told(stream, told))
+        with self.large_file(path, size) as read:
+            yield cast(BinaryIO, _Counted(stream, read))
 
 
-class _Told:
+class _Counted:
     """The one method of a file that `digest.HashingReader` reads by."""
 
-    def __init__(self, stream: BinaryIO, told: Callable[[int], None]) -> None:
+    def __init__(self, stream: BinaryIO, read: Callable[[int], None]) -> None:
         self._stream = stream
-        self._told = told
+        self._read = read
 
     def readinto(self, buffer: memoryview) -> int | None:
         count: int | None = self._stream.readinto(buffer)  # type: ignore[attr-defined]
-        self._told(count or 0)
+        self._read(count or 0)
         return count

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from typing import Final
 
 TOLERANCE: Final = 1e-9
@@ -62,8 +61,8 @@ def reaches(value: float | None, limit: float | None) -> bool | None:
 
 def unit(value: float) -> float:
     """Half a unit in the last decimal of a number, where that may have been rounded."""
-    exponent = Decimal(repr(value)).as_tuple().exponent
-    decimals = -exponent if isinstance(exponent, int) else ROUNDED_TO
+    digits, _, exponent = repr(value).partition("e")
+    decimals = len(digits.partition(".")[2]) - int(exponent or 0)
     return float(0.5 * 10.0 ** -max(decimals, ROUNDED_TO))
 
 

@@ -56,10 +56,8 @@ class LostField:
 class LostRow:
     """A row that was there at the baseline and is not now.
 
-    Attributes:
-        row: The row as it was.
-        renamed: A present row that is new, or has the id of another row, and names the same file
-            or the same bytes.
+    `renamed` is a present row that is new, or has the id of another row, and names the same file or
+    the same bytes.
     """
 
     row: Row

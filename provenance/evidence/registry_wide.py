@@ -91,7 +91,7 @@ class RegistryWide:
 
     @cached_property
     def broken_names(self) -> Sequence[tuple[str, ...]]:
-        """Name and path of the JSON files beside the registry that are none, or no document."""
+        """Name and path of the JSON files beside the registry that are not JSON, or no document."""
         return sorted((path.rpartition("/")[2], path) for path in self.broken)
 
     @cached_property

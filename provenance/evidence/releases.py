@@ -39,7 +39,7 @@ class ReleaseOrder:
 
     @classmethod
     def from_json(cls, value: object) -> ReleaseOrder | None:
-        """The order that `as_json` gave; None where `value` is none."""
+        """Return the order that `as_json` gave, or None if `value` is not one."""
         if not isinstance(value, dict) or value.keys() != {"time"}:
             return None
         return cls._at(value["time"])
@@ -129,7 +129,7 @@ def digests_of(entries: object, name: str) -> dict[str, str]:
 
 
 def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
-    """What a release summary says; None where the statement is none, or says that it failed."""
+    """What a release summary says; None if the statement is not one, or says that it failed."""
     if summary.predicate_type != predicates.SLSA_SUMMARY:
         return None
     predicate = summary.predicate
@@ -168,13 +168,13 @@ def release_of(summary: BundleEvidence) -> Release | None:
     if not isinstance(registry, str) or not 0 < len(registry) <= MAX_NAME or order is None:
         return None
     try:
-        version, previous = _succession(predicate.get(predicates.RELEASE_FIELD, {}))
+        version, previous = _version_and_previous(predicate.get(predicates.RELEASE_FIELD, {}))
     except ValueError:
         return None  # what says something of its place that cannot be read has none
     return Release(registry, order, digest.of_bytes(content.payload).sha256, version, previous)
 
 
-def _succession(field: object) -> tuple[str | None, str | None]:
+def _version_and_previous(field: object) -> tuple[str | None, str | None]:
     """The version of a release, and the digest of the one before. Raises ValueError."""
     if not isinstance(field, dict):
         raise ValueError("no object")

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running what was collected: each model that was read whole, several at once, in workers.
 
-A worker gets a copy of the model's files that was hashed while it was made, and only where it has
-the digests of the evidence: what is run is what is judged, and what is signed.
+A worker gets a copy of the model's files that has the digests of the evidence.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.evidence.workers import map_in_threads
 from provenance.runtime.feed import UnfeedableError, feeds, open_dimensions
 from provenance.runtime.run import Outcome, Run
-from provenance.runtime.settings import RunSettings
+from provenance.runtime.settings import RunSettings, is_number
 from provenance.runtime.trial import Job, Runtime
 
 WORKERS: Final = 8
@@ -86,10 +85,7 @@ def _attempt(
     settings: RunSettings,
     stop: threading.Event,
 ) -> Run:
-    """Run one model, with other sizes if the runtime refuses the default, until it runs.
-
-    All further attempts together have the time of one.
-    """
+    """Run one model, with other sizes if it is refused. These share the time of one attempt."""
     done = runtime.attempt(jobs[0], folder, settings, stop)
     if done.outcome is not Outcome.REFUSED or not done.loaded:
         return done
@@ -124,15 +120,9 @@ def _jobs(
 def _mean(sidecar: SidecarEvidence | None) -> tuple[float, ...]:
     """The sidecar's `feature_mean`, where it is a list of numbers that every input can hold."""
     value = sidecar.sidecar.get("feature_mean") if sidecar and sidecar.sidecar else None
-    if not isinstance(value, list) or not all(_is_moderate(v) for v in value):
+    if not isinstance(value, list) or not all(is_number(v, LARGEST_MEAN) for v in value):
         return ()
     return tuple(float(v) for v in value)
-
-
-def _is_moderate(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return abs(value) <= LARGEST_MEAN
 
 
 def _copy(tree: Tree, model: ModelEvidence, folder: Path) -> None:
@@ -162,7 +152,7 @@ def _with_runs(row: RowEvidence, runs: Mapping[str, Run]) -> RowEvidence:
 
 
 def _known_names(evidence: Evidence, settings: RunSettings, source: str) -> None:
-    """Raises InputError where a setting names nothing in any model: a slip of the pen."""
+    """Raises InputError where a setting names nothing in any model: a typing error."""
     models = [m for r in evidence.rows for m in r.models]
     facts = [m.facts for m in models if m.facts is not None]
     if not evidence.whole or len(facts) < len(models):

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A snapshot: the digest of every file of a release, at one moment.
 
-A release is what lies below the registry's folder and the folders of its bundles, and the
-configuration. Names are relative to the repository's root. A file that in-toto leaves out by its
-name is in no link, so a release may neither name one nor hold one.
+A release is what lies below the folders of the registry and its bundles, and the configuration. A
+file that in-toto leaves out by its name is in no link, so a release may neither name nor hold one.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provenance.artifacts import digest
 from provenance.artifacts import registry as registries
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.inventory import Inventory, inventory, left_out_by
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry
@@ -28,11 +28,8 @@ from provenance.evidence.workers import map_in_threads
 class Scope:
     """Where the files of a release are, relative to the root.
 
-    Attributes:
-        folders: The registry's and those of the bundles, none of them below another.
-        bundle_folders: Those of the bundles.
-        config: The configuration, None where it is kept elsewhere.
-        named: The registry, and what it names by itself.
+    No folder is below another. `config` is None where it is kept elsewhere. `named` are the
+    registry and what it names.
     """
 
     folders: tuple[str, ...]
@@ -55,7 +52,8 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     if registry is not None:
         paths = {registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle}
         bundles = {tree.resolve(_folder_of(path)) for path in paths}
-        named |= paths | {*_models(registry)}
+        files = (n for r in registry.rows for n in (r.onnx, *r.external_data_sha256))
+        named |= paths | {registry.absolute(n) for n in files if n is not None}
     folders = {tree.resolve(_folder_of(config.registry)), *bundles}
     return Scope(
         folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
@@ -63,13 +61,6 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
         config=config.path if config.is_in_root else None,
         named=tuple(sorted(named)),
     )
-
-
-def _models(registry: Registry) -> Iterator[str]:
-    """The models of the rows and their data, as far as the rows name it."""
-    for row in registry.rows:
-        for name in (*((row.onnx,) if row.onnx else ()), *row.external_data_sha256):
-            yield registry.absolute(name)
 
 
 def named_by(evidence: Evidence) -> set[str]:
@@ -121,27 +112,26 @@ def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
     for found in read.values():
         if isinstance(found, FileError):
             raise found
-    return {path: found for path, found in read.items() if isinstance(found, str)}
+    return {path: found.sha256 for path, found in read.items() if isinstance(found, Digest)}
 
 
 def hash_files(
-    tree: Tree, files: Sequence[str], progress: Progress | None = None
-) -> Mapping[str, str | FileError]:
-    """The SHA-256 of each of `files`, several at once, or why it cannot be read."""
+    tree: Tree, files: Sequence[str], progress: Progress | None, what: str = "recording files"
+) -> Mapping[str, Digest | FileError]:
+    """The digest of each of `files`, several at once, or why it cannot be read."""
     progress = progress or Progress()
-    progress.begin("recording files", len(files))
+    progress.begin(what, len(files))
 
-    def read(path: str) -> str | FileError:
+    def read(path: str) -> Digest | FileError:
         try:
             with tree.open(path) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 with progress.reading(stream, path, size) as watched:
-                    return digest.of_stream(watched, size).sha256
+                    return digest.of_stream(watched, size)
         except FileError as e:
             return e.kept()
         except OSError as e:
-            problem = FileProblem.UNREADABLE
-            return FileError(problem, path, f"{path!r}: {e.strerror or e}")
+            return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
         finally:
             progress.advance()
 

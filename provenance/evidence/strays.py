@@ -19,8 +19,7 @@ MODELS: Final = (".onnx", ".ort")
 class StrayModel(FileEvidence):
     """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
 
-    `data` is the external data beside it, whether or not it is there; None if the file cannot be
-    read as a model.
+    `data` is its external data, there or not; None if it cannot be read as a model.
     """
 
     data: tuple[FileEvidence, ...] | None = None

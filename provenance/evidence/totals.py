@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rows of a registry may have together: what they share counts for each of them.
-
-A file that many rows name is read once, and judged for each. Its own limit does not say how often
-that may be.
-"""
+"""What the rows of a registry may have together: what they share counts for each of them."""
 
 from __future__ import annotations
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
 _Item = TypeVar("_Item")
@@ -20,19 +19,15 @@ def map_in_threads(
     most: int | None = None,
     stop: Event | None = None,
 ) -> list[_Done]:
-    """What `work` gives for each item, in their order.
+    """What `work`, which is called from up to `most` threads, gives for each item, in their order.
 
-    Each thread takes the next item when it is done with one. `Executor.map` would hold a future for
-    every item that is to come, 2 KB each. An exception ends the work and is raised here.
-
-    Args:
-        work: Called from several threads.
-        items: What it is called with.
-        most: Threads, at most.
-        stop: Set where the user interrupts, for work that takes so long that it should look.
+    `Executor.map` would hold a future for every item that is to come, 2 KB each, and take 4 ms to
+    load. An exception ends the work and is raised here; `stop` is then set, for work that takes so
+    long that it should look.
     """
     done: list[Any] = [None] * len(items)
     left = iter(range(len(items)))
+    errors: list[BaseException] = []
     lock = Lock()
     ended = False
 
@@ -45,19 +40,29 @@ def map_in_threads(
                 if at is None:
                     return
                 done[at] = work(items[at])
+        except BaseException as e:
+            errors.append(e)
+            if stop is not None:
+                stop.set()
         finally:
             ended = True  # all are taken, or something is wrong
 
     # One thread a core: hashing saturates a core, and more would only compete.
-    threads = min(len(items), max(2, os.cpu_count() or 1), most or len(items))
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        try:
-            for running in [pool.submit(run) for _ in range(threads)]:
-                running.result()
-        except BaseException:
-            if stop is not None:
-                stop.set()
-            raise
-        finally:
-            ended = True  # also where the user interrupts
+    count = min(len(items), max(2, os.cpu_count() or 1), most or len(items))
+    threads = [Thread(target=run) for _ in range(count)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except BaseException:  # the user interrupts
+        ended = True
+        if stop is not None:
+            stop.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+        raise
+    if errors:
+        raise errors[0]
     return done

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is concluded: evidence, rules, findings, the report that owns the verdict."""
+"""What is concluded: units, rules, findings, the report that owns the verdict."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings of a rule, as many as somebody can read and a report can hold.
+"""The findings of a rule, as many as a person can read and a report can hold.
 
 A file of some hundred kilobytes can have one defect a million times, and many rows may name that
 file. Every row, ensemble and file keeps a finding of each rule that fails for it: what is bounded
@@ -22,7 +22,7 @@ _Group: TypeAlias = tuple[object, ...]
 
 @dataclass(slots=True)
 class _More:
-    """Findings that are not told: the first, how many there are, their files and their edits."""
+    """Findings that are left out: the first, how many there are, their files and their edits."""
 
     first: Finding
     count: int = 0
@@ -37,7 +37,7 @@ class _More:
         for fix in finding.fixes:
             self.fixes.setdefault((fix.path, type(fix.edit), fix.edit.path), fix)
 
-    def told(self) -> Finding:
+    def as_finding(self) -> Finding:
         """One finding in the place of all. It fails as they do, and stays the same from run to run.
 
         Where it is only one, that itself.
@@ -76,7 +76,7 @@ def gather(
     """Findings in their order: all of them, or the first of one thing and how many there are more.
 
     One thing is what a deferral covers as a whole or not at all: a rule, and a row, an ensemble or
-    a file. A rule that speaks of very many things tells of the last together: those that one
+    a file. If a rule is about very many things, the last ones share a finding: those that one
     deferral of `declared` covers, and those that none does.
 
     Findings `of_unit` are bounded for each thing alone. With those of the other units they are
@@ -101,7 +101,7 @@ def gather(
             more[group] = _More(_short(finding))
         more[group].add(finding)
     for rest in more.values():
-        yield rest.told()
+        yield rest.as_finding()
 
 
 class Overflow:
@@ -131,7 +131,7 @@ class Overflow:
     def told(self) -> Iterator[Finding]:
         """One finding in the place of all of a kind that were not kept."""
         for rest in self._more.values():
-            yield rest.told()
+            yield rest.as_finding()
 
 
 def _kind(finding: Finding) -> _Group:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
 from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -34,7 +37,7 @@ def judge_tasks(
         for task in tasks:
             yield task, judge_task(context, task)
         return
-    sent = pickle.dumps(context)
+    sent, registry = pickle.dumps(context), context.case.evidence.registry
     waiting: deque[tuple[Task, Future[bytes]]] = deque()
     try:
         for task in tasks:
@@ -42,23 +45,25 @@ def judge_tasks(
                 future = executor.submit(step, sent, pickle.dumps(task))
             waiting.append((task, future))
             if len(waiting) >= IN_FLIGHT:
-                yield _result(*waiting.popleft())
+                yield _result(*waiting.popleft(), registry)
         while waiting:
-            yield _result(*waiting.popleft())
+            yield _result(*waiting.popleft(), registry)
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _result(task: Task, future: Future[bytes]) -> tuple[Task, Judged]:
+def _result(task: Task, future: Future[bytes], registry: Registry) -> tuple[Task, Judged]:
     with _lost_workers():
         data = future.result()
-    return task, read_result(data, task)
+    return task, read_result(data, task, registry)
 
 
 @contextmanager
 def _lost_workers() -> Iterator[None]:
     """What an executor raises where it cannot run a task: no verdict follows from that."""
+    from concurrent.futures import BrokenExecutor, CancelledError
+
     try:
         yield
     except (BrokenExecutor, CancelledError, OSError) as e:

@@ -2,17 +2,16 @@
 """Rules and deferrals, applied to evidence: the report.
 
 Each phase sees the findings of the earlier ones, so that a deferral can be judged by what it
-covered. Nothing here reads a file; the date is given.
+covered. Rows that were not read yet are read and judged unit by unit. The date is given.
 """
 
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from provenance.config import Config
 from provenance.errors import InputError
@@ -30,6 +29,9 @@ from provenance.gate.units import TASK_ROWS, first_bundle, needs_root
 from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 def judge(
@@ -154,6 +156,8 @@ def _no_config(evidence: Evidence) -> Config:
 def _refuse_unknown_rules(config: Config) -> None:
     for deferral in config.deferrals:
         if deferral.rule not in BY_CODE:
+            import difflib
+
             near = difflib.get_close_matches(deferral.rule, BY_CODE, 1)
             raise InputError(
                 f"{config.path}: [[deferral]] {deferral.index + 1}: no rule {deferral.rule!r}",

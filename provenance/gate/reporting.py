@@ -141,7 +141,7 @@ def _required(case: Case) -> Iterator[str]:
 
 
 def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
-    """Who did which step, by a layout that somebody signed."""
+    """Who did which step, by a signed layout."""
     if pipeline is None or not pipeline.steps:
         return
     signed = f"layout {pipeline.path}, signed by {', '.join(pipeline.keys)}"

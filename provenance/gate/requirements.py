@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +44,7 @@ class Require:
         max_age: How long ago the release may have been verified, in whole days.
 
     Raises:
-        InputError: A license is none that is known, or an age is no number of days.
+        InputError: If a license is unknown, or an age is not a number of days.
     """
 
     row: bool = False
@@ -61,6 +60,8 @@ class Require:
             raise InputError(f"licenses must be several texts, not {self.licenses!r}")
         for license in self.licenses:
             if spdx.single_id(license) is None:
+                import difflib
+
                 near = difflib.get_close_matches(license, sorted(spdx.known_ids()), 1, 0.6)
                 hint = f"Did you mean {near[0]}? " if near else ""
                 raise InputError(

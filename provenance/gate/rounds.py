@@ -9,10 +9,9 @@ what was there at the baseline. These few are judged again, here, with everythin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from provenance.artifacts.ensemble import Documents, Manifest
 from provenance.artifacts.paths import FileProblem
@@ -30,6 +29,9 @@ from provenance.gate.engine import judge_tasks
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case
 from provenance.gate.units import TASK_ROWS, Context, Judged, Task, judge_task
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class RootNeededError(Exception):

@@ -12,20 +12,20 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents
 from provenance.artifacts.packed import pack_text
-from provenance.artifacts.registry import Row
+from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.evidence import packed_facts
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.facts import RowFacts
+from provenance.evidence.facts import RowFacts, SignatureResult
 from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import BundleEvidence, LicenseFile
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
-from provenance.gate import wire
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case, Phase
@@ -179,17 +179,57 @@ def step(context: bytes, task: bytes) -> bytes:
 
     An error that is the input's, or of what is not at hand, is part of the result.
     """
+    from provenance.gate import wire
+
     try:
         judged: Judged | _Failed = judge_task(_context(context), pickle.loads(task))  # noqa: S301
     except ProvenanceError as e:
         judged = _Failed(e.exit_code, e.message, e.help)
-    if isinstance(judged, Judged):
-        judged = replace(
-            judged,
-            rows=tuple(replace(r, row=Row(r.row.index, {}, {})) for r in judged.rows),
-            findings=tuple((n, replace(f, deferred=None)) for n, f in judged.findings),
+    if isinstance(judged, _Failed):
+        return wire.dump(judged)
+    return wire.dump(_Sent.of(judged, _context(context).case.evidence.registry))
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """`Judged` as it travels: `signatures` are those of all rows, each once."""
+
+    rows: tuple[tuple[int, Any], ...]
+    signatures: tuple[tuple[SignatureResult, ...], ...]
+    findings: tuple[tuple[int, Finding], ...]
+    totals: Mapping[str, int]
+    claims: Mapping[str, str]
+    needs_root: bool
+
+    @classmethod
+    def of(cls, judged: Judged, registry: Registry) -> _Sent:
+        signatures: dict[tuple[SignatureResult, ...], int] = {}
+        rows = [
+            (
+                facts.row.index,
+                packed_facts.pack(
+                    facts, registry, signatures.setdefault(facts.signatures, len(signatures))
+                ),
+            )
+            for facts in judged.rows
+        ]
+        findings = tuple((n, replace(f, deferred=None)) for n, f in judged.findings)
+        return cls(
+            tuple(rows),
+            tuple(signatures),
+            findings,
+            judged.totals,
+            judged.claims,
+            judged.needs_root,
         )
-    return wire.dump(judged)
+
+    def judged(self, rows: Sequence[Row], registry: Registry) -> Judged:
+        """What it says of `rows`. Raises FactsError."""
+        if [index for index, _ in self.rows] != [row.index for row in rows]:
+            raise packed_facts.FactsError("they are of other rows than it was asked for")
+        packed = zip(self.rows, rows, strict=True)
+        facts = [packed_facts.unpack(p, row, registry, self.signatures) for (_, p), row in packed]
+        return Judged(tuple(facts), self.findings, self.totals, self.claims)
 
 
 @dataclass(frozen=True)
@@ -208,37 +248,39 @@ def _context(data: bytes) -> Context:
     return context.opened()
 
 
-def read_result(data: object, task: Task) -> Judged:
+def read_result(data: object, task: Task, registry: Registry) -> Judged:
     """What another process says of a task.
 
     Raises:
         InputError, UnavailableError: That is what it says; or UnavailableError: it is no result of
             this very task.
     """
+    from provenance.gate import wire
+
     if not isinstance(data, bytes) or len(data) > limits.RESULT:
         raise UnavailableError("a worker gave no result, or one that is too large")
     try:
-        found: Judged | _Failed = wire.load(Judged | _Failed, data)
-    except wire.WireError as e:
-        raise UnavailableError(f"a worker gave what is no result: {e}") from e
-    if isinstance(found, _Failed):
-        kind = UnavailableError if found.code == UnavailableError.exit_code else InputError
-        raise kind(found.message, help=found.help)
-    if found.needs_root:
-        return found
-    rows = [row for unit in task.units for row in unit.rows]
-    if not _is_about(found, task, rows):
+        found: _Sent | _Failed = wire.load(_Sent | _Failed, data)
+        if isinstance(found, _Failed):
+            kind = UnavailableError if found.code == UnavailableError.exit_code else InputError
+            raise kind(found.message, help=found.help)
+        if found.needs_root:
+            return Judged(needs_root=True)
+        rows = [row for unit in task.units for row in unit.rows]
+        judged = found.judged(rows, registry)
+    except (wire.WireError, packed_facts.FactsError) as e:
+        raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e
+    if not _is_about(judged, task, rows):
         raise UnavailableError("a worker gave a result of other rows than it was asked for")
-    facts = zip(found.rows, rows, strict=True)
-    return replace(found, rows=tuple(replace(each, row=row) for each, row in facts))
+    return judged
 
 
 def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
-    """Whether a result is about these rows of a task, each once, and about nothing else."""
-    named = [(row.index, [row.onnx] if row.onnx is not None else []) for row in rows]
+    """Whether a result is about these rows of a task, and about nothing else."""
     places, labels = {row.index for row in rows}, {row.label for row in rows} | {None}
     return (
-        [(facts.row.index, [m.name for m in facts.models[:1]]) for facts in judged.rows] == named
+        [[m.name for m in facts.models[:1]] for facts in judged.rows]
+        == [[row.onnx] if row.onnx is not None else [] for row in rows]
         and judged.claims.keys() <= set(map(str, places))
         and min(judged.totals.values(), default=0) >= 0
         and all(

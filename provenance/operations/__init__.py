@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One journey a file: from plain arguments to a frozen result. No printing, no exit codes."""
+"""One operation a file: from plain arguments to a frozen result. No printing, no exit codes."""

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file of any kind and its bundle, as every Sigstore client knows them.
-
-`verify_blob` reads what others wrote, `sign_artifact` and `sign_statement` write what others
-read. Releases of models bind more: `provenance.operations.sign`, `provenance.operations.verify`.
-"""
+"""One file of any kind and its bundle, as every Sigstore client knows them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ NAMELESS: Final = (
 
 
 class Documents(enum.Flag):
-    """Which documents a journey makes."""
+    """Which documents are made."""
 
     ROWS = enum.auto()
     SEEDS = enum.auto()
@@ -132,9 +132,8 @@ class BundleBuilder:
             return []
         previous = release_order.replaced(old, uri, self.trust())
         place = release_order.place_after(previous)
-        made = self._sign(
-            [_Draft(old, _payload(old, says(place, previous)))], "signing the summary"
-        )
+        draft = _Draft(old, _payload(old, says(place, previous)))
+        made = self._sign([draft], "signing the summary")
         self.evidence = replace(self.evidence, summary=made[old.path])
         new = previous is None and not old.missing
         nameless = [] if project else [NAMELESS]
@@ -210,9 +209,7 @@ def _payload(old: BundleEvidence, statement: Statement) -> bytes:
 
 
 def _same_release(old: Statement, new: Statement) -> bool:
-    """Whether two summaries are of the same files, made whenever, after whatever, by any version
-    of this tool.
-    """
+    """Whether two summaries are of the same files, whenever and after whatever they were made."""
     apart = ("timeVerified", "verifier", RELEASE_FIELD)
 
     def rest(predicate: Mapping[str, object]) -> dict[str, object]:

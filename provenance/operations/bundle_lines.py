@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files with one bundle a line, as `gh attestation download` writes them.
 
-Of a file's attestations one that verifies is enough. Which line that is, is found by trying those
-that may be about the file, in their order.
+One attestation that verifies is enough: those that may be about the file are tried in their order.
 """
 
 from __future__ import annotations

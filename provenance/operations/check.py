@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc, unread_from
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 def check(

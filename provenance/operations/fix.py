@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`check --fix`: make the edits that findings carry, and judge again.
 
-A finding carries an edit only where there is one right way to make it go away. What needs a
-decision, a digest above all, is never among them.
+A finding carries an edit only where there is one right way to make it go away.
 """
 
 from __future__ import annotations
@@ -98,10 +97,7 @@ def plan(evidence: Evidence, findings: Sequence[Finding]) -> Repair:
 
 
 def _sources(evidence: Evidence) -> Mapping[str, SourceMap]:
-    """The texts that were judged and can be edited, by path.
-
-    Of two equal keys nobody can say which one was judged. Only a registry is read in spite of them.
-    """
+    """The texts that were judged and can be edited, by path: none that has a key twice."""
     registry = evidence.registry
     documents = [*evidence.documents, *(s.sidecar for s in evidence.sidecars if s.sidecar)]
     sources = {d.path: SourceMap(d.text) for d in documents}

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`hash`: the digest of every model file, and writing them into the rows with a minimal diff.
 
-A digest that is missing is filled in. One that says something else is never replaced, unless the
-user names its row: these may be the wrong bytes.
+A digest of other bytes is never replaced, unless the user names its row.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from provenance.artifacts import change, digest
@@ -196,18 +195,19 @@ def _declared(
     refused, new = None, None
     if where[-1] in holder and problem is None and file.sha256 is not None:
         refused, new = _decide(value, file.sha256, accepted)
-    found = HashedFile(
-        row=row.label,
-        path=file.path,
-        sha256=file.sha256,
-        size=file.digest.size if file.digest else None,
+    found = replace(
+        _hashed(row, file, ".".join((called, *entry))),
         declared=_as_text(value) if where[-1] in holder else None,
-        problem=problem,
-        field=".".join((called, *entry)),
         missing=called if where[-1] not in holder and problem is None else None,
         refused=refused,
     )
     return _Entry(found, Set(registry.path_of(row.entry, *where), new) if new else None)
+
+
+def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
+    """A file as it was read, before it is known what the row says of it."""
+    size = file.digest.size if file.digest else None
+    return HashedFile(row.label, file.path, file.sha256, size, None, _problem(file), field)
 
 
 def _uncovered(
@@ -219,16 +219,7 @@ def _uncovered(
     problem, refused = _problem(file), None
     if add and not accepted and not is_empty(value) and not isinstance(value, dict):
         refused = f"`{called}` is {type_name(value)}, not an object"
-    found = HashedFile(
-        row=row.label,
-        path=file.path,
-        sha256=file.sha256,
-        size=file.digest.size if file.digest else None,
-        declared=None,
-        problem=problem,
-        field=f"{called}.{file.name}",
-        refused=refused,
-    )
+    found = replace(_hashed(row, file, f"{called}.{file.name}"), refused=refused)
     if not add or refused or problem or file.sha256 is None:
         return _Entry(found)
     return _Entry(found, added=(row, file.name, file.sha256))

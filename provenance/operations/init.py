@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`init`: look at a repository and write its configuration, with today's findings if so wanted.
 
-Nothing is written before all of it is known to be read again, and a configuration that is there
-already is never touched.
+What is written is known to be read again. An existing configuration is never touched.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from provenance.operations.adoption.remote import Remote, remote_of
 from provenance.operations.adoption.shape import Shape, files, registries, shapes_of
 from provenance.operations.adoption.signers import Signer, signers
 from provenance.operations.adoption.template import Template
-from provenance.operations.adoption.workflows import Found, signing_workflows
+from provenance.operations.adoption.workflows import Found, is_text, signing_workflows
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
 
@@ -86,7 +85,7 @@ def init(
     workflows = signing_workflows(tree, remote.default_branch)
     template = Template(
         shape=shape,
-        keys=tuple(key for key in _public_keys(tree) if _is_text(key)),
+        keys=tuple(filter(is_text, _public_keys(tree))),
         remote=remote,
         signers=signers(workflows, remote),
         table="tool.provenance" if target.name == PYPROJECT else "",
@@ -153,7 +152,7 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
             f"{folder}: several registries: {', '.join(sorted(s.path for s in found))}",
             help="Name one: provenance init --registry PATH",
         )
-    if not _is_text(found[0].path):
+    if not is_text(found[0].path):
         raise InputError(f"{found[0].path!r}: not UTF-8, so that no configuration can name it")
     return found[0]
 
@@ -168,13 +167,9 @@ def _differences(shape: Shape) -> str:
 
 def _whole(existing: str, template: Template) -> str:
     """The text of the file that the configuration is written into."""
-    text = template.text()
-    if "\r\n" in existing:
-        text = text.replace("\n", "\r\n")
     newline = "\r\n" if "\r\n" in existing else "\n"
-    if not existing:
-        return text
-    return existing.rstrip("\r\n") + 2 * newline + text
+    text = template.text().replace("\n", newline)
+    return existing.rstrip("\r\n") + 2 * newline + text if existing else text
 
 
 def _config(existing: str, template: Template, target: Path, tree: Tree) -> Config:
@@ -194,11 +189,6 @@ def _write(tree: Tree, name: str, existing: str, text: str) -> None:
 def _has_table(text: str, target: Path) -> bool:
     tool = parse_toml(text, str(target)).get("tool", {})
     return isinstance(tool, dict) and "provenance" in tool
-
-
-def _is_text(path: str) -> bool:
-    """Whether a path that the file system gave can be written as UTF-8."""
-    return path.isascii() or not any("\ud800" <= c <= "\udfff" for c in path)
 
 
 def _public_keys(tree: Tree) -> Sequence[str]:

@@ -38,9 +38,8 @@ _COUNTERSIGNATURE: Final = re.compile(rf"\.\d+{re.escape(bundles.SUFFIX)}$", re.
 def given_is_read(given: Path, target: Path) -> bool:
     """Whether `target` is the file that the user named, or one that is read because of it.
 
-    With a model those that belong to it by their names, and its external data; with a registry
-    what its rows name; with a trust the keys in it; with the name of a key pair both keys; with a
-    folder the links in it.
+    With a model or registry the files that belong to its rows; with a trust the keys in it; with
+    the name of a key pair both keys; with a folder the links in it.
     """
     place = _Place(target)
     if place.any_of((given, *(Path(f"{given}{s}") for s in _KEY_PAIR))):

@@ -53,7 +53,7 @@ def inspect(path: Path) -> Inspection:
 def _signer(
     bundle: Bundle,
 ) -> tuple[CertificateDescription | None, tuple[TimestampDescription, ...]]:
-    """Raises BundleError where the certificate is none."""
+    """Raises BundleError if the certificate is not valid X.509."""
     if bundle.certificate is None and not bundle.timestamps:
         return None, ()  # what a key has signed is shown without reading X.509
     from provenance.signing import description

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import shlex
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
@@ -24,6 +22,9 @@ from provenance.evidence.collect import collect, survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 LARGE: Final = 400
 """Rows from which on a registry is judged unit by unit: fewer are read before a worker begins."""
@@ -124,6 +125,8 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
     labels = dict.fromkeys((*(r.label for r in registry.rows), *also))
     for wanted in rows:
         if wanted not in labels:
+            import difflib
+
             near = difflib.get_close_matches(wanted, labels, 1)
             help = (
                 f"Did you mean {near[0]!r}?"

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`promote`: from smoke to production, and only on complete evidence (ADR-1105).
 
-The rows as they would be are judged by the rules that judge them afterwards, and by the conditions
-that no deferral can cover. Where one fails nothing is written.
+The rows as they would be are judged by the rules that judge them afterwards.
 """
 
 from __future__ import annotations
 
 import datetime
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -106,9 +104,8 @@ def promote(
     target = _ensemble(evidence, ensemble) if ensemble is not None else None
     if target is None:
         known_rows(evidence.registry, rows)
+        _refuse_members(evidence, rows)
     labels = _members(target) if target else tuple(dict.fromkeys(rows))
-    if target is None:
-        _refuse_members(evidence, labels)
     changes = _changes(evidence, labels, target)
     after = hypothetical.edited(evidence, {c.path: c.after for c in changes})
     report = judge(after, config, trust=None, today=today or today_utc())
@@ -121,13 +118,7 @@ def promote(
         report=report,
         missing=_missing(after, report, selected),
         unvouched=tuple(_unvouched(after, selected)),
-        flipped=tuple(
-            dict.fromkeys(
-                r.label
-                for r in evidence.rows
-                if r.label in labels and not r.entry.claims_production
-            )
-        ),
+        flipped=tuple(dict.fromkeys(row.label for row in _unclaimed(evidence, labels))),
         deferrals=stale,
     )
     if done.verdict is not Verdict.VERIFIED:
@@ -143,6 +134,8 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
     found = [e for e in known if e.manifest.id == wanted]
     if not found:
         ids = [str(e.manifest.id) for e in known]
+        import difflib
+
         near = difflib.get_close_matches(wanted, ids, 1)
         other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
         raise InputError(
@@ -181,7 +174,7 @@ def _changes(
     evidence: Evidence, labels: Sequence[str], ensemble: Ensemble | None
 ) -> tuple[Change, ...]:
     """The manifest first: after a crash between the two, the same command goes on from there."""
-    registry, wanted = evidence.registry, set(labels)
+    registry = evidence.registry
     if registry.repeated_keys:
         return ()  # REG103 stands in the way; of two equal keys, which one to edit is not certain
     changes = []
@@ -190,14 +183,16 @@ def _changes(
         source = SourceMap(manifest.text)
         after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
         changes.append(Change(manifest.path, manifest.text, after))
-    edits: list[Edit] = [
-        _flip(registry, row.entry)
-        for row in evidence.rows
-        if row.label in wanted and not row.entry.claims_production
-    ]
+    edits = [_flip(registry, row.entry) for row in _unclaimed(evidence, labels)]
     if edits:
-        changes.append(_edited(registry, edits))
+        after = json_edit.edit(registry.source, edits, registry.path)
+        changes.append(Change(registry.path, registry.text, after))
     return tuple(changes)
+
+
+def _unclaimed(evidence: Evidence, labels: Collection[str]) -> list[RowEvidence]:
+    """The rows that do not say production yet."""
+    return [r for r in evidence.rows if r.label in labels and not r.entry.claims_production]
 
 
 def _flip(registry: Registry, row: Row) -> Edit:
@@ -209,11 +204,6 @@ def _flip(registry: Registry, row: Row) -> Edit:
 
 
 _FLIPPED: Final = (PromotedByHand.code, ProductionUnproven.code)
-
-
-def _edited(registry: Registry, edits: Sequence[Edit]) -> Change:
-    after = json_edit.edit(registry.source, edits, registry.path)
-    return Change(registry.path, registry.text, after)
 
 
 def _about(
@@ -273,8 +263,7 @@ def _missing(
 def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]:
     """The external data whose bytes neither a baseline nor a sidecar ties to the evaluation.
 
-    A sidecar and a verdict speak of the model's file. One that was trained anew may differ in its
-    weights alone: then they say the same of bytes that nobody has evaluated.
+    A model that was trained anew may differ in its weights alone: sidecar and verdict say the same.
     """
     if evidence.baseline is not None:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recording a step: what was there before it, what after, signed by whoever did it."""
+"""Recording a step: the files before and after it, signed by the one who did it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts import file_system, writing
 from provenance.artifacts.paths import Tree
 from provenance.attestations.layout_documents import LINK, link_name, need_in_toto
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.evidence import snapshot
 from provenance.evidence.progress import Progress
-from provenance.signing.secret import Ask
+
+if TYPE_CHECKING:
+    from provenance.signing.secret import Ask
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
@@ -60,6 +61,7 @@ def record_step(
     need_in_toto("recording a step")
     if _NAME.fullmatch(name) is None:
         raise InputError(f"{name!r} is no name for a step", help="For example: export")
+    from provenance.evidence import snapshot
     from provenance.signing.functionary import open_functionary
     from provenance.signing.key_uris import LINK_KEY
 
@@ -72,7 +74,8 @@ def record_step(
         return
     after = snapshot.take(config, progress)
     data = functionary.sign(_link(name, before, after))
-    _make(target.parent)
+    with file_system.explained(f"cannot make the folder {target.parent}"):
+        target.parent.mkdir(exist_ok=True)
     writing.write_named_file(target, data)
     recording.link = target
 
@@ -83,6 +86,8 @@ def _target(config: Config, link_dir: Path, name: str) -> Path:
         Tree.at(link_dir).target(name)
     elif not link_dir.parent.is_dir():
         raise InputError(f"--link-dir {link_dir}: there is no folder {link_dir.parent}")
+    from provenance.evidence import snapshot
+
     root, real = Tree.at(config.root).root, link_dir.resolve()
     for folder in snapshot.scope_of(config).folders:
         if folder != "." and real.is_relative_to(root / folder):
@@ -93,17 +98,8 @@ def _target(config: Config, link_dir: Path, name: str) -> Path:
     return link_dir / name
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as e:
-        raise InputError(
-            f"cannot make the folder {folder}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
-
-
 def _link(name: str, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
-    """The payload of a link. No command, no environment: they may hold what nobody should see."""
+    """The payload of a link. No command and no environment: they may hold secrets."""
     return {
         "_type": LINK,
         "name": name,

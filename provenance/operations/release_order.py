@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new release says of its place among the others: its time, and the release that it follows.
+"""The time of a new release, and the release that it follows.
 
-A release is later than the one that it replaces, and by a true time: what orders releases is never
-made up. So a clock that is behind stops a release; where only the second is the same, the next one
-is waited for, and the report says so.
+A release is later than the one that it replaces, by a true time: a clock that is behind stops a
+release; where only the second is the same, the next one is waited for.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ def checked(version: str | None) -> str | None:
 def replaced(summary: BundleEvidence, registry: str, trust: Trust) -> Release | None:
     """The release whose summary lies where a new one is written; None where that one says nothing.
 
-    It counts where it was signed by somebody in `trust`, is a summary of this registry, and says
+    It counts where a signer in `trust` signed it, it is a summary of this registry, and says
     which release it is of.
 
     Raises:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`restore`: rows and fields that were lost since the baseline are put back where they stood.
 
-What is put back must be true of the files that are here now: a digest, an opset or a `smoke` of
-former bytes is refused, with the reason. Licenses, notes and the registry's own fields are put back
-whatever the bytes are (ADR-1105). What was changed and not lost is left alone.
+A digest, an opset or a `smoke` of former bytes is refused. Licenses, notes and the registry's own
+fields are put back whatever the bytes are (ADR-1105). What was changed and not lost is left alone.
 """
 
 from __future__ import annotations
@@ -173,8 +172,8 @@ def _evidence(
     By the identity of the row: the former one of a row that is gone, else the present one.
     """
     back = {item.row.label: item.row for item in lost if isinstance(item, LostRow)}
-    told = {id(item.row) for item in lost if isinstance(item, LostRow) or item.field in OF_BYTES}
-    if not told:
+    read = {id(item.row) for item in lost if isinstance(item, LostRow) or item.field in OF_BYTES}
+    if not read:
         return {}
     now = comparison.now
     whole = json_edit.edit(now.source, edits, now.path)
@@ -183,7 +182,7 @@ def _evidence(
     rows: dict[int, Row] = {}
     for row in restored.rows:
         rows[row.index] = back.get(row.label) or next(present)
-    wanted = {row.label for row in restored.rows if id(rows[row.index]) in told}
+    wanted = {row.label for row in restored.rows if id(rows[row.index]) in read}
     evidence = collect(tree, restored, select=wanted, progress=progress)
     return {id(rows[found.entry.index]): found for found in evidence.rows}
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state file: the last release of each registry that a consumer has used.
 
-It is opened for as long as a release is judged, by one process at a time: what is remembered was
-compared with what everybody else has seen before, and nothing that anybody saw is lost.
+It is open for as long as a release is judged, by one process at a time.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ def comparing(
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Seen]:
-    """The state file at `path`, which need not exist yet, while nobody else has it open.
+    """The state file at `path`, which need not exist yet, while no other process has it open.
 
     Raises:
         InputError: It cannot be read or locked, or is no state file.

@@ -28,10 +28,7 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             f"{str(stem)!r}: not a name for a key pair",
             help=f"provenance keygen {_free('release')}",
         )
-    private_path, public_path = (
-        stem.with_name(stem.name + ".key"),
-        stem.with_name(stem.name + ".pub"),
-    )
+    private_path, public_path = (stem.with_name(stem.name + s) for s in (".key", ".pub"))
     for path in (private_path, public_path):
         if os.path.lexists(path):
             raise InputError(
@@ -41,17 +38,14 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
             )
     private, public = pem.generate(passphrase)
     try:
-        os.makedirs(stem.parent, mode=0o700, exist_ok=True)
-        file_system.create(private_path, private, 0o600)
-        try:
-            file_system.create(public_path, public, 0o644)
-        except OSError:
-            private_path.unlink()
-            raise
-    except OSError as e:
-        raise InputError(
-            f"cannot write {stem}: {e.strerror or e}", help=file_system.advice(e)
-        ) from e
+        with file_system.explained(f"cannot write {stem}"):
+            os.makedirs(stem.parent, mode=0o700, exist_ok=True)
+            file_system.create(private_path, private, 0o600)
+            try:
+                file_system.create(public_path, public, 0o644)
+            except OSError:
+                private_path.unlink()
+                raise
     except ValueError as e:
         raise InputError(f"cannot write {stem}: {e}") from e
     return private_path, public_path

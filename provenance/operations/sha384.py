@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures over the SHA-384 of a file's bytes, as keys of ECDSA P-384 make them.
 
-Everything else here is by SHA-256. The file is read once more for such a bundle, and both digests
-are of the bytes of that one reading: what is compared by SHA-256 is what was signed.
+The file is read once more, for both digests at once: what is compared by SHA-256 was signed.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def compared(document: BundleEvidence, file: Path, sha256: str | None) -> Bundle
     Raises:
         InputError: The file cannot be read.
     """
-    if not any(_stated(each) for each in document.files):
+    if not any(map(_stating, document.files)):
         return document
     found = _digests(file)
     same = found[0] == sha256
@@ -33,16 +32,15 @@ def compared(document: BundleEvidence, file: Path, sha256: str | None) -> Bundle
     )
 
 
-def _stated(document: BundleEvidence) -> str | None:
+def _stating(document: BundleEvidence) -> MessageSignature | None:
+    """The signature over the bytes of a file, if it states their SHA-384."""
     content = document.bundle.content if document.bundle else None
-    return content.sha384 if isinstance(content, MessageSignature) else None
+    return content if isinstance(content, MessageSignature) and content.sha384 else None
 
 
 def _compared(document: BundleEvidence, sha384: str, same: bool) -> BundleEvidence:
-    content = document.bundle.content if document.bundle else None
-    if document.bundle is None or not isinstance(content, MessageSignature):
-        return document
-    if content.sha384 is None:
+    content = _stating(document)
+    if document.bundle is None or content is None:
         return document
     content = replace(content, is_of_file=same and content.sha384 == sha384)
     return replace(document, bundle=replace(document.bundle, content=content))

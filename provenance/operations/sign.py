@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sign`, `attest` and `release`: refuse on findings, sign in memory, verify, write all or nothing.
-
-The three differ only in which documents they make. Nothing reaches the disk before what is to be
-written has passed the very rules that `verify` applies.
-"""
+"""`sign`, `attest`, `release`: refuse on findings, sign in memory, verify, write all or nothing."""
 
 from __future__ import annotations
 
@@ -67,13 +63,13 @@ def release(
     """Check, sign, attest, verify and summarise the whole registry. All or nothing.
 
     `version` is what the release is called. The summary also names the release that it replaces,
-    where that was signed by somebody who counts, and has to be later: where both are of one second,
+    if a trusted signer signed that, and has to be later: if both are of one second,
     the next one is waited for.
 
     `processes`: as `verify`.
 
-    Raises: as `sign`; InputError too where the version is none, or the clock is behind the release
-        that is replaced.
+    Raises: as `sign`; InputError too if the version is not valid, or the clock is behind the
+        release that is replaced.
     """
     everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
     version = release_order.checked(version)
@@ -103,35 +99,37 @@ def _make(
         if problem is not None and problem.problem is FileProblem.UNSAFE:
             raise InputError(f"row {row.label}: cannot write the bundle: {problem.message}")
     writing.clean(tree, _written_by(evidence))
-    press = BundleBuilder(config, declared, evidence, signer, progress or Progress())
-    notes = press.documents(wanted, report.findings)
+    builder = BundleBuilder(config, declared, evidence, signer, progress or Progress())
+    notes = builder.documents(wanted, report.findings)
     if Documents.SUMMARY in wanted:
-        notes += press.summary(len(report.deferred), version)
+        notes += builder.summary(len(report.deferred), version)
         report = judge(
-            press.evidence,
+            builder.evidence,
             config,
-            trust=press.trust(),
+            trust=builder.trust(),
             today=today,
             progress=progress,
             processes=processes,
         )
         if report.failing:
             return report
-    told = writing.write_all(tree, press.written)
-    notes += [told] if told is not None else []
-    if wanted is Documents.SEEDS and not press.written and not press.kept:
+    warning = writing.write_all(tree, builder.written)
+    notes += [warning] if warning is not None else []
+    if wanted is Documents.SEEDS and not builder.written and not builder.kept:
         return replace(report, rows=(), notes=(*notes, "there is no ensemble seed to attest"))
-    stale_summary = Documents.SUMMARY not in wanted and press.written and evidence.summary
+    stale_summary = Documents.SUMMARY not in wanted and builder.written and evidence.summary
     if stale_summary and not stale_summary.missing:
         notes.append("the release summary does not cover this yet: provenance release")
     if declared is None:
         notes.append(f"{config.path} trusts nobody yet: add this signer, {table(signer)}")
-    if declared is not None and declared.signatures > 1 and press.written:
+    if declared is not None and declared.signatures > 1 and builder.written:
         notes.append(
             f"{declared.signatures} signers have to sign; this was the first: what was written "
             "does not verify before the others have countersigned it"
         )
-    return replace(report, written=tuple(press.written), kept=tuple(press.kept), notes=tuple(notes))
+    return replace(
+        report, written=tuple(builder.written), kept=tuple(builder.kept), notes=tuple(notes)
+    )
 
 
 def _written_by(evidence: Evidence) -> list[str]:

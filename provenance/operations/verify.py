@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from provenance.artifacts import paths, writing
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
-from provenance.evidence.collect_pipeline import LayoutRequest, collect_pipeline
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
@@ -22,6 +22,9 @@ from provenance.operations.load_evidence import (
 )
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
+
+if TYPE_CHECKING:
+    from provenance.evidence.collect_pipeline import LayoutRequest
 
 TRUST_HELP = (
     "Say whose signatures count: [[trust.key]], [[trust.github]] or [[trust.identity]] in the "
@@ -55,8 +58,8 @@ def verify(
         InputError: If the registry, the configuration, the layout or the state file cannot be read,
             or the state file cannot be written; or if what only a whole registry has is required of
             some rows.
-        UnavailableError: If nobody is trusted, or a trusted root is needed and cannot be had; or if
-            models are to be run without a runtime.
+        UnavailableError: If no signer is trusted, or a trusted root is needed and cannot be had; or
+            if models are to be run without a runtime, or a worker was lost.
     """
     if rows and (options.require.of_release or options.state is not None):
         raise InputError(
@@ -82,6 +85,8 @@ def verify(
         progress=progress,
     )
     if layout is not None:
+        from provenance.evidence.collect_pipeline import collect_pipeline
+
         pipeline = collect_pipeline(config, evidence, layout, progress)
         evidence = replace(evidence, pipeline=pipeline)
     trust = options.rooted(trust, evidence)

@@ -47,7 +47,7 @@ def verify_model(
     The row that the bundle signs takes the place of the registry: the file and its external data
     must have the signed bytes under the signed names, and every signed model must be here. A
     sidecar is compared if it is here. A plain signature over the file counts too, and a statement
-    about its digest of one of the expected types. They bind less, and a warning says so.
+    about its digest of one of the expected types. They bind less, which is a warning.
     """
     if summary is not None or options.resource_uri is not None:
         options = replace(options, require=replace(options.require, summary=True))

@@ -6,8 +6,8 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Collection
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from provenance.evidence.evidence import Evidence
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
@@ -16,6 +16,9 @@ from provenance.signing import public_root
 from provenance.signing.roots import Instance
 from provenance.signing.trust import Trust
 from provenance.signing.trusted_root import TrustedRoot
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclass(frozen=True, kw_only=True)

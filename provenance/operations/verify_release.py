@@ -2,8 +2,7 @@
 """`verify-release`: a whole release by one signature and one pass over it.
 
 Nothing but the summary is opened before trusted signers are known to have signed it. Then every
-file that it names is hashed, and compared. No configuration is read and no bundle is judged: what
-the gate has concluded for each row, the publisher concluded before the summary was signed.
+file that it names is hashed and compared. No configuration is read and no bundle is judged.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def section(rule: Rule, heading: str) -> str:
 
 
 def family(rule: Rule) -> str:
-    """The family of a rule, in a word: the name of the room that it stands in."""
+    """The family of a rule, in a word: the name of its module or package in `gate.rules`."""
     return type(rule).__module__.partition(".rules.")[2].partition(".")[0]
 
 
@@ -52,7 +52,7 @@ def listing(rules: Iterable[Rule], style: Style) -> str:
 
 
 def page(rule: Rule) -> str:
-    """The page of a rule in Markdown, as it stands in docs/rules/."""
+    """The page of a rule in Markdown, as in docs/rules/."""
     can = "can be deferred, with a reason" if rule.deferrable else "cannot be deferred"
     title, _, body = text_of(rule).partition("\n")
     facts = f"Severity: {rule.severity.value}. It {can}. Judged by: {_judged_by(rule)}."

@@ -19,10 +19,9 @@ _CHANGES: Final = re.compile(
 
 
 def fingerprints(findings: Iterable[Finding]) -> list[str]:
-    """A hex digest for each finding, all different.
+    """A hex digest for each finding, all different: of rule, subject, files and message.
 
-    It is made of the rule, the row or ensemble, the files and the message. Lines, and what in the
-    message changes with the bytes, are left out: rows can be put in another order, and lines added.
+    Lines, and what in the message changes with the bytes, are left out.
     """
     seen: Counter[str] = Counter()
     made = []

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The formats: which there are, and who renders a report in each. A new one is added here.
-
-Each renderer is imported only when its format is asked for.
-"""
+"""The formats of reports. Each renderer is imported only when its format is asked for."""
 
 from __future__ import annotations
 
@@ -18,13 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a report is shown, and from where.
+    """How a report is shown.
 
-    Attributes:
-        style: Text for people.
-        verbose: Every row, and every finding by itself.
-        folder: The tree's folder in the repository that it is part of, "" for its root. Services
-            that show findings in a repository take paths from there.
+    `verbose` shows every row, and every finding by itself. `folder` is the place of the tree in its
+    repository, "" for its root: services that show findings in a repository take paths from there.
     """
 
     style: Style

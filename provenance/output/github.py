@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from provenance.gate.finding import Finding, Report
-from provenance.output.grouping import Entry, blocks
+from provenance.output.grouping import blocks
 from provenance.output.summary import summary
 from provenance.output.text import printable, until
 
@@ -45,15 +45,12 @@ def _annotations(
 ) -> Iterator[str]:
     entries = [entry for block in blocks(findings, report.rows) for entry in block.entries]
     for entry in entries:
-        yield _command(level, entry.first, _others(entry), folder)
+        more = len(entry.findings) - 1
+        others = f" (and {more:,} more like it)" if more else ""
+        yield _command(level, entry.first, others, folder)
     for entry in entries:
         for finding in entry.findings[1:]:
             yield _command(level, finding, "", folder)
-
-
-def _others(entry: Entry) -> str:
-    more = len(entry.findings) - 1
-    return f" (and {more:,} more like it)" if more else ""
 
 
 def _command(level: str, finding: Finding, others: str, folder: str) -> str:
@@ -67,9 +64,9 @@ def _command(level: str, finding: Finding, others: str, folder: str) -> str:
         then = f"deferred: {finding.deferred.reason} ({until(finding.deferred)})"
     else:
         then = f"next: {finding.help}"
-    told = f"{printable(about + finding.message)}{others}\n{printable(then)}"
+    text = f"{printable(about + finding.message)}{others}\n{printable(then)}"
     shown = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{level} {shown}::{_data(told)}"
+    return f"::{level} {shown}::{_data(text)}"
 
 
 def _data(text: str) -> str:

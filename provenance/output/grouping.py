@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Findings as people read them: by row, and what many rows share said once.
 
-Two findings are alike where they are of one rule and their texts differ only in the names of their
-own rows and in digests: "no digest covers the weights in seed0.onnx.data" and the same of seed1.
-Neighbours whose findings are all alike share a block. What is alike in many places besides is taken
-out of them and told once, with the rows that it concerns.
+Findings of one rule are alike if their texts differ only in digests and in the names of their own
+rows. Neighbours whose findings are all alike share a block. What is alike in many places besides is
+shown once, with the rows that it concerns.
 """
 
 from __future__ import annotations

@@ -8,18 +8,11 @@ from typing import Final
 
 from provenance.config import Deferral
 from provenance.evidence.facts import SignatureResult
-from provenance.gate.finding import (
-    Finding,
-    Report,
-    RowResult,
-    TrustResult,
-    Verdict,
-)
-from provenance.output import difference
+from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
 from provenance.output.names import joined, some
 from provenance.output.summary import by_deferral, by_state, summary
-from provenance.output.text import Style, count, printable, until
+from provenance.output.text import Style, count, diff_lines, printable, until
 
 _FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
@@ -66,7 +59,7 @@ class _Page:
 
     def difference(self) -> str:
         """What `check --fix` changed."""
-        lines = difference.lines(self._report.diff, self._style)
+        lines = diff_lines(self._report.diff, self._style)
         return "\n".join(lines) + "\n" if lines else ""
 
     def section(self, findings: Sequence[Finding], noun: str, paint: Callable[[str], str]) -> str:
@@ -102,10 +95,10 @@ class _Page:
         if not steps:
             return ""
         # An id may be a word of the step: then it is one all the same.
-        told: dict[tuple[str, str], list[Finding]] = {}
+        by_help: dict[tuple[str, str], list[Finding]] = {}
         for (code, _), found in steps.items():
-            told.setdefault((code, found[0].help), []).extend(found)
-        steps = told
+            by_help.setdefault((code, found[0].help), []).extend(found)
+        steps = by_help
         times = max(len(found) for found in steps.values())
         aside = self._style.quiet("provenance rules CODE explains a rule")
         text = f"{self._style.strong('next steps')}  {aside}\n"
@@ -138,8 +131,8 @@ class _Page:
             for deferral in row.deferrals:
                 until = f", until {deferral['expires']}" if deferral.get("expires") else ""
                 reason, reference = deferral.get("reason"), deferral.get("reference")
-                told = f"deferred {deferral.get('rule')}: {reason} ({reference}{until})"
-                lines += style.wrapped(printable(told), 8)
+                text = f"deferred {deferral.get('rule')}: {reason} ({reference}{until})"
+                lines += style.wrapped(printable(text), 8)
         return "\n".join(lines) + "\n"
 
     def outcome(self) -> str:
@@ -174,11 +167,10 @@ class _Page:
     def _block(self, block: Block, paint: Callable[[str], str]) -> str:
         text = self._title(block)
         path = self._report.registry if block.kind is Kind.ROWS else ""
-        for entry in sorted(block.entries, key=lambda e: self._reading_order(e)):
+        for entry in sorted(block.entries, key=self._reading_order):
             paths = joined(dict.fromkeys(printable(f.path) for f in entry.findings))
-            if paths != path and not (
-                block.kind is Kind.FILES and entry.first.path in block.subjects
-            ):
+            is_title = block.kind is Kind.FILES and entry.first.path in block.subjects
+            if paths != path and not is_title:
                 text += self._quiet(paths, 4)
             path = paths
             text += self._entry(entry, paint)
@@ -237,7 +229,7 @@ def _detail(row: RowResult) -> str:
 
 
 def _signed(signature: SignatureResult) -> str:
-    """Who signed and when, as somebody else than the signer says, and why that counts."""
+    """Who signed and when, as a log or timestamp authority says, and why that counts."""
     times = ", ".join(
         f"{time:%Y-%m-%d %H:%M:%S} UTC ({source})" for time, source in signature.times
     )

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report as JUnit XML, as CI servers read it: a suite for the registry, and one for each row.
 
-A rule that found something is a test that failed, or that was skipped where a deferral covers it,
-with the reason. A row without either is one test that passed. Warnings fail nothing: they are what
-the first test of the suite wrote. Elements and attributes are those that all readers know; no test
-has a time.
+A rule that found something is a test that failed, or that was skipped where a deferral covers it. A
+row without either is one test that passed. Warnings are what the first test of the suite wrote.
 """
 
 from __future__ import annotations
@@ -57,7 +55,7 @@ def _suite(name: str, findings: Sequence[Finding]) -> ET.Element:
     warnings = [f for f in findings if not _decides(f)]
     if warnings:
         # Not all readers look for what a suite wrote; all look at its tests.
-        _child(suite[0], "system-out", {}, "\n".join(map(_told, warnings)))
+        _child(suite[0], "system-out", {}, "\n".join(map(_text, warnings)))
     return suite
 
 
@@ -73,7 +71,7 @@ def _test_of(finding: Finding) -> tuple[str, str, bool]:
 def _finding_test(subject: str, rule: str, findings: Sequence[Finding]) -> ET.Element:
     test = _test(subject, rule)
     first = findings[0]
-    text = "\n".join(map(_told, findings))
+    text = "\n".join(map(_text, findings))
     if first.deferred is not None:
         reason = f"deferred: {first.deferred.reason} ({until(first.deferred)})"
         _child(test, "skipped", {"message": reason}, text)
@@ -87,16 +85,16 @@ def _test(subject: str, name: str) -> ET.Element:
     return _element("testcase", {"classname": subject, "name": name})
 
 
-def _told(finding: Finding) -> str:
+def _text(finding: Finding) -> str:
     return f"{place(finding)}: {printable(finding.message)}\n  next: {printable(finding.help)}"
 
 
 def _properties(report: Report) -> ET.Element:
     properties = _element("properties", {})
-    told = [("verdict", report.verdict.value)]
-    told += [("not judged", text) for text in report.not_judged]
-    told += [("trust", report.trust.source)] if report.trust is not None else []
-    for name, value in told:
+    values = [("verdict", report.verdict.value)]
+    values += [("not judged", text) for text in report.not_judged]
+    values += [("trust", report.trust.source)] if report.trust is not None else []
+    for name, value in values:
         _child(properties, "property", {"name": name, "value": value}, "")
     return properties
 

@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
 from provenance.operations.hashing import HashedFile, Hashes
-from provenance.output import difference
 from provenance.output.names import joined
-from provenance.output.text import Style, count, printable, size
+from provenance.output.text import Style, count, diff_lines, printable, size
 
 
 def hashes(result: Hashes, style: Style) -> str:
     """A line a file, as `sha256sum` prints it, with what the row says; then the difference."""
     lines = [_line(f, style) for f in result.files]
     if result.diff:
-        lines += ["", *difference.lines(result.diff, style)]
+        lines += ["", *diff_lines(result.diff, style)]
     lines.append("")
     if result.verdict is Verdict.NOTHING:
         lines.append(f"{style.error('NOTHING TO HASH')}: the registry has no rows")

@@ -6,16 +6,10 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from typing import Any
+from typing import Any, Final
 
 from provenance.evidence.facts import SignatureResult
-from provenance.gate.finding import (
-    Finding,
-    ReleaseResult,
-    Report,
-    RowResult,
-    TrustResult,
-)
+from provenance.gate.finding import Finding, Report, RowResult, TrustResult
 from provenance.operations.hashing import Hashes
 from provenance.operations.restore import Restoration
 
@@ -50,7 +44,7 @@ def report(result: Report) -> dict[str, Any]:
         "fixed": [_finding(f) for f in result.fixed],
         "diff": result.diff,
         "not_judged": list(result.not_judged),
-        "release": None if result.release is None else _release(result.release),
+        "release": None if result.release is None else members(result.release, *_RELEASE),
     }
 
 
@@ -62,19 +56,7 @@ def hashes(result: Hashes) -> dict[str, Any]:
         "registry": result.registry,
         "written": result.written,
         "diff": result.diff,
-        "files": [
-            {
-                "row": f.row,
-                "path": f.path,
-                "sha256": f.sha256,
-                "size": f.size,
-                "declared": f.declared,
-                "matches": f.matches,
-                "problem": f.problem,
-                "refused": f.refused,
-            }
-            for f in result.files
-        ],
+        "files": [members(f, *_HASHED) for f in result.files],
     }
 
 
@@ -87,9 +69,18 @@ def restoration(result: Restoration) -> dict[str, Any]:
         "baseline": result.baseline,
         "written": result.written,
         "diff": result.diff,
-        "lost": [{"row": r.row, "field": r.field, "refused": r.refused} for r in result.lost],
+        "lost": [members(lost, "row", "field", "refused") for lost in result.lost],
         "declared": list(result.declared),
     }
+
+
+def members(value: object, *names: str) -> dict[str, Any]:
+    """The attributes of a result that are its members in JSON, too."""
+    return {name: getattr(value, name) for name in names}
+
+
+_HASHED: Final = ("row", "path", "sha256", "size", "declared", "matches", "problem", "refused")
+_RELEASE: Final = ("registry", "version", "time", "sha256", "previous")
 
 
 def _row(row: RowResult) -> dict[str, Any]:
@@ -102,9 +93,7 @@ def _row(row: RowResult) -> dict[str, Any]:
         "classification": row.classification.value if row.classification else None,
         "origin": dict(row.origin) if row.origin else None,
         "license": row.license,
-        "model_files": [
-            {"path": f.path, "sha256": f.sha256, "size": f.size} for f in row.model_files
-        ],
+        "model_files": [members(f, "path", "sha256", "size") for f in row.model_files],
         "signer": row.signer,
         "signatures": [_signature(s) for s in row.signatures],
         "deferrals": [dict(d) for d in row.deferrals],
@@ -113,9 +102,7 @@ def _row(row: RowResult) -> dict[str, Any]:
 
 def _signature(signature: SignatureResult) -> dict[str, Any]:
     return {
-        "signer": signature.signer,
-        "issuer": signature.issuer,
-        "entry": signature.entry,
+        **members(signature, "signer", "issuer", "entry"),
         "times": [
             {"time": f"{time:%Y-%m-%dT%H:%M:%SZ}", "source": source}
             for time, source in signature.times
@@ -133,16 +120,6 @@ def _trust(trust: TrustResult) -> dict[str, Any]:
         "trusted_root": None
         if trust.root is None
         else {"source": trust.root[0], "sha256": trust.root[1]},
-    }
-
-
-def _release(release: ReleaseResult) -> dict[str, Any]:
-    return {
-        "registry": release.registry,
-        "version": release.version,
-        "time": release.time,
-        "sha256": release.sha256,
-        "previous": release.previous,
     }
 
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report in Markdown, as GitHub shows it on the page of a run or in a comment.
 
-Every text that was read is escaped: no row id becomes a link, a mention, an image or markup. The
-page is bounded: GitHub takes a mebibyte for a step, and drops the whole page where it is more.
+All text that was read is escaped. The page is bounded: GitHub drops a page of over a mebibyte.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class _Page:
             yield f"Trust: {escaped(report.trust.source)}."
 
     def _release(self) -> Iterator[str]:
-        """What is released, where it verified: nobody has to read of it where it did not."""
+        """What is released, if it verified; otherwise nothing."""
         report = self._report
         if report.release is None or report.verdict is not Verdict.VERIFIED:
             return

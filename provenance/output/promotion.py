@@ -8,9 +8,9 @@ from typing import Any
 
 from provenance.gate.finding import Verdict
 from provenance.operations.promote import Promotion
-from provenance.output import difference, human, machine
+from provenance.output import human, machine
 from provenance.output.names import joined
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, diff_lines, printable
 
 
 def render(done: Promotion, style: Style) -> str:
@@ -21,7 +21,7 @@ def render(done: Promotion, style: Style) -> str:
     if done.missing:
         lines += [*_missing(done, style), ""]
     if done.diff:
-        lines += [*difference.lines(done.diff, style), ""]
+        lines += [*diff_lines(done.diff, style), ""]
     if done.deferrals and done.verdict is Verdict.VERIFIED:
         lines += [*_deferrals(done, style), ""]
     if done.unvouched and done.verdict is Verdict.VERIFIED:
@@ -41,12 +41,7 @@ def as_json(done: Promotion) -> dict[str, Any]:
         "flipped": list(done.flipped),
         "findings": report["findings"],
         "missing": [
-            {
-                "rows": list(m.rows),
-                "path": m.obstacle.path,
-                "message": m.obstacle.message,
-                "help": m.obstacle.help,
-            }
+            {"rows": list(m.rows), **machine.members(m.obstacle, "path", "message", "help")}
             for m in done.missing
         ],
         "unvouched": list(done.unvouched),
@@ -54,8 +49,7 @@ def as_json(done: Promotion) -> dict[str, Any]:
             {
                 "path": f.path,
                 "line": f.position.line if f.position else None,
-                "message": f.message,
-                "help": f.help,
+                **machine.members(f, "message", "help"),
             }
             for f in done.deferrals
         ],
@@ -90,10 +84,8 @@ def _unvouched(done: Promotion) -> str:
 
 def _outcome(done: Promotion, style: Style) -> str:
     rows = count(len(done.report.rows), "row")
-    what = (
-        f"{done.ensemble}, {rows}" if done.ensemble else ", ".join(r.id for r in done.report.rows)
-    )
-    what = printable(what)
+    ids = ", ".join(r.id for r in done.report.rows)
+    what = printable(f"{done.ensemble}, {rows}" if done.ensemble else ids)
     if done.verdict is Verdict.FAILED and done.report.rows and not done.flipped:
         return f"{style.error('FAILED')}: {what}: production already, without complete evidence"
     if done.verdict is Verdict.FAILED:

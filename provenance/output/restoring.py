@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from provenance.operations.restore import Restoration, Restored
-from provenance.output import difference
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, diff_lines, printable
 
 
 def restoration(result: Restoration, style: Style) -> str:
@@ -21,15 +20,12 @@ def restoration(result: Restoration, style: Style) -> str:
         lines.append(_line("lost", style.warning, subject[0], fields or "the whole row", style))
     for refused in result.refused:
         what = f"{refused.field} is not put back" if refused.field else "not put back"
-        lines.append(
-            _line("refused", style.error, refused.row, f"{what}: {refused.refused}", style)
-        )
-    for declared in result.declared:
-        lines.append(
-            _line("declared", style.quiet, declared, "a deferral says that it is meant", style)
-        )
+        told = f"{what}: {refused.refused}"
+        lines.append(_line("refused", style.error, refused.row, told, style))
+    told = "a deferral says that it is meant"
+    lines += [_line("declared", style.quiet, row, told, style) for row in result.declared]
     if result.diff:
-        lines += ["", *difference.lines(result.diff, style)]
+        lines += ["", *diff_lines(result.diff, style)]
     if result.lost or result.declared:
         lines.append("")
     return "\n".join((*lines, *_outcome(result, back, style))) + "\n"

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The digests of what was verified, in the format of `sha256sum`: `sha256sum -c` checks them.
+"""The digests of what was verified, in the format of `sha256sum`, for people.
 
-Digests prove nothing by themselves: whoever can change a file can change them too, unless they come
-on another way. They are for people. A report that has failed has none, and `sha256sum -c` refuses
-what is then written.
+They prove nothing on their own: whoever can change a file can change them too. A report that has
+failed has none, and `sha256sum -c` refuses what is then written.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from provenance.output.text import count
 def summary(report: Report) -> str:
     """The verdict in a sentence, with everything that was found and did not decide it.
 
-    A word or two, a colon, and the numbers. Of what was read, references of deferrals and notes
-    are in it, as they were read.
+    References of deferrals and notes are in it as they were read.
     """
     extras = []
     if report.warnings:

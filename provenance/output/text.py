@@ -78,6 +78,14 @@ def printable(text: str) -> str:
     return _TO_A_RUNNER.sub(lambda match: _escaped(match[0]), visible(text))
 
 
+def diff_lines(diff: str, style: Style) -> list[str]:
+    """The lines of a unified diff: what is added in one colour, what is removed in another."""
+    paints = {"+": style.good, "-": style.error}
+    lines = diff.removesuffix("\n").split("\n") if diff else []
+    shown = ((line[:1], printable(line.removesuffix("\r").expandtabs(4))) for line in lines)
+    return [paints.get(mark, style.quiet)(text) for mark, text in shown]
+
+
 def visible(text: str) -> str:
     """Return `text` with control, bidirectional and other invisible characters as escapes."""
     if text.isprintable():

@@ -25,15 +25,10 @@ class NoAnswerError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said so far.
+    """What was said so far: until `version` is known, the worker is not ready.
 
-    Attributes:
-        version: Of onnxruntime; None until the worker is ready.
-        loaded: Whether the model was loaded.
-        finished: Whether the worker has nothing more to say.
-        outputs: What the model gave, None where it was not run.
-        error: What the runtime raised.
-        memory: Whether Python itself says that memory ran out.
+    `outputs` are None where the model was not run; `error` is what the runtime raised, and `memory`
+    whether Python itself says that memory ran out.
     """
 
     version: str | None = None

@@ -19,13 +19,8 @@ from provenance.runtime.settings import RunSettings
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes that open dimensions are given.
-
-    Attributes:
-        first: The size of an open first dimension.
-        other: The size of any other one.
-        past: The size of one whose symbol speaks of the past, as that of a cache of a language
-            model does; by default that of any other one.
+    """The sizes that open dimensions are given: the first, any other, and, if it differs, one whose
+    symbol speaks of the past, as that of a cache of a language model does.
     """
 
     first: int
@@ -79,7 +74,7 @@ class Input:
     fill: float | tuple[float, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The tensor as the worker is told of it."""
+        """The tensor as sent to the worker."""
         return {"name": self.name, "dtype": self.dtype, "shape": self.shape, "fill": self.fill}
 
 

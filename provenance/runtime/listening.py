@@ -32,13 +32,9 @@ EXIT: Final = 1.0
 
 @dataclass
 class Heard:
-    """What a worker has said.
+    """What a worker has said: its answer, what was wrong with it, and what it printed last.
 
-    Attributes:
-        answer: As far as it goes.
-        nonsense: What was wrong with what it said instead.
-        printed: What it printed last.
-        in_time: Whether it ended, or had answered, before its time was up.
+    `in_time` says whether it ended, or had answered, before its time was up.
     """
 
     answer: Answer = field(default_factory=Answer)
@@ -122,7 +118,7 @@ def listen(
 
 
 def one_line(text: str) -> str:
-    """Text of somebody else's as part of a message: one line, printable, not long."""
+    """Foreign text as part of a message: one line, printable, not long."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
     line = " ".join(words)
     return line if len(line) <= LINE else f"{line[: LINE - 1]}…"

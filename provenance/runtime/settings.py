@@ -17,13 +17,9 @@ MEMORY: Final = 2048
 """MiB: onnxruntime itself takes about 150, and a model one to two times the size of its weights."""
 
 TIMEOUTS: Final = range(1, 24 * 3600 + 1)
-"""What `timeout` may be."""
-
+SIZES: Final = range(1, 2**31)
 MEMORIES: Final = range(256, 1024 * 1024 + 1)
 """What `memory` may be: less would refuse every model, because of what onnxruntime itself takes."""
-
-SIZES: Final = range(1, 2**31)
-"""What a dimension may be."""
 
 LARGEST: Final = 3e38
 """What an input may be filled with, up or down: what a float holds."""
@@ -66,11 +62,11 @@ def _numbers(run: Table, key: str, form: Form[_Number]) -> Mapping[str, _Number]
     return {name: values.need(name, form) for name in values.values}
 
 
-def _is_number(value: object) -> bool:
-    # What a float holds: comparing refuses NaN, infinity, and a number of 400 digits.
+def is_number(value: object, limit: float = LARGEST) -> bool:
+    """Whether a value is a number, up or down to a limit; NaN, infinity and booleans are not."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) <= LARGEST
+    return abs(value) <= limit
 
 
-_NUMBER: Final = Form[float]("a number", _is_number)
+_NUMBER: Final = Form[float]("a number", is_number)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running one model: in a process of its own, which has one model, little time and little memory.
 
-The worker gets a folder with nothing but the model's files, a nearly empty environment, no terminal
-and a process group of its own, which is killed as soon as it has answered or its time is up. What
-it answers is read strictly; what it prints is kept as far as a message needs it.
+The worker gets a folder with the model's files, a nearly empty environment, no terminal and a
+process group of its own, which is killed as soon as it has answered or its time is up.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Job:
     unfed: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The job as the worker is told of it."""
+        """The job as sent to the worker."""
         inputs = None if self.feed is None else [i.as_json() for i in self.feed.inputs]
         return {"model": self.model, "inputs": inputs}
 
@@ -113,12 +112,12 @@ class Runtime:
         numbers = (os.getpid(), writing, settings.timeout + START, settings.memory * MIB)
         command = [sys.executable, "-I", "-X", "utf8", str(WORKER), *map(str, numbers)]
         with open(reading, "rb", buffering=0):
-            with open(writing, "wb"), tempfile.TemporaryFile() as told:
-                told.write(json.dumps(job.as_json()).encode("ascii"))
-                told.seek(0)
+            with open(writing, "wb"), tempfile.TemporaryFile() as sent:
+                sent.write(json.dumps(job.as_json()).encode("ascii"))
+                sent.seek(0)
                 process = subprocess.Popen(
                     [*command, *self.folders],
-                    stdin=told,
+                    stdin=sent,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
                     cwd=folder,
@@ -178,6 +177,6 @@ def _ended(code: int) -> str:
         return f"exit {code}"
     names = {s.value: s.name for s in signal.Signals}
     name = names.get(-code, f"signal {-code}")
-    # Not ours: whoever is killed by us has answered, or has had its time.
+    # Not ours: a worker that we kill has answered, or has had its time.
     by_kernel = ", as the kernel does where the machine has no memory left"
     return f"{name}{by_kernel if name == 'SIGKILL' else ''}"

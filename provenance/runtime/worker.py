@@ -75,8 +75,7 @@ def end_with(gate: int) -> None:
 def limit(*, cpu: int, memory: int) -> None:
     """Set the limits of this process: seconds of CPU time, bytes of address space.
 
-    Nothing can be written into a file, and no core is dumped. The gate watches the wall clock; CPU
-    time is limited for the case that it cannot.
+    No file can be written, and no core is dumped. The gate watches the wall clock.
     """
     import resource
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who says it: trusted signers, and signing and verifying with keys."""
+"""Who signed: trust, and signing and verifying with keys and identities."""

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signature algorithms of other signers, logs and authorities.
+"""Signature algorithms of other signers, logs and authorities: those of Sigstore's registry
+(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md).
 
-What this project signs with is one algorithm (docs/adr/0006-one-key-algorithm.md). What it verifies
-of others is what Sigstore's registry lists
-(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md). The algorithm
-follows from the key: no signature chooses how it is verified.
+The algorithm follows from the key: no signature chooses how it is verified.
 """
 
 from __future__ import annotations
@@ -147,15 +145,13 @@ def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> boo
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+    if details not in _known():
+        raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}")
     try:
         key = load_der_public_key(spki)
         algorithm = of_key(key)
     except (ValueError, UnsupportedAlgorithm):
-        if details not in _known():
-            raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}") from None
         return False
-    if details not in _known():
-        raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}")
     if details not in algorithm.details:
         return False
     data = hashlib.new(algorithm.hash, data).digest() if algorithm.hash else data

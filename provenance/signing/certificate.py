@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing certificates: what Fulcio says of whoever signed, and whether it says it in one way only.
+"""Signing certificates: what Fulcio says of the signer, and whether it says it in one way only.
 
 Whether the certificate was issued by a trusted authority is judged in `keyless`. The extensions are
 those of https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md.
@@ -104,7 +104,7 @@ def load(der: bytes) -> Certificate:
 
     try:
         certificate = x509.load_der_x509_certificate(der)
-        # Read lazily, so that a name or a time which is none is found here.
+        # Read lazily, so an invalid name or time is found here.
         version, _, _ = certificate.version, certificate.issuer, certificate.subject
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except (ValueError, x509.InvalidVersion) as e:

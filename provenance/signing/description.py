@@ -22,13 +22,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class CertificateDescription:
-    """A certificate in words.
+    """A certificate in words. `sha256` is of its DER encoding, `authority` who issued it.
 
-    Attributes:
-        sha256: Of its DER encoding, lower-case hex.
-        names: Its subject alternative names.
-        authority: The distinguished name of who issued it.
-        problem: Why no signature may rest on it, None where one may.
+    `problem` is why no signature may rest on it, None where one may.
     """
 
     sha256: str
@@ -55,7 +51,7 @@ def of_certificate(der: bytes) -> CertificateDescription:
     """What a certificate says, as far as it can be read.
 
     Raises:
-        CertificateError: It is none.
+        CertificateError: If it is not valid.
     """
     import hashlib
 

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a log of the trusted root holds an entry: its promise, its checkpoint, its proof.
 
-For signatures with a key, and for the one kind of entry that `sigstore` does not know: `dsse
-0.0.2`, which sigstore-js writes and older versions of Rekor v2 took. `sigstore` judges the others,
-together with a certificate; to verify with a key should not need all of it.
-
-That an entry is whole, and that its proof and its checkpoint speak of one tree, was judged when it
-was read (`provenance.attestations.log_entry`).
+For signatures with a key, which should not need all of `sigstore`, and for `dsse 0.0.2`, a kind of
+entry that it does not know. That an entry agrees with itself was judged when it was read.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Signer:
     Attributes:
         name: As a person would say it: the path of the key, or the subject.
         issuer: Who vouched for the subject, None for a key.
-        unique: What tells two signers apart.
+        unique: What distinguishes two signers.
         moments: When it was signed; none for a key without a timestamp.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the signature in a bundle, whoever made it, and counting signers.
+"""Judging the signature in a bundle, by a key or a certificate, and counting signers.
 
 A pure function of the bundle, the trust and the artifact's digest: no clock, no network, no file.
 """
@@ -14,7 +14,7 @@ from provenance.signing.trust import Entry, Trust
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Whether somebody who is trusted made the signature in `bundle`.
+    """Judge whether a trusted signer made the signature in `bundle`.
 
     A DSSE envelope carries what was signed. A message signature is over a file's bytes, which are
     given as `artifact_sha256`, the digest that was computed from them.
@@ -37,7 +37,7 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
                 reason="unsupported: it states a SHA-384, which needs the file to compare with",
             )
         stated = bundle.content.sha256
-        # Whoever reads only what is stated would be shown another file than was signed.
+        # A reader of the stated digest alone would take it for another file than was signed.
         if stated is not None and stated != artifact_sha256:
             return Judgement(
                 Verdict.INVALID,

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing with a key, with timestamps and a log entry where they are wanted.
 
-Keys sign through `securesystemslib` and bundles are written through `sigstore_models`, so that what
-is written is what other clients read. Nothing is given back that does not verify.
+Nothing is given back that does not verify.
 """
 
 from __future__ import annotations
@@ -32,11 +31,7 @@ _NEVER_DATED: Final = (
 
 @dataclass(frozen=True)
 class KeySigner:
-    """Signs statements with one key.
-
-    Attributes:
-        services: Who says when it signed, or that it did; None where nobody is asked.
-    """
+    """Signs statements with one key. `services` say when it signed; None where nobody is asked."""
 
     key: SigningKey
     services: Services | None = None

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening the key that a URI names, in a file, a token or a KMS, through `securesystemslib`.
 
-Its signers are given the public key that they sign for. So is this: a role that may sign needs no
-other right, and what was signed is verified with that key before anybody else sees it.
+What was signed is verified with the public key that was given: a role needs no right but to sign.
 """
 
 from __future__ import annotations
@@ -96,13 +95,10 @@ class SigningKey:
 def open_key(
     uri: str, public_key: Path | None = None, ask: Ask | None = None, how: Given = SIGNER
 ) -> SigningKey:
-    """The key that `uri` names.
+    """The key that `uri` names, as the schemes in `provenance.signing.schemes` are written.
 
-    Args:
-        uri: As the schemes in `provenance.signing.schemes` are written.
-        public_key: Its public key, PEM. A file says by itself which key it holds.
-        ask: Asks a person for a passphrase or a PIN that the environment does not hold.
-        how: How the user gave it, for messages.
+    `public_key` is needed where no file says which key it holds. `ask` asks a person for a
+    passphrase or a PIN that the environment does not hold. `how` the user gave it is for messages.
 
     Raises:
         InputError: The URI is none of these, or a file is not an ECDSA P-256 key.
@@ -115,7 +111,9 @@ def open_key(
             f"{how.option} {uri.partition(':')[0]}: no such signer",
             help=f"Keys are in one of these: {known}.",
         )
-    given = None if public_key is None else _public(public_key)
+    given = None
+    if public_key is not None:
+        given = TrustedKey.of_pem(pem.read_file(public_key), str(public_key))
     if scheme is FILE:
         return _of_file(uri.partition(":")[2], given, ask)
     if given is None:
@@ -125,10 +123,6 @@ def open_key(
         )
     _admit(uri, scheme, how)
     return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
-
-
-def _public(path: Path) -> TrustedKey:
-    return TrustedKey.of_pem(pem.read_file(path), str(path))
 
 
 def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey:

@@ -130,7 +130,7 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
     """When it was signed. All evidence that a bundle carries has to hold, where it can be judged.
 
     A consumer who has only a key needs no trusted root: then a log entry and a timestamp count for
-    nothing, for it or against it. Unless a key counts for some time only, and somebody asks when.
+    nothing, for it or against it. Unless a key counts for some time only.
     """
     if root is None:
         if asked and bundle.says_when:

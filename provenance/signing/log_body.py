@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a log says was logged, compared with the bundle that carries the entry.
 
-For signatures with a key, and for certificates wherever `sigstore` does not read the entry: it does
-the same for those that it reads. An entry of something else that is put into a bundle would make a
-signature look logged that never was.
-
-What an entry binds depends on its kind. All bind the payload, or the digest of what was signed, and
-the key or certificate. All but `intoto 0.0.1` bind the signature too; that kind has a hash of the
-uploaded envelope instead, which no reader can compare, because its JSON has no canonical form.
+An entry of something else would make a signature look logged that never was. All kinds bind the
+payload, or the digest of what was signed, and the key or certificate; all but `intoto 0.0.1` bind
+the signature too. That kind has a hash of the uploaded envelope, which no reader can compare.
 """
 
 from __future__ import annotations
@@ -25,6 +21,7 @@ from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.dsse import pre_authentication_encoding
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
 from provenance.signing import algorithms, pem
+from provenance.signing.sigstore_json import base64_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -51,7 +48,7 @@ class _Maker:
         name = "publicKey" if self.label == "PUBLIC KEY" else "x509Certificate"
         if not isinstance(value, dict) or not value.keys() <= {name, "keyDetails"}:
             return False
-        return value.get(name) == {"rawBytes": _base64(self.der)}
+        return value.get(name) == {"rawBytes": base64_of(self.der)}
 
     def is_pem(self, value: Any) -> bool:
         """Whether it is this in base64 of PEM. Clients wrap lines of PEM in different places."""
@@ -120,12 +117,12 @@ def _expected(
             "spec.data.hash": lambda v: (
                 v in [{"algorithm": n, "value": d} for n, d in digests.items()]
             ),
-            "spec.signature.content": _base64(content.signature),
+            "spec.signature.content": base64_of(content.signature),
             "spec.signature.publicKey.content": maker.is_pem,
         }
     return {
         "spec.hashedRekordV002.data": lambda v: v in [_v2_hash(n, d) for n, d in digests.items()],
-        "spec.hashedRekordV002.signature.content": _base64(content.signature),
+        "spec.hashedRekordV002.signature.content": base64_of(content.signature),
         "spec.hashedRekordV002.signature.verifier": maker.is_v2,
     }
 
@@ -135,11 +132,11 @@ def _of_dsse(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
 
     def signatures(value: Any) -> bool:
         signed = _only(value, {"signature", "verifier"})
-        return signed.get("signature") == _base64(content.signature) and maker.is_pem(
+        return signed.get("signature") == base64_of(content.signature) and maker.is_pem(
             signed.get("verifier")
         )
 
-    return {"spec.payloadHash": _sha256(content.payload), "spec.signatures": signatures}
+    return {"spec.payloadHash": v1_hash(content.payload), "spec.signatures": signatures}
 
 
 def _of_dsse_v2(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
@@ -147,7 +144,7 @@ def _of_dsse_v2(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
 
     def signatures(value: Any) -> bool:
         signed = _only(value, {"content", "verifier"})
-        return signed.get("content") == _base64(content.signature) and maker.is_v2(
+        return signed.get("content") == base64_of(content.signature) and maker.is_v2(
             signed.get("verifier")
         )
 
@@ -160,7 +157,7 @@ def _of_dsse_v2(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
 
 def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:
     """The members of an `intoto` entry of Rekor v1."""
-    expected: dict[str, Any] = {"spec.content.payloadHash": _sha256(content.payload)}
+    expected: dict[str, Any] = {"spec.content.payloadHash": v1_hash(content.payload)}
     if entry.named == INTOTO:
         return expected | {"spec.publicKey": maker.is_pem}
     assert entry.named == INTOTO_2
@@ -188,20 +185,17 @@ def _only(value: Any, known: set[str]) -> Mapping[str, Any]:
     return {}
 
 
-def _sha256(data: bytes) -> Mapping[str, str]:
+def v1_hash(data: bytes) -> Mapping[str, str]:
+    """The SHA-256 of bytes as entries of Rekor v1 state it."""
     return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
 
 
 def _v2_hash(name: str, digest: str) -> Mapping[str, str]:
-    return {"algorithm": algorithms.HASHES[name], "digest": _base64(bytes.fromhex(digest))}
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return {"algorithm": algorithms.HASHES[name], "digest": base64_of(bytes.fromhex(digest))}
 
 
 def _twice(data: bytes) -> str:
-    return _base64(base64.b64encode(data))
+    return base64_of(base64.b64encode(data))
 
 
 def _at(value: Any, path: str) -> Any:

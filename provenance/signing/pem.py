@@ -122,10 +122,7 @@ def load_private_key(
 
 
 def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: str) -> None:
-    """Raise InputError if `data` holds anything else than `wanted`. Its content is never shown.
-
-    A file that mixes a private key with others is named for the private key.
-    """
+    """Raise InputError if `data` holds anything else than `wanted`, for a private key first."""
     kinds = [pem_blocks.kind(label) for label in labels] or pem_blocks.not_pem(data)
     private = wanted == pem_blocks.PRIVATE
     for kind in sorted(set(kinds), key=lambda k: k != pem_blocks.PRIVATE):

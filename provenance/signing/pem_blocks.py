@@ -43,10 +43,7 @@ class Blocks:
 
 
 def of(data: bytes) -> Blocks:
-    """Return the blocks of `data`.
-
-    A label without its end counts too: what begins a private key is never passed over.
-    """
+    """Return the blocks of `data`; a label without its end counts, as of a private key."""
     labels = tuple(m[1].decode("ascii") for m in _BEGIN.finditer(data))
     # openssl writes the parameters of a curve in front of a key; they say nothing more.
     labels = tuple(label for label in labels if label != "EC PARAMETERS")

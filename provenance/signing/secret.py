@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passphrases and PINs: from the environment, or from whoever sits at the terminal.
+"""Passphrases and PINs: from the environment, or from the user at the terminal.
 
-Never from an argument, which every list of processes shows. They are kept in memory for one run,
-and no message shows them.
+Never from an argument, which every list of processes shows.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class Secret:
         """The secret of a key; `of` names it.
 
         Raises:
-            UnavailableError: It is not in the environment, and nobody is there to ask.
+            UnavailableError: If it is not in the environment, and there is no terminal to ask at.
         """
         found = os.environ.get(self.variable)
         if found:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking timestamp authorities and a log about a signature that a key has made.
 
-For signatures with a certificate `sigstore` asks them; it offers no such thing for keys. What they
-answer is parsed strictly and bounded. Whether it holds is judged where the bundle is made, by the
-rules that verify bundles (`provenance.signing.keyed`).
+What they answer is parsed strictly and bounded; whether it holds is judged by `keyed`.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import pem, timestamp_token
+from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trusted_root import TrustedRoot
 from provenance.signing.waiting import AGAIN, TransientError
 from provenance.version import __version__
@@ -66,7 +65,7 @@ class Services:
 
 
 def checked_url(url: str) -> str:
-    """The URL of a timestamp authority as somebody gave it. Raises InputError."""
+    """The URL of a timestamp authority as the user gave it. Raises InputError."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -129,13 +128,13 @@ def entry(log: LogService, envelope: Envelope, public_key: EllipticCurvePublicKe
         TransientError: It does not answer, or not with an entry.
     """
     who = f"the transparency log {log.url}"
-    ask, read = (_v1_request, _v1_entry) if log.version == 1 else (_v2_request, _v2_entry)
+    ask = _v1_request if log.version == 1 else _v2_request
     body = json.dumps(ask(envelope, public_key)).encode()
     content = _post(who, log.url, body, "application/json", limits.LOG_ENTRY)
     try:
-        return log_entry.read(
-            Message(read(parse_object(content)), "", log_entry.FIELDS), proof_required=True
-        )
+        answer = parse_object(content)
+        found = _v1_entry(answer) if log.version == 1 else answer
+        return log_entry.read(Message(found, "", log_entry.FIELDS), proof_required=True)
     except (JsonError, ProtoJsonError, ValueError, TypeError, KeyError) as e:
         raise TransientError(f"{who} does not answer with an entry") from e
 
@@ -145,11 +144,11 @@ def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
     signed = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     return {
         "hashedRekordRequestV002": {
-            "digest": _base64(hashlib.sha256(signed).digest()),
+            "digest": base64_of(hashlib.sha256(signed).digest()),
             "signature": {
-                "content": _base64(envelope.signature),
+                "content": base64_of(envelope.signature),
                 "verifier": {
-                    "publicKey": {"rawBytes": _base64(pem.public_der(public_key))},
+                    "publicKey": {"rawBytes": base64_of(pem.public_der(public_key))},
                     "keyDetails": "PKIX_ECDSA_P256_SHA_256",
                 },
             },
@@ -157,16 +156,12 @@ def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
     }
 
 
-def _v2_entry(answer: dict[str, Any]) -> dict[str, Any]:
-    return answer
-
-
 def _v1_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mapping[str, Any]:
     """https://github.com/sigstore/rekor, pkg/types/dsse/v0.0.1."""
     enveloped = {
-        "payload": _base64(envelope.payload),
+        "payload": base64_of(envelope.payload),
         "payloadType": envelope.payload_type,
-        "signatures": [{"sig": _base64(envelope.signature)}],
+        "signatures": [{"sig": base64_of(envelope.signature)}],
     }
     return {
         "apiVersion": "0.0.1",
@@ -174,7 +169,7 @@ def _v1_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
         "spec": {
             "proposedContent": {
                 "envelope": json.dumps(enveloped),
-                "verifiers": [_base64(pem.public_pem(public_key))],
+                "verifiers": [base64_of(pem.public_pem(public_key))],
             }
         },
     }
@@ -187,15 +182,15 @@ def _v1_entry(answer: dict[str, Any]) -> dict[str, Any]:
     proof = verification["inclusionProof"]
     return {
         "logIndex": str(found["logIndex"]),
-        "logId": {"keyId": _base64(bytes.fromhex(found["logID"]))},
+        "logId": {"keyId": base64_of(bytes.fromhex(found["logID"]))},
         "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
         "integratedTime": str(found["integratedTime"]),
         "inclusionPromise": {"signedEntryTimestamp": verification["signedEntryTimestamp"]},
         "inclusionProof": {
             "logIndex": str(proof["logIndex"]),
-            "rootHash": _base64(bytes.fromhex(proof["rootHash"])),
+            "rootHash": base64_of(bytes.fromhex(proof["rootHash"])),
             "treeSize": str(proof["treeSize"]),
-            "hashes": [_base64(bytes.fromhex(h)) for h in proof["hashes"]],
+            "hashes": [base64_of(bytes.fromhex(h)) for h in proof["hashes"]],
             "checkpoint": {"envelope": proof["checkpoint"]},
         },
         "canonicalizedBody": found["body"],
@@ -228,7 +223,3 @@ def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> byt
     if status >= 500 or status == 429:
         raise TransientError(message)
     raise UnavailableError(message, help=_REFUSED)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()

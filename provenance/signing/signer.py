@@ -15,7 +15,7 @@ class StatementSigner(Protocol):
 
     @property
     def own(self) -> Trust:
-        """Trust in this signer alone: what its signatures are judged by where nobody is trusted.
+        """Trust in this signer alone: what its signatures are judged by if no trust is configured.
 
         An identity is known only once it has signed.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which signer signs: a key that a URI names, or the identity of whoever runs this."""
+"""Which signer signs: a key that a URI names, or the identity of the user or workflow."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _services(
     trust_config: Path | None,
     staging: bool,
 ) -> Services | None:
-    """Who is asked about a key's signatures; nobody where nothing says so."""
+    """The services that are asked about a key's signatures; none by default."""
     urls = tuple(dict.fromkeys(services.checked_url(u) for u in timestamp_urls))
     if not (urls or trust_config or staging):
         return None

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as `sigstore` is given them: one form for all, with nothing left out.
+"""Bundles as `sigstore` is given them: v0.3, one certificate, every field spelt out.
 
-What our strict reader understood is what is judged. Each bundle becomes one of v0.3 with a single
-certificate, and every field that proto3 JSON may leave out is there, because the models that
-`sigstore` reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
+The models that it reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
 """
 
 from __future__ import annotations
@@ -18,24 +16,24 @@ from provenance.attestations.log_entry import LogEntry
 def bundle_json(bundle: Bundle) -> dict[str, Any]:
     """The bundle with every field spelt out, as v0.3."""
     material: dict[str, Any] = {
-        "certificate": {"rawBytes": _base64(bundle.certificate or b"")},
+        "certificate": {"rawBytes": base64_of(bundle.certificate or b"")},
         "tlogEntries": [entry_json(bundle.entry)] if bundle.entry else [],
         "timestampVerificationData": {
-            "rfc3161Timestamps": [{"signedTimestamp": _base64(t)} for t in bundle.timestamps]
+            "rfc3161Timestamps": [{"signedTimestamp": base64_of(t)} for t in bundle.timestamps]
         },
     }
     content = bundle.content
     found: dict[str, Any] = {"mediaType": MEDIA_TYPE, "verificationMaterial": material}
     if isinstance(content, MessageSignature):
-        message: dict[str, Any] = {"signature": _base64(content.signature)}
+        message: dict[str, Any] = {"signature": base64_of(content.signature)}
         if content.sha256 is not None:
-            digest = _base64(bytes.fromhex(content.sha256))
+            digest = base64_of(bytes.fromhex(content.sha256))
             message["messageDigest"] = {"algorithm": "SHA2_256", "digest": digest}
         return found | {"messageSignature": message}
     envelope = {
-        "payload": _base64(content.payload),
+        "payload": base64_of(content.payload),
         "payloadType": content.payload_type,
-        "signatures": [{"sig": _base64(content.signature)}],
+        "signatures": [{"sig": base64_of(content.signature)}],
     }
     return found | {"dsseEnvelope": envelope}
 
@@ -45,22 +43,23 @@ def entry_json(entry: LogEntry) -> dict[str, Any]:
     assert entry.proof is not None
     found: dict[str, Any] = {
         "logIndex": str(entry.log_index),
-        "logId": {"keyId": _base64(entry.log_id)},
+        "logId": {"keyId": base64_of(entry.log_id)},
         "kindVersion": {"kind": entry.kind, "version": entry.version},
         "inclusionProof": {
             "logIndex": str(entry.proof.log_index),
-            "rootHash": _base64(entry.proof.root_hash),
+            "rootHash": base64_of(entry.proof.root_hash),
             "treeSize": str(entry.proof.tree_size),
-            "hashes": [_base64(h) for h in entry.proof.hashes],
+            "hashes": [base64_of(h) for h in entry.proof.hashes],
             "checkpoint": {"envelope": entry.proof.checkpoint.envelope},
         },
-        "canonicalizedBody": _base64(entry.body),
+        "canonicalizedBody": base64_of(entry.body),
     }
     if entry.promise is not None:
         found["integratedTime"] = str(entry.integrated_time)
-        found["inclusionPromise"] = {"signedEntryTimestamp": _base64(entry.promise)}
+        found["inclusionPromise"] = {"signedEntryTimestamp": base64_of(entry.promise)}
     return found
 
 
-def _base64(data: bytes) -> str:
+def base64_of(data: bytes) -> str:
+    """Bytes as proto3 JSON carries them."""
     return base64.b64encode(data).decode()

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A log of one entry, for bundles that carry none that `sigstore` reads.
 
-`sigstore` judges certificates only together with an inclusion proof. Two kinds of bundles have
-none: those of v0.1, which have the promise of a log instead, and those of instances without a log,
-which have a timestamp instead. A third has one for an entry of a kind that `sigstore` does not
-know (`inclusion` judges it). The promise is judged here; then the entry is put into a log that
-exists for this one question, with a key that is thrown away, and `sigstore` judges the rest. This
-proves nothing about logging, and is not meant to: what takes the place of the proof was judged.
+`sigstore` judges certificates only together with an inclusion proof. Bundles of v0.1 have a promise
+instead, those of instances without a log a timestamp, and some have a kind of entry that it does
+not know. What takes the place of the proof was judged elsewhere; then the entry is put into a log
+with a key that is thrown away, which proves nothing, and `sigstore` judges the rest.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -20,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
 from provenance.signing import algorithms
+from provenance.signing.log_body import v1_hash
+from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trusted_root import Log
 
 if TYPE_CHECKING:
@@ -46,17 +45,14 @@ def entry_of(bundle: Bundle, certificate: Certificate, artifact_sha256: str | No
     from cryptography.hazmat.primitives.serialization import Encoding
 
     content = bundle.content
-    signature = base64.b64encode(content.signature).decode()
-    verifier = base64.b64encode(certificate.public_bytes(Encoding.PEM)).decode()
+    signature = base64_of(content.signature)
+    verifier = base64_of(certificate.public_bytes(Encoding.PEM))
     if isinstance(content, Envelope):
         kind = "dsse"
         spec: dict[str, object] = {
             # No reader can compare the hash of an envelope: its JSON has no canonical form.
-            "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(b"").hexdigest()},
-            "payloadHash": {
-                "algorithm": "sha256",
-                "value": hashlib.sha256(content.payload).hexdigest(),
-            },
+            "envelopeHash": v1_hash(b""),
+            "payloadHash": v1_hash(content.payload),
             "signatures": [{"signature": signature, "verifier": verifier}],
         }
     else:
@@ -78,8 +74,8 @@ def log(entry: LogEntry) -> tuple[LogEntry, Log]:
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     own = Log(f"https://{_HOST}", hashlib.sha256(public).digest(), public, _P256)
     root = hashlib.sha256(b"\0" + entry.body).digest()
-    note = f"{_HOST}\n1\n{base64.b64encode(root).decode()}\n"
-    signed = base64.b64encode(own.log_id[:4] + _sign(key, note.encode())).decode()
+    note = f"{_HOST}\n1\n{base64_of(root)}\n"
+    signed = base64_of(own.log_id[:4] + _sign(key, note.encode()))
     checkpoint = Checkpoint(f"{note}\n\u2014 {_HOST} {signed}\n", _HOST, 1, root)
     logged = replace(
         entry, log_index=0, log_id=own.log_id, proof=InclusionProof(0, root, 1, (), checkpoint)
@@ -92,7 +88,7 @@ def log(entry: LogEntry) -> tuple[LogEntry, Log]:
 def _promise(entry: LogEntry) -> bytes:
     """What a signed entry timestamp is over: RFC 8785 JSON, which for these values is this."""
     value = {
-        "body": base64.b64encode(entry.body).decode(),
+        "body": base64_of(entry.body),
         "integratedTime": entry.integrated_time,
         "logID": entry.log_id.hex(),
         "logIndex": entry.log_index,

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """RFC 3161 timestamp responses as authorities write them (RFC 5652, signed data).
 
-`rfc3161_client` reads them as strict DER, and verifies chains that end in a self-signed root. This
-module does what comes before and beside that: the certificates of a response are a set, which many
-authorities write in another order than DER; and the hash function under the signature is not looked
-at by `rfc3161_client`. It also verifies the signature of an authority that is trusted as such,
-without anything above it.
+`rfc3161_client` reads strict DER and verifies chains that end in a self-signed root. Here, the
+certificates of a response are put in order, hash functions are judged, and signatures of
+authorities are verified that are trusted without anything above them.
 """
 
 from __future__ import annotations
@@ -64,11 +62,8 @@ class TimestampError(ValueError):
 class Token:
     """A timestamp response that can be read, with nothing about it that is too weak to count.
 
-    Attributes:
-        der: The response, its certificates in the order of DER.
-        response: The same as `rfc3161_client` reads it.
-        time: When it was made, as it states.
-        certificates: The certificates that it carries, DER.
+    `der` has its certificates in the order of DER; `response` is the same as `rfc3161_client` reads
+    it.
     """
 
     der: bytes

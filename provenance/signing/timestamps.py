@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """RFC 3161 timestamps over signatures, judged by the timestamp authorities of a trusted root.
 
-A trusted root lists an authority in one of several forms: its certificate and everything above it
-up to a self-signed root, which is what Sigstore's clients write; only a part of that, since any
-certificate may be the trust anchor; only its own certificate; or only the authority above it, where
-responses carry the rest. All are read, in any order.
+A root lists an authority with everything above it, with a part of that, alone, or only by the
+authority above it, where responses carry the rest. All are read, in any order.
 """
 
 from __future__ import annotations

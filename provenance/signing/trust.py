@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose signatures count.
 
-Trust is always somebody's decision, and `source` says whose: the configuration of the tree, or
-what the person who verifies has given. It is shown in every result.
+`source` says whose decision that is: the configuration's, or the person's who verifies.
 """
 
 from __future__ import annotations
@@ -96,10 +95,7 @@ class TrustedIdentity:
     def differs(self, found: Identity) -> str | None:
         """The first thing in which `found` is somebody else, None where it is this one."""
         return _first_difference(
-            (
-                ("issuer", found.issuer, self.issuer),
-                ("subject", found.subject, self.subject),
-            )
+            ("issuer", found.issuer, self.issuer), ("subject", found.subject, self.subject)
         )
 
     def __str__(self) -> str:
@@ -139,35 +135,17 @@ class TrustedWorkflow:
 
     def differs(self, found: Identity) -> str | None:
         """The first thing in which `found` is another workflow, None where it is this one."""
-        claims = found.extensions
+        said = found.extensions.get
         home = f"{self.server}/{self.repository}"
-        ref = claims.get(certificates.SOURCE_REPOSITORY_REF, "")
+        ref = said(certificates.SOURCE_REPOSITORY_REF, "")
         difference = _first_difference(
-            (
-                ("issuer", found.issuer, self.issuer),
-                ("repository", claims.get(certificates.SOURCE_REPOSITORY_URI), home),
-                ("event", claims.get(certificates.BUILD_TRIGGER), self.event),
-                (
-                    "environment",
-                    claims.get(certificates.DEPLOYMENT_ENVIRONMENT),
-                    self.environment,
-                ),
-                (
-                    "owner id",
-                    claims.get(certificates.SOURCE_REPOSITORY_OWNER_ID),
-                    self.owner_id,
-                ),
-                (
-                    "repository id",
-                    claims.get(certificates.SOURCE_REPOSITORY_ID),
-                    self.repository_id,
-                ),
-                (
-                    "runner environment",
-                    claims.get(certificates.RUNNER_ENVIRONMENT),
-                    self.runner_environment,
-                ),
-            )
+            ("issuer", found.issuer, self.issuer),
+            ("repository", said(certificates.SOURCE_REPOSITORY_URI), home),
+            ("event", said(certificates.BUILD_TRIGGER), self.event),
+            ("environment", said(certificates.DEPLOYMENT_ENVIRONMENT), self.environment),
+            ("owner id", said(certificates.SOURCE_REPOSITORY_OWNER_ID), self.owner_id),
+            ("repository id", said(certificates.SOURCE_REPOSITORY_ID), self.repository_id),
+            ("runner environment", said(certificates.RUNNER_ENVIRONMENT), self.runner_environment),
         )
         if difference is not None:
             return difference
@@ -175,11 +153,9 @@ class TrustedWorkflow:
             return f"ref {ref[:120]!r}, expected {self.ref!r}"
         workflow = f"{home}/{self.workflow}@{ref}"
         return _first_difference(
-            (
-                ("workflow", claims.get(certificates.BUILD_SIGNER_URI), workflow),
-                ("workflow", claims.get(certificates.BUILD_CONFIG_URI), workflow),
-                ("subject", found.subject, workflow),
-            )
+            ("workflow", said(certificates.BUILD_SIGNER_URI), workflow),
+            ("workflow", said(certificates.BUILD_CONFIG_URI), workflow),
+            ("subject", found.subject, workflow),
         )
 
     def __str__(self) -> str:
@@ -250,7 +226,7 @@ class Trust:
         return found
 
 
-def _first_difference(claims: tuple[tuple[str, str | None, str | None], ...]) -> str | None:
+def _first_difference(*claims: tuple[str, str | None, str | None]) -> str | None:
     """Compares found with expected, character by character; None is expected of nobody."""
     for name, found, expected in claims:
         if expected is not None and found != expected:

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trusted roots: the authorities and logs of a Sigstore instance, and when each was in service.
 
-`sigstore` tries every key that it is given and asks only whether a period has begun by now. So it
-is given a root that is narrowed to one moment: the one log that an entry names, and the authorities
-that were in service then. Periods are judged here and nowhere else; both of their ends count
-(https://github.com/sigstore/protobuf-specs, sigstore_common.proto, TimeRange).
+`sigstore` is given a root that is narrowed to one moment, because it tries every key. Periods are
+judged here and nowhere else; both of their ends count (protobuf-specs, TimeRange).
 """
 
 from __future__ import annotations
 
-import base64
 import datetime
 import hashlib
 from collections.abc import Iterable
@@ -21,6 +18,7 @@ from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.signing.certificate_path import Listed
+from provenance.signing.sigstore_json import base64_of
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
@@ -33,6 +31,7 @@ MAX_CHAIN: Final = 32
 """Certificates of one authority."""
 
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
+_ROOT = ("mediaType", "tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities")
 _LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
 _AUTHORITY = ("subject", "uri", "certChain", "validFor", "operator")
 
@@ -91,11 +90,11 @@ class Log:
             "baseUrl": self.url,
             "hashAlgorithm": "SHA2_256",
             "publicKey": {
-                "rawBytes": base64.b64encode(self.public_key).decode(),
+                "rawBytes": base64_of(self.public_key),
                 "keyDetails": self.key_details,
                 "validFor": _ALWAYS,
             },
-            "logId": {"keyId": base64.b64encode(self.log_id).decode()},
+            "logId": {"keyId": base64_of(self.log_id)},
         }
 
 
@@ -114,7 +113,7 @@ class Authority:
 
     def as_json(self) -> dict[str, Any]:
         """The authority as one that was always in service: when it was is judged here."""
-        chain = [{"rawBytes": base64.b64encode(c).decode()} for c in self.certificates]
+        chain = [{"rawBytes": base64_of(c)} for c in self.certificates]
         return {
             "subject": {"organization": "", "commonName": ""},
             "certChain": {"certificates": chain},
@@ -216,14 +215,7 @@ def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
             if not isinstance(inner, dict):
                 raise ProtoJsonError("the client trust configuration holds no trusted root")
             value = inner
-        known = (
-            "mediaType",
-            "tlogs",
-            "ctlogs",
-            "certificateAuthorities",
-            "timestampAuthorities",
-        )
-        root = Message(value, "", known)
+        root = Message(value, "", _ROOT)
         if root.text("mediaType") not in MEDIA_TYPES:
             raise ProtoJsonError(
                 f"its mediaType is {root.text('mediaType')[:120]!r}, expected {MEDIA_TYPE}"
@@ -295,7 +287,7 @@ def _arranged(authority: Authority) -> Authority:
 
 
 def _period(holder: Message) -> Period:
-    """A period has to begin: without that it would be one that nobody has stated."""
+    """Require that a period has a beginning."""
     period = holder.message("validFor", ("start", "end"))
     start = period.time("start")
     if start is None:

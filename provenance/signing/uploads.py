@@ -50,14 +50,8 @@ def in_parallel(
     """What `work` gives for each item, in their order, each tried several times.
 
     The threads are daemons: one that waits for a service which never answers cannot be ended, and
-    must not keep the process alive.
-
-    Args:
-        work: Called from several threads.
-        items: What it is called with.
-        done: Called after each item, from the calling thread.
-        threads: At most so many at once.
-        timeout: Seconds that one item may take.
+    must not keep the process alive. `done` is called after each item, from the calling thread;
+    `timeout` is in seconds for one item.
 
     Raises:
         ProvenanceError: As `work` raised it; UnavailableError for whatever else it raised, and

@@ -63,8 +63,8 @@ class Line:
 
 
 HEADING: Final = (
-    "| sidecars | rows | `check` | CPU a row | to a row of 100 (<= 1.50) | peak memory "
-    "| a row more (< 10 KB) | met |\n"
+    f"| sidecars | rows | `check` | CPU a row | to a row of 100 (<= {SLOWER:.2f}) | peak memory "
+    f"| a row more (< {BYTES // 1000} KB) | met |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
 )
 

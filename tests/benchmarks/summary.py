@@ -71,7 +71,7 @@ class Bench:
             "| what | measured | against | ratio | target | met |",
             "| --- | --- | --- | --- | --- | --- |",
             self._line(
-                f"`verify --summary` of {ROWS:,} rows",
+                f"`verify-release` of {ROWS:,} rows",
                 f"{summary.seconds:.2f} s, {summary.peak / MIB:.0f} MiB",
                 f"`verify`: {whole.seconds:.2f} s, {whole.peak / MIB:.0f} MiB",
                 ratio,

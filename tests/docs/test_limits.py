@@ -54,6 +54,8 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows_need.startswith(f"{limits.EXTERNAL_FILES_OF_ROWS:,}, ")
     tensors = rows["inputs and outputs of all rows"]
     assert tensors == f"{limits.TENSORS_OF_ROWS:,}, counted for each row"
+    result = rows["the result of a worker"]
+    assert result == f"{limits.RESULT // mib} MiB for the rows of one task"
     sidecars = rows["sidecars of all rows"]
     assert sidecars == f"{limits.SIDECARS_OF_ROWS // mib} MiB, counted for each row"
     assert rows["members of an ensemble manifest"] == f"{limits.MEMBERS:,} are looked at"

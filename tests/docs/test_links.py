@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import ast
 import os
 import re
 
@@ -10,6 +11,8 @@ from tests.docs.pages import NAMES, ROOT, anchors, inline_code, links, prose, re
 
 _FILE = re.compile(r"(?:provenance|model|scripts|tests|docs|bundles)/[\w./-]+\.\w+")
 _PLACEHOLDER = re.compile(r"[A-Z]{3}")
+HOUSE = "docs/adr/0001-house.md"
+_IN_CODE = re.compile(r"[a-z0-9_./]+(?:\.(?:py|json|toml)|/)(?:::[\w.]+)?")
 
 
 def target(page: str, link: str) -> tuple[str, str]:
@@ -44,6 +47,28 @@ def test_every_file_that_is_named_exists(page: str) -> None:
     for code in inline_code(read(page)):
         if _FILE.fullmatch(code) and not _PLACEHOLDER.search(os.path.basename(code)):
             assert (ROOT / code).exists(), f"{page}: `{code}`"
+
+
+@pytest.mark.parametrize("code", [c for c in inline_code(read(HOUSE)) if _IN_CODE.fullmatch(c)])
+def test_every_file_and_name_on_the_page_about_the_house_exists(code: str) -> None:
+    path, _, name = code.partition("::")
+    base = ROOT if path.startswith("tests/") or path == "pyproject.toml" else ROOT / "provenance"
+    assert (base / path).exists()
+    if name:
+        assert name in defined(ast.parse((base / path).read_text("utf-8")))
+
+
+def defined(tree: ast.Module | ast.ClassDef) -> set[str]:
+    """What a file or class defines: `f`, `Class`, `Class.method`, and constants."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.ClassDef):
+            found |= {node.name} | {f"{node.name}.{name}" for name in defined(node)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
 
 
 @pytest.mark.parametrize("page", NAMES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify FILE.onnx`: a download, its bundle, a key from elsewhere, and no registry."""
+"""`verify-model FILE`: a download, its bundle, a key from elsewhere, and no registry."""
 
 from __future__ import annotations
 

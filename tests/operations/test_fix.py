@@ -13,7 +13,7 @@ import pytest
 
 from provenance.artifacts.documents.json_edit import Insert, Set
 from provenance.gate.finding import Fix
-from provenance.operations import fix as journey
+from provenance.operations import fix as operation
 from provenance.operations.load_evidence import load_evidence
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
@@ -329,7 +329,7 @@ def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
     another_opset(repository)
     evidence = load_evidence(repository.save().config)
     (real,) = repository.check().findings
-    repair = journey.plan(evidence, [replace(real, fixes=(*real.fixes, fix)), real])
+    repair = operation.plan(evidence, [replace(real, fixes=(*real.fixes, fix)), real])
     assert repair.fixed == (real,)
     assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
     assert "not fixed: 1 finding; where" in repair.notes[0]
@@ -340,13 +340,13 @@ def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(
 ) -> None:
     another_opset(repository)
     repository.save()
-    real = journey.plan
+    real = operation.plan
 
-    def somebody_writes(*args: Any) -> journey.Repair:
+    def somebody_writes(*args: Any) -> operation.Repair:
         repository.edit_registry('"schema_version": 1', '"schema_version": 2')
         return real(*args)
 
-    monkeypatch.setattr(journey, "plan", somebody_writes)
+    monkeypatch.setattr(operation, "plan", somebody_writes)
     result = run_cli("check", "--fix", cwd=repository.root)
     assert result.code == 2
     assert "model/registry.json was changed while it was judged" in result.err

@@ -64,11 +64,11 @@ def is_empty(repository: Repository) -> Any:
     return repository.save().check()
 
 
-@pytest.mark.parametrize("journey", [fails, defers, verifies, releases, fixes, is_empty])
+@pytest.mark.parametrize("operation", [fails, defers, verifies, releases, fixes, is_empty])
 def test_every_report_fits_the_schema(
-    repository: Repository, journey: Callable[[Repository], Any]
+    repository: Repository, operation: Callable[[Repository], Any]
 ) -> None:
-    assert valid(journey(repository))["version"] == 1
+    assert valid(operation(repository))["version"] == 1
 
 
 def test_a_finding_says_where_it_is_and_what_to_do(repository: Repository) -> None:

@@ -79,11 +79,11 @@ def is_empty(repository: Repository) -> Report:
     return report
 
 
-@pytest.mark.parametrize("journey", [fails, defers, verifies, is_unsigned, is_empty])
+@pytest.mark.parametrize("operation", [fails, defers, verifies, is_unsigned, is_empty])
 def test_every_report_fits_the_official_schema(
-    repository: Repository, journey: Callable[[Repository], Report]
+    repository: Repository, operation: Callable[[Repository], Report]
 ) -> None:
-    report = journey(repository)
+    report = operation(repository)
     assert len(valid(report)["results"]) == len(report.findings)
 
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Minimal-diff editing of a JSON text: what is not edited keeps every character.
 
-Key order, indentation, escapes and line ends are the file's own. New members are set off as their
-neighbours are, so that a diff shows the lines that changed and no others.
+New members are set off as their neighbours are.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Raw:
 
     @classmethod
     def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
-        """The value at `path` of another text. Raises InputError where there is none."""
+        """The value at `path` of another text. Raises InputError if it is missing."""
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
         line = start + 1 - source.position(start).column

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with a text that is not strict JSON, and where.
 
-Asked only after a text was refused: the standard library's parser does not tell its hooks where
-they are, and lets through what other readers refuse.
+Asked only after a text was refused: the standard library's parser does not give its hooks the
+place where they are, and lets through what other readers refuse.
 """
 
 from __future__ import annotations
@@ -45,10 +45,7 @@ def of_syntax(text: str, error: json.JSONDecodeError) -> Fault:
 def first(text: str, levels: int, *, repeated: bool) -> Fault:
     """Return the first fault of JSON that the standard library would read.
 
-    Args:
-        text: The JSON.
-        levels: How deep it may be nested.
-        repeated: Whether an object may have a key twice.
+    It may be nested `levels` deep, and with `repeated` an object may have a key twice.
     """
     keys: list[set[str] | None] = []
     for match in _MARK.finditer(text):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from provenance.artifacts.documents.schema_assertions import Assertions, is_number
+from provenance.artifacts.documents.schema_assertions import LIMITS, Assertions, is_number
 from provenance.artifacts.documents.schema_references import UnresolvedError
 from provenance.artifacts.documents.schema_work import (
     SHOWN,
@@ -27,13 +27,11 @@ STEPS: Final = 10_000_000
 
 _SCHEMA_STEPS: Final = 6
 
-
 _DEPTH: Final = 100
 """Schemas that are evaluated inside one another."""
 
 _DRAFTS: Final = ("draft-04", "draft-06", "draft-07", "2019-09", "2020-12")
 _LATEST: Final = "2020-12"
-
 
 _SINCE: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("const", "contains", "propertyNames"), _DRAFTS[1:]),
@@ -45,10 +43,7 @@ _SINCE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """The drafts that know a keyword, where not all do."""
 
-_UNSUPPORTED: Final = (
-    *("unevaluatedProperties", "unevaluatedItems"),
-    *("$dynamicRef", "$recursiveRef"),
-)
+_UNSUPPORTED: Final = "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +108,12 @@ class _Evaluation(Assertions):
                 return  # what is beside it does not count
         for keyword, argument in schema.items():
             self.spend()
-            evaluate = _KEYWORDS.get(keyword)
-            if evaluate is not None and self.draft in _SINCE.get(keyword, _DRAFTS):
-                yield evaluate(self, schema, argument, value, path, f"{where}/{keyword}")
+            known, at = _KEYWORDS.get(keyword), f"{where}/{keyword}"
+            if known is not None and self.draft in _SINCE.get(keyword, _DRAFTS):
+                if not isinstance(argument, known.argument):
+                    yield self.unknown(f"{at} is not {_CALLED[known.argument]}")
+                elif isinstance(value, known.value):
+                    yield known.evaluate(self, schema, argument, value, path, at)
             elif keyword in _UNSUPPORTED:
                 yield self.unknown(f"`{keyword}` at {where}")
 
@@ -139,10 +137,6 @@ class _Evaluation(Assertions):
     def _properties(
         self, schema: Any, known: Any, value: Any, path: JsonPath, where: str
     ) -> Outcome:
-        if not isinstance(known, dict):
-            return self.unknown(f"{where} is not an object")
-        if not isinstance(value, dict):
-            return True
         return _all(
             self.value(below, value[key], (*path, key), f"{where}/{key}")
             for key, below in known.items()
@@ -152,10 +146,6 @@ class _Evaluation(Assertions):
     def _patterned(
         self, schema: Any, known: Any, value: Any, path: JsonPath, where: str
     ) -> Outcome:
-        if not isinstance(known, dict):
-            return self.unknown(f"{where} is not an object")
-        if not isinstance(value, dict):
-            return True
 
         def judged() -> Iterator[Outcome]:
             for text, below in known.items():
@@ -172,8 +162,6 @@ class _Evaluation(Assertions):
     def _additional(
         self, schema: Any, below: Any, value: Any, path: JsonPath, where: str
     ) -> Outcome:
-        if not isinstance(value, dict):
-            return True
         known = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
         if not isinstance(known, dict) or not isinstance(patterns, dict):
@@ -198,9 +186,6 @@ class _Evaluation(Assertions):
         return _all(judged())
 
     def _names(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(value, dict):
-            return True
-
         def judged() -> Iterator[Outcome]:
             for key in value:
                 outcome = self.probe(below, key, (*path, key), where)
@@ -212,10 +197,6 @@ class _Evaluation(Assertions):
         return _all(judged())
 
     def _prefix(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(below, list):
-            return self.unknown(f"{where} is not a list")
-        if not isinstance(value, list):
-            return True
         pairs = zip(below, value, strict=False)
         return _all(
             self.value(each, entry, (*path, number), f"{where}/{number}")
@@ -223,9 +204,11 @@ class _Evaluation(Assertions):
         )
 
     def _items(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
+        if isinstance(below, list) and self.draft == _LATEST:
+            return self.unknown(f"{where} is a list, which is `prefixItems` in {_LATEST}")
+        if not isinstance(value, list):
+            return True
         if isinstance(below, list):
-            if self.draft == _LATEST:
-                return self.unknown(f"{where} is a list, which is `prefixItems` in {_LATEST}")
             return self._prefix(schema, below, value, path, where)
         before = schema.get("prefixItems") if self.draft == _LATEST else None
         return self._rest(below, value, path, where, before)
@@ -237,8 +220,6 @@ class _Evaluation(Assertions):
         return self._rest(below, value, path, where, before)
 
     def _rest(self, below: Any, value: Any, path: JsonPath, where: str, before: Any) -> Outcome:
-        if not isinstance(value, list):
-            return True
         start = len(before) if isinstance(before, list) else 0
         return _all(
             self.value(below, value[number], (*path, number), where)
@@ -246,8 +227,6 @@ class _Evaluation(Assertions):
         )
 
     def _contains(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(value, list):
-            return True
         counted = self.draft in ("2019-09", _LATEST)
         least, most = schema.get("minContains", 1), schema.get("maxContains")
         least, most = (least, most) if counted else (1, None)
@@ -266,15 +245,11 @@ class _Evaluation(Assertions):
         return self.fail(path, where, "contains", says, "Add or remove such entries.")
 
     def _all_of(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(below, list):
-            return self.unknown(f"{where} is not a list")
         return _all(
             self.value(each, value, path, f"{where}/{number}") for number, each in enumerate(below)
         )
 
     def _any_of(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(below, list):
-            return self.unknown(f"{where} is not a list")
         found: list[Outcome] = []
         for number, each in enumerate(below):
             found.append(self.probe(each, value, path, f"{where}/{number}"))
@@ -286,8 +261,6 @@ class _Evaluation(Assertions):
         return self.fail(path, where, "anyOf", says, "Write it in one of these forms.")
 
     def _one_of(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(below, list):
-            return self.unknown(f"{where} is not a list")
         found = [
             self.probe(each, value, path, f"{where}/{number}") for number, each in enumerate(below)
         ]
@@ -316,11 +289,6 @@ class _Evaluation(Assertions):
         return self.value(schema[branch], value, path, f"{where.removesuffix('if')}{branch}")
 
     def _depends(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(below, dict):
-            return self.unknown(f"{where} is not an object")
-        if not isinstance(value, dict):
-            return True
-
         def judged() -> Iterator[Outcome]:
             for key, needs in below.items():
                 self.spend()
@@ -336,39 +304,41 @@ class _Evaluation(Assertions):
         return _all(judged())
 
 
-_Keyword: TypeAlias = Callable[[_Evaluation, Any, Any, Any, JsonPath, str], Outcome]
+class _Keyword(NamedTuple):
+    """How a keyword is evaluated, the type of its argument, and that of the values it is about."""
 
+    evaluate: Callable[[_Evaluation, Any, Any, Any, JsonPath, str], Outcome]
+    argument: type = object
+    value: type = object
+
+
+_CALLED: Final[Mapping[type, str]] = {dict: "an object", list: "a list"}
 _KEYWORDS: Final[Mapping[str, _Keyword]] = {
-    "type": _Evaluation._type,
-    "enum": _Evaluation._enum,
-    "const": _Evaluation._const,
-    "multipleOf": _Evaluation._multiple,
-    "pattern": _Evaluation._pattern,
-    "uniqueItems": _Evaluation._unique,
-    "required": _Evaluation._required,
-    "properties": _Evaluation._properties,
-    "patternProperties": _Evaluation._patterned,
-    "additionalProperties": _Evaluation._additional,
-    "propertyNames": _Evaluation._names,
-    "prefixItems": _Evaluation._prefix,
-    "items": _Evaluation._items,
-    "additionalItems": _Evaluation._more,
-    "contains": _Evaluation._contains,
-    "allOf": _Evaluation._all_of,
-    "anyOf": _Evaluation._any_of,
-    "oneOf": _Evaluation._one_of,
-    "not": _Evaluation._not,
-    "if": _Evaluation._if,
-    "dependentRequired": _Evaluation._depends,
-    "dependentSchemas": _Evaluation._depends,
-    "dependencies": _Evaluation._depends,
+    "type": _Keyword(_Evaluation._type),
+    "enum": _Keyword(_Evaluation._enum, list),
+    "const": _Keyword(_Evaluation._const),
+    "multipleOf": _Keyword(_Evaluation._multiple),
+    "pattern": _Keyword(_Evaluation._pattern, value=str),
+    "uniqueItems": _Keyword(_Evaluation._unique, value=list),
+    "required": _Keyword(_Evaluation._required),
+    "properties": _Keyword(_Evaluation._properties, dict, dict),
+    "patternProperties": _Keyword(_Evaluation._patterned, dict, dict),
+    "additionalProperties": _Keyword(_Evaluation._additional, value=dict),
+    "propertyNames": _Keyword(_Evaluation._names, value=dict),
+    "prefixItems": _Keyword(_Evaluation._prefix, list, list),
+    "items": _Keyword(_Evaluation._items),
+    "additionalItems": _Keyword(_Evaluation._more, value=list),
+    "contains": _Keyword(_Evaluation._contains, value=list),
+    "allOf": _Keyword(_Evaluation._all_of, list),
+    "anyOf": _Keyword(_Evaluation._any_of, list),
+    "oneOf": _Keyword(_Evaluation._one_of, list),
+    "not": _Keyword(_Evaluation._not),
+    "if": _Keyword(_Evaluation._if),
     **dict.fromkeys(
-        (
-            *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-            *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
-        ),
-        _Evaluation._limit,
+        ("dependentRequired", "dependentSchemas", "dependencies"),
+        _Keyword(_Evaluation._depends, dict, dict),
     ),
+    **dict.fromkeys(LIMITS, _Keyword(_Evaluation._limit)),
 }
 
 

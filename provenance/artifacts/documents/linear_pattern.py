@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Regular expressions in time linear in the text, whatever the expression.
 
-Python's `re` tries alternatives one after the other: `^(a+)+$` takes seconds for 30 characters and
-years for 60. Here all alternatives are followed at once, and the sets of places in the expression
-that are reached are remembered. `provenance.artifacts.documents.pattern_syntax` parses expressions.
+Python's `re` tries alternatives one after the other: `^(a+)+$` takes years for 60 characters. Here
+all are followed at once, and the sets of places in the expression that are reached are remembered.
 """
 
 from __future__ import annotations

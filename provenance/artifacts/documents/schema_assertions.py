@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,7 +24,10 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 
 class Assertions(References):
-    """Each method judges the value at `path` by one keyword, whose argument is at `where`."""
+    """Each method judges the value at `path` by one keyword, whose argument is at `where`.
+
+    `json_schema` calls it where argument and value are of the types that the keyword is for.
+    """
 
     def __init__(self, schema: Any, draft: str, steps: int) -> None:
         super().__init__(schema, draft, steps)
@@ -43,8 +47,6 @@ class Assertions(References):
         )
 
     def _enum(self, schema: Any, allowed: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(allowed, list):
-            return self.unknown(f"{where} is not a list")
         known = self._enums.get(id(allowed))
         if known is None:
             known = self._enums[id(allowed)] = frozenset(map(self.key, allowed))
@@ -63,7 +65,7 @@ class Assertions(References):
 
     def _limit(self, schema: Any, limit: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         keyword = where.rpartition("/")[2]
-        measured, compare, words, advice = _LIMITS[keyword]
+        measured, compare, words, advice = LIMITS[keyword]
         size = measured(value)
         if isinstance(limit, bool) and keyword.startswith("exclusive"):
             return True  # draft 4: it is about `minimum` or `maximum`
@@ -93,8 +95,6 @@ class Assertions(References):
         return self.fail(path, where, "multipleOf", says, f"Write a multiple of {of}.")
 
     def _pattern(self, schema: Any, text: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if not isinstance(value, str):
-            return True
         matches = self.matches(text, value, where)
         if matches is not False:
             return matches
@@ -102,7 +102,7 @@ class Assertions(References):
         return self.fail(path, where, "pattern", says, f"Write text that matches {shown(text)}.")
 
     def _unique(self, schema: Any, wanted: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        if wanted is not True or not isinstance(value, list):
+        if wanted is not True:
             return True
         seen: dict[Any, int] = {}
         for number, entry in enumerate(value):
@@ -146,25 +146,17 @@ def _size_of(kind: Any) -> Callable[[Any], int | None]:
     return lambda value: len(value) if isinstance(value, kind) else None
 
 
-def _at_least(size: Any, limit: Any) -> bool:
-    return bool(size >= limit)
-
-
-def _at_most(size: Any, limit: Any) -> bool:
-    return bool(size <= limit)
-
-
-_LIMITS: Final[Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], bool], str, str]]] = {
-    "minimum": (_number, _at_least, "at least {}", "Write a larger number."),
-    "maximum": (_number, _at_most, "at most {}", "Write a smaller number."),
-    "exclusiveMinimum": (_number, lambda s, n: s > n, "more than {}", "Write a larger number."),
-    "exclusiveMaximum": (_number, lambda s, n: s < n, "less than {}", "Write a smaller number."),
-    "minLength": (_size_of(str), _at_least, "at least {} characters", "Write more."),
-    "maxLength": (_size_of(str), _at_most, "at most {} characters", "Shorten it."),
-    "minItems": (_size_of(list), _at_least, "at least {} entries", "Add entries."),
-    "maxItems": (_size_of(list), _at_most, "at most {} entries", "Remove entries."),
-    "minProperties": (_size_of(dict), _at_least, "at least {} fields", "Add fields."),
-    "maxProperties": (_size_of(dict), _at_most, "at most {} fields", "Remove fields."),
+LIMITS: Final[Mapping[str, tuple[Callable[[Any], Any], Callable[[Any, Any], bool], str, str]]] = {
+    "minimum": (_number, operator.ge, "at least {}", "Write a larger number."),
+    "maximum": (_number, operator.le, "at most {}", "Write a smaller number."),
+    "exclusiveMinimum": (_number, operator.gt, "more than {}", "Write a larger number."),
+    "exclusiveMaximum": (_number, operator.lt, "less than {}", "Write a smaller number."),
+    "minLength": (_size_of(str), operator.ge, "at least {} characters", "Write more."),
+    "maxLength": (_size_of(str), operator.le, "at most {} characters", "Shorten it."),
+    "minItems": (_size_of(list), operator.ge, "at least {} entries", "Add entries."),
+    "maxItems": (_size_of(list), operator.le, "at most {} entries", "Remove entries."),
+    "minProperties": (_size_of(dict), operator.ge, "at least {} fields", "Add fields."),
+    "maxProperties": (_size_of(dict), operator.le, "at most {} fields", "Remove fields."),
 }
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -25,12 +26,8 @@ Outcome: TypeAlias = bool | None
 class Violation:
     """A value that the schema does not allow.
 
-    Attributes:
-        path: Where the value is.
-        keyword, where: The keyword that does not allow it, and its place in the schema.
-        member: The key that is missing or not allowed, for `required` and the like.
-        says: What was found and what was expected, in words that follow the name of the value.
-        help: What to do about it.
+    `keyword` and `where` are what does not allow it, and its place in the schema; `member` is the
+    key that is missing or not allowed. `says` follows the name of the value.
     """
 
     path: JsonPath
@@ -122,11 +119,5 @@ def shown(value: Any) -> str:
     """A value in a message: short, and containers by their kind."""
     if not isinstance(value, str | int | float | bool | None):
         return strict_json.type_name(value)
-    text = (
-        repr(value)
-        if isinstance(value, str)
-        else str(value).lower()
-        if value is not None
-        else "null"
-    )
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each value of a JSON text stands.
+"""Where each value of a JSON text stands (docs/adr/0004-strict-json.md).
 
-The standard library parses and gives no positions. Only where one is asked for, the text is walked
-once more for the line and column of that member (docs/adr/0004-strict-json.md).
+The standard library gives no positions. Where one is asked for, the text is walked once more.
 """
 
 from __future__ import annotations
@@ -33,9 +32,8 @@ class Member:
 class SourceMap:
     """Where the values of a JSON text stand. Only for text that `parse` has accepted.
 
-    Only the objects and arrays that are asked about are walked, and what stands inside their values
-    is passed over: a registry of 10,000 rows gives the place of each row, and of the fields of one
-    row, without the places of all others in memory.
+    Only the objects and arrays that are asked about are walked, and not what is inside their
+    values.
     """
 
     def __init__(self, text: str) -> None:
@@ -48,7 +46,7 @@ class SourceMap:
         return Position(line, offset - self._line_starts[line - 1] + 1)
 
     def find(self, path: JsonPath) -> Member | None:
-        """Where the value at `path` stands, None where there is none."""
+        """Return where the value at `path` is, or None."""
         if not path:
             end = len(self.text)
             while self.text[end - 1] in " \t\r\n":  # rstrip would copy the whole text
@@ -98,10 +96,7 @@ class SourceMap:
 
 
 class _Places:
-    """Where the members of one object or array stand.
-
-    Offsets stand side by side in an array, because a registry has many rows: 8 bytes each.
-    """
+    """Where the members of one object or array stand: offsets, 8 bytes each."""
 
     def __init__(self, text: str, start: int) -> None:
         self._is_array = text[start] == "["

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON, read strictly.
+"""JSON, read strictly (docs/adr/0004-strict-json.md).
 
 The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
-keys, lone surrogates, bottomless nesting (docs/adr/0004-strict-json.md). Where a value stands in
-the text is for `provenance.artifacts.documents.source_map` to say.
+keys, lone surrogates, bottomless nesting.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """TOML, bounded in structure before it is parsed.
 
-`tomllib` takes quadratic time for long dotted keys: each of the n prefixes of a key is built and
-looked up, and every line below a long table header repeats that header. A file within the size
-limit can so take minutes. The text is therefore scanned first, in linear time, for how long its
-keys are, how deep it nests, and how many values it holds. The scan reads strings and comments as
-`tomllib` does, up to the first error, at which `tomllib` stops.
+`tomllib` takes quadratic time for long dotted keys and headers. So the text is scanned first, in
+linear time, for how long its keys are, how deep it nests, and how many values it holds. The scan
+reads strings and comments as `tomllib` does, up to the first error, at which `tomllib` stops.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
@@ -30,7 +29,7 @@ class _Change(NamedTuple):
 
 
 def unified(path: str, before: str, after: str) -> str:
-    """The difference of two states of the file at `path`; empty where there is none."""
+    """The difference of two states of the file at `path`; empty if they are equal."""
     if before == after:
         return ""
     a, b = _LINE.findall(before), _LINE.findall(after)
@@ -51,6 +50,8 @@ def _changes(a: Sequence[str], b: Sequence[str]) -> Iterator[_Change]:
 
 def _same_lines(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Pairs of lines that are the same in both, ever further on in each."""
+    from difflib import SequenceMatcher
+
     i = j = 0
     for i_end, j_end in (*_anchors(a, b), (len(a), len(b))):
         if (i_end - i) * (j_end - j) <= _PAIRS:

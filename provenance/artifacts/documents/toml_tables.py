@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -28,23 +27,19 @@ class Table:
         header: str = "",
         number: int = 0,
     ) -> None:
-        """Take `values`, read from the file `path`.
+        """Take `values`, read from the file `path`, with the known `keys`, None for any.
 
-        Args:
-            values: The keys and values as read.
-            keys: The keys that are known, None for any. The error about another names the nearest.
-            path: The file, for messages.
-            header: The dotted name of the table, empty for the whole file.
-            number: The place in an array of tables, counted from 1; 0 for any other table.
-
-        Raises:
-            InputError: If a key is unknown.
+        `header` is the dotted name of the table, empty for the whole file; `number` its place in an
+        array of tables, counted from 1. Raises InputError for an unknown key, and names the
+        nearest.
         """
         self.values, self.path, self._number = values, path, number
         self._header = header
         dot = f"{header}." if header else ""
         for key in values:
             if keys is not None and key not in keys:
+                import difflib
+
                 near = difflib.get_close_matches(key, keys, 1, 0.5)
                 raise InputError(
                     f"{path}: unknown key `{dot}{key}`",

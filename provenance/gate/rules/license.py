@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -297,6 +296,8 @@ def _alike(row: Mapping[str, Any], other: Mapping[str, Any], field: str) -> bool
 @lru_cache(maxsize=4096)
 def _nearest(name: str, kind: spdx.Kind) -> str | None:
     """The id on the list that is spelled most like `name`."""
+    import difflib
+
     ids = sorted(k for k in spdx.known_ids(kind) if not k.startswith(spdx.OWN))
     return next(iter(difflib.get_close_matches(name, ids, cutoff=_NEAR)), None)
 

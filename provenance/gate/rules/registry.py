@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -176,6 +175,8 @@ class RegistrySchema(Rule):
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
+        import difflib
+
         near = difflib.get_close_matches(name, [f for f in fields if f not in _FORMS])
         if near:
             return f"Did you mean `{name}` where it says `{near[0]}`?"

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a clone comes from: the repository's name, and its default branch.
-
-A remote's URL can hold a password. Only what names the repository is taken out of it.
-"""
+"""Where a clone comes from. A URL can hold a password: only the name is taken out of it."""
 
 from __future__ import annotations
 
@@ -27,10 +24,8 @@ _BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 class Remote:
     """What a clone knows of where it comes from.
 
-    Attributes:
-        github: `owner/name` of its origin, None where that is elsewhere.
-        upstream: The same of the remote `upstream`, which a clone of a fork has.
-        below_top: Whether this is a folder below the top of the clone.
+    `github` is the `owner/name` of its origin, None where that is elsewhere; `upstream` that of a
+    fork's original. `below_top` says whether this is a folder below the top of the clone.
     """
 
     github: str | None = None
@@ -40,7 +35,7 @@ class Remote:
 
 
 def remote_of(root: Path) -> Remote:
-    """What the clone at `root` knows; nothing where it is none, or there is no git."""
+    """What the clone at `root` knows; nothing if it is not a clone, or git is missing."""
     try:
         git = Git.at(root)
         url = git.answer("remote", "get-url", "origin")

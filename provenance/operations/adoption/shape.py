@@ -35,12 +35,8 @@ Row = Mapping[str, Any]
 class Shape:
     """A JSON file that can be read as a registry.
 
-    Attributes:
-        path: Relative to the repository's root.
-        rows: How many rows it has.
-        names: What it calls them and their fields, as far as that is certain.
-        unsure: The keys that could be a field, where that is not certain.
-        complete: Whether rows have a model and a digest, as those of a registry have.
+    `names` is what it calls its rows and their fields, as far as that is certain; `unsure` has the
+    keys that could be a field. `complete` says whether rows have a model and a digest.
     """
 
     path: str
@@ -93,28 +89,21 @@ def files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
                 yield path.replace(os.sep, "/")
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
 def _digest(value: Any) -> bool:
     return sha256_of(value) is not None
 
 
 def _label(value: Any) -> bool:
-    plain = _text(value) and len(value) <= 128 and not _digest(value)
+    plain = isinstance(value, str) and 0 < len(value) <= 128 and not _digest(value)
     return plain and "://" not in value and not value.endswith((".onnx", ".json"))
 
 
 @dataclass(frozen=True)
 class _Field:
-    """How a field is known: by its values, and by the names that it usually has.
+    """How a field is known: by values that fit, and by the names that it usually has, best first.
 
-    Attributes:
-        fits: Whether it can have a value.
-        named: Its usual names, the most usual first.
-        by_name: Whether values alone say too little: without one of these names it is not certain.
-        marked: Whether its name must tell that it is about the int8 variant, to be certain.
+    With `by_name`, it is certain only under one of these names; if `marked`, under one that tells
+    that it is about the int8 variant.
     """
 
     fits: Callable[[Any], bool]

@@ -6,7 +6,6 @@ Trust is never guessed: what is not known for certain is written as a comment, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from provenance.operations.adoption.remote import Remote
@@ -20,11 +19,7 @@ _EVERY_BRANCH = ("refs/heads/*", "refs/heads/**")
 
 @dataclass(frozen=True)
 class Signer:
-    """One `[[trust.github]]` table.
-
-    Attributes:
-        unsure: Why it is not in force, in words; None where it is.
-    """
+    """One `[[trust.github]]` table. `unsure` is why it is not in force, in words, or None."""
 
     repository: str
     workflow: Workflow
@@ -34,13 +29,11 @@ class Signer:
 
 def signers(found: Found, remote: Remote) -> tuple[Signer, ...]:
     """A table for each workflow that signs, and each ref that it runs for."""
-    return tuple(signer for w in found.workflows for signer in _of(w, remote))
-
-
-def _of(workflow: Workflow, remote: Remote) -> Iterator[Signer]:
-    for ref in workflow.refs or (_GUESS,):
-        unsure = _unsure(workflow, ref, remote)
-        yield Signer(remote.github or _PLACEHOLDER, workflow, ref, unsure)
+    return tuple(
+        Signer(remote.github or _PLACEHOLDER, workflow, ref, _unsure(workflow, ref, remote))
+        for workflow in found.workflows
+        for ref in workflow.refs or (_GUESS,)
+    )
 
 
 def _unsure(workflow: Workflow, ref: str, remote: Remote) -> str | None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workflows of a repository that sign: their identities are what a consumer will trust.
 
-Read are `.github/workflows/*.yml` and `.yaml`. A workflow signs where a job of it may ask for an
-identity token and runs a tool that signs with it. This is to write a suggestion; nothing is judged
-by it, and nothing in a workflow is run.
+A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
+This only suggests a configuration; nothing in a workflow is run.
 """
 
 from __future__ import annotations
@@ -60,10 +59,10 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     try:
         names = sorted(os.listdir(tree.root / tree.resolve(FOLDER)))
     except (FileNotFoundError, NotADirectoryError):
-        return Found()  # there are none, which is nothing to speak of
+        return Found()  # no folder of workflows
     except (FileError, OSError) as e:
         return Found(notes=(f"no workflow was looked into: {e}",))
-    paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and _is_text(n)]
+    paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and is_text(n)]
     notes: list[str] = []
     most = limits.WORKFLOW_FILES
     if len(paths) > most:
@@ -88,7 +87,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     return Found(tuple(found), tuple(notes))
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Whether a name that the file system gave can be written as UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 

@@ -55,9 +55,7 @@ def ask(
 
 @dataclass
 class _Named:
-    """A `sigstore` policy: the certificate is the one that was read here. Who it names is judged
-    later, so that a signature by another signer is distinguished from one that is not valid.
-    """
+    """A `sigstore` policy: it is the certificate that was read here. Its name is judged later."""
 
     certificate: Certificate
     asked: int = 0
@@ -68,13 +66,12 @@ class _Named:
             raise ValueError("sigstore read another certificate")
 
 
-def relogged(
+def with_inclusion_proof(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
 
-    What the bundle has in place of a proof is judged elsewhere: the promise of its log or, where
-    the instance has no log at all, its timestamp.
+    What it has in place of a proof, a promise or a timestamp, is judged elsewhere.
     """
     entry = bundle.entry or synthetic_log.entry_of(bundle, certificate, artifact_sha256)
     entry, own = synthetic_log.log(entry)

@@ -36,12 +36,9 @@ _MAKE: Final = {
 
 @dataclass(frozen=True)
 class SigningInstance:
-    """An instance to sign with.
+    """An instance to sign with: its services, and its trusted root as this project reads it.
 
-    Attributes:
-        source: Where its configuration was read, for messages.
-        config: Its services, and its trusted root as `sigstore` reads it.
-        root: The same trusted root as this project reads it: what is signed is judged by it.
+    `source` is where its configuration was read, for messages.
     """
 
     source: str
@@ -143,9 +140,7 @@ def _load(instance: roots.Instance, *, offline: bool) -> ClientTrustConfig:
 
 
 def _root(instance: roots.Instance, config: ClientTrustConfig) -> TrustedRoot:
-    """`sigstore` keeps what it fetched in its cache and gives no JSON back, so it is read from
-    there, and compared with what `sigstore` itself loaded.
-    """
+    """The root that `sigstore` keeps in its cache, compared with the one that it loaded."""
     path = _cached(instance)
     try:
         root = roots.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)

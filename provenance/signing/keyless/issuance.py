@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judging certificates and their signatures where `sigstore` does not.
 
-`sigstore` verifies signatures of ECDSA P-256 keys only. For the other algorithms of Sigstore's
-registry this module does what it does for that one, with the same profile: a path to an authority
-of the trusted root at one moment, the promise of the certificate transparency log (RFC 6962), and
-the signature.
+It verifies signatures of ECDSA P-256 keys only. Other algorithms are judged here with its profile:
+a path to an authority of the trusted root, the promise of the transparency log, the signature.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing with an identity: one certificate for a run, and several uploads at once.
 
-`sigstore` makes the key, asks for the certificate, signs and uploads. Around it: what it does not
-retry is retried, and nothing is given back that does not verify by the trusted root of the very
-instance that signed.
+What `sigstore` does not retry is retried, and nothing is given back that does not verify by the
+trusted root of the very instance that signed.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class KeylessSigner:
 
     @property
     def own(self) -> Trust:
-        """Trust in this identity alone; in nobody before it has signed."""
+        """Trust in this identity alone; in none before it has signed."""
         who = self._identity
         identities = (TrustedIdentity(who.issuer, who.subject),) if who else ()
         return Trust(OF_THIS_RUN, identities=identities, root=self.instance.root)
@@ -77,7 +76,7 @@ class KeylessSigner:
         return judgement.reason.removeprefix("by ")
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether an identity that `declared` trusts signed, or this one where it trusts nobody."""
+        """Whether an identity that `declared` trusts signed, or this one if it trusts none."""
         if bundle.certificate is None:
             return False
         trust = declared

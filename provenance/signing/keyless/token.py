@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where identity tokens come from: a file, the environment, the CI that this runs in, a browser.
 
-A token is a secret. It is read anew whenever a certificate is asked for, never kept in a file, and
-no message shows it.
+A token is a secret: read anew for each certificate, never kept in a file, shown by no message.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def of_file(path: Path) -> Tokens:
 
 
 def of_environment() -> Tokens | None:
-    """The token in the environment, None where there is none."""
+    """Return the token from the environment, or None."""
     for name in VARIABLES:
         if os.environ.get(name, "").strip():
             return lambda name=name: _token(  # type: ignore[misc]
@@ -79,7 +78,7 @@ def of_ci() -> Tokens | None:
 
 
 def of_browser(issuer_url: str) -> Tokens:
-    """Asks whoever sits at the terminal to log in with a browser."""
+    """Asks the user at the terminal to log in with a browser."""
 
     def log_in() -> IdentityToken:
         try:

@@ -1,20 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging signatures with a certificate.
+"""Judging signatures with a certificate (docs/adr/0014-keyless-verification.md).
 
-`sigstore` judges certificates, logs and timestamps, through its public interface. Around it:
-
-- The bundle is handed over as this project's strict reader understood it, always in one form: v0.3,
-  every field spelt out. So `sigstore` sees what we saw, and what proto3 JSON left out is there.
-- The trusted root is narrowed to one moment (`trusted_root`): the log that the entry names, the
-  certificate transparency log that the certificate names, authorities in service then. `sigstore`
-  tries each key it has, and does not ask whether it was in service.
-- It is satisfied by one source of time where there are several. So each promise and each timestamp
-  is judged by itself, and each has to hold.
-- What it does not read is judged here, and it judges the rest (`_evidence`): log entries of other
-  kinds, timestamp authorities that a trusted root lists in another form. Keys of other kinds than
-  ECDSA P-256 are judged by `issuance`.
-
-docs/adr/0014-keyless-verification.md has what was measured.
+`sigstore` judges certificates, logs and timestamps. It is given the bundle as this project's strict
+reader understood it, and a trusted root that is narrowed to one moment, because it does not ask
+whether a key was in service. It is satisfied by one source of time where there are several: each is
+judged by itself, and each has to hold. What it does not read is judged here (`_evidence`) and by
+`issuance`.
 """
 
 from __future__ import annotations
@@ -65,7 +56,7 @@ _UNSUPPORTED_HELP: Final = (
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Whether somebody who is trusted made the signature in `bundle`, which has a certificate.
+    """Judge whether a trusted identity made the signature in `bundle`, which has a certificate.
 
     Raises:
         UnavailableError: There is no trusted root.
@@ -112,7 +103,7 @@ def _issued_by(certificate: bytes, root: TrustedRoot) -> int:
 
 
 def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgement:
-    """Whether an identity is somebody who counts: VALID, or UNTRUSTED with the reason."""
+    """Judge whether an identity is trusted: VALID, or UNTRUSTED with the reason."""
     candidates = [e for e in trust.entries if not isinstance(e, TrustedKey)]
     differences = {e: e.differs(identity) for e in candidates}
     entries = tuple(e for e, difference in differences.items() if difference is None)
@@ -256,7 +247,7 @@ def _verify(
     if not readable:
         bundle, log = asking.dated(bundle, certificate, time, artifact_sha256)
     elif log is None or entry is None or entry.proof is None:
-        bundle, log = asking.relogged(bundle, certificate, artifact_sha256)
+        bundle, log = asking.with_inclusion_proof(bundle, certificate, artifact_sha256)
     asking.ask(
         bundle,
         certificate,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -99,5 +98,7 @@ def _compute(statistic: str, values: Sequence[float]) -> tuple[float, ...]:
             return (min(values),)
         case "max":
             return (max(values),)
+    import statistics
+
     whole = statistics.pstdev(values)
     return (whole, statistics.stdev(values)) if len(values) > 1 else (whole,)
