@@ -22,7 +22,6 @@ from provenance import check, load_config, verify
 from provenance.artifacts import limits
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
-from provenance.evidence import totals
 from provenance.gate import engine, wire
 from provenance.gate.units import _Sent as Sent
 from provenance.output import machine
@@ -285,7 +284,7 @@ def test_what_a_worker_cannot_read_ends_the_run_with_the_first_such_task(tree: P
 def test_what_rows_have_together_is_bounded_in_units_too(
     tree: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int
 ) -> None:
-    monkeypatch.setattr(totals.limits, what, most)
+    monkeypatch.setattr(limits, what, most)
     messages = []
     for way in (in_units(), *(way for _, way in ways())):
         with way, pytest.raises(InputError) as error:
