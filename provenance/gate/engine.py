@@ -7,10 +7,11 @@ What comes out does not depend on which: results are taken in the order of the t
 from __future__ import annotations
 
 import pickle
+import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
@@ -77,7 +78,8 @@ def _lost_workers() -> Iterator[None]:
 def processes(count: int) -> Iterator[Executor | None]:
     """So many processes that judge; None for one, which is this one.
 
-    They are spawned and not forked: a fork in the presence of threads may hang.
+    They are spawned and not forked: a fork in the presence of threads may hang. Ctrl-C reaches only
+    this process, which then ends them: a pool whose workers are interrupted may hang too.
     """
     if count < 2:
         yield None
@@ -85,10 +87,27 @@ def processes(count: int) -> Iterator[Executor | None]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, context) as pool:
+    class Pool(ProcessPoolExecutor):
+        def submit(self, *args: Any, **options: Any) -> Future[Any]:
+            with _uninterrupted():
+                return super().submit(*args, **options)
+
+    with Pool(count, multiprocessing.get_context("spawn")) as pool:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold SIGINT back, in this thread and in the processes that it starts."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -207,6 +208,14 @@ def test_processes_give_the_same_report(tree: Path, rows: int) -> None:
     whole = _report(tree)
     with engine.processes(2) as pool, in_units(pool, rows):
         assert _report(tree) == whole
+
+
+def test_an_interrupt_does_not_reach_the_processes() -> None:
+    with engine.processes(2) as pool:
+        assert pool is not None
+        held = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, ()).result()
+    assert signal.SIGINT in held
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 class _Executor(InRandomOrder):
