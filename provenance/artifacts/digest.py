@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO, Final, TypeGuard
 
 CHUNK = 1 << 20
@@ -53,7 +54,13 @@ class Digest:
 
 def is_sha256(value: object) -> TypeGuard[str]:
     """Whether `value` is a SHA-256 digest as this project writes it: 64 lower-case hex digits."""
-    return isinstance(value, str) and HEX_SHA256.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) == 64 and _is_hex(value)
+
+
+@lru_cache(maxsize=512)
+def _is_hex(value: str) -> bool:
+    """The same of 64 characters. Rules ask it again and again of the few digests of a row."""
+    return HEX_SHA256.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ class Form(Generic[T_co]):
         return f"{what}: expected {self.name}, found {found}"
 
 
+_TEXT: Final = frozenset((str,))
+
+
 def shown(value: object, limit: int = 80) -> str:
     """A value of a document in a message: short, whatever it is."""
     text = str(value) if isinstance(value, datetime.date) else repr(value)
@@ -54,7 +57,7 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 def is_names(value: object) -> TypeGuard[list[str]]:
     """Return whether a value is a list of strings."""
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return isinstance(value, list) and _TEXT.issuperset(map(type, value))
 
 
 def is_filled(value: object) -> TypeGuard[str]:

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
-from provenance.artifacts.digest import Digest, HashingReader, SeekingReader
+from provenance.artifacts.digest import Digest, HashingReader, SeekingReader, of_bytes
 from provenance.artifacts.onnx_wire import (
     SMALL,
     MalformedMessageError,
@@ -113,7 +113,16 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
     except (MalformedMessageError, EOFError) as e:
         reason = str(e) or _CUT_OFF
     reader.drain()
-    digest = reader.digest()
+    return _concluded(reader.digest(), skeleton, reason)
+
+
+def parse_onnx(data: bytes) -> tuple[Digest, OnnxFacts]:
+    """The same of the model in `data`, which has at most `WHOLE` bytes. Raises NotOnnxError."""
+    return _concluded(of_bytes(data), data, "" if data else _EMPTY)
+
+
+def _concluded(digest: Digest, skeleton: bytes, reason: str) -> tuple[Digest, OnnxFacts]:
+    """Digest and facts, unless there is a `reason` why the bytes are no model."""
     if is_pointer(skeleton):
         reason = "a Git LFS pointer, not the model; run `git lfs pull`"
     if not reason:
@@ -137,9 +146,10 @@ def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
         raise MalformedMessageError(_CUT_OFF) from e
 
 
-_WHOLE: Final = 64 * 1024
+WHOLE: Final = 64 * 1024
 """Bytes of the largest file that protobuf parses as it is, which takes less time than the walk."""
 
+_EMPTY: Final = "the file is empty"
 _CUT_OFF: Final = "it ends in the middle of a field: truncated?"
 
 
@@ -149,8 +159,8 @@ def _skeleton(reader: Reader, size: int) -> bytes:
             f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
         )
     if size == 0:
-        raise MalformedMessageError("the file is empty")
-    if size <= _WHOLE:
+        raise MalformedMessageError(_EMPTY)
+    if size <= WHOLE:
         return reader.read(size)
     return without_weights(reader, size, _messages().ModelProto.DESCRIPTOR)
 

@@ -84,6 +84,8 @@ IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pul
 FETCH: Final = "Fetch the file: git lfs pull"
 """The next step, for those who publish the file and for those who use it."""
 
+_CHUNK: Final = 1 << 20
+
 POINTER_SIZE: Final = 1024
 """Bytes of the largest Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
 
@@ -94,6 +96,7 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY
 _HAS_DIR_FD = os.open in os.supports_dir_fd
 
 
@@ -157,17 +160,7 @@ class Tree:
         Raises:
             FileError: It is missing, not below the root, not a regular file, or not readable.
         """
-        descriptor = self._open_without_links(path)
-        if descriptor is None:
-            relative = self.resolve(path)
-            try:
-                descriptor = self._open_descriptor(relative)
-            except OSError as e:
-                link = self.root / os.path.normpath(path)
-                # In a cache of downloads, what was not fetched is missing, link or not.
-                dangling = FileProblem.IRREGULAR if self.confined else FileProblem.MISSING
-                raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
-        return _regular(descriptor, path)
+        return _regular(self._descriptor(path), path)
 
     def read(self, path: str, limit: int) -> bytes:
         """All bytes of the file at `path`, at most `limit`.
@@ -175,8 +168,32 @@ class Tree:
         Raises:
             FileError: As `open`, or the file is larger than `limit`.
         """
-        with self.open(path) as stream:
-            return read_bounded(stream, limit, path, os.fstat(stream.fileno()).st_size)
+        return _contents(self._descriptor(path), path, limit)
+
+    def read_if_there(self, path: str, limit: int) -> bytes | None:
+        """As `read`, but None where nothing lies at `path`: that of many files is not worth an
+        error each.
+
+        Raises:
+            FileError: As `read`.
+        """
+        folder, _, name = path.rpartition("/")
+        here = self._folders.get(folder) if self._folders else None
+        if here is not None and _NORMAL.fullmatch(path):
+            try:
+                descriptor = os.open(name, _FLAGS, dir_fd=here)
+            except FileNotFoundError:  # no link either
+                return None
+            except OSError:
+                pass  # `read` says why
+            else:
+                return _contents(descriptor, path, limit)
+        try:
+            return self.read(path, limit)
+        except FileError as e:
+            if e.problem is FileProblem.MISSING:
+                return None
+            raise
 
     def target(self, path: str) -> Path:
         """Where to write the file at `path`. Its folder may be reached by links inside the root.
@@ -199,9 +216,25 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
+        if _NORMAL.fullmatch(path):
+            return os.path.lexists(f"{self.root}/{path}")
         if unsafe_reason(path) is not None:
             return False
         return os.path.lexists(os.path.join(self.root, os.path.normpath(path)))
+
+    def _descriptor(self, path: str) -> int:
+        """The file at `path`, whatever it is, open for reading. Raises FileError."""
+        descriptor = self._open_without_links(path)
+        if descriptor is not None:
+            return descriptor
+        relative = self.resolve(path)
+        try:
+            return self._open_descriptor(relative)
+        except OSError as e:
+            link = self.root / os.path.normpath(path)
+            # In a cache of downloads, what was not fetched is missing, link or not.
+            dangling = FileProblem.IRREGULAR if self.confined else FileProblem.MISSING
+            raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
 
     def _open_without_links(self, path: str) -> int | None:
         """The file at `path` where no link is on the way to it, as is usual; None elsewhere.
@@ -224,17 +257,16 @@ class Tree:
             return None  # tried again by the path with its links resolved, which says why
 
     def _open_descriptor(self, relative: str) -> int:
-        flags = os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY
         # Windows has no walk by descriptor; resolve() has refused what leaves.
         if not _HAS_DIR_FD or not self.confined:
-            return os.open(os.path.normpath(self.root / relative), flags)
+            return os.open(os.path.normpath(self.root / relative), _FLAGS)
         folder, _, name = relative.rpartition("/")
         here = self._folders.get(folder) if self._folders else None
         if here is not None:
-            return os.open(name, flags, dir_fd=here)
+            return os.open(name, _FLAGS, dir_fd=here)
         here = self._open_folder(folder)
         try:
-            return os.open(name, flags, dir_fd=here)
+            return os.open(name, _FLAGS, dir_fd=here)
         finally:
             if self._folders is None or not self._folders.keep(folder, here):
                 os.close(here)
@@ -252,6 +284,13 @@ class Tree:
 
 _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
 """Most paths: they are safe, and are what `normpath` makes of them."""
+
+_PLAIN: Final = re.compile(r"[\w-][\w.-]*+", re.ASCII)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name is that of a file in the very folder, as most are: safe and normal."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 def unsafe_reason(path: str) -> str | None:
@@ -298,26 +337,57 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
         FileError: It is not a regular file, cannot be read, or is a Git LFS pointer. Then it is
             closed.
     """
-    found = os.fstat(descriptor)
     try:
-        if not stat.S_ISREG(found.st_mode):
-            kind = _kind(found.st_mode)
-            raise FileError(FileProblem.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
-        if len(_POINTER) <= found.st_size <= POINTER_SIZE:
-            _refuse_pointer(descriptor, path)
+        if len(_POINTER) <= _size(descriptor, path) <= POINTER_SIZE:
+            try:
+                data = os.read(descriptor, POINTER_SIZE + 1)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+            except OSError as e:
+                raise _trouble_of(e, path) from e
+            _refuse_pointer(data, path)
         return cast(BinaryIO, io.FileIO(descriptor, "rb"))
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _refuse_pointer(descriptor: int, path: str) -> None:
+def _contents(descriptor: int, path: str, limit: int) -> bytes:
+    """All bytes of the open file, which is closed. Raises FileError as `Tree.read`."""
     try:
-        data = os.read(descriptor, POINTER_SIZE + 1)
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        size = _size(descriptor, path)
+        if size > limit:
+            raise too_large(path, limit)
+        # Of a small file, one read gives all of it, unless it is written to meanwhile.
+        data = os.read(descriptor, min(size, _CHUNK) + 1)
+        if len(data) != size:
+            parts, length = [data], len(data)
+            while length <= limit and (
+                part := os.read(descriptor, min(limit + 1 - length, _CHUNK))
+            ):
+                parts.append(part)
+                length += len(part)
+            data = b"".join(parts)
     except OSError as e:
         raise _trouble_of(e, path) from e
-    if is_pointer(data):
+    finally:
+        os.close(descriptor)
+    _refuse_pointer(data, path)
+    if len(data) > limit:
+        raise too_large(path, limit)
+    return data
+
+
+def _size(descriptor: int, path: str) -> int:
+    """The size of an open file. Raises FileError where it is not a regular one."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        kind = _kind(found.st_mode)
+        raise FileError(FileProblem.IRREGULAR, path, f"{path!r} is {kind}, not a regular file")
+    return found.st_size
+
+
+def _refuse_pointer(data: bytes, path: str) -> None:
+    if data.startswith(_POINTER) and is_pointer(data):
         raise PointerError(path, pointed_to(data))
 
 
@@ -384,7 +454,8 @@ def _joined(folder: str, below: str) -> str | None:
 def relative(folder: str, path: str) -> str:
     """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
     above, slash, name = path.rpartition("/")
-    if _NORMAL.fullmatch(name) and (above or not slash):
+    is_outer = folder.startswith(path)  # perhaps one of the folders on the way back
+    if not is_outer and _NORMAL.fullmatch(name) and (above or not slash):
         return _way(folder, above) + name
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 

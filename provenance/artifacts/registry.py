@@ -138,7 +138,8 @@ class Row:
     """One model's entry; `index` is its place in the registry, `position` that in its text.
 
     `fields` are the row's under this project's names, `verbatim` is the row as it stands there.
-    `label` is the id, or a name for a row without one that is short enough to be shown.
+    `label` is the id, or a name for a row without one that is short enough to be shown. `onnx` is
+    the model's file and `sigstore_bundle` the row bundle, relative to the registry's folder.
     """
 
     index: int
@@ -146,12 +147,16 @@ class Row:
     verbatim: Mapping[str, Any]
     position: Position = START
     label: str = field(init=False, repr=False, compare=False)
+    onnx: str | None = field(init=False, repr=False, compare=False)
+    sigstore_bundle: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make the label once: every finding and result about the row shares it."""
+        """Make once what every finding, result and rule about the row asks for."""
         id = self.text("id")
         label = id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
         object.__setattr__(self, "label", label)
+        object.__setattr__(self, "onnx", self.text("onnx"))
+        object.__setattr__(self, "sigstore_bundle", self.text("sigstore_bundle"))
 
     @classmethod
     def of(
@@ -174,16 +179,6 @@ class Row:
         """
         value = self.text(field)
         return None if value is None else digest.canonical(value)
-
-    @property
-    def onnx(self) -> str | None:
-        """The model's file, relative to the registry's folder."""
-        return self.text("onnx")
-
-    @property
-    def sigstore_bundle(self) -> str | None:
-        """The row bundle's path, relative to the registry's folder."""
-        return self.text("sigstore_bundle")
 
     @property
     def smoke(self) -> bool:
@@ -293,7 +288,14 @@ class Registry:
 
     def absolute(self, name: str) -> str:
         """A name relative to the registry's folder, as a path relative to the root."""
+        if paths.is_plain(name):
+            return self._before + name
         return paths.join(self.folder, name)
+
+    @cached_property
+    def _before(self) -> str:
+        """What stands before the plain name of a file in the registry's folder, in its path."""
+        return paths.join(self.folder, "_").removesuffix("_")
 
     def name_of(self, path: str) -> str:
         """A path relative to the root, as a name relative to the registry's folder."""

@@ -7,11 +7,12 @@ otherwise; which claims must agree with the model's bytes is for the rules to sa
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, Final
+from functools import cached_property, lru_cache, wraps
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from provenance.artifacts.digest import Digest, canonical
 from provenance.artifacts.documents.source_map import SourceMap
@@ -25,9 +26,18 @@ INT8_SIDECAR_SUFFIX: Final = ".int8.json"
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
 
+class _Unpacked:
+    def __get__(self, document: Document, _owner: object) -> Mapping[str, Any]:
+        kept = document._kept
+        return kept.unpacked if type(kept) is PackedObject else kept
+
+
 @dataclass(frozen=True, init=False)
 class Document:
-    """A JSON object on disk. `path` is relative to the root; `text` is what was hashed."""
+    """A JSON object on disk. `path` is relative to the root; `text` is what was hashed.
+
+    `value` is the object in the file. It is shared and must not be changed.
+    """
 
     path: str
     digest: Digest
@@ -37,17 +47,15 @@ class Document:
     def __init__(self, path: str, digest: Digest, text: str, value: Mapping[str, Any]) -> None:
         data = text.encode("utf-8")
         self.__dict__.update(path=path, digest=digest, _data=data, _kept=kept(value, data))
+        if self._kept is value:
+            self.__dict__["value"] = value
+
+    value = _Unpacked()
 
     @property
     def text(self) -> str:
         """The text of the file."""
         return self._data.decode("utf-8")
-
-    @property
-    def value(self) -> Mapping[str, Any]:
-        """The object in the file. It is shared and must not be changed."""
-        kept = self._kept
-        return kept.unpacked if type(kept) is PackedObject else kept
 
     def locate(self, *path: str | int) -> Position:
         """Where the value at `path` stands, or the start of the file."""
@@ -57,9 +65,7 @@ class Document:
 
     def get(self, *path: str) -> Any:
         """Return the value at `path` through nested objects, or None."""
-        here: Any = self._kept
-        if type(here) is PackedObject:
-            here = here.unpacked
+        here: Any = self.value
         for step in path:
             if not isinstance(here, dict):
                 return None
@@ -72,14 +78,35 @@ class Document:
         return value if isinstance(value, str) else None
 
 
+D = TypeVar("D", bound=Document)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(function: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
+    """Let a function of a document keep its last result with that document.
+
+    It is computed again where the other arguments are not the very same objects.
+    """
+    key = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def known(document: D, /, *about: P.args, **named: P.kwargs) -> T:
+        kept: tuple[tuple[object, ...], T] | None = document.__dict__.get(key)
+        if kept is None or any(map(operator.is_not, kept[0], about)):
+            kept = document.__dict__[key] = about, function(document, *about, **named)
+        return kept[1]
+
+    return known
+
+
 @lru_cache(maxsize=4)
 def _source(data: bytes) -> SourceMap:
     """Return where the values of a document are. Findings come several for one document."""
     return SourceMap(data.decode("utf-8"))
 
 
-@dataclass(frozen=True)
-class WidthClaim:
+class WidthClaim(NamedTuple):
     """A width that a sidecar declares for one model input, and the member that declares it.
 
     `at` is the input's place, `input` its name where the sidecar declares names. `of_all` says that
@@ -134,23 +161,24 @@ class Sidecar(Document):
         encoders = self.layout_encoders
         claims: list[WidthClaim] = []
 
-        def claim(at: int, *member: str, of_all: bool = False) -> None:
-            value = self.get(*member)
+        def claim(at: int, value: object, *member: str, of_all: bool = False) -> None:
             width = len(value) if isinstance(value, list) else value
             if is_whole(width):
                 name = names[at] if at < len(names) else None
                 claims.append(WidthClaim(member, width, at, name, of_all))
 
-        claim(0, "feature_order")
-        claim(0, "features")
-        claim(1, "codec_block_layout")
-        for recipe in ((), ("training_recipe",)):
-            claim(0, *recipe, "in_features", of_all=True)
-            if not encoders or self.get(*recipe, "num_codecs") != len(encoders):
-                claim(1, *recipe, "num_codecs")
-        if self.value.get("codec_block_layout") is None:
-            claim(1, "codec_vocab")
-            claim(1, "encoder_vocab")
+        top, recipe = self.value, self.value.get("training_recipe")
+        claim(0, top.get("feature_order"), "feature_order")
+        claim(0, top.get("features"), "features")
+        claim(1, top.get("codec_block_layout"), "codec_block_layout")
+        for place, record in (((), top), (("training_recipe",), recipe)):
+            if isinstance(record, dict):
+                claim(0, record.get("in_features"), *place, "in_features", of_all=True)
+                if not encoders or record.get("num_codecs") != len(encoders):
+                    claim(1, record.get("num_codecs"), *place, "num_codecs")
+        if top.get("codec_block_layout") is None:
+            claim(1, top.get("codec_vocab"), "codec_vocab")
+            claim(1, top.get("encoder_vocab"), "encoder_vocab")
         return tuple(claims)
 
     @cached_property
@@ -159,8 +187,8 @@ class Sidecar(Document):
         layout = self.value.get("codec_block_layout")
         if not isinstance(layout, list):
             return None
-        matches = (_ONEHOT.fullmatch(entry) for entry in layout if isinstance(entry, str))
-        return tuple(m.group(1) for m in matches if m is not None)
+        matches = map(_ONEHOT.fullmatch, filter(lambda entry: isinstance(entry, str), layout))
+        return tuple([m[1] for m in matches if m is not None])
 
 
 def sidecar_of(model: str) -> str:

@@ -34,7 +34,7 @@ class Message:
     __slots__ = ("_value", "where")
 
     def __init__(self, value: Mapping[str, Any], where: str, known: Sequence[str]) -> None:
-        unknown = value.keys() - set(known)
+        unknown = [key for key in value if key not in known]
         if unknown:
             prefix = f"{where}." if where else ""
             raise ProtoJsonError(f"it has an unknown field {prefix}{sorted(unknown)[0][:80]}")
@@ -127,9 +127,10 @@ def _canonical(value: object, where: str) -> bytes:
     if not isinstance(value, str) or not value:
         raise ProtoJsonError(f"{where} is missing")
     try:
-        decoded = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as e:
+        decoded = binascii.a2b_base64(value)
+        if binascii.b2a_base64(decoded, newline=False) == value.encode("ascii"):
+            return decoded
+        base64.b64decode(value, validate=True)
+    except ValueError as e:
         raise ProtoJsonError(f"{where} is not base64") from e
-    if base64.b64encode(decoded).decode() != value:
-        raise ProtoJsonError(f"{where} is not canonical base64")
-    return decoded
+    raise ProtoJsonError(f"{where} is not canonical base64")

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any
 
 import click
 
 from provenance.cli.link_options import recorded, recording
-from provenance.cli.options import BASELINE, ROWS, RUN, Session, reporting
+from provenance.cli.options import BASELINE, ROWS, RUN, Session, cores, reporting
 
 
 @click.command(
@@ -54,7 +53,7 @@ def command(
     else:
         from provenance.operations.check import check
 
-        judge = functools.partial(check, processes=os.cpu_count() or 1)
+        judge = functools.partial(check, processes=cores())
 
     config = session.load()
     with (

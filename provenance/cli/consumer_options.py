@@ -6,14 +6,13 @@ from __future__ import annotations
 import datetime
 import functools
 import inspect
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import click
 
-from provenance.cli.options import Session, with_options
+from provenance.cli.options import Session, cores, with_options
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -124,7 +123,7 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
         "offline": session.offline,
         "state": session.path(state) if state else None,
         "resource_uri": given.get("resource_uri"),
-        "processes": os.cpu_count() or 1,
+        "processes": cores(),
         **({"predicate_types": types} if types else {}),
     }
     trust = _trust(session, given)

@@ -34,6 +34,13 @@ RUN = click.option(
 )
 
 
+def cores() -> int:
+    """How many cores this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Session:
     """How a command was asked to run."""

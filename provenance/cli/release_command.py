@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 
 from provenance.cli.link_options import recorded, recording
-from provenance.cli.options import Session, reporting
+from provenance.cli.options import Session, cores, reporting
 from provenance.cli.signing_options import open_signer, signing
 
 
@@ -48,7 +47,6 @@ def command(
         session.progress() as progress,
         recording(session, "sign", config, progress, link_dir, link_key, partial=False) as step,
     ):
-        cores = os.cpu_count() or 1
-        report = release(config, signer, version=version, progress=progress, processes=cores)
+        report = release(config, signer, version=version, progress=progress, processes=cores())
         step.succeeded(report.exit_code == 0)
     return session.emit_report(report)

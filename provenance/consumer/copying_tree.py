@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from provenance.artifacts.paths import Tree, read_bounded
+from provenance.artifacts.paths import Tree
 from provenance.consumer.folder import PrivateFolder
 
 
@@ -29,14 +29,10 @@ class CopyingTree(Tree):
         """A private copy of the file at `path`, made once. Raises as `Tree.open`, and InputError.
 
         VerificationError if the copy was changed since another of several bundles was judged by it.
+        Documents are read whole (`read`) and are not kept as files.
         """
         assert self.kept is not None
         if path in self.kept:
             return self.kept.again(path)
         with super().open(path) as source:
             return self.kept.copy(source, path)
-
-    def read(self, path: str, limit: int) -> bytes:
-        """Documents are read whole and are not kept as files. Raises FileError."""
-        with super().open(path) as stream:
-            return read_bounded(stream, limit, path)

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import BinaryIO, Final, TypeVar
 
 from provenance.artifacts import digest, paths
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.onnx_model import (
+    WHOLE,
     ExternalReference,
     NotOnnxError,
     OnnxFacts,
     is_memory_address,
+    parse_onnx,
     read_facts,
     read_onnx,
 )
@@ -49,7 +52,7 @@ class ModelReader:
         self,
         root: Tree,
         registry: Registry,
-        rows: Iterable[Row],
+        rows: Sequence[Row],
         taken: Mapping[str, str],
         progress: Progress | None,
     ) -> None:
@@ -57,12 +60,19 @@ class ModelReader:
         self._registry = registry
         self._progress = progress or Progress()
         self._defers_large = False
-        # With its digest in the registry, none of these would ever be right again.
-        self._documents: dict[str, str] = {registry.path: "the registry", **taken}
-        for row in rows:
+        self._rows = rows
+        self._taken = taken
+
+    @cached_property
+    def _documents(self) -> Mapping[str, str]:
+        """What is no external data: with its digest in the registry, none would be right again."""
+        registry = self._registry
+        found = {registry.path: "the registry", **self._taken}
+        for row in self._rows:
             if row.onnx is not None:
-                self._documents[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
-                self._documents[registry.absolute(row.onnx)] = "a model"
+                found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+                found[registry.absolute(row.onnx)] = "a model"
+        return found
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
         """The models with these names, relative to the registry's folder; each name once.
@@ -107,8 +117,7 @@ class ModelReader:
             problem = FileError(FileProblem.UNSAFE, path, f"{name!r} climbs with '..'")
             return ModelEvidence(path, name, problem=problem)
         try:
-            with self._open(path) as (stream, size):
-                found, facts = read_onnx(stream, size)
+            found, facts = self._read_model(path)
         except FileError as e:
             return ModelEvidence(path, name, problem=e.kept())
         except NotOnnxError as e:
@@ -132,12 +141,36 @@ class ModelReader:
             problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, problem=problem)
         try:
+            data = self._small(path)
+            if data is not None:
+                return FileEvidence(path, name, digest.of_bytes(data))
             with self._open(path) as (stream, size):
                 return FileEvidence(path, name, digest.of_stream(stream, size))
         except FileError as e:
             return FileEvidence(path, name, problem=e.kept())
         except OSError as e:
             return FileEvidence(path, name, problem=_unreadable(path, e))
+
+    def _read_model(self, path: str) -> tuple[Digest, OnnxFacts]:
+        data = self._small(path)
+        if data is not None:
+            return parse_onnx(data)
+        with self._open(path) as (stream, size):
+            return read_onnx(stream, size)
+
+    def _small(self, path: str) -> bytes | None:
+        """All of a small file, in one read; None of a large one, or where files are to be copied.
+
+        Raises FileError.
+        """
+        if not self._root.confined:
+            return None
+        try:
+            return self._root.read(path, WHOLE)
+        except FileError as e:
+            if e.problem is not FileProblem.TOO_LARGE:
+                raise
+            return None
 
     @contextmanager
     def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:

@@ -43,20 +43,20 @@ class EnsembleMember:
         """The label of the row that ships it."""
         return self.row.label if self.row else None
 
-    @property
+    @cached_property
     def sidecar(self) -> Sidecar | None:
         """The member's sidecar, unless it is known to describe other bytes than the row's."""
         if self.row is None or not self._as_declared:
             return None
         return current_sidecar(self.row.onnx, self.row.sidecar)
 
-    @property
+    @cached_property
     def facts(self) -> OnnxFacts | None:
         """What the member's file says, unless it is another file than the row's."""
         model = self.row.onnx if self.row else None
         return model.facts if model is not None and self._as_declared else None
 
-    @property
+    @cached_property
     def sha256(self) -> str | None:
         """The digest that the row declares, or else that of its file, where either is known."""
         declared = self.row.entry.text("sha256") if self.row else None
@@ -73,14 +73,14 @@ class EnsembleMember:
     def _in_file(self) -> str | None:
         return self.row.onnx.sha256 if self.row and self.row.onnx else None
 
-    @property
+    @cached_property
     def _as_declared(self) -> bool:
         """Whether the bytes are those that the row names; ART302 says where they are not."""
         if self.row is None or self.row.onnx is None:
             return False
         return self.row.entry.digest("sha256") in (None, self.row.onnx.sha256)
 
-    @property
+    @cached_property
     def seeds(self) -> frozenset[int]:
         """The seeds that manifest and sidecar give the member: one, where they agree."""
         recorded = self.sidecar.seed if self.sidecar else None
@@ -131,27 +131,25 @@ class Ensemble:
         ]
         return tuple(found) if len(found) > 1 else ()
 
-    @property
+    @cached_property
     def claims(self) -> Mapping[str, Any]:
         """What the manifest says of its members; nothing if it is known to describe others."""
         return {} if self.outdated else self.manifest.value
 
-    @property
+    @cached_property
     def production(self) -> tuple[EnsembleMember, ...]:
         """The members whose rows say production."""
         return tuple(s for s in self.shipped if s.row is not None and s.row.entry.claims_production)
 
-    @property
+    @cached_property
     def offered(self) -> tuple[EnsembleMember, ...]:
         """The members whose rows do not say smoke."""
         return tuple(s for s in self.shipped if s.row is not None and not s.row.entry.smoke)
 
-    @property
-    def described(self) -> Iterator[tuple[EnsembleMember, Sidecar]]:
+    @cached_property
+    def described(self) -> Sequence[tuple[EnsembleMember, Sidecar]]:
         """The members whose sidecars are not known to describe other bytes."""
-        for member in self.shipped:
-            if member.sidecar is not None:
-                yield member, member.sidecar
+        return [(m, m.sidecar) for m in self.shipped if m.sidecar is not None]
 
 
 def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -> Sidecar | None:

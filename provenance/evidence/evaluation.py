@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
-from provenance.artifacts.sidecar import Document
+from provenance.artifacts.sidecar import Document, once
 from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
 
 Place = tuple[str, ...]
@@ -103,11 +102,9 @@ class Evaluation:
         }
 
 
-@lru_cache(maxsize=16)
+@once
 def evaluate(document: Document) -> Evaluation | None:
     """Compute the gate in a verdict file, a manifest or a sidecar again.
-
-    The result is kept for a while: all members of an ensemble ask for that of one verdict.
 
     Returns:
         The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
@@ -202,38 +199,35 @@ def no_evidence(document: Document) -> Iterator[str]:
 
     The rules about gates let it pass: an exporter may say it so. It is no evidence of production.
     """
-    gate = document.get("gate")
-    limits = (
-        [(name, gate.get(name)) for name in (*_LEAST, *_MOST)] if isinstance(gate, dict) else []
-    )
-    limits += [(_SHIP, value) for r in RECORDS for value in [record_at(document, r).get(_SHIP)]]
+    gate = record_at(document, ("gate",))
+    limits = [(name, gate[name]) for name in (*_LEAST, *_MOST) if name in gate]
+    limits += [(_SHIP, record_at(document, record).get(_SHIP)) for record in RECORDS]
     for name, value in limits:
         limit = number(value)
         if limit is not None and (most if name in _MOST else least)(limit) is None:
             yield f"`{name}` is {limit:g}, which limits nothing"
-    if not isinstance(gate, dict):
-        gate = {}
     if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
         yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which is no spread"
     per_seed = gate.get("per_seed_plccs")
     if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
         yield "`per_seed_plccs` holds the number of no seed"
     for where in OUTCOMES:
-        word = document.text_at(*where)
+        word = document.text_at(*where) if where[0] in document.value else None
         if word is not None and word not in PASSED:
             yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
 
 
-def stated_outcomes(document: Document) -> Iterator[tuple[Place, bool]]:
+@once
+def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
     """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
+    top, found = document.value, []
     for where in OUTCOMES:
-        word = document.text_at(*where)
-        if word in PASSED:
-            yield where, PASSED[word]
+        if where[0] in top and (word := document.text_at(*where)) in PASSED:
+            found.append((where, PASSED[word]))
     for where in FLAGS:
-        passed = document.get(*where)
-        if isinstance(passed, bool):
-            yield where, passed
+        if where[0] in top and isinstance(passed := document.get(*where), bool):
+            found.append((where, passed))
+    return tuple(found)
 
 
 def mean_of_folds(document: Document, record: Place) -> float | None:

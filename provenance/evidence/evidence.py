@@ -34,6 +34,7 @@ from provenance.evidence.rows import (
     FileEvidence,
     FormerRow,
     LicenseFile,
+    ModelEvidence,
     RowEvidence,
     SidecarEvidence,
 )
@@ -229,6 +230,22 @@ class Evidence:
         for model, index in (*models, *((row.int8, row.index) for row in self.rows)):
             if model is not None:
                 found.setdefault(model.path, index)
+        return found
+
+    @cached_property
+    def described(self) -> Mapping[int, Sequence[tuple[ModelEvidence, Sidecar]]]:
+        """By the place of a row, its models with the sidecars that may be about their bytes.
+
+        Of a file of two rows, the sidecar is its own row's, or the first one's (ART313).
+        """
+        found: defaultdict[int, list[tuple[ModelEvidence, Sidecar]]] = defaultdict(list)
+        for row in self.rows:
+            for model, read in ((row.onnx, row.sidecar), (row.int8, row.int8_sidecar)):
+                sidecar = read.sidecar if read is not None else None
+                if model is None or sidecar is None or self.first_rows[model.path] != row.index:
+                    continue
+                if model.sha256 is None or sidecar.claimed_sha256 in (None, model.sha256):
+                    found[row.index].append((model, sidecar))
         return found
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 from provenance.artifacts.paths import FileProblem
@@ -72,12 +72,17 @@ class ModelFacts(FileFacts):
     @classmethod
     def of_model(cls, model: ModelEvidence) -> ModelFacts:
         """What is kept of a model."""
-        return replace(
-            cls.of(model),
+        file, run = FileFacts.of(model), model.run
+        return cls(
+            file.path,
+            file.name,
+            file.sha256,
+            file.size,
+            file.problem,
             parsed=model.facts is not None,
             lacks_data=model.lacks_data,
-            outcome=model.run.outcome if model.run else None,
-            runtime=model.run.version if model.run else None,
+            outcome=run.outcome if run else None,
+            runtime=run.version if run else None,
         )
 
 

@@ -105,24 +105,23 @@ class RowReader:
         sidecar = self._sidecar(sidecar_of(onnx))
         named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
         manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
-        evidence = RowEvidence(
+        attestation = None
+        if with_bundles and row.sigstore_bundle is not None:
+            path = bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
+            # One that lies there is judged whatever unsigned files say of the row.
+            is_wanted = manifest is not None or named is not None
+            attestation = self.bundle(path) if is_wanted else self._bundle_if_there(path)
+        return RowEvidence(
             entry=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=sidecar,
             int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
             bundle=bundle,
+            attestation=attestation,
             manifest=manifest,
             verdict=documents.verdict_on(manifest.id) if manifest else None,
         )
-        if not with_bundles or row.sigstore_bundle is None:
-            return evidence
-        attestation = self.bundle(
-            bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
-        )
-        # One that lies there is judged whatever unsigned files say of the row.
-        wanted = evidence.is_seed or not attestation.missing
-        return replace(evidence, attestation=attestation if wanted else None)
 
     def models_of(self, row: Row) -> list[str]:
         """The names of a row's model and, if it has one, of its int8 variant."""
@@ -141,34 +140,39 @@ class RowReader:
 
     def bundle(self, path: str) -> BundleEvidence:
         """The bundle at a path, with the countersignatures beside it."""
-        found = self._bundle(path)
-        if found.problem is not None:
-            return found
-        return replace(found, countersigned=tuple(self._countersignatures(path)))
+        found = self._bundle_if_there(path)
+        if found is None:
+            problem = FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
+            return BundleEvidence(path, self._registry.name_of(path), problem=problem)
+        return found
+
+    def _bundle_if_there(self, path: str) -> BundleEvidence | None:
+        """The same, None where nothing lies at the path. It is read once for all that name it."""
+        known = self._bundles.get(path)
+        if known is None:
+            known = self._one_bundle(path)
+            if known is None:
+                return None
+            others = () if known.problem else tuple(self._countersignatures(path))
+            known = replace(known, countersigned=others) if others else known
+            self._bundles[path] = known
+        return known
 
     def _countersignatures(self, path: str) -> Iterator[BundleEvidence]:
         """Numbered from 2 without a gap: what lies beyond one belongs to nothing."""
         for number in range(2, bundles.MAX_SIGNERS + 1):
-            found = self._bundle(bundles.countersignature_path(path, number))
-            if found.missing:
+            found = self._one_bundle(bundles.countersignature_path(path, number))
+            if found is None:
                 return
             yield found
 
-    def _bundle(self, path: str) -> BundleEvidence:
-        """The one bundle at a path. What is there is read once, however many rows name it."""
-        known = self._bundles.get(path)
-        if known is not None:
-            return known
-        name = self._registry.name_of(path)
+    def _one_bundle(self, path: str) -> BundleEvidence | None:
+        """The one bundle at a path."""
         try:
-            data = self._root.read(path, limits.BUNDLE)
+            data = self._root.read_if_there(path, limits.BUNDLE)
         except FileError as e:
-            found = BundleEvidence(path, name, problem=e.kept())
-        else:
-            found = read_bundle(path, data, name)
-        if not found.missing:  # of every bundle, the next countersignature is
-            self._bundles[path] = found
-        return found
+            return BundleEvidence(path, self._registry.name_of(path), problem=e.kept())
+        return None if data is None else read_bundle(path, data, self._registry.name_of(path))
 
     def _sidecar(self, name: str) -> SidecarEvidence:
         """The sidecar with a name. It is read once, however many rows have its model."""

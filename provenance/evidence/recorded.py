@@ -12,19 +12,22 @@ TOLERANCE: Final = 1e-9
 ROUNDED_TO: Final = 4
 """The fewest decimals of a number that may have been rounded for the record."""
 
+_COARSEST: Final = 0.5 * 10.0**-ROUNDED_TO
+_FARTHEST: Final = TOLERANCE + _COARSEST + _COARSEST
+"""How far two records of one number may be apart at most, however either is rounded."""
+
 SINGLE: Final = 1e-6
 """How far two records of one number may be apart, as a part of it, where one held 32 bits."""
 
 
 def number(value: object) -> float | None:
     """A finite number, None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        found = float(value)
-    except OverflowError:  # JSON's integers have no end
-        return None
-    return found if math.isfinite(found) else None
+    if type(value) is int:
+        try:
+            value = float(value)
+        except OverflowError:  # JSON's integers have no end
+            return None
+    return value if type(value) is float and math.isfinite(value) else None
 
 
 def correlation(value: object) -> float | None:
@@ -77,7 +80,10 @@ def same(found: object, expected: object) -> bool:
     value = number(expected)
     if value is None:
         return type(found) is type(expected) and found == expected
-    return close(found, value, unit(value))
+    recorded = number(found)
+    if recorded is None or abs(recorded - value) > _FARTHEST:
+        return False
+    return recorded == value or close(found, value, unit(value))
 
 
 def same_statistic(found: float, expected: float) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from provenance.artifacts import ensemble
 from provenance.artifacts.digest import Digest, sha256_of
@@ -24,17 +24,18 @@ class FileEvidence:
     Attributes:
         path: Relative to the repository's root.
         name: Relative to the registry's folder; what statements call the file.
+        sha256: The digest that was computed, None where the file could not be read.
     """
 
     path: str
     name: str
     digest: Digest | None = None
     problem: FileError | None = None
+    sha256: str | None = field(init=False, repr=False, compare=False)
 
-    @property
-    def sha256(self) -> str | None:
-        """The digest that was computed, None where the file could not be read."""
-        return self.digest.sha256 if self.digest else None
+    def __post_init__(self) -> None:
+        """Look the digest up once: every rule compares it."""
+        object.__setattr__(self, "sha256", self.digest.sha256 if self.digest else None)
 
     @property
     def missing(self) -> bool:
@@ -143,7 +144,11 @@ class BundleEvidence(FileEvidence):
 class RowEvidence:
     """Everything about one row. A part is None where the row does not name it.
 
-    `entry` is the row as the registry has it.
+    Attributes:
+        entry: The row as the registry has it.
+        models: The `.onnx` and its int8 variant, where the row has them.
+        model_files: Everything the runtime opens for the row, each file once.
+        sidecars: Those of the models, whether or not they are there.
     """
 
     entry: Row
@@ -155,6 +160,18 @@ class RowEvidence:
     attestation: BundleEvidence | None = None
     manifest: ensemble.Manifest | None = None
     verdict: ensemble.GateVerdict | None = None
+    models: tuple[ModelEvidence, ...] = field(init=False, repr=False, compare=False)
+    model_files: tuple[FileEvidence, ...] = field(init=False, repr=False, compare=False)
+    sidecars: tuple[SidecarEvidence, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Collect once what every rule goes through."""
+        models = tuple(m for m in (self.onnx, self.int8) if m is not None)
+        files = {f.name: f for m in models for f in m.files}
+        sidecars = tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
+        object.__setattr__(self, "models", models)
+        object.__setattr__(self, "model_files", tuple(files.values()))
+        object.__setattr__(self, "sidecars", sidecars)
 
     @property
     def label(self) -> str:
@@ -170,16 +187,6 @@ class RowEvidence:
     def variant(self) -> ModelEvidence | None:
         """The file of `int8_sha256`: the variant beside the model, or the model itself."""
         return self.onnx if self.int8 is None and self.entry.is_variant else self.int8
-
-    @property
-    def models(self) -> tuple[ModelEvidence, ...]:
-        """The `.onnx` and its int8 variant, where the row has them."""
-        return tuple(m for m in (self.onnx, self.int8) if m is not None)
-
-    @property
-    def model_files(self) -> tuple[FileEvidence, ...]:
-        """Everything the runtime opens for the row, each file once."""
-        return tuple({f.name: f for m in self.models for f in m.files}.values())
 
     def declared(self, file: FileEvidence) -> str | None:
         """The SHA-256 that the row declares for one of its model files, None where it has none.
@@ -200,11 +207,6 @@ class RowEvidence:
         ART302 says so. What such a file holds says nothing about the row.
         """
         return file.sha256 is not None and self.declared(file) not in (None, file.sha256)
-
-    @property
-    def sidecars(self) -> tuple[SidecarEvidence, ...]:
-        """Those of the `.onnx` and of its int8 variant, whether or not they are there."""
-        return tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
 
     @property
     def misses_a_model(self) -> bool:

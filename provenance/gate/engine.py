@@ -70,7 +70,7 @@ def _lost_workers() -> Iterator[None]:
     except (BrokenExecutor, CancelledError, OSError) as e:
         raise UnavailableError(
             f"a worker was lost: {e or type(e).__name__}",
-            help="Run it again. If memory is short, with --processes 1.",
+            help="Run it again, where there is more memory if that was short.",
         ) from e
 
 

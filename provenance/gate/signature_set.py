@@ -56,7 +56,8 @@ def judge(
 
     def judged(bundle: Bundle) -> Judgement:
         asked = batch_verification.question(bundle, artifact_sha256)
-        return known.get(asked) or judging.judge(bundle, trust, artifact_sha256)
+        found = known.get(asked) if known else None  # to look it up is to hash all of the bundle
+        return found or judging.judge(bundle, trust, artifact_sha256)
 
     judgements = [(document, judged(first))]
     for other in document.countersigned:

@@ -11,7 +11,7 @@ import pytest
 from provenance.artifacts import digest, ensemble
 from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, once
 
 
 def sidecar(**value: Any) -> Sidecar:
@@ -29,6 +29,20 @@ def verdict(path: str) -> GateVerdict:
 
 def widths(found: Sidecar) -> dict[str, tuple[int, str | None]]:
     return {".".join(map(str, c.member)): (c.width, c.input) for c in found.width_claims}
+
+
+def test_what_a_function_says_of_a_document_is_kept_with_it() -> None:
+    asked: list[object] = []
+
+    @once
+    def ask(_: Sidecar, about: object) -> int:
+        asked.append(about)
+        return len(asked)
+
+    one, equal, this, that = sidecar(), sidecar(), object(), object()
+    found = [ask(one, this), ask(one, this), ask(one, that), ask(equal, that), ask(one, this)]
+    assert found == [1, 1, 2, 3, 4]
+    assert one == equal
 
 
 def test_each_width_speaks_of_its_input() -> None:

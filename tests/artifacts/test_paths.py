@@ -9,11 +9,12 @@ import io
 import os
 import pickle
 import socket
+import stat
 import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provenance.artifacts import folders, paths
@@ -454,6 +455,41 @@ def test_a_link_to_a_file_in_a_folder_kept_open_stays_below_the_root(tree: Tree)
     assert reading.read("folder/in", 100) == b"inside"
 
 
+def test_a_file_in_a_folder_kept_open_is_read_if_it_is_there(tree: Tree) -> None:
+    reading = tree.keeping_folders()
+    assert reading.read_if_there("folder/none", 100) is None
+    assert reading.read_if_there("folder/file", 100) == b"inside"
+    assert reading.read_if_there("folder/none", 100) is None
+    (tree.root / "folder" / "gone").symlink_to("nowhere")
+    (tree.root / "folder" / "out").symlink_to("../../secret")
+    (tree.root / "folder" / "in").symlink_to("file")
+    assert reading.read_if_there("folder/in", 100) == b"inside"
+    for path, limit, found in (
+        ("folder/gone", 100, FileProblem.IRREGULAR),
+        ("folder/out", 100, FileProblem.UNSAFE),
+        ("folder/file", 5, FileProblem.TOO_LARGE),
+        ("../secret", 100, FileProblem.UNSAFE),
+    ):
+        with pytest.raises(FileError) as e:
+            reading.read_if_there(path, limit)
+        assert e.value.problem is found
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before_it_grew(descriptor: int) -> os.stat_result:
+        found = list(fstat(descriptor))
+        found[stat.ST_SIZE] = 2
+        return os.stat_result(found)
+
+    fstat = os.fstat
+    monkeypatch.setattr(os, "fstat", before_it_grew)
+    assert tree.read("folder/file", 6) == b"inside"
+    with pytest.raises(FileError, match="larger than 5 bytes"):
+        tree.read("folder/file", 5)
+
+
 def test_another_pass_reads_the_folder_that_is_there_now(tree: Tree) -> None:
     assert tree.keeping_folders().read("folder/file", 100) == b"inside"
     (tree.root / "folder").rename(tree.root / "old")
@@ -478,6 +514,7 @@ NAMES = st.lists(PARTS, max_size=4).map("/".join)
 
 
 @given(st.sampled_from(["", ".", "model", "a/b", "..", "a/../b"]), NAMES)
+@example("a/b", "a")
 def test_short_ways_to_join_names_give_the_same(folder: str, name: str) -> None:
     safe = paths.unsafe_reason(name) is None
     assert paths.join(folder, name) == (

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from provenance.cli import COMMANDS
+from provenance.cli.options import cores
 from provenance.gate.rules import CATALOGUE
 from tests.support.command import run_cli, run_process
 from tests.support.keys import KeyPair
@@ -754,3 +755,13 @@ def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository
     out = run_cli("check", cwd=repository.root).out
     assert out.count('say "smoke": true') == 1
     assert "3 ×  Export it" in out
+
+
+def test_no_more_processes_are_started_than_there_are_cores_to_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert cores() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == 64

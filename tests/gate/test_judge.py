@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,12 +273,33 @@ def test_an_error_while_hashing_is_a_finding_of_its_row(
     def fail(*_args: object) -> Any:
         raise OSError(5, "Input/output error")
 
+    monkeypatch.setattr("provenance.evidence.collect_models.WHOLE", 0)  # as if they were large
     monkeypatch.setattr(digest, "of_stream", fail)
     report = full.check()
     assert codes(report) == ["ART305"]
     assert "Input/output error" in report.failing[0].message
     monkeypatch.setattr("provenance.evidence.collect_models.read_onnx", fail)
     assert set(codes(full.check())) == {"ART309"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "code"), [(".data", "ART305"), (".onnx", "ART309"), (".json", "SID405")]
+)
+def test_an_error_while_reading_a_small_file_is_a_finding_of_its_row(
+    full: Repository, monkeypatch: pytest.MonkeyPatch, suffix: str, code: str
+) -> None:
+    def fail(descriptor: int, size: int) -> bytes:
+        if os.fstat(descriptor).st_ino in broken:
+            raise OSError(5, "Input/output error")
+        return read(descriptor, size)
+
+    read = os.read
+    files = (f for f in full.root.rglob(f"*{suffix}") if f.name != "registry.json")
+    broken = {f.stat().st_ino for f in files}
+    monkeypatch.setattr(os, "read", fail)
+    found = [f for f in full.check().failing if f.code == code]
+    assert found
+    assert "Input/output error" in found[0].message
 
 
 def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(

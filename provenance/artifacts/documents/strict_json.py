@@ -8,12 +8,12 @@ keys, lone surrogates, bottomless nesting.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from math import isinf
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import limits
@@ -84,7 +84,7 @@ def parse(
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
             raise _RefusedError
         # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
-        if _SURROGATE.search(text):
+        if "\\" in text and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as e:
         if not text.strip():
@@ -130,6 +130,8 @@ def same(a: object, b: object) -> bool:
     """Whether two JSON values are the same, types included: 1, 1.0 and true all differ."""
     if type(a) is not type(b):
         return False
+    if isinstance(a, str):
+        return a == b
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
     if isinstance(a, list) and isinstance(b, list):
@@ -154,11 +156,16 @@ def _error(fault: Fault, text: str) -> JsonError:
     return error(f"{fault.reason}{at}", position=Position(line, column))
 
 
-def _unique(repeated: list[str] | None, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        if repeated is None:
-            raise _RefusedError
+        raise _RefusedError
+    return value
+
+
+def _unique(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
@@ -179,7 +186,7 @@ def _in_range(number: str) -> int:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if math.isinf(value):
+    if isinf(value):
         raise _RefusedError
     return value
 
@@ -221,4 +228,4 @@ def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JS
     )
 
 
-_STRICT: Final = _decoder(partial(_unique, None))
+_STRICT: Final = _decoder(_object)

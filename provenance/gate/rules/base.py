@@ -16,14 +16,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.forms import shown as shown
 from provenance.artifacts.paths import FETCH
 from provenance.artifacts.sidecar import Document
 from provenance.attestations import signed_row
-from provenance.attestations.bundle import MessageSignature
+from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
 from provenance.config import Config
@@ -32,7 +32,7 @@ from provenance.evidence.ensembles import Ensemble
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
-from provenance.gate import batch_verification, signature_set
+from provenance.gate import signature_set
 from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Finding, Fix, Place, Severity, by_subject
@@ -100,6 +100,25 @@ ALL_BUT_BLOBS: Final = REGISTRY_AND_MODEL | {Target.RELEASE}
 EVERYWHERE: Final = frozenset(Target)
 
 
+_Asked: TypeAlias = tuple[int, str | None]
+"""A bundle, by its `id()`, and the digest of the file that it is asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """What trusted signers said of `row`, and the row as they signed it."""
+
+    row: RowEvidence  # with it, so that no other one ever has its id
+    statement: Statement | None
+    signed: SignedRow | None
+
+
+def _stated(row: RowEvidence, statement: Statement | None) -> SignedRow | None:
+    """The row that a statement binds, where it is `row`."""
+    signed = signed_row.signed_row(statement)
+    return signed if signed is not None and signed.id == row.entry.text("id") else None
+
+
 @dataclass(frozen=True)
 class Case:
     """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
@@ -129,8 +148,8 @@ class Case:
     target: Target = Target.REGISTRY
     predicate_types: Collection[str] | None = EXPECTED_TYPES
     known_of_another_registry: bool = False
-    _signature_sets: dict[tuple[str | None, ...], SignatureSet] = field(default_factory=dict)
-    _signed: dict[tuple[str | None, ...], SignedRow | None] = field(default_factory=dict)
+    _signature_sets: dict[_Asked, tuple[BundleEvidence, SignatureSet]] = field(default_factory=dict)
+    _signed: dict[int, _Believed] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
         """Whether the rule is judged in this run, for all that is selected."""
@@ -250,13 +269,15 @@ class Case:
         """The judgement on the signatures of a well-formed bundle. Each is computed once."""
         assert self.trust is not None
         assert document.bundle is not None
-        _, artifact_sha256 = batch_verification.question(document.bundle, artifact_sha256)
-        question = (document.path, *(f.sha256 for f in document.files), artifact_sha256)
-        known = self._signature_sets.get(question)
+        if isinstance(document.bundle.content, Envelope):
+            artifact_sha256 = None
+        asked = (id(document), artifact_sha256)
+        known = self._signature_sets.get(asked)
         if known is None:
-            known = signature_set.judge(document, self.trust, artifact_sha256, self.judgements)
-            self._signature_sets[question] = known
-        return known
+            judged = signature_set.judge(document, self.trust, artifact_sha256, self.judgements)
+            # With the document itself, so that no other one ever has its id.
+            known = self._signature_sets[asked] = document, judged
+        return known[1]
 
     def row_signatures(self, row: RowEvidence) -> SignatureSet | None:
         """The judgement on a row's bundle, None where there is no well-formed one."""
@@ -279,18 +300,7 @@ class Case:
 
         A genuine bundle of another row, or of another kind, says nothing of this one.
         """
-        statement = self.signed_statement(row.bundle)
-        signed = self._stated(row) if statement is not None else None
-        return statement if signed is not None and signed.id == row.entry.text("id") else None
-
-    def _stated(self, row: RowEvidence) -> SignedRow | None:
-        """The row in a row's bundle, trusted or not. Each is parsed once."""
-        if row.bundle is None:
-            return None
-        key = (row.bundle.path, row.bundle.sha256)
-        if key not in self._signed:
-            self._signed[key] = signed_row.signed_row(row.bundle.statement)
-        return self._signed[key]
+        return self._believed(row).statement
 
     def signed_row(self, row: RowEvidence) -> SignedRow | None:
         """The row as trusted signers signed it; None if they did not.
@@ -299,11 +309,20 @@ class Case:
         the summary signs.
         """
         if self.evidence.released is None:
-            counts = self.row_statement(row) is not None
-        else:
-            counts = row.bundle is not None and row.bundle.sha256 in self.released_bundles
-        signed = self._stated(row) if counts else None
-        return signed if signed is not None and signed.id == row.entry.text("id") else None
+            return self._believed(row).signed
+        if row.bundle is None or row.bundle.sha256 not in self.released_bundles:
+            return None
+        return _stated(row, row.bundle.statement)
+
+    def _believed(self, row: RowEvidence) -> _Believed:
+        """What trusted signers signed of a row, computed once."""
+        known = self._signed.get(id(row))
+        if known is None:
+            statement = self.signed_statement(row.bundle)
+            signed = _stated(row, statement)
+            known = _Believed(row, statement if signed is not None else None, signed)
+            self._signed[id(row)] = known
+        return known
 
     @cached_property
     def of_another_registry(self) -> bool:

@@ -22,7 +22,10 @@ Forms = Mapping[Place, Form[Any]]
 
 def misfits(document: Document, forms: Forms) -> Iterator[tuple[Place, str, Form[Any]]]:
     """The members that are there in another form, each with what is said. null is not there."""
+    top = document.value
     for place, form in forms.items():
+        if place[0] not in top:
+            continue
         value = document.get(*place)
         if value is not None and not form.has(value):
             yield place, form.refused(".".join(place), value), form

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.classification import verdict_on
 from provenance.evidence.ensembles import named_ensemble
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
@@ -77,6 +76,8 @@ class Obstacle:
 
 def about(found: Mapping[str | None, Sequence[Finding]], row: RowEvidence) -> list[Finding]:
     """The findings about a row and about the ensemble that it belongs to, of those by subject."""
+    if not found:
+        return []
     ids = (row.label, row.manifest.id if row.manifest else None, named_ensemble(row))
     return [f for id in dict.fromkeys(ids) if id is not None for f in found.get(id, ())]
 
@@ -252,7 +253,7 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
     yield from _of_verdict(verdict)
 
 
-@lru_cache(maxsize=16)
+@once
 def _of_verdict(verdict: GateVerdict) -> tuple[Obstacle, ...]:
     """What is wrong with a verdict: the same for all members of its ensemble."""
     return tuple(_wrong_with(verdict))
@@ -281,9 +282,8 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     """The gate that the sidecar of a single model records: no rule asks a row for one."""
-    outcomes = list(stated_outcomes(sidecar))
     failed = not_passed(sidecar)
-    if not outcomes:
+    if not stated_outcomes(sidecar):
         yield Obstacle(
             f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "
             "evaluated",

@@ -274,6 +274,8 @@ class ExternalDataUnused(Rule):
     slug = "external-data-unused"
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if not row.entry.external_data_sha256:
+            return
         registry = case.evidence.registry
         unused = [] if any(_uncovered(row)) else _unused(row)
         field = registry.path_of(row.entry, "external_data_sha256")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from provenance.artifacts.documents.strict_json import same
@@ -84,15 +84,13 @@ class RowChanged(SignatureRule):
         if any(changed_files(row, statement)):
             told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
         here, there = row.entry.verbatim, signed.verbatim
-        for key in sorted((there.keys() | here.keys()) - told):
-            now, then = here.get(key), there.get(key)
-            if (key in there) != (key in here) or not same(now, then):
-                shown, signed_as = differing(now, then)
-                yield (
-                    key,
-                    f"`{key}` is {shown if key in here else 'missing'}; signed "
-                    f"is {signed_as if key in there else 'missing'}",
-                )
+        for key in _differing(here, there, told):
+            shown, signed_as = differing(here.get(key), there.get(key))
+            yield (
+                key,
+                f"`{key}` is {shown if key in here else 'missing'}; signed "
+                f"is {signed_as if key in there else 'missing'}",
+            )
 
     @staticmethod
     def _canonical(case: Case, row: RowEvidence, signed: SignedRow) -> Iterator[tuple[str, str]]:
@@ -108,7 +106,7 @@ class RowChanged(SignatureRule):
         if not documents_differ:
             now = canonical.canonical_row(case.evidence, row)
         left_out = {*LICENSE_FIELDS, *(canonical.EVALUATED if documents_differ else ())}
-        for key in sorted((now.keys() | signed.row.keys()) - left_out):
+        for key in _differing(now, signed.row, left_out):
             if key == "gate" and key not in now:
                 continue  # its manifest or verdict is missing, which other rules report
             if not same(now.get(key), signed.row.get(key)):
@@ -228,3 +226,12 @@ def _deferrals(deferrals: Sequence[Mapping[str, Any]]) -> str:
         for d in deferrals
     ]
     return "; ".join(texts) or "no deferral"
+
+
+def _differing(
+    now: Mapping[str, Any], then: Mapping[str, Any], left_out: Set[str]
+) -> Sequence[str]:
+    """The keys under which two objects do not have the same, sorted."""
+    keys = now.keys() ^ then.keys()
+    keys |= {key for key in now.keys() & then.keys() if not same(now[key], then[key])}
+    return sorted(keys - left_out) if keys else ()

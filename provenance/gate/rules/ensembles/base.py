@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
@@ -34,8 +34,7 @@ class EnsembleRule(Rule):
         return self.at(claim.document, claim.where, message, help, row=row, ensemble=ensemble)
 
 
-@dataclass(frozen=True)
-class Claim(Generic[T]):
+class Claim(NamedTuple, Generic[T]):
     """What one document says; `row` is the label of the row whose sidecar it is, if it is one."""
 
     document: Document
@@ -82,6 +81,8 @@ class Agreement(Generic[T]):
             key: Equal for values that certainly agree: what is compared first.
         """
         keyed = [(key(one.value), one) for one in claims]
+        if len({k for k, _ in keyed}) < 2:
+            return cls([one for _, one in keyed], [])
         first = {k: one.value for k, one in reversed(keyed)}
         # Values that differ by rounding only are each their own key: several are tried.
         camps = [

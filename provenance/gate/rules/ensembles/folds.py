@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.evaluation import RECORDS, folds_at, measures_of, record_at
@@ -20,43 +20,57 @@ from provenance.gate.rules.forms import Place
 
 _STATISTIC: Final = re.compile(r"loso_(mean|min|max|std)_([a-z0-9_]{1,20})")
 _LIMIT: Final = "ship_gate_mean_plcc"
+_BEGIN: Final = ("loso_", _LIMIT[:5])
 
 
 def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
     """Means, extremes and deviations that the folds do not give, or that two places have twice."""
     named: set[Place] = set()
-    for where, message in (*_no_numbers(document), *_not_of_the_folds(document)):
+    recorded = {record: _recorded(document, record) for record in RECORDS}
+    if not any(recorded.values()):
+        return
+    wrong = (*_no_numbers(document, recorded), *_not_of_the_folds(document, recorded))
+    for where, message in wrong:
         if where not in named:
             named.add(where)
             yield where, message
     top, below = RECORDS
-    for name in record_at(document, top):
+    for name, mine in recorded[top].items():
         other = (*below, name)
-        if not _is_statistic(name):
+        theirs = recorded[below].get(name)
+        if not _is_statistic(name) or theirs is None:
             continue
-        mine, theirs = document.get(name), document.get(*other)
-        if theirs is None or named & {(name,), other} or same(mine, theirs):
-            continue
-        yield (name,), f"`{name}` is {shown(mine)}, and `{'.'.join(other)}` is {shown(theirs)}"
+        if not named & {(name,), other} and not same(mine, theirs):
+            yield (name,), f"`{name}` is {shown(mine)}, and `{'.'.join(other)}` is {shown(theirs)}"
+
+
+_Recorded = Mapping[Place, Mapping[str, Any]]
+
+
+def _recorded(document: Document, record: Place) -> Mapping[str, Any]:
+    """What is in a record under a name that begins as those of an evaluation do."""
+    return {k: value for k, value in record_at(document, record).items() if k[:5] in _BEGIN}
 
 
 def _is_statistic(name: str) -> bool:
     return _STATISTIC.fullmatch(name) is not None or name == _LIMIT
 
 
-def _no_numbers(document: Document) -> Iterator[tuple[Place, str]]:
+def _no_numbers(document: Document, recorded: _Recorded) -> Iterator[tuple[Place, str]]:
     """The statistics that are no numbers; where a limit decides, the gate says so (ENS511)."""
-    for record in RECORDS:
+    for record, members in recorded.items():
         told = {_LIMIT} if document.get(*record, "gate_passed") is True else set()
-        for name, value in record_at(document, record).items():
+        for name, value in members.items():
             is_no_number = value is not None and number(value) is None
             if is_no_number and _is_statistic(name) and name not in told:
                 where = (*record, name)
                 yield where, f"`{'.'.join(where)}` is {shown(value)}, not a number"
 
 
-def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
-    for record in RECORDS:
+def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple[Place, str]]:
+    if not any("loso_folds" in members for members in recorded.values()):
+        return
+    for record, members in recorded.items():
         at, folds = folds_at(document, record)
         if at is None:
             return
@@ -65,7 +79,7 @@ def _not_of_the_folds(document: Document) -> Iterator[tuple[Place, str]]:
             yield at, f"`{'.'.join(at)}` is {found}, which is no list of folds"
             continue
         measures = measures_of(folds)
-        for name, found in record_at(document, record).items():
+        for name, found in members.items():
             statistic = _STATISTIC.fullmatch(name)
             values = measures.get(statistic[2]) if statistic else None
             if statistic is None or values is None or found is None:

@@ -166,7 +166,7 @@ def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | No
 
 def _undisputed_width(member: EnsembleMember, at: int, names: Sequence[str]) -> int | None:
     """The width at a place, where the member's own sidecar does not say another (SID403)."""
-    wrong = wrong_widths(member.facts, member.sidecar) if member.sidecar else ()
+    wrong = wrong_widths(member.sidecar, member.facts) if member.sidecar else ()
     disputed = any(claim.at == at for claim, _ in wrong)
     return None if disputed else width_at(member.facts, at, names)
 

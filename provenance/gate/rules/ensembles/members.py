@@ -85,9 +85,9 @@ class MemberMissing(EnsembleRule):
             row = member.row.entry
             for field, theirs in (("onnx", _file(member.row)), ("id", row.text("id"))):
                 mine = _written(manifest, member, field)
-                if field == "onnx" and _names_other_bytes(member):
+                if mine == theirs or (field == "onnx" and _names_other_bytes(member)):
                     continue
-                if mine != theirs and (mine is not None or field == "onnx") and theirs:
+                if (mine is not None or field == "onnx") and theirs:
                     here = "missing" if mine is None else shown(mine)
                     yield self.at(
                         manifest,

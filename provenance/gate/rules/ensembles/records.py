@@ -68,7 +68,7 @@ def is_of_another_run(ensemble: Ensemble) -> bool:
 def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     """How the seeds of a verdict are not those of the members that are shipped."""
     judged = verdict.get(*_NUMBERS)
-    current = ensemble.offered or any(True for _ in ensemble.described)
+    current = ensemble.offered or ensemble.described
     if not current or not isinstance(judged, dict) or _sound(verdict) is None:
         return
     # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that

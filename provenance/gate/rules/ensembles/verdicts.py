@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.forms import FLAG, OBJECT, STRING
-from provenance.artifacts.sidecar import Document
+from provenance.artifacts.sidecar import Document, once
 from provenance.evidence.evaluation import (
     CONDITIONS,
     FLAGS,
@@ -39,9 +39,18 @@ _FORMS: Final[Forms] = {
     **dict.fromkeys(FLAGS, FLAG),
 }
 
+_OF_A_GATE: Final = frozenset((*OUTCOMES, FLAGS[0]))
+_SAYING: Final = frozenset(place[0] for place in _FORMS)
+"""The members of a document without which it says nothing of a gate."""
 
-def wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
+
+@once
+def wrong_verdict(verdict: GateVerdict) -> Sequence[Named]:
     """What does not follow from the numbers of a verdict file."""
+    return tuple(_wrong_verdict(verdict))
+
+
+def _wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
     per_seed = verdict.get("gate", "per_seed_plccs")
     if not isinstance(per_seed, dict) or not per_seed:
         if verdict.verdict != HOLD:  # which needs no evidence
@@ -54,23 +63,24 @@ def wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
     yield from _wrong_numbers(verdict.value["gate"], per_seed, verdict.verdict, ("verdict",))
 
 
-def wrong_gate(document: Document) -> Iterator[Named]:
+@once
+def wrong_gate(document: Document) -> Sequence[Named]:
     """What does not follow from the gate that a sidecar or a manifest repeats.
 
     A sidecar has only its own seed's number: it can refute a pass, and never a failure. What it
     does not repeat is for the verdict file to show.
     """
-    wrong_forms = [(place, message) for place, message, _ in misfits(document, _FORMS)]
+    if document.value.keys().isdisjoint(_SAYING):
+        return ()
+    wrong_forms = tuple((place, message) for place, message, _ in misfits(document, _FORMS))
     if wrong_forms:
-        yield from wrong_forms
-        return
+        return wrong_forms
     per_seed = document.get("gate", "per_seed_plccs")
     if isinstance(per_seed, dict) and per_seed:
         where = next((w for w in OUTCOMES if document.text_at(*w) is not None), OUTCOMES[0])
-        yield from _wrong_numbers(document.value["gate"], per_seed, document.text_at(*where), where)
-        return
-    refuted = list(_refuted(document))
-    yield from refuted or _contradiction(document)
+        word = document.text_at(*where)
+        return tuple(_wrong_numbers(document.value["gate"], per_seed, word, where))
+    return tuple(_refuted(document)) or tuple(_contradiction(document))
 
 
 def not_passed(document: Document) -> Place | None:
@@ -81,8 +91,8 @@ def not_passed(document: Document) -> Place | None:
 def _refuted(document: Document) -> Iterator[Named]:
     """The passes that the numbers beside them refute."""
     gate = document.get("gate")
-    passes = [where for where, passed in stated_outcomes(document) if passed]
-    claim = next((where for where in passes if where in (*OUTCOMES, FLAGS[0])), None)
+    passes = (where for where, passed in stated_outcomes(document) if passed)
+    claim = next((where for where in passes if where in _OF_A_GATE), None)
     if isinstance(gate, dict) and claim is not None:
         failed = list(_failed_conditions(document, gate))
         if failed:
@@ -98,7 +108,7 @@ def _refuted(document: Document) -> Iterator[Named]:
 
 def _contradiction(document: Document) -> Iterator[Named]:
     """Two places of one document that state two outcomes."""
-    outcomes = list(stated_outcomes(document))
+    outcomes = stated_outcomes(document)
     for where, passed in outcomes:
         if passed != outcomes[0][1]:
             first = outcomes[0][0]

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sized
+from typing import Any, ClassVar
 
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.strict_json import JsonPath
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.forms import Form
+from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Case, Rule
-from provenance.gate.rules.forms import Forms, misfits
+from provenance.gate.rules.forms import Forms, Place, misfits
 
 
 def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
@@ -34,24 +35,30 @@ def describes_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
     return known and not describes_its_model(model, sidecar)
 
 
+_FORMS: dict[Place, Form[Any]] = {}
+"""The forms of all claims that rules compare."""
+
+
 class ClaimRule(Rule):
     """A rule about claims of a sidecar. One that is of other bytes is reported as that only."""
 
     forms: ClassVar[Forms] = {}
     """The claims that it compares, each with the form in which it can: any other is a finding."""
 
+    def __init_subclass__(cls) -> None:
+        _FORMS.update(cls.forms)
+
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         """The findings about the sidecars of one row."""
-        for model, evidence in pairs(row):
-            sidecar = evidence.sidecar
-            # Of a file of two rows, the sidecar is its own row's, or the first one's (ART313).
-            is_its_own = case.evidence.first_rows[model.path] == row.index
-            if sidecar is not None and is_its_own and not describes_other_bytes(model, sidecar):
-                for member, message, form in misfits(sidecar, self.forms):
+        for model, sidecar in case.evidence.described.get(row.index, ()):
+            unfit = unfit_claims(sidecar)
+            for member in self.forms if unfit else ():
+                if member in unfit:
+                    message, form = unfit[member]
                     fixes = self.correction(model, sidecar, member)
                     help = f"Write it as {form.name}."
                     yield self.at(sidecar, member, message, help, row=row.label, fixes=fixes)
-                yield from self.judge_sidecar(case, row, model, sidecar)
+            yield from self.judge_sidecar(case, row, model, sidecar)
 
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
@@ -69,6 +76,12 @@ class ClaimRule(Rule):
         """The edit of a member that is certain, if there is one."""
         edit = self.correct(model, sidecar, member)
         return (Fix(sidecar.path, edit),) if edit else ()
+
+
+@once
+def unfit_claims(sidecar: Sidecar) -> Mapping[Place, tuple[str, Form[Any]]]:
+    """The claims that have not the form in which they are compared, each with what is said."""
+    return {place: (message, form) for place, message, form in misfits(sidecar, _FORMS)}
 
 
 def entries(values: Sized) -> str:

@@ -55,11 +55,14 @@ class SidecarIdentity(ClaimRule):
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
         for field, agrees in _REPEATED.items():
-            claim, own = sidecar.value.get(field), row.entry.fields.get(field, _DEFAULTS.get(field))
-            if claim is None or own is None or is_blank(own) or is_malformed(field, own):
-                continue  # REG101 and LIC2xx say what is wrong with the row
-            if agrees(claim, own, row, model) or (field == "id" and _told(case, row, claim)):
+            claim = sidecar.value.get(field)
+            if claim is None:
                 continue
+            own = row.entry.fields.get(field, _DEFAULTS.get(field))
+            if own is None or is_blank(own) or agrees(claim, own, row, model):
+                continue
+            if is_malformed(field, own) or (field == "id" and _told(case, row, claim)):
+                continue  # REG101 and LIC2xx say what is wrong with the row
             here, there = differing(claim, own)
             called = case.name_of(field)
             default = "" if field in row.entry.fields else ", as it says nothing else"
@@ -185,7 +188,7 @@ def _same(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> boo
 
 
 def _id(claim: Any, own: Any, row: RowEvidence, model: ModelEvidence) -> bool:
-    variants = [f"{own}{suffix}" for suffix in ("_int8", "-int8", ".int8")]
+    variants = (f"{own}{suffix}" for suffix in ("_int8", "-int8", ".int8"))
     return claim == own or (model is row.int8 and claim in variants)
 
 

@@ -23,6 +23,10 @@ _SIDES: Final = ("input", "output")
 _SIZES: Final = {"frame_window": 5, "thumbnail_h": 4, "thumbnail_w": 4}
 """What a sidecar calls a size of its input, and how many dimensions one with such a size has."""
 
+_SHAPES: Final = frozenset((*(f"{side}_shape{s}" for side in _SIDES for s in ("", "s")), *_SIZES))
+_DTYPES: Final = frozenset((*(f"{side}_dtype{s}" for side in _SIDES for s in ("", "s")), "dtype"))
+"""The members of a sidecar that speak of shapes, and of types."""
+
 
 class _GraphClaim(ClaimRule):
     deferrable = True
@@ -83,10 +87,12 @@ class SidecarNames(_GraphClaim):
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
         for side in _SIDES:
-            has = [s.name for s in _specs(facts, side)]
-            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
             single = sidecar.text_at(f"{side}_name")
             several = _names(sidecar.value.get(f"{side}_names"))
+            has = [s.name for s in _specs(facts, side)]
+            if single in (None, *has) and several in (None, has):
+                continue
+            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
             if single is not None and single not in has:
                 yield (f"{side}_name",), f"the sidecar declares an {side} {shown(single)}; {there}"
             if several is not None and several != has:
@@ -138,6 +144,8 @@ class SidecarShape(_GraphClaim):
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
+        if sidecar.value.keys().isdisjoint(_SHAPES):
+            return
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "shape", _SHAPE, _has_shape)
         for field, dimensions in _SIZES.items():
@@ -175,9 +183,13 @@ class SidecarDtype(_GraphClaim):
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
+        if sidecar.value.keys().isdisjoint(_DTYPES):
+            return
         for side in _SIDES:
             yield from _wrong_claims(facts, name, sidecar, side, "dtype", _DTYPE, _has_dtype)
-        claim = sidecar.text_at("dtype") or ""
+        claim = sidecar.text_at("dtype")
+        if claim is None:
+            return
         weights = set(facts.weight_dtypes)
         used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | (weights - _PLACES or weights)
         if plain_dtype(claim) not in (None, *used):

@@ -98,7 +98,7 @@ class _Stale(Rule):
         widths = sorted(
             {
                 f"{spec.name} [{claim.width}], not [{input_width(spec)}]"
-                for claim, spec in wrong_widths(model.facts, sidecar)
+                for claim, spec in wrong_widths(sidecar, model.facts)
             }
         )
         verdict = sidecar.text_at("gate", "verdict")
@@ -195,9 +195,11 @@ class SidecarMalformed(Rule):
     slug = "sidecar-malformed"
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
-            return  # REG107 has said it
         for _, evidence in pairs(row):
+            if evidence.sidecar is not None:
+                continue
+            if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
+                return  # REG107 has said it
             problem = evidence.problem
             reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
             if problem is not None and not evidence.missing:

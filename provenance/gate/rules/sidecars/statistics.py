@@ -18,6 +18,7 @@ from provenance.gate.rules.base import Case, shown
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 
+_NUMBERS: Final = frozenset((int, float))
 _KINDS: Final = {"feature": True, "input": False}
 _EXPORT: Final = "Export the sidecar again, with the statistics of the training data."
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
@@ -55,6 +56,9 @@ class SidecarStatistics(ClaimRule):
         spec = _first_input(model, sidecar)
         for kind, has_both in _KINDS.items():
             mean, std = f"{kind}_mean", f"{kind}_std"
+            there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
+            if not there:
+                continue
             wrong: dict[str, tuple[str, JsonPath] | None] = {}
             for field, positive in ((mean, False), (std, True)):
                 entry = self._wrong_entry(sidecar, field, positive=positive)
@@ -66,7 +70,6 @@ class SidecarStatistics(ClaimRule):
                 if found is not None:
                     yield self._at(row, sidecar, field, *found)
             # Some image models are centred only, or scaled; a scaler of features always has both.
-            there = [field for field in (mean, std) if sidecar.value.get(field) is not None]
             if len(there) == 1 and (has_both or _is_vector(spec)):
                 lacking, neutral = (
                     (std, "deviations of 1") if mean in there else (mean, "means of 0")
@@ -92,6 +95,9 @@ class SidecarStatistics(ClaimRule):
         value = sidecar.value.get(field)
         if value is None:
             return None
+        all_numbers = isinstance(value, list) and _NUMBERS.issuperset(map(type, value))
+        if all_numbers and (not positive or min(value, default=1) > 0):
+            return None
         flat = field.startswith("feature_")  # an image may have one for all of it, or a block
         if isinstance(value, dict) or (flat and not isinstance(value, list)):
             return f"`{field}` is {shown(value)}, not a list of numbers", ()
@@ -109,7 +115,7 @@ class SidecarStatistics(ClaimRule):
     @staticmethod
     def _wrong_length(sidecar: Sidecar, field: str, spec: TensorSpec | None) -> str | None:
         value = sidecar.value.get(field)
-        if not isinstance(value, list) or any(isinstance(e, list) for e in value):
+        if not isinstance(value, list) or list in map(type, value):
             return None
         # What fits the model or the order of features is right: SID403 compares these two.
         decides = spec is not None and is_fixed(spec)
@@ -175,16 +181,16 @@ class SidecarEntryTwice(ClaimRule):
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        told = {member for member, _ in refuted_widths(model, sidecar)}
         for field in _LISTS:
-            value = sidecar.value.get(field)
-            names = value if is_names(value) else []  # SID403 says so of anything else
-            again = list(Counter(names) - Counter(set(names)))
-            if again and (field,) not in told:
+            names = sidecar.value.get(field)
+            if not is_names(names) or len(set(names)) == len(names):
+                continue  # SID403 says so of what is no list of names
+            if (field,) not in {member for member, _ in refuted_widths(model, sidecar)}:
+                again = next(name for name, count in Counter(names).items() if count > 1)
                 yield self.at(
                     sidecar,
                     (field,),
-                    f"`{field}` names {shown(again[0])} twice",
+                    f"`{field}` names {shown(again)} twice",
                     "Export the sidecar again.",
                     row=row.label,
                 )

@@ -9,12 +9,12 @@ from typing import ClassVar
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.forms import is_names
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.artifacts.sidecar import Sidecar, WidthClaim
+from provenance.artifacts.sidecar import Sidecar, WidthClaim, once
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import Case, shown
-from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms, misfits
-from provenance.gate.rules.sidecars.current import ClaimRule
+from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms
+from provenance.gate.rules.sidecars.current import ClaimRule, unfit_claims
 
 
 class SidecarWidth(ClaimRule):
@@ -51,16 +51,15 @@ class SidecarWidth(ClaimRule):
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        unfit = {member for member, _, _ in misfits(sidecar, self.forms)}
         for member, message in refuted_widths(model, sidecar):
-            if member not in unfit:
+            if member not in unfit_claims(sidecar):
                 help = "Export model and sidecar together, at one vocabulary."
                 yield self.at(sidecar, member, message, help, row=row.label)
 
 
 def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
     """The members that declare another width than the model or the layout has, each with why."""
-    for claim, spec in wrong_widths(model.facts, sidecar):
+    for claim, spec in wrong_widths(sidecar, model.facts):
         member = ".".join(map(str, claim.member))
         yield (
             claim.member,
@@ -117,26 +116,25 @@ def _holding(spec: TensorSpec) -> Sequence[int | str | None]:
     return shape[1:] if len(shape) > 2 else shape[-1:]
 
 
+@once
 def wrong_widths(
-    facts: OnnxFacts | None, sidecar: Sidecar
-) -> Iterator[tuple[WidthClaim, TensorSpec]]:
+    sidecar: Sidecar, facts: OnnxFacts | None
+) -> Sequence[tuple[WidthClaim, TensorSpec]]:
     """The widths that are not those of the inputs they are declared for."""
     if facts is None:
-        return
+        return ()
+    by_name: dict[str | None, TensorSpec] = {s.name: s for s in reversed(facts.inputs)}
+    wrong: list[tuple[WidthClaim, TensorSpec]] = []
     for claim in sidecar.width_claims:
-        spec = _input(facts, sidecar, claim)
+        # An input is meant by its name, or without names by its place.
+        at_place = facts.inputs[claim.at] if claim.at < len(facts.inputs) else None
+        spec = by_name.get(claim.input) if sidecar.input_names else at_place
         if spec is None or can_be(claim.width, spec):
             continue
-        if claim.at < len(facts.inputs) and can_be(claim.width, facts.inputs[claim.at]):
+        if at_place is not None and can_be(claim.width, at_place):
             continue  # the names are in another order, as SID410 says
         widths = [input_width(s) for s in facts.inputs]
         if claim.of_all and (None in widths or claim.width == sum(w for w in widths if w)):
             continue
-        yield claim, spec
-
-
-def _input(facts: OnnxFacts, sidecar: Sidecar, claim: WidthClaim) -> TensorSpec | None:
-    """The input that a width is declared for: by its name, or without names by its place."""
-    if sidecar.input_names:
-        return next((s for s in facts.inputs if s.name == claim.input), None)
-    return facts.inputs[claim.at] if claim.at < len(facts.inputs) else None
+        wrong.append((claim, spec))
+    return tuple(wrong)
