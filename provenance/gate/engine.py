@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -105,14 +106,21 @@ def _context() -> BaseContext:
 
 
 def _begin() -> None:
-    """Begin a worker: what it has loaded is never garbage, and what a task leaves is little."""
+    """Begin a worker: what it has loaded is never garbage, and what a task leaves is little.
+
+    Ctrl-C is for the process that began it: a pool whose workers are interrupted may hang.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(OBJECTS)
 
 
 @contextmanager
 def processes(count: int) -> Iterator[Executor | None]:
-    """So many processes that judge; None for one, which is this one."""
+    """So many processes that judge; None for one, which is this one.
+
+    Ctrl-C reaches this process alone, which then ends them.
+    """
     if count < 2:
         yield None
         return
@@ -122,5 +130,5 @@ def processes(count: int) -> Iterator[Executor | None]:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)
             raise

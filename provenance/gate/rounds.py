@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from provenance.artifacts.ensemble import Documents, Manifest
 from provenance.artifacts.paths import FileProblem
@@ -101,9 +101,7 @@ class Rounds:
     def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
         for task, judged in results:
             if judged.needs_root:
-                if self.case.trust is None or self.case.trust.root is not None:
-                    raise UnavailableError("a worker asks for a trusted root that it was given")
-                raise RootNeededError
+                self._needs_root()
             totals.add(judged.totals)
             self._note_again(task, judged)
             self._take(task, judged)
@@ -133,8 +131,17 @@ class Rounds:
         before = {facts.row.index: facts for facts in read if any(_files(facts))}
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)
-            self._take(task, judge_task(context, task, taken))
+            judged = judge_task(context, task, taken)
+            if judged.needs_root:
+                self._needs_root()
+            self._take(task, judged)
         _refuse_changes(before, self.facts)
+
+    def _needs_root(self) -> NoReturn:
+        trust = self.case.trust
+        if trust is None or trust.root is not None:
+            raise UnavailableError("a worker asks for a trusted root that it was given")
+        raise RootNeededError
 
     @property
     def _rows(self) -> Sequence[Row]:
@@ -158,9 +165,12 @@ class Rounds:
                 self._again.update(unit.name for unit in task.units)
             elif BY_CODE[finding.code].looks_around:
                 self._again.add(task.units[number].name)
-        ids = {d.id for unit in task.units for d in unit.documents if isinstance(d, Manifest)}
-        claims = judged.claims.items()
-        self._claims.update((int(place), id) for place, id in claims if id not in ids)
+        for unit in task.units:
+            ids = {d.id for d in unit.documents if isinstance(d, Manifest)}
+            for row in unit.rows:
+                id = judged.claims.get(str(row.index))
+                if id is not None and id not in ids:
+                    self._claims[row.index] = id
 
     def _take(self, task: Task, judged: Judged) -> None:
         for facts in judged.rows:

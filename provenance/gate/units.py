@@ -277,11 +277,11 @@ def read_result(data: object, task: Task, registry: Registry) -> Judged:
 
 
 def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
-    """Whether a result is about these rows of a task, each once, and about nothing else."""
-    named = [(row.index, [row.onnx] if row.onnx is not None else []) for row in rows]
+    """Whether a result is about these rows of a task, and about nothing else."""
     places, labels = {row.index for row in rows}, {row.label for row in rows} | {None}
     return (
-        [(facts.row.index, [m.name for m in facts.models[:1]]) for facts in judged.rows] == named
+        [[m.name for m in facts.models[:1]] for facts in judged.rows]
+        == [[row.onnx] if row.onnx is not None else [] for row in rows]
         and judged.claims.keys() <= set(map(str, places))
         and min(judged.totals.values(), default=0) >= 0
         and all(

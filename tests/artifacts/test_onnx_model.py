@@ -298,7 +298,7 @@ def test_where_the_generated_messages_have_moved_the_package_is_imported(
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
     monkeypatch.delitem(sys.modules, "onnx.onnx_ml_pb2")
-    assert onnx_model._messages.__wrapped__() is onnx
+    assert onnx_model.load_messages.__wrapped__() is onnx
 
 
 @pytest.mark.parametrize("padding", [0, 20_000, 100_000])

@@ -8,11 +8,11 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
 
-from provenance import check, load_config, restore, trust_from_keys
+from provenance import check, load_config, restore
 from provenance.artifacts import digest, registry
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
@@ -22,15 +22,13 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import Statement, Subject
 from provenance.evidence import ensembles
 from provenance.evidence.registry_diff import Comparison
-from provenance.evidence.rows import FileEvidence, RowEvidence
+from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules.sidecars.interface import SidecarNames
 from provenance.operations.load_evidence import load_evidence
 from tests.support.counting import Compared, calls
 from tests.support.keys import KeyPair
 from tests.support.models import model
-from tests.support.repository import Repository, codes, sha256
-from tests.support.statements import sign_again
-from tests.support.verifying import verify_model
+from tests.support.repository import Repository, sha256
 
 # --- one file that many rows name ---------------------------------------------------------------
 
@@ -220,42 +218,6 @@ def test_of_one_digest_the_first_name_is_told() -> None:
     statement = Statement((Subject("a", "1"), Subject("b", "1")), "", {})
     assert statement.name_of("1") == "a"
     assert (statement.digest_of("b"), statement.digest_of("c")) == ("1", None)
-
-
-def test_what_is_here_of_a_release_is_listed_once(
-    repository: Repository, key: KeyPair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    repository.add("m")
-    bundle = repository.released().root / "bundles" / "m.onnx.sigstore.json"
-    listed = 0
-    model_files = RowEvidence.model_files
-
-    def counted(row: RowEvidence) -> tuple[FileEvidence, ...]:
-        nonlocal listed
-        listed += 1
-        return model_files.__get__(row)  # type: ignore[no-any-return]
-
-    monkeypatch.setattr(RowEvidence, "model_files", property(counted))
-
-    def lists(count: int) -> int:
-        nonlocal listed
-        more = [{"name": f"x{count}-{i}", "digest": {"sha256": f"{i:064}"}} for i in range(count)]
-
-        def also_sign(statement: Any) -> None:
-            statement["subject"].extend(more)
-            statement["predicate"]["files"].extend(
-                {"name": m["name"], "role": "external-data", "declared": {}, "size": 0}
-                for m in more
-            )
-
-        sign_again(bundle, key, also_sign)
-        listed = 0
-        trust = trust_from_keys([key.public])
-        report = verify_model(repository.path("m.onnx"), trust, bundle=bundle)
-        assert "ATT705" in codes(report)
-        return listed
-
-    assert lists(1) == lists(50)
 
 
 def test_what_is_declared_to_be_gone_is_looked_up(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -22,9 +23,8 @@ from provenance import check, load_config, verify
 from provenance.artifacts import limits
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
-from provenance.evidence import totals
 from provenance.gate import engine, wire
-from provenance.gate.units import Judged
+from provenance.gate.units import _Sent as Sent
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
@@ -157,6 +157,7 @@ ACROSS: Final[dict[str, tuple[Change, str]]] = {
         "ART302",
     ),
     "a row has the bytes of a placeholder": (together(_is_placeholder("plain")), "SID417"),
+    "the data of a row is its own model": (together(_with_data("plain", "plain.onnx")), "ART305"),
     "the data of a row is another's model": (together(_with_data("plain", "probe.onnx")), "ART305"),
     "the data of a row is another's sidecar": (together(_with_data("probe", "s1.json")), "ART305"),
     "a model lies elsewhere": (
@@ -207,6 +208,14 @@ def test_processes_give_the_same_report(tree: Path, rows: int) -> None:
     whole = _report(tree)
     with engine.processes(2) as pool, in_units(pool, rows):
         assert _report(tree) == whole
+
+
+def test_an_interrupt_does_not_reach_the_processes() -> None:
+    with engine.processes(2) as pool:
+        assert pool is not None
+        handler = pool.submit(signal.getsignal, signal.SIGINT).result()
+    assert handler is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 class _Executor(InRandomOrder):
@@ -284,7 +293,7 @@ def test_what_a_worker_cannot_read_ends_the_run_with_the_first_such_task(tree: P
 def test_what_rows_have_together_is_bounded_in_units_too(
     tree: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int
 ) -> None:
-    monkeypatch.setattr(totals.limits, what, most)
+    monkeypatch.setattr(limits, what, most)
     messages = []
     for way in (in_units(), *(way for _, way in ways())):
         with way, pytest.raises(InputError) as error:
@@ -332,21 +341,35 @@ def test_a_file_that_changes_between_the_rounds_ends_the_run(
         check(load_config(tree))
 
 
-def _edited(edit: Callable[[Judged], Judged]) -> Callable[[bytes], bytes]:
-    return lambda data: wire.dump(edit(wire.load(Judged, data)))
+def _edited(edit: Callable[[Sent], Sent]) -> Callable[[bytes], bytes]:
+    return lambda data: wire.dump(edit(wire.load(Sent, data)))
 
 
 def _about(code: str | None = None, number: int = 0, **changes: Any) -> Callable[[bytes], bytes]:
-    """A result with one finding changed, or its number."""
+    """A result with its findings changed, or their numbers."""
 
-    def edit(judged: Judged) -> Judged:
+    def edit(sent: Sent) -> Sent:
         found = [
-            (number if number else n, replace(f, code=code or f.code, **changes))
-            for n, f in judged.findings
+            (number or n, replace(f, code=code or f.code, **changes)) for n, f in sent.findings
         ]
-        return replace(judged, findings=tuple(found))
+        return replace(sent, findings=tuple(found))
 
     return _edited(edit)
+
+
+def _facts(edit: Callable[[Any], object]) -> Callable[[bytes], bytes]:
+    """A result with the facts of its rows changed."""
+
+    def change(sent: Sent) -> Sent:
+        for _, facts in sent.rows:
+            edit(facts)
+        return sent
+
+    return _edited(change)
+
+
+def _put_at(values: list[Any], at: int, value: object) -> None:
+    values[at] = value
 
 
 RESULTS: Final[dict[str, Callable[[bytes], object]]] = {
@@ -358,22 +381,23 @@ RESULTS: Final[dict[str, Callable[[bytes], object]]] = {
     "an object": lambda data: b"{}",
     "deeply nested": lambda data: b"[" * 200_000 + b"]" * 200_000,
     "deeply nested where anything may be": lambda data: data.replace(
-        b'"RowFacts"', b'"RowFacts",' + b"[" * 5000 + b"]" * 5000, 1
+        b"[[", b"[[" + b"[" * 5000 + b"]" * 5000 + b",", 1
     ),
-    "a number of a thousand digits": lambda data: b'["Judged",' + b"9" * 9999 + b"]",
-    "another dataclass": lambda data: data.replace(b'"Judged"', b'"Judge"', 1),
+    "a number of a thousand digits": lambda data: b'["_Sent",' + b"9" * 9999 + b"]",
+    "another dataclass": lambda data: data.replace(b'"_Sent"', b'"Sent"', 1),
     "fewer fields": lambda data: json.dumps(json.loads(data)[:-1]).encode(),
     "a flag that is a number": lambda data: data.replace(b"false]", b"0]"),
     "no row": _edited(lambda judged: replace(judged, rows=())),
     "a row twice": _edited(lambda judged: replace(judged, rows=judged.rows * 2)),
     "another row": _edited(
-        lambda j: replace(
-            j, rows=tuple(replace(r, row=replace(r.row, index=r.row.index + 1)) for r in j.rows)
-        )
+        lambda j: replace(j, rows=tuple((index + 1, facts) for index, facts in j.rows))
     ),
-    "a row without its model": _edited(
-        lambda j: replace(j, rows=tuple(replace(r, models=()) for r in j.rows))
-    ),
+    "a row without its model": _facts(lambda facts: facts[0].clear()),
+    "a model with another name": _facts(lambda facts: _put_at(facts[0][0], 0, "other.onnx")),
+    "a digest that is none": _facts(lambda facts: _put_at(facts[0][0], 1, "0")),
+    "an origin that is a list": _facts(lambda facts: _put_at(facts, 9, [])),
+    "signatures that there are not": _facts(lambda facts: _put_at(facts, 10, 7)),
+    "fewer facts": _facts(lambda facts: facts.pop()),
     "the claim of another row": _edited(lambda j: replace(j, claims={"99": "ens"})),
     "fewer files than none": _edited(lambda j: replace(j, totals={"external-data files": -5})),
     "a finding of no rule": _about("XYZ999"),
@@ -381,7 +405,7 @@ RESULTS: Final[dict[str, Callable[[bytes], object]]] = {
     "a finding about another row": _about(row="nobody"),
     "a finding of another unit": _about(number=99),
     "a finding that is deferred": _about(deferred=Deferral(0, "LIC204", ("*",), "", "")),
-    "a wish for a trusted root": lambda data: wire.dump(Judged(needs_root=True)),
+    "a wish for a trusted root": _edited(lambda sent: replace(sent, needs_root=True)),
 }
 
 
@@ -418,13 +442,13 @@ def test_nothing_in_the_context_of_tasks_grows_with_the_rows(tmp_path: Path, key
 def test_results_are_the_same_after_their_way_as_json(tree: Path) -> None:
     for name in ("a manifest is broken", "a sidecar lies elsewhere"):
         ACROSS[name][0](tree / "model" / "registry.json")
-    seen: list[Judged] = []
+    seen: list[Sent] = []
 
     def look(data: bytes) -> bytes:
-        seen.append(wire.load(Judged, data))
+        seen.append(wire.load(Sent, data))
         assert wire.dump(seen[-1]) == data
         return data
 
     with in_units(_Executor(look), 50):
         check(load_config(tree))
-    assert any(judged.findings for judged in seen)
+    assert any(sent.findings for sent in seen)
