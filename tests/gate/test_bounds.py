@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,6 @@ from provenance import check, load_config, restore
 from provenance.artifacts import digest, registry
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
-from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import Statement, Subject
@@ -39,14 +39,16 @@ SPELLINGS = ("m.onnx", "./m.onnx", ".//m.onnx", "m.onnx")
 def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     """How often each file that is there was opened."""
     found: Counter[Path] = Counter()
-    open_file = Tree.open
+    open_file = os.open
 
-    def counted(self: Tree, path: str) -> BinaryIO:
-        stream = open_file(self, path)
-        found[self.root / path] += 1
-        return stream
+    def counted(*arguments: Any, **options: Any) -> int:
+        descriptor = open_file(*arguments, **options)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if path.is_file():
+            found[path] += 1
+        return descriptor
 
-    monkeypatch.setattr(Tree, "open", counted)
+    monkeypatch.setattr(os, "open", counted)
     return found
 
 
