@@ -10,6 +10,7 @@ import click
 
 from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import BASELINE, ROWS, RUN, Session, cores, reporting
+from provenance.gate.pool import prepare
 
 
 @click.command(
@@ -46,16 +47,16 @@ def command(
     """
     if fix and link_dir is not None:
         raise click.UsageError("--link-dir records what was checked, and --fix changes it")
+    config = session.load()
     if fix:
         from provenance.operations.fix import fix as fixed
 
         judge: Any = fixed
     else:
+        prepare(config.root / config.registry, cores())
         from provenance.operations.check import check
 
         judge = functools.partial(check, processes=cores())
-
-    config = session.load()
     with (
         session.progress() as progress,
         recording(

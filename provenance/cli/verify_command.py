@@ -11,8 +11,9 @@ import click
 
 from provenance.cli.consumer_options import requiring
 from provenance.cli.link_options import recorded, recording, refuse_key
-from provenance.cli.options import ROWS, RUN, Session, reporting
+from provenance.cli.options import ROWS, RUN, Session, cores, reporting
 from provenance.errors import InputError
+from provenance.gate.pool import prepare
 
 
 @click.command(
@@ -79,6 +80,7 @@ def command(
         )
     by = verifier(needs_trust=False)
     config = _load(session, rows)
+    prepare(config.root / config.registry, cores())
     from provenance.operations.verify import verify
 
     trust = getattr(by, "trust", None)  # or else the configuration says whom to trust

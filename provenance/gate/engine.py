@@ -6,9 +6,7 @@ What comes out does not depend on which: results are taken in the order of the t
 
 from __future__ import annotations
 
-import gc
 import pickle
-import signal
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,10 +18,6 @@ from provenance.gate.units import Context, Judged, Task, judge_task, read_result
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
-    from multiprocessing.context import BaseContext
-
-OBJECTS: Final = 100_000
-"""New objects after which a worker looks for garbage: about those of one task."""
 
 IN_FLIGHT: Final = 8
 """Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
@@ -77,58 +71,3 @@ def _lost_workers() -> Iterator[None]:
             f"a worker was lost: {e or type(e).__name__}",
             help="Run it again, where there is more memory if that was short.",
         ) from e
-
-
-def prepare() -> None:
-    """Begin to load what workers load, in the background, where they are forked from a server.
-
-    It takes a quarter of a second, in which the documents beside the registry are read.
-    """
-    if _context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
-
-
-def _context() -> BaseContext:
-    """How workers begin: forked from a server that has no threads and has loaded what they need.
-
-    A fork of this process may hang where it has threads. Where there is no such server, each worker
-    begins as a process of its own.
-    """
-    import multiprocessing
-
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["provenance.gate.worker"])
-    return context
-
-
-def _begin() -> None:
-    """Begin a worker: what it has loaded is never garbage, and what a task leaves is little.
-
-    Ctrl-C is for the process that began it: a pool whose workers are interrupted may hang.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()
-    gc.set_threshold(OBJECTS)
-
-
-@contextmanager
-def processes(count: int) -> Iterator[Executor | None]:
-    """So many processes that judge; None for one, which is this one.
-
-    Ctrl-C reaches this process alone, which then ends them.
-    """
-    if count < 2:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(count, _context(), _begin) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

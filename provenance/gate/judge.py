@@ -17,7 +17,7 @@ from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
-from provenance.gate import batch_verification, engine
+from provenance.gate import batch_verification, pool
 from provenance.gate.batch_verification import Question
 from provenance.gate.conclusions import about_all, about_units, facts_of, phases_of, rules_of
 from provenance.gate.finding import Report
@@ -98,9 +98,9 @@ def judge(
         predicate_types=predicate_types,
     )
     if evidence.unread:
-        with nullcontext(executor) if executor else engine.processes(processes) as pool:
+        with nullcontext(executor) if executor else pool.processes(processes) as workers:
             return _judge_units(
-                evidence, case, rooted, pool, rows_of_a_task, progress, for_consumer=for_consumer
+                evidence, case, rooted, workers, rows_of_a_task, progress, for_consumer=for_consumer
             )
     judgements = known or {}
     if trust is not None and known is None:

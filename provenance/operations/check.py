@@ -14,7 +14,6 @@ from provenance.gate.judge import judge
 from provenance.operations.load_evidence import (
     baseline_of,
     load_evidence,
-    prepare_workers,
     today_utc,
     unread_from,
 )
@@ -48,7 +47,6 @@ def check(
         UnavailableError: The baseline is a commit that is not in this clone, or there is no git;
             or the models are to be run, and there is no runtime; or a worker was lost.
     """
-    prepare_workers(config, processes, executor)
     name = baseline_of(config, baseline)
     evidence = load_evidence(
         config,

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
@@ -23,34 +22,15 @@ from provenance.evidence.collect import collect, survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
-from provenance.gate import engine
+from provenance.gate import pool
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-LARGE: Final = 400
-"""Rows from which on a registry is judged unit by unit: fewer are read before a worker begins."""
-
-
-ROW: Final = 512
-"""Bytes of a row in the registry's text, at least, if it names model, license and bundle."""
-
 
 def unread_from(executor: Executor | None) -> int:
     """From how many rows on a registry is judged unit by unit; with an executor, each is."""
-    return LARGE if executor is None else 1
-
-
-def prepare_workers(config: Config, processes: int, executor: Executor | None) -> None:
-    """Begin to load what other processes need, if the registry's size says that they will judge."""
-    if processes < 2 or executor is not None:
-        return
-    try:
-        size = os.stat(config.root / config.registry).st_size
-    except OSError:
-        return  # reading the registry says why
-    if size >= LARGE * ROW:
-        engine.prepare()
+    return pool.LARGE if executor is None else 1
 
 
 def today_utc() -> datetime.date:

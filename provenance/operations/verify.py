@@ -17,7 +17,6 @@ from provenance.operations import rollback_state
 from provenance.operations.load_evidence import (
     known_rows,
     load_evidence,
-    prepare_workers,
     read_registry,
     unread_from,
 )
@@ -77,7 +76,6 @@ def verify(
             "the publisher's release was cut short: some of its bundles are not in place",
             help="Fetch the release again.",
         )
-    prepare_workers(config, options.processes, options.executor)
     evidence = load_evidence(
         config,
         rows=rows,

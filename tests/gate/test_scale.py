@@ -23,7 +23,6 @@ from provenance.artifacts.paths import Tree
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import judge
-from provenance.operations import load_evidence as load_evidence_module
 from provenance.operations.check import check
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.operations.sign import release
@@ -42,7 +41,7 @@ BYTES = 24_000
 @pytest.fixture(autouse=True)
 def in_units(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each registry is judged as a large one is."""
-    monkeypatch.setattr(load_evidence_module, "LARGE", 1)
+    monkeypatch.setattr("provenance.gate.pool.LARGE", 1)
 
 
 def registry(root: Path, rows: int, change: Callable[[Path], None] | None = None) -> Config:

@@ -23,7 +23,8 @@ from provenance import check, load_config, verify
 from provenance.artifacts import limits
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
-from provenance.gate import engine, wire
+from provenance.gate import pool as pools
+from provenance.gate import wire
 from provenance.gate.units import _Sent as Sent
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
@@ -206,12 +207,12 @@ def test_the_registry_of_this_repository_gets_the_same_report() -> None:
 def test_processes_give_the_same_report(tree: Path, rows: int) -> None:
     ACROSS["a sidecar lies elsewhere"][0](tree / "model" / "registry.json")
     whole = _report(tree)
-    with engine.processes(2) as pool, in_units(pool, rows):
+    with pools.processes(2) as pool, in_units(pool, rows):
         assert _report(tree) == whole
 
 
 def test_an_interrupt_does_not_reach_the_processes() -> None:
-    with engine.processes(2) as pool:
+    with pools.processes(2) as pool:
         assert pool is not None
         handler = pool.submit(signal.getsignal, signal.SIGINT).result()
     assert handler is signal.SIG_IGN
@@ -259,7 +260,7 @@ class _Deadly(Executor):
 
 @pytest.mark.parametrize("task", [0, 2])
 def test_a_worker_that_is_killed_gives_no_verdict(tree: Path, task: int) -> None:
-    with engine.processes(2) as pool:
+    with pools.processes(2) as pool:
         assert pool is not None
         with (
             in_units(_Deadly(pool, task), 1),

@@ -81,7 +81,7 @@ def in_units(executor: Executor | None = None, rows_of_a_task: int = 50) -> Iter
         stack.enter_context(_guarding_units())
         for module in ("check", "verify"):
             stack.enter_context(mock.patch(f"provenance.operations.{module}.judge", judging))
-        stack.enter_context(mock.patch("provenance.operations.load_evidence.LARGE", 1))
+        stack.enter_context(mock.patch("provenance.gate.pool.LARGE", 1))
         yield
 
 
