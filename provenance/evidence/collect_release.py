@@ -32,7 +32,6 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
-from provenance.evidence.snapshot import hash_files
 
 
 def not_collected(path: Path, summary: BundleEvidence) -> Evidence:
@@ -71,6 +70,8 @@ def collect_release(
     del data
     held = {path.name: FileEvidence(at, path.name, found)}
     others = {name: registry.absolute(name) for name in signed if name != path.name}
+    from provenance.evidence.snapshot import hash_files  # no other command of a consumer uses it
+
     read = hash_files(tree, list(others.values()), progress, "hashing files")
     held |= {name: _file(file, name, read[file]) for name, file in others.items()}
     rows = tuple(map(_Rows(tree, registry, held, signed if with_rows else {}).row, registry.rows))

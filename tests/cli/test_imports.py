@@ -87,7 +87,8 @@ ALLOWED: dict[str, Set[str]] = {
     "release": SIGNS,
     "layout": {"shutil"},  # for the width of a usage error
     "verify": VERIFIES,
-    **dict.fromkeys(("verify-model", "verify-release", "verify-blob"), VERIFIES | COPIES),
+    **dict.fromkeys(("verify-model", "verify-blob"), VERIFIES | COPIES),
+    "verify-release": {*VERIFIES, *COPIES, "provenance.evidence.snapshot"},
     "inspect": {"cryptography"},
     "rules": set(),
 }

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,7 +23,7 @@ from provenance.evidence.registry_diff import Comparison
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules.sidecars.interface import SidecarNames
 from provenance.operations.load_evidence import load_evidence
-from tests.support.counting import Compared, calls
+from tests.support.counting import Compared, calls, opened_files
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository, sha256
@@ -38,18 +36,7 @@ SPELLINGS = ("m.onnx", "./m.onnx", ".//m.onnx", "m.onnx")
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     """How often each file that is there was opened."""
-    found: Counter[Path] = Counter()
-    open_file = os.open
-
-    def counted(*arguments: Any, **options: Any) -> int:
-        descriptor = open_file(*arguments, **options)
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        if path.is_file():
-            found[path] += 1
-        return descriptor
-
-    monkeypatch.setattr(os, "open", counted)
-    return found
+    return opened_files(monkeypatch)
 
 
 @pytest.fixture

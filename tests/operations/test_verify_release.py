@@ -23,10 +23,10 @@ from provenance import (
     trust_from_keys,
     trust_from_options,
 )
-from provenance.artifacts import paths
 from provenance.signing import judging
 from tests.support.cases import dsse_bundle
 from tests.support.command import run_cli
+from tests.support.counting import opened_files
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.releases import MARCH, MAY, SUMMARY, sign_again
@@ -144,29 +144,22 @@ def test_a_whole_release_is_verified_by_one_signature(
 def test_every_file_of_the_release_is_opened_once(
     download: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[str] = []
-
-    def open_file(tree: paths.Tree, path: str) -> Any:
-        opened.append(path)
-        return real(tree, path)
-
-    real = paths.Tree.open
-    monkeypatch.setattr(paths.Tree, "open", open_file)
+    opened = opened_files(monkeypatch)
     download.verify()
-    assert len(opened) == len(set(opened))
-    on_disk = {p.relative_to(download.root).as_posix() for p in download.root.rglob("*.*")}
-    left = {"provenance.toml", "release.pub", f"bundles/{SUMMARY}"}
-    assert set(opened) == {p for p in on_disk if (download.root / p).is_file()} - left
+    left = {"provenance.toml", "release.pub"}
+    files = {p for p in download.root.rglob("*.*") if p.is_file() and p.name not in left}
+    assert {path: opened[path] for path in files} == dict.fromkeys(files, 1)
 
 
 def test_nothing_is_opened_before_the_signer_is_known(
     download: Download, other_key: KeyPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def open_file(_tree: paths.Tree, path: str) -> Any:
-        raise AssertionError(path)
-
-    monkeypatch.setattr(paths.Tree, "open", open_file)
-    report = download.verify(trust=trust_from_keys([other_key.public]))
+    trust = trust_from_keys([other_key.public])
+    opened = opened_files(monkeypatch)
+    report = download.verify(trust=trust)
+    assert {p for p in opened if p.is_relative_to(download.root)} == {
+        download.root / "bundles" / SUMMARY
+    }
     assert [code for code, _, _ in said(report)] == ["SIG604"]
     assert (report.rows, report.release, report.exit_code) == ((), None, 1)
 

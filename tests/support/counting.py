@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -38,3 +43,19 @@ def calls(work: Callable[[], T]) -> tuple[int, T]:
     finally:
         sys.setprofile(before)
     return count, done
+
+
+def opened_files(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
+    """How often each file is opened from now on."""
+    found: Counter[Path] = Counter()
+    open_file = os.open
+
+    def counted(*arguments: Any, **options: Any) -> int:
+        descriptor = open_file(*arguments, **options)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if path.is_file():
+            found[path] += 1
+        return descriptor
+
+    monkeypatch.setattr(os, "open", counted)
+    return found
