@@ -196,16 +196,16 @@ def _bundle(media_type: str, value: Message) -> Bundle:
 
 
 def _signer(media_type: str, material: Message) -> tuple[str | None, tuple[bytes, ...]]:
-    kinds = ("publicKey", "certificate", "x509CertificateChain")
-    if sum(material.has(k) for k in kinds) != 1:
+    of_key, of_certificate = material.has("publicKey"), material.has("certificate")
+    if of_key + of_certificate + material.has("x509CertificateChain") != 1:
         raise ProtoJsonError(
             "verificationMaterial needs exactly one of publicKey, certificate and "
             "x509CertificateChain"
         )
-    if material.has("publicKey"):
+    if of_key:
         return material.message("publicKey", ("hint",)).text("hint"), ()
     older = media_type in (V01, V02)
-    if material.has("certificate"):
+    if of_certificate:
         if older:
             raise ProtoJsonError("bundles before v0.3 have x509CertificateChain, not certificate")
         return None, (material.message("certificate", ("rawBytes",)).octets("rawBytes"),)

@@ -34,10 +34,11 @@ class Message:
     __slots__ = ("_value", "where")
 
     def __init__(self, value: Mapping[str, Any], where: str, known: Sequence[str]) -> None:
-        unknown = [key for key in value if key not in known]
-        if unknown:
-            prefix = f"{where}." if where else ""
-            raise ProtoJsonError(f"it has an unknown field {prefix}{sorted(unknown)[0][:80]}")
+        for key in value:
+            if key not in known:
+                first = min(key for key in value if key not in known)
+                prefix = f"{where}." if where else ""
+                raise ProtoJsonError(f"it has an unknown field {prefix}{first[:80]}")
         self._value = value
         self.where = where
 

@@ -131,38 +131,38 @@ def is_row(statement: Statement | None) -> bool:
 def _parse(statement: Statement) -> SignedRow:
     value = statement.predicate
     _exactly(value, _MEMBERS, "predicate")
-    row = _need(OBJECT, value["row"], "row")
+    row = _object(value["row"], "row")
     _need(FILLED, row.get("id"), "row.id")
     _need(_CLASSIFICATION, row.get("classification"), "row.classification")
     for field in ("license", "license_url", "sigstore_bundle", "kind"):
         if field in row:
-            _need(STRING, row[field], f"row.{field}")
-    source = _need(OBJECT, value["source"], "source")
+            _text(row[field], f"row.{field}")
+    source = _object(value["source"], "source")
     _exactly(source, _SOURCE, "source")
-    mapping = _need(OBJECT, source["mapping"], "source.mapping")
-    _need(OBJECT, value["models"], "models")
-    files = tuple(_file(f) for f in _need(LIST, value["files"], "files"))
-    if sorted(f.name for f in files) != sorted(s.name for s in statement.subjects):
+    mapping = _object(source["mapping"], "source.mapping")
+    _object(value["models"], "models")
+    files = tuple([_file(f) for f in _need(LIST, value["files"], "files")])
+    if sorted([f.name for f in files]) != sorted([s.name for s in statement.subjects]):
         raise MalformedRowError("`files` are not the subjects of the statement")
     deferrals = _need(LIST, value["deferrals"], "deferrals")
     return SignedRow(
         row=row,
         files=files,
         index=_need(FILLED, source["index"], "source.index"),
-        verbatim=_need(OBJECT, source["verbatim"], "source.verbatim"),
+        verbatim=_object(source["verbatim"], "source.verbatim"),
         mapping=_need(_SHA256, mapping.get("sha256"), "source.mapping.sha256"),
-        sidecars=dict(_sidecar(s) for s in _need(LIST, value["sidecars"], "sidecars")),
-        deferrals=tuple(_need(OBJECT, d, "deferrals") for d in deferrals),
+        sidecars=dict([_sidecar(s) for s in _need(LIST, value["sidecars"], "sidecars")]),
+        deferrals=tuple([_object(d, "deferrals") for d in deferrals]),
     )
 
 
 def _file(entry: object) -> SignedFile:
-    file = _need(OBJECT, entry, "files")
-    declared = _need(OBJECT, file.get("declared", {}), "files.declared")
+    file = _object(entry, "files")
+    declared = _object(file.get("declared", {}), "files.declared")
     for value in declared.values():
-        _need(STRING, value, "files.declared")
+        _text(value, "files.declared")
     return SignedFile(
-        _need(STRING, file.get("name"), "files.name"),
+        _text(file.get("name"), "files.name"),
         _need(_ROLE, file.get("role"), "files.role"),
         declared,
         _need(_SIZE, file.get("size"), "files.size"),
@@ -170,9 +170,9 @@ def _file(entry: object) -> SignedFile:
 
 
 def _sidecar(entry: object) -> tuple[str, str]:
-    sidecar = _need(OBJECT, entry, "sidecars")
-    digest = _need(OBJECT, sidecar.get("digest"), "sidecars.digest")
-    name = _need(STRING, sidecar.get("name"), "sidecars.name")
+    sidecar = _object(entry, "sidecars")
+    digest = _object(sidecar.get("digest"), "sidecars.digest")
+    name = _text(sidecar.get("name"), "sidecars.name")
     return name, _need(_SHA256, digest.get("sha256"), "sidecars.digest.sha256")
 
 
@@ -180,6 +180,15 @@ def _need(form: Form[T], value: object, where: str) -> T:
     if not form.has(value):
         raise MalformedRowError(form.refused(where, value))
     return cast("T", value)
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    """As `_need`, for the most frequent form."""
+    return value if isinstance(value, dict) else _need(OBJECT, value, where)
+
+
+def _text(value: object, where: str) -> str:
+    return value if isinstance(value, str) else _need(STRING, value, where)
 
 
 _CLASSIFICATION: Final = Form[str](

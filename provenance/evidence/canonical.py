@@ -51,10 +51,13 @@ def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
 
 def stated_row(row: RowEvidence) -> dict[str, Any]:
     """Return the canonical row without its `EVALUATED` fields: what the registry alone says."""
+    entry, fields = row.entry, row.entry.fields
     found: dict[str, Any] = {
-        field: value for field in TEXTS if (value := row.entry.text(field)) is not None
+        field: value
+        for field in TEXTS
+        if field in fields and (value := entry.text(field)) is not None
     }
-    opset = row.entry.fields.get("opset")
+    opset = fields.get("opset")
     if type(opset) is int:
         found["opset"] = opset
     found["classification"] = classification.classification(row).value

@@ -72,13 +72,13 @@ class ModelFacts(FileFacts):
     @classmethod
     def of_model(cls, model: ModelEvidence) -> ModelFacts:
         """What is kept of a model."""
-        file, run = FileFacts.of(model), model.run
+        run = model.run
         return cls(
-            file.path,
-            file.name,
-            file.sha256,
-            file.size,
-            file.problem,
+            model.path,
+            model.name,
+            model.sha256,
+            model.digest.size if model.digest else None,
+            model.problem.problem if model.problem else None,
             parsed=model.facts is not None,
             lacks_data=model.lacks_data,
             outcome=run.outcome if run else None,
@@ -143,16 +143,23 @@ class RowFacts:
     signed_subjects: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, row: RowEvidence) -> RowFacts:
-        """What is kept of a row before anything that was signed is judged."""
-        models = tuple(map(ModelFacts.of_model, row.models))
-        files = {file.name: FileFacts.of(file) for file in row.model_files}
-        files.update((model.name, model) for model in models)
+    def of(
+        cls,
+        row: RowEvidence,
+        *,
+        origin: Mapping[str, Any] | None = None,
+        signatures: tuple[SignatureResult, ...] = (),
+        signed_deferrals: tuple[Mapping[str, Any], ...] | None = None,
+        signed_subjects: tuple[str, ...] = (),
+    ) -> RowFacts:
+        """What is kept of a row; before anything that was signed is judged, the row alone."""
+        models = tuple([ModelFacts.of_model(model) for model in row.models])
+        known = {model.name: model for model in models}
         return cls(
             row=row.entry,
             models=models,
-            model_files=tuple(files.values()),
-            sidecars=tuple(map(FileFacts.of, row.sidecars)),
+            model_files=tuple([known.get(f.name) or FileFacts.of(f) for f in row.model_files]),
+            sidecars=tuple([FileFacts.of(file) for file in row.sidecars]),
             bundle=_bundle(row.bundle),
             attestation=_bundle(row.attestation),
             is_seed=row.is_seed,
@@ -160,6 +167,10 @@ class RowFacts:
             ensemble=ensemble_of(row),
             named=named_ensemble(row),
             misses_a_model=row.misses_a_model,
+            origin=origin,
+            signatures=signatures,
+            signed_deferrals=signed_deferrals,
+            signed_subjects=signed_subjects,
         )
 
     @property
@@ -191,4 +202,4 @@ class RowFacts:
 
 
 def _bundle(bundle: BundleEvidence | None) -> tuple[FileFacts, ...]:
-    return () if bundle is None else tuple(map(FileFacts.of, bundle.files))
+    return () if bundle is None else tuple([FileFacts.of(file) for file in bundle.files])

@@ -141,15 +141,14 @@ def _located(findings: Iterable[Finding], registry: Registry, texts: Set[str]) -
 
 def facts_of(case: Case, row: RowEvidence) -> RowFacts:
     """What is kept of a row: the little that was read, and what trusted signers said of it."""
-    facts = RowFacts.of(row)
     if case.trust is None:
-        return replace(facts, origin=origin(row))
+        return RowFacts.of(row, origin=origin(row))
     signed = case.signed_row(row)
     statement = case.row_statement(row) if row.misses_a_model else None
     # What lies beside a file alone is not signed: its bundle says where the model is from.
     stated = (signed.row.get("origin") if signed else None) if case.alone else origin(row)
-    return replace(
-        facts,
+    return RowFacts.of(
+        row,
         origin=stated,
         signatures=_signatures(_signature_set(case, row)),
         signed_deferrals=signed.deferrals if signed else None,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.evidence.rows import BundleEvidence
@@ -29,10 +30,15 @@ class SignatureSet:
     counted: tuple[tuple[Signer, Entry], ...]
     wanted: int
 
-    @property
+    @cached_property
     def counts(self) -> bool:
         """Whether what the document says may be believed."""
         return len(self.counted) >= self.wanted
+
+    @cached_property
+    def is_flawless(self) -> bool:
+        """Whether it counts, and each signature is valid: no rule has anything to say of it."""
+        return self.counts and all(j.verdict is Verdict.VALID for _, j in self.judgements)
 
     @property
     def known(self) -> Mapping[Question, Judgement]:

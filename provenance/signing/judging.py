@@ -70,6 +70,8 @@ def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:
     One signer counts once, however often it signed, and one entry covers one signer: a workflow
     that two entries match is one signer, and two tags of one workflow are one entry.
     """
+    if len(signers) == 1:
+        return tuple((signer, entry) for signer in signers for entry in signer.entries[:1])
     by_entry: dict[Entry, Signer] = {}
     for signer in {s.unique: s for s in signers}.values():
         _place(signer, by_entry, set())

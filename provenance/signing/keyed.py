@@ -41,21 +41,13 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
         UnavailableError: A key counts for some time only, and there is no trusted root to judge
             by when it signed.
     """
-    hint = bundle.hint or ""
-    made = next(
-        (
-            same
-            for same in trust.candidates(hint)
-            if _is_valid(bundle, same[0].public_key, artifact_sha256)
-        ),
-        None,
-    )
-    if made is None:
-        return _by_none(bundle, trust, artifact_sha256)
-    reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
-    if reason is not None:
-        return Judgement(Verdict.INVALID, reason=reason)
-    return _in_time(bundle, made, trust)
+    for made in trust.candidates(bundle.hint or ""):
+        if _is_valid(bundle, made[0].public_key, artifact_sha256):
+            reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
+            if reason is not None:
+                return Judgement(Verdict.INVALID, reason=reason)
+            return _in_time(bundle, made, trust)
+    return _by_none(bundle, trust, artifact_sha256)
 
 
 def _by_none(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:

@@ -130,10 +130,15 @@ def same(a: object, b: object) -> bool:
     """Whether two JSON values are the same, types included: 1, 1.0 and true all differ."""
     if type(a) is not type(b):
         return False
-    if isinstance(a, str):
-        return a == b
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+        if a.keys() != b.keys():
+            return False
+        for key, value in a.items():
+            other = b[key]
+            # Most are strings, which no other value equals.
+            if value != other if type(value) is str else not same(value, other):
+                return False
+        return True
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b

@@ -166,11 +166,14 @@ class _Judged(_DocumentRule):
     def judge_document(
         self, case: Case, row: RowEvidence | None, document: BundleEvidence
     ) -> Iterator[Finding]:
-        if document.bundle is not None:
-            label = row.label if row else None
-            found = self.conclude(_signatures(case, row, document), document)
-            for bundle, message, help in found:
-                yield self.finding(message, help, path=bundle.path, row=label)
+        if document.bundle is None:
+            return
+        signatures = _signatures(case, row, document)
+        if signatures.is_flawless:
+            return
+        label = row.label if row else None
+        for bundle, message, help in self.conclude(signatures, document):
+            yield self.finding(message, help, path=bundle.path, row=label)
 
     def conclude(
         self, signature_set: SignatureSet, document: BundleEvidence
@@ -286,7 +289,7 @@ class BytesNotSigned(SignatureRule):
                 "Restore the released file, or sign again: provenance release",
                 about=file.path,
             )
-        foreign = foreign_statements.expected(case, row)
+        foreign = foreign_statements.expected(case, row) if case.alone else None
         not_among = foreign_statements.not_among(row, foreign) if foreign else None
         if not_among is not None and row.onnx is not None:
             yield self.finding(*not_among, path=row.onnx.path, row=row.label, for_consumer=True)

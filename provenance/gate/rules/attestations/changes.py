@@ -80,10 +80,12 @@ class RowChanged(SignatureRule):
         row: RowEvidence, statement: Statement, signed: SignedRow
     ) -> Iterator[tuple[str, str]]:
         """The members of the row, as the registry has it, that differ from the signed ones."""
+        here, there = row.entry.verbatim, signed.verbatim
+        if same(here, there):
+            return
         told = {*LICENSE_FIELDS}
         if any(changed_files(row, statement)):
             told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
-        here, there = row.entry.verbatim, signed.verbatim
         for key in _differing(here, there, told):
             shown, signed_as = differing(here.get(key), there.get(key))
             yield (
@@ -232,6 +234,9 @@ def _differing(
     now: Mapping[str, Any], then: Mapping[str, Any], left_out: Set[str]
 ) -> Sequence[str]:
     """The keys under which two objects do not have the same, sorted."""
-    keys = now.keys() ^ then.keys()
-    keys |= {key for key in now.keys() & then.keys() if not same(now[key], then[key])}
-    return sorted(keys - left_out) if keys else ()
+    keys = [
+        key
+        for key, value in now.items()
+        if key not in left_out and not (key in then and same(value, then[key]))
+    ]
+    return sorted([*keys, *(then.keys() - now.keys() - left_out)])
