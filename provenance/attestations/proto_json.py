@@ -128,9 +128,23 @@ def _canonical(value: object, where: str) -> bytes:
         raise ProtoJsonError(f"{where} is missing")
     try:
         decoded = binascii.a2b_base64(value)
-        if binascii.b2a_base64(decoded, newline=False) == value.encode("ascii"):
+        if _is_canonical(value, decoded):
             return decoded
         base64.b64decode(value, validate=True)
     except ValueError as e:
         raise ProtoJsonError(f"{where} is not base64") from e
     raise ProtoJsonError(f"{where} is not canonical base64")
+
+
+_CHUNK: Final = 48 * 1024
+"""Bytes that are written as base64 at a time. Three bytes are four characters: none is cut."""
+
+
+def _is_canonical(value: str, decoded: bytes) -> bool:
+    if len(decoded) <= _CHUNK:
+        return binascii.b2a_base64(decoded, newline=False) == value.encode("ascii")
+    whole = len(value) == (len(decoded) + 2) // 3 * 4
+    return whole and all(
+        _is_canonical(value[at // 3 * 4 : (at + _CHUNK) // 3 * 4], decoded[at : at + _CHUNK])
+        for at in range(0, len(decoded), _CHUNK)
+    )
