@@ -128,7 +128,7 @@ def _canonical(value: object, where: str) -> bytes:
         raise ProtoJsonError(f"{where} is missing")
     try:
         decoded = binascii.a2b_base64(value)
-        if _is_canonical(value, decoded):
+        if binascii.b2a_base64(decoded, newline=False) == value.encode("ascii"):
             return decoded
         base64.b64decode(value, validate=True)
     except ValueError as e:
@@ -140,11 +140,19 @@ _CHUNK: Final = 48 * 1024
 """Bytes that are written as base64 at a time. Three bytes are four characters: none is cut."""
 
 
-def _is_canonical(value: str, decoded: bytes) -> bool:
-    if len(decoded) <= _CHUNK:
-        return binascii.b2a_base64(decoded, newline=False) == value.encode("ascii")
-    whole = len(value) == (len(decoded) + 2) // 3 * 4
-    return whole and all(
-        _is_canonical(value[at // 3 * 4 : (at + _CHUNK) // 3 * 4], decoded[at : at + _CHUNK])
+def canonical_octets(value: memoryview) -> bytes | None:
+    """The bytes that `value` is the canonical base64 of; None if it is not that of any."""
+    try:
+        decoded = binascii.a2b_base64(value)
+    except ValueError:
+        return None
+    written = (
+        binascii.b2a_base64(decoded[at : at + _CHUNK], newline=False)
         for at in range(0, len(decoded), _CHUNK)
     )
+    at = 0
+    for chunk in written:
+        if value[at : at + len(chunk)] != chunk:
+            return None
+        at += len(chunk)
+    return decoded if at == len(value) else None
