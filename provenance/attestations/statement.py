@@ -17,7 +17,7 @@ from typing import Any, Final
 from provenance.artifacts import limits
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
-from provenance.artifacts.packed import kept
+from provenance.artifacts.packed import PackedMembers, kept
 from provenance.frozen import dataclass
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -82,6 +82,11 @@ class Statement:
     def name_of(self, sha256: str) -> str | None:
         """The first name that `sha256` is signed under."""
         return self._names.get(sha256)
+
+    @cached_property
+    def inputs(self) -> Mapping[str, str]:
+        """The SHA-256 of each input attestation of a release summary, by its URI."""
+        return digests_of(self.predicate.get("inputAttestations"), "uri")
 
     @cached_property
     def _digests(self) -> Mapping[str, str]:
@@ -159,9 +164,15 @@ def _statement(
         predicate = {}
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    predicate = kept(predicate, payload)
     subjects, others = _subjects(listed or value.get("subject"), liberal)
-    return Statement(subjects, predicate_type, predicate, str(kind), others)
+    if len(payload) <= _LARGE:
+        predicate = kept(predicate, payload)
+        return Statement(subjects, predicate_type, predicate, str(kind), others)
+    packed = PackedMembers(predicate)
+    found = Statement(subjects, predicate_type, packed, str(kind), others)
+    # Looked up now: unpacked, they take four times as much as what is asked of them.
+    vars(found)["inputs"] = digests_of(predicate.get("inputAttestations"), "uri")
+    return found
 
 
 _LARGE: Final = 64 * 1024
@@ -258,6 +269,17 @@ def _reference_accepts(payload: bytes) -> None:
         reference.Statement.copy_from_pb(message).validate()
     except (json_format.ParseError, ValueError) as e:
         raise StatementError(f"in-toto-attestation does not accept the statement: {e}") from e
+
+
+def digests_of(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get(name))] = sha256
+    return found
 
 
 def descriptors(digests: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

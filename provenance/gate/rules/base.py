@@ -337,8 +337,7 @@ class Case:
     def released_bundles(self) -> frozenset[str]:
         """The digests of the bundles that the release summary lists."""
         summary = self.signed_statement(self.evidence.summary)
-        inputs = summary.predicate.get("inputAttestations") if summary is not None else None
-        return frozenset(releases.digests_of(inputs, "uri").values())
+        return frozenset(summary.inputs.values() if summary is not None else ())
 
     def is_message_signature(self, row: RowEvidence) -> bool:
         """Whether the row's bundle is a valid signature over the file's bytes alone."""
