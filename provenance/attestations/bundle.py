@@ -160,7 +160,7 @@ def decode(data: bytes) -> Bundle:
 
 
 _LARGE: Final = 64 * 1024
-"""Bytes of a bundle from which on its payload is read by itself, or it would be held three times."""
+"""Bytes of a bundle from which on its payload is read by itself, else it is held thrice."""
 
 _MARK: Final = b"payload apart"
 _MARKED: Final = base64.b64encode(_MARK)

@@ -114,7 +114,8 @@ def is_version(value: object) -> bool:
 def files_of(summary: Statement) -> dict[str, str]:
     """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
     found = {s.name: s.sha256 for s in summary.subjects}
-    return found | dict(summary.inputs)
+    found.update(summary.inputs)
+    return found
 
 
 def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
