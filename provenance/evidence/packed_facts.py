@@ -87,10 +87,11 @@ def _unpacked(
         return tuple(_facts(file, name, registry, texts) for file, name in _named(files, names))
 
     model_files = facts(files, onnx)
+    models = tuple(file for file in model_files if isinstance(file, ModelFacts))
     return RowFacts(
         row=row,
-        models=tuple(file for file in model_files if isinstance(file, ModelFacts)),
-        model_files=model_files,
+        models=models,
+        model_files=models if len(models) == len(model_files) else model_files,
         sidecars=facts(beside, sidecars),
         bundle=facts(bundles, bundle),
         attestation=facts(attestations, attestation),
