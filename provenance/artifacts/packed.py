@@ -71,6 +71,24 @@ class PackedObject(Mapping[str, Any]):
         return len(self.unpacked)
 
 
+class PackedMembers(Mapping[str, Any]):
+    """A JSON object of which each member is packed by itself: a small one costs no large one."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._members = {key: PackedObject({"": member}) for key, member in value.items()}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._members[key][""]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+
 @lru_cache(maxsize=_RECENT)
 def _unpacked(packed: bytes) -> Mapping[str, Any]:
     value: Mapping[str, Any] = marshal.loads(packed)  # noqa: S302

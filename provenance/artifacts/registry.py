@@ -372,12 +372,8 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
 
 def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
     source = SourceMap(text)
-    texts: dict[str, str] = {}
     for index, row in enumerate(rows):
         if isinstance(row, dict):
-            for key, value in row.items():
-                if isinstance(value, str):  # licenses, kinds, notes: the same in many rows
-                    row[key] = texts.setdefault(value, value)
             member = source.find((*names.path, index))
             position = source.position(member.start) if member else START
             yield Row.of(index, row, names, position)

@@ -10,13 +10,15 @@ with `sigstore_models` (`provenance.signing.keyed`).
 from __future__ import annotations
 
 import base64
+import re
+from dataclasses import replace
 from typing import Final
 
 from provenance.artifacts import paths
 from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
 from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
-from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.attestations.proto_json import Message, ProtoJsonError, canonical_octets
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.frozen import dataclass
 
@@ -145,6 +147,37 @@ def decode(data: bytes) -> Bundle:
         BundleError: It is not strict JSON, of another version, or not exactly one signature by one
             key or certificate over one message or in-toto payload.
     """
+    apart = _payload_apart(data) if len(data) > _LARGE else None
+    if apart is not None:
+        payload, rest = apart
+        try:
+            found = _decode(rest)
+        except BundleError:
+            return _decode(data)  # what it says is of the whole
+        if isinstance(found.content, Envelope) and found.content.payload == _MARK:
+            return replace(found, content=replace(found.content, payload=payload))
+    return _decode(data)
+
+
+_LARGE: Final = 64 * 1024
+"""Bytes of a bundle from which on its payload is read by itself, else it is held thrice."""
+
+_MARK: Final = b"payload apart"
+_MARKED: Final = base64.b64encode(_MARK)
+_PAYLOAD: Final = re.compile(rb'"payload" ?: ?"([A-Za-z0-9+/]++={0,2})"')
+
+
+def _payload_apart(data: bytes) -> tuple[bytes, bytes] | None:
+    """The payload in a bundle, and the bundle with a mark in its place; None if it is not plain."""
+    found = _PAYLOAD.search(data)
+    if found is None or _MARKED in data:
+        return None
+    view, (start, end) = memoryview(data), found.span(1)
+    payload = canonical_octets(view[start:end])
+    return None if payload is None else (payload, b"%b%b%b" % (view[:start], _MARKED, view[end:]))
+
+
+def _decode(data: bytes) -> Bundle:
     try:
         value = parse_object(data)
     except JsonError as e:

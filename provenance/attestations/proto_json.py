@@ -135,3 +135,25 @@ def _canonical(value: object, where: str) -> bytes:
     except ValueError as e:
         raise ProtoJsonError(f"{where} is not base64") from e
     raise ProtoJsonError(f"{where} is not canonical base64")
+
+
+_CHUNK: Final = 48 * 1024
+"""Bytes that are written as base64 at a time. Three bytes are four characters: none is cut."""
+
+
+def canonical_octets(value: memoryview) -> bytes | None:
+    """The bytes that `value` is the canonical base64 of; None if it is not that of any."""
+    try:
+        decoded = binascii.a2b_base64(value)
+    except ValueError:
+        return None
+    written = (
+        binascii.b2a_base64(decoded[at : at + _CHUNK], newline=False)
+        for at in range(0, len(decoded), _CHUNK)
+    )
+    at = 0
+    for chunk in written:
+        if value[at : at + len(chunk)] != chunk:
+            return None
+        at += len(chunk)
+    return decoded if at == len(value) else None

@@ -9,13 +9,15 @@ the reference implementation, `in-toto-attestation`, has to accept it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from provenance.artifacts import limits
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, parse_object, type_name
-from provenance.artifacts.packed import kept
+from provenance.artifacts.packed import PackedMembers, kept
 from provenance.frozen import dataclass
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -82,6 +84,11 @@ class Statement:
         return self._names.get(sha256)
 
     @cached_property
+    def inputs(self) -> Mapping[str, str]:
+        """The SHA-256 of each input attestation of a release summary, by its URI."""
+        return digests_of(self.predicate.get("inputAttestations"), "uri")
+
+    @cached_property
     def _digests(self) -> Mapping[str, str]:
         return {s.name: s.sha256 for s in reversed(self.subjects)}
 
@@ -125,10 +132,24 @@ def decode(payload: bytes, *, foreign: bool = False) -> Statement:
     Raises:
         StatementError: Anything else.
     """
+    if len(payload) > _LARGE:
+        listed, rest = _written_subjects(payload)
+        if listed:
+            try:
+                return _statement(parse_object(rest), payload, foreign, listed)
+            except JsonError:
+                pass  # what is wrong stands elsewhere in the payload than in the rest of it
     try:
         value = parse_object(payload)
     except JsonError as e:
         raise StatementError(f"the statement {e}") from e
+    return _statement(value, payload, foreign, ())
+
+
+def _statement(
+    value: dict[str, Any], payload: bytes, foreign: bool, listed: tuple[Subject, ...]
+) -> Statement:
+    """The statement whose object is `value`; its subjects are those `listed` if there are any."""
     kind, predicate_type = value.get("_type"), value.get("predicateType")
     liberal = foreign and not str(predicate_type).startswith(OWN)
     if kind != STATEMENT_TYPE and not (liberal and kind == OLDER_TYPE):
@@ -143,20 +164,64 @@ def decode(payload: bytes, *, foreign: bool = False) -> Statement:
         predicate = {}
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
-    subjects, others = _subjects(value.get("subject"), liberal)
-    return Statement(subjects, predicate_type, kept(predicate, payload), str(kind), others)
+    subjects, others = _subjects(listed or value.get("subject"), liberal)
+    if len(payload) <= _LARGE:
+        predicate = kept(predicate, payload)
+        return Statement(subjects, predicate_type, predicate, str(kind), others)
+    packed = PackedMembers(predicate)
+    found = Statement(subjects, predicate_type, packed, str(kind), others)
+    # Looked up now: unpacked, they take four times as much as what is asked of them.
+    vars(found)["inputs"] = digests_of(predicate.get("inputAttestations"), "uri")
+    return found
+
+
+_LARGE: Final = 64 * 1024
+"""Bytes of a payload from which on its subjects are read one by one: parsed, they take much."""
+
+_BEGIN: Final = f'{{"_type":"{STATEMENT_TYPE}","subject":['.encode()
+_WRITTEN: Final = re.compile(
+    rb'\{"name":"([^"\\\x00-\x1f]+)","digest":\{"sha256":"([0-9a-f]{64})"\}\}([,\]])'
+)
+
+
+def _written_subjects(payload: bytes) -> tuple[tuple[Subject, ...], bytes]:
+    """The subjects of a payload as `encode` writes it, and the payload without them.
+
+    None, and the whole payload, where it is written in another way, or has more than is read.
+    """
+    values = sum(map(payload.count, (b",", b"[", b"{")))
+    found: list[Subject] = []
+    at = len(_BEGIN)
+    if payload.startswith(_BEGIN) and values <= limits.JSON_VALUES:
+        for match in _WRITTEN.finditer(payload, at):
+            if match.start() != at:
+                break
+            at = match.end()
+            try:
+                found.append(Subject(match[1].decode("utf-8"), match[2].decode("ascii")))
+            except UnicodeDecodeError:
+                break
+            if match[3] == b"]":
+                return tuple(found), b"%b]%b" % (_BEGIN, memoryview(payload)[at:])
+    return (), payload
 
 
 def _subjects(value: object, liberal: bool) -> tuple[tuple[Subject, ...], tuple[OtherSubject, ...]]:
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list | tuple) or not value:
         raise StatementError("the statement has no subject")
     if len(value) > MAX_SUBJECTS:
         raise StatementError(f"the statement has more than {MAX_SUBJECTS:,} subjects")
-    if liberal:
+    subjects: tuple[Subject, ...]
+    if isinstance(value, tuple):
+        subjects = value
+    elif liberal:
         found = [_foreign_subject(i, s) for i, s in enumerate(value)]
         subjects = tuple(s for s in found if isinstance(s, Subject))
         return subjects, tuple(s for s in found if isinstance(s, OtherSubject))
-    subjects = tuple(_subject(i, s) for i, s in enumerate(value))
+    else:
+        subjects = tuple(_subject(i, s) for i, s in enumerate(value))
+    if liberal:
+        return subjects, ()
     names: set[str] = set()
     for subject in subjects:
         if subject.name in names:
@@ -204,6 +269,17 @@ def _reference_accepts(payload: bytes) -> None:
         reference.Statement.copy_from_pb(message).validate()
     except (json_format.ParseError, ValueError) as e:
         raise StatementError(f"in-toto-attestation does not accept the statement: {e}") from e
+
+
+def digests_of(entries: object, name: str) -> dict[str, str]:
+    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    found: dict[str, str] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        digests = entry.get("digest") if isinstance(entry, dict) else None
+        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
+        if isinstance(sha256, str):
+            found[str(entry.get(name))] = sha256
+    return found
 
 
 def descriptors(digests: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

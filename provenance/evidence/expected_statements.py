@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from provenance.artifacts import paths
@@ -108,9 +109,10 @@ def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, 
     """What a release holds: the registry, all model files, and all documents about them."""
     registry, rows = evidence.registry, tuple(rows)
     subjects = {registry.name_of(registry.path): registry.digest.sha256}
-    for file in (*(f for r in rows for f in r.model_files), *(f for r in rows for f in r.sidecars)):
-        if file.sha256 is not None:
-            subjects[file.name] = file.sha256
+    for files in ((r.model_files for r in rows), (r.sidecars for r in rows)):
+        for file in chain.from_iterable(files):
+            if file.sha256 is not None:
+                subjects[file.name] = file.sha256
     for document in evidence.documents:
         subjects[registry.name_of(document.path)] = document.digest.sha256
     return subjects
@@ -120,8 +122,9 @@ def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
     """What is here, by name, to be compared with a summary: digests, or None."""
     if evidence.released is not None:
         return {file.name: file.sha256 for file in evidence.released}
-    bundles = {b.name: b.sha256 for r in rows for b in r.bundles if b.sha256 is not None}
-    return {**summary_subjects(evidence, rows), **bundles}
+    found: dict[str, str | None] = dict(summary_subjects(evidence, rows))
+    found.update((b.name, b.sha256) for r in rows for b in r.bundles if b.sha256 is not None)
+    return found
 
 
 def unreadable(evidence: Evidence) -> dict[str, str]:

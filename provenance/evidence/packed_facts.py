@@ -7,7 +7,7 @@ quarter of the time that it takes to judge them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
@@ -44,17 +44,28 @@ def pack(facts: RowFacts, registry: Registry, signatures: int) -> list[Any]:
 
 
 def unpack(
-    value: object, row: Row, registry: Registry, signatures: Sequence[tuple[SignatureResult, ...]]
+    value: object,
+    row: Row,
+    registry: Registry,
+    signatures: Sequence[tuple[SignatureResult, ...]],
+    texts: Mapping[str, str],
 ) -> RowFacts:
-    """The facts of a row that `value` holds. Raises FactsError."""
+    """The facts of a row that `value` holds, with names and digests of `texts` where they are some.
+
+    Raises FactsError.
+    """
     try:
-        return _unpacked(value, row, registry, signatures)
+        return _unpacked(value, row, registry, signatures, texts)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as e:
         raise FactsError(f"no facts of row {row.index}: {e}"[:200]) from e
 
 
 def _unpacked(
-    value: Any, row: Row, registry: Registry, signatures: Sequence[tuple[SignatureResult, ...]]
+    value: Any,
+    row: Row,
+    registry: Registry,
+    signatures: Sequence[tuple[SignatureResult, ...]],
+    texts: Mapping[str, str],
 ) -> RowFacts:
     onnx, sidecars, bundle, attestation = _expected(row, registry)
     files, beside, bundles, attestations, *rest = value
@@ -71,16 +82,19 @@ def _unpacked(
         raise TypeError("expected objects")
     if not all(isinstance(each, str) for each in subjects):
         raise TypeError("expected strings")
-    model_files = tuple(_facts(f, name, registry) for f, name in _named(files, onnx))
+
+    def facts(files: Sequence[Any], names: Sequence[str]) -> tuple[FileFacts, ...]:
+        return tuple(_facts(file, name, registry, texts) for file, name in _named(files, names))
+
+    model_files = facts(files, onnx)
+    models = tuple(file for file in model_files if isinstance(file, ModelFacts))
     return RowFacts(
         row=row,
-        models=tuple(file for file in model_files if isinstance(file, ModelFacts)),
-        model_files=model_files,
-        sidecars=tuple(_facts(f, name, registry) for f, name in _named(beside, sidecars)),
-        bundle=tuple(_facts(f, name, registry) for f, name in _named(bundles, bundle)),
-        attestation=tuple(
-            _facts(f, name, registry) for f, name in _named(attestations, attestation)
-        ),
+        models=models,
+        model_files=models if len(models) == len(model_files) else model_files,
+        sidecars=facts(beside, sidecars),
+        bundle=facts(bundles, bundle),
+        attestation=facts(attestations, attestation),
         is_seed=is_seed,
         manifest=manifest,
         ensemble=ensemble,
@@ -128,13 +142,17 @@ def _file(file: FileFacts, expected: str | None, registry: Registry) -> list[Any
     return packed
 
 
-def _facts(value: Any, expected: str | None, registry: Registry) -> FileFacts:
+def _facts(
+    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
+) -> FileFacts:
     if len(value) > _KNOWN:
-        return _model(value, expected, registry)
-    return FileFacts(*_parts(value, expected, registry))
+        return _model(value, expected, registry, texts)
+    return FileFacts(*_parts(value, expected, registry, texts))
 
 
-def _parts(value: Any, expected: str | None, registry: Registry) -> tuple[Any, ...]:
+def _parts(
+    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
+) -> tuple[Any, ...]:
     name, sha256, size, *more = value
     if len(more) not in (0, _KNOWN - _PLAIN):
         raise ValueError("expected another number of values")
@@ -145,15 +163,18 @@ def _parts(value: Any, expected: str | None, registry: Registry) -> tuple[Any, .
     if not (sha256 is None or is_sha256(sha256)) or not (size is None or type(size) is int):
         raise TypeError("expected a digest and a size")
     known = None if problem is None else FileProblem[problem]
-    return path or registry.absolute(name), name, sha256, size, known
+    path = path or registry.absolute(name)
+    return path, texts.get(name, name), texts.get(sha256, sha256), size, known
 
 
-def _model(value: Any, expected: str | None, registry: Registry) -> ModelFacts:
+def _model(
+    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
+) -> ModelFacts:
     parsed, lacks_data, outcome, runtime = value[_KNOWN:]
     if not (isinstance(parsed, bool) and isinstance(lacks_data, bool)):
         raise TypeError("expected a boolean")
     if not (runtime is None or isinstance(runtime, str)):
         raise TypeError("expected a string")
     ran = None if outcome is None else Outcome[outcome]
-    path, name, sha256, size, problem = _parts(value[:_KNOWN], expected, registry)
+    path, name, sha256, size, problem = _parts(value[:_KNOWN], expected, registry, texts)
     return ModelFacts(path, name, sha256, size, problem, parsed, lacks_data, ran, runtime)

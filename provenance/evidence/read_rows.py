@@ -29,14 +29,27 @@ def read_bundle(
     path: str, data: bytes, name: str | None = None, *, foreign: bool = False
 ) -> BundleEvidence:
     """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
-    found = digest.of_bytes(data)
-    name = name or path
+    return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign)
+
+
+def _opened(data: bytes) -> bundles.Bundle | str:
+    """The bundle, or why it is none."""
     try:
-        bundle = bundles.decode(data)
-        statement = None
+        return bundles.decode(data)
+    except bundles.BundleError as e:
+        return str(e)
+
+
+def _evidence(
+    path: str, name: str, found: digest.Digest, bundle: bundles.Bundle | str, foreign: bool = False
+) -> BundleEvidence:
+    if isinstance(bundle, str):
+        return BundleEvidence(path, name, found, malformed=bundle)
+    statement = None
+    try:
         if isinstance(bundle.content, bundles.Envelope):
             statement = decode_statement(bundle.content.payload, foreign=foreign)
-    except (bundles.BundleError, StatementError) as e:
+    except StatementError as e:
         return BundleEvidence(path, name, found, malformed=str(e))
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
 
@@ -172,7 +185,11 @@ class RowReader:
             data = self._root.read_if_there(path, limits.BUNDLE)
         except FileError as e:
             return BundleEvidence(path, self._registry.name_of(path), problem=e.kept())
-        return None if data is None else read_bundle(path, data, self._registry.name_of(path))
+        if data is None:
+            return None
+        found, bundle = digest.of_bytes(data), _opened(data)
+        del data  # a summary is large, and so is what its statement takes
+        return _evidence(path, self._registry.name_of(path), found, bundle)
 
     def _sidecar(self, name: str) -> SidecarEvidence:
         """The sidecar with a name. It is read once, however many rows have its model."""

@@ -114,17 +114,7 @@ def is_version(value: object) -> bool:
 def files_of(summary: Statement) -> dict[str, str]:
     """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
     found = {s.name: s.sha256 for s in summary.subjects}
-    return found | digests_of(summary.predicate.get("inputAttestations"), "uri")
-
-
-def digests_of(entries: object, name: str) -> dict[str, str]:
-    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
-    found: dict[str, str] = {}
-    for entry in entries if isinstance(entries, list) else ():
-        digests = entry.get("digest") if isinstance(entry, dict) else None
-        sha256 = digests.get("sha256") if isinstance(digests, dict) else None
-        if isinstance(sha256, str):
-            found[str(entry.get(name))] = sha256
+    found.update(summary.inputs)
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -24,9 +24,14 @@ IN_FLIGHT: Final = 8
 
 
 def judge_tasks(
-    context: Context, tasks: Iterable[Task], executor: Executor | None
+    context: Context,
+    tasks: Iterable[Task],
+    executor: Executor | None,
+    shared: Iterable[str] = (),
 ) -> Generator[tuple[Task, Judged], None, None]:
     """Each task with its result, in their order; without an executor in a loop.
+
+    `shared` are strings that are in memory already, and that results need not hold again.
 
     Raises:
         InputError: Of a task, the first one that has any.
@@ -38,6 +43,7 @@ def judge_tasks(
             yield task, judge_task(context, task)
         return
     sent, registry = pickle.dumps(context), context.case.evidence.registry
+    texts = {text: text for text in shared}
     waiting: deque[tuple[Task, Future[bytes]]] = deque()
     try:
         for task in tasks:
@@ -45,18 +51,20 @@ def judge_tasks(
                 future = executor.submit(step, sent, pickle.dumps(task))
             waiting.append((task, future))
             if len(waiting) >= IN_FLIGHT:
-                yield _result(*waiting.popleft(), registry)
+                yield _result(*waiting.popleft(), registry, texts)
         while waiting:
-            yield _result(*waiting.popleft(), registry)
+            yield _result(*waiting.popleft(), registry, texts)
     finally:
         for _, future in waiting:
             future.cancel()
 
 
-def _result(task: Task, future: Future[bytes], registry: Registry) -> tuple[Task, Judged]:
+def _result(
+    task: Task, future: Future[bytes], registry: Registry, texts: Mapping[str, str]
+) -> tuple[Task, Judged]:
     with _lost_workers():
         data = future.result()
-    return task, read_result(data, task, registry)
+    return task, read_result(data, task, registry, texts)
 
 
 @contextmanager

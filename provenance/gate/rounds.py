@@ -22,6 +22,7 @@ from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
 from provenance.evidence.progress import Progress
+from provenance.evidence.rows import BundleEvidence
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit, in_tasks, plan
 from provenance.gate.capping import Overflow
@@ -95,7 +96,8 @@ class Rounds:
         totals = Totals(registry.path)
         self.progress.begin("judging rows", len(registry.rows))
         tasks = (self._task(each) for each in in_tasks(self._units, rows_of_a_task))
-        with closing(judge_tasks(context, tasks, executor)) as results:
+        shared = _signed_texts(self.evidence.summary)
+        with closing(judge_tasks(context, tasks, executor, shared)) as results:
             self._take_all(results, totals)
 
     def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
@@ -222,6 +224,17 @@ class Rounds:
             if baseline is not None and _has_changed(row, baseline):
                 return True
         return False
+
+
+def _signed_texts(summary: BundleEvidence | None) -> Iterator[str]:
+    """The names and digests that a release summary holds: most are those of files that are here."""
+    statement = summary.statement if summary is not None else None
+    if statement is not None:
+        for subject in statement.subjects:
+            yield subject.name
+            yield subject.sha256
+        for text in statement.inputs.items():
+            yield from text
 
 
 def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:

@@ -224,12 +224,14 @@ class _Sent:
             judged.needs_root,
         )
 
-    def judged(self, rows: Sequence[Row], registry: Registry) -> Judged:
+    def judged(self, rows: Sequence[Row], registry: Registry, texts: Mapping[str, str]) -> Judged:
         """What it says of `rows`. Raises FactsError."""
         if [index for index, _ in self.rows] != [row.index for row in rows]:
             raise packed_facts.FactsError("they are of other rows than it was asked for")
         packed = zip(self.rows, rows, strict=True)
-        facts = [packed_facts.unpack(p, row, registry, self.signatures) for (_, p), row in packed]
+        facts = [
+            packed_facts.unpack(p, row, registry, self.signatures, texts) for (_, p), row in packed
+        ]
         return Judged(tuple(facts), self.findings, self.totals, self.claims)
 
 
@@ -249,8 +251,8 @@ def _context(data: bytes) -> Context:
     return context.opened()
 
 
-def read_result(data: object, task: Task, registry: Registry) -> Judged:
-    """What another process says of a task.
+def read_result(data: object, task: Task, registry: Registry, texts: Mapping[str, str]) -> Judged:
+    """What another process says of a task, with strings of `texts` where they are the same.
 
     Raises:
         InputError, UnavailableError: That is what it says; or UnavailableError: it is no result of
@@ -268,7 +270,7 @@ def read_result(data: object, task: Task, registry: Registry) -> Judged:
         if found.needs_root:
             return Judged(needs_root=True)
         rows = [row for unit in task.units for row in unit.rows]
-        judged = found.judged(rows, registry)
+        judged = found.judged(rows, registry, texts)
     except (wire.WireError, packed_facts.FactsError) as e:
         raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e
     if not _is_about(judged, task, rows):

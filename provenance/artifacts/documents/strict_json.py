@@ -69,14 +69,15 @@ def parse(
     """The value of strict JSON `text`.
 
     Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
-    wins, as in most readers, and the caller promises to report them. `nesting` is the number of
-    levels that are read.
+    wins, as in most readers, and the caller promises to report them; and equal members are one
+    string, as many rows of a registry have the same notes. `nesting` is the number of levels that
+    are read.
 
     Raises:
         DuplicateKeyError: An object has a key twice.
         JsonError: Anything else that is not strict JSON.
     """
-    decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys))
+    decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys, {}))
     if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
         raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
     try:
@@ -168,8 +169,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _unique(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
+def _unique(
+    repeated: list[str], texts: dict[str, str], pairs: list[tuple[str, Any]]
+) -> dict[str, Any]:
+    value = {k: texts.setdefault(v, v) if isinstance(v, str) else v for k, v in pairs}
     if len(value) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:

@@ -234,10 +234,11 @@ class Case:
         there |= {d.path for d in (*evidence.documents, *evidence.stray_sidecars)}
         there |= {s.path for s in evidence.strays if s.path.endswith(".json")}
         there |= {summary.path} if summary is not None and not summary.missing else set()
-        there |= {s.path for row in self.facts for s in row.sidecars if not s.missing}
+        there.update(s.path for row in self.facts for s in row.sidecars if not s.missing)
         bundles = (b for row in self.facts for b in (row.bundle, row.attestation) if b)
-        there |= {file.path for b in bundles if not b[0].missing for file in b}
-        return frozenset(there - {f.path for row in self.facts for f in row.model_files})
+        there.update(file.path for b in bundles if not b[0].missing for file in b)
+        there.difference_update(f.path for row in self.facts for f in row.model_files)
+        return frozenset(there)
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -337,8 +338,7 @@ class Case:
     def released_bundles(self) -> frozenset[str]:
         """The digests of the bundles that the release summary lists."""
         summary = self.signed_statement(self.evidence.summary)
-        inputs = summary.predicate.get("inputAttestations") if summary is not None else None
-        return frozenset(releases.digests_of(inputs, "uri").values())
+        return frozenset(summary.inputs.values() if summary is not None else ())
 
     def is_message_signature(self, row: RowEvidence) -> bool:
         """Whether the row's bundle is a valid signature over the file's bytes alone."""

@@ -467,9 +467,9 @@ class SharedBundlePath(Rule):
         taken = {expected_statements.summary_path(registry): "the release summary"}
         taken |= {d.path: "a document" for d in case.evidence.documents}
         for known in case.facts:
-            files = (*known.model_files, *known.sidecars)
-            taken |= {f.path: f"a file of row {known.label!r}" for f in files}
-        owner = {path.casefold(): (path, what) for path, what in taken.items()}
+            files, what = (*known.model_files, *known.sidecars), f"a file of row {known.label!r}"
+            taken.update((f.path, what) for f in files)
+        owner = {_folded(path): path for path in taken}
         models: set[str] = set()
         for row in case.facts:
             value, onnx = row.row.sigstore_bundle, row.row.onnx
@@ -483,7 +483,8 @@ class SharedBundlePath(Rule):
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
                 mine = f"a document of row {row.label!r}"
-                path, other = owner.setdefault(place.casefold(), (place, mine))
+                path = owner.setdefault(_folded(place), place)
+                other = taken.setdefault(path, mine)
                 if other != mine or places.count(place) > 1:
                     where = "" if path == place else f", {path!r}, on a disk that ignores case"
                     yield self.in_row(
@@ -494,6 +495,12 @@ class SharedBundlePath(Rule):
                         f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
                     )
                     break
+
+
+def _folded(path: str) -> str:
+    """The path without regard to case; itself where it has none, as thousands are compared."""
+    folded = path.casefold()
+    return path if folded == path else folded
 
 
 def outside(case: Case, value: str) -> str | None:

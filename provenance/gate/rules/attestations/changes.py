@@ -10,9 +10,8 @@ from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.attestations.signed_row import SignedRow
-from provenance.attestations.statement import Statement
+from provenance.attestations.statement import Statement, digests_of
 from provenance.evidence import canonical
-from provenance.evidence.releases import digests_of
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provenance.artifacts import repository
 from provenance.artifacts.paths import FETCH, IS_POINTER
@@ -21,6 +21,12 @@ from provenance.gate.rules.base import (
     short,
 )
 from provenance.gate.rules.signatures import SignatureRule
+
+
+def _differing(signed: Mapping[str, str], held: Mapping[str, str | None]) -> Iterator[str]:
+    """The names of which the release says something else than what is here."""
+    yield from (name for name, sha256 in signed.items() if held.get(name) != sha256)
+    yield from (name for name in held if name not in signed)
 
 
 class SummaryMissing(SignatureRule):
@@ -103,11 +109,11 @@ class SummaryStale(SignatureRule):
         unreadable = {**evidence.unreadable, **expected_statements.unreadable(evidence)}
         owners = case.owners if case.target is Target.RELEASE else {}
         # A release of which nothing was opened has failed for another reason.
-        names = () if evidence.released == () else sorted(signed.keys() | held.keys())
+        names = () if evidence.released == () else sorted(_differing(signed, held))
         for name in names:
             path = evidence.registry.absolute(name)
             now = held.get(name)
-            if (name in signed and signed[name] == now) or path in told:
+            if path in told:
                 continue
             if name in unknown and now is None:
                 continue
