@@ -174,7 +174,7 @@ def _payload_apart(data: bytes) -> tuple[bytes, bytes] | None:
         return None
     view, (start, end) = memoryview(data), found.span(1)
     payload = canonical_octets(view[start:end])
-    return None if payload is None else (payload, b"%b%b%b" % (view[:start], _MARKED, view[end:]))
+    return None if payload is None else (payload, b"".join((view[:start], _MARKED, view[end:])))
 
 
 def _decode(data: bytes) -> Bundle:

@@ -202,7 +202,7 @@ def _written_subjects(payload: bytes) -> tuple[tuple[Subject, ...], bytes]:
             except UnicodeDecodeError:
                 break
             if match[3] == b"]":
-                return tuple(found), b"%b]%b" % (_BEGIN, memoryview(payload)[at:])
+                return tuple(found), b"".join((_BEGIN, b"]", memoryview(payload)[at:]))
     return (), payload
 
 

@@ -164,7 +164,8 @@ def _parts(
         raise TypeError("expected a digest and a size")
     known = None if problem is None else FileProblem[problem]
     path = path or registry.absolute(name)
-    return path, texts.get(name, name), texts.get(sha256, sha256), size, known
+    kept = None if sha256 is None else texts.get(sha256, sha256)
+    return path, texts.get(name, name), kept, size, known
 
 
 def _model(
