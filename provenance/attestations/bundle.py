@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
+import secrets
 from dataclasses import replace
 from typing import Final
 
@@ -147,34 +148,39 @@ def decode(data: bytes) -> Bundle:
         BundleError: It is not strict JSON, of another version, or not exactly one signature by one
             key or certificate over one message or in-toto payload.
     """
-    apart = _payload_apart(data) if len(data) > _LARGE else None
+    apart = _payload_apart(data) if len(data) > LARGE else None
     if apart is not None:
-        payload, rest = apart
+        payload, mark, rest = apart
         try:
             found = _decode(rest)
         except BundleError:
-            return _decode(data)  # what it says is of the whole
-        if isinstance(found.content, Envelope) and found.content.payload == _MARK:
+            return _decode(data)  # its error is about the whole
+        if isinstance(found.content, Envelope) and found.content.payload == mark:
             return replace(found, content=replace(found.content, payload=payload))
     return _decode(data)
 
 
-_LARGE: Final = 64 * 1024
-"""Bytes of a bundle from which on its payload is read by itself, else it is held thrice."""
+LARGE: Final = 64 * 1024
+"""Bytes of a bundle above which its payload is decoded on its own, so that it is held once."""
 
-_MARK: Final = b"payload apart"
-_MARKED: Final = base64.b64encode(_MARK)
 _PAYLOAD: Final = re.compile(rb'"payload" ?: ?"([A-Za-z0-9+/]++={0,2})"')
 
 
-def _payload_apart(data: bytes) -> tuple[bytes, bytes] | None:
-    """The payload in a bundle, and the bundle with a mark in its place; None if it is not plain."""
+def _payload_apart(data: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """The first payload in a bundle, a mark, and the bundle with the mark in place of the payload.
+
+    Nobody who wrote the bundle could know the mark, so an envelope that holds it was at this place.
+    None where the payload is not written plainly.
+    """
     found = _PAYLOAD.search(data)
-    if found is None or _MARKED in data:
+    if found is None:
         return None
     view, (start, end) = memoryview(data), found.span(1)
     payload = canonical_octets(view[start:end])
-    return None if payload is None else (payload, b"".join((view[:start], _MARKED, view[end:])))
+    if payload is None:
+        return None
+    mark = secrets.token_bytes(24)
+    return payload, mark, b"".join((view[:start], base64.b64encode(mark), view[end:]))
 
 
 def _decode(data: bytes) -> Bundle:

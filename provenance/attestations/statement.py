@@ -132,13 +132,13 @@ def decode(payload: bytes, *, foreign: bool = False) -> Statement:
     Raises:
         StatementError: Anything else.
     """
-    if len(payload) > _LARGE:
+    if len(payload) > LARGE:
         listed, rest = _written_subjects(payload)
         if listed:
             try:
                 return _statement(parse_object(rest), payload, foreign, listed)
             except JsonError:
-                pass  # what is wrong stands elsewhere in the payload than in the rest of it
+                pass  # the whole is parsed below, so that the error names the place in it
     try:
         value = parse_object(payload)
     except JsonError as e:
@@ -165,18 +165,18 @@ def _statement(
     if not isinstance(predicate, dict):
         raise StatementError(f"the predicate is {type_name(predicate)}, not an object")
     subjects, others = _subjects(listed or value.get("subject"), liberal)
-    if len(payload) <= _LARGE:
+    if len(payload) <= LARGE:
         predicate = kept(predicate, payload)
         return Statement(subjects, predicate_type, predicate, str(kind), others)
     packed = PackedMembers(predicate)
     found = Statement(subjects, predicate_type, packed, str(kind), others)
-    # Looked up now: unpacked, they take four times as much as what is asked of them.
+    # Looked up now, because unpacking them later takes four times the memory.
     vars(found)["inputs"] = digests_of(predicate.get("inputAttestations"), "uri")
     return found
 
 
-_LARGE: Final = 64 * 1024
-"""Bytes of a payload from which on its subjects are read one by one: parsed, they take much."""
+LARGE: Final = 64 * 1024
+"""Bytes of a payload above which its subjects are read one by one, to save memory."""
 
 _BEGIN: Final = f'{{"_type":"{STATEMENT_TYPE}","subject":['.encode()
 _WRITTEN: Final = re.compile(

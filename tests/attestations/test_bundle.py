@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.attestations import bundle as bundles
+from provenance.attestations import statement
 from provenance.attestations.bundle import Bundle, BundleError, Envelope, MessageSignature, decode
 from tests.support.cases import dsse_bundle, message_bundle
 from tests.support.json_values import values
@@ -202,3 +203,41 @@ def test_the_summary_lies_in_the_folder_that_all_row_bundles_share(
 def test_a_seed_attestation_lies_beside_the_row_bundle() -> None:
     found = bundles.seed_attestation_path("model", "s.onnx", "../bundles/s.onnx.sigstore.json")
     assert found == "bundles/s.onnx.provenance.sigstore.json"
+
+
+def outcome(data: bytes) -> Bundle | str:
+    try:
+        return decode(data)
+    except BundleError as e:
+        return str(e)
+
+
+@given(
+    first=st.sampled_from(
+        ["cGF5bG9hZA==", "cGF5bG9hZB==", "cGF5", "c", "c\\u0047F5", "", "=", " "]
+    ),
+    second=st.sampled_from(["cGF5", "x", "\\u0063GF5"]),
+    where=st.sampled_from(["before", "after", "inside", "in a string", "twice", "nowhere"]),
+    cut=st.integers(0, 3),
+)
+def test_a_large_bundle_is_read_as_a_small_one(
+    first: str, second: str, where: str, cut: int
+) -> None:
+    """Wherever else a payload is written, and whatever is wrong with the bundle."""
+    other = f'"payload":"{second}"'
+    plain = f'"payload": "{first}"'
+    payload = {"inside": f'"more":{{{other}}},{plain}', "twice": f"{other},{plain}"}
+    text = (
+        f'{{"mediaType":"{bundles.MEDIA_TYPE}",'
+        + {"before": f'"more":{{{other}}},', "in a string": f'"a\\{other},'}.get(where, "")
+        + '"verificationMaterial":{"publicKey":{"hint":"h"}},'
+        + f'"dsseEnvelope":{{{payload.get(where, plain)},"payloadType":"{statement.PAYLOAD_TYPE}",'
+        + '"signatures":[{"sig":"AAAA"}]}'
+        + (f",{other}" if where == "after" else "")
+        + "}"
+    )
+    data = text[: len(text) - cut].encode()
+    with pytest.MonkeyPatch.context() as patch:
+        small = outcome(data)
+        patch.setattr(bundles, "LARGE", 0)
+        assert outcome(data) == small

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -265,3 +266,52 @@ def test_every_predicate_type_has_a_valid_schema(predicate_type: str) -> None:
     from jsonschema import Draft202012Validator
 
     Draft202012Validator.check_schema(predicates.schema(predicate_type))
+
+
+def outcome(data: bytes, *, foreign: bool) -> Statement | str:
+    try:
+        found = decode(data, foreign=foreign)
+    except StatementError as e:
+        return str(e)
+    return replace(found, predicate=dict(found.predicate))
+
+
+@given(
+    subjects=st.lists(
+        st.sampled_from(
+            [
+                *(
+                    f'{{"name":"{n}","digest":{{"sha256":"{A}"}}}}'
+                    for n in ("a", "b", "é", "", "a\\n")
+                ),
+                f'{{"name":"c","digest":{{"sha256":"{A.upper()}"}}}}',
+                f'{{"name":"d","digest":{{"sha1":"x","sha256":"{A}"}}}}',
+                f'{{"name":"e\udcff","digest":{{"sha256":"{A}"}}}}',
+                f'{{"digest":{{"sha256":"{A}"}},"name":"f"}}',
+                "1",
+            ]
+        ),
+        max_size=3,
+    ),
+    rest=st.sampled_from(
+        ["", ',"subject":[]', ',"more":1', ',"predicate":{', ',"predicateType":"x"', ",", "]"]
+    ),
+    kind=st.sampled_from([statement.STATEMENT_TYPE, statement.OLDER_TYPE]),
+    foreign=st.booleans(),
+)
+def test_a_large_statement_is_read_as_a_small_one(
+    subjects: list[str], rest: str, kind: str, foreign: bool
+) -> None:
+    """Its subjects included, whatever is wrong with it."""
+    text = (
+        f'{{"_type":"{kind}","subject":[{",".join(subjects)}],"predicateType":"https://x.org/v1",'
+        f'"predicate":{{"inputAttestations":[{{"uri":"u","digest":{{"sha256":"{A}"}}}}]}}{rest}}}'
+    )
+    data = text.encode(errors="surrogateescape")
+    with pytest.MonkeyPatch.context() as patch:
+        small = outcome(data, foreign=foreign)
+        patch.setattr(statement, "LARGE", 0)
+        large = outcome(data, foreign=foreign)
+    assert large == small
+    if isinstance(small, Statement) and isinstance(large, Statement):
+        assert large.inputs == small.inputs == {"u": A}
