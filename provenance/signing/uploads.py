@@ -73,6 +73,7 @@ def in_parallel(
                 outcomes.put((at, _persistently(work, item), None))
             except Exception as e:  # raised where it can be handled
                 outcomes.put((at, None, e))
+                stop.set()
 
     found: dict[int, Any] = {}
     for _ in range(min(threads, len(items))):
@@ -91,7 +92,6 @@ def in_parallel(
                     f"no answer within {timeout:g} seconds from the services that sign", help=AGAIN
                 ) from None
             if error is not None:
-                stop.set()
                 raise explained(error) from error
             with lock:
                 started.pop(at)

@@ -424,8 +424,8 @@ def test_the_time_grows_with_the_number_of_ensembles() -> None:
         assert all(e.verdict and all(s.row for s in e.members) for e in evidence.ensembles)
         return time.process_time() - start
 
-    seconds(100)
-    assert seconds(2000) < 40 * max(seconds(200), 0.005)
+    fastest = {n: min(seconds(n) for _ in range(3)) for n in (200, 2000)}
+    assert fastest[2000] < 40 * max(fastest[200], 0.005)
 
 
 def test_no_document_is_about_an_ensemble_without_a_name(repository: Repository) -> None:

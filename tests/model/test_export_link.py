@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def export(workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "model/export_ensemble_v2_seeds.py", "--smoke", *arguments]
+    command = [sys.executable, "-B", "model/export_ensemble_v2_seeds.py", "--smoke", *arguments]
     with clean_environment():
         return subprocess.run(
             command, cwd=workspace.root, capture_output=True, text=True, check=False
@@ -57,7 +57,7 @@ def test_options_that_do_not_go_together(
     workspace: Workspace, arguments: list[str], why: str
 ) -> None:
     options = [a for a in arguments if a != "--smoke"]
-    command = [sys.executable, "model/export_ensemble_v2_seeds.py", *options]
+    command = [sys.executable, "-B", "model/export_ensemble_v2_seeds.py", *options]
     with clean_environment():
         done = subprocess.run(
             command, cwd=workspace.root, capture_output=True, text=True, check=False

@@ -131,7 +131,7 @@ def test_the_first_error_ends_the_work() -> None:
     with pytest.raises(UnavailableError):
         in_parallel(work, range(1000), nothing, threads=2)
     time.sleep(0.05)
-    assert len(asked) < 1000
+    assert len(asked) <= 2  # what each thread had begun
 
 
 def test_an_item_that_takes_too_long_ends_the_work() -> None:
