@@ -119,7 +119,9 @@ def encode(statement: Statement) -> bytes:
     return payload
 
 
-def decode(payload: bytes, *, foreign: bool = False) -> Statement:
+def decode(
+    payload: bytes, *, foreign: bool = False, texts: Mapping[str, str] | None = None
+) -> Statement:
     """The statement that `payload` holds, strictly.
 
     Every subject needs a name of its own and one lower-case SHA-256: a statement whose subject is
@@ -129,11 +131,13 @@ def decode(payload: bytes, *, foreign: bool = False) -> Statement:
     in-toto tells consumers to: v0.1 too; unknown fields and digests are ignored; names may be unset
     or repeated, because subjects are matched by digest alone; and the predicate may be unset.
 
+    `texts` are strings that are in memory already, and that many subjects need not hold again.
+
     Raises:
         StatementError: Anything else.
     """
     if len(payload) > LARGE:
-        listed, rest = _written_subjects(payload)
+        listed, rest = _written_subjects(payload, texts or {})
         if listed:
             try:
                 return _statement(parse_object(rest), payload, foreign, listed)
@@ -184,7 +188,9 @@ _WRITTEN: Final = re.compile(
 )
 
 
-def _written_subjects(payload: bytes) -> tuple[tuple[Subject, ...], bytes]:
+def _written_subjects(
+    payload: bytes, texts: Mapping[str, str]
+) -> tuple[tuple[Subject, ...], bytes]:
     """The subjects of a payload as `encode` writes it, and the payload without them.
 
     None, and the whole payload, where it is written in another way, or has more than is read.
@@ -198,9 +204,10 @@ def _written_subjects(payload: bytes) -> tuple[tuple[Subject, ...], bytes]:
                 break
             at = match.end()
             try:
-                found.append(Subject(match[1].decode("utf-8"), match[2].decode("ascii")))
+                name, sha256 = match[1].decode("utf-8"), match[2].decode("ascii")
             except UnicodeDecodeError:
                 break
+            found.append(Subject(texts.get(name, name), texts.get(sha256, sha256)))
             if match[3] == b"]":
                 return tuple(found), b"".join((_BEGIN, b"]", memoryview(payload)[at:]))
     return (), payload

@@ -259,10 +259,10 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
     """Model files, in the folders of the model files and of the registry, that nothing names."""
     root, registry = evidence.root, evidence.registry
     folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
-    beside = [p for f in sorted(folders | {registry.folder}) for p in names_in(root, f)]
+    beside = (p for f in sorted(folders | {registry.folder}) for p in names_in(root, f))
     known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
     # Named by a row, whether or not a model that can be read uses it (ART312).
-    known |= {registry.absolute(n) for r in rows for n in r.row.external_data_sha256}
+    known.update(registry.absolute(n) for r in rows for n in r.row.external_data_sha256)
     stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
 
     def claims(path: str) -> bool:

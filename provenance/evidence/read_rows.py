@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
@@ -29,7 +31,11 @@ def read_bundle(
     path: str, data: bytes, name: str | None = None, *, foreign: bool = False
 ) -> BundleEvidence:
     """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
-    return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign)
+    return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign=foreign)
+
+
+_LARGE: Final = 64 * 1024
+"""Bytes of a bundle from which on its strings are worth a look whether rows have them."""
 
 
 def _opened(data: bytes) -> bundles.Bundle | str:
@@ -41,14 +47,20 @@ def _opened(data: bytes) -> bundles.Bundle | str:
 
 
 def _evidence(
-    path: str, name: str, found: digest.Digest, bundle: bundles.Bundle | str, foreign: bool = False
+    path: str,
+    name: str,
+    found: digest.Digest,
+    bundle: bundles.Bundle | str,
+    *,
+    foreign: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> BundleEvidence:
     if isinstance(bundle, str):
         return BundleEvidence(path, name, found, malformed=bundle)
     statement = None
     try:
         if isinstance(bundle.content, bundles.Envelope):
-            statement = decode_statement(bundle.content.payload, foreign=foreign)
+            statement = decode_statement(bundle.content.payload, foreign=foreign, texts=texts)
     except StatementError as e:
         return BundleEvidence(path, name, found, malformed=str(e))
     return BundleEvidence(path, name, found, bundle=bundle, statement=statement)
@@ -189,7 +201,14 @@ class RowReader:
             return None
         found, bundle = digest.of_bytes(data), _opened(data)
         del data  # a summary is large, and so is what its statement takes
-        return _evidence(path, self._registry.name_of(path), found, bundle)
+        texts = self._texts_of_rows if found.size > _LARGE else {}
+        return _evidence(path, self._registry.name_of(path), found, bundle, texts=texts)
+
+    @cached_property
+    def _texts_of_rows(self) -> Mapping[str, str]:
+        """The names and digests of models, which a summary has, too."""
+        texts = (text for row in self._registry.rows for text in (row.onnx, row.text("sha256")))
+        return {text: text for text in texts if text is not None}
 
     def _sidecar(self, name: str) -> SidecarEvidence:
         """The sidecar with a name. It is read once, however many rows have its model."""

@@ -198,7 +198,10 @@ def _release_result(case: Case) -> ReleaseResult | None:
         return None
     files: dict[str, str] = {}
     if case.evidence.whole and summary.sha256 is not None:
-        files = {registry.absolute(n): d for n, d in releases.files_of(statement).items()}
+        ours = (f for row in case.facts for f in (*row.model_files, *row.sidecars, *row.bundles))
+        known = {file.path: file.path for file in ours}  # thousands that need not be held twice
+        signed = ((registry.absolute(n), d) for n, d in releases.files_of(statement).items())
+        files = {known.get(path, path): sha256 for path, sha256 in signed}
         if case.evidence.released is None:  # else it lies wherever the consumer has put it
             files[summary.path] = summary.sha256
     return ReleaseResult(
