@@ -278,6 +278,36 @@ def test_a_file_with_the_bytes_of_another_row_is_to_be_restored(
     assert found.help == "Restore the file: these are the bytes of another one."
 
 
+@pytest.mark.parametrize("name", ["a.data", "b.data"])
+@pytest.mark.parametrize(("size", "code"), [(None, "ART304"), (20, "ART307")])
+def test_one_data_file_is_told_beside_another_that_is_sound(
+    repository: Repository, size: int | None, code: str, name: str
+) -> None:
+    written = {n: data(size or 24 if n == name else 24) for n in ("a.data", "b.data")}
+    for n, weights in written.items():
+        repository.write(n, weights)
+    outside = [External(n, tensor=n) for n in written]
+    digests = {n: sha256(weights) for n, weights in written.items()}
+    repository.add("m", model(external=outside), external_data_sha256=digests)
+    if size is None:
+        repository.path(name).unlink()
+    assert [(f.code, f.about) for f in repository.save().check().failing] == [
+        (code, f"model/{name}")
+    ]
+
+
+def test_a_variant_as_the_model_of_a_row_is_compared_with_its_own_digest(
+    repository: Repository,
+) -> None:
+    row = repository.add("q", onnx="q.int8.onnx", quant_mode="static", int8_sha256="b" * 64)
+    (found,) = repository.save().check().failing
+    assert found.code == "ART302"
+    assert found.message.startswith(
+        "`int8_sha256` is bbbbbbbbbbbb…; the bytes of model/q.int8.onnx"
+    )
+    assert row["sha256"][:12] in found.message
+
+
 def test_weights_without_a_digest_are_told_behind_a_row_whose_digests_are_no_object(
     repository: Repository,
 ) -> None:
