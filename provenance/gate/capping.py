@@ -90,16 +90,13 @@ def gather(
         many = not of_unit and of_rule[finding.code] >= limits.FINDINGS_OF_RULE
         most = 1 if many else limits.FINDINGS
         if not of_unit and group not in about and len(about) >= limits.THINGS_OF_RULE:
-            deferral = declared.covering(finding.code, finding.subject) if declared else None
-            group = (*_kind(finding), deferral.index if deferral else None)
+            group = _rest(finding, declared)
         elif finding.count == 1 and about[group] < most:
             about[group] += 1
             of_rule[finding.code] += 1
             yield _short(finding)
             continue
-        if group not in more:
-            more[group] = _More(_short(finding))
-        more[group].add(finding)
+        _leave_out(finding, group, more)
     for rest in more.values():
         yield rest.as_finding()
 
@@ -121,11 +118,7 @@ class Overflow:
         if group in things or len(things) < limits.THINGS_OF_RULE:
             things.add(group)
             return True
-        deferral = self._declared.covering(finding.code, finding.subject)
-        group = (*_kind(finding), deferral.index if deferral else None)
-        if group not in self._more:
-            self._more[group] = _More(_short(finding))
-        self._more[group].add(finding)
+        _leave_out(finding, _rest(finding, self._declared), self._more)
         return False
 
     def told(self) -> Iterator[Finding]:
@@ -134,14 +127,22 @@ class Overflow:
             yield rest.as_finding()
 
 
-def _kind(finding: Finding) -> _Group:
+def _leave_out(finding: Finding, group: _Group, more: dict[_Group, _More]) -> None:
+    if group not in more:
+        more[group] = _More(_short(finding))
+    more[group].add(finding)
+
+
+def _rest(finding: Finding, declared: Covering | None) -> _Group:
     """Return what findings that share one finding have in common, whatever they are about."""
+    deferral = declared.covering(finding.code, finding.subject) if declared else None
     return (
         finding.code,
         finding.severity,
         finding.row is None,
         finding.ensemble is None,
         bool(finding.fixes),
+        deferral.index if deferral else None,
     )
 
 
