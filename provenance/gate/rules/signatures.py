@@ -22,6 +22,7 @@ from provenance.gate.rules.base import (
     short,
 )
 from provenance.gate.rules.registry import outside
+from provenance.gate.rules.signed_files import misnamed_files
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Verdict
 
@@ -318,13 +319,7 @@ class SignedUnderAnotherName(SignatureRule):
     for_consumer = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        statement = case.row_statement(row)
-        for file in row.model_files:
-            if statement is None or file.sha256 is None:
-                continue
-            if statement.digest_of(file.name) is not None:
-                continue
-            name = statement.name_of(file.sha256)
+        for file, name in misnamed_files(case, row):
             if name is not None:
                 yield self.in_row(
                     case,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that were signed with a row and are not here."""
+"""The files of a row against those that were signed with it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from collections.abc import Iterator
 
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.attestations.signed_row import EXTERNAL_DATA, SignedFile
-from provenance.evidence.rows import RowEvidence
+from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.gate.rules.base import Case
+
+
+def misnamed_files(case: Case, row: RowEvidence) -> Iterator[tuple[FileEvidence, str | None]]:
+    """The model files whose names the row's bundle does not sign.
+
+    Each with the name under which it signs their bytes, or None if it does not sign them.
+    """
+    statement = case.row_statement(row)
+    if statement is None:
+        return
+    for file in row.model_files:
+        if file.sha256 is not None and statement.digest_of(file.name) is None:
+            yield file, statement.name_of(file.sha256)
 
 
 def absent_files(case: Case, row: RowEvidence) -> list[SignedFile]:

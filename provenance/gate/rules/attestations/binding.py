@@ -11,7 +11,7 @@ from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import foreign_statements
 from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Target
 from provenance.gate.rules.signatures import SignatureRule
-from provenance.gate.rules.signed_files import absent_files, absent_sidecars
+from provenance.gate.rules.signed_files import absent_files, absent_sidecars, misnamed_files
 
 
 class RowUnbound(SignatureRule):
@@ -100,13 +100,8 @@ class FileUncovered(SignatureRule):
     applies = REGISTRY_AND_MODEL
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        statement = case.row_statement(row)
-        for file in row.model_files:
-            if statement is None or file.sha256 is None:
-                continue
-            if statement.digest_of(file.name) is not None:
-                continue
-            if statement.name_of(file.sha256) is None:
+        for file, signed_as in misnamed_files(case, row):
+            if signed_as is None:
                 yield self.in_row(
                     case,
                     row,
