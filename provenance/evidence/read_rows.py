@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Final
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
@@ -32,10 +31,6 @@ def read_bundle(
 ) -> BundleEvidence:
     """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
     return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign=foreign)
-
-
-_LARGE: Final = 64 * 1024
-"""Bytes of a bundle from which on its strings are worth a look whether rows have them."""
 
 
 def _opened(data: bytes) -> bundles.Bundle | str:
@@ -201,7 +196,7 @@ class RowReader:
             return None
         found, bundle = digest.of_bytes(data), _opened(data)
         del data  # a summary is large, and so is what its statement takes
-        texts = self._texts_of_rows if found.size > _LARGE else {}
+        texts = self._texts_of_rows if found.size > bundles.LARGE else {}
         return _evidence(path, self._registry.name_of(path), found, bundle, texts=texts)
 
     @cached_property
