@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from provenance.artifacts import digest, writing
 from provenance.artifacts.documents import text_diff
 from provenance.artifacts.paths import Tree
+from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 
@@ -23,6 +24,14 @@ class Change:
     def diff(self) -> str:
         """The difference as `git diff` and `patch` read it; empty if nothing changed."""
         return text_diff.unified(self.path, self.before, self.after)
+
+
+def changed(path: str) -> InputError:
+    """The error that a file is no longer the one that was judged."""
+    return InputError(
+        f"{path} changed while it was checked",
+        help="Check where nobody else writes, or check a copy.",
+    )
 
 
 def write(tree: Tree, changes: Iterable[Change]) -> None:

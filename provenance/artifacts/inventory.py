@@ -25,6 +25,20 @@ _BY_PRODUCTS: Final = ("*.link", ".git", "*.pyc", "*~")
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Where the files of a release are, relative to the root.
+
+    No folder is below another. `config` is None where it is kept elsewhere. `named` are the
+    registry and what it names.
+    """
+
+    folders: tuple[str, ...]
+    bundle_folders: tuple[str, ...]
+    config: str | None
+    named: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What lies below some folders, relative to the root, sorted, each once.
 

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance.attestations import predicates
@@ -101,12 +100,6 @@ def row_statement(
             deferrals,
         ),
     )
-
-
-def classifications(rows: Iterable[RowEvidence]) -> dict[str, int]:
-    """Return the number of rows of each classification that occurs."""
-    counted = Counter(classification.classification(row).value for row in rows)
-    return dict(sorted(counted.items()))
 
 
 def _role(row: RowEvidence, file: FileEvidence) -> str:

@@ -32,6 +32,7 @@ from provenance.artifacts.sidecar import (
 from provenance.attestations import bundle as bundles
 from provenance.attestations.signed_row import is_row
 from provenance.errors import InputError
+from provenance.evidence import units
 from provenance.evidence.beside import Fault, NotADocument
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.collect_models import read_stray
@@ -48,46 +49,11 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.evidence.totals import Totals
+from provenance.evidence.workers import TASK_ROWS
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """What lies beside a registry and is a model file unless a row says otherwise."""
-
-
-def collect(
-    root: Tree,
-    read: Registry,
-    *,
-    select: Iterable[str] | None = None,
-    with_bundles: bool = False,
-    progress: Progress | None = None,
-    repository: str | None = None,
-    addable: Iterable[str] = (),
-) -> Evidence:
-    """Read and hash everything that `read` names, or the rows with the labels in `select`.
-
-    `repository` is the name of the repository that `root` is in, where that is known. `addable` are
-    keys that an advice may add to a row.
-
-    Raises:
-        InputError: The registry's folder cannot be listed, or the rows have more together than is
-            judged.
-    """
-    root = root.keeping_folders()
-    wanted = None if select is None else set(select)
-    rows = [r for r in read.rows if wanted is None or r.label in wanted]
-    around = survey(
-        root,
-        read,
-        rows,
-        whole=wanted is None,
-        with_bundles=with_bundles,
-        repository=repository,
-        addable=addable,
-    )
-    reader = RowReader(root, read, read.rows, progress=progress or Progress())
-    known = ensemble.Documents(around.documents)
-    found = tuple(reader.read(rows, known, with_bundles=with_bundles))
-    return complete(replace(around, rows=found), tuple(map(RowFacts.of, found)))
 
 
 def survey(
@@ -100,11 +66,21 @@ def survey(
     repository: str | None,
     addable: Iterable[str],
 ) -> Evidence:
-    """Read what is not of single rows: the evidence without rows, and without what is stray.
+    """Read what is not of single rows: the evidence without the rows, and without what is stray.
+
+    Args:
+        root: The repository.
+        read: Its registry.
+        rows: The selected rows, of which nothing is read yet.
+        whole: Whether these are all.
+        with_bundles: Whether bundles are to be read with the rows; here, the release summary.
+        repository: The name of the repository, or None if that is not known.
+        addable: Keys that an advice may add to a row.
 
     Raises:
         InputError: The registry's folder cannot be listed.
     """
+    root = root.keeping_folders()
     beside = _Beside(root, read)
     documents = tuple(beside.documents())
     reader = RowReader(root, read, ())
@@ -113,6 +89,8 @@ def survey(
         registry=read,
         rows=(),
         whole=whole,
+        unread=tuple(rows),
+        with_bundles=with_bundles,
         documents=documents,
         stray_sidecars=tuple(beside.stray_sidecars) if whole else (),
         license_files=license_files(root, read, rows, repository),
@@ -123,6 +101,26 @@ def survey(
         schema=registry_schema(root, read, addable),
         summary=reader.bundle(summary_path(read)) if whole and with_bundles else None,
     )
+
+
+def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[RowEvidence]:
+    """The rows that `around` selects, read one task after the other, without their bundles.
+
+    For commands that look at rows and judge none. Raises InputError: as `RowReader`.
+    """
+    registry, progress = around.registry, progress or Progress()
+    others, totals = units.taken(registry), Totals(registry.path)
+    known = ensemble.Documents(around.documents)
+    progress.begin("reading rows", len(around.unread or ()))
+    for task in units.in_tasks(units.plan_of(around), TASK_ROWS):
+        rows = [row for unit in task for row in unit.rows]
+        near = [row for unit in task for row in unit.near]
+        reader = RowReader(
+            around.root, registry, rows + near, totals=totals, taken=others, progress=progress
+        )
+        for row in reader.read(rows, known, with_bundles=False):
+            yield row
+            progress.advance()
 
 
 def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
@@ -143,6 +141,13 @@ def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
             misplaced={s.sha256: s for s in reversed(strays) if s.sha256 and s.sha256 in wanted},
             stray_bundles=tuple(_stray_bundles(evidence, rows, summary)) if summary else (),
         )
+    pipeline = evidence.pipeline
+    if pipeline is not None and pipeline.scope is not None and pipeline.listed is not None:
+        from provenance.evidence import snapshot
+
+        named_files = snapshot.named_by(evidence.registry, rows)
+        unseen = snapshot.unseen(pipeline.scope, pipeline.listed, named_files)
+        evidence = replace(evidence, pipeline=replace(pipeline, unseen=unseen))
     named = frozenset(row.named for row in rows if row.named is not None)
     wide = replace(evidence.registry_wide, claimed=named)
     return replace(evidence, placeholders=placeholders, wide=wide)

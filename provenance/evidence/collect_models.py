@@ -81,10 +81,8 @@ class ModelReader:
         """
         files = {name: self._file(name) for name in names}
         spelled = list({file: name for name, file in files.items()}.values())
-        self._progress.begin("hashing files", len(spelled))
         models = self._each(self._model, spelled)
         needed = list(dict.fromkeys(n for m in models.values() for n, _ in _references(m)))
-        self._progress.begin("hashing files", len(spelled) + len(needed))
         data = self._each(self._external, needed)
         found = {files[name]: _with_data(model, data) for name, model in models.items()}
         return {name: _named(found[file], name) for name, file in files.items()}
@@ -94,22 +92,17 @@ class ModelReader:
         return name if ".." in name.split("/") else self._registry.absolute(name)
 
     def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
-        def step(name: str) -> _Read:
-            found = read(name)
-            self._progress.advance()
-            return found
-
         # Below links that lead out, as in a cache of downloads, to open a file may be to copy it.
         self._defers_large = self._root.confined
         found: dict[str, _Read] = {}
         large = [] if self._defers_large else list(names)
         for name in names if self._defers_large else ():
             try:
-                found[name] = step(name)
+                found[name] = read(name)
             except _LargeFileError:
                 large.append(name)
         self._defers_large = False
-        return found | dict(zip(large, map_in_threads(step, large), strict=True))
+        return found | dict(zip(large, map_in_threads(read, large), strict=True))
 
     def _model(self, name: str) -> ModelEvidence:
         path = self._registry.absolute(name)

@@ -76,8 +76,7 @@ def collect_pipeline(
     if unsigned:
         return found
     scope = snapshot.scope_of(config, evidence.registry)
-    unseen = snapshot.unseen(scope, inventory(root, scope.folders), snapshot.named_by(evidence))
-    found = replace(found, unseen=unseen)
+    found = replace(found, scope=scope, listed=inventory(root, scope.folders))
     return _Verification(root, asked, read.payload, found, progress).run()
 
 

@@ -18,7 +18,7 @@ from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Registry
+from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
 from provenance.evidence.beside import Fault, NotADocument, SchemaEvidence
@@ -39,6 +39,7 @@ from provenance.evidence.rows import (
     SidecarEvidence,
 )
 from provenance.frozen import dataclass
+from provenance.runtime.settings import RunSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,10 @@ class Evidence:
 
     Attributes:
         registry: The registry as read.
-        rows: The selected rows, in the order of the registry.
+        rows: The rows that were read, in the order of the registry: of a unit, or all.
         whole: Whether all rows were selected; only then are strays and the summary judged.
-        unread: Whether its rows are yet to be read, unit by unit, and with them what is stray.
+        unread: The selected rows, which are yet to be read, unit by unit; None if they were read.
+        with_bundles: Whether bundles are read with them.
         documents: Ensemble manifests and gate verdicts beside the registry.
         strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
         stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
@@ -116,7 +118,7 @@ class Evidence:
         summary: The release summary, None where bundles were not collected.
         released: The files that the summary names, and those that a row names and it does not,
             where a release is judged by its summary alone; else None.
-        ran: Whether the models were run, where they could be.
+        run: How the models are run, None if they are not.
         baseline: The registry as it was, None where the run compares with nothing.
         seen: The last release of each registry that was used before; None without a state file.
         pipeline: The layout of the release and its links, None where there is no layout.
@@ -126,7 +128,8 @@ class Evidence:
     registry: Registry
     rows: tuple[RowEvidence, ...]
     whole: bool
-    unread: bool = False
+    unread: tuple[Row, ...] | None = None
+    with_bundles: bool = False
     documents: tuple[ensemble.Manifest | ensemble.GateVerdict, ...] = ()
     strays: tuple[FileEvidence, ...] = ()
     stray_sidecars: tuple[Sidecar, ...] = ()
@@ -142,7 +145,7 @@ class Evidence:
     schema: SchemaEvidence | None = None
     summary: BundleEvidence | None = None
     released: tuple[FileEvidence, ...] | None = None
-    ran: bool = False
+    run: RunSettings | None = None
     baseline: BaselineEvidence | None = None
     seen: Mapping[str, Release] | None = None
     pipeline: PipelineEvidence | None = None

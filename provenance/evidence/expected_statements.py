@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -139,10 +140,10 @@ def unreadable(evidence: Evidence) -> dict[str, str]:
 
 def summary_statement(
     evidence: Evidence,
+    rows: Sequence[RowFacts],
     bundles: Sequence[Described],
     *,
     resource_uri: str,
-    rows: Mapping[str, int],
     policy_path: str,
     policy_sha256: str,
     deferrals: int,
@@ -153,17 +154,18 @@ def summary_statement(
 ) -> Statement:
     """Return what the release summary says. `bundles` are those of the release, by name.
 
-    `resource_uri` names the project's registry, `rows` is the number of rows by classification,
-    `previous` is the digest of the statement of the summary that it replaces.
+    `resource_uri` names the project's registry, `previous` is the digest of the statement of the
+    summary that it replaces.
     """
+    classes = Counter(row.row.classification.value for row in rows)
     registry = evidence.registry
     return predicates.statement(
         predicates.SLSA_SUMMARY,
-        list(summary_subjects(evidence, map(RowFacts.of, evidence.rows)).items()),
+        list(summary_subjects(evidence, rows).items()),
         predicates.release_summary(
             resource_uri=resource_uri,
             index=registry.path,
-            rows=rows,
+            rows=dict(sorted(classes.items())),
             policy_path=policy_path,
             policy_sha256=policy_sha256,
             bundles=bundles,

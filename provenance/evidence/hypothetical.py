@@ -14,11 +14,13 @@ from provenance.artifacts import registry as registries
 from provenance.artifacts.documents.strict_json import parse_object
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import Comparison
-from provenance.evidence.rows import RowEvidence
 
 
 def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
-    """The same evidence with the registry and manifests whose new text is given, by path."""
+    """Return the evidence with the registry and manifests whose new text is given, by path.
+
+    The rows have not been read yet.
+    """
     manifests = {
         document.path: _manifest(document, texts[document.path])
         for document in evidence.documents
@@ -28,13 +30,6 @@ def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
     if registry.path in texts:
         data = texts[registry.path].encode("utf-8")
         registry = registries.parse_bytes(data, registry.path, registry.names)
-    rows = {row.index: row for row in registry.rows}
-
-    def row_of(row: RowEvidence) -> RowEvidence:
-        manifest = row.manifest
-        found = manifests.get(manifest.path, manifest) if manifest else None
-        return replace(row, entry=rows[row.index], manifest=found)
-
     baseline = evidence.baseline
     if baseline is not None:
         comparison = Comparison(baseline.comparison.then, registry)
@@ -43,7 +38,7 @@ def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
         evidence,
         registry=registry,
         baseline=baseline,
-        rows=tuple(map(row_of, evidence.rows)),
+        unread=registry.rows,
         documents=tuple(manifests.get(d.path, d) for d in evidence.documents),
     )
 

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from provenance.artifacts.inventory import Inventory, Scope
 from provenance.frozen import dataclass
 
 Files = Mapping[str, str]
@@ -121,6 +122,8 @@ class PipelineEvidence:
         refusals: What in-toto refused, of the files.
         here: The files on disk that an inspection compares; None where nothing was compared.
         unreadable: Of these, those that cannot be read, and why.
+        scope: Where the files of the release are; None where nothing is believed.
+        listed: What lies in its folders.
         unseen: What of the release no link can name, and in-toto never sees.
         in_toto: Why in-toto refuses the whole, in its words; None where it does not.
     """
@@ -137,6 +140,8 @@ class PipelineEvidence:
     refusals: tuple[Refusal, ...] = ()
     here: Files | None = None
     unreadable: Mapping[str, str] | None = None
+    scope: Scope | None = None
+    listed: Inventory | None = None
     unseen: tuple[str, ...] = ()
     in_toto: str | None = None
 

@@ -65,7 +65,8 @@ class RowReader:
     """Reads rows of the registry at `registry.path`; `rows` are all that may share a file.
 
     `documents` are the manifests and verdicts beside it. `taken` are paths of other rows' models
-    and sidecars, which are no external data, each with what it is.
+    and sidecars, which are no external data, each with what it is. `progress` is notified of what
+    is read of large files.
     """
 
     def __init__(
@@ -103,12 +104,8 @@ class RowReader:
         self._models = reader.read(list(dict.fromkeys(names)))
         for name in names:
             self._totals.model(self._models[name])
-        progress = self._progress or Progress()
-        if self._progress is not None:
-            progress.begin("reading rows", len(rows))
         for row in rows:
             yield self._row(row, documents, with_bundles=with_bundles)
-            progress.advance()
 
     def _row(
         self,

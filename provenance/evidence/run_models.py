@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Final
 
 from provenance.artifacts import digest, paths
+from provenance.artifacts.change import changed
 from provenance.artifacts.paths import Tree
 from provenance.errors import InputError
-from provenance.evidence.evidence import Evidence
-from provenance.evidence.progress import Progress
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.evidence.workers import map_in_threads
 from provenance.runtime.feed import UnfeedableError, feeds, open_dimensions
-from provenance.runtime.run import Outcome, Run
+from provenance.runtime.run import Outcome, Run, RunNames
 from provenance.runtime.settings import RunSettings, is_number
 from provenance.runtime.trial import Job, Runtime
 
@@ -35,38 +34,67 @@ LARGEST_MEAN: Final = 65504
 """The largest float16: a mean beyond it would be infinite in some inputs."""
 
 
+def names_in(rows: Iterable[RowEvidence]) -> RunNames:
+    """Return the names in the models of some rows."""
+    facts = [m.facts for row in rows for m in row.models]
+    inputs = [i for f in facts if f is not None for i in f.inputs]
+    return RunNames(
+        frozenset(d for i in inputs for d in open_dimensions(i)),
+        frozenset(i.name for i in inputs),
+        None not in facts,
+    )
+
+
+def refuse_unknown(settings: RunSettings, names: RunNames, source: str) -> None:
+    """Raises InputError if a setting, of the file `source`, names nothing in any model."""
+    if not names.complete:
+        return
+    named = {
+        "dimensions": (settings.dimensions, names.dimensions, "open dimension of an input"),
+        "inputs": (settings.inputs, names.inputs, "input"),
+    }
+    for table, (given, known, what) in named.items():
+        for name in given:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                raise InputError(
+                    f"{source}: `run.{table}` names {name!r}, which is no {what} of any model",
+                    help=f"Did you mean {near[0]!r}?" if near else "Remove it.",
+                )
+
+
 def run_models(
-    evidence: Evidence,
+    root: Tree,
+    rows: Sequence[RowEvidence],
     runtime: Runtime,
     settings: RunSettings,
-    progress: Progress | None = None,
-    source: str = "the configuration",
-) -> Evidence:
-    """The evidence, and what came of running each model of which every file was read.
+    known: Mapping[str, Run],
+) -> tuple[RowEvidence, ...]:
+    """Return the rows with what came of running each model of which every file was read.
 
-    `source` is where the settings were read, for messages.
+    `known` are results of models, by name, that have been run already.
 
     Raises:
-        InputError: A file has changed since it was read, or a setting names nothing.
-        UnavailableError: onnxruntime cannot be started.
+        InputError: If a file has changed since it was read.
+        UnavailableError: If onnxruntime cannot be started.
     """
-    _known_names(evidence, settings, source)
-    jobs = {m.name: (m, _jobs(m, settings, s)) for r in evidence.rows for m, s in _models(r)}
-    progress = progress or Progress()
-    progress.begin("running models", len(jobs))
+    jobs = {
+        m.name: (m, _jobs(m, settings, sidecar))
+        for row in rows
+        for m, sidecar in _models(row)
+        if m.name not in known
+    }
     stop = threading.Event()
 
     def run(entry: tuple[ModelEvidence, Sequence[Job]]) -> Run:
         model, jobs = entry
         with tempfile.TemporaryDirectory(prefix="onnx-provenance-") as folder:
-            _copy(evidence.root, model, Path(folder))
-            done = _attempt(runtime, jobs, Path(folder), settings, stop)
-        progress.advance()
-        return done
+            _copy(root, model, Path(folder))
+            return _attempt(runtime, jobs, Path(folder), settings, stop)
 
     done = map_in_threads(run, list(jobs.values()), most=WORKERS, stop=stop)
-    runs = dict(zip(jobs, done, strict=True))
-    return replace(evidence, ran=True, rows=tuple(_with_runs(r, runs) for r in evidence.rows))
+    runs = {**known, **dict(zip(jobs, done, strict=True))}
+    return tuple(_with_runs(row, runs) for row in rows)
 
 
 def _models(row: RowEvidence) -> Iterable[tuple[ModelEvidence, SidecarEvidence | None]]:
@@ -138,10 +166,7 @@ def _copy(tree: Tree, model: ModelEvidence, folder: Path) -> None:
         with tree.open(file.path) as source, target.open("xb") as copy:
             copied = digest.of_copy(source, copy)
         if copied != file.digest:
-            raise InputError(
-                f"{file.path} changed while it was checked",
-                help="Check where nobody else writes, or check a copy.",
-            )
+            raise changed(file.path)
 
 
 def _with_runs(row: RowEvidence, runs: Mapping[str, Run]) -> RowEvidence:
@@ -149,25 +174,3 @@ def _with_runs(row: RowEvidence, runs: Mapping[str, Run]) -> RowEvidence:
         return model and replace(model, run=runs.get(model.name))
 
     return replace(row, onnx=with_run(row.onnx), int8=with_run(row.int8))
-
-
-def _known_names(evidence: Evidence, settings: RunSettings, source: str) -> None:
-    """Raises InputError where a setting names nothing in any model: a typing error."""
-    models = [m for r in evidence.rows for m in r.models]
-    facts = [m.facts for m in models if m.facts is not None]
-    if not evidence.whole or len(facts) < len(models):
-        return  # it may name something in a model that was not read
-    inputs = [i for f in facts for i in f.inputs]
-    named = {
-        "dimensions": (settings.dimensions, {d for i in inputs for d in open_dimensions(i)}),
-        "inputs": (settings.inputs, {i.name for i in inputs}),
-    }
-    for table, (given, known) in named.items():
-        for name in given:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                what = "open dimension of an input" if table == "dimensions" else "input"
-                raise InputError(
-                    f"{source}: `run.{table}` names {name!r}, which is no {what} of any model",
-                    help=f"Did you mean {near[0]!r}?" if near else "Remove it.",
-                )

@@ -13,29 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from provenance.artifacts import digest
 from provenance.artifacts import registry as registries
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.inventory import Inventory, inventory, left_out_by
+from provenance.artifacts.inventory import Inventory, Scope, inventory, left_out_by
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
+from provenance.evidence.rows import RowEvidence
 from provenance.evidence.workers import map_in_threads
-from provenance.frozen import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Where the files of a release are, relative to the root.
-
-    No folder is below another. `config` is None where it is kept elsewhere. `named` are the
-    registry and what it names.
-    """
-
-    folders: tuple[str, ...]
-    bundle_folders: tuple[str, ...]
-    config: str | None
-    named: tuple[str, ...]
 
 
 def scope_of(config: Config, registry: Registry | None = None) -> Scope:
@@ -63,11 +49,14 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     )
 
 
-def named_by(evidence: Evidence) -> set[str]:
-    """What a registry names: models with their data, sidecars, bundles."""
-    found = {f.path for row in evidence.rows for f in row.model_files}
-    found |= {row.bundle.path for row in evidence.rows if row.bundle is not None}
-    return found | {sidecar.path for sidecar in evidence.sidecars}
+def named_by(registry: Registry, rows: Iterable[RowEvidence | RowFacts]) -> set[str]:
+    """What the rows of a registry name: models with their data, sidecars that exist, bundles."""
+    found: set[str] = set()
+    for row in rows:
+        found.update(f.path for f in row.model_files)
+        found.update(s.path for s in row.sidecars if not s.missing)
+    bundles = (row.sigstore_bundle for row in registry.rows)
+    return found | {registry.absolute(name) for name in bundles if name is not None}
 
 
 def unseen(scope: Scope, listed: Inventory, named: Iterable[str] = ()) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import field
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, is_named_after
 from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
+from provenance.evidence.evidence import Evidence
 from provenance.frozen import dataclass
 
 NOTHING: Mapping[int, str] = {}
@@ -23,11 +24,13 @@ NOTHING: Mapping[int, str] = {}
 class Unit:
     """Rows that are judged together, in the order of the registry, with the documents about them.
 
-    A manifest whose members have no row is a unit without rows.
+    A manifest whose members have no row is a unit without rows. `near` are rows that share a file
+    or a document with them and were not selected.
     """
 
     rows: tuple[Row, ...]
     documents: tuple[Manifest | GateVerdict, ...] = ()
+    near: tuple[Row, ...] = ()
 
     @property
     def name(self) -> int | str:
@@ -160,6 +163,34 @@ def _units(
             tuple(rows[thing] for thing in group if thing < len(rows)),
             tuple(sorted(found.values(), key=lambda document: order[document.path])),
         )
+
+
+def plan_of(around: Evidence, claims: Mapping[int, str] = NOTHING) -> list[Unit]:
+    """The units of the rows that `around` selects, with `claims` as `plan` takes them."""
+    registry = around.registry
+    broken = (*around.unreadable, *around.not_documents)
+    units = plan(registry, registry.rows, Documents(around.documents), claims, broken)
+    return units if around.whole else list(only(units, around.unread or ()))
+
+
+def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
+    """The units of some of the rows: those that were selected."""
+    selected = {row.index for row in rows}
+    for unit in units:
+        chosen = tuple(row for row in unit.rows if row.index in selected)
+        if chosen:
+            near = tuple(row for row in unit.rows if row.index not in selected)
+            yield Unit(chosen, unit.documents, near)
+
+
+def taken(registry: Registry) -> Mapping[str, str]:
+    """The paths of the rows' models and sidecars, each with what it is: no external data."""
+    found: dict[str, str] = {}
+    for row in registry.rows:
+        if row.onnx is not None:
+            found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+            found[registry.absolute(row.onnx)] = "a model"
+    return found
 
 
 def in_tasks(units: Iterable[Unit], rows: int) -> Iterator[tuple[Unit, ...]]:

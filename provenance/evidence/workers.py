@@ -6,7 +6,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from threading import Event, Lock, Thread
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+TASK_ROWS: Final = 50
+"""Rows of a task, about: what is sent with it is then little against what is read for it."""
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")

@@ -34,7 +34,7 @@ def phases_of(evidence: Evidence, trust: Trust | None, require: Require) -> tupl
     """What is judged in a run."""
     unseen = {
         Phase.SIGNATURES: trust is None,
-        Phase.RUNTIME: not evidence.ran,
+        Phase.RUNTIME: evidence.run is None,
         Phase.BASELINE: evidence.baseline is None,
         Phase.REQUIREMENTS: require == NOTHING and evidence.seen is None,
         Phase.PIPELINE: evidence.pipeline is None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
-from provenance.gate.units import Context, Judged, Task, judge_task, read_result, step
+from provenance.gate.units import Context, Judged, Local, Task, judge_task, read_result, step
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -28,10 +28,12 @@ def judge_tasks(
     tasks: Iterable[Task],
     executor: Executor | None,
     shared: Iterable[str] = (),
+    local: Local = Local(),  # noqa: B008 (frozen)
 ) -> Generator[tuple[Task, Judged], None, None]:
     """Each task with its result, in their order; without an executor in a loop.
 
-    `shared` are strings that are in memory already, and that results need not hold again.
+    `shared` are strings that are in memory already, and that results need not hold again. `local`
+    is for a loop alone.
 
     Raises:
         InputError: Of a task, the first one that has any.
@@ -40,7 +42,7 @@ def judge_tasks(
     if executor is None:
         context = context.opened()
         for task in tasks:
-            yield task, judge_task(context, task)
+            yield task, judge_task(context, task, local)
         return
     sent, registry = pickle.dumps(context), context.case.evidence.registry
     texts = {text: text for text in shared}

@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from provenance.evidence.workers import TASK_ROWS
+from provenance.frozen import dataclass
+
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from multiprocessing.context import BaseContext
 
 LARGE: Final = 400
-"""Rows from which on a registry is judged unit by unit: fewer are read before a worker begins."""
+"""Rows from which on workers pay: fewer are read and judged before one begins."""
 
 ROW: Final = 512
 """Bytes of a row in the registry's text, at least, if it names model, license and bundle."""
@@ -70,20 +73,34 @@ def _begin() -> None:
     gc.set_threshold(OBJECTS)
 
 
-@contextmanager
-def processes(count: int) -> Iterator[Executor | None]:
-    """So many processes that judge; None for one, which is this one.
+@dataclass(frozen=True)
+class Workers:
+    """What reads and judges the rows of a registry.
 
-    Ctrl-C reaches this process alone, which then ends them.
+    Attributes:
+        processes: How many processes do, where the registry is large enough to pay.
+        executor: What does instead, however large it is.
+        rows_of_a_task: How many rows are sent to a worker at a time, about.
     """
-    if count < 2:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
 
-    with ProcessPoolExecutor(count, _context(), _begin) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    processes: int = 1
+    executor: Executor | None = None
+    rows_of_a_task: int = TASK_ROWS
+
+    @contextmanager
+    def running(self, rows: int) -> Iterator[Executor | None]:
+        """What judges so many rows; None is this process.
+
+        Ctrl-C reaches this process alone, which then ends its workers.
+        """
+        if self.executor is not None or self.processes < 2 or rows < LARGE:
+            yield self.executor
+            return
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(self.processes, _context(), _begin) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise

@@ -26,7 +26,7 @@ from provenance.runtime.run import Outcome
 from provenance.signing.trust import Trust
 
 
-def report(case: Case, name: str | None) -> Report:
+def report(case: Case, name: str | None = None) -> Report:
     """The report of a case with all its findings. `name` is what was judged, if not a registry."""
     evidence, is_registry = case.evidence, case.target is Target.REGISTRY
     found = case.findings
@@ -100,7 +100,7 @@ def _all_notes(case: Case) -> Iterator[str]:
 
 def _runs(case: Case) -> tuple[str, ...]:
     """How many models ran, if they were to be run: those that cannot be read are not run."""
-    if not case.evidence.ran:
+    if case.evidence.run is None:
         return ()
     models = {m.name: m for row in case.facts for m in row.models}
     runs = [m for m in models.values() if m.outcome is not None]

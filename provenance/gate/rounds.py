@@ -13,26 +13,32 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from provenance.artifacts.ensemble import Documents, Manifest
+from provenance.artifacts.change import changed
+from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
-from provenance.artifacts.sidecar import sidecar_of
-from provenance.errors import InputError, UnavailableError
+from provenance.errors import UnavailableError
 from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
 from provenance.evidence.totals import Totals
-from provenance.evidence.units import Unit, in_tasks, plan
+from provenance.evidence.units import Unit, in_tasks, plan_of, taken
+from provenance.evidence.workers import TASK_ROWS
 from provenance.gate.capping import Overflow
 from provenance.gate.engine import judge_tasks
 from provenance.gate.finding import Finding
+from provenance.gate.pool import LARGE
 from provenance.gate.rules import BY_CODE, Case
-from provenance.gate.units import TASK_ROWS, Context, Judged, Task, judge_task
+from provenance.gate.units import Context, InMemory, Judged, Kept, Local, Task, judge_task
+from provenance.runtime.run import Run, RunNames
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from provenance.evidence.kept_units import KeptUnits
+    from provenance.signing.trust import Trust
 
 
 class RootNeededError(Exception):
@@ -50,6 +56,7 @@ class Rounds:
         case: What is judged, with what lies around the rows.
         for_consumer: Whether the help is for those who use what others publish.
         progress: Is notified of each row.
+        kept: Where the units are kept, or were kept before, for another judgement.
         facts: By its place in the registry, what is known of a row.
         evidence: What lies around the rows; after the first round also what is stray.
     """
@@ -57,6 +64,8 @@ class Rounds:
     case: Case
     for_consumer: bool
     progress: Progress
+    kept: KeptUnits | None = None
+    _memory: Kept | None = None
     evidence: Evidence = field(init=False)
     facts: dict[int, RowFacts] = field(default_factory=dict)
     _claims: dict[int, str] = field(default_factory=dict)
@@ -64,11 +73,17 @@ class Rounds:
     _units: list[Unit] = field(default_factory=list)
     _again: set[int | str] = field(default_factory=set)
     _overflow: Overflow = field(init=False)
+    _rows: Sequence[Row] = field(init=False)
+    _others: Mapping[str, str] = field(init=False)
+    _runs: dict[str, Run] = field(default_factory=dict)
+    _names: RunNames = RunNames()  # noqa: RUF009 (frozen)
 
     def __post_init__(self) -> None:
         """Begin with what was read before the rows."""
         self.evidence = self.case.evidence
         self._overflow = Overflow(self.case.deferrals)
+        self._rows = self.evidence.unread or ()
+        self._others = taken(self.evidence.registry)
 
     @property
     def rows(self) -> list[RowFacts]:
@@ -82,6 +97,17 @@ class Rounds:
             yield from found
         yield from self._overflow.told()
 
+    def again(self, trust: Trust) -> Rounds:
+        """The same from the beginning, with a trust that has a root."""
+        case = replace(self.case, trust=trust)
+        return Rounds(case, self.for_consumer, self.progress, self.kept, self._memory)
+
+    def run(self, executor: Executor | None, rows_of_a_task: int) -> Rounds:
+        """Judge all units. Raises: as `first` and `second`."""
+        self.first(executor, rows_of_a_task)
+        self.second()
+        return self
+
     def first(self, executor: Executor | None, rows_of_a_task: int = TASK_ROWS) -> None:
         """Judge every unit by itself, through an executor where there is one.
 
@@ -90,15 +116,23 @@ class Rounds:
             InputError: The rows have more together than is judged.
             UnavailableError: A worker was lost.
         """
-        registry = self.evidence.registry
+        evidence = self.evidence
         context = Context.alone(self.case, for_consumer=self.for_consumer)
-        self._units = self._plan()
-        totals = Totals(registry.path)
-        self.progress.begin("judging rows", len(registry.rows))
+        self._units = plan_of(evidence)
+        totals = Totals(evidence.registry.path)
+        self.progress.begin("judging rows", len(self._rows))
         tasks = (self._task(each) for each in in_tasks(self._units, rows_of_a_task))
-        shared = _signed_texts(self.evidence.summary)
-        with closing(judge_tasks(context, tasks, executor, shared)) as results:
+        shared = _signed_texts(evidence.summary)
+        if executor is None:
+            is_small = len(self._rows) < LARGE
+            self._memory = self._memory or self.kept or (InMemory() if is_small else None)
+        local = self._local()
+        with closing(judge_tasks(context, tasks, executor, shared, local)) as results:
             self._take_all(results, totals)
+        if evidence.run is not None and evidence.whole:
+            from provenance.evidence.run_models import refuse_unknown
+
+            refuse_unknown(evidence.run, self._names, self.case.config.path)
 
     def _take_all(self, results: Iterable[tuple[Task, Judged]], totals: Totals) -> None:
         for task, judged in results:
@@ -115,13 +149,17 @@ class Rounds:
             RootNeededError, UnavailableError: As `first`.
             InputError: A file has changed meanwhile.
         """
-        self.evidence = replace(complete(self.evidence, self.rows), unread=False)
-        units, taken = self._units, self._taken()
+        if self.evidence.wide is None:  # else the same evidence is judged again
+            self.evidence = complete(self.evidence, self.rows)
+        self.evidence = replace(self.evidence, unread=None)
+        units = self._units
         if self._claims:
             known = {unit.content for unit in units}
-            units = self._plan()
+            units = plan_of(self.case.evidence, self._claims)
             self._again.update(unit.name for unit in units if unit.content not in known)
-        again = [unit for unit in units if self._is_again(unit, taken)]
+        if self.kept is not None:
+            self.kept.units = units
+        again = [unit for unit in units if self._is_again(unit)]
         found, self._findings, self._again, self._units = self._findings, {}, set(), []
         renewed = {unit.name for unit in again}
         for unit in units:
@@ -131,9 +169,10 @@ class Rounds:
         context = Context(case, for_consumer=self.for_consumer).opened()
         read = (self.facts[row.index] for unit in again for row in unit.rows)
         before = {facts.row.index: facts for facts in read if any(_files(facts))}
+        local = self._local()
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)
-            judged = judge_task(context, task, taken)
+            judged = judge_task(context, task, local)
             if judged.needs_root:
                 self._needs_root()
             self._take(task, judged)
@@ -145,20 +184,18 @@ class Rounds:
             raise UnavailableError("a worker asks for a trusted root that it was given")
         raise RootNeededError
 
-    @property
-    def _rows(self) -> Sequence[Row]:
-        return self.evidence.registry.rows
-
-    def _plan(self) -> list[Unit]:
-        evidence = self.evidence
-        broken = (*evidence.unreadable, *evidence.not_documents)
-        documents = Documents(evidence.documents)
-        return plan(evidence.registry, self._rows, documents, self._claims, broken)
-
     def _task(self, units: tuple[Unit, ...]) -> Task:
         urls = {row.text("license_url") for unit in units for row in unit.rows}
         files = self.evidence.license_files
-        return Task(units, {url: files[url] for url in urls if url is not None and url in files})
+        licenses = {url: files[url] for url in urls if url is not None and url in files}
+        kept = self.kept or self._memory
+        read = [kept.rows_of(unit) if kept is not None else None for unit in units]
+        if None in read:
+            return Task(units, licenses)
+        return Task(units, licenses, tuple(row for rows in read for row in rows or ()))
+
+    def _local(self) -> Local:
+        return Local(self._others, self._runs, self._memory, self.progress)
 
     def _note_again(self, task: Task, judged: Judged) -> None:
         """Which units are judged again for what was found in the first round."""
@@ -175,6 +212,8 @@ class Rounds:
                     self._claims[row.index] = id
 
     def _take(self, task: Task, judged: Judged) -> None:
+        self._runs.update(judged.runs)
+        self._names |= judged.names or RunNames()
         for facts in judged.rows:
             self.facts[facts.row.index] = facts
             self.progress.advance()
@@ -192,17 +231,7 @@ class Rounds:
         if kept:
             self._findings.setdefault(unit.name, []).extend(kept)
 
-    def _taken(self) -> Mapping[str, str]:
-        """The models and sidecars of rows, which are no external data of others."""
-        registry = self.evidence.registry
-        found: dict[str, str] = {}
-        for row in self._rows:
-            if row.onnx is not None:
-                found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
-                found[registry.absolute(row.onnx)] = "a model"
-        return found
-
-    def _is_again(self, unit: Unit, taken: Mapping[str, str]) -> bool:
+    def _is_again(self, unit: Unit) -> bool:
         """Whether a unit has to do with others, or with the baseline."""
         if unit.name in self._again:
             return True
@@ -217,7 +246,7 @@ class Rounds:
             if row.index in violations:
                 return True
             models = {model.path for model in facts.models}
-            if any(f.path in taken for f in facts.model_files if f.path not in models):
+            if any(f.path in self._others for f in facts.model_files if f.path not in models):
                 return True
             if not row.smoke and any(m.sha256 in evidence.placeholders for m in facts.models):
                 return True
@@ -253,10 +282,7 @@ def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -
             found = after.get(use, file)
             refused = found.problem is FileProblem.UNSAFE  # now that the other rows are known
             if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
-                raise InputError(
-                    f"{file.path} changed while it was checked",
-                    help="Check where nobody else writes, or check a copy.",
-                )
+                raise changed(file.path)
 
 
 def _files(row: RowFacts) -> Mapping[tuple[str, str], FileFacts]:

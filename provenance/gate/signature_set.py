@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
-from provenance.gate import batch_verification
-from provenance.gate.batch_verification import Question
 from provenance.signing import judging
 from provenance.signing.judgement import Judgement, Signer, Verdict
 from provenance.signing.trust import Entry, Trust
@@ -40,19 +37,11 @@ class SignatureSet:
         """Whether it counts, and each signature is valid: no rule has anything to say of it."""
         return self.counts and all(j.verdict is Verdict.VALID for _, j in self.judgements)
 
-    @property
-    def known(self) -> Mapping[Question, Judgement]:
-        """The judgements on envelopes, to be used again."""
-        return {(file.bundle, None): found for file, found in self.judgements if file.bundle}
-
 
 def judge(
-    document: BundleEvidence,
-    trust: Trust,
-    artifact_sha256: str | None,
-    known: Mapping[Question, Judgement],
+    document: BundleEvidence, trust: Trust, artifact_sha256: str | None = None
 ) -> SignatureSet:
-    """The signatures over a well-formed bundle's content. Some judgements are `known` already.
+    """The signatures over a well-formed bundle's content, or else over a file of that digest.
 
     Raises:
         UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
@@ -60,16 +49,12 @@ def judge(
     first = document.bundle
     assert first is not None
 
-    def judged(bundle: Bundle) -> Judgement:
-        asked = batch_verification.question(bundle, artifact_sha256)
-        found = known.get(asked) if known else None  # to look it up is to hash all of the bundle
-        return found or judging.judge(bundle, trust, artifact_sha256)
-
-    judgements = [(document, judged(first))]
+    judgements = [(document, judging.judge(first, trust, artifact_sha256))]
     for other in document.countersigned:
         if other.bundle is not None:
             differs = _differs(first, other.bundle)
-            judgements.append((other, differs or judged(other.bundle)))
+            judged = differs or judging.judge(other.bundle, trust, artifact_sha256)
+            judgements.append((other, judged))
     signers = [j.signer for _, j in judgements if j.signer is not None]
     return SignatureSet(tuple(judgements), judging.counted(signers), trust.signatures)
 

@@ -12,28 +12,28 @@ import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Protocol
 
 from provenance.artifacts import limits
-from provenance.artifacts.ensemble import Documents
+from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
 from provenance.artifacts.packed import pack_text
 from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.evidence import packed_facts
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts, SignatureResult
+from provenance.evidence.progress import Progress
 from provenance.evidence.read_rows import RowReader
-from provenance.evidence.rows import BundleEvidence, LicenseFile
+from provenance.evidence.rows import BundleEvidence, LicenseFile, RowEvidence
 from provenance.evidence.totals import Totals
 from provenance.evidence.units import Unit
 from provenance.frozen import dataclass
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case, Phase
+from provenance.runtime.run import Run, RunNames
 from provenance.signing.trust import Trust
-
-TASK_ROWS: Final = 50
-"""Rows of a task, about: what is sent with it is then little against what is read for it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,15 @@ class Context:
             evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
         )
         schema = evidence.schema and replace(evidence.schema, violations=())
-        alone = Evidence(evidence.root, registry, (), evidence.whole, schema=schema)
+        alone = Evidence(
+            evidence.root,
+            registry,
+            (),
+            evidence.whole,
+            with_bundles=evidence.with_bundles,
+            schema=schema,
+            run=evidence.run,
+        )
         return cls(
             replace(
                 case,
@@ -65,7 +73,7 @@ class Context:
                 _signature_sets={},
                 _signed={},
                 phases=tuple(p for p in case.phases if p is not Phase.BASELINE),
-                known_of_another_registry=case.of_another_registry,
+                known_of_another_registry=case.trust is not None and case.of_another_registry,
             ),
             for_consumer,
         )
@@ -84,10 +92,17 @@ class Task:
     Attributes:
         units: What is judged.
         licenses: The license files that their rows point at.
+        read: Their rows as they were read before, or None if they are to be read.
     """
 
     units: tuple[Unit, ...]
     licenses: Mapping[str, LicenseFile] = field(default_factory=dict)
+    read: tuple[RowEvidence, ...] | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that are judged."""
+        return [row for unit in self.units for row in unit.rows]
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,8 @@ class Judged:
         totals: What the rows have together, to be added up.
         claims: By its place, the ensemble that the sidecar of a row names.
         needs_root: Whether it was not judged, for want of a trusted root.
+        runs: What came of running models, by name.
+        names: The names in the models that settings may refer to, if they were run.
     """
 
     rows: tuple[RowFacts, ...] = ()
@@ -108,24 +125,71 @@ class Judged:
     totals: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     needs_root: bool = False
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    names: RunNames | None = None
 
 
-def judge_task(context: Context, task: Task, taken: Mapping[str, str] | None = None) -> Judged:
-    """Read and judge the units of a task. Nothing of them is kept.
+@dataclass(frozen=True)
+class Local:
+    """What a task is given, or leaves, in the process that plans all of them.
 
-    `taken`: as `RowReader` has it.
+    Attributes:
+        taken: As `RowReader` has it.
+        runs: What came of running models before.
+        kept: Where the units are kept, to be judged again.
+        progress: Is notified of what is read of large files.
+    """
+
+    taken: Mapping[str, str] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    kept: Kept | None = None
+    progress: Progress | None = None
+
+
+class Kept(Protocol):
+    """Where units are kept that were read. `KeptUnits` keeps them in a file."""
+
+    def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
+        """Keep the rows of a unit."""
+
+    def rows_of(self, unit: Unit) -> Sequence[RowEvidence] | None:
+        """The rows of a unit, or None if it is not kept."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Keeps the units of a registry that is not large."""
+
+    rows: dict[object, Sequence[RowEvidence]] = field(default_factory=dict)
+
+    def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
+        """Keep the rows of a unit."""
+        self.rows[unit.content] = rows
+
+    def rows_of(self, unit: Unit) -> Sequence[RowEvidence] | None:
+        """The rows of a unit, or None if it is not kept."""
+        return self.rows.get(unit.content)
+
+
+def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged:  # noqa: B008 (frozen)
+    """Read and judge the units of a task.
 
     Raises:
         InputError: The rows of the task have more together than is judged.
+        UnavailableError: Models are to be run, and there is no runtime.
     """
     around = context.case.evidence
-    rows = [row for unit in task.units for row in unit.rows]
     documents = {d.path: d for unit in task.units for d in unit.documents}
     known = tuple(documents.values())
     totals = Totals(around.registry.path)
-    reader = RowReader(around.root, around.registry, rows, totals=totals, taken=taken or {})
-    signed = Phase.SIGNATURES in context.case.phases
-    read = tuple(reader.read(rows, Documents(known), with_bundles=signed))
+    read = task.read if task.read is not None else _read(around, task, known, totals, local)
+    names: RunNames | None = None
+    if around.run is not None:
+        from provenance.evidence.run_models import names_in, run_models
+        from provenance.runtime.trial import Runtime
+
+        read = run_models(around.root, read, Runtime.find(), around.run, local.runs)
+        names = names_in(read)
     evidence = replace(around, rows=read, documents=known, license_files=task.licenses)
     trust = context.case.trust
     if trust is not None and needs_root(trust, evidence.bundles):
@@ -143,7 +207,34 @@ def judge_task(context: Context, task: Task, taken: Mapping[str, str] | None = N
             and row.sidecar.sidecar is not None
             and (id := row.sidecar.sidecar.text_at("ensemble_id")) is not None
         },
+        runs={m.name: m.run for row in read for m in row.models if m.run is not None},
+        names=names,
     )
+
+
+def _read(
+    around: Evidence,
+    task: Task,
+    documents: tuple[Manifest | GateVerdict, ...],
+    totals: Totals,
+    local: Local,
+) -> tuple[RowEvidence, ...]:
+    rows = task.rows
+    near = [row for unit in task.units for row in unit.near]
+    reader = RowReader(
+        around.root,
+        around.registry,
+        rows + near,
+        totals=totals,
+        taken=local.taken,
+        progress=local.progress,
+    )
+    read = tuple(reader.read(rows, Documents(documents), with_bundles=around.with_bundles))
+    if local.kept is not None:
+        left = iter(read)
+        for unit in task.units:
+            local.kept.keep(unit, list(islice(left, len(unit.rows))))
+    return read
 
 
 def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Finding]]:
@@ -159,7 +250,7 @@ def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Fin
 
 def first_bundle(evidence: Evidence) -> BundleEvidence | None:
     """The bundle of the first row that names one: what it needs, the others most likely do."""
-    for row in evidence.registry.rows:
+    for row in evidence.unread or ():
         if row.sigstore_bundle is not None:
             return RowReader(evidence.root, evidence.registry, ()).bundle_of(row)
     return None
@@ -201,6 +292,8 @@ class _Sent:
     totals: Mapping[str, int]
     claims: Mapping[str, str]
     needs_root: bool
+    runs: Mapping[str, Run]
+    names: RunNames | None
 
     @classmethod
     def of(cls, judged: Judged, registry: Registry) -> _Sent:
@@ -222,6 +315,8 @@ class _Sent:
             judged.totals,
             judged.claims,
             judged.needs_root,
+            judged.runs,
+            judged.names,
         )
 
     def judged(self, rows: Sequence[Row], registry: Registry, texts: Mapping[str, str]) -> Judged:
@@ -232,7 +327,14 @@ class _Sent:
         facts = [
             packed_facts.unpack(p, row, registry, self.signatures, texts) for (_, p), row in packed
         ]
-        return Judged(tuple(facts), self.findings, self.totals, self.claims)
+        return Judged(
+            tuple(facts),
+            self.findings,
+            self.totals,
+            self.claims,
+            runs=self.runs,
+            names=self.names,
+        )
 
 
 @dataclass(frozen=True)
@@ -269,7 +371,7 @@ def read_result(data: object, task: Task, registry: Registry, texts: Mapping[str
             raise kind(found.message, help=found.help)
         if found.needs_root:
             return Judged(needs_root=True)
-        rows = [row for unit in task.units for row in unit.rows]
+        rows = task.rows
         judged = found.judged(rows, registry, texts)
     except (wire.WireError, packed_facts.FactsError) as e:
         raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e

@@ -41,15 +41,8 @@ def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOpt
         if isinstance(blob, Path):
             document = sha384.compared(document, blob, sha256)
         evidence = evidence_of_digest(str(blob), sha256, document)
-        report = judge(
-            evidence,
-            None,
-            target=Target.BLOB,
-            trust=options.rooted(trust, evidence),
-            today=options.date,
-            predicate_types=options.predicate_types,
-        )
-        return report, evidence
+        terms = options.terms(options.rooted(trust, evidence))
+        return judge(evidence, None, terms, target=Target.BLOB), evidence
 
     return bundle_lines.judged(bundle, lambda: sha256, judged)[0]
 

@@ -17,9 +17,12 @@ from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import canonical, expected_statements, releases
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
+from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.releases import Release
-from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
@@ -61,19 +64,25 @@ def table(signer: StatementSigner) -> str:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A bundle that has to be signed: what is at its place now, and what it has to say."""
+    """A bundle that has to be signed: where it lies, and what it has to say."""
 
-    old: BundleEvidence
+    path: str
     payload: bytes
 
 
 @dataclass
 class BundleBuilder:
-    """Makes bundles in memory: `written` has to be written, `kept` is right already."""
+    """Makes bundles in memory: `written` has to be written, `kept` is right already.
+
+    `evidence` and `rows` are those of a registry that has passed, whose `units` were kept. What is
+    made takes the place of what was read there.
+    """
 
     config: Config
     declared: Trust | None
     evidence: Evidence
+    rows: Sequence[RowFacts]
+    units: KeptUnits
     signer: StatementSigner
     progress: Progress
     written: dict[str, bytes] = field(default_factory=dict)
@@ -82,26 +91,25 @@ class BundleBuilder:
     def documents(self, wanted: Documents, findings: Sequence[Finding]) -> list[str]:
         """Sign what is wanted about rows and seeds, all at once; what there is to say about it."""
         in_force = InForce(findings)
-        drafts: list[_Draft] = []
+        drafts: dict[int, list[_Draft]] = {}
         stale = 0
-        self.progress.begin("preparing statements", len(self.evidence.rows))
-        for row in self.evidence.rows:
-            if Documents.ROWS in wanted:
-                assert row.bundle is not None  # a row without sigstore_bundle is LIC203
-                deferrals = in_force.of(row.label, row.manifest.id if row.manifest else None)
-                statement = canonical.row_statement(self.evidence, row, deferrals)
-                drafts += self._draft(row.bundle, statement)
-            if Documents.SEEDS in wanted and row.is_seed:
-                if row.attestation is not None and expected_statements.attestable(row):
-                    statement = expected_statements.seed_statement(self.evidence, row)
-                    drafts += self._draft(row.attestation, statement)
-                else:
-                    stale += 1
-            self.progress.advance()
-        made = self._sign(drafts, "signing documents")
-        self.evidence = replace(
-            self.evidence, rows=tuple(_with(row, made) for row in self.evidence.rows)
-        )
+        self.progress.begin("preparing statements", len(self.rows))
+        for evidence in self.units.each(self.evidence):
+            for row in evidence.rows:
+                made = drafts[row.index] = []
+                if Documents.ROWS in wanted:
+                    assert row.bundle is not None  # a row without sigstore_bundle is LIC203
+                    deferrals = in_force.of(row.label, row.manifest.id if row.manifest else None)
+                    statement = canonical.row_statement(evidence, row, deferrals)
+                    made += self._draft(row.bundle, statement)
+                if Documents.SEEDS in wanted and row.is_seed:
+                    if row.attestation is not None and expected_statements.attestable(row):
+                        statement = expected_statements.seed_statement(evidence, row)
+                        made += self._draft(row.attestation, statement)
+                    else:
+                        stale += 1
+                self.progress.advance()
+        self._sign([d for index in sorted(drafts) for d in drafts[index]], "signing documents")
         if not stale:
             return []
         which = "1 seed is" if stale == 1 else f"{stale} seeds are"
@@ -117,9 +125,9 @@ class BundleBuilder:
         def says(place: Place, previous: Release | None = None) -> Statement:
             return expected_statements.summary_statement(
                 self.evidence,
-                [Described(b.name, b.sha256) for b in self.evidence.bundles if b.sha256],
+                self.rows,
+                self._bundles(),
                 resource_uri=uri,
-                rows=canonical.classifications(self.evidence.rows),
                 policy_path=self.config.path,
                 policy_sha256=self.config.policy_sha256,
                 deferrals=deferrals,
@@ -133,12 +141,24 @@ class BundleBuilder:
             return []
         previous = release_order.replaced(old, uri, self.trust())
         place = release_order.place_after(previous)
-        draft = _Draft(old, _payload(old, says(place, previous)))
-        made = self._sign([draft], "signing the summary")
-        self.evidence = replace(self.evidence, summary=made[old.path])
+        draft = _Draft(old.path, _payload(old, says(place, previous)))
+        self._sign([draft], "signing the summary")
+        made = read_bundle(old.path, self.written[old.path], old.name)
+        self.evidence = replace(self.evidence, summary=made)
         new = previous is None and not old.missing
         nameless = [] if project else [NAMELESS]
         return [*([release_order.NEW_HISTORY] if new else []), *place.notes, *nameless]
+
+    def _bundles(self) -> list[Described]:
+        """All row bundles and seed attestations as they will be, each once."""
+        found: dict[str, Described] = {}
+        for row in self.rows:
+            for bundle in (*row.bundle[:1], *row.attestation[:1]):
+                made = self.written.get(bundle.path)
+                sha256 = bundle.sha256 if made is None else digest.of_bytes(made).sha256
+                if sha256 is not None:
+                    found[bundle.path] = Described(bundle.name, sha256)
+        return list(found.values())
 
     def trust(self) -> Trust:
         """Whose signatures count when what was made is judged before it is written."""
@@ -154,7 +174,7 @@ class BundleBuilder:
         payload = _payload(old, statement)
         content = old.bundle.content if old.bundle else None
         same = isinstance(content, bundles.Envelope) and content.payload == payload
-        return [] if self._kept(old, same) else [_Draft(old, payload)]
+        return [] if self._kept(old, same) else [_Draft(old.path, payload)]
 
     def _keeps(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
         """Whether the summary that is there says the same, and the signer has signed it."""
@@ -171,35 +191,18 @@ class BundleBuilder:
         self.kept.append(old.path)
         return True
 
-    def _sign(self, drafts: Sequence[_Draft], label: str) -> dict[str, BundleEvidence]:
-        """The signed bundles by path. One is signed first: then an identity is known."""
+    def _sign(self, drafts: Sequence[_Draft], label: str) -> None:
+        """Sign all drafts. One is signed first: then an identity is known."""
         if not drafts:
-            return {}
+            return
         self.progress.begin(label, len(drafts))
         payloads = [d.payload for d in drafts]
         signed = self.signer.sign(payloads[:1], self.progress.advance)
         admit(self.signer, self.declared, self.config)
         signed += self.signer.sign(payloads[1:], self.progress.advance)
-        made: dict[str, BundleEvidence] = {}
         for draft, data in zip(drafts, signed, strict=True):
-            self.written[draft.old.path] = data
-            made[draft.old.path] = BundleEvidence(
-                draft.old.path,
-                draft.old.name,
-                digest.of_bytes(data),
-                bundle=bundles.decode(data),
-                statement=decode(draft.payload),
-            )
-        return made
-
-
-def _with(row: RowEvidence, made: Mapping[str, BundleEvidence]) -> RowEvidence:
-    """The row with the bundles that were made for it."""
-    return replace(
-        row,
-        bundle=row.bundle and made.get(row.bundle.path, row.bundle),
-        attestation=row.attestation and made.get(row.attestation.path, row.attestation),
-    )
+            self.written[draft.path] = data
+        self.units.made = self.written
 
 
 def _payload(old: BundleEvidence, statement: Statement) -> bytes:

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING
 from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
-from provenance.gate.judge import judge
-from provenance.operations.load_evidence import (
-    baseline_of,
-    load_evidence,
-    today_utc,
-    unread_from,
-)
+from provenance.gate.judge import Terms, judge
+from provenance.gate.pool import Workers
+from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -39,8 +35,8 @@ def check(
     or `none`. By default it is the configuration's, whose paths are relative to its root. With
     `run`, the models are also loaded and run.
 
-    A large registry is judged unit by unit, by so many `processes`, or through an `executor`, which
-    is then used for any registry. The report does not depend on which.
+    The rows of a large registry are judged by so many `processes`, or those of any registry through
+    an `executor`. The report does not depend on which.
 
     Raises:
         InputError: The registry, the configuration or the baseline cannot be read.
@@ -48,20 +44,6 @@ def check(
             or the models are to be run, and there is no runtime; or a worker was lost.
     """
     name = baseline_of(config, baseline)
-    evidence = load_evidence(
-        config,
-        rows=rows,
-        baseline=name,
-        run=run,
-        unread_from=unread_from(executor),
-        progress=progress,
-    )
-    return judge(
-        evidence,
-        config,
-        trust=None,
-        today=today or today_utc(),
-        progress=progress,
-        processes=processes,
-        executor=executor,
-    )
+    evidence = load_evidence(config, rows=rows, baseline=name, run=run)
+    terms = Terms(trust=None, today=today or today_utc())
+    return judge(evidence, config, terms, workers=Workers(processes, executor), progress=progress)

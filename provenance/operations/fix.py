@@ -7,20 +7,23 @@ A finding carries an edit only where there is one right way to make it go away.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from provenance.artifacts import change
+from provenance.artifacts import change, digest, limits
 from provenance.artifacts.change import Change
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.documents.strict_json import decode
 from provenance.config import Config
-from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding, Report
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, conclude
+from provenance.gate.pool import Workers
+from provenance.gate.reporting import report
+from provenance.gate.rules import Case
 from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
 
 
@@ -32,6 +35,7 @@ def fix(
     run: bool = False,
     progress: Progress | None = None,
     today: datetime.date | None = None,
+    processes: int = 1,
 ) -> Report:
     """As `check`, after every edit that its findings carry is made: the findings that remain.
 
@@ -41,16 +45,20 @@ def fix(
     Raises:
         InputError: The registry or the configuration cannot be read, or a file not be written.
     """
-    today = today or today_utc()
     name = baseline_of(config, baseline)
-    evidence = load_evidence(config, rows=rows, baseline=name, run=run, progress=progress)
-    report = judge(evidence, config, trust=None, today=today, progress=progress)
-    repair = plan(evidence, report.findings)
+    terms, workers = Terms(trust=None, today=today or today_utc()), Workers(processes)
+
+    def judged() -> Case:
+        evidence = load_evidence(config, rows=rows, baseline=name, run=run)
+        return conclude(evidence, config, terms, workers=workers, progress=progress)
+
+    case = judged()
+    repair = plan(case)
     if not repair.changes:
-        return replace(report, notes=(*report.notes, *repair.notes))
-    change.write(evidence.root, repair.changes)
-    evidence = load_evidence(config, rows=rows, baseline=name, run=run, progress=progress)
-    left = judge(evidence, config, trust=None, today=today, progress=progress)
+        found = report(case)
+        return replace(found, notes=(*found.notes, *repair.notes))
+    change.write(case.evidence.root, repair.changes)
+    left = report(judged())
     return replace(
         left,
         fixed=repair.fixed,
@@ -68,10 +76,14 @@ class Repair:
     notes: tuple[str, ...]
 
 
-def plan(evidence: Evidence, findings: Sequence[Finding]) -> Repair:
-    """The edits that `findings` carry, a change for each file."""
-    fixable = [f for f in findings if f.fixes and f.deferred is None]
-    sources = _sources(evidence)
+def plan(case: Case) -> Repair:
+    """The edits that findings carry, a change for each file.
+
+    Raises:
+        InputError: A file that is to be edited has changed since it was judged.
+    """
+    fixable = [f for f in case.findings if f.fixes and f.deferred is None]
+    sources = _sources(case, {fix.path for finding in fixable for fix in finding.fixes})
     edits: dict[str, dict[tuple[object, ...], Edit]] = {}
     fixed: list[Finding] = []
     left: dict[str, int] = {}
@@ -97,11 +109,15 @@ def plan(evidence: Evidence, findings: Sequence[Finding]) -> Repair:
     )
 
 
-def _sources(evidence: Evidence) -> Mapping[str, SourceMap]:
+def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap]:
     """The texts that were judged and can be edited, by path: none that has a key twice."""
-    registry = evidence.registry
-    documents = [*evidence.documents, *(s.sidecar for s in evidence.sidecars if s.sidecar)]
-    sources = {d.path: SourceMap(d.text) for d in documents}
+    evidence, registry = case.evidence, case.evidence.registry
+    sources = {d.path: SourceMap(d.text) for d in evidence.documents if d.path in paths}
+    for sidecar in (s for facts in case.facts for s in facts.sidecars if s.path in paths):
+        data = evidence.root.read(sidecar.path, limits.DOCUMENT)
+        if digest.of_bytes(data).sha256 != sidecar.sha256:
+            raise change.changed(sidecar.path)
+        sources[sidecar.path] = SourceMap(decode(data))
     return sources if registry.repeated_keys else {**sources, registry.path: registry.source}
 
 

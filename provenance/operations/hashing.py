@@ -17,10 +17,10 @@ from provenance.artifacts.change import Change
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.documents.strict_json import type_name
-from provenance.artifacts.registry import Registry
+from provenance.artifacts.registry import Registry, Row
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.evidence.evidence import Evidence
+from provenance.evidence.collect import read_rows
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.frozen import dataclass
@@ -114,8 +114,8 @@ def hash_models(
         InputError: The registry cannot be read or written, or a row of `accept` is not one that
             is hashed.
     """
-    evidence = load_evidence(config, rows=rows, progress=progress)
-    registry = evidence.registry
+    around = load_evidence(config, rows=rows)
+    registry = around.registry
     known_rows(registry, accept)
     shared = Counter(row.label for row in registry.rows)
     for label in accept:
@@ -128,11 +128,15 @@ def hash_models(
             raise InputError(
                 f"--accept {label}: this row is not hashed", help="Name it among the rows, too."
             )
-    found = [e for row in evidence.rows for e in _entries(evidence, row, add_external_data, accept)]
+    found = [
+        entry
+        for row in read_rows(around, progress)
+        for entry in _entries(registry, row, add_external_data, accept)
+    ]
     after = json_edit.edit(registry.source, _edits(registry, found), registry.path)
     edited = Change(registry.path, registry.text, after)
     if write:
-        change.write(evidence.root, [edited])
+        change.write(around.root, [edited])
     return Hashes(
         registry=registry.path,
         files=tuple(e.file for e in found),
@@ -145,18 +149,18 @@ def hash_models(
 class _Entry:
     """A file, and the edit that writes its digest, if one is to be made.
 
-    `added` are a row's index, and a name and digest for its `external_data_sha256`.
+    `added` are a row, and a name and digest for its `external_data_sha256`.
     """
 
     file: HashedFile
     edit: Edit | None = None
-    added: tuple[RowEvidence, str, str] | None = None
+    added: tuple[Row, str, str] | None = None
 
 
 def _entries(
-    evidence: Evidence, row: RowEvidence, add_external_data: bool, accept: Collection[str]
+    registry: Registry, row: RowEvidence, add_external_data: bool, accept: Collection[str]
 ) -> Iterator[_Entry]:
-    names, label = evidence.registry.names, row.label
+    names, label = registry.names, row.label
     if not row.models:
         reason = f"the row names no file: `{names.of('onnx')}` is missing or not a file name"
         yield _Entry(HashedFile(label, None, None, None, None, reason, names.of("onnx")))
@@ -164,30 +168,30 @@ def _entries(
     seen: set[str] = set()
     for model in row.models:
         field = "int8_sha256" if model is row.int8 else "sha256"
-        yield _declared(evidence, row, model, (field,), accepted)
+        yield _declared(registry, row, model, (field,), accepted)
         if model is row.onnx is row.variant and "int8_sha256" in row.entry.fields:
-            yield _declared(evidence, row, model, ("int8_sha256",), accepted)
+            yield _declared(registry, row, model, ("int8_sha256",), accepted)
         for file in model.external:
             if file.name in seen:
                 continue
             seen.add(file.name)
             if file.name in row.entry.external_data_sha256:
                 where = ("external_data_sha256", file.name)
-                yield _declared(evidence, row, file, where, accepted)
+                yield _declared(registry, row, file, where, accepted)
             else:
                 meant = accepted or not row.replaced(model)
-                yield _uncovered(evidence, row, file, add_external_data and meant, accepted)
+                yield _uncovered(registry, row, file, add_external_data and meant, accepted)
 
 
 def _declared(
-    evidence: Evidence,
+    registry: Registry,
     row: RowEvidence,
     file: FileEvidence,
     where: tuple[str, ...],
     accepted: bool,
 ) -> _Entry:
     """A file whose digest the row has a field for, or has to have."""
-    registry, holder = evidence.registry, row.entry.fields
+    holder = row.entry.fields
     called, *entry = (registry.names.of(where[0]), *where[1:])
     if entry:
         holder = row.entry.external_data_sha256
@@ -212,18 +216,18 @@ def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
 
 
 def _uncovered(
-    evidence: Evidence, row: RowEvidence, file: FileEvidence, add: bool, accepted: bool
+    registry: Registry, row: RowEvidence, file: FileEvidence, add: bool, accepted: bool
 ) -> _Entry:
     """An external-data file that the row has no digest of."""
     value = row.entry.fields.get("external_data_sha256")
-    called = evidence.registry.names.of("external_data_sha256")
+    called = registry.names.of("external_data_sha256")
     problem, refused = _problem(file), None
     if add and not accepted and not is_empty(value) and not isinstance(value, dict):
         refused = f"`{called}` is {type_name(value)}, not an object"
     found = replace(_hashed(row, file, f"{called}.{file.name}"), refused=refused)
     if not add or refused or problem or file.sha256 is None:
         return _Entry(found)
-    return _Entry(found, added=(row, file.name, file.sha256))
+    return _Entry(found, added=(row.entry, file.name, file.sha256))
 
 
 def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
@@ -232,7 +236,7 @@ def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
     Raises InputError where a key is repeated: which of the two would be edited is not certain.
     """
     edits = [e.edit for e in entries if e.edit is not None]
-    added: dict[int, tuple[RowEvidence, dict[str, str]]] = {}
+    added: dict[int, tuple[Row, dict[str, str]]] = {}
     for row, name, sha256 in (e.added for e in entries if e.added is not None):
         added.setdefault(row.index, (row, {}))[1][name] = sha256
     for row, missing in added.values():
@@ -245,10 +249,10 @@ def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
     return edits
 
 
-def _additions(registry: Registry, row: RowEvidence, missing: dict[str, str]) -> Iterator[Edit]:
-    fields, names = row.entry.fields, registry.names
-    field = registry.path_of(row.entry, "external_data_sha256")
-    declared = row.entry.external_data_sha256
+def _additions(registry: Registry, row: Row, missing: dict[str, str]) -> Iterator[Edit]:
+    fields, names = row.fields, registry.names
+    field = registry.path_of(row, "external_data_sha256")
+    declared = row.external_data_sha256
     if "external_data_sha256" not in fields:
         before = next((f for f in _ABOVE if f in fields), None)
         yield Insert(field, missing, after=names.of(before) if before else None)

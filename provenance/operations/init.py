@@ -19,10 +19,12 @@ from provenance.artifacts.paths import FileError, Tree
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
+from provenance.gate import reporting
 from provenance.gate.finding import Report
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules.deferrals import DeferralTodo
 from provenance.operations.adoption import recording
 from provenance.operations.adoption.recording import Recorded
@@ -96,13 +98,16 @@ def init(
     )
     if defer is not None:
         config = _config(existing, template, target, tree)
-        evidence = load_evidence(config, progress=progress)
-        labels = [row.label for row in evidence.rows]
-        offer = recording.record(_judge(evidence, config).failing, labels)
-        if offer and defer(offer):
-            template = replace(template, deferrals=offer)
-            done = replace(done, recorded=offer)
-        report = _judge(evidence, _config(existing, template, target, tree))
+        evidence = load_evidence(config)
+        labels = [row.label for row in evidence.registry.rows]
+        with KeptUnits() as kept:
+            report = _judge(evidence, config, kept, progress)
+            offer = recording.record(report.failing, labels)
+            if offer and defer(offer):
+                template = replace(template, deferrals=offer)
+                done = replace(done, recorded=offer)
+                config = _config(existing, template, target, tree)
+                report = _judge(evidence, config, kept, None)
         left = Counter((f.code, f.slug) for f in report.failing)
         todo = left.pop((DeferralTodo.code, DeferralTodo.slug), 0)
         done = replace(
@@ -115,8 +120,11 @@ def init(
     return done
 
 
-def _judge(evidence: Evidence, config: Config) -> Report:
-    return judge(evidence, config, trust=None, today=today_utc())
+def _judge(
+    evidence: Evidence, config: Config, kept: KeptUnits, progress: Progress | None
+) -> Report:
+    terms = Terms(trust=None, today=today_utc())
+    return reporting.report(conclude(evidence, config, terms, kept=kept, progress=progress))
 
 
 def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:

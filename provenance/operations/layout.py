@@ -16,6 +16,7 @@ from provenance.attestations.layout_documents import need_in_toto
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import snapshot
+from provenance.evidence.collect import read_rows
 from provenance.evidence.collect_pipeline import LayoutRequest
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
@@ -69,9 +70,11 @@ def layout(
     need_in_toto("provenance layout")
     owner = open_functionary(signer, SIGNER, public_key, ask)
     steps = tuple(_steps(config))
-    evidence = load_evidence(config, with_bundles=True, progress=progress)
-    scope = snapshot.scope_of(config, evidence.registry)
-    always, named = _always(evidence, config), snapshot.named_by(evidence)
+    evidence = load_evidence(config, with_bundles=True)
+    registry = evidence.registry
+    scope = snapshot.scope_of(config, registry)
+    always = _always(evidence, config)
+    named = snapshot.named_by(registry, read_rows(evidence, progress))
     listed = inventory(evidence.root, scope.folders)
     snapshot.need_seen(snapshot.unseen(scope, listed, always | named))
     required = tuple(sorted(always | (named if len(named) <= MOST_REQUIRED else set())))

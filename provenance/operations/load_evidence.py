@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
@@ -18,19 +17,9 @@ from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
-from provenance.evidence.collect import collect, survey
+from provenance.evidence.collect import survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
-from provenance.evidence.progress import Progress
-from provenance.gate import pool
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
-
-def unread_from(executor: Executor | None) -> int:
-    """From how many rows on a registry is judged unit by unit; with an executor, each is."""
-    return pool.LARGE if executor is None else 1
 
 
 def today_utc() -> datetime.date:
@@ -50,14 +39,12 @@ def load_evidence(
     with_bundles: bool = False,
     baseline: BaselineName | None = None,
     run: bool = False,
-    unread_from: int | None = None,
-    progress: Progress | None = None,
 ) -> Evidence:
-    """Read everything about the registry of `config`, or about the rows with the given ids.
+    """Read what lies around the rows of `config`'s registry, or those with the given ids.
 
-    With `baseline`, also what they were there; with `run`, the models are also loaded and run, as
-    the configuration says. Of a whole registry of `unread_from` rows or more, the rows are left to
-    be read while they are judged.
+    The rows themselves are left to be read while they are judged: `with_bundles`; and with `run`,
+    the models are then also run, as the configuration says. With `baseline`, what the rows were
+    there is read too.
 
     Raises:
         InputError: The registry cannot be read, there or here, an id is unknown, or a release was
@@ -65,42 +52,26 @@ def load_evidence(
         UnavailableError: The baseline is not at hand, or there is no runtime to run models with.
     """
     if run:
-        from provenance.evidence.run_models import run_models
         from provenance.runtime.trial import Runtime
 
-        runtime = Runtime.find()  # before anything is hashed in vain
+        Runtime.find()  # before anything is hashed in vain
     tree, registry = read_registry(config)
     known_rows(registry, rows)
     former = None
     if baseline is not None:  # before the models, for the same reason
         with open_baseline(baseline, config) as opened:
             former = collect_baseline(tree, registry, opened, config, rows or None)
-    addable = former.comparison.lost_keys if former is not None else ()
-    unread = unread_from is not None and len(registry.rows) >= unread_from
-    if unread and not rows and not run:
-        around = survey(
-            tree,
-            registry,
-            registry.rows,
-            whole=True,
-            with_bundles=with_bundles,
-            repository=config.repository,
-            addable=addable,
-        )
-        return replace(around, baseline=former, unread=True)
-    evidence = collect(
+    wanted = set(rows)
+    around = survey(
         tree,
         registry,
-        select=rows or None,
+        [row for row in registry.rows if not wanted or row.label in wanted],
+        whole=not wanted,
         with_bundles=with_bundles,
-        progress=progress,
         repository=config.repository,
-        addable=addable,
+        addable=former.comparison.lost_keys if former is not None else (),
     )
-    evidence = replace(evidence, baseline=former)
-    if not run:
-        return evidence
-    return run_models(evidence, runtime, config.run, progress, config.path)
+    return replace(around, baseline=former, run=config.run if run else None)
 
 
 def read_registry(config: Config) -> tuple[Tree, Registry]:

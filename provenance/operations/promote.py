@@ -17,18 +17,23 @@ from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.registry import Registry, Row
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import hypothetical
-from provenance.evidence.ensembles import Ensemble
+from provenance.evidence.collect import read_rows
+from provenance.evidence.ensembles import Claimant, Outline, outlines
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
+from provenance.evidence.units import Unit
 from provenance.frozen import dataclass
-from provenance.gate import deferral_matching
+from provenance.gate import deferral_matching, reporting
 from provenance.gate.finding import EXIT_CODES, Finding, Report, Verdict, by_subject
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import command
 from provenance.gate.rules.baseline.vouching import PromotedByHand
@@ -101,25 +106,37 @@ def promote(
             or a file that cannot be written.
         UnavailableError: The baseline is not at hand.
     """
-    evidence = load_evidence(config, baseline=baseline_of(config, baseline), progress=progress)
-    target = _ensemble(evidence, ensemble) if ensemble is not None else None
-    if target is None:
-        known_rows(evidence.registry, rows)
-        _refuse_members(evidence, rows)
-    labels = _members(target) if target else tuple(dict.fromkeys(rows))
-    changes = _changes(evidence, labels, target)
+    evidence = load_evidence(config, baseline=baseline_of(config, baseline))
+    registry = evidence.registry
+    if ensemble is not None:
+        outline = _outline(evidence, ensemble)
+        target: Manifest | None = outline.manifest
+        labels = dict.fromkeys(row.label for _, _, row in outline.members if row is not None)
+    else:
+        known_rows(registry, rows)
+        target, labels = None, dict.fromkeys(rows)
+    flipped = [r for r in registry.rows if r.label in labels and not r.claims_production]
+    changes = _changes(registry, flipped, target)
     after = hypothetical.edited(evidence, {c.path: c.after for c in changes})
-    report = judge(after, config, trust=None, today=today or today_utc())
-    selected = [row for row in after.rows if row.label in labels]
-    subjects = {*labels, *([target.manifest.id, target.manifest.path] if target else [])}
-    stale = _stale(report, config, subjects)
-    report = _about(report, after, selected, ensemble)
+    terms = Terms(trust=None, today=today or today_utc())
+    with KeptUnits(lambda unit: _is_about(unit, labels, target)) as kept:
+        case = conclude(after, config, terms, kept=kept, progress=progress)
+        units = tuple(kept.each(case.evidence))
+    selected = sorted(
+        ((unit, row) for unit in units for row in unit.rows if row.label in labels),
+        key=lambda found: found[1].index,
+    )
+    if target is None:
+        _refuse_members(row for _, row in selected)
+    report = reporting.report(case)
+    stale = _stale(report, config, {*labels, *([target.id, target.path] if target else [])})
+    report = _about(report, units, [row for _, row in selected], ensemble)
     done = Promotion(
-        ensemble=target.manifest.id if target else None,
+        ensemble=target.id if target else None,
         report=report,
-        missing=_missing(after, report, selected),
-        unvouched=tuple(_unvouched(after, selected)),
-        flipped=tuple(dict.fromkeys(row.label for row in _unclaimed(evidence, labels))),
+        missing=_missing(report, selected),
+        unvouched=tuple(_unvouched(row for _, row in selected)) if after.baseline is None else (),
+        flipped=tuple(dict.fromkeys(row.label for row in flipped)),
         deferrals=stale,
     )
     if done.verdict is not Verdict.VERIFIED:
@@ -130,11 +147,19 @@ def promote(
     return replace(done, diff=diff, written=bool(diff) and not dry_run)
 
 
-def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
-    known = [e for e in evidence.ensembles if e.manifest.id]
-    found = [e for e in known if e.manifest.id == wanted]
+def _outline(evidence: Evidence, wanted: str) -> Outline:
+    """The ensemble with an id: its manifest, and the rows that ship its members."""
+    documents, rows = evidence.documents, evidence.registry.rows
+    claimants = [Claimant(row, None, None) for row in rows]
+    found = [o for o in outlines(claimants, documents) if o.manifest.id == wanted]
+    if len(found) == 1 == sum(isinstance(d, Manifest) and d.id == wanted for d in documents):
+        return found[0]
+    # A list of ids is a manifest only if the sidecar of a row names it.
+    claimants = [RowFacts.of(row).claimant for row in read_rows(evidence)]
+    known = [o for o in outlines(claimants, documents) if o.manifest.id]
+    found = [o for o in known if o.manifest.id == wanted]
     if not found:
-        ids = [str(e.manifest.id) for e in known]
+        ids = [str(o.manifest.id) for o in known]
         import difflib
 
         near = difflib.get_close_matches(wanted, ids, 1)
@@ -144,7 +169,7 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
             help=f"Did you mean {near[0]!r}?" if near else other,
         )
     if len(found) > 1:
-        paths = ", ".join(e.manifest.path for e in found)
+        paths = ", ".join(o.manifest.path for o in found)
         raise InputError(
             f"several ensemble manifests have the id {wanted!r}: {paths}",
             help="Keep the one that is meant.",
@@ -152,15 +177,18 @@ def _ensemble(evidence: Evidence, wanted: str) -> Ensemble:
     return found[0]
 
 
-def _members(ensemble: Ensemble) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(s.row.label for s in ensemble.members if s.row is not None))
+def _is_about(unit: Unit, labels: Collection[str], target: Manifest | None) -> bool:
+    """Whether a unit has one of the rows, or the manifest that they are promoted with."""
+    paths = {document.path for document in unit.documents}
+    return any(row.label in labels for row in unit.rows) or (
+        target is not None and target.path in paths
+    )
 
 
-def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
+def _refuse_members(rows: Iterable[RowEvidence]) -> None:
     """An ensemble is promoted as a whole, or not at all."""
-    wanted = set(labels)
-    for row in evidence.rows:
-        if row.label in wanted and row.manifest is not None:
+    for row in rows:
+        if row.manifest is not None:
             id, path = row.manifest.id, row.manifest.path
             raise InputError(
                 f"{row.label} is a member of the ensemble {id or path!r}, which is promoted as "
@@ -172,28 +200,21 @@ def _refuse_members(evidence: Evidence, labels: Iterable[str]) -> None:
 
 
 def _changes(
-    evidence: Evidence, labels: Sequence[str], ensemble: Ensemble | None
+    registry: Registry, flipped: Sequence[Row], manifest: Manifest | None
 ) -> tuple[Change, ...]:
     """The manifest first: after a crash between the two, the same command goes on from there."""
-    registry = evidence.registry
     if registry.repeated_keys:
         return ()  # REG103 stands in the way; of two equal keys, which one to edit is not certain
     changes = []
-    if ensemble is not None and ensemble.manifest.get("smoke") is True:
-        manifest = ensemble.manifest
+    if manifest is not None and manifest.get("smoke") is True:
         source = SourceMap(manifest.text)
         after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
         changes.append(Change(manifest.path, manifest.text, after))
-    edits = [_flip(registry, row.entry) for row in _unclaimed(evidence, labels)]
-    if edits:
+    if flipped:
+        edits = [_flip(registry, row) for row in flipped]
         after = json_edit.edit(registry.source, edits, registry.path)
         changes.append(Change(registry.path, registry.text, after))
     return tuple(changes)
-
-
-def _unclaimed(evidence: Evidence, labels: Collection[str]) -> list[RowEvidence]:
-    """The rows that do not say production yet."""
-    return [r for r in evidence.rows if r.label in labels and not r.entry.claims_production]
 
 
 def _flip(registry: Registry, row: Row) -> Edit:
@@ -208,18 +229,19 @@ _FLIPPED: Final = (PromotedByHand.code, ProductionUnproven.code)
 
 
 def _about(
-    report: Report, evidence: Evidence, rows: Sequence[RowEvidence], ensemble: str | None
+    report: Report, units: Iterable[Evidence], rows: Sequence[RowEvidence], ensemble: str | None
 ) -> Report:
     """What of a report is about these rows, their ensembles and documents, or the registry."""
     labels = {row.label for row in rows}
     theirs = [
         e
-        for e in evidence.ensembles
+        for unit in units
+        for e in unit.ensembles
         if (e.manifest.id is not None and e.manifest.id == ensemble)
         or any(s.row is not None and s.row.label in labels for s in e.members)
     ]
     ids = {e.manifest.id for e in theirs if e.manifest.id is not None}
-    files = {evidence.registry.path}
+    files = {report.registry}
     for found in theirs:
         files |= {found.manifest.path, *(v.path for v in found.verdicts)}
     for row in rows:
@@ -247,27 +269,23 @@ def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[F
     return tuple(f for f in found if f.position in places)
 
 
-def _missing(
-    evidence: Evidence, report: Report, rows: Sequence[RowEvidence]
-) -> tuple[Missing, ...]:
+def _missing(report: Report, rows: Iterable[tuple[Evidence, RowEvidence]]) -> tuple[Missing, ...]:
     """The conditions that do not hold and that no finding says, each once for all its rows."""
     found: dict[tuple[str, str], Missing] = {}
     findings = by_subject(report.findings)
-    for row in rows:
-        for obstacle in promotion.missing(evidence, findings, row):
+    for unit, row in rows:
+        for obstacle in promotion.missing(unit, findings, row):
             key = (obstacle.message, obstacle.path)
             known = found.get(key, Missing((), obstacle))
             found[key] = replace(known, rows=(*known.rows, row.label))
     return tuple(found.values())
 
 
-def _unvouched(evidence: Evidence, rows: Sequence[RowEvidence]) -> Iterator[str]:
-    """The external data whose bytes neither a baseline nor a sidecar ties to the evaluation.
+def _unvouched(rows: Iterable[RowEvidence]) -> Iterator[str]:
+    """The external data whose bytes no sidecar ties to the evaluation, if no baseline does.
 
     A model that was trained anew may differ in its weights alone: sidecar and verdict say the same.
     """
-    if evidence.baseline is not None:
-        return
     for row in rows:
         for model, found in pairs(row):
             text = found.sidecar.text if found.sidecar else ""

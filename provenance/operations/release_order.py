@@ -58,7 +58,7 @@ def replaced(summary: BundleEvidence, registry: str, trust: Trust) -> Release | 
     Raises:
         UnavailableError: There is no trusted root to judge its signature by.
     """
-    if summary.bundle is None or not signature_set.judge(summary, trust, None, {}).counts:
+    if summary.bundle is None or not signature_set.judge(summary, trust).counts:
         return None
     release = release_of(summary)
     return release if release is not None and release.registry == registry else None

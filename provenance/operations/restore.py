@@ -17,11 +17,11 @@ from provenance.artifacts.change import Change
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Row
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
-from provenance.evidence.collect import collect
+from provenance.evidence.collect import read_rows
+from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.registry_diff import (
     EMPTY_IS_LOST,
@@ -106,8 +106,8 @@ def restore(
         comparison.row_edit(item) if isinstance(item, LostRow) else comparison.field_edit(item)
         for item in lost
     ]
-    evidence = _evidence(tree, comparison, lost, edits, progress)
-    results = [_judged(comparison, item, evidence) for item in lost]
+    refused = _refused(tree, comparison, lost, edits, progress)
+    results = [_result(comparison, item, refused.get(id(item))) for item in lost]
     kept = [edit for edit, result in zip(edits, results, strict=True) if result.refused is None]
     before = registry.text
     edited = Change(config.registry, before, json_edit.edit(registry.source, kept, config.registry))
@@ -160,48 +160,52 @@ def _all_lost(
             yield field, rule, (present.label, was.label)  # which differ where the id was lost
 
 
-def _evidence(
+def _refused(
     tree: Tree,
     comparison: Comparison,
     lost: Sequence[LostField | LostRow],
     edits: Sequence[Edit],
     progress: Progress | None,
-) -> Mapping[int, RowEvidence]:
-    """The evidence about rows whose bytes must be looked at, with everything put back.
+) -> Mapping[int, str | None]:
+    """Why lost things are refused whose bytes must be looked at, with everything put back.
 
-    By the identity of the row: the former one of a row that is gone, else the present one.
+    By the identity of what was lost.
     """
     back = {item.row.label: item.row for item in lost if isinstance(item, LostRow)}
-    read = {id(item.row) for item in lost if isinstance(item, LostRow) or item.field in OF_BYTES}
-    if not read:
+    of_row: dict[int, list[LostField | LostRow]] = {}  # a former row, or a present one
+    for item in lost:
+        if isinstance(item, LostRow) or item.field in OF_BYTES:
+            of_row.setdefault(id(item.row), []).append(item)
+    if not of_row:
         return {}
     now = comparison.now
     whole = json_edit.edit(now.source, edits, now.path)
     restored = registries.parse_bytes(whole.encode("utf-8"), now.path, now.names)
     present = iter(now.rows)
-    rows: dict[int, Row] = {}
-    for row in restored.rows:
-        rows[row.index] = back.get(row.label) or next(present)
-    wanted = {row.label for row in restored.rows if id(rows[row.index]) in read}
-    evidence = collect(tree, restored, select=wanted, progress=progress)
-    return {id(rows[found.entry.index]): found for found in evidence.rows}
+    rows = {row.index: back.get(row.label) or next(present) for row in restored.rows}
+    wanted = tuple(row for row in restored.rows if id(rows[row.index]) in of_row)
+    around = Evidence(tree.keeping_folders(), restored, (), whole=False, unread=wanted)
+    return {
+        id(item): _refusal(comparison, item, row)
+        for row in read_rows(around, progress)
+        for item in of_row[id(rows[row.index])]
+    }
 
 
-def _judged(
-    comparison: Comparison, item: LostField | LostRow, evidence: Mapping[int, RowEvidence]
-) -> Restored:
-    """What becomes of one lost thing: put back, or refused where it would be a lie."""
+def _refusal(comparison: Comparison, item: LostField | LostRow, row: RowEvidence) -> str | None:
+    """Why a thing is not put back of which the bytes of `row` know whether it is true."""
     if isinstance(item, LostRow):
-        label = item.row.label
-        if item.renamed is not None:
-            now = item.renamed.label
-            return Restored(label, None, f"the row {now!r} has its model now: it has another id")
         declared = {"sha256": None, **item.row.fields}  # without one nothing says which bytes
-        return Restored(label, None, other_bytes(evidence[id(item.row)], declared))
-    if item.row is None:
-        return Restored(None, item.key)
-    was = comparison.was(item.row)
-    if item.field not in OF_BYTES or was is None:
-        return Restored(item.row.label, item.key)
-    reason = refutation(evidence[id(item.row)], item.field, was)
-    return Restored(item.row.label, item.key, reason)
+        return other_bytes(row, declared)
+    was = comparison.was(item.row) if item.row is not None else None
+    return refutation(row, item.field, was) if was is not None and item.field else None
+
+
+def _result(comparison: Comparison, item: LostField | LostRow, refused: str | None) -> Restored:
+    """What becomes of one lost thing: put back, or refused where it would be a lie."""
+    if isinstance(item, LostField):
+        return Restored(item.row.label if item.row else None, item.key, refused)
+    if item.renamed is not None:
+        now = item.renamed.label
+        refused = f"the row {now!r} has its model now: it has another id"
+    return Restored(item.row.label, None, refused)

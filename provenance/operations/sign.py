@@ -10,10 +10,14 @@ from provenance.artifacts import writing
 from provenance.artifacts.paths import FileProblem, Tree
 from provenance.config import Config
 from provenance.errors import InputError
-from provenance.evidence.evidence import Evidence
+from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
+from provenance.evidence.read_rows import RowReader
+from provenance.gate import reporting
 from provenance.gate.finding import Report
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, conclude
+from provenance.gate.pool import Workers
+from provenance.gate.rules import Case
 from provenance.operations import release_order
 from provenance.operations.bundle_builder import BundleBuilder, Documents, admit, table
 from provenance.operations.load_evidence import load_evidence, today_utc
@@ -89,30 +93,32 @@ def _make(
     admit(signer, declared, config)
     tree = Tree.at(config.root)
     writing.recover(tree)
-    evidence = load_evidence(config, rows=rows, with_bundles=True, progress=progress)
-    today = today_utc()
-    report = judge(evidence, config, trust=None, today=today, progress=progress)
-    if report.failing or not evidence.rows:
-        return report
-    for row in evidence.rows:
-        problem = row.bundle.problem if row.bundle else None
-        if problem is not None and problem.problem is FileProblem.UNSAFE:
-            raise InputError(f"row {row.label}: cannot write the bundle: {problem.message}")
-    writing.clean(tree, _written_by(evidence))
-    builder = BundleBuilder(config, declared, evidence, signer, progress or Progress())
-    notes = builder.documents(wanted, report.findings)
-    if Documents.SUMMARY in wanted:
-        notes += builder.summary(len(report.deferred), version)
-        report = judge(
-            builder.evidence,
-            config,
-            trust=builder.trust(),
-            today=today,
-            progress=progress,
-            processes=processes,
-        )
-        if report.failing:
+    evidence = load_evidence(config, rows=rows, with_bundles=True)
+    terms = Terms(trust=None, today=today_utc())
+    with KeptUnits() as kept:
+        case = conclude(evidence, config, terms, kept=kept, progress=progress)
+        report = reporting.report(case)
+        if report.failing or not case.facts:
             return report
+        for facts in case.facts:
+            if facts.bundle and facts.bundle[0].problem is FileProblem.UNSAFE:
+                found = RowReader(tree, evidence.registry, ()).bundle_of(facts.row)
+                why = found.problem.message if found and found.problem else facts.bundle[0].path
+                raise InputError(f"row {facts.label}: cannot write the bundle: {why}")
+        writing.clean(tree, _written_by(case))
+        builder = BundleBuilder(
+            config, declared, case.evidence, case.facts, kept, signer, progress or Progress()
+        )
+        notes = builder.documents(wanted, case.findings)
+        if Documents.SUMMARY in wanted:
+            notes += builder.summary(len(report.deferred), version)
+            evidence = replace(builder.evidence, unread=evidence.unread)
+            terms = replace(terms, trust=builder.trust())
+            workers = Workers(processes)
+            case = conclude(evidence, config, terms, kept=kept, workers=workers, progress=progress)
+            report = reporting.report(case)
+            if report.failing:
+                return report
     warning = writing.write_all(tree, builder.written)
     notes += [warning] if warning is not None else []
     if wanted is Documents.SEEDS and not builder.written and not builder.kept:
@@ -132,7 +138,8 @@ def _make(
     )
 
 
-def _written_by(evidence: Evidence) -> list[str]:
+def _written_by(case: Case) -> list[str]:
     """The paths that a release of what was collected writes."""
-    found = [b for row in evidence.rows for b in (row.bundle, row.attestation)]
-    return [b.path for b in (*found, evidence.summary) if b is not None]
+    found = [f[0].path for row in case.facts for f in (row.bundle, row.attestation) if f]
+    summary = case.evidence.summary
+    return [*found, summary.path] if summary is not None else found

@@ -14,12 +14,7 @@ from provenance.evidence.progress import Progress
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.operations import rollback_state
-from provenance.operations.load_evidence import (
-    known_rows,
-    load_evidence,
-    read_registry,
-    unread_from,
-)
+from provenance.operations.load_evidence import known_rows, load_evidence, read_registry
 from provenance.operations.verify_options import VerifyOptions
 from provenance.signing.trust import Trust
 
@@ -76,14 +71,7 @@ def verify(
             "the publisher's release was cut short: some of its bundles are not in place",
             help="Fetch the release again.",
         )
-    evidence = load_evidence(
-        config,
-        rows=rows,
-        with_bundles=True,
-        run=run,
-        unread_from=None if layout is not None else unread_from(options.executor),
-        progress=progress,
-    )
+    evidence = load_evidence(config, rows=rows, with_bundles=True, run=run)
     if layout is not None:
         from provenance.evidence.collect_pipeline import collect_pipeline
 
@@ -91,18 +79,8 @@ def verify(
         evidence = replace(evidence, pipeline=pipeline)
     trust = options.rooted(trust, evidence)
     with rollback_state.comparing(evidence, options.state) as (evidence, record):
-        report = judge(
-            evidence,
-            config,
-            trust=trust,
-            today=options.date,
-            require=options.require,
-            resource_uri=options.resource_uri or config.project,
-            progress=progress,
-            processes=options.processes,
-            executor=options.executor,
-            rooted=options.completed,
-            for_consumer=for_consumer,
-        )
+        terms = options.terms(trust, for_consumer=for_consumer)
+        terms = replace(terms, resource_uri=options.resource_uri or config.project)
+        report = judge(evidence, config, terms, workers=options.workers, progress=progress)
         record(report)
     return report

@@ -68,17 +68,8 @@ def verify_model(
             evidence = replace(evidence, summary=read)
         by = options.rooted(trust, evidence)
         with rollback_state.comparing(evidence, options.state) as (evidence, record):
-            report = judge(
-                evidence,
-                None,
-                target=Target.MODEL,
-                name=str(path),
-                trust=by,
-                today=options.date,
-                require=options.require,
-                resource_uri=options.resource_uri,
-                predicate_types=options.predicate_types,
-            )
+            terms = options.terms(by)
+            report = judge(evidence, None, terms, target=Target.MODEL, name=str(path))
             record(report)
         return report, evidence
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from provenance.evidence.evidence import Evidence
 from provenance.frozen import dataclass
+from provenance.gate.judge import Terms
+from provenance.gate.pool import Workers
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.operations.load_evidence import today_utc
 from provenance.signing import public_root
@@ -57,11 +59,6 @@ class VerifyOptions:
     processes: int = 1
     executor: Executor | None = None
 
-    @property
-    def date(self) -> datetime.date:
-        """The date of the judgement."""
-        return self.today or today_utc()
-
     def rooted(self, trust: Trust, evidence: Evidence) -> Trust:
         """Return the trust with a trusted root, if anything signed in the evidence needs one.
 
@@ -77,6 +74,23 @@ class VerifyOptions:
         if judged_by_root or (trust.asks_when and any(b.says_when for b in signed)):
             return self.completed(trust)
         return trust
+
+    @property
+    def workers(self) -> Workers:
+        """What reads and judges the rows of a registry."""
+        return Workers(self.processes, self.executor)
+
+    def terms(self, trust: Trust, *, for_consumer: bool = False) -> Terms:
+        """What is judged by, with `trust`."""
+        return Terms(
+            trust=trust,
+            today=self.today or today_utc(),
+            require=self.require,
+            resource_uri=self.resource_uri,
+            predicate_types=self.predicate_types,
+            for_consumer=for_consumer,
+            rooted=self.completed,
+        )
 
     def completed(self, trust: Trust) -> Trust:
         """Return the trust with a trusted root. Raises: as `rooted`."""

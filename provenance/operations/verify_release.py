@@ -7,6 +7,7 @@ file that it names is hashed and compared. No configuration is read and no bundl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from provenance.artifacts import paths
@@ -46,22 +47,15 @@ def verify_release(
     document = named_files.read_summary(summary)
     evidence = not_collected(registry, document)
     trust = options.rooted(trust, evidence)
-    signatures = signature_set.judge(document, trust, None, {}) if document.bundle else None
+    terms = options.terms(trust)
+    signatures = signature_set.judge(document, trust) if document.bundle is not None else None
+    if signatures is not None:
+        terms = replace(terms, known=((document, signatures),))
     if signatures is not None and signatures.counts:
         rows = options.require.of_row
         evidence = _opened(evidence, document, path, progress or Progress(), with_rows=rows)
     with rollback_state.comparing(evidence, options.state) as (evidence, record):
-        report = judge(
-            evidence,
-            None,
-            target=Target.RELEASE,
-            name=str(path),
-            trust=trust,
-            today=options.date,
-            require=options.require,
-            resource_uri=options.resource_uri,
-            known=signatures.known if signatures else None,
-        )
+        report = judge(evidence, None, terms, target=Target.RELEASE, name=str(path))
         record(report)
     return report
 

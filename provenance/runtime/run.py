@@ -54,3 +54,23 @@ class Run:
     outputs: tuple[Output, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     tried: int = 0
+
+
+@dataclass(frozen=True)
+class RunNames:
+    """The names in models that settings may refer to: open dimensions of inputs, and inputs.
+
+    `complete` is false if a model was not read: then any name may be one of it.
+    """
+
+    dimensions: frozenset[str] = frozenset()
+    inputs: frozenset[str] = frozenset()
+    complete: bool = True
+
+    def __or__(self, other: RunNames) -> RunNames:
+        """Those of more models."""
+        return RunNames(
+            self.dimensions | other.dimensions,
+            self.inputs | other.inputs,
+            self.complete and other.complete,
+        )

@@ -22,11 +22,11 @@ from provenance.evidence import ensembles
 from provenance.evidence.registry_diff import Comparison
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules.sidecars.interface import SidecarNames
-from provenance.operations.load_evidence import load_evidence
 from tests.support.counting import Compared, calls, opened_files
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository, sha256
+from tests.support.whole import read_whole
 
 # --- one file that many rows name ---------------------------------------------------------------
 
@@ -66,7 +66,7 @@ def test_what_many_rows_name_is_read_once(
 
 
 def test_what_many_rows_name_is_kept_once(shared: Repository) -> None:
-    rows = load_evidence(shared.config).rows
+    rows = read_whole(shared.config).rows
     assert [r.sidecar and r.sidecar.name for r in rows] == [
         "m.json", "./m.json", ".//m.json", "m.json"
     ]  # fmt: skip

@@ -21,11 +21,11 @@ from provenance.errors import InputError
 from provenance.gate.capping import gather
 from provenance.gate.finding import Finding, Fix, Report, Severity
 from provenance.operations.fix import fix
-from provenance.operations.load_evidence import load_evidence
 from provenance.output import machine, sarif
 from provenance.output.fingerprint import fingerprints
 from tests.support.models import External, model
 from tests.support.repository import Repository, codes, sha256
+from tests.support.whole import read_whole
 
 MORE = "{:,} more of these findings, the first of them here"
 
@@ -217,7 +217,7 @@ def test_a_row_that_is_listed_often_is_one_member(repository: Repository) -> Non
     for member in (1, 0, 1):
         manifest["members"].append(manifest["members"][member])
     repository.write("ens.json", manifest)
-    (ensemble,) = load_evidence(repository.save().config).ensembles
+    (ensemble,) = read_whole(repository.save().config).ensembles
     assert [member.index for member in ensemble.members] == [0, 1, 2, 3, 4]
     assert [member.index for member in ensemble.shipped] == [0, 1]
     assert [member.row_label for member, _ in ensemble.described] == ["ens_seed0", "ens_seed1"]

@@ -13,16 +13,16 @@ from provenance.evidence.classification import classification, evaluated_gate, o
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import MAX_TEXT
 from provenance.evidence.rows import RowEvidence
-from provenance.operations.load_evidence import load_evidence
 from provenance.operations.promote import promote
 from tests.support.production import FOLDS, production
 from tests.support.repository import PASSED, Repository, codes, seed_gate, verdict_gate
+from tests.support.whole import read_whole
 
 ORIGIN = {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT"}
 
 
 def first(repository: Repository) -> tuple[Evidence, RowEvidence]:
-    evidence = load_evidence(repository.save().config)
+    evidence = read_whole(repository.save().config)
     return evidence, evidence.rows[0]
 
 
@@ -205,7 +205,7 @@ def test_folds_are_named_and_bounded(repository: Repository) -> None:
 
 
 def test_the_mean_is_that_of_the_folds(tmp_path: Any) -> None:
-    evidence = load_evidence(production(tmp_path / "tree").config)
+    evidence = read_whole(production(tmp_path / "tree").config)
     plain = next(row for row in evidence.rows if row.label == "plain")
     found = evaluated_gate(evidence, plain)
     assert found is not None

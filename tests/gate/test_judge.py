@@ -14,12 +14,11 @@ import pytest
 from provenance import Verifier, check
 from provenance.artifacts import digest
 from provenance.errors import InputError, UnavailableError, VerificationError
-from provenance.evidence.collect import collect
 from provenance.evidence.progress import Progress
 from provenance.gate import suppression
 from provenance.gate.finding import Finding, Report, Severity, Verdict
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Rule, Scope
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.hashing import hash_models
 from provenance.signing.trust import Trust
 from tests.support.models import model
 from tests.support.repository import Repository, codes, sha256
@@ -251,10 +250,13 @@ def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
         def advance(self) -> None:
             self.now[0] += 1
 
+    told, rows = Told(), len(full.rows)
+    check(full.config, progress=told)
+    assert told.stages.pop("judging rules")
+    assert told.stages == {"judging rows": [rows, rows]}
     told = Told()
-    evidence = load_evidence(full.config, progress=told)
-    files, rows = len(evidence.model_files), len(evidence.rows)
-    assert told.stages == {"hashing files": [files, files], "reading rows": [rows, rows]}
+    hash_models(full.config, progress=told)
+    assert told.stages == {"reading rows": [rows, rows]}
 
 
 def test_a_folder_with_more_files_than_are_searched_is_refused(
@@ -309,17 +311,6 @@ def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(
     repository.add_sidecar(repository.add("m", sigstore_bundle="m.onnx.sigstore.json"))
     assert repository.released().verify().exit_code == 0
     assert (tmp_path / "registry.json.vsa.sigstore.json").exists()
-
-
-def test_evidence_of_a_subset_is_not_whole(full: Repository) -> None:
-    from provenance.artifacts import registry as registries
-    from provenance.artifacts.paths import Tree
-
-    tree = Tree.at(full.root)
-    read = registries.read(tree, "model/registry.json")
-    part = collect(tree, read, select=["ext"])
-    assert [r.label for r in part.rows] == ["ext"]
-    assert not part.whole
 
 
 def test_a_verified_report_is_what_a_caller_requires(full: Repository) -> None:

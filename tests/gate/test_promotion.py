@@ -11,9 +11,9 @@ import pytest
 
 from provenance.gate.finding import by_subject
 from provenance.gate.rules.promotion import Obstacle, about, obstacles
-from provenance.operations.load_evidence import load_evidence
 from tests.support.models import model
 from tests.support.repository import Repository, seed_gate, verdict_gate
+from tests.support.whole import read_whole
 
 Change = Callable[[Repository], object]
 
@@ -37,7 +37,7 @@ def seeds(repository: Repository) -> Repository:
 def found(repository: Repository, row: str) -> list[Obstacle]:
     repository.save()
     report = repository.check()
-    evidence = load_evidence(repository.config)
+    evidence = read_whole(repository.config)
     of = next(r for r in evidence.rows if r.label == row)
     return list(obstacles(evidence, about(by_subject(report.findings), of), of))
 

@@ -18,7 +18,6 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.evidence.run_models import run_models
-from provenance.operations.load_evidence import load_evidence
 from provenance.runtime.run import Outcome, Run
 from provenance.runtime.settings import RunSettings
 from provenance.runtime.trial import Job, Runtime
@@ -26,6 +25,7 @@ from tests.support import runnable
 from tests.support.command import run_cli, time_limit
 from tests.support.models import External, model
 from tests.support.repository import Repository, codes, sha256
+from tests.support.whole import read_whole
 
 PASSES = runnable.identity()
 NAN = runnable.RECIPES["gives-nan"]()
@@ -51,13 +51,12 @@ def outcomes(evidence: Evidence) -> dict[str, Outcome | None]:
 
 
 def ran(repository: Repository, **settings: Any) -> Evidence:
-    evidence = load_evidence(repository.save().config)
-    return run_models(evidence, Runtime.find(), RunSettings(**settings))
+    config = replace(repository.save().config, run=RunSettings(**settings))
+    return read_whole(config, run=True)
 
 
 def test_every_model_of_a_registry_is_run(full: Repository) -> None:
-    evidence = load_evidence(full.config, run=True)
-    assert evidence.ran
+    evidence = read_whole(full.config, run=True)
     assert outcomes(evidence) == {
         "plain.onnx": Outcome.RAN,
         "ext.onnx": Outcome.RAN,
@@ -69,8 +68,7 @@ def test_every_model_of_a_registry_is_run(full: Repository) -> None:
 
 
 def test_without_being_asked_nothing_is_run(full: Repository) -> None:
-    evidence = load_evidence(full.config)
-    assert not evidence.ran
+    evidence = read_whole(full.config)
     assert set(outcomes(evidence).values()) == {None}
 
 
@@ -139,9 +137,9 @@ class Script:
 
 def attempted(script: Any, repository: Repository, timeout: int = 60) -> Run:
     repository.add("m", PASSES)
-    evidence = load_evidence(repository.save().config)
-    done = run_models(evidence, script, RunSettings(timeout=timeout))
-    (model,) = done.rows[0].models
+    evidence = read_whole(repository.save().config)
+    done = run_models(evidence.root, evidence.rows, script, RunSettings(timeout=timeout), {})
+    (model,) = done[0].models
     assert model.run is not None
     return model.run
 
@@ -193,28 +191,30 @@ def test_what_is_no_model_is_not_run(repository: Repository) -> None:
     assert outcomes(ran(repository)) == {"m.onnx": None, "../out.onnx": None}
 
 
-def test_a_model_of_two_rows_is_run_once(repository: Repository) -> None:
+@pytest.mark.parametrize("baseline", [None, "."])
+def test_a_model_of_two_rows_is_run_once(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, baseline: str | None
+) -> None:
     for id in ("a", "b"):
         repository.add(id, PASSES, onnx="m.onnx")
-    told = Told()
-    evidence = load_evidence(repository.save().config)
-    done = run_models(evidence, Runtime.find(), RunSettings(), told)
-    assert outcomes(done) == {"m.onnx": Outcome.RAN}
-    assert told.all == [("running models", 1), "a step"]
+    repository.save()
+    runs: list[str] = []
+    attempt = Runtime.attempt
 
+    def counted(runtime: Runtime, job: Job, *rest: Any) -> Run:
+        runs.append(job.model)
+        return attempt(runtime, job, *rest)
 
-def test_progress_is_told_of_models_after_it_was_told_of_files(full: Repository) -> None:
-    told = Told()
-    load_evidence(full.config, run=True, progress=told)
-    running = told.all.index(("running models", 6))
-    assert told.all[running + 1 :] == ["a step"] * 6
-    assert told.all[0] == ("hashing files", 6)
+    monkeypatch.setattr(Runtime, "attempt", counted)
+    report = check(repository.config, run=True, baseline=baseline and str(repository.root))
+    assert "1 of 1 models were loaded and run" in " ".join(report.notes)
+    assert runs == ["m.onnx"]
 
 
 def test_a_terminal_shows_what_is_going_on(full: Repository) -> None:
     result = run_cli("check", "--run", cwd=full.root, terminal=True)
     assert result.code == 0
-    assert "running models" in result.err
+    assert "judging rows" in result.err
 
 
 @pytest.mark.parametrize("name", ["m.onnx", "w.data"])
@@ -223,18 +223,18 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_run(
 ) -> None:
     repository.write("w.data", bytes(24))
     repository.add("m", model(external=External("w.data")))
-    evidence = load_evidence(repository.save().config)
+    evidence = read_whole(repository.save().config)
     repository.write(name, repository.path(name).read_bytes() + b"\0")
     with pytest.raises(InputError, match=rf"{name} changed while it was checked"):
-        run_models(evidence, Runtime.find(), RunSettings())
+        run_models(evidence.root, evidence.rows, Runtime.find(), RunSettings(), {})
 
 
 def test_a_file_that_went_after_it_was_hashed_is_an_error(repository: Repository) -> None:
     repository.add("m", PASSES)
-    evidence = load_evidence(repository.save().config)
+    evidence = read_whole(repository.save().config)
     repository.path("m.onnx").unlink()
     with pytest.raises(InputError, match="does not exist"):
-        run_models(evidence, Runtime.find(), RunSettings())
+        run_models(evidence.root, evidence.rows, Runtime.find(), RunSettings(), {})
 
 
 def test_nothing_is_left_of_the_copies(
@@ -355,9 +355,9 @@ def test_a_setting_may_name_something_in_a_model_that_is_not_looked_at(
     repository.add("m", PASSES)
     repository.add("n", runnable.identity(shape=("n", 6)))
     config = replace(repository.save().config, run=RunSettings(dimensions={"n": 2}))
-    assert outcomes(load_evidence(config, rows=["m"], run=True)) == {"m.onnx": Outcome.RAN}
+    assert outcomes(read_whole(config, rows=["m"], run=True)) == {"m.onnx": Outcome.RAN}
     repository.path("n.onnx").unlink()
-    assert outcomes(load_evidence(config, run=True)) == {"m.onnx": Outcome.RAN, "n.onnx": None}
+    assert outcomes(read_whole(config, run=True)) == {"m.onnx": Outcome.RAN, "n.onnx": None}
 
 
 def test_a_deferral_of_what_only_a_run_shows_is_not_one_that_was_to_be_signed(

@@ -20,7 +20,7 @@ from provenance.artifacts import limits
 from provenance.artifacts.documents import source_map
 from provenance.config import Config, load
 from provenance.gate.finding import Finding, Report, Verdict
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, conclude
 from provenance.operations.check import check
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.operations.sign import release
@@ -34,12 +34,6 @@ from tests.support.keys import KeyPair
 
 BYTES = 24_000
 """What a row may take, evidence and report together (tests/benchmarks/scale.py)."""
-
-
-@pytest.fixture(autouse=True)
-def in_units(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each registry is judged as a large one is."""
-    monkeypatch.setattr("provenance.gate.pool.LARGE", 1)
 
 
 def registry(root: Path, rows: int, change: Callable[[Path], None] | None = None) -> Config:
@@ -100,18 +94,17 @@ def test_a_row_takes_little_memory(tmp_path: Path) -> None:
     check(registry(tmp_path / "warm", GROUP))
 
     def kept(rows: int) -> int:
-        """Bytes that evidence and report of so many rows take."""
+        """Bytes that what is known of so many rows takes when they are judged."""
         config = registry(tmp_path / str(rows), rows)
         gc.collect()
         tracemalloc.start()
         try:
-            evidence = load_evidence(config)
-            report = judge(evidence, config, trust=None, today=today_utc())
+            case = conclude(load_evidence(config), config, Terms(trust=None, today=today_utc()))
             gc.collect()
             size = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()
-        assert len(report.rows) == rows
+        assert len(case.facts) == rows
         return size
 
     assert (kept(400) - kept(200)) / 200 < BYTES

@@ -32,7 +32,7 @@ from provenance.artifacts.writing import JOURNAL_FOLDER
 from provenance.evidence.collect import collect_file
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import ModelEvidence
-from provenance.gate.judge import judge
+from provenance.gate.judge import Terms, judge
 from provenance.gate.rules import Target
 from tests.operations.workspace import CONFIG, DEFERRAL, SEEDS, Workspace
 from tests.support.cases import message_bundle
@@ -273,15 +273,12 @@ def test_what_was_not_hashed_is_not_verified(
         Row(0, {"id": "m", "onnx": "m.onnx"}, {}),
         read_bundle(str(beside), beside.read_bytes()),
     )
-    how: dict[str, Any] = {
-        "trust": trust_in(key),
-        "today": datetime.date(2026, 7, 1),
-        "target": Target.MODEL,
-    }
-    assert judge(evidence, None, **how).exit_code == 0
+    terms = Terms(trust=trust_in(key), today=datetime.date(2026, 7, 1))
+    assert judge(evidence, None, terms, target=Target.MODEL).exit_code == 0
     gone = ModelEvidence("m.onnx", "m.onnx", problem=FileError(problem, "m.onnx", "not read"))
     row = replace(evidence.rows[0], onnx=gone)
-    assert judge(replace(evidence, rows=(row,)), None, **how).exit_code == 1
+    evidence = replace(evidence, rows=(row,))
+    assert judge(evidence, None, terms, target=Target.MODEL).exit_code == 1
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_not_verified(

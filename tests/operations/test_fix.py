@@ -13,8 +13,9 @@ import pytest
 
 from provenance.artifacts.documents.json_edit import Insert, Set
 from provenance.gate.finding import Fix
+from provenance.gate.judge import Terms, conclude
 from provenance.operations import fix as operation
-from provenance.operations.load_evidence import load_evidence
+from provenance.operations.load_evidence import load_evidence, today_utc
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
@@ -327,9 +328,11 @@ def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
     repository: Repository, fix: Fix
 ) -> None:
     another_opset(repository)
-    evidence = load_evidence(repository.save().config)
-    (real,) = repository.check().findings
-    repair = operation.plan(evidence, [replace(real, fixes=(*real.fixes, fix)), real])
+    config = repository.save().config
+    case = conclude(load_evidence(config), config, Terms(trust=None, today=today_utc()))
+    (real,) = case.findings
+    findings = (replace(real, fixes=(*real.fixes, fix)), real)
+    repair = operation.plan(replace(case, findings=findings))
     assert repair.fixed == (real,)
     assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
     assert "not fixed: 1 finding; where" in repair.notes[0]

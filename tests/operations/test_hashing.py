@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from provenance.evidence import expected_statements
-from provenance.operations.load_evidence import load_evidence
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
 from tests.support.repository import Repository, full_repository, sha256
 from tests.support.spellings import SPELLINGS, integrity
+from tests.support.whole import read_whole
 
 OTHER = sha256(b"other bytes")
 
@@ -337,7 +337,7 @@ def test_a_corpus_digest_may_be_spelled_otherwise_and_is_signed_in_lower_case(
         document["corpus"]["sha256"] = spell(document["corpus"]["sha256"])
         full.write(name, document)
     assert full.check().findings == ()
-    evidence = load_evidence(full.config)
+    evidence = read_whole(full.config)
     (seed,) = (row for row in evidence.rows if row.label == "ens_seed0")
     assert sha256(b"corpus") in json.dumps(expected_statements.seed_predicate(evidence, seed))
 

@@ -11,11 +11,14 @@ from functools import cached_property
 from typing import Any
 from unittest import mock
 
+from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import judge
+from provenance.gate.pool import Workers
 from provenance.gate.rules import Case, Phase
 from provenance.gate.rules.base import Rule
+from tests.support.whole import whole
 
 TASKS = (1, 50)
 """How many rows a task has."""
@@ -64,24 +67,33 @@ class _Late(Future[Any]):
 
 @contextlib.contextmanager
 def in_units(executor: Executor | None = None, rows_of_a_task: int = 50) -> Iterator[None]:
-    """Judge every registry unit by unit, however few rows it has."""
+    """Judge the units through an executor, or in a loop."""
 
-    def judging(*args: Any, **options: Any) -> Report:
-        chosen = executor or options["executor"]
-        options = {k: v for k, v in options.items() if k not in ("executor", "processes")}
-        return judge(
-            *args,
-            **options,
-            executor=chosen,
-            processes=1,
-            rows_of_a_task=rows_of_a_task,
-        )
+    def judging(*args: Any, workers: Workers, **options: Any) -> Report:
+        chosen = Workers(1, executor or workers.executor, rows_of_a_task)
+        return judge(*args, workers=chosen, **options)
 
+    with _guarding_units(), _judging(judging):
+        yield
+
+
+@contextlib.contextmanager
+def as_a_whole() -> Iterator[None]:
+    """Judge all rows at once, in memory: what each unit has to do with others needs no plan."""
+
+    def judging(evidence: Evidence, config: Config, *args: Any, **options: Any) -> Report:
+        return judge(whole(evidence, config.path), config, *args, **options)
+
+    with _judging(judging):
+        yield
+
+
+@contextlib.contextmanager
+def _judging(judging: Callable[..., Report]) -> Iterator[None]:
+    """Let `check` and `verify` judge so."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_guarding_units())
         for module in ("check", "verify"):
             stack.enter_context(mock.patch(f"provenance.operations.{module}.judge", judging))
-        stack.enter_context(mock.patch("provenance.gate.pool.LARGE", 1))
         yield
 
 
@@ -132,6 +144,7 @@ def _guarding_units() -> Iterator[None]:
 
 def ways() -> Iterator[tuple[str, contextlib.AbstractContextManager[None]]]:
     """The ways in which units are judged in one process, with a name for each."""
+    yield "as a whole", as_a_whole()
     yield "in a loop", in_units()
     for rows in TASKS:
         yield f"in random order, {rows} rows a task", in_units(InRandomOrder(rows), rows)

@@ -34,12 +34,10 @@ from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence
 from provenance.frozen import dataclass
 from provenance.gate import signature_set
-from provenance.gate.batch_verification import Question
 from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Finding, Fix, Place, Severity, by_subject
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.signature_set import SignatureSet
-from provenance.signing.judgement import Judgement
 from provenance.signing.trust import Trust
 
 FIX_COMMAND: Final = "provenance check --fix"
@@ -143,7 +141,6 @@ class Case:
     findings: tuple[Finding, ...] = ()
     catalogue: Mapping[str, Rule] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
-    judgements: Mapping[Question, Judgement] = field(default_factory=dict)
     require: Require = NOTHING
     resource_uri: str | None = None
     target: Target = Target.REGISTRY
@@ -276,7 +273,7 @@ class Case:
         asked = (id(document), artifact_sha256)
         known = self._signature_sets.get(asked)
         if known is None:
-            judged = signature_set.judge(document, self.trust, artifact_sha256, self.judgements)
+            judged = signature_set.judge(document, self.trust, artifact_sha256)
             # With the document itself, so that no other one ever has its id.
             known = self._signature_sets[asked] = document, judged
         return known[1]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units as they were read, kept for another judgement on the same evidence that reads no file.
+
+They are kept in a temporary file without a name: no more than one task is in memory.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from provenance.artifacts.ensemble import GateVerdict, Manifest
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.read_rows import read_bundle
+from provenance.evidence.rows import BundleEvidence, RowEvidence
+from provenance.evidence.units import Unit
+
+
+class KeptUnits:
+    """The evidence of units, in a file that is gone with the block in which it is used.
+
+    Attributes:
+        units: The units that were judged in the end, in their order.
+        made: Bundles that take the place of those that were read, by path.
+    """
+
+    def __init__(self, wanted: Callable[[Unit], bool] = lambda unit: True) -> None:
+        """Keep the units that are `wanted`."""
+        self.units: Sequence[Unit] = ()
+        self.made: Mapping[str, bytes] = {}
+        self._wanted = wanted
+        self._file = tempfile.TemporaryFile(prefix="onnx-provenance-")  # noqa: SIM115 (closed by `__exit__`)
+        self._places: dict[object, int] = {}
+
+    def __enter__(self) -> Self:
+        """Use it in a block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Remove what is kept."""
+        self._file.close()
+
+    def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
+        """Keep the rows of a unit. The documents beside the registry are not kept with them."""
+        if self._wanted(unit):
+            self._places[unit.content] = self._file.seek(0, 2)
+            _Pickler(self._file, pickle.HIGHEST_PROTOCOL).dump(tuple(rows))
+
+    def rows_of(self, unit: Unit) -> tuple[RowEvidence, ...] | None:
+        """The rows of a unit, with the bundles that were made since, or None if it is not kept."""
+        place = self._places.get(unit.content)
+        if place is None:
+            return None
+        self._file.seek(place)
+        rows = _Unpickler(self._file, unit.documents).load()
+        return tuple(self._with_made(row) for row in rows)
+
+    def each(self, around: Evidence) -> Iterator[Evidence]:
+        """The evidence of each unit that is kept; `around` is what they have in common."""
+        for unit in self.units:
+            rows = self.rows_of(unit)
+            if rows is not None:
+                yield replace(around, rows=rows, documents=unit.documents)
+
+    def _with_made(self, row: RowEvidence) -> RowEvidence:
+        if not self.made:
+            return row
+        return replace(row, bundle=self._made(row.bundle), attestation=self._made(row.attestation))
+
+    def _made(self, old: BundleEvidence | None) -> BundleEvidence | None:
+        data = self.made.get(old.path) if old is not None else None
+        return old if old is None or data is None else read_bundle(old.path, data, old.name)
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles evidence without the documents that it refers to."""
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return obj.path if isinstance(obj, Manifest | GateVerdict) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what this process has written, with the `documents` that it refers to."""
+
+    def __init__(self, file: Any, documents: Sequence[Manifest | GateVerdict]) -> None:
+        super().__init__(file)
+        self._documents = {document.path: document for document in documents}
+
+    def persistent_load(self, pid: Any) -> Manifest | GateVerdict:
+        return self._documents[pid]
