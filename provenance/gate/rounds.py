@@ -74,7 +74,6 @@ class Rounds:
     _again: set[int | str] = field(default_factory=set)
     _overflow: Overflow = field(init=False)
     _rows: Sequence[Row] = field(init=False)
-    _others: Mapping[str, str] = field(init=False)
     _runs: dict[str, Run] = field(default_factory=dict)
     _names: RunNames = RunNames()  # noqa: RUF009 (frozen)
 
@@ -83,7 +82,6 @@ class Rounds:
         self.evidence = self.case.evidence
         self._overflow = Overflow(self.case.deferrals)
         self._rows = self.evidence.unread or ()
-        self._others = taken(self.evidence.registry)
 
     @property
     def rows(self) -> list[RowFacts]:
@@ -126,7 +124,7 @@ class Rounds:
         if executor is None:
             is_small = len(self._rows) < LARGE
             self._memory = self._memory or self.kept or (InMemory() if is_small else None)
-        local = self._local()
+        local = self._local() if executor is None else Local()
         with closing(judge_tasks(context, tasks, executor, shared, local)) as results:
             self._take_all(results, totals)
         if evidence.run is not None and evidence.whole:
@@ -159,7 +157,8 @@ class Rounds:
             self._again.update(unit.name for unit in units if unit.content not in known)
         if self.kept is not None:
             self.kept.units = units
-        again = [unit for unit in units if self._is_again(unit)]
+        local = self._local()
+        again = [unit for unit in units if self._is_again(unit, local.taken)]
         found, self._findings, self._again, self._units = self._findings, {}, set(), []
         renewed = {unit.name for unit in again}
         for unit in units:
@@ -169,7 +168,6 @@ class Rounds:
         context = Context(case, for_consumer=self.for_consumer).opened()
         read = (self.facts[row.index] for unit in again for row in unit.rows)
         before = {facts.row.index: facts for facts in read if any(_files(facts))}
-        local = self._local()
         for each in in_tasks(again, TASK_ROWS):
             task = self._task(each)
             judged = judge_task(context, task, local)
@@ -195,7 +193,8 @@ class Rounds:
         return Task(units, licenses, tuple(row for rows in read for row in rows or ()))
 
     def _local(self) -> Local:
-        return Local(self._others, self._runs, self._memory, self.progress)
+        others = taken(self.evidence.registry)
+        return Local(others, self._runs, self._memory, self.progress)
 
     def _note_again(self, task: Task, judged: Judged) -> None:
         """Which units are judged again for what was found in the first round."""
@@ -231,7 +230,7 @@ class Rounds:
         if kept:
             self._findings.setdefault(unit.name, []).extend(kept)
 
-    def _is_again(self, unit: Unit) -> bool:
+    def _is_again(self, unit: Unit, others: Mapping[str, str]) -> bool:
         """Whether a unit has to do with others, or with the baseline."""
         if unit.name in self._again:
             return True
@@ -246,7 +245,7 @@ class Rounds:
             if row.index in violations:
                 return True
             models = {model.path for model in facts.models}
-            if any(f.path in self._others for f in facts.model_files if f.path not in models):
+            if any(f.path in others for f in facts.model_files if f.path not in models):
                 return True
             if not row.smoke and any(m.sha256 in evidence.placeholders for m in facts.models):
                 return True

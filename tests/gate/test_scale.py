@@ -19,10 +19,18 @@ import pytest
 from provenance.artifacts import limits
 from provenance.artifacts.documents import source_map
 from provenance.config import Config, load
+from provenance.evidence.read_rows import RowReader
+from provenance.evidence.rows import RowEvidence
+from provenance.evidence.workers import TASK_ROWS
+from provenance.gate import rounds
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.judge import Terms, conclude
 from provenance.operations.check import check
+from provenance.operations.fix import fix
+from provenance.operations.hashing import hash_models
 from provenance.operations.load_evidence import load_evidence, today_utc
+from provenance.operations.promote import promote
+from provenance.operations.restore import restore
 from provenance.operations.sign import release
 from provenance.operations.verify import verify
 from provenance.output.formats import REPORT_FORMATS, View
@@ -88,6 +96,57 @@ def test_places_are_looked_for_in_the_list_of_rows_alone(
     monkeypatch.setattr(source_map._Places, "__init__", counted)
     assert check(config).findings == ()
     assert len(walked) == 2  # the registry, and `models` in it
+
+
+def _without_digests(config: Config) -> Config:
+    path = config.root / config.registry
+    value = json.loads(path.read_text("utf-8"))
+    for row in value["models"]:
+        del row["sha256"]
+    path.write_text(json.dumps(value), "utf-8")
+    return config
+
+
+def _with_wrong_opsets(config: Config) -> Config:
+    for path in (config.root / "model").glob("row_*.json"):
+        value = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps({**value, "opset": 3}), "utf-8")
+    return config
+
+
+Operation = Callable[[Config, Path, KeyPair], object]
+
+OPERATIONS: dict[str, Operation] = {
+    "check": lambda config, _before, _key: check(config),
+    "fix": lambda config, _before, _key: fix(_with_wrong_opsets(config)),
+    "hash": lambda config, _before, _key: hash_models(config),
+    "promote": lambda config, _before, _key: promote(config, rows=["row_00011"]),
+    "release": lambda config, _before, key: release(config, open_signer(f"file:{key.private}")),
+    "restore": lambda config, before, _key: restore(_without_digests(config), str(before)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_more_than_a_task_is_in_memory(
+    tmp_path: Path, key: KeyPair, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    config = registry(tmp_path / "r", 5 * GROUP)
+    registry(tmp_path / "before", 5 * GROUP)
+    monkeypatch.setattr(rounds, "LARGE", 1)
+    most = number = 0
+    read = RowReader._row
+
+    def counted(*arguments: Any, **options: Any) -> RowEvidence:
+        nonlocal most, number
+        found = read(*arguments, **options)
+        number += 1
+        if number % TASK_ROWS == 0:
+            most = max(most, sum(isinstance(each, RowEvidence) for each in gc.get_objects()))
+        return found
+
+    monkeypatch.setattr(RowReader, "_row", counted)
+    OPERATIONS[name](config, tmp_path / "before", key)
+    assert 0 < most <= 2 * TASK_ROWS
 
 
 def test_a_row_takes_little_memory(tmp_path: Path) -> None:
