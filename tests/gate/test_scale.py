@@ -44,6 +44,12 @@ BYTES = 24_000
 """What a row may take, evidence and report together (tests/benchmarks/scale.py)."""
 
 
+@pytest.fixture(autouse=True)
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge each registry as a large one: no row that was read is kept in memory."""
+    monkeypatch.setattr(rounds, "LARGE", 1)
+
+
 def registry(root: Path, rows: int, change: Callable[[Path], None] | None = None) -> Config:
     """A clean registry of so many rows, with 3 KB of sidecar each, and a change to it."""
     write(root, Shape(rows))
@@ -132,7 +138,6 @@ def test_no_more_than_a_task_is_in_memory(
 ) -> None:
     config = registry(tmp_path / "r", 5 * GROUP)
     registry(tmp_path / "before", 5 * GROUP)
-    monkeypatch.setattr(rounds, "LARGE", 1)
     most = number = 0
     read = RowReader._row
 
