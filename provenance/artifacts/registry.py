@@ -289,14 +289,7 @@ class Registry:
 
     def absolute(self, name: str) -> str:
         """A name relative to the registry's folder, as a path relative to the root."""
-        if paths.is_plain(name):
-            return self._before + name
         return paths.join(self.folder, name)
-
-    @cached_property
-    def _before(self) -> str:
-        """What stands before the plain name of a file in the registry's folder, in its path."""
-        return paths.join(self.folder, "_").removesuffix("_")
 
     def name_of(self, path: str) -> str:
         """A path relative to the root, as a name relative to the registry's folder."""

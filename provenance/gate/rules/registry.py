@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -510,8 +509,7 @@ def outside(case: Case, value: str) -> str | None:
         return reason
     if value.endswith(".onnx") and ".." in value.split("/"):
         return "climbs with '..'"
-    normal = os.path.normpath(case.evidence.registry.absolute(value))
-    return "leaves the repository" if normal == ".." or normal.startswith("../") else None
+    return paths.refusal(case.evidence.registry.absolute(value))
 
 
 RULES: Iterable[type[Rule]] = (
