@@ -208,54 +208,50 @@ class HashingReader:
             EOFError: The stream ends before that.
             OSError: It cannot be read.
         """
-        have = self._end - self._start
-        if n <= have:
-            part = bytes(self._buffer[self._start : self._start + n])
-            self._start += n
-            self.position += n
-            return part
         parts: list[bytes] = []
-        left = n
-        while left:
-            if self._start == self._end and not self._fill():
+        while n > (have := self._end - self._start):
+            parts.append(self._take(have))
+            n -= have
+            if not self._fill():
                 raise EOFError
-            take = min(left, self._end - self._start)
-            parts.append(bytes(self._buffer[self._start : self._start + take]))
-            self._start += take
-            left -= take
-        self.position += n
-        return b"".join(parts)
+        last = self._take(n)
+        return b"".join((*parts, last)) if parts else last
 
     def skip(self, n: int) -> None:
         """Hash `n` bytes without keeping them. Raises EOFError and OSError as `read`."""
-        left = n
-        while left:
-            if self._start == self._end and not self._fill():
+        while n > (have := self._end - self._start):
+            self._pass(have)
+            n -= have
+            if not self._fill():
                 raise EOFError
-            take = min(left, self._end - self._start)
-            self._start += take
-            left -= take
-        self.position += n
+        self._pass(n)
 
     def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
         """Hash what `pattern` matches here, not beyond position `end`, as far as it is buffered."""
         last = min(self._end, self._start + end - self.position)
         match = pattern.match(self._buffer, self._start, last)
         if match is not None:
-            self.position += match.end() - self._start
-            self._start = match.end()
+            self._pass(match.end() - self._start)
 
     def drain(self) -> None:
         """Hash everything that is left."""
-        self.position += self._end - self._start
-        self._start = self._end
+        self._pass(self._end - self._start)
         while self._fill():
-            self.position += self._end
-            self._start = self._end
+            self._pass(self._end)
 
     def digest(self) -> Digest:
         """The digest of the whole stream; only after `drain`."""
         return Digest(self._hash.hexdigest(), self.position)
+
+    def _take(self, n: int) -> bytes:
+        part = bytes(self._buffer[self._start : self._start + n])
+        self._start += n
+        self.position += n
+        return part
+
+    def _pass(self, n: int) -> None:
+        self._start += n
+        self.position += n
 
     def _fill(self) -> bool:
         # FileIO.readinto may return fewer bytes than asked for; 0 means the end.
