@@ -10,11 +10,11 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from provenance.artifacts import change
-from provenance.artifacts.change import Change
+from provenance.artifacts import writing
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.source_map import SourceMap
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
@@ -48,7 +48,7 @@ def fix(
     repair = plan(evidence, report.findings)
     if not repair.changes:
         return replace(report, notes=(*report.notes, *repair.notes))
-    change.write(evidence.root, repair.changes)
+    writing.write_changes(evidence.root, repair.changes)
     evidence = load_evidence(config, rows=rows, baseline=name, run=run, progress=progress)
     left = judge(evidence, config, trust=None, today=today, progress=progress)
     return replace(

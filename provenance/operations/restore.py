@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from provenance.artifacts import change
 from provenance.artifacts import registry as registries
+from provenance.artifacts import writing
 from provenance.artifacts.baseline import named
-from provenance.artifacts.change import Change
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Row
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
@@ -112,7 +112,7 @@ def restore(
     before = registry.text
     edited = Change(config.registry, before, json_edit.edit(registry.source, kept, config.registry))
     if write:
-        change.write(tree, [edited])
+        writing.write_changes(tree, [edited])
     return Restoration(
         registry=config.registry,
         baseline=label,
