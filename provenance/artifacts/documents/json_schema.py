@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from provenance.artifacts.documents.schema_assertions import LIMITS, Assertions, is_number
-from provenance.artifacts.documents.schema_references import UnresolvedError
 from provenance.artifacts.documents.schema_work import (
     SHOWN,
     Outcome,
     StoppedError,
+    UnresolvedError,
     Violation,
     shown,
 )
