@@ -23,7 +23,6 @@ from provenance.artifacts.digest import Digest, HashingReader, SeekingReader, of
 from provenance.artifacts.onnx_wire import (
     SMALL,
     MalformedMessageError,
-    Reader,
     tensors,
     without_weights,
 )
@@ -154,7 +153,7 @@ _EMPTY: Final = "the file is empty"
 _CUT_OFF: Final = "it ends in the middle of a field: truncated?"
 
 
-def _skeleton(reader: Reader, size: int) -> bytes:
+def _skeleton(reader: HashingReader, size: int) -> bytes:
     if size > limits.ONNX:
         raise MalformedMessageError(
             f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
