@@ -115,18 +115,14 @@ def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
             if not only_external or is_external(here):
                 yield here
             continue
-        if only_external and kind == _NODE and len(here.attribute) > 1 and _holds_none(here):
+        long = only_external and kind == _NODE and len(here.attribute) > 1
+        if long and _MAY_BE_EXTERNAL.search(here.SerializePartialToString()) is None:
             continue
         for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
             if repeated:
                 stack.extend(getattr(here, name))
             elif here.HasField(name):
                 stack.append(getattr(here, name))
-
-
-def _holds_none(node: Any) -> bool:
-    """Whether the bytes of a node show that no tensor in it is external."""
-    return _MAY_BE_EXTERNAL.search(node.SerializePartialToString()) is None
 
 
 @cache
@@ -151,19 +147,13 @@ def _refers_outside(small: bytes, descriptor: Any) -> bool:
     if _MAY_BE_EXTERNAL.search(small) is None:
         return False
     from google.protobuf.message import DecodeError
+    from google.protobuf.message_factory import GetMessageClass
 
     try:
-        parsed = _class_of(descriptor).FromString(small)
+        parsed = GetMessageClass(descriptor).FromString(small)
         return next(tensors(parsed, only_external=True), None) is not None
     except DecodeError as e:
         raise MalformedMessageError("protobuf cannot decode it") from e
-
-
-@cache
-def _class_of(descriptor: Any) -> Any:
-    from google.protobuf.message_factory import GetMessageClass
-
-    return GetMessageClass(descriptor)
 
 
 class _Walk:
@@ -200,7 +190,8 @@ class _Walk:
                 if body is not None:
                     out += _encode(tag) + _encode(len(body)) + body
             elif wire in (_VARINT, _FIXED32, _FIXED64):
-                value = self._scalar(reader, wire, end)
+                fixed = {_FIXED32: 4, _FIXED64: 8}.get(wire)
+                value = reader.read(fixed) if fixed else _encode(_varint(reader, end))
                 if field is not None and (is_fact or field.full_name in _NUMBERS):
                     self._count(len(value))
                     out += _encode(tag) + value
@@ -257,12 +248,6 @@ class _Walk:
             raise MalformedMessageError(
                 f"without its weights it is larger than {limits.ONNX_STRUCTURE:,} bytes"
             )
-
-    @staticmethod
-    def _scalar(reader: HashingReader, wire: int, end: int) -> bytes:
-        if wire == _VARINT:
-            return _encode(_varint(reader, end))
-        return reader.read(8 if wire == _FIXED64 else 4)
 
 
 @cache

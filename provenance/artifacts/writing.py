@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from provenance.artifacts import file_system, journal, limits, replacing
-from provenance.artifacts.documents import text_diff
 from provenance.artifacts.paths import FileError, Tree
 from provenance.errors import InputError
 from provenance.frozen import dataclass
@@ -43,6 +42,8 @@ class Change:
     @property
     def diff(self) -> str:
         """The difference as `git diff` and `patch` read it; empty if nothing changed."""
+        from provenance.artifacts.documents import text_diff  # loads difflib
+
         return text_diff.unified(self.path, self.before, self.after)
 
 

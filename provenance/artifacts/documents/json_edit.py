@@ -155,35 +155,30 @@ def _changes(
         case Set():
             member = _find(source, edit.path, where)
             return (_Change(member.start, member.end, _encoded(edit.value, source)),)
-        case Insert():
+        case Insert() | InsertItem():
             return (_insert(source, edit, where),)
         case Move():
             written = Raw.of(source, edit.path, where)
             added = _insert(source, Insert(edit.path, written, edit.after), where)
             return (*_removals(source, [edit.path], where), added)
-        case InsertItem():
-            return (_insert_item(source, edit, where),)
 
 
-def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
-    *parent, key = edit.path
+def _insert(source: SourceMap, edit: Insert | InsertItem, where: str) -> _Change:
+    """What is added, with its comma."""
+    parent = edit.path[:-1] if isinstance(edit, Insert) else edit.path
     neighbour = None
     if edit.after is not None:
-        neighbour = _find(source, (*parent, edit.after), where, f"to put `{key}` after")
-    at, gap = _place(source, tuple(parent), neighbour, where)
-    value = _indented(edit.value, gap, len(edit.path), source)
-    written = edit.value.key if isinstance(edit.value, Raw) else None
-    member = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{value}"
-    return _added(source, at, gap, member, first=neighbour is None)
-
-
-def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
-    neighbour = None
-    if edit.after is not None:
-        neighbour = _find(source, (*edit.path, edit.after), where)
-    at, gap = _place(source, edit.path, neighbour, where)
-    item = _indented(edit.value, gap, len(edit.path) + 1, source)
-    return _added(source, at, gap, item, first=neighbour is None)
+        purpose = f"to put `{edit.path[-1]}` after" if isinstance(edit, Insert) else ""
+        neighbour = _find(source, (*parent, edit.after), where, purpose)
+    at, gap = _place(source, parent, neighbour, where)
+    new = _indented(edit.value, gap, len(parent) + 1, source)
+    if isinstance(edit, Insert):
+        written = edit.value.key if isinstance(edit.value, Raw) else None
+        new = f"{written or _encoded(edit.path[-1], source)}{_colon(source, neighbour)}{new}"
+    if neighbour is not None:
+        return _Change(at, at, f",{gap}{new}")
+    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
+    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
 def _place(
@@ -213,14 +208,6 @@ def _colon(source: SourceMap, neighbour: Member | None) -> str:
     if neighbour is None or neighbour.key_start is None:
         return ": "
     return source.text[neighbour.key_start : neighbour.start].rpartition('"')[2]
-
-
-def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _Change:
-    """What is added, with its comma."""
-    if not first:
-        return _Change(at, at, f",{gap}{new}")
-    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
-    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
 def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Iterator[_Change]:
