@@ -163,11 +163,7 @@ def of_bytes(data: bytes) -> Digest:
 
 
 def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
-    """The digest of the rest of `stream`, an unbuffered binary file of about `size` bytes.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """The digest of the rest of `stream`, an unbuffered file of `size` bytes. Raises OSError."""
     reader = HashingReader(stream, size)
     reader.drain()
     return reader.digest()
@@ -202,12 +198,7 @@ class HashingReader:
         self.position = 0
 
     def read(self, n: int) -> bytes:
-        """Exactly `n` bytes.
-
-        Raises:
-            EOFError: The stream ends before that.
-            OSError: It cannot be read.
-        """
+        """Exactly `n` bytes. Raises EOFError where the stream ends before that, and OSError."""
         parts: list[bytes] = []
         while n > (have := self._end - self._start):
             parts.append(self._take(have))

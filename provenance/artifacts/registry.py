@@ -26,7 +26,7 @@ from provenance.artifacts.documents.strict_json import (
     parse,
     type_name,
 )
-from provenance.artifacts.packed import pack_bytes, unpack_text
+from provenance.artifacts.packed import pack, unpack
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 
@@ -189,12 +189,9 @@ class Row:
     @property
     def classification(self) -> Classification:
         """What the row claims, by `smoke`. Another JSON type claims nothing (REG101)."""
-        match self.fields.get("smoke"):
-            case True:
-                return Classification.SMOKE
-            case False:
-                return Classification.PRODUCTION
-        return Classification.UNCLAIMED
+        if self.smoke:
+            return Classification.SMOKE
+        return Classification.PRODUCTION if self.claims_production else Classification.UNCLAIMED
 
     @property
     def claims_production(self) -> bool:
@@ -253,24 +250,17 @@ class Registry:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."
 
-    @property
-    def text(self) -> str:
-        """The text of the file."""
-        return self.source.text
-
     @cached_property
     def source(self) -> SourceMap:
         """Where each value stands; the text is walked when it is first asked for."""
-        return SourceMap(unpack_text(self.packed))
+        return SourceMap(unpack(self.packed))
 
     def locate(self, row: Row | int, field: str | None = None) -> Position:
         """Where `field` of `row` stands, or the row where the field is absent."""
-        is_there = field is not None and (isinstance(row, int) or field in row.fields)
-        if not is_there and isinstance(row, Row):
-            return row.position
-        member = self.source.find(self.path_of(row, field)) if is_there and field else None
-        if member is None:
-            member = self.source.find(self.path_of(row))
+        if isinstance(row, Row):
+            path = () if field is None or field not in row.fields else (self.names.of(field),)
+            return self.position_of(row.index, path) or row.position
+        member = self.source.find(self.path_of(row))
         return self.source.position(member.start) if member else START
 
     def position_of(self, row: int, path: JsonPath) -> Position | None:
@@ -321,7 +311,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
     """The registry that `data` holds; `path` is where it was read. Raises InputError."""
     names = names or FieldNames()
     repeated: list[str] = []
-    found, packed = digest.of_bytes(data), pack_bytes(data)
+    found, packed = digest.of_bytes(data), pack(data)
     try:
         text = decode(data)
         del data

@@ -109,8 +109,7 @@ def licensing() -> Licensing:
 def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
     """The ids of an expression that are on no list and do not say so themselves.
 
-    Raises:
-        NotAnExpressionError: It cannot be parsed.
+    Raises NotAnExpressionError.
     """
     if _is_listed(expression):
         return ()
@@ -208,10 +207,7 @@ def refused_ids(expression: str, permitted: Container[str]) -> tuple[str, ...]:
 
     `A OR B` is permitted where one of them is, `A AND B` where both are. `permitted` holds ids as
     `single_id` gives them. `-or-later` and an exception make another id: nothing is permitted that
-    was not named.
-
-    Raises:
-        NotAnExpressionError: It cannot be parsed.
+    was not named. Raises NotAnExpressionError.
     """
     unknown_ids(expression)  # raises for whatever the parser cannot take
     return tuple(dict.fromkeys(_refused(licensing().parse(expression), permitted)))

@@ -187,21 +187,13 @@ def _overwrite(path: Path, real: Path, data: bytes) -> None:
 
 
 def recover(tree: Tree) -> None:
-    """Finish or undo what a run that was cut short has left, and remove what it left behind.
-
-    Raises:
-        InputError: That is not possible.
-    """
+    """Finish or undo what a run that was cut short has left behind. Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         journal.recover(tree)
 
 
 def clean(tree: Tree, paths: Iterable[str]) -> None:
-    """Remove what killed runs have left of writing `paths` (relative to the root).
-
-    Raises:
-        InputError: It cannot be removed.
-    """
+    """Remove what killed runs have left of writing `paths` (from the root). Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         targets = [tree.target(path) for path in paths]
         for place in {*targets, *(t.parent for t in targets)} - {tree.root}:

@@ -130,7 +130,7 @@ def hash_models(
             )
     found = [e for row in evidence.rows for e in _entries(evidence, row, add_external_data, accept)]
     after = json_edit.edit(registry.source, _edits(registry, found), registry.path)
-    edited = Change(registry.path, registry.text, after)
+    edited = Change(registry.path, registry.source.text, after)
     if write:
         writing.write_changes(evidence.root, [edited])
     return Hashes(

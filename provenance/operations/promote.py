@@ -187,7 +187,7 @@ def _changes(
     edits = [_flip(registry, row.entry) for row in _unclaimed(evidence, labels)]
     if edits:
         after = json_edit.edit(registry.source, edits, registry.path)
-        changes.append(Change(registry.path, registry.text, after))
+        changes.append(Change(registry.path, registry.source.text, after))
     return tuple(changes)
 
 

@@ -109,7 +109,7 @@ def restore(
     evidence = _evidence(tree, comparison, lost, edits, progress)
     results = [_judged(comparison, item, evidence) for item in lost]
     kept = [edit for edit, result in zip(edits, results, strict=True) if result.refused is None]
-    before = registry.text
+    before = registry.source.text
     edited = Change(config.registry, before, json_edit.edit(registry.source, kept, config.registry))
     if write:
         writing.write_changes(tree, [edited])
