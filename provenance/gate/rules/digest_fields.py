@@ -85,10 +85,7 @@ class DigestSpelling(Rule):
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
-        refused = {
-            violation.path
-            for violation in case.evidence.registry_wide.violations.get(row.index, ())
-        }
+        refused = {v.path for v in case.evidence.registry_wide.violations.get(row.index, ())}
         for where, value, sha256 in respelled(row) if registry.names.stock else ():
             place = registry.path_of(row.entry, *where)
             if place in refused:

@@ -47,16 +47,10 @@ class _Missing(Rule):
         if baseline is None or lost is None or lost.field is None or is_blank(lost.field.was):
             return None
         edit = baseline.comparison.field_edit(lost.field)
-        return self.in_row(
-            case,
-            row,
-            None,
-            f"no `{lost.field.key}`{lost.said}",
-            lost.help,
-            fixes=()
-            if case.declare_first(lost.field.key)
-            else (Fix(case.evidence.registry.path, edit),),
-        )
+        fix = Fix(case.evidence.registry.path, edit)
+        fixes = () if case.declare_first(lost.field.key) else (fix,)
+        message = f"no `{lost.field.key}`{lost.said}"
+        return self.in_row(case, row, None, message, lost.help, fixes=fixes)
 
 
 class LicenseMissing(_Missing):
