@@ -90,11 +90,8 @@ class Documents:
         A member with the file of a row, and with another id and another digest, is another model
         under a wrong name (ENS501), unless the row's sidecar says that it is of an ensemble.
 
-        Args:
-            onnx: The model's file, relative to the registry's folder.
-            ensemble_id: The ensemble that its sidecar names.
-            id: The id of its row.
-            sha256: The digest in its row.
+        `onnx` is relative to the registry's folder, and `ensemble_id` is from the sidecar; `id`
+        and `sha256` are those of the row.
         """
         if ensemble_id is not None:
             listed = self._listing.get((onnx, "of", ensemble_id)) or self._listing.get((onnx,))

@@ -320,13 +320,7 @@ def _text(value: object) -> str:
 
 
 def _dim(dim: Any) -> int | str | None:
-    match dim.WhichOneof("value"):
-        case "dim_value":
-            return int(dim.dim_value)
-        case "dim_param":
-            return _text(dim.dim_param) or None
-        case _:
-            return None
+    return int(dim.dim_value) if dim.HasField("dim_value") else _text(dim.dim_param) or None
 
 
 def _external(model: Any) -> Iterator[ExternalReference]:

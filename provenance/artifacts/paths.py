@@ -143,9 +143,8 @@ class Tree:
             raise FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e}") from e
         relative = os.path.relpath(real, self.root)
         if self.confined and (relative == ".." or relative.startswith(f"..{os.sep}")):
-            raise FileError(
-                FileProblem.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
-            )
+            message = f"{normal!r} is a link that leaves the repository"
+            raise FileError(FileProblem.UNSAFE, normal, message)
         return relative.replace(os.sep, "/")
 
     def open(self, path: str) -> BinaryIO:
@@ -201,11 +200,9 @@ class Tree:
         if reason is not None or name in ("", ".", ".."):
             raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
         target = self.root / self.resolve(folder or ".") / name
-        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-            kind = "a link" if target.is_symlink() else _kind(target.lstat().st_mode)
-            raise FileError(
-                FileProblem.IRREGULAR, path, f"{path!r} is {kind}, where a file is to be written"
-            )
+        if os.path.lexists(target) and not stat.S_ISREG(mode := target.lstat().st_mode):
+            message = f"{path!r} is {_kind(mode)}, where a file is to be written"
+            raise FileError(FileProblem.IRREGULAR, path, message)
         return target
 
     def exists(self, path: str) -> bool:
@@ -394,11 +391,8 @@ def pointed_to(data: bytes) -> str | None:
 
 def too_large(path: str, limit: int) -> FileError:
     """The error for a file of more than `limit` bytes."""
-    return FileError(
-        FileProblem.TOO_LARGE,
-        path,
-        f"{path!r} is larger than {limit:,} bytes, the most that is read",
-    )
+    message = f"{path!r} is larger than {limit:,} bytes, the most that is read"
+    return FileError(FileProblem.TOO_LARGE, path, message)
 
 
 def join(folder: str, path: str) -> str:
@@ -448,19 +442,20 @@ def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
     if e.errno in (errno.ENOENT, errno.ENOTDIR):
         return FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
     if e.errno in (errno.ELOOP, errno.EMLINK):
-        return FileError(
-            FileProblem.UNSAFE, path, f"{path!r} changed into a link while it was read"
-        )
+        message = f"{path!r} changed into a link while it was read"
+        return FileError(FileProblem.UNSAFE, path, message)
     if e.errno == errno.ENXIO:
         return FileError(FileProblem.IRREGULAR, path, f"{path!r} is not a regular file")
     return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
 
 
+_KINDS: Final = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+}
+
+
 def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    return "a device"
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
