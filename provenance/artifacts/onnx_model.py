@@ -20,12 +20,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, HashingReader, SeekingReader, of_bytes
-from provenance.artifacts.onnx_wire import (
-    SMALL,
-    MalformedMessageError,
-    tensors,
-    without_weights,
-)
+from provenance.artifacts.onnx_wire import SMALL, MalformedMessageError, tensors, without_weights
 from provenance.artifacts.paths import is_pointer
 from provenance.frozen import dataclass
 

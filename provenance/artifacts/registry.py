@@ -105,10 +105,6 @@ class FieldNames:
         """Whether the stock C consumer, which scans for `"onnx"`, can read such a registry."""
         return not {"onnx", "sigstore_bundle"} & self.renamed.keys()
 
-    def as_json(self) -> dict[str, str]:
-        """The names that differ from this project's, as they are signed."""
-        return dict(self.renamed)
-
 
 def is_blank(value: object) -> bool:
     """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
@@ -320,19 +316,17 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         shape = _shape(names)
         help = f"Correct it there, or set `registry` in the configuration to the path of {shape}."
         raise InputError(f"{path}: {e}", help=help) from e
-    rows = value
-    if names.rows != ITSELF:
-        if not isinstance(value, dict):
-            raise InputError(
-                f"{path}: expected {_shape(names)}, found {type_name(value)}", help=_OTHER_SHAPE
-            )
-        rows = value.get(names.rows)
+    top = value if isinstance(value, dict) else {}
+    is_list = names.rows == ITSELF
+    if not is_list and top is not value:
+        message = f"{path}: expected {_shape(names)}, found {type_name(value)}"
+        raise InputError(message, help=_OTHER_SHAPE)
+    rows = value if is_list else top.get(names.rows)
     if not isinstance(rows, list):
-        missing = isinstance(value, dict) and names.rows not in value
-        at = "" if names.rows == ITSELF else f"field `{names.rows}`: "
+        at = "" if is_list else f"field `{names.rows}`: "
+        found_rows = type_name(rows) if is_list or names.rows in top else "no such field"
         raise InputError(
-            f"{path}: {at}expected a list of rows, found "
-            f"{'no such field' if missing and at else type_name(rows)}",
+            f"{path}: {at}expected a list of rows, found {found_rows}",
             help=f'A registry looks like {{"schema_version": 1, "models": [{{"id": …}}]}}. '
             f"{_OTHER_SHAPE}",
         )
@@ -346,10 +340,8 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),
         names=names,
-        keys=tuple(value) if isinstance(value, dict) else (),
-        members={k: v for k, v in value.items() if k != names.rows}
-        if isinstance(value, dict)
-        else {},
+        keys=tuple(top),
+        members={k: v for k, v in top.items() if k != names.rows},
     )
 
 
