@@ -170,10 +170,7 @@ def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
 
 
 def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
-    """The digest of the rest of `stream`, and of nothing but what is written to `target`.
-
-    Raises OSError.
-    """
+    """The digest of what is left of `stream` and is copied to `target`. Raises OSError."""
     found, size = hashlib.sha256(), 0
     while chunk := stream.read(CHUNK):
         found.update(chunk)

@@ -107,10 +107,7 @@ def licensing() -> Licensing:
 
 @lru_cache(maxsize=4096)
 def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
-    """The ids of an expression that are on no list and do not say so themselves.
-
-    Raises NotAnExpressionError.
-    """
+    """The ids of an expression on no list that do not say so. Raises NotAnExpressionError."""
     if _is_listed(expression):
         return ()
     if not expression.strip() or len(expression) > MAX_EXPRESSION:

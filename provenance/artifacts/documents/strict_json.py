@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from math import isinf
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import limits
 from provenance.frozen import dataclass
@@ -50,13 +50,6 @@ class _RefusedError(ValueError):
     """The standard library would read it; `_first_fault` says what is wrong and where."""
 
 
-class _Fault(NamedTuple):
-    """What is wrong, and its offset in the text."""
-
-    reason: str
-    offset: int
-
-
 def decode(data: bytes) -> str:
     """UTF-8 text without a byte-order mark. Raises JsonError."""
     if data.startswith(codecs.BOM_UTF8):
@@ -69,7 +62,7 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError as e:
         # What stands before it is.
         before = data[: e.start].decode("utf-8")
-        raise _error(_Fault("is not UTF-8", len(before)), before) from e
+        raise _error("is not UTF-8", len(before), before) from e
 
 
 def parse(
@@ -80,10 +73,7 @@ def parse(
     Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
     wins, as in most readers, and the caller promises to report them; and equal members are one
     string, as many rows of a registry have the same notes. `nesting` is the number of levels that
-    are read.
-
-    Raises:
-        JsonError: It is not strict JSON.
+    are read. Raises JsonError.
     """
     decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys, {}))
     if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
@@ -100,12 +90,12 @@ def parse(
             raise JsonError("is empty", position=START) from e
         conflict = _CONFLICT.search(text)
         if conflict is not None:
-            fault = _Fault("holds an unresolved merge conflict", conflict.start())
-            raise _error(fault, text) from e
-        raise _error(_Fault(f"is not JSON: {e.msg}", e.pos), text) from e
+            reason = "holds an unresolved merge conflict"
+            raise _error(reason, conflict.start(), text) from e
+        raise _error(f"is not JSON: {e.msg}", e.pos, text) from e
     except (RecursionError, UnicodeEncodeError, _RefusedError) as e:
-        fault = _first_fault(text, nesting, repeated=duplicate_keys is not None)
-        raise _error(fault, text) from e
+        reason, offset = _first_fault(text, nesting, repeated=duplicate_keys is not None)
+        raise _error(reason, offset, text) from e
     return value
 
 
@@ -164,11 +154,11 @@ _CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 """What git leaves in a file that two branches changed."""
 
 
-def _error(fault: _Fault, text: str) -> JsonError:
+def _error(reason: str, offset: int, text: str) -> JsonError:
     """The error with the place that it is about."""
-    line = text.count("\n", 0, fault.offset) + 1
-    column = fault.offset - text.rfind("\n", 0, fault.offset)
-    message = f"{fault.reason}, at line {line}, column {column}"
+    line = text.count("\n", 0, offset) + 1
+    column = offset - text.rfind("\n", 0, offset)
+    message = f"{reason}, at line {line}, column {column}"
     return JsonError(message, position=Position(line, column))
 
 
@@ -249,8 +239,8 @@ def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JS
 _STRICT: Final = _decoder(_object)
 
 
-def _first_fault(text: str, levels: int, *, repeated: bool) -> _Fault:
-    """Return the first fault of JSON that the standard library would read.
+def _first_fault(text: str, levels: int, *, repeated: bool) -> tuple[str, int]:
+    """Return the first fault of JSON that the standard library would read, and its offset.
 
     It may be nested `levels` deep, and with `repeated` an object may have a key twice.
     """
@@ -260,23 +250,23 @@ def _first_fault(text: str, levels: int, *, repeated: bool) -> _Fault:
         if mark in "{[":
             keys.append(set() if mark == "{" else None)
             if len(keys) > levels:
-                return _Fault(f"is nested too deeply: more than {levels} levels", start)
+                return f"is nested too deeply: more than {levels} levels", start
         elif mark in "}]":
             del keys[-1:]
         elif mark.startswith('"'):
             value = _string(mark)
             if any("\ud800" <= c <= "\udfff" for c in value):
-                return _Fault("holds half of a surrogate pair, which is no character", start)
+                return "holds half of a surrogate pair, which is no character", start
             known = keys[-1] if keys and not repeated else None
             if known is not None and _COLON.match(text, match.end()):
                 if value in known:
-                    return _Fault(f"has the key {value[:80]!r} twice in one object", start)
+                    return f"has the key {value[:80]!r} twice in one object", start
                 known.add(value)
         elif mark.lstrip("-") in ("NaN", "Infinity"):
-            return _Fault(f"holds {mark}, which is not JSON", start)
+            return f"holds {mark}, which is not JSON", start
         elif _is_out_of_range(mark):
-            return _Fault(f"holds the number {mark[:40]}, which is out of range", start)
-    return _Fault("is not strict JSON", 0)
+            return f"holds the number {mark[:40]}, which is out of range", start
+    return "is not strict JSON", 0
 
 
 def _is_out_of_range(number: str) -> bool:
