@@ -36,10 +36,6 @@ _SIZES: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """Bytes of a digest, for the algorithms that are known by the length of the digest."""
 
-_NAMES: Final[Mapping[str, str]] = {
-    "md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384",
-    "sha512": "SHA-512",
-}  # fmt: skip
 _BY_SIZE: Final = {size: algorithm for algorithm, size in _SIZES.items()}
 _PREFIXED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_/-]{0,31})([:=-])(.+)", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}", re.ASCII)
@@ -132,7 +128,8 @@ def _written(algorithm: str, digits: str, prefix: str = "") -> Written:
 
 def called(written: Written) -> str:
     """Return what a digest is called in messages: `an MD5 digest`."""
-    name = _NAMES.get(written.algorithm, written.algorithm)
+    name = written.algorithm
+    name = name.upper().replace("SHA", "SHA-") if name in _SIZES else name
     return f"{'an' if name == 'MD5' else 'a'} {name} digest"
 
 

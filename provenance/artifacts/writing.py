@@ -173,17 +173,11 @@ def write_named_file(path: Path, data: bytes) -> None:
         except OSError as e:
             if e.errno not in _NO_TWIN or not real.is_file() or not os.access(real, os.W_OK):
                 raise
-            _overwrite(path, real, data)
-
-
-def _overwrite(path: Path, real: Path, data: bytes) -> None:
-    try:
-        file_system.write_in_place(real, data)
-    except OSError as e:
-        raise InputError(
-            f"cannot write {path}: {e.strerror or e}; it may be incomplete now",
-            help=file_system.advice(e),
-        ) from e
+            try:
+                file_system.write_in_place(real, data)
+            except OSError as e:
+                message = f"cannot write {path}: {e.strerror or e}; it may be incomplete now"
+                raise InputError(message, help=file_system.advice(e)) from e
 
 
 def recover(tree: Tree) -> None:

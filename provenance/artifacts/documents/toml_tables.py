@@ -33,8 +33,8 @@ class Table:
         array of tables, counted from 1. Raises InputError for an unknown key, and names the
         nearest.
         """
-        self.values, self.path, self._number = values, path, number
-        self._header = header
+        self.values, self.path, self._header = values, path, header
+        self._at = f"[[{header}]] {number}: " if number else ""
         dot = f"{header}." if header else ""
         for key in values:
             if keys is not None and key not in keys:
@@ -89,16 +89,13 @@ class Table:
 
     def error(self, message: str, help: str | None = None) -> InputError:
         """Return the error that the table as a whole is wrong."""
-        at = f"[[{self._header}]] {self._number}: " if self._number else ""
-        return InputError(f"{self.path}: {at}{message}", help=help)
+        return InputError(f"{self.path}: {self._at}{message}", help=help)
 
     def _dotted(self, key: str) -> str:
         return f"{self._header}.{key}" if self._header else key
 
     def _name(self, key: str) -> str:
-        if self._number:
-            return f"{self.path}: [[{self._header}]] {self._number}: `{key}`"
-        return f"{self.path}: `{self._dotted(key)}`"
+        return f"{self.path}: {self._at}`{key if self._at else self._dotted(key)}`"
 
 
 def _is_blank(value: object) -> bool:
