@@ -182,7 +182,7 @@ def _facts(model: Any) -> OnnxFacts:
     dtypes = {t.data_type for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets=_opsets(tuple((_domain(o), int(o.version)) for o in model.opset_import)),
+        opsets=_opsets(tuple((_text(o.domain), int(o.version)) for o in model.opset_import)),
         inputs=_shared(tuple(_spec(v) for v in model.graph.input if v.name not in weights)),
         outputs=_shared(tuple(_spec(v) for v in model.graph.output)),
         external=tuple(_external(model)),
@@ -235,12 +235,8 @@ def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 @lru_cache(maxsize=256)
 def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Versions by domain, shared by all models that import the same ones."""
-    return _agreed("opset", pairs)
-
-
-def _domain(opset: Any) -> str:
-    domain = _text(opset.domain)
-    return "" if domain == _OWN_DOMAIN else domain
+    own = (("" if domain == _OWN_DOMAIN else domain, version) for domain, version in pairs)
+    return _agreed("opset", tuple(own))
 
 
 _OWN_DOMAIN: Final = "ai.onnx"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -77,18 +77,17 @@ def known_ids(kind: Kind = Kind.LICENSE) -> frozenset[str]:
     """The ids on the SPDX list of licenses, or on that of exceptions."""
     from license_expression import get_license_index
 
-    wanted = kind is Kind.EXCEPTION
-    listed = (entry for entry in get_license_index() if _is_exception(entry) is wanted)
-    return frozenset(e["spdx_license_key"] for e in listed if e.get("spdx_license_key"))
+    found = set()
+    for entry in get_license_index():
+        # Deprecated exceptions are ids of a license and its exception: they stand for a license.
+        is_exception = entry.get("is_exception") and not entry.get("is_deprecated")
+        if entry.get("spdx_license_key") and bool(is_exception) is (kind is Kind.EXCEPTION):
+            found.add(entry["spdx_license_key"])
+    return frozenset(found)
 
 
 def _is_listed(id: str) -> bool:
     return id in COMMON or id in known_ids()
-
-
-def _is_exception(entry: Mapping[str, Any]) -> bool:
-    """Whether an id stands behind WITH. Deprecated ones are of a license and its exception."""
-    return bool(entry.get("is_exception")) and not entry.get("is_deprecated")
 
 
 def own_id(name: str, kind: Kind) -> str | None:

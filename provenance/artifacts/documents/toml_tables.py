@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from provenance.artifacts.forms import FILLED, Form, shown
+from provenance.artifacts.forms import FILLED, OBJECT, Form, shown
 from provenance.errors import InputError
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class Table:
 
     def table(self, key: str, keys: Collection[str] | None, example: str) -> Table:
         """Return the table under `key`, empty if it is missing; `example` is one that is right."""
-        values = self.get(key, Form[Mapping[str, Any]]("a table", _is_table, example), {})
+        values = self.get(key, Form[Mapping[str, Any]]("a table", OBJECT.has, example), {})
         return Table(values, keys, self.path, self._dotted(key))
 
     def tables(self, key: str, keys: Collection[str]) -> Iterator[Table]:
@@ -102,9 +102,5 @@ def _is_blank(value: object) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
-
-
 def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_table, value))
+    return isinstance(value, list) and all(map(OBJECT.has, value))
