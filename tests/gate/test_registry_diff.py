@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set, edit
+from provenance.artifacts.documents.json_edit import Insert, Raw, Set, edit
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
 from provenance.evidence.registry_diff import Comparison, LostField, LostRow, changed_digests
 from tests.support.json_values import values
@@ -157,12 +157,12 @@ def test_a_row_returns_behind_the_nearest_that_is_still_there() -> None:
     then = [{"id": id} for id in "abcd"]
     found = compared(then, [{"id": "d"}, {"id": "a"}])
     edits = [found.row_edit(lost) for lost in found.lost_rows()]
-    assert [(e.path, e.after) for e in edits] == [(("models",), 1), (("models",), 1)]
+    assert [(e.path, e.after) for e in edits] == [(("models", 2), 1), (("models", 2), 1)]
     assert [found.neighbour(lost) for lost in found.lost_rows()] == [found.now.rows[1]] * 2
     first = compared([{"id": "x"}, {"id": "a"}], [{"id": "a"}])
     (lost,) = first.lost_rows()
     assert first.neighbour(lost) is None
-    assert first.row_edit(lost) == InsertItem(("models",), first.row_edit(lost).value, None)
+    assert first.row_edit(lost) == Insert(("models", 0), first.row_edit(lost).value, None)
 
 
 def test_a_field_returns_behind_the_nearest_that_is_still_there() -> None:

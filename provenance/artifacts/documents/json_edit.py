@@ -61,11 +61,14 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Add the member `path` after the member `after` of the same object; first where it is None."""
+    """Add what is to be at `path` after `after` in the same object or array; first if that is None.
+
+    The last steps are the keys of members, or the numbers of items.
+    """
 
     path: JsonPath
     value: Any
-    after: str | None
+    after: str | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,7 @@ class Move:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class InsertItem:
-    """Add an object to the array at `path`, after the item `after`; first where it is None."""
-
-    path: JsonPath
-    value: Any
-    after: int | None
-
-
-Edit: TypeAlias = Set | Insert | Remove | Move | InsertItem
+Edit: TypeAlias = Set | Insert | Remove | Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +123,6 @@ def reaches(source: SourceMap, edit: Edit) -> bool:
         case Insert():
             parent = edit.path[:-1]
             needed = [parent if edit.after is None else (*parent, edit.after)]
-        case InsertItem():
-            needed = [edit.path if edit.after is None else (*edit.path, edit.after)]
     return all(source.find(path) is not None for path in needed)
 
 
@@ -148,14 +140,12 @@ def _applied(text: str, changes: list[_Change], where: str) -> str:
     return "".join((*parts, text[done:]))
 
 
-def _changes(
-    source: SourceMap, edit: Set | Insert | Move | InsertItem, where: str
-) -> tuple[_Change, ...]:
+def _changes(source: SourceMap, edit: Set | Insert | Move, where: str) -> tuple[_Change, ...]:
     match edit:
         case Set():
             member = _find(source, edit.path, where)
             return (_Change(member.start, member.end, _encoded(edit.value, source)),)
-        case Insert() | InsertItem():
+        case Insert():
             return (_insert(source, edit, where),)
         case Move():
             written = Raw.of(source, edit.path, where)
@@ -163,18 +153,18 @@ def _changes(
             return (*_removals(source, [edit.path], where), added)
 
 
-def _insert(source: SourceMap, edit: Insert | InsertItem, where: str) -> _Change:
+def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
     """What is added, with its comma."""
-    parent = edit.path[:-1] if isinstance(edit, Insert) else edit.path
+    *parent, key = edit.path
     neighbour = None
     if edit.after is not None:
-        purpose = f"to put `{edit.path[-1]}` after" if isinstance(edit, Insert) else ""
+        purpose = f"to put `{key}` after" if isinstance(key, str) else ""
         neighbour = _find(source, (*parent, edit.after), where, purpose)
-    at, gap = _place(source, parent, neighbour, where)
-    new = _indented(edit.value, gap, len(parent) + 1, source)
-    if isinstance(edit, Insert):
+    at, gap = _place(source, tuple(parent), neighbour, where)
+    new = _indented(edit.value, gap, len(edit.path), source)
+    if isinstance(key, str):
         written = edit.value.key if isinstance(edit.value, Raw) else None
-        new = f"{written or _encoded(edit.path[-1], source)}{_colon(source, neighbour)}{new}"
+        new = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{new}"
     if neighbour is not None:
         return _Change(at, at, f",{gap}{new}")
     alone = source.text[at + len(_space_at(source.text, at))] in "]}"
