@@ -105,8 +105,8 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
     reason, skeleton = "", b""
     try:
         skeleton = _skeleton(reader, size)
-    except (MalformedMessageError, EOFError) as e:
-        reason = str(e) or _CUT_OFF
+    except MalformedMessageError as e:
+        reason = str(e)
     reader.drain()
     return _concluded(reader.digest(), skeleton, reason)
 
@@ -135,17 +135,13 @@ def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
         MalformedMessageError: The bytes are not an ONNX model.
         OSError: They cannot be read.
     """
-    try:
-        return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
-    except EOFError as e:
-        raise MalformedMessageError(_CUT_OFF) from e
+    return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
 
 
 WHOLE: Final = 64 * 1024
 """Bytes of the largest file that protobuf parses as it is, which takes less time than the walk."""
 
 _EMPTY: Final = "the file is empty"
-_CUT_OFF: Final = "it ends in the middle of a field: truncated?"
 
 
 def _skeleton(reader: HashingReader, size: int) -> bytes:
@@ -155,9 +151,12 @@ def _skeleton(reader: HashingReader, size: int) -> bytes:
         )
     if size == 0:
         raise MalformedMessageError(_EMPTY)
-    if size <= WHOLE:
-        return reader.read(size)
-    return without_weights(reader, size, load_messages().ModelProto.DESCRIPTOR)
+    try:
+        if size <= WHOLE:
+            return reader.read(size)
+        return without_weights(reader, size, load_messages().ModelProto.DESCRIPTOR)
+    except EOFError as e:
+        raise MalformedMessageError("it ends in the middle of a field: truncated?") from e
 
 
 def _model(skeleton: bytes) -> Any:

@@ -292,15 +292,10 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
         # Its bytes have no name here: there is no need for them once they are decoded.
         return parse_bytes(tree.read(path, limits.REGISTRY), path, names)
     except paths.FileError as e:
-        where = "Set `registry` in the configuration to the registry's path."
-        raise InputError(
-            f"the registry {e.message}",
-            help=e.help if e.problem in _EXPLAINED else where,
-        ) from e
-
-
-_EXPLAINED = (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER)
-"""Problems with a registry that another path would not solve."""
+        help: str | None = "Set `registry` in the configuration to the registry's path."
+        if e.problem in (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER):
+            help = e.help  # another path would not solve it
+        raise InputError(f"the registry {e.message}", help=help) from e
 
 
 def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:

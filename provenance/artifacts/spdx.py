@@ -231,7 +231,7 @@ def _alternatives(node: Any) -> Alternatives | None:
         key = str(license.key)
         return None if key.startswith(OWN) else frozenset({frozenset({_text_of(key)})})
     parts = [_alternatives(arg) for arg in node.args]
-    found: frozenset[frozenset[str]] = frozenset() if operator == "OR" else _NOTHING
+    found: Alternatives = frozenset() if operator == "OR" else frozenset({frozenset()})
     for part in parts:
         if part is None:
             return None
@@ -239,9 +239,6 @@ def _alternatives(node: Any) -> Alternatives | None:
         if len(found) > _MAX_ALTERNATIVES:
             return None
     return found
-
-
-_NOTHING: Final[Alternatives] = frozenset({frozenset()})
 
 
 def _text_of(id: str) -> str:
