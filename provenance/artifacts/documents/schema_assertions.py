@@ -28,10 +28,6 @@ class Assertions(Work):
     `json_schema` calls it where argument and value are of the types that the keyword is for.
     """
 
-    def __init__(self, schema: Any, draft: str, steps: int) -> None:
-        super().__init__(schema, draft, steps)
-        self._enums: dict[int, frozenset[Any]] = {}
-
     def _type(self, schema: Any, types: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         names = types if isinstance(types, list) else [types]
         if not all(isinstance(name, str) and name in _TYPES for name in names):

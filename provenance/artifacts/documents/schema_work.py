@@ -61,6 +61,8 @@ class Work:
         self.silent = 0
         self._left = steps
         self._patterns: dict[str, Pattern | None] = {}
+        self._enums: dict[int, frozenset[Any]] = {}
+        self._active: set[tuple[int, JsonPath]] = set()
         self._targets: dict[str, tuple[Any, str]] = {}
         self._anchors: dict[str, tuple[Any, str]] | None = None
 
