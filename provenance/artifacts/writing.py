@@ -42,6 +42,8 @@ class Change:
     @property
     def diff(self) -> str:
         """The difference as `git diff` and `patch` read it; empty if nothing changed."""
+        if self.before == self.after:
+            return ""
         from provenance.artifacts.documents import text_diff  # loads difflib
 
         return text_diff.unified(self.path, self.before, self.after)

@@ -23,10 +23,8 @@ _PAIRS: Final = 4_000_000
 
 def unified(path: str, before: str, after: str) -> str:
     """The difference of two states of the file at `path`; empty if they are equal."""
-    if before == after:
-        return ""
     a, b = _LINE.findall(before), _LINE.findall(after)
-    lines = [f"--- a/{path}\n", f"+++ b/{path}\n"]
+    lines: list[str] = []
     for hunk in _Matcher(a, b).get_grouped_opcodes(_CONTEXT):
         (_, i, _, j, _), (_, _, i_end, _, j_end) = hunk[0], hunk[-1]
         lines.append(f"@@ -{_range(i, i_end)} +{_range(j, j_end)} @@\n")
@@ -35,7 +33,7 @@ def unified(path: str, before: str, after: str) -> str:
                 lines += _marked(" ", a[i:i_end])
             else:
                 lines += (*_marked("-", a[i:i_end]), *_marked("+", b[j:j_end]))
-    return "".join(lines)
+    return f"--- a/{path}\n+++ b/{path}\n{''.join(lines)}" if lines else ""
 
 
 class _Matcher(SequenceMatcher[str]):
