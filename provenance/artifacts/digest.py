@@ -36,10 +36,6 @@ _SIZES: Final[Mapping[str, int]] = {
 }  # fmt: skip
 """Bytes of a digest, for the algorithms that are known by the length of the digest."""
 
-_NAMES: Final[Mapping[str, str]] = {
-    "md5": "MD5", "sha1": "SHA-1", "sha224": "SHA-224", "sha256": "SHA-256", "sha384": "SHA-384",
-    "sha512": "SHA-512",
-}  # fmt: skip
 _BY_SIZE: Final = {size: algorithm for algorithm, size in _SIZES.items()}
 _PREFIXED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_/-]{0,31})([:=-])(.+)", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}", re.ASCII)
@@ -132,7 +128,8 @@ def _written(algorithm: str, digits: str, prefix: str = "") -> Written:
 
 def called(written: Written) -> str:
     """Return what a digest is called in messages: `an MD5 digest`."""
-    name = _NAMES.get(written.algorithm, written.algorithm)
+    name = written.algorithm
+    name = name.upper().replace("SHA", "SHA-") if name in _SIZES else name
     return f"{'an' if name == 'MD5' else 'a'} {name} digest"
 
 
@@ -163,21 +160,14 @@ def of_bytes(data: bytes) -> Digest:
 
 
 def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
-    """The digest of the rest of `stream`, an unbuffered binary file of about `size` bytes.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """The digest of the rest of `stream`, an unbuffered file of `size` bytes. Raises OSError."""
     reader = HashingReader(stream, size)
     reader.drain()
     return reader.digest()
 
 
 def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
-    """The digest of the rest of `stream`, and of nothing but what is written to `target`.
-
-    Raises OSError.
-    """
+    """The digest of what is left of `stream` and is copied to `target`. Raises OSError."""
     found, size = hashlib.sha256(), 0
     while chunk := stream.read(CHUNK):
         found.update(chunk)
@@ -202,60 +192,51 @@ class HashingReader:
         self.position = 0
 
     def read(self, n: int) -> bytes:
-        """Exactly `n` bytes.
-
-        Raises:
-            EOFError: The stream ends before that.
-            OSError: It cannot be read.
-        """
-        have = self._end - self._start
-        if n <= have:
-            part = bytes(self._buffer[self._start : self._start + n])
-            self._start += n
-            self.position += n
-            return part
+        """Exactly `n` bytes. Raises EOFError where the stream ends before that, and OSError."""
         parts: list[bytes] = []
-        left = n
-        while left:
-            if self._start == self._end and not self._fill():
+        while n > (have := self._end - self._start):
+            parts.append(self._take(have))
+            n -= have
+            if not self._fill():
                 raise EOFError
-            take = min(left, self._end - self._start)
-            parts.append(bytes(self._buffer[self._start : self._start + take]))
-            self._start += take
-            left -= take
-        self.position += n
-        return b"".join(parts)
+        last = self._take(n)
+        return b"".join((*parts, last)) if parts else last
 
     def skip(self, n: int) -> None:
         """Hash `n` bytes without keeping them. Raises EOFError and OSError as `read`."""
-        left = n
-        while left:
-            if self._start == self._end and not self._fill():
+        while n > (have := self._end - self._start):
+            self._pass(have)
+            n -= have
+            if not self._fill():
                 raise EOFError
-            take = min(left, self._end - self._start)
-            self._start += take
-            left -= take
-        self.position += n
+        self._pass(n)
 
     def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
         """Hash what `pattern` matches here, not beyond position `end`, as far as it is buffered."""
         last = min(self._end, self._start + end - self.position)
         match = pattern.match(self._buffer, self._start, last)
         if match is not None:
-            self.position += match.end() - self._start
-            self._start = match.end()
+            self._pass(match.end() - self._start)
 
     def drain(self) -> None:
         """Hash everything that is left."""
-        self.position += self._end - self._start
-        self._start = self._end
+        self._pass(self._end - self._start)
         while self._fill():
-            self.position += self._end
-            self._start = self._end
+            self._pass(self._end)
 
     def digest(self) -> Digest:
         """The digest of the whole stream; only after `drain`."""
         return Digest(self._hash.hexdigest(), self.position)
+
+    def _take(self, n: int) -> bytes:
+        part = bytes(self._buffer[self._start : self._start + n])
+        self._start += n
+        self.position += n
+        return part
+
+    def _pass(self, n: int) -> None:
+        self._start += n
+        self.position += n
 
     def _fill(self) -> bool:
         # FileIO.readinto may return fewer bytes than asked for; 0 means the end.

@@ -8,8 +8,8 @@ Both are JSON objects beside the registry and are known by what they hold: a man
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from typing import Any
@@ -90,11 +90,8 @@ class Documents:
         A member with the file of a row, and with another id and another digest, is another model
         under a wrong name (ENS501), unless the row's sidecar says that it is of an ensemble.
 
-        Args:
-            onnx: The model's file, relative to the registry's folder.
-            ensemble_id: The ensemble that its sidecar names.
-            id: The id of its row.
-            sha256: The digest in its row.
+        `onnx` is relative to the registry's folder, and `ensemble_id` is from the sidecar; `id`
+        and `sha256` are those of the row.
         """
         if ensemble_id is not None:
             listed = self._listing.get((onnx, "of", ensemble_id)) or self._listing.get((onnx,))
@@ -108,23 +105,17 @@ class Documents:
         if not id:
             return ()
         if id not in self._known:
-            self._known[id] = tuple(self._named_after(id))
+            # All names that start with the id stand together.
+            first = bisect_left(self._verdicts, id, key=file_name)
+            last = bisect_right(self._verdicts, id, key=lambda v: file_name(v)[: len(id)])
+            near = self._verdicts[first:last]
+            self._known[id] = tuple(v for v in near if is_named_after(file_name(v), id))
         return self._known[id]
 
     def verdict_on(self, id: str | None) -> GateVerdict | None:
         """The one verdict on an ensemble, None where there is none or more than one."""
         found = self.verdicts_on(id)
         return found[0] if len(found) == 1 else None
-
-    def _named_after(self, id: str) -> Iterator[GateVerdict]:
-        # All names that start with the id stand together.
-        first = bisect_left(self._verdicts, id, key=file_name)
-        for at in range(first, len(self._verdicts)):
-            verdict = self._verdicts[at]
-            if not file_name(verdict).startswith(id):
-                return
-            if is_named_after(file_name(verdict), id):
-                yield verdict
 
     @cached_property
     def _verdicts(self) -> list[GateVerdict]:

@@ -55,9 +55,7 @@ def write_new(path: Path, data: bytes, like: os.stat_result | None = None) -> No
     """Write a new file to the disk, with the mode, owner and group of `like`.
 
     A file at `path` was left by a run that was killed, and is removed; a link is not followed.
-
-    Raises:
-        OSError: It cannot be written.
+    Raises OSError.
     """
     if like is not None and not stat.S_ISREG(like.st_mode):
         like = None  # a link that leads to itself
@@ -88,11 +86,7 @@ def create(path: Path, data: bytes, mode: int) -> None:
 
 
 def copy(source: Path, target: Path) -> bool:
-    """Copy a file to a new one with its mode, owner and group; whether these are the same now.
-
-    Raises:
-        OSError: It cannot be copied.
-    """
+    """Copy a file to a new one with its mode; whether owner and group are kept. Raises OSError."""
     import shutil
 
     with (
@@ -158,11 +152,7 @@ def keep_owner(descriptor: int, like: os.stat_result | None) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, on a file system that can.
-
-    Raises:
-        OSError: The disk fails.
-    """
+    """Flush the names in a folder to the disk, on a file system that can. Raises OSError."""
     if sys.platform == "win32":
         return  # folders cannot be opened there; the rename itself is still atomic
     with _ignored(_NO_FOLDER_SYNC):

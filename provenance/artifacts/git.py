@@ -47,13 +47,10 @@ class Commit:
             FileError: It is not in the commit, no regular file, outside the folder, or too large.
             UnavailableError: This clone does not have it.
         """
-        reason = paths.unsafe_reason(path)
-        normal = os.path.normpath(path)
-        if reason is None and (normal == ".." or normal.startswith("../")):
-            reason = "leaves the repository"
+        reason = paths.refusal(path)
         if reason is not None:
             raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason}")
-        folder, _, name = normal.rpartition("/")
+        folder, _, name = os.path.normpath(path).rpartition("/")
         mode, oid = self._listing(folder).get(os.fsencode(name), (b"", ""))
         if not mode:
             raise FileError(FileProblem.MISSING, path, f"{path!r} does not exist")

@@ -17,7 +17,6 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import field
 from pathlib import Path
 from typing import IO, Final
 
@@ -89,12 +88,14 @@ class Git:
             return os.fsdecode(prefix.removesuffix(b"\n"))
         reason = "the folder is outside the work tree" if outside else _reason(done)
         reason = reason or "git gives no reason"
-        raise InputError(
-            f"{self.folder}: git reads no repository here: {reason}",
-            help=_how_to_trust(reason, self.folder)
-            if "ownership" in reason
-            else "Name a folder or a registry file: --baseline PATH; or --baseline none",
-        )
+        help = "Name a folder or a registry file: --baseline PATH; or --baseline none"
+        if "ownership" in reason:
+            named = re.search(r" at '(.+)'$", reason)
+            trust = ("git", "config", "--global", "--add", "safe.directory")
+            command = shlex.join((*trust, named[1] if named else str(self.folder)))
+            help = f"If you trust the checkout: {command}"
+        message = f"{self.folder}: git reads no repository here: {reason}"
+        raise InputError(message, help=help)
 
     @contextmanager
     def objects(self) -> Iterator[Objects]:
@@ -184,7 +185,7 @@ class Objects:
 
     _check: subprocess.Popen[bytes]
     _contents: subprocess.Popen[bytes]
-    _late: threading.Event = field(default_factory=threading.Event)
+    _late: threading.Event
 
     def resolve(self, name: str, kind: str) -> str | None:
         """The object of a kind that a name stands for, None where there is none."""
@@ -232,13 +233,6 @@ class Objects:
     def _silent(self, what: str) -> UnavailableError:
         """Why git no longer answers: in a partial clone it ends where it may not fetch."""
         return _late() if self._late.is_set() else damaged(what)
-
-
-def _how_to_trust(reason: str, folder: Path) -> str:
-    named = re.search(r" at '(.+)'$", reason)
-    trust = ("git", "config", "--global", "--add", "safe.directory")
-    command = shlex.join((*trust, named[1] if named else str(folder)))
-    return f"If you trust the checkout: {command}"
 
 
 def damaged(what: str) -> UnavailableError:

@@ -60,7 +60,12 @@ def parse(text: str) -> Iterator[tuple[str, str | None]]:
     at = _after(_BLANK, text, 0)
     while at < len(text):
         if text[at] == "[":
-            section, at = _section(text, at)
+            match = _SECTION.match(text, at)
+            if match is None:
+                raise GitConfigError("not a section")
+            section, at = match[1].lower(), match.end()
+            if match[2] is not None:
+                section += "." + re.sub(r"\\(.)", r"\1", match[2])
         else:
             key = _KEY.match(text, at)
             if key is None:
@@ -73,16 +78,6 @@ def parse(text: str) -> Iterator[tuple[str, str | None]]:
             name = key[1].lower()
             yield f"{section}.{name}" if section else name, value
         at = _after(_BLANK, text, at)
-
-
-def _section(text: str, at: int) -> tuple[str, int]:
-    match = _SECTION.match(text, at)
-    if match is None:
-        raise GitConfigError("not a section")
-    name = match[1].lower()
-    if match[2] is not None:
-        name += "." + re.sub(r"\\(.)", r"\1", match[2])
-    return name, match.end()
 
 
 def _value(text: str, at: int) -> tuple[str, int]:

@@ -81,10 +81,6 @@ def _matching(name: str, patterns: Iterable[str]) -> str | None:
     return next((pattern for pattern in patterns if fnmatchcase(name, pattern)), None)
 
 
-def _is_by_product(name: str, *, is_folder: bool) -> bool:
-    return name == ".git" if is_folder else _matching(name, _BY_PRODUCTS) is not None
-
-
 def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
     """All that is no folder itself, folder by folder, and what is left out; and whether it is."""
     waiting = [folder]
@@ -101,7 +97,8 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
             ) from e
         for name, is_folder in entries:
             left_out = _matching(name, LEFT_OUT) is not None
-            if left_out and _is_by_product(name, is_folder=is_folder):
+            by_products = (".git",) if is_folder else _BY_PRODUCTS
+            if left_out and _matching(name, by_products) is not None:
                 continue
             path = _checked(name if here == "." else f"{here}/{name}")
             if left_out:

@@ -64,7 +64,11 @@ def recover(tree: Tree) -> None:
     if interrupted(tree):
         _finish_moves(tree)
     else:
-        _abandon(tree, _prepared(tree))
+        try:
+            prepared = _journal(tree.read(f"{JOURNAL_FOLDER}/{_NOT_COMMITTED}", limits.DOCUMENT))
+        except (FileError, JsonError):
+            prepared = []  # killed while it wrote that: before the first of them
+        _abandon(tree, prepared)
 
 
 def _finish_moves(tree: Tree) -> list[str | None]:
@@ -109,14 +113,6 @@ def _committed(tree: Tree) -> list[str]:
         raise InputError(
             f"{where} is not a journal: {e}", help="Remove the folder and release again."
         ) from e
-
-
-def _prepared(tree: Tree) -> list[str]:
-    """What a run may have prepared files for, that was killed before it committed to them."""
-    try:
-        return _journal(tree.read(f"{JOURNAL_FOLDER}/{_NOT_COMMITTED}", limits.DOCUMENT))
-    except (FileError, JsonError):
-        return []  # killed while it wrote that: before the first of them
 
 
 def _journal(data: bytes) -> list[str]:

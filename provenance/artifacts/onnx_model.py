@@ -20,13 +20,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.digest import Digest, HashingReader, SeekingReader, of_bytes
-from provenance.artifacts.onnx_wire import (
-    SMALL,
-    MalformedMessageError,
-    Reader,
-    tensors,
-    without_weights,
-)
+from provenance.artifacts.onnx_wire import SMALL, MalformedMessageError, tensors, without_weights
 from provenance.artifacts.paths import is_pointer
 from provenance.frozen import dataclass
 
@@ -111,8 +105,8 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
     reason, skeleton = "", b""
     try:
         skeleton = _skeleton(reader, size)
-    except (MalformedMessageError, EOFError) as e:
-        reason = str(e) or _CUT_OFF
+    except MalformedMessageError as e:
+        reason = str(e)
     reader.drain()
     return _concluded(reader.digest(), skeleton, reason)
 
@@ -141,29 +135,28 @@ def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
         MalformedMessageError: The bytes are not an ONNX model.
         OSError: They cannot be read.
     """
-    try:
-        return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
-    except EOFError as e:
-        raise MalformedMessageError(_CUT_OFF) from e
+    return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
 
 
 WHOLE: Final = 64 * 1024
 """Bytes of the largest file that protobuf parses as it is, which takes less time than the walk."""
 
 _EMPTY: Final = "the file is empty"
-_CUT_OFF: Final = "it ends in the middle of a field: truncated?"
 
 
-def _skeleton(reader: Reader, size: int) -> bytes:
+def _skeleton(reader: HashingReader, size: int) -> bytes:
     if size > limits.ONNX:
         raise MalformedMessageError(
             f"{size:,} bytes are more than an ONNX file can hold ({limits.ONNX:,})"
         )
     if size == 0:
         raise MalformedMessageError(_EMPTY)
-    if size <= WHOLE:
-        return reader.read(size)
-    return without_weights(reader, size, load_messages().ModelProto.DESCRIPTOR)
+    try:
+        if size <= WHOLE:
+            return reader.read(size)
+        return without_weights(reader, size, load_messages().ModelProto.DESCRIPTOR)
+    except EOFError as e:
+        raise MalformedMessageError("it ends in the middle of a field: truncated?") from e
 
 
 def _model(skeleton: bytes) -> Any:
@@ -188,7 +181,7 @@ def _facts(model: Any) -> OnnxFacts:
     dtypes = {t.data_type for t in model.graph.initializer}
     return OnnxFacts(
         ir_version=int(model.ir_version),
-        opsets=_opsets(tuple((_domain(o), int(o.version)) for o in model.opset_import)),
+        opsets=_opsets(tuple((_text(o.domain), int(o.version)) for o in model.opset_import)),
         inputs=_shared(tuple(_spec(v) for v in model.graph.input if v.name not in weights)),
         outputs=_shared(tuple(_spec(v) for v in model.graph.output)),
         external=tuple(_external(model)),
@@ -241,12 +234,8 @@ def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 @lru_cache(maxsize=256)
 def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
     """Versions by domain, shared by all models that import the same ones."""
-    return _agreed("opset", pairs)
-
-
-def _domain(opset: Any) -> str:
-    domain = _text(opset.domain)
-    return "" if domain == _OWN_DOMAIN else domain
+    own = (("" if domain == _OWN_DOMAIN else domain, version) for domain, version in pairs)
+    return _agreed("opset", tuple(own))
 
 
 _OWN_DOMAIN: Final = "ai.onnx"
@@ -321,13 +310,7 @@ def _text(value: object) -> str:
 
 
 def _dim(dim: Any) -> int | str | None:
-    match dim.WhichOneof("value"):
-        case "dim_value":
-            return int(dim.dim_value)
-        case "dim_param":
-            return _text(dim.dim_param) or None
-        case _:
-            return None
+    return int(dim.dim_value) if dim.HasField("dim_value") else _text(dim.dim_param) or None
 
 
 def _external(model: Any) -> Iterator[ExternalReference]:

@@ -11,12 +11,14 @@ one that no runtime finds. Time and memory are bounded by what is kept, not by t
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from provenance.artifacts import limits
+from provenance.artifacts.digest import HashingReader, SeekingReader
 
 SMALL: Final = 4096
 """Bytes up to which a message is read at once. No name or location is longer."""
@@ -72,22 +74,7 @@ class MalformedMessageError(ValueError):
     """The bytes are not such a message. The message says why, in a clause."""
 
 
-class Reader(Protocol):
-    """Bytes, front to back; `provenance.artifacts.digest.HashingReader` is one."""
-
-    position: int
-
-    def read(self, n: int) -> bytes:
-        """Exactly `n` bytes, or EOFError."""
-
-    def skip(self, n: int) -> None:
-        """Pass over `n` bytes, or EOFError."""
-
-    def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
-        """Pass over what `pattern` matches here, not beyond `end`, as far as it is buffered."""
-
-
-def without_weights(reader: Reader, size: int, descriptor: Any) -> bytes:
+def without_weights(reader: HashingReader, size: int, descriptor: Any) -> bytes:
     """A ModelProto of `size` bytes, re-encoded with only what its facts are read from.
 
     Raises:
@@ -128,18 +115,14 @@ def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
             if not only_external or is_external(here):
                 yield here
             continue
-        if only_external and kind == _NODE and len(here.attribute) > 1 and _holds_none(here):
+        long = only_external and kind == _NODE and len(here.attribute) > 1
+        if long and _MAY_BE_EXTERNAL.search(here.SerializePartialToString()) is None:
             continue
         for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
             if repeated:
                 stack.extend(getattr(here, name))
             elif here.HasField(name):
                 stack.append(getattr(here, name))
-
-
-def _holds_none(node: Any) -> bool:
-    """Whether the bytes of a node show that no tensor in it is external."""
-    return _MAY_BE_EXTERNAL.search(node.SerializePartialToString()) is None
 
 
 @cache
@@ -164,19 +147,13 @@ def _refers_outside(small: bytes, descriptor: Any) -> bool:
     if _MAY_BE_EXTERNAL.search(small) is None:
         return False
     from google.protobuf.message import DecodeError
+    from google.protobuf.message_factory import GetMessageClass
 
     try:
-        parsed = _class_of(descriptor).FromString(small)
+        parsed = GetMessageClass(descriptor).FromString(small)
         return next(tensors(parsed, only_external=True), None) is not None
     except DecodeError as e:
         raise MalformedMessageError("protobuf cannot decode it") from e
-
-
-@cache
-def _class_of(descriptor: Any) -> Any:
-    from google.protobuf.message_factory import GetMessageClass
-
-    return GetMessageClass(descriptor)
 
 
 class _Walk:
@@ -185,7 +162,13 @@ class _Walk:
         self._fields = 0
 
     def message(
-        self, reader: Reader, size: int, descriptor: Any, depth: int, *, is_fact: bool = False
+        self,
+        reader: HashingReader,
+        size: int,
+        descriptor: Any,
+        depth: int,
+        *,
+        is_fact: bool = False,
     ) -> bytes:
         """What is kept of a message; where `is_fact`, all of it apart from `_PROSE`."""
         if depth > _MAX_DEPTH:
@@ -207,7 +190,8 @@ class _Walk:
                 if body is not None:
                     out += _encode(tag) + _encode(len(body)) + body
             elif wire in (_VARINT, _FIXED32, _FIXED64):
-                value = self._scalar(reader, wire, end)
+                fixed = {_FIXED32: 4, _FIXED64: 8}.get(wire)
+                value = reader.read(fixed) if fixed else _encode(_varint(reader, end))
                 if field is not None and (is_fact or field.full_name in _NUMBERS):
                     self._count(len(value))
                     out += _encode(tag) + value
@@ -220,7 +204,7 @@ class _Walk:
         return bytes(out)
 
     def _body(
-        self, reader: Reader, length: int, field: Any, depth: int, *, is_fact: bool
+        self, reader: HashingReader, length: int, field: Any, depth: int, *, is_fact: bool
     ) -> bytes | None:
         """What is kept of a length-delimited field; None if nothing of it is needed."""
         nested = None if field is None else field.message_type
@@ -250,9 +234,9 @@ class _Walk:
         small = reader.read(length)
         if not _refers_outside(small, nested):
             return None
-        return self.message(_Memory(small), length, nested, depth + 1)
+        return self.message(SeekingReader(io.BytesIO(small), length), length, nested, depth + 1)
 
-    def _name(self, reader: Reader, length: int, what: str) -> bytes:
+    def _name(self, reader: HashingReader, length: int, what: str) -> bytes:
         if length > SMALL:
             raise MalformedMessageError(f"a {what} in it has {length:,} bytes")
         self._count(length)
@@ -265,36 +249,6 @@ class _Walk:
                 f"without its weights it is larger than {limits.ONNX_STRUCTURE:,} bytes"
             )
 
-    @staticmethod
-    def _scalar(reader: Reader, wire: int, end: int) -> bytes:
-        if wire == _VARINT:
-            return _encode(_varint(reader, end))
-        return reader.read(8 if wire == _FIXED64 else 4)
-
-
-class _Memory:
-    """A small message that was read already."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.position = 0
-
-    def read(self, n: int) -> bytes:
-        if n > len(self._data) - self.position:
-            raise EOFError
-        part = self._data[self.position : self.position + n]
-        self.position += n
-        return part
-
-    def skip(self, n: int) -> None:
-        if n > len(self._data) - self.position:
-            raise EOFError
-        self.position += n
-
-    def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
-        match = pattern.match(self._data, self.position, end)
-        self.position = match.end() if match else self.position
-
 
 @cache
 def _run(tag: bytes, wire: int) -> re.Pattern[bytes]:
@@ -303,7 +257,7 @@ def _run(tag: bytes, wire: int) -> re.Pattern[bytes]:
     return re.compile(rb"(?:" + re.escape(tag) + value + rb")*+", re.DOTALL)
 
 
-def _tag(reader: Reader, end: int) -> int:
+def _tag(reader: HashingReader, end: int) -> int:
     """The number and the wire type of a field, in the one way in which protobuf writes them.
 
     Protobuf in C++, and with it onnxruntime, drops what a tag has above 32 bits; in Python it
@@ -320,7 +274,7 @@ def _tag(reader: Reader, end: int) -> int:
     return tag
 
 
-def _length(reader: Reader, end: int) -> int:
+def _length(reader: HashingReader, end: int) -> int:
     begins = reader.position
     length = _varint(reader, end)
     if reader.position - begins > _MAX_LENGTH:
@@ -328,7 +282,7 @@ def _length(reader: Reader, end: int) -> int:
     return length
 
 
-def _varint(reader: Reader, end: int) -> int:
+def _varint(reader: HashingReader, end: int) -> int:
     value = shift = 0
     while reader.position < end and shift < 70:
         byte = reader.read(1)[0]

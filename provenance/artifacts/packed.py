@@ -24,18 +24,13 @@ _RECENT: Final = 3
 """Packed objects that are kept unpacked: 4 MiB of JSON can take 100 MB."""
 
 
-def pack_text(text: str) -> bytes:
-    """`text`, compressed."""
-    return pack_bytes(text.encode("utf-8"))
-
-
-def pack_bytes(data: bytes) -> bytes:
+def pack(data: bytes) -> bytes:
     """The UTF-8 text that `data` is, compressed."""
     return zlib.compress(data, level=1)
 
 
-def unpack_text(packed: bytes) -> str:
-    """The text that `pack_text` packed."""
+def unpack(packed: bytes) -> str:
+    """The text that `pack` packed."""
     return zlib.decompress(packed).decode("utf-8")
 
 

@@ -67,12 +67,7 @@ class PointerError(FileError):
     """
 
     def __init__(self, path: str, oid: str | None) -> None:
-        super().__init__(
-            FileProblem.POINTER,
-            path,
-            f"{path!r} {IS_POINTER}",
-            help=FETCH,
-        )
+        super().__init__(FileProblem.POINTER, path, f"{path!r} {IS_POINTER}", help=FETCH)
         self.oid = oid
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -138,21 +133,18 @@ class Tree:
         Raises:
             FileError: The path is empty, absolute, holds a NUL or a backslash, or leaves the root.
         """
-        reason = unsafe_reason(path)
+        reason = refusal(path)
         if reason is not None:
             raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason}")
         normal = os.path.normpath(path)
-        if normal == ".." or normal.startswith("../"):
-            raise FileError(FileProblem.UNSAFE, path, f"{path!r} leaves the repository")
         try:
             real = os.path.realpath(self.root / normal)
         except (OSError, ValueError) as e:
             raise FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e}") from e
         relative = os.path.relpath(real, self.root)
         if self.confined and (relative == ".." or relative.startswith(f"..{os.sep}")):
-            raise FileError(
-                FileProblem.UNSAFE, normal, f"{normal!r} is a link that leaves the repository"
-            )
+            message = f"{normal!r} is a link that leaves the repository"
+            raise FileError(FileProblem.UNSAFE, normal, message)
         return relative.replace(os.sep, "/")
 
     def open(self, path: str) -> BinaryIO:
@@ -208,20 +200,15 @@ class Tree:
         if reason is not None or name in ("", ".", ".."):
             raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
         target = self.root / self.resolve(folder or ".") / name
-        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-            kind = "a link" if target.is_symlink() else _kind(target.lstat().st_mode)
-            raise FileError(
-                FileProblem.IRREGULAR, path, f"{path!r} is {kind}, where a file is to be written"
-            )
+        if os.path.lexists(target) and not stat.S_ISREG(mode := target.lstat().st_mode):
+            message = f"{path!r} is {_kind(mode)}, where a file is to be written"
+            raise FileError(FileProblem.IRREGULAR, path, message)
         return target
 
     def exists(self, path: str) -> bool:
         """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
-        if _NORMAL.fullmatch(path):
-            return os.path.lexists(f"{self.root}/{path}")
-        if unsafe_reason(path) is not None:
-            return False
-        return os.path.lexists(os.path.join(self.root, os.path.normpath(path)))
+        safe = unsafe_reason(path) is None
+        return safe and os.path.lexists(f"{self.root}/{os.path.normpath(path)}")
 
     def _descriptor(self, path: str) -> int:
         """The file at `path`, whatever it is, open for reading. Raises FileError."""
@@ -245,13 +232,10 @@ class Tree:
         """
         if not self.confined or not _HAS_DIR_FD:
             return None
-        normal = path
-        if not _NORMAL.fullmatch(path):
-            normal = os.path.normpath(path)
-            if unsafe_reason(path) is not None or normal == ".." or normal.startswith("../"):
-                return None
+        if refusal(path) is not None:
+            return None
         try:
-            return self._open_descriptor(normal)
+            return self._open_descriptor(os.path.normpath(path))
         except FileNotFoundError as e:  # no link either
             raise _trouble_of(e, path) from e
         except OSError:
@@ -286,13 +270,6 @@ class Tree:
 _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
 """Most paths: they are safe, and are what `normpath` makes of them."""
 
-_PLAIN: Final = re.compile(r"[\w-][\w.-]*+", re.ASCII)
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name is that of a file in the very folder, as most are: safe and normal."""
-    return _PLAIN.fullmatch(name) is not None
-
 
 def unsafe_reason(path: str) -> str | None:
     """Why `path` may not be opened, whatever lies on disk; None where it may be tried."""
@@ -307,14 +284,20 @@ def unsafe_reason(path: str) -> str | None:
     return None
 
 
+def refusal(path: str) -> str | None:
+    """Why a path from the root is refused without looking at the disk; None if it may be tried."""
+    normal = os.path.normpath(path)
+    leaves = normal == ".." or normal.startswith("../")
+    return unsafe_reason(path) or ("leaves the repository" if leaves else None)
+
+
 def read_named_file(path: Path, limit: int) -> bytes:
     """All bytes of a file that the user named, through links, at most `limit`.
 
     Raises:
         FileError: It is missing, not a regular file, not readable, or too large.
     """
-    with open_named_file(path) as stream:
-        return read_bounded(stream, limit, str(path))
+    return _contents(_named_descriptor(path), str(path), limit)
 
 
 def open_named_file(path: Path) -> BinaryIO:
@@ -323,12 +306,15 @@ def open_named_file(path: Path) -> BinaryIO:
     Raises:
         FileError: It is missing, not a regular file, or not readable.
     """
+    return _regular(_named_descriptor(path), str(path))
+
+
+def _named_descriptor(path: Path) -> int:
     try:
-        descriptor = os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
+        return os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
         link = _trouble_of_link(path, str(path), FileProblem.MISSING)
         raise link or _trouble_of(e, str(path)) from e
-    return _regular(descriptor, str(path))
 
 
 def _regular(descriptor: int, path: str) -> BinaryIO:
@@ -403,53 +389,17 @@ def pointed_to(data: bytes) -> str | None:
     return oid[1].decode() if oid else None
 
 
-def read_bounded(stream: BinaryIO, limit: int, path: str, size: int = 1 << 20) -> bytes:
-    """The rest of `stream`, of about `size` bytes, refused if it is more than `limit` bytes.
-
-    Raises:
-        FileError: More than `limit` bytes, or an I/O error.
-    """
-    parts: list[bytes] = []
-    left, most = limit + 1, min(size + 1, 1 << 20)
-    while left > 0:
-        try:
-            part = stream.read(min(left, most))
-        except OSError as e:
-            raise _trouble_of(e, path) from e
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        left -= len(part)
-    raise too_large(path, limit)
-
-
 def too_large(path: str, limit: int) -> FileError:
     """The error for a file of more than `limit` bytes."""
-    return FileError(
-        FileProblem.TOO_LARGE,
-        path,
-        f"{path!r} is larger than {limit:,} bytes, the most that is read",
-    )
+    message = f"{path!r} is larger than {limit:,} bytes, the most that is read"
+    return FileError(FileProblem.TOO_LARGE, path, message)
 
 
 def join(folder: str, path: str) -> str:
     """`path` as seen from the root, where `path` is relative to `folder` (both `/`-separated)."""
-    below, slash, name = path.rpartition("/")
-    if _NORMAL.fullmatch(name) and (below or not slash):
-        joined = _joined(folder, below)
-        return path if joined is None else joined + name
     if unsafe_reason(path) is not None:
         return path
     return os.path.normpath(f"{folder or '.'}/{path}")
-
-
-@lru_cache(maxsize=256)
-def _joined(folder: str, below: str) -> str | None:
-    """What `join` puts before the name of a file in the folder `below`; None if that is unsafe."""
-    if below and unsafe_reason(below) is not None:
-        return None
-    joined = os.path.normpath(f"{folder or '.'}/{below}")
-    return "" if joined == "." else f"{joined}/"
 
 
 def relative(folder: str, path: str) -> str:
@@ -492,19 +442,20 @@ def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
     if e.errno in (errno.ENOENT, errno.ENOTDIR):
         return FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
     if e.errno in (errno.ELOOP, errno.EMLINK):
-        return FileError(
-            FileProblem.UNSAFE, path, f"{path!r} changed into a link while it was read"
-        )
+        message = f"{path!r} changed into a link while it was read"
+        return FileError(FileProblem.UNSAFE, path, message)
     if e.errno == errno.ENXIO:
         return FileError(FileProblem.IRREGULAR, path, f"{path!r} is not a regular file")
     return FileError(FileProblem.UNREADABLE, path, f"{path!r}: {e.strerror or e}")
 
 
+_KINDS: Final = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+}
+
+
 def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "a folder"
-    if stat.S_ISFIFO(mode):
-        return "a FIFO"
-    if stat.S_ISSOCK(mode):
-        return "a socket"
-    return "a device"
+    return _KINDS.get(stat.S_IFMT(mode), "a device")

@@ -26,7 +26,7 @@ from provenance.artifacts.documents.strict_json import (
     parse,
     type_name,
 )
-from provenance.artifacts.packed import pack_bytes, unpack_text
+from provenance.artifacts.packed import pack, unpack
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 
@@ -104,10 +104,6 @@ class FieldNames:
     def stock(self) -> bool:
         """Whether the stock C consumer, which scans for `"onnx"`, can read such a registry."""
         return not {"onnx", "sigstore_bundle"} & self.renamed.keys()
-
-    def as_json(self) -> dict[str, str]:
-        """The names that differ from this project's, as they are signed."""
-        return dict(self.renamed)
 
 
 def is_blank(value: object) -> bool:
@@ -189,12 +185,9 @@ class Row:
     @property
     def classification(self) -> Classification:
         """What the row claims, by `smoke`. Another JSON type claims nothing (REG101)."""
-        match self.fields.get("smoke"):
-            case True:
-                return Classification.SMOKE
-            case False:
-                return Classification.PRODUCTION
-        return Classification.UNCLAIMED
+        if self.smoke:
+            return Classification.SMOKE
+        return Classification.PRODUCTION if self.claims_production else Classification.UNCLAIMED
 
     @property
     def claims_production(self) -> bool:
@@ -253,24 +246,17 @@ class Registry:
         """The registry's folder; "." for the root."""
         return self.path.rpartition("/")[0] or "."
 
-    @property
-    def text(self) -> str:
-        """The text of the file."""
-        return self.source.text
-
     @cached_property
     def source(self) -> SourceMap:
         """Where each value stands; the text is walked when it is first asked for."""
-        return SourceMap(unpack_text(self.packed))
+        return SourceMap(unpack(self.packed))
 
     def locate(self, row: Row | int, field: str | None = None) -> Position:
         """Where `field` of `row` stands, or the row where the field is absent."""
-        is_there = field is not None and (isinstance(row, int) or field in row.fields)
-        if not is_there and isinstance(row, Row):
-            return row.position
-        member = self.source.find(self.path_of(row, field)) if is_there and field else None
-        if member is None:
-            member = self.source.find(self.path_of(row))
+        if isinstance(row, Row):
+            path = () if field is None or field not in row.fields else (self.names.of(field),)
+            return self.position_of(row.index, path) or row.position
+        member = self.source.find(self.path_of(row))
         return self.source.position(member.start) if member else START
 
     def position_of(self, row: int, path: JsonPath) -> Position | None:
@@ -289,14 +275,7 @@ class Registry:
 
     def absolute(self, name: str) -> str:
         """A name relative to the registry's folder, as a path relative to the root."""
-        if paths.is_plain(name):
-            return self._before + name
         return paths.join(self.folder, name)
-
-    @cached_property
-    def _before(self) -> str:
-        """What stands before the plain name of a file in the registry's folder, in its path."""
-        return paths.join(self.folder, "_").removesuffix("_")
 
     def name_of(self, path: str) -> str:
         """A path relative to the root, as a name relative to the registry's folder."""
@@ -313,22 +292,17 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
         # Its bytes have no name here: there is no need for them once they are decoded.
         return parse_bytes(tree.read(path, limits.REGISTRY), path, names)
     except paths.FileError as e:
-        where = "Set `registry` in the configuration to the registry's path."
-        raise InputError(
-            f"the registry {e.message}",
-            help=e.help if e.problem in _EXPLAINED else where,
-        ) from e
-
-
-_EXPLAINED = (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER)
-"""Problems with a registry that another path would not solve."""
+        help: str | None = "Set `registry` in the configuration to the registry's path."
+        if e.problem in (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER):
+            help = e.help  # another path would not solve it
+        raise InputError(f"the registry {e.message}", help=help) from e
 
 
 def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:
     """The registry that `data` holds; `path` is where it was read. Raises InputError."""
     names = names or FieldNames()
     repeated: list[str] = []
-    found, packed = digest.of_bytes(data), pack_bytes(data)
+    found, packed = digest.of_bytes(data), pack(data)
     try:
         text = decode(data)
         del data
@@ -337,19 +311,17 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         shape = _shape(names)
         help = f"Correct it there, or set `registry` in the configuration to the path of {shape}."
         raise InputError(f"{path}: {e}", help=help) from e
-    rows = value
-    if names.rows != ITSELF:
-        if not isinstance(value, dict):
-            raise InputError(
-                f"{path}: expected {_shape(names)}, found {type_name(value)}", help=_OTHER_SHAPE
-            )
-        rows = value.get(names.rows)
+    top = value if isinstance(value, dict) else {}
+    is_list = names.rows == ITSELF
+    if not is_list and top is not value:
+        message = f"{path}: expected {_shape(names)}, found {type_name(value)}"
+        raise InputError(message, help=_OTHER_SHAPE)
+    rows = value if is_list else top.get(names.rows)
     if not isinstance(rows, list):
-        missing = isinstance(value, dict) and names.rows not in value
-        at = "" if names.rows == ITSELF else f"field `{names.rows}`: "
+        at = "" if is_list else f"field `{names.rows}`: "
+        found_rows = type_name(rows) if is_list or names.rows in top else "no such field"
         raise InputError(
-            f"{path}: {at}expected a list of rows, found "
-            f"{'no such field' if missing and at else type_name(rows)}",
+            f"{path}: {at}expected a list of rows, found {found_rows}",
             help=f'A registry looks like {{"schema_version": 1, "models": [{{"id": …}}]}}. '
             f"{_OTHER_SHAPE}",
         )
@@ -363,10 +335,8 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         not_rows=tuple((i, type_name(r)) for i, r in enumerate(rows) if not isinstance(r, dict)),
         repeated_keys=tuple(repeated),
         names=names,
-        keys=tuple(value) if isinstance(value, dict) else (),
-        members={k: v for k, v in value.items() if k != names.rows}
-        if isinstance(value, dict)
-        else {},
+        keys=tuple(top),
+        members={k: v for k, v in top.items() if k != names.rows},
     )
 
 

@@ -93,11 +93,15 @@ def work_tree(folder: Path, name: str | None = None) -> WorkTree:
     No `git` is run: where there is none, or it refuses a checkout of another user, the answer is
     the same.
     """
-    top = next((f for f in (folder, *folder.parents) if os.path.lexists(f / ".git")), None)
+    top = _top(folder)
     if top is None:
         return WorkTree(name)
     prefix = "" if top == folder else folder.relative_to(top).as_posix()
-    return WorkTree(name or _origin(top / ".git"), prefix)
+    return WorkTree(name or _name(_origin_url(top)), prefix)
+
+
+def _top(folder: Path) -> Path | None:
+    return next((f for f in (folder, *folder.parents) if os.path.lexists(f / ".git")), None)
 
 
 def is_absolute_uri(text: str) -> bool:
@@ -132,11 +136,10 @@ def registry_uri(root: Path, registry: str) -> str | None:
     `git+https://HOST/OWNER/REPO#PATH`, the same whichever way the repository was cloned. None if
     `root` is not in a clone, or `origin` is not on a host.
     """
-    tree = work_tree(root)
-    top = next((f for f in (root, *root.parents) if os.path.lexists(f / ".git")), None)
+    tree, top = work_tree(root), _top(root)
     if tree.name is None or top is None:
         return None
-    host = _host(_origin_url(top / ".git")).lower()
+    host = _host(_origin_url(top)).lower()
     inside = f"{tree.prefix}/{registry}" if tree.prefix else registry
     uri = f"git+https://{host}/{tree.name}#{quote(inside)}"
     return uri if host and is_absolute_uri(uri) else None
@@ -159,9 +162,9 @@ def _host(url: str) -> str:
     return f"{host}:{port}" if usual is not None and port not in (None, usual) else host
 
 
-def _origin_url(git: Path) -> str:
+def _origin_url(top: Path) -> str:
     """The URL that git fetches `origin` from, empty if git reads none."""
-    common = _common_folder(git)
+    common = _common_folder(top / ".git")
     urls: list[str] = []
     try:
         for name, value in git_config.values(common / "config", _text) if common else ():
@@ -172,9 +175,8 @@ def _origin_url(git: Path) -> str:
     return urls[0].strip() if urls else ""
 
 
-def _origin(git: Path) -> str | None:
-    """OWNER/REPO of the remote `origin`."""
-    url = _origin_url(git)
+def _name(url: str) -> str | None:
+    """OWNER/REPO in the URL of a remote."""
     if "://" in url:
         path = "" if url.startswith("file:") else url.partition("://")[2].partition("/")[2]
     else:  # git@host:OWNER/REPO.git; a folder of this machine has no owner

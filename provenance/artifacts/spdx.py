@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -77,18 +77,17 @@ def known_ids(kind: Kind = Kind.LICENSE) -> frozenset[str]:
     """The ids on the SPDX list of licenses, or on that of exceptions."""
     from license_expression import get_license_index
 
-    wanted = kind is Kind.EXCEPTION
-    listed = (entry for entry in get_license_index() if _is_exception(entry) is wanted)
-    return frozenset(e["spdx_license_key"] for e in listed if e.get("spdx_license_key"))
+    found = set()
+    for entry in get_license_index():
+        # Deprecated exceptions are ids of a license and its exception: they stand for a license.
+        is_exception = entry.get("is_exception") and not entry.get("is_deprecated")
+        if entry.get("spdx_license_key") and bool(is_exception) is (kind is Kind.EXCEPTION):
+            found.add(entry["spdx_license_key"])
+    return frozenset(found)
 
 
 def _is_listed(id: str) -> bool:
     return id in COMMON or id in known_ids()
-
-
-def _is_exception(entry: Mapping[str, Any]) -> bool:
-    """Whether an id stands behind WITH. Deprecated ones are of a license and its exception."""
-    return bool(entry.get("is_exception")) and not entry.get("is_deprecated")
 
 
 def own_id(name: str, kind: Kind) -> str | None:
@@ -107,11 +106,7 @@ def licensing() -> Licensing:
 
 @lru_cache(maxsize=4096)
 def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
-    """The ids of an expression that are on no list and do not say so themselves.
-
-    Raises:
-        NotAnExpressionError: It cannot be parsed.
-    """
+    """The ids of an expression on no list that do not say so. Raises NotAnExpressionError."""
     if _is_listed(expression):
         return ()
     if not expression.strip() or len(expression) > MAX_EXPRESSION:
@@ -208,10 +203,7 @@ def refused_ids(expression: str, permitted: Container[str]) -> tuple[str, ...]:
 
     `A OR B` is permitted where one of them is, `A AND B` where both are. `permitted` holds ids as
     `single_id` gives them. `-or-later` and an exception make another id: nothing is permitted that
-    was not named.
-
-    Raises:
-        NotAnExpressionError: It cannot be parsed.
+    was not named. Raises NotAnExpressionError.
     """
     unknown_ids(expression)  # raises for whatever the parser cannot take
     return tuple(dict.fromkeys(_refused(licensing().parse(expression), permitted)))
@@ -239,7 +231,7 @@ def _alternatives(node: Any) -> Alternatives | None:
         key = str(license.key)
         return None if key.startswith(OWN) else frozenset({frozenset({_text_of(key)})})
     parts = [_alternatives(arg) for arg in node.args]
-    found: frozenset[frozenset[str]] = frozenset() if operator == "OR" else _NOTHING
+    found: Alternatives = frozenset() if operator == "OR" else frozenset({frozenset()})
     for part in parts:
         if part is None:
             return None
@@ -247,9 +239,6 @@ def _alternatives(node: Any) -> Alternatives | None:
         if len(found) > _MAX_ALTERNATIVES:
             return None
     return found
-
-
-_NOTHING: Final[Alternatives] = frozenset({frozenset()})
 
 
 def _text_of(id: str) -> str:

@@ -17,24 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from provenance.artifacts import digest, exchanging, file_system, journal, limits, replacing
-from provenance.artifacts.digest import Digest
-from provenance.artifacts.journal import JOURNAL_FOLDER, interrupted
+from provenance.artifacts import file_system, journal, limits, replacing
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.replacing import STAGING
 from provenance.errors import InputError
-
-__all__ = [
-    "JOURNAL_FOLDER",
-    "STAGING",
-    "clean",
-    "interrupted",
-    "recover",
-    "replace_file",
-    "replace_files",
-    "write_all",
-    "write_named_file",
-]
+from provenance.frozen import dataclass
 
 _SPECIAL: Final = ("/dev/", "/proc/")
 """Where names stand for open files and devices, whatever they lead to."""
@@ -43,6 +29,32 @@ _NO_TWIN: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV, errno.ENAMETOOLONG}
 )
 """What is answered where a file may be written and no file beside it, or not be renamed onto."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The file at `path`, relative to the repository's root, before and after an edit."""
+
+    path: str
+    before: str
+    after: str
+
+    @property
+    def diff(self) -> str:
+        """The difference as `git diff` and `patch` read it; empty if nothing changed."""
+        if self.before == self.after:
+            return ""
+        from provenance.artifacts.documents import text_diff  # loads difflib
+
+        return text_diff.unified(self.path, self.before, self.after)
+
+
+def changed(path: str) -> InputError:
+    """The error that a file is no longer the one that was judged."""
+    return InputError(
+        f"{path} changed while it was checked",
+        help="Check where nobody else writes, or check a copy.",
+    )
 
 
 def replace_file(tree: Tree, path: str, data: bytes) -> None:
@@ -55,8 +67,8 @@ def replace_file(tree: Tree, path: str, data: bytes) -> None:
         replacing.warn(replacing.replace(tree.target(path), data))
 
 
-def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None:
-    """Replace files (by path relative to the root) that still have the given digest, or none.
+def write_changes(tree: Tree, changes: Iterable[Change]) -> None:
+    """Write all `changes`, or none.
 
     For texts that are edited in place, where the journal of a release has no say: what it may move
     are bundles. All are prepared beside their targets before the first is renamed, so that what
@@ -64,26 +76,28 @@ def replace_files(tree: Tree, files: Mapping[str, tuple[Digest, bytes]]) -> None
     ones new; the caller gives them in an order from which the next run can go on.
 
     Raises:
-        InputError: One is another file by now, or cannot be written. Nothing has changed.
+        InputError: A file is no longer what was edited, or cannot be written. Nothing has changed.
     """
+    changes = [change for change in changes if change.after != change.before]
     olds: dict[Path, bytes] = {}
     prepared: list[Path] = []
-    with _as_input_error(", ".join(files)), _locked(tree):
+    with _as_input_error(", ".join(c.path for c in changes)), _locked(tree):
         try:
-            for path, (before, data) in files.items():
-                target = tree.target(path)
-                olds[target] = tree.read(path, limits.REGISTRY)
-                if digest.of_bytes(olds[target]) != before:
+            for change in changes:
+                target = tree.target(change.path)
+                olds[target] = tree.read(change.path, limits.REGISTRY)
+                if olds[target] != change.before.encode("utf-8"):
                     raise InputError(
-                        f"{path} was changed while it was judged: nothing was written",
+                        f"{change.path} was changed while it was judged: nothing was written",
                         help="Run it again.",
                     )
-                file_system.write_new(replacing.staging_of(target), data, target.stat())
+                new = change.after.encode("utf-8")
+                file_system.write_new(replacing.staging_of(target), new, target.stat())
                 prepared.append(target)
             for target in olds:
                 os.replace(replacing.staging_of(target), target)
         except BaseException:  # an interrupt too
-            if len(prepared) == len(files):
+            if len(prepared) == len(changes):
                 renamed = [
                     t for t in prepared if file_system.status(replacing.staging_of(t)) is None
                 ]
@@ -129,12 +143,12 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> str | None:
             target, data = next(iter(targets.items()))
             with journal.made(folders):
                 notes.append(replacing.replace(target, data))
-        elif len(folders) == 1 and exchanging.owns_folder(tree, folder := next(iter(folders))):
+        elif len(folders) == 1 and replacing.owns_folder(tree, folder := next(iter(folders))):
             try:
-                notes += exchanging.exchange_folder(
+                notes += replacing.exchange_folder(
                     folder, {t.name: data for t, data in targets.items()}
                 )
-            except exchanging.CannotExchangeError as e:
+            except replacing.CannotExchangeError as e:
                 notes += [
                     f"{folder.relative_to(tree.root).as_posix()}/ cannot be exchanged in one step "
                     f"here ({e}): its files were replaced one after the other, under a journal",
@@ -169,35 +183,21 @@ def write_named_file(path: Path, data: bytes) -> None:
         except OSError as e:
             if e.errno not in _NO_TWIN or not real.is_file() or not os.access(real, os.W_OK):
                 raise
-            _overwrite(path, real, data)
-
-
-def _overwrite(path: Path, real: Path, data: bytes) -> None:
-    try:
-        file_system.write_in_place(real, data)
-    except OSError as e:
-        raise InputError(
-            f"cannot write {path}: {e.strerror or e}; it may be incomplete now",
-            help=file_system.advice(e),
-        ) from e
+            try:
+                file_system.write_in_place(real, data)
+            except OSError as e:
+                message = f"cannot write {path}: {e.strerror or e}; it may be incomplete now"
+                raise InputError(message, help=file_system.advice(e)) from e
 
 
 def recover(tree: Tree) -> None:
-    """Finish or undo what a run that was cut short has left, and remove what it left behind.
-
-    Raises:
-        InputError: That is not possible.
-    """
+    """Finish or undo what a run that was cut short has left behind. Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         journal.recover(tree)
 
 
 def clean(tree: Tree, paths: Iterable[str]) -> None:
-    """Remove what killed runs have left of writing `paths` (relative to the root).
-
-    Raises:
-        InputError: It cannot be removed.
-    """
+    """Remove what killed runs have left of writing `paths` (from the root). Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         targets = [tree.target(path) for path in paths]
         for place in {*targets, *(t.parent for t in targets)} - {tree.root}:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
-from provenance.artifacts.documents import strict_toml
+from provenance.artifacts.documents import toml_text
 from provenance.errors import InputError
 
 FILE: Final = "provenance.toml"
@@ -30,8 +30,8 @@ def read_text(path: Path) -> str:
 def parse_toml(text: str, path: str) -> dict[str, Any]:
     """The table that TOML `text` holds; `path` is for messages. Raises InputError."""
     try:
-        return strict_toml.parse(text)
-    except strict_toml.TomlError as e:
+        return toml_text.parse(text)
+    except toml_text.TomlError as e:
         raise InputError(f"{path}: {e}") from e
 
 

@@ -20,7 +20,7 @@ from provenance.artifacts.documents.strict_json import (
     decode,
     parse_object_text,
 )
-from provenance.artifacts.packed import pack_text
+from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree
 from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import (
@@ -158,7 +158,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
     `row` names the file relative to `root`; `bundle` is what signs it.
     """
-    nowhere = Registry(row.onnx or "", pack_text("{}"), digest.of_bytes(b""), (row,))
+    nowhere = Registry(row.onnx or "", pack(b"{}"), digest.of_bytes(b""), (row,))
     reader = RowReader(root, nowhere, (row,), progress=Progress())
     (evidence,) = reader.read([row], ensemble.Documents(), with_bundles=False)
     # What was signed and is not here is for the statement to say; what is here is compared.
@@ -178,7 +178,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
     """Evidence about any file: its digest is that of the model in a row that says nothing."""
     row = Row(0, {"id": path}, {})
-    nowhere = Registry(path, pack_text("{}"), digest.of_bytes(b""), (row,))
+    nowhere = Registry(path, pack(b"{}"), digest.of_bytes(b""), (row,))
     file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
     return Evidence(Tree(Path()), nowhere, (file,), whole=False)
 

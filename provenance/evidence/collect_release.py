@@ -15,7 +15,7 @@ from pathlib import Path
 from provenance.artifacts import digest, limits, paths
 from provenance.artifacts import registry as registries
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.packed import pack_text
+from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
@@ -82,7 +82,7 @@ def collect_release(
 
 def _unread(path: str, found: Digest) -> Registry:
     """The registry at `path`, of which nothing is known but its digest."""
-    return Registry(path, pack_text("{}"), found, ())
+    return Registry(path, pack(b"{}"), found, ())
 
 
 def _root_of(folder: Path, names: Iterable[str]) -> Path:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set
+from provenance.artifacts.documents.json_edit import Insert, Raw, Set
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
 from provenance.frozen import dataclass
@@ -138,11 +138,12 @@ class Comparison:
             return Set(path, raw)
         return Insert(path, raw, lost.after)
 
-    def row_edit(self, lost: LostRow) -> InsertItem:
+    def row_edit(self, lost: LostRow) -> Insert:
         """The edit of the present registry that puts a row back where it stood."""
         raw = self._raw(self.then.path_of(lost.row))
         neighbour = self.neighbour(lost)
-        return InsertItem(self.now.names.path, raw, None if neighbour is None else neighbour.index)
+        after = None if neighbour is None else neighbour.index
+        return Insert((*self.now.names.path, 0 if after is None else after + 1), raw, after)
 
     def neighbour(self, lost: LostRow) -> Row | None:
         """The present row that a lost one stood behind; None where it was the first."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from provenance.artifacts import digest, paths
-from provenance.artifacts.change import changed
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.writing import changed
 from provenance.errors import InputError
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.evidence.workers import map_in_threads

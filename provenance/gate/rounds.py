@@ -13,10 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from provenance.artifacts.change import changed
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
+from provenance.artifacts.writing import changed
 from provenance.errors import UnavailableError
 from provenance.evidence.collect import complete
 from provenance.evidence.evidence import BaselineEvidence, Evidence

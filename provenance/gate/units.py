@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
-from provenance.artifacts.packed import pack_text
+from provenance.artifacts.packed import pack
 from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.evidence import packed_facts
@@ -51,7 +51,7 @@ class Context:
     @classmethod
     def alone(cls, case: Case, *, for_consumer: bool) -> Context:
         """The context in which a unit is judged by itself: of all others it knows nothing."""
-        evidence, nothing = case.evidence, pack_text("{}")
+        evidence, nothing = case.evidence, pack(b"{}")
         registry = replace(
             evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
         )

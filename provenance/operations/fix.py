@@ -10,12 +10,12 @@ import datetime
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from provenance.artifacts import change, digest, limits
-from provenance.artifacts.change import Change
+from provenance.artifacts import digest, limits, writing
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.documents.strict_json import decode
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
@@ -57,7 +57,7 @@ def fix(
     if not repair.changes:
         found = report(case)
         return replace(found, notes=(*found.notes, *repair.notes))
-    change.write(case.evidence.root, repair.changes)
+    writing.write_changes(case.evidence.root, repair.changes)
     left = report(judged())
     return replace(
         left,
@@ -116,7 +116,7 @@ def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap]:
     for sidecar in (s for facts in case.facts for s in facts.sidecars if s.path in paths):
         data = evidence.root.read(sidecar.path, limits.DOCUMENT)
         if digest.of_bytes(data).sha256 != sidecar.sha256:
-            raise change.changed(sidecar.path)
+            raise writing.changed(sidecar.path)
         sources[sidecar.path] = SourceMap(decode(data))
     return sources if registry.repeated_keys else {**sources, registry.path: registry.source}
 

@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from provenance.artifacts import change, digest
-from provenance.artifacts.change import Change
+from provenance.artifacts import digest, writing
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.collect import read_rows
@@ -134,9 +134,9 @@ def hash_models(
         for entry in _entries(registry, row, add_external_data, accept)
     ]
     after = json_edit.edit(registry.source, _edits(registry, found), registry.path)
-    edited = Change(registry.path, registry.text, after)
+    edited = Change(registry.path, registry.source.text, after)
     if write:
-        change.write(around.root, [edited])
+        writing.write_changes(around.root, [edited])
     return Hashes(
         registry=registry.path,
         files=tuple(e.file for e in found),

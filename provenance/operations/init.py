@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import provenance.config as configuration
-from provenance.artifacts import change, limits, writing
-from provenance.artifacts.change import Change
+from provenance.artifacts import limits, writing
 from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.writing import Change
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
@@ -190,7 +190,7 @@ def _config(existing: str, template: Template, target: Path, tree: Tree) -> Conf
 
 def _write(tree: Tree, name: str, existing: str, text: str) -> None:
     if existing:
-        change.write(tree, [Change(name, existing, text)])
+        writing.write_changes(tree, [Change(name, existing, text)])
     else:
         writing.replace_file(tree, name, text.encode("utf-8"))
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from provenance.artifacts import journal
 from provenance.artifacts import registry as registries
-from provenance.artifacts import writing
 from provenance.artifacts.baseline import BaselineName, named
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
@@ -81,7 +81,7 @@ def read_registry(config: Config) -> tuple[Tree, Registry]:
         InputError: It cannot be read, or a release was cut short.
     """
     tree = Tree.at(config.root)
-    if writing.interrupted(tree):
+    if journal.interrupted(tree):
         raise InputError(
             "a release was cut short after it was committed: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",

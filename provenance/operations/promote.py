@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from provenance.artifacts import change
-from provenance.artifacts.change import Change
+from provenance.artifacts import writing
 from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import hypothetical
@@ -142,7 +142,7 @@ def promote(
     if done.verdict is not Verdict.VERIFIED:
         return done
     if not dry_run:
-        change.write(evidence.root, changes)
+        writing.write_changes(evidence.root, changes)
     diff = "".join(c.diff for c in changes)
     return replace(done, diff=diff, written=bool(diff) and not dry_run)
 
@@ -213,7 +213,7 @@ def _changes(
     if flipped:
         edits = [_flip(registry, row) for row in flipped]
         after = json_edit.edit(registry.source, edits, registry.path)
-        changes.append(Change(registry.path, registry.text, after))
+        changes.append(Change(registry.path, registry.source.text, after))
     return tuple(changes)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from provenance.artifacts import change
 from provenance.artifacts import registry as registries
+from provenance.artifacts import writing
 from provenance.artifacts.baseline import named
-from provenance.artifacts.change import Change
 from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
@@ -109,10 +109,10 @@ def restore(
     refused = _refused(tree, comparison, lost, edits, progress)
     results = [_result(comparison, item, refused.get(id(item))) for item in lost]
     kept = [edit for edit, result in zip(edits, results, strict=True) if result.refused is None]
-    before = registry.text
+    before = registry.source.text
     edited = Change(config.registry, before, json_edit.edit(registry.source, kept, config.registry))
     if write:
-        change.write(tree, [edited])
+        writing.write_changes(tree, [edited])
     return Restoration(
         registry=config.registry,
         baseline=label,

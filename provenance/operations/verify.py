@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provenance.artifacts import paths, writing
+from provenance.artifacts import journal, paths
 from provenance.config import Config
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.progress import Progress
@@ -66,7 +66,7 @@ def verify(
     if trust is None:
         known_rows(read_registry(config)[1], rows)  # or it is a file that is taken for a row
         raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
-    if for_consumer and writing.interrupted(paths.Tree.at(config.root)):
+    if for_consumer and journal.interrupted(paths.Tree.at(config.root)):
         raise InputError(
             "the publisher's release was cut short: some of its bundles are not in place",
             help="Fetch the release again.",

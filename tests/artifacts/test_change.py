@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts import change
-from provenance.artifacts.change import Change
+from provenance.artifacts import writing
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.writing import STAGING
+from provenance.artifacts.replacing import STAGING
+from provenance.artifacts.writing import Change
 from provenance.errors import InputError
 
 A, B = Change("a.json", "1\n", "2\n"), Change("f/b.json", "3\n", "4\n")
@@ -63,14 +63,14 @@ def test_nothing_changed_is_no_difference() -> None:
 
 def test_all_files_are_written_with_the_mode_they_had(tree: Tree) -> None:
     (tree.root / "a.json").chmod(0o600)
-    change.write(tree, [A, B])
+    writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "2\n", "f/b.json": "4\n"}
     assert (tree.root / "a.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_stays_as_it_is_is_not_touched(tree: Tree) -> None:
     before = (tree.root / "a.json").stat().st_ino
-    change.write(tree, [Change("a.json", "1\n", "1\n"), B])
+    writing.write_changes(tree, [Change("a.json", "1\n", "1\n"), B])
     assert (tree.root / "a.json").stat().st_ino == before
     assert content(tree)["f/b.json"] == "4\n"
 
@@ -78,14 +78,14 @@ def test_a_file_that_stays_as_it_is_is_not_touched(tree: Tree) -> None:
 def test_where_one_is_another_by_now_none_is_written(tree: Tree) -> None:
     (tree.root / "f" / "b.json").write_text("33\n")
     with pytest.raises(InputError, match=r"f/b\.json was changed while it was judged"):
-        change.write(tree, [A, B])
+        writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "1\n", "f/b.json": "33\n"}
 
 
 def test_where_one_is_gone_none_is_written(tree: Tree) -> None:
     (tree.root / "f" / "b.json").unlink()
     with pytest.raises(InputError, match="cannot write"):
-        change.write(tree, [A, B])
+        writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "1\n"}
 
 
@@ -105,7 +105,7 @@ def test_where_one_cannot_be_renamed_the_others_are_put_back(
 
     monkeypatch.setattr(os, "replace", fails_once)
     with pytest.raises((InputError, KeyboardInterrupt)):
-        change.write(tree, [A, B])
+        writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "1\n", "f/b.json": "3\n"}
 
 
@@ -123,6 +123,6 @@ def test_where_one_cannot_be_prepared_nothing_is_left_behind(
 
     monkeypatch.setattr(os, "fsync", fails_at_the_second)
     with pytest.raises(InputError, match="Input/output error"):
-        change.write(tree, [A, B])
+        writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "1\n", "f/b.json": "3\n"}
     assert not any(STAGING in name for name in content(tree))

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts import digest, file_system, writing
+from provenance.artifacts import file_system, journal, writing
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.replacing import STAGING
+from provenance.artifacts.writing import Change
 from provenance.errors import InputError
 from tests.support.folders import cannot_exchange
 
@@ -34,7 +36,7 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def edit(tree: Tree) -> None:
-    writing.replace_files(tree, {"registry.json": (digest.of_bytes(b"old"), b"new")})
+    writing.write_changes(tree, [Change("registry.json", "old", "new")])
 
 
 def replace_one(tree: Tree) -> None:
@@ -168,7 +170,7 @@ def test_files_with_the_longest_names_are_replaced(tree: Tree) -> None:
         assert all((tree.root / name).read_bytes() == b"new" for name in files)
     writing.write_all(tree, dict.fromkeys(names, b"newer"))
     assert [p.read_bytes() for p in map(tree.root.joinpath, names)] == [b"newer", b"newer"]
-    assert not [name for name in everything(tree) if writing.STAGING in name]
+    assert not [name for name in everything(tree) if STAGING in name]
 
 
 def test_names_that_differ_by_a_dot_are_prepared_apart(tree: Tree) -> None:
@@ -227,7 +229,7 @@ def test_what_was_renamed_is_not_reported_as_unwritten(
 
     for name in ("replace", "rename"):
         monkeypatch.setattr(os, name, seen(getattr(os, name)))
-    monkeypatch.setattr("provenance.artifacts.exchanging._exchange", seen(_swap))
+    monkeypatch.setattr("provenance.artifacts.replacing._exchange", seen(_swap))
     sync = file_system.sync_folder
 
     def fail_after_the_rename(folder: Path) -> None:
@@ -239,7 +241,7 @@ def test_what_was_renamed_is_not_reported_as_unwritten(
     note = write(tree) or caplog.text
     assert content(tree, write) == b"new"
     assert f"could not be flushed to the disk ({os.strerror(code)})" in note
-    assert not writing.interrupted(tree)
+    assert not journal.interrupted(tree)
 
 
 def _swap(one: Path, other: Path) -> None:
@@ -256,7 +258,7 @@ def test_former_bundles_that_cannot_be_removed_are_named(
     assert content(tree, exchange) == b"new"
     monkeypatch.undo()
     assert exchange(tree) is None  # and removed by the next run
-    assert not [name for name in everything(tree) if writing.STAGING in name]
+    assert not [name for name in everything(tree) if STAGING in name]
 
 
 ADVICE = {
@@ -304,9 +306,9 @@ def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
         replace(*names)
 
     monkeypatch.setattr(os, "replace", fail_from_the_second_on)
-    old = digest.of_bytes(b"old")
+    changes = [Change(name, "old", "new") for name in ("registry.json", "m.json")]
     with pytest.raises(InputError, match=r"registry\.json was written and cannot be put") as caught:
-        writing.replace_files(tree, {"registry.json": (old, b"new"), "m.json": (old, b"new")})
+        writing.write_changes(tree, changes)
     assert "Nothing was changed" not in (caught.value.help or "")
     assert (content(tree, edit), (tree.root / "m.json").read_bytes()) == (b"new", b"old")
 

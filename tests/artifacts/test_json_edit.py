@@ -15,7 +15,6 @@ from provenance.artifacts.documents import source_map
 from provenance.artifacts.documents.json_edit import (
     Edit,
     Insert,
-    InsertItem,
     Move,
     Raw,
     Remove,
@@ -162,14 +161,14 @@ def test_an_item_is_added_as_the_others_are_laid_out(
     indent: Any, after: int | None, expected: list[Any]
 ) -> None:
     text = json.dumps({"models": [{"id": "a"}, {"id": "b"}]}, indent=indent)
-    result = edited(text, InsertItem(("models",), {"id": "new"}, after=after))
+    result = edited(text, Insert(("models", 0), {"id": "new"}, after=after))
     assert json.loads(result) == {"models": expected}
     if indent is not None:
         assert result == json.dumps({"models": expected}, indent=indent)
 
 
 def test_several_items_are_added_to_an_empty_list_in_their_order() -> None:
-    items = [InsertItem(("models",), {"id": id}, after=None) for id in "abc"]
+    items = [Insert(("models", 0), {"id": id}, after=None) for id in "abc"]
     assert json.loads(edited('{"models": [ ]}', *items)) == {
         "models": [{"id": "a"}, {"id": "b"}, {"id": "c"}]
     }
@@ -196,7 +195,7 @@ def test_a_value_of_another_text_is_laid_out_as_it_was(
     text = json.dumps(before, indent=layout).replace("\n", newline)
     result = edited(
         text,
-        InsertItem(("models",), raw(whole, layout, "models", 1), after=0),
+        Insert(("models", 1), raw(whole, layout, "models", 1), after=0),
         Insert(("x",), raw(whole, layout, "x"), after="models"),
     )
     assert parse(result) == whole
@@ -233,7 +232,7 @@ def test_a_key_is_written_with_the_escapes_of_the_file() -> None:
 
 
 def test_an_item_is_added_to_an_empty_list() -> None:
-    assert edited('{"models": []}', InsertItem(("models",), {"id": "a"}, after=None)) == (
+    assert edited('{"models": []}', Insert(("models", 0), {"id": "a"}, after=None)) == (
         '{"models": [{"id": "a"}]}'
     )
 
@@ -323,9 +322,9 @@ def test_an_object_and_a_member_of_it_are_not_both_removed() -> None:
         (Insert(("m", "z"), 5, after="b"), True),
         (Insert(("m", "z"), 5, after=None), True),
         (Insert(("n", "z"), 5, after=None), False),
-        (InsertItem(("rows",), {}, after=0), True),
-        (InsertItem(("rows",), {}, after=None), True),
-        (InsertItem(("rows",), {}, after=7), False),
+        (Insert(("rows", 0), {}, after=0), True),
+        (Insert(("rows", 0), {}, after=None), True),
+        (Insert(("rows", 0), {}, after=7), False),
     ],
 )
 def test_an_edit_reaches_what_is_there(asked: Edit, there: bool) -> None:

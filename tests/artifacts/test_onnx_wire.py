@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from provenance.artifacts import limits, onnx_model, onnx_wire
+from provenance.artifacts import limits, onnx_model
 from provenance.artifacts.digest import HashingReader, SeekingReader, of_bytes
 from provenance.artifacts.onnx_model import NotOnnxError, read_facts, read_onnx
 from provenance.artifacts.onnx_wire import (
@@ -421,11 +421,3 @@ def test_fields_that_onnx_may_add_are_passed_over() -> None:
     unknown = varint(900 << 3 | 1) + b"8 bytes!" + varint(901 << 3 | 5) + b"four"
     content = models.model(padding=2 * SMALL)
     assert slim(unknown + content) == slim(content)
-
-
-def test_what_stands_in_memory_ends_as_a_file_does() -> None:
-    memory = onnx_wire._Memory(b"1234")
-    assert memory.read(3) == b"123"
-    for step in (memory.read, memory.skip):
-        with pytest.raises(EOFError):
-            step(2)

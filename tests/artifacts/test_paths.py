@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import io
 import os
 import pickle
 import socket
@@ -217,17 +216,16 @@ def test_a_bounded_read_takes_no_more_memory_than_its_bound(tree: Tree) -> None:
     assert peak < 8 << 20
 
 
-class Failing(io.RawIOBase):
-    def readinto(self, _buffer: object) -> int:
+def test_an_error_while_reading_is_told_with_the_path(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int, _size: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
-    def readable(self) -> bool:
-        return True
-
-
-def test_an_error_while_reading_is_told_with_the_path() -> None:
-    with pytest.raises(FileError, match="'disk/file': Input/output error") as raised:
-        paths.read_bounded(Failing(), 10, "disk/file")  # type: ignore[arg-type]
+    (tree.root / "file").write_text("content")
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(FileError, match=r"file': Input/output error") as raised:
+        paths.read_named_file(tree.root / "file", 10)
     assert raised.value.problem is FileProblem.UNREADABLE
 
 

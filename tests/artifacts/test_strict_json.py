@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import (
-    DuplicateKeyError,
     JsonError,
     Position,
     decode,
@@ -103,12 +102,12 @@ def test_the_largest_numbers_are_kept() -> None:
 
 
 def test_a_key_twice_is_an_error_that_names_it() -> None:
-    with pytest.raises(DuplicateKeyError, match="'b' twice"):
+    with pytest.raises(JsonError, match="'b' twice"):
         parse('{"a": {"b": 1, "c": 2, "b": 1}}')
 
 
 def test_keys_are_compared_as_read_not_as_written() -> None:
-    with pytest.raises(DuplicateKeyError):
+    with pytest.raises(JsonError, match="twice"):
         parse('{"a": 1, "\\u0061": 2}')
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance.artifacts import writing
+from provenance.artifacts import journal, writing
 from provenance.artifacts.paths import FileError, FileProblem, Tree
+from provenance.artifacts.replacing import STAGING
 from provenance.errors import InputError
 
 
@@ -100,9 +101,9 @@ def test_one_file_is_not_replaced_through_a_link(tree: Tree) -> None:
 
 def test_a_committed_journal_moves_nothing_onto_a_link(tree: Tree) -> None:
     (tree.root / "a.sigstore.json").symlink_to("folder/file")
-    folder = tree.root / writing.JOURNAL_FOLDER
+    folder = tree.root / journal.JOURNAL_FOLDER
     folder.mkdir()
-    (tree.root / f".a.sigstore.json{writing.STAGING}").write_bytes(b"new")
+    (tree.root / f".a.sigstore.json{STAGING}").write_bytes(b"new")
     (folder / "journal.json").write_text('{"files": ["a.sigstore.json"]}')
     with pytest.raises(InputError, match=r"'a\.sigstore\.json' is a link"):
         writing.recover(tree)

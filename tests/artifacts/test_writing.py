@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts import writing
+from provenance.artifacts import journal, writing
 from provenance.artifacts.paths import Tree
+from provenance.artifacts.replacing import STAGING
 from provenance.errors import InputError
 from tests.support.folders import cannot_exchange
 
@@ -264,7 +265,7 @@ def test_an_interrupt_after_the_commit_leaves_what_the_next_run_finishes(
     monkeypatch.setattr(os, "rename", interrupt)
     with pytest.raises(KeyboardInterrupt):
         writing.write_all(tree, SCATTERED)
-    assert writing.interrupted(tree)
+    assert journal.interrupted(tree)
     monkeypatch.undo()
     writing.recover(tree)
     assert everything(tree) == ["bundles", *sorted({**SCATTERED, "bundles/release.pub": b""})]
@@ -278,11 +279,11 @@ def test_moves_that_fail_are_finished_by_the_next_run(
         writing.write_all(tree, SCATTERED)
     assert "not all of its bundles are in place" in (caught.value.help or "")
     assert "Nothing was changed" not in (caught.value.help or "")
-    assert writing.interrupted(tree)
+    assert journal.interrupted(tree)
     monkeypatch.undo()
     writing.recover(tree)
     assert files(tree) == {**SCATTERED, "bundles/release.pub": b"key"}
-    assert not writing.interrupted(tree)
+    assert not journal.interrupted(tree)
 
 
 def test_a_folder_that_is_gone_after_the_commit_does_not_stop_the_next_run(
@@ -323,11 +324,11 @@ def test_bundles_keep_their_modes_when_a_journal_replaces_them(tree: Tree) -> No
 
 def never_committed(tree: Tree, text: str) -> None:
     """What a run leaves that was killed while it prepared its files."""
-    folder = tree.root / writing.JOURNAL_FOLDER
+    folder = tree.root / journal.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "journal.json.new").write_text(text)
     for name in ("a", "b"):
-        (tree.root / "bundles" / f".{name}.sigstore.json{writing.STAGING}").write_bytes(b"half")
+        (tree.root / "bundles" / f".{name}.sigstore.json{STAGING}").write_bytes(b"half")
 
 
 def test_a_journal_that_was_never_committed_is_removed_with_what_was_prepared(tree: Tree) -> None:
@@ -357,7 +358,7 @@ def test_a_journal_that_was_never_committed_and_is_none_is_removed_alone(
     tree: Tree, text: str
 ) -> None:
     never_committed(tree, text)
-    prepared = sorted(f"bundles/.{n}.sigstore.json{writing.STAGING}" for n in ("a", "b"))
+    prepared = sorted(f"bundles/.{n}.sigstore.json{STAGING}" for n in ("a", "b"))
     writing.recover(tree)
     assert everything(tree) == ["bundles", *prepared, "bundles/release.pub"]
 
@@ -370,7 +371,7 @@ def test_a_journal_that_was_never_committed_and_is_none_is_removed_alone(
     ],
 )
 def test_a_journal_that_is_none_is_refused(tree: Tree, text: str) -> None:
-    folder = tree.root / writing.JOURNAL_FOLDER
+    folder = tree.root / journal.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "journal.json").write_text(text)
     with pytest.raises(InputError, match="journal") as caught:
@@ -380,9 +381,9 @@ def test_a_journal_that_is_none_is_refused(tree: Tree, text: str) -> None:
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["a folder", "a file"])
 def test_what_a_killed_run_left_is_removed(tree: Tree, make: Callable[[Path], None]) -> None:
-    beside = tree.root / f".bundles{writing.STAGING}"
+    beside = tree.root / f".bundles{STAGING}"
     make(beside)
-    inside = tree.root / "bundles" / f".a.sigstore.json{writing.STAGING}"
+    inside = tree.root / "bundles" / f".a.sigstore.json{STAGING}"
     inside.touch()
     writing.clean(tree, ["bundles/a.sigstore.json"])
     assert (beside.exists(), inside.exists()) == (False, False)
@@ -391,7 +392,7 @@ def test_what_a_killed_run_left_is_removed(tree: Tree, make: Callable[[Path], No
 def test_a_staging_path_that_is_a_link_is_not_followed(tree: Tree, tmp_path: Path) -> None:
     victim = tmp_path / "victim.txt"
     victim.write_text("untouched")
-    (tree.root / f".registry.json{writing.STAGING}").symlink_to(victim)
+    (tree.root / f".registry.json{STAGING}").symlink_to(victim)
     writing.replace_file(tree, "registry.json", b"new")
     assert victim.read_text() == "untouched"
 
@@ -404,7 +405,7 @@ def test_a_path_outside_the_repository_is_not_written(tree: Tree) -> None:
 def test_nothing_beside_the_repository_is_removed(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     root.mkdir()
-    beside = tmp_path / f".tree{writing.STAGING}"
+    beside = tmp_path / f".tree{STAGING}"
     beside.mkdir()
     writing.clean(Tree.at(root), ["a.sigstore.json"])
     assert beside.exists()
@@ -417,7 +418,7 @@ def test_a_link_where_a_bundle_goes_is_not_followed(tree: Tree, new: dict[str, b
     with pytest.raises(InputError, match="is a link, where a file is to be written"):
         writing.write_all(tree, new)
     assert (tree.root / "registry.json").read_text() == "{}"
-    assert not writing.interrupted(tree)
+    assert not journal.interrupted(tree)
 
 
 @pytest.mark.parametrize("new", [ONE, TWO, SCATTERED], ids=["one", "one folder", "two folders"])
@@ -427,4 +428,4 @@ def test_a_folder_where_a_bundle_goes_stops_the_release_before_it_begins(
     (tree.root / "bundles" / "a.sigstore.json").mkdir()
     with pytest.raises(InputError, match="is a folder, where a file is to be written"):
         writing.write_all(tree, new)
-    assert not writing.interrupted(tree)
+    assert not journal.interrupted(tree)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provenance.artifacts import digest
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
-from provenance.artifacts.packed import pack_text
+from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.evidence.evidence import Evidence
@@ -414,7 +414,7 @@ def test_the_time_grows_with_the_number_of_ensembles() -> None:
             made.append(Manifest(f"e{i}.json", digest.of_bytes(b""), "{}", value))
             made.append(GateVerdict(f"e{i}_PROMOTE.json", digest.of_bytes(b""), "{}", {}))
             rows += [RowEvidence(Row.of(5 * i + s, m, FieldNames())) for s, m in enumerate(members)]
-        registry = Registry("registry.json", pack_text("{}"), digest.of_bytes(b""), ())
+        registry = Registry("registry.json", pack(b"{}"), digest.of_bytes(b""), ())
         evidence = Evidence(Tree(Path()), registry, tuple(rows), whole=True, documents=tuple(made))
         start = time.process_time()
         known = Documents(tuple(made))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provenance.artifacts.documents.json_edit import Insert, InsertItem, Raw, Set, edit
+from provenance.artifacts.documents.json_edit import Insert, Raw, Set, edit
 from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
 from provenance.evidence.registry_diff import Comparison, LostField, LostRow, changed_digests
 from tests.support.json_values import values
@@ -91,7 +91,7 @@ def test_what_was_lost_returns_to_where_it_stood_as_it_was_written(
         left = data.draw(st.sets(st.sampled_from([*sorted(outer), "models"]))) | {"models"}
         now = {k: now_rows if k == "models" else v for k, v in then if k in left}
         found = Comparison(registry(dict(then), indent), registry(now, indent))
-    assert undone(found) == found.then.text
+    assert undone(found) == found.then.source.text
 
 
 def test_a_field_is_lost_where_its_name_is_gone_and_not_where_its_value_changed() -> None:
@@ -128,7 +128,7 @@ def test_a_row_that_lost_its_id_is_known_by_its_file() -> None:
     now = [{"id": "a", "onnx": "a.onnx"}, {"onnx": "b.onnx"}]
     assert lost_rows(then, now) == []
     assert lost_fields(then, now) == [("#1", "id", "b")]
-    assert undone(compared(then, now)) == registry({"models": then}).text
+    assert undone(compared(then, now)) == registry({"models": then}).source.text
 
 
 def test_a_new_row_without_an_id_is_not_taken_for_one_that_is_still_here() -> None:
@@ -157,12 +157,12 @@ def test_a_row_returns_behind_the_nearest_that_is_still_there() -> None:
     then = [{"id": id} for id in "abcd"]
     found = compared(then, [{"id": "d"}, {"id": "a"}])
     edits = [found.row_edit(lost) for lost in found.lost_rows()]
-    assert [(e.path, e.after) for e in edits] == [(("models",), 1), (("models",), 1)]
+    assert [(e.path, e.after) for e in edits] == [(("models", 2), 1), (("models", 2), 1)]
     assert [found.neighbour(lost) for lost in found.lost_rows()] == [found.now.rows[1]] * 2
     first = compared([{"id": "x"}, {"id": "a"}], [{"id": "a"}])
     (lost,) = first.lost_rows()
     assert first.neighbour(lost) is None
-    assert first.row_edit(lost) == InsertItem(("models",), first.row_edit(lost).value, None)
+    assert first.row_edit(lost) == Insert(("models", 0), first.row_edit(lost).value, None)
 
 
 def test_a_field_returns_behind_the_nearest_that_is_still_there() -> None:
@@ -178,7 +178,7 @@ def test_a_field_of_the_registry_itself_returns() -> None:
     lost = list(found.lost_fields_of_registry())
     assert [(f.row, f.key) for f in lost] == [(None, "$schema"), (None, "version")]
     assert lost[0].was == '"./s.json"'
-    assert undone(found) == then.text
+    assert undone(found) == then.source.text
     assert list(compared([], []).lost_fields_of_registry()) == []
 
 

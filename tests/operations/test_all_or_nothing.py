@@ -19,7 +19,8 @@ import pytest
 
 import provenance
 from provenance import InputError
-from provenance.artifacts import writing
+from provenance.artifacts import journal
+from provenance.artifacts.replacing import STAGING
 from tests.operations.workspace import REPOSITORY, Workspace, codes, make_workspace
 from tests.support.folders import cannot_exchange
 
@@ -141,7 +142,7 @@ def test_killed_at_any_write_the_tree_is_old_or_new_and_the_next_run_finishes(
 def self_consistent(workspace: Workspace, before: dict[str, bytes], *, atomic: bool) -> str:
     """Which state the tree is in; fails where it is neither."""
     now = state(workspace)
-    if writing.interrupted(provenance.artifacts.paths.Tree.at(workspace.root)):
+    if journal.interrupted(provenance.artifacts.paths.Tree.at(workspace.root)):
         assert not atomic, "a folder of its own is exchanged in one step, without a journal"
         with pytest.raises(InputError, match="cut short"):
             workspace.verify()
@@ -250,9 +251,9 @@ def test_two_releases_at_once_do_not_mix(unreleased: Workspace) -> None:
 
 
 def test_a_planted_journal_moves_nothing_but_bundles(unreleased: Workspace) -> None:
-    folder = unreleased.root / writing.JOURNAL_FOLDER
+    folder = unreleased.root / journal.JOURNAL_FOLDER
     folder.mkdir()
-    (unreleased.root / "model" / f".registry.json{writing.STAGING}").write_bytes(b"not yours")
+    (unreleased.root / "model" / f".registry.json{STAGING}").write_bytes(b"not yours")
     (folder / "journal.json").write_text(json.dumps({"files": ["model/registry.json"]}))
     before = unreleased.registry.read_bytes()
     with pytest.raises(InputError, match="is not a journal"):
@@ -261,9 +262,9 @@ def test_a_planted_journal_moves_nothing_but_bundles(unreleased: Workspace) -> N
 
 
 def test_a_planted_journal_cannot_write_outside_the_repository(unreleased: Workspace) -> None:
-    folder = unreleased.root / writing.JOURNAL_FOLDER
+    folder = unreleased.root / journal.JOURNAL_FOLDER
     folder.mkdir()
-    planted = unreleased.root.parent / f".escaped.sigstore.json{writing.STAGING}"
+    planted = unreleased.root.parent / f".escaped.sigstore.json{STAGING}"
     planted.write_bytes(b"not yours")
     (folder / "journal.json").write_text(json.dumps({"files": ["../escaped.sigstore.json"]}))
     with pytest.raises(InputError, match="leaves the repository"):

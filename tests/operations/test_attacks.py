@@ -25,10 +25,10 @@ from onnx import TensorProto
 import provenance
 from provenance import Report
 from provenance.artifacts.digest import of_bytes
+from provenance.artifacts.journal import JOURNAL_FOLDER
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Row
-from provenance.artifacts.writing import JOURNAL_FOLDER
 from provenance.evidence.collect import collect_file
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import ModelEvidence

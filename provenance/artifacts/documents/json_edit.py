@@ -61,11 +61,14 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Add the member `path` after the member `after` of the same object; first where it is None."""
+    """Add what is to be at `path` after `after` in the same object or array; first if that is None.
+
+    The last steps are the keys of members, or the numbers of items.
+    """
 
     path: JsonPath
     value: Any
-    after: str | None
+    after: str | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,7 @@ class Move:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class InsertItem:
-    """Add an object to the array at `path`, after the item `after`; first where it is None."""
-
-    path: JsonPath
-    value: Any
-    after: int | None
-
-
-Edit: TypeAlias = Set | Insert | Remove | Move | InsertItem
+Edit: TypeAlias = Set | Insert | Remove | Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +123,6 @@ def reaches(source: SourceMap, edit: Edit) -> bool:
         case Insert():
             parent = edit.path[:-1]
             needed = [parent if edit.after is None else (*parent, edit.after)]
-        case InsertItem():
-            needed = [edit.path if edit.after is None else (*edit.path, edit.after)]
     return all(source.find(path) is not None for path in needed)
 
 
@@ -148,9 +140,7 @@ def _applied(text: str, changes: list[_Change], where: str) -> str:
     return "".join((*parts, text[done:]))
 
 
-def _changes(
-    source: SourceMap, edit: Set | Insert | Move | InsertItem, where: str
-) -> tuple[_Change, ...]:
+def _changes(source: SourceMap, edit: Set | Insert | Move, where: str) -> tuple[_Change, ...]:
     match edit:
         case Set():
             member = _find(source, edit.path, where)
@@ -161,29 +151,24 @@ def _changes(
             written = Raw.of(source, edit.path, where)
             added = _insert(source, Insert(edit.path, written, edit.after), where)
             return (*_removals(source, [edit.path], where), added)
-        case InsertItem():
-            return (_insert_item(source, edit, where),)
 
 
 def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
+    """What is added, with its comma."""
     *parent, key = edit.path
     neighbour = None
     if edit.after is not None:
-        neighbour = _find(source, (*parent, edit.after), where, f"to put `{key}` after")
+        purpose = f"to put `{key}` after" if isinstance(key, str) else ""
+        neighbour = _find(source, (*parent, edit.after), where, purpose)
     at, gap = _place(source, tuple(parent), neighbour, where)
-    value = _indented(edit.value, gap, len(edit.path), source)
-    written = edit.value.key if isinstance(edit.value, Raw) else None
-    member = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{value}"
-    return _added(source, at, gap, member, first=neighbour is None)
-
-
-def _insert_item(source: SourceMap, edit: InsertItem, where: str) -> _Change:
-    neighbour = None
-    if edit.after is not None:
-        neighbour = _find(source, (*edit.path, edit.after), where)
-    at, gap = _place(source, edit.path, neighbour, where)
-    item = _indented(edit.value, gap, len(edit.path) + 1, source)
-    return _added(source, at, gap, item, first=neighbour is None)
+    new = _indented(edit.value, gap, len(edit.path), source)
+    if isinstance(key, str):
+        written = edit.value.key if isinstance(edit.value, Raw) else None
+        new = f"{written or _encoded(key, source)}{_colon(source, neighbour)}{new}"
+    if neighbour is not None:
+        return _Change(at, at, f",{gap}{new}")
+    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
+    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
 def _place(
@@ -213,14 +198,6 @@ def _colon(source: SourceMap, neighbour: Member | None) -> str:
     if neighbour is None or neighbour.key_start is None:
         return ": "
     return source.text[neighbour.key_start : neighbour.start].rpartition('"')[2]
-
-
-def _added(source: SourceMap, at: int, gap: str, new: str, *, first: bool) -> _Change:
-    """What is added, with its comma."""
-    if not first:
-        return _Change(at, at, f",{gap}{new}")
-    alone = source.text[at + len(_space_at(source.text, at))] in "]}"
-    return _Change(at, at, f"{gap}{new}" if alone else f"{gap}{new},", alone)
 
 
 def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Iterator[_Change]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from provenance.artifacts.documents.schema_assertions import LIMITS, Assertions, is_number
-from provenance.artifacts.documents.schema_references import UnresolvedError
 from provenance.artifacts.documents.schema_work import (
     SHOWN,
     Outcome,
     StoppedError,
+    UnresolvedError,
     Violation,
     shown,
 )
@@ -72,11 +72,6 @@ def evaluate(schema: Any, instance: Any, fragment: str = "", *, steps: int = STE
 
 
 class _Evaluation(Assertions):
-    def __init__(self, schema: Any, draft: str, steps: int) -> None:
-        super().__init__(schema, draft, steps)
-        self._depth = 0
-        self._active: set[tuple[int, JsonPath]] = set()
-
     # --- schemas ----------------------------------------------------------------------------------
 
     def value(self, schema: Any, value: Any, path: JsonPath, where: str) -> Outcome:
@@ -89,14 +84,12 @@ class _Evaluation(Assertions):
         here = (id(schema), path)
         if here in self._active:
             return self.unknown(f"{where} refers to itself")
-        if self._depth >= _DEPTH:
+        if len(self._active) >= _DEPTH:
             return self.unknown(f"{where} is nested too deeply")
         self._active.add(here)
-        self._depth += 1
         try:
             return _all(self._keywords(schema, value, path, where))
         finally:
-            self._depth -= 1
             self._active.discard(here)
 
     def _keywords(

@@ -7,7 +7,6 @@ all are followed at once, and the sets of places in the expression that are reac
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import Final, TypeAlias
 
 from provenance.frozen import dataclass
@@ -30,22 +29,12 @@ class Place:
     at: str = ""  # "^" or "$": goes on only at the start or at the end
 
 
-@dataclass
 class Pattern:
     """A regular expression. `cost` counts the work done so far, about a microsecond each."""
 
-    _places: list[Place]
-    _start: int
-    cost: int = 0
-    _sets: list[_Set] = field(default_factory=list)
-    _numbers: dict[_Set, int] = field(default_factory=dict)
-    _steps: dict[tuple[int, str], int] = field(default_factory=dict)
-    _anywhere: _Set = frozenset()
-    _first: int = 0
-    _size: int = 0
-
-    def __post_init__(self) -> None:
-        self._anywhere = self._reach({self._start}, start=False)
+    def __init__(self, places: list[Place], start: int) -> None:
+        self._places, self._start, self.cost = places, start, 0
+        self._anywhere = self._reach({start}, start=False)
         self._forget()
 
     def search(self, text: str) -> bool:
@@ -80,7 +69,9 @@ class Pattern:
         return number
 
     def _forget(self) -> None:
-        self._steps, self._sets, self._numbers = {}, [], {}
+        self._steps: dict[tuple[int, str], int] = {}
+        self._sets: list[_Set] = []
+        self._numbers: dict[_Set, int] = {}
         self._size = 0
         self._first = self._number(self._reach({self._start}, start=True))
 

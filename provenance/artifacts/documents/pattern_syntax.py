@@ -79,10 +79,6 @@ def _char(ranges: Ranges) -> _Tree:
     return add
 
 
-def _anchor(at: str) -> _Tree:
-    return lambda places, following: _jump(places, following, at=at)
-
-
 def _sequence(parts: list[_Tree]) -> _Tree:
     def add(places: list[Place], following: int) -> int:
         for part in reversed(parts):
@@ -168,7 +164,7 @@ class _Parser:
         char = self.text[self.at]
         self.at += 1
         if char in "^$":
-            return _anchor(char)
+            return lambda places, following: _jump(places, following, at=char)
         if char == ".":
             return _char(_others(_LINE_ENDS))
         if char == "(":

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from provenance.artifacts.documents import strict_json
-from provenance.artifacts.documents.schema_references import References
-from provenance.artifacts.documents.schema_work import SHOWN, Outcome, shown
+from provenance.artifacts.documents.schema_work import SHOWN, Outcome, Work, shown
 from provenance.artifacts.documents.strict_json import JsonPath
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -23,15 +22,11 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 }
 
 
-class Assertions(References):
+class Assertions(Work):
     """Each method judges the value at `path` by one keyword, whose argument is at `where`.
 
     `json_schema` calls it where argument and value are of the types that the keyword is for.
     """
-
-    def __init__(self, schema: Any, draft: str, steps: int) -> None:
-        super().__init__(schema, draft, steps)
-        self._enums: dict[int, frozenset[Any]] = {}
 
     def _type(self, schema: Any, types: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         names = types if isinstance(types, list) else [types]

@@ -2,11 +2,13 @@
 """JSON, read strictly (docs/adr/0004-strict-json.md).
 
 The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
-keys, lone surrogates, bottomless nesting.
+keys, lone surrogates, bottomless nesting. What is wrong and where is looked for only after a text
+was refused: the parser of the standard library does not give its hooks the place where they are.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
@@ -16,8 +18,6 @@ from math import isinf
 from typing import Any, Final, TypeAlias
 
 from provenance.artifacts import limits
-from provenance.artifacts.documents import json_faults
-from provenance.artifacts.documents.json_faults import DIGITS_OF_DOUBLE, Fault
 from provenance.frozen import dataclass
 
 JsonPath: TypeAlias = tuple[str | int, ...]
@@ -46,21 +46,23 @@ class JsonError(ValueError):
         self.position = position
 
 
-class DuplicateKeyError(JsonError):
-    """An object names the same key twice; readers disagree about which value counts."""
+class _RefusedError(ValueError):
+    """The standard library would read it; `_first_fault` says what is wrong and where."""
 
 
 def decode(data: bytes) -> str:
     """UTF-8 text without a byte-order mark. Raises JsonError."""
-    reason = json_faults.of_bytes(data)
-    if reason is not None:
+    if data.startswith(codecs.BOM_UTF8):
+        reason = "starts with a byte-order mark; JSON is UTF-8 without one"
         raise JsonError(reason, position=START)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise JsonError("is UTF-16; JSON is UTF-8", position=START)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
         # What stands before it is.
         before = data[: e.start].decode("utf-8")
-        raise _error(Fault("is not UTF-8", len(before)), before) from e
+        raise _error("is not UTF-8", len(before), before) from e
 
 
 def parse(
@@ -71,11 +73,7 @@ def parse(
     Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
     wins, as in most readers, and the caller promises to report them; and equal members are one
     string, as many rows of a registry have the same notes. `nesting` is the number of levels that
-    are read.
-
-    Raises:
-        DuplicateKeyError: An object has a key twice.
-        JsonError: Anything else that is not strict JSON.
+    are read. Raises JsonError.
     """
     decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys, {}))
     if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
@@ -90,10 +88,14 @@ def parse(
     except json.JSONDecodeError as e:
         if not text.strip():
             raise JsonError("is empty", position=START) from e
-        raise _error(json_faults.of_syntax(text, e), text) from e
+        conflict = _CONFLICT.search(text)
+        if conflict is not None:
+            reason = "holds an unresolved merge conflict"
+            raise _error(reason, conflict.start(), text) from e
+        raise _error(f"is not JSON: {e.msg}", e.pos, text) from e
     except (RecursionError, UnicodeEncodeError, _RefusedError) as e:
-        repeated = duplicate_keys is not None
-        raise _error(json_faults.first(text, nesting, repeated=repeated), text) from e
+        reason, offset = _first_fault(text, nesting, repeated=duplicate_keys is not None)
+        raise _error(reason, offset, text) from e
     return value
 
 
@@ -112,19 +114,7 @@ def parse_object_text(text: str) -> dict[str, Any]:
 
 def type_name(value: object) -> str:
     """The JSON name of `value`'s type, with its article."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
+    return _TYPE_NAMES.get(type(value), "an object")
 
 
 def same(a: object, b: object) -> bool:
@@ -145,21 +135,31 @@ def same(a: object, b: object) -> bool:
     return a == b
 
 
+_TYPE_NAMES: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+}
+_DIGITS_OF_DOUBLE: Final = 308
+"""No other reader keeps an integer of more digits, and protobuf refuses it."""
+
 _MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]|[^\s"{}\[\]:,]++', re.DOTALL)
+_COLON: Final = re.compile(r"[ \t\r\n]*:")
+_CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+"""What git leaves in a file that two branches changed."""
 
 
-class _RefusedError(ValueError):
-    """The standard library would read it; `json_faults` says what is wrong and where."""
-
-
-def _error(fault: Fault, text: str) -> JsonError:
+def _error(reason: str, offset: int, text: str) -> JsonError:
     """The error with the place that it is about."""
-    line = text.count("\n", 0, fault.offset) + 1
-    column = fault.offset - text.rfind("\n", 0, fault.offset)
-    error = DuplicateKeyError if fault.repeated else JsonError
-    at = f", at line {line}, column {column}"
-    return error(f"{fault.reason}{at}", position=Position(line, column))
+    line = text.count("\n", 0, offset) + 1
+    column = offset - text.rfind("\n", 0, offset)
+    message = f"{reason}, at line {line}, column {column}"
+    return JsonError(message, position=Position(line, column))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _refuse(name: str) -> Any:
 
 
 def _in_range(number: str) -> int:
-    if len(number) > DIGITS_OF_DOUBLE:
+    if len(number) > _DIGITS_OF_DOUBLE:
         raise _RefusedError
     return int(number)
 
@@ -237,3 +237,49 @@ def _decoder(hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JS
 
 
 _STRICT: Final = _decoder(_object)
+
+
+def _first_fault(text: str, levels: int, *, repeated: bool) -> tuple[str, int]:
+    """Return the first fault of JSON that the standard library would read, and its offset.
+
+    It may be nested `levels` deep, and with `repeated` an object may have a key twice.
+    """
+    keys: list[set[str] | None] = []
+    for match in _TOKEN.finditer(text):
+        mark, start = match[0], match.start()
+        if mark in "{[":
+            keys.append(set() if mark == "{" else None)
+            if len(keys) > levels:
+                return f"is nested too deeply: more than {levels} levels", start
+        elif mark in "}]":
+            del keys[-1:]
+        elif mark.startswith('"'):
+            value = _string(mark)
+            if any("\ud800" <= c <= "\udfff" for c in value):
+                return "holds half of a surrogate pair, which is no character", start
+            known = keys[-1] if keys and not repeated else None
+            if known is not None and _COLON.match(text, match.end()):
+                if value in known:
+                    return f"has the key {value[:80]!r} twice in one object", start
+                known.add(value)
+        elif mark.lstrip("-") in ("NaN", "Infinity"):
+            return f"holds {mark}, which is not JSON", start
+        elif _is_out_of_range(mark):
+            return f"holds the number {mark[:40]}, which is out of range", start
+    return "is not strict JSON", 0
+
+
+def _is_out_of_range(number: str) -> bool:
+    if number.lstrip("-").isdigit():
+        return len(number) > _DIGITS_OF_DOUBLE
+    try:
+        return isinf(float(number))
+    except ValueError:
+        return False  # a word
+
+
+def _string(mark: str) -> str:
+    try:
+        return str(json.loads(mark))
+    except ValueError:
+        return ""  # behind a fault of another kind

@@ -33,12 +33,8 @@ def parse(text: str) -> Any:
         line = getattr(getattr(e, "problem_mark", None), "line", None)
         where = "" if line is None else f" (line {line + 1})"
         raise YamlError(f"is not YAML{where}") from e
-    except (RecursionError, _TooDeepError) as e:
+    except RecursionError as e:
         raise YamlError("is nested too deeply") from e
-
-
-class _TooDeepError(Exception):
-    pass
 
 
 class _Loader(yaml.BaseLoader):
@@ -61,7 +57,7 @@ class _Loader(yaml.BaseLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             self._levels += 1
             if self._levels > limits.NESTING:
-                raise _TooDeepError
+                raise YamlError("is nested too deeply")
         elif isinstance(event, yaml.CollectionEndEvent):
             self._levels -= 1
         return event

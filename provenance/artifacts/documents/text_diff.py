@@ -11,7 +11,9 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from difflib import Match, SequenceMatcher
+from itertools import groupby
+from typing import Final
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _CONTEXT: Final = 3
@@ -19,39 +21,37 @@ _PAIRS: Final = 4_000_000
 """Pairs of lines that `difflib` compares; a longer stretch without a unique line is replaced."""
 
 
-class _Change(NamedTuple):
-    """Lines `i` to `i_end` of the one text are lines `j` to `j_end` of the other."""
-
-    i: int
-    i_end: int
-    j: int
-    j_end: int
-
-
 def unified(path: str, before: str, after: str) -> str:
     """The difference of two states of the file at `path`; empty if they are equal."""
-    if before == after:
-        return ""
     a, b = _LINE.findall(before), _LINE.findall(after)
-    lines = [f"--- a/{path}\n", f"+++ b/{path}\n"]
-    for hunk in _hunks(_changes(a, b)):
-        lines += _written(hunk, a, b)
-    return "".join(lines)
+    lines: list[str] = []
+    for hunk in _Matcher(a, b).get_grouped_opcodes(_CONTEXT):
+        (_, i, _, j, _), (_, _, i_end, _, j_end) = hunk[0], hunk[-1]
+        lines.append(f"@@ -{_range(i, i_end)} +{_range(j, j_end)} @@\n")
+        for kind, i, i_end, j, j_end in hunk:
+            if kind == "equal":
+                lines += _marked(" ", a[i:i_end])
+            else:
+                lines += (*_marked("-", a[i:i_end]), *_marked("+", b[j:j_end]))
+    return f"--- a/{path}\n+++ b/{path}\n{''.join(lines)}" if lines else ""
 
 
-def _changes(a: Sequence[str], b: Sequence[str]) -> Iterator[_Change]:
-    """What differs, in order: between lines that are the same, and do not touch."""
-    i = j = 0
-    for i_same, j_same in (*_same_lines(a, b), (len(a), len(b))):
-        if (i, j) != (i_same, j_same):
-            yield _Change(i, i_same, j, j_same)
-        i, j = i_same + 1, j_same + 1
+class _Matcher(SequenceMatcher[str]):
+    def __init__(self, a: Sequence[str], b: Sequence[str]) -> None:
+        super().__init__()
+        self._lines = a, b
+
+    def get_matching_blocks(self) -> list[Match]:
+        """Return the runs of lines that are the same in both, and one of no lines at the end."""
+        a, b = self._lines
+        same = enumerate(_same_lines(a, b))
+        runs = [[*run] for _, run in groupby(same, lambda e: (e[1][0] - e[0], e[1][1] - e[0]))]
+        blocks = [Match(*run[0][1], len(run)) for run in runs]
+        return [*blocks, Match(len(a), len(b), 0)]
 
 
 def _same_lines(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Pairs of lines that are the same in both, ever further on in each."""
-    from difflib import SequenceMatcher
-
     i = j = 0
     for i_end, j_end in (*_anchors(a, b), (len(a), len(b))):
         if (i_end - i) * (j_end - j) <= _PAIRS:
@@ -82,30 +82,6 @@ def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
         run.append(pairs[at])
         at = before[at]
     return run[::-1]
-
-
-def _hunks(changes: Iterable[_Change]) -> Iterator[list[_Change]]:
-    """Changes that are shown together, because the lines around them meet."""
-    hunk: list[_Change] = []
-    for change in changes:
-        if hunk and change.i - hunk[-1].i_end > 2 * _CONTEXT:
-            yield hunk
-            hunk = []
-        hunk.append(change)
-    yield hunk
-
-
-def _written(hunk: Sequence[_Change], a: Sequence[str], b: Sequence[str]) -> Iterator[str]:
-    lead = min(_CONTEXT, hunk[0].i)
-    start, end = hunk[0].i - lead, min(len(a), hunk[-1].i_end + _CONTEXT)
-    j_end = hunk[-1].j_end + end - hunk[-1].i_end
-    yield f"@@ -{_range(start, end)} +{_range(hunk[0].j - lead, j_end)} @@\n"
-    for change in hunk:
-        yield from _marked(" ", a[start : change.i])
-        yield from _marked("-", a[change.i : change.i_end])
-        yield from _marked("+", b[change.j : change.j_end])
-        start = change.i_end
-    yield from _marked(" ", a[start:end])
 
 
 def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from provenance.artifacts.forms import FILLED, Form, shown
+from provenance.artifacts.forms import FILLED, OBJECT, Form, shown
 from provenance.errors import InputError
 
 T = TypeVar("T")
@@ -33,8 +33,8 @@ class Table:
         array of tables, counted from 1. Raises InputError for an unknown key, and names the
         nearest.
         """
-        self.values, self.path, self._number = values, path, number
-        self._header = header
+        self.values, self.path, self._header = values, path, header
+        self._at = f"[[{header}]] {number}: " if number else ""
         dot = f"{header}." if header else ""
         for key in values:
             if keys is not None and key not in keys:
@@ -77,7 +77,7 @@ class Table:
 
     def table(self, key: str, keys: Collection[str] | None, example: str) -> Table:
         """Return the table under `key`, empty if it is missing; `example` is one that is right."""
-        values = self.get(key, Form[Mapping[str, Any]]("a table", _is_table, example), {})
+        values = self.get(key, Form[Mapping[str, Any]]("a table", OBJECT.has, example), {})
         return Table(values, keys, self.path, self._dotted(key))
 
     def tables(self, key: str, keys: Collection[str]) -> Iterator[Table]:
@@ -89,25 +89,18 @@ class Table:
 
     def error(self, message: str, help: str | None = None) -> InputError:
         """Return the error that the table as a whole is wrong."""
-        at = f"[[{self._header}]] {self._number}: " if self._number else ""
-        return InputError(f"{self.path}: {at}{message}", help=help)
+        return InputError(f"{self.path}: {self._at}{message}", help=help)
 
     def _dotted(self, key: str) -> str:
         return f"{self._header}.{key}" if self._header else key
 
     def _name(self, key: str) -> str:
-        if self._number:
-            return f"{self.path}: [[{self._header}]] {self._number}: `{key}`"
-        return f"{self.path}: `{self._dotted(key)}`"
+        return f"{self.path}: {self._at}`{key if self._at else self._dotted(key)}`"
 
 
 def _is_blank(value: object) -> bool:
     return isinstance(value, str) and not value.strip()
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict)
-
-
 def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_table, value))
+    return isinstance(value, list) and all(map(OBJECT.has, value))

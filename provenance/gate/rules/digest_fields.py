@@ -39,12 +39,9 @@ def found_digest(value: Any) -> str:
 
 
 def how_to_write(row: str, value: Any, *, is_object: bool) -> str:
-    """How the digest of the file comes into a field of `row` that holds `value`.
+    """How the digest of the file comes into a field that holds `value`; `row` is its row's label.
 
-    Args:
-        row: The label of the row.
-        value: What the field holds.
-        is_object: Whether the field is one of digests by file name.
+    `is_object` says that the field is one of digests by file name.
     """
     written = digest.parse(value)
     if written is not None:
@@ -85,10 +82,7 @@ class DigestSpelling(Rule):
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
-        refused = {
-            violation.path
-            for violation in case.evidence.registry_wide.violations.get(row.index, ())
-        }
+        refused = {v.path for v in case.evidence.registry_wide.violations.get(row.index, ())}
         for where, value, sha256 in respelled(row) if registry.names.stock else ():
             place = registry.path_of(row.entry, *where)
             if place in refused:

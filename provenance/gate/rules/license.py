@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts import spdx
 from provenance.artifacts.documents.json_edit import Edit
@@ -47,16 +47,10 @@ class _Missing(Rule):
         if baseline is None or lost is None or lost.field is None or is_blank(lost.field.was):
             return None
         edit = baseline.comparison.field_edit(lost.field)
-        return self.in_row(
-            case,
-            row,
-            None,
-            f"no `{lost.field.key}`{lost.said}",
-            lost.help,
-            fixes=()
-            if case.declare_first(lost.field.key)
-            else (Fix(case.evidence.registry.path, edit),),
-        )
+        fix = Fix(case.evidence.registry.path, edit)
+        fixes = () if case.declare_first(lost.field.key) else (fix,)
+        message = f"no `{lost.field.key}`{lost.said}"
+        return self.in_row(case, row, None, message, lost.help, fixes=fixes)
 
 
 class LicenseMissing(_Missing):
@@ -272,7 +266,9 @@ class SignedLicenseDiffers(Rule):
             return
         for field in LICENSE_FIELDS:
             here, there = row.entry.verbatim, signed.verbatim
-            if _alike(here, there, field):
+            # null is not the same as a missing field
+            alike = (field in here) == (field in there)
+            if alike and same(here.get(field), there.get(field)):
                 here, there = row.entry.fields, signed.row
                 if row.entry.text(field) == there.get(field):
                     continue
@@ -286,11 +282,6 @@ class SignedLicenseDiffers(Rule):
                 f"`{case.name_of(field)}` is {is_now}; signed is {was}",
                 "Put the signed value back, or sign again: provenance release",
             )
-
-
-def _alike(row: Mapping[str, Any], other: Mapping[str, Any], field: str) -> bool:
-    """Whether two rows state the same in a field: null is not the same as a missing field."""
-    return (field in row) == (field in other) and same(row.get(field), other.get(field))
 
 
 @lru_cache(maxsize=4096)

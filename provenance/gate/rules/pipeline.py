@@ -345,11 +345,12 @@ class _FileRule(_PipelineRule):
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         for change in changes(pipeline):
             if change.kind is self.kind:
+                has_line = change.kind is not Kind.GONE and change.file.endswith(_TEXTS)
                 yield self.finding(
                     self.message(change, pipeline),
                     _again(change, pipeline),
                     path=change.file,
-                    position=START if _is_text(change) else None,
+                    position=START if has_line else None,
                 )
 
     def message(self, change: Change, pipeline: PipelineEvidence) -> str:
@@ -544,11 +545,6 @@ def _do(step: str, pipeline: PipelineEvidence) -> str:
         return f"Do the step `{step}` with --link-dir {pipeline.links}."
     words = (_COMMANDS[step], "--link-dir", pipeline.links, "--link-key", "file:NAME.key")
     return f"Do `{step}`, and what follows it: {command(*words)}"
-
-
-def _is_text(change: Change) -> bool:
-    """Whether the file has a first line to point at."""
-    return change.kind is not Kind.GONE and change.file.endswith(_TEXTS)
 
 
 def _again(change: Change, pipeline: PipelineEvidence) -> str:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.documents.json_edit import Move
-from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.forms import FLAG, STRING, WHOLE, Form, filled, is_filled
 from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, Row, is_blank
 from provenance.attestations import bundle as bundles
@@ -135,21 +133,14 @@ class RegistrySchema(Rule):
         fields = row.entry.fields
         for name in _REQUIRED:
             if name not in fields:
-                lost = lost_field(case, row, name)
                 called = case.name_of(name)
-                there = misplaced_model(case, row) if name == "onnx" else None
-                yield self.in_row(
-                    case,
-                    row,
-                    None,
-                    _FORMS[name].missing(f"field `{called}`")
-                    + (lost.said if lost else there.said if there else ""),
-                    lost.help
-                    if lost
-                    else there.help
-                    if there
-                    else self._missing_help(called, fields, digest=name == "sha256"),
-                )
+                message = _FORMS[name].missing(f"field `{called}`")
+                help = self._missing_help(called, fields, digest=name == "sha256")
+                lost = lost_field(case, row, name)
+                found = lost or (misplaced_model(case, row) if name == "onnx" else None)
+                if found:
+                    message, help = message + found.said, found.help
+                yield self.in_row(case, row, None, message, help)
         for name, form in _FORMS.items():
             if name not in fields or form.has(fields[name]):
                 continue
@@ -163,15 +154,13 @@ class RegistrySchema(Rule):
                 is_object = name == "external_data_sha256" and entry is None
                 help = how_to_write(row.label, value, is_object=is_object)
             of = f" of {entry[:100]!r}" if entry is not None else ""
-            found = found_digest(value) if "sha256" in name else self._found(value)
-            yield self.in_row(
-                case,
-                row,
-                name,
-                form.instead(f"field `{called}`{of}", found) + (lost.said if lost else ""),
-                lost.help if lost else help,
-                below=() if entry is None else (entry,),
-            )
+            is_text = isinstance(value, str) and "sha256" not in name
+            shown = quoted(value) if is_text else found_digest(value)
+            message = form.instead(f"field `{called}`{of}", shown)
+            if lost:
+                message, help = message + lost.said, lost.help
+            below = () if entry is None else (entry,)
+            yield self.in_row(case, row, name, message, help, below=below)
 
     @staticmethod
     def _missing_help(name: str, fields: Mapping[str, Any], *, digest: bool) -> str:
@@ -181,10 +170,6 @@ class RegistrySchema(Rule):
         if near:
             return f"Did you mean `{name}` where it says `{near[0]}`?"
         return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
-
-    @staticmethod
-    def _found(value: Any) -> str:
-        return quoted(value) if isinstance(value, str) else type_name(value)
 
 
 class DuplicateId(Rule):
@@ -423,17 +408,12 @@ class OutsideRepository(Rule):
             value = row.entry.text(field)
             reason = outside(case, value) if value is not None else None
             if reason is not None:
+                message = f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
+                help = "Write a path relative to the registry's folder, inside the repository."
                 there = misplaced_model(case, row) if field == "onnx" else None
-                yield self.in_row(
-                    case,
-                    row,
-                    field,
-                    f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
-                    + (there.said if there else ""),
-                    there.help
-                    if there
-                    else "Write a path relative to the registry's folder, inside the repository.",
-                )
+                if there:
+                    message, help = message + there.said, there.help
+                yield self.in_row(case, row, field, message, help)
 
 
 class SharedBundlePath(Rule):
@@ -510,8 +490,7 @@ def outside(case: Case, value: str) -> str | None:
         return reason
     if value.endswith(".onnx") and ".." in value.split("/"):
         return "climbs with '..'"
-    normal = os.path.normpath(case.evidence.registry.absolute(value))
-    return "leaves the repository" if normal == ".." or normal.startswith("../") else None
+    return paths.refusal(case.evidence.registry.absolute(value))
 
 
 RULES: Iterable[type[Rule]] = (

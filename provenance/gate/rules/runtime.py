@@ -95,7 +95,8 @@ class DoesNotRun(_RuntimeRule):
 
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
         if run.outcome is Outcome.REFUSED and run.loaded:
-            sizes = _sizes(run) or ("the default sizes" if run.tried else "")
+            given = [f"{name[:40]}={size}" for name, size in run.sizes.items()]
+            sizes = some(given, 4) or ("the default sizes" if run.tried else "")
             others = f", nor with {run.tried} other sizes" if run.tried else ""
             yield (
                 f"{model.name} does not run{f' with {sizes}' if sizes else ''}{others}: "
@@ -285,12 +286,6 @@ def _setting(model: ModelEvidence) -> str:
 
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-
-
-def _sizes(run: Run) -> str:
-    """The sizes that symbols were given, for a message."""
-    shown = [f"{name[:40]}={size}" for name, size in run.sizes.items()]
-    return some(shown, 4)
 
 
 def _differing(specs: Sequence[TensorSpec], run: Run) -> Iterator[str]:

@@ -71,9 +71,8 @@ class SchemaViolated(Rule):
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        for violation in (
-            case.evidence.registry_wide.violations.get(None, ()) if case.evidence.whole else ()
-        ):
+        found = case.evidence.registry_wide.violations.get(None, ())
+        for violation in found if case.evidence.whole else ():
             # REG102 reports of their ids that rows are not unique.
             if (violation.path, violation.keyword) != (registry.names.path, "uniqueItems"):
                 member = registry.source.find((*violation.path, *_member(violation)))
