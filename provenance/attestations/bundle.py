@@ -10,6 +10,7 @@ with `sigstore_models` (`provenance.signing.keyed`).
 from __future__ import annotations
 
 import base64
+import posixpath
 import re
 import secrets
 from dataclasses import replace
@@ -20,7 +21,7 @@ from provenance.artifacts.documents.strict_json import JsonError, parse_object, 
 from provenance.attestations import log_entry, recognition
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError, canonical_octets
-from provenance.attestations.statement import PAYLOAD_TYPE
+from provenance.attestations.statement import LARGE, PAYLOAD_TYPE
 from provenance.frozen import dataclass
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -50,6 +51,15 @@ class Envelope:
     payload: bytes
     payload_type: str
     signature: bytes
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """Return what a DSSE signature is over; both lengths are in bytes, as ASCII decimals.
+
+    Source: https://github.com/secure-systems-lab/dsse, protocol v1.0.0.
+    """
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +135,8 @@ def summary_path(registry_path: str, row_bundles: list[str]) -> str:
     Paths are relative to the root, as is the result. Without bundles, beside the registry.
     """
     folder, _, name = registry_path.rpartition("/")
-    parents = [b.rpartition("/")[0] for b in row_bundles]
-    common = parents[0].split("/") if parents else folder.split("/")
-    for parent in parents[1:]:
-        steps = parent.split("/")
-        shared = 0
-        while shared < min(len(steps), len(common)) and steps[shared] == common[shared]:
-            shared += 1
-        common = common[:shared]
-    return "/".join([*(s for s in common if s), f"{name}{SUMMARY_SUFFIX}"])
+    folders = [b.rpartition("/")[0] for b in row_bundles] or [folder]
+    return posixpath.join(posixpath.commonpath(folders), f"{name}{SUMMARY_SUFFIX}")
 
 
 def countersignature_path(bundle: str, number: int) -> str:
@@ -148,6 +151,7 @@ def decode(data: bytes) -> Bundle:
         BundleError: It is not strict JSON, of another version, or not exactly one signature by one
             key or certificate over one message or in-toto payload.
     """
+    # The payload of a large bundle is decoded on its own, so that it is held once.
     apart = _payload_apart(data) if len(data) > LARGE else None
     if apart is not None:
         payload, mark, rest = apart
@@ -159,9 +163,6 @@ def decode(data: bytes) -> Bundle:
             return replace(found, content=replace(found.content, payload=payload))
     return _decode(data)
 
-
-LARGE: Final = 64 * 1024
-"""Bytes of a bundle above which its payload is decoded on its own, so that it is held once."""
 
 _PAYLOAD: Final = re.compile(rb'"payload" ?: ?"([A-Za-z0-9+/]++={0,2})"')
 

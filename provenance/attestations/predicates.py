@@ -16,13 +16,7 @@ from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.signed_row import REGISTRY_ROW, SignedFile
-from provenance.attestations.statement import (
-    Statement,
-    StatementError,
-    Subject,
-    descriptors,
-)
-from provenance.frozen import dataclass
+from provenance.attestations.statement import Statement, StatementError, Subject
 
 SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 """The seed attestation (https://slsa.dev/spec/v1.1/provenance)."""
@@ -55,19 +49,11 @@ SCHEMAS: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A document that a statement speaks of: name and SHA-256 as computed from its bytes."""
-
-    name: str
-    sha256: str
-
-
 def registry_row(
     row: Mapping[str, Any],
     files: Sequence[SignedFile],
     source: Mapping[str, Any],
-    sidecars: Sequence[tuple[Described, str | None]],
+    sidecars: Sequence[tuple[Subject, str | None]],
     models: Mapping[str, OnnxFacts],
     deferrals: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -89,8 +75,7 @@ def registry_row(
         ],
         "source": dict(source),
         "sidecars": [
-            {"name": d.name, "digest": {"sha256": d.sha256}, "describes": claimed}
-            for d, claimed in sidecars
+            described.as_json() | {"describes": claimed} for described, claimed in sidecars
         ],
         "models": {name: _facts(facts) for name, facts in models.items()},
         "deferrals": [dict(d) for d in deferrals],
@@ -114,9 +99,9 @@ def row_source(index: str, location: str, verbatim: Mapping[str, Any]) -> dict[s
 def seed_provenance(
     sidecar: Sidecar,
     *,
-    described: Described,
-    manifest: Described,
-    verdict: Described | None,
+    described: Subject,
+    manifest: Subject,
+    verdict: Subject | None,
     gate_verdict: str | None,
 ) -> dict[str, Any]:
     """The predicate of a seed attestation, from the sidecar that describes the signed bytes.
@@ -130,7 +115,7 @@ def seed_provenance(
         raise _not_stated(sidecar, "seed", "a whole number")
     if not isinstance(recipe, dict):
         raise _not_stated(sidecar, "training_recipe", "an object")
-    materials = [(manifest.name, manifest.sha256)]
+    materials = [manifest]
     corpus_path, corpus_sha256 = corpus_of(sidecar)
     if corpus_path is not None and not isinstance(corpus_path, str):
         raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
@@ -141,18 +126,15 @@ def seed_provenance(
             f"{sidecar.path}: the corpus has the sha256 {found}, which is no digest"
         )
     if corpus_sha256 is not None:
-        materials.insert(0, (corpus_path or "corpus", corpus_sha256))
-    products = [(described.name, described.sha256)]
+        materials.insert(0, Subject(corpus_path or "corpus", corpus_sha256))
+    byproducts = [described.as_json()]
     if verdict is not None:
-        products.append((verdict.name, verdict.sha256))
-    byproducts = descriptors(products)
-    if verdict is not None:
-        byproducts[-1]["annotations"] = {"verdict": gate_verdict}
+        byproducts.append(verdict.as_json() | {"annotations": {"verdict": gate_verdict}})
     return {
         "buildDefinition": {
             "buildType": SEED_BUILD_TYPE,
             "externalParameters": {"seed": sidecar.seed, "trainingRecipe": dict(recipe)},
-            "resolvedDependencies": descriptors(materials),
+            "resolvedDependencies": [m.as_json() for m in materials],
         },
         "runDetails": {"builder": {"id": BUILDER}, "byproducts": byproducts},
     }
@@ -179,7 +161,7 @@ def release_summary(
     rows: Mapping[str, int],
     policy_path: str,
     policy_sha256: str,
-    bundles: Sequence[Described],
+    bundles: Sequence[Subject],
     deferrals: int,
     tool_version: str,
     time_verified: str,

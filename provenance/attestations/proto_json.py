@@ -128,8 +128,8 @@ def _canonical(value: object, where: str) -> bytes:
     if not isinstance(value, str) or not value:
         raise ProtoJsonError(f"{where} is missing")
     try:
-        decoded = binascii.a2b_base64(value)
-        if binascii.b2a_base64(decoded, newline=False) == value.encode("ascii"):
+        decoded = canonical_octets(memoryview(value.encode("ascii")))
+        if decoded is not None:
             return decoded
         base64.b64decode(value, validate=True)
     except ValueError as e:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -24,10 +24,14 @@ STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_SUBJECTS: Final = 200_000
-
-
 OWN: Final = "https://onnx-provenance.dev/"
-"""What the predicate types of this project start with."""
+"""What the predicate types, build types and verifier ids of this project start with."""
+
+_OWN_PLACES: Final = (
+    ("predicateType",),
+    ("predicate", "buildDefinition", "buildType"),
+    ("predicate", "verifier", "id"),
+)
 
 
 class StatementError(ValueError):
@@ -36,13 +40,16 @@ class StatementError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A signed artifact: its name relative to the registry's folder, and its SHA-256."""
+    """A file by name and SHA-256: a signed artifact, or a document that a statement speaks of.
+
+    The name of a signed artifact is relative to the registry's folder.
+    """
 
     name: str
     sha256: str
 
     def as_json(self) -> dict[str, Any]:
-        """The subject as a ResourceDescriptor."""
+        """Return the ResourceDescriptor."""
         return {"name": self.name, "digest": {"sha256": self.sha256}}
 
 
@@ -180,7 +187,7 @@ def _statement(
 
 
 LARGE: Final = 64 * 1024
-"""Bytes of a payload above which its subjects are read one by one, to save memory."""
+"""Bytes of a payload or bundle above which it is read in parts, to save memory."""
 
 _BEGIN: Final = f'{{"_type":"{STATEMENT_TYPE}","subject":['.encode()
 _WRITTEN: Final = re.compile(
@@ -289,9 +296,19 @@ def digests_of(entries: object, name: str) -> dict[str, str]:
     return found
 
 
-def descriptors(digests: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """ResourceDescriptors for (name, SHA-256) pairs."""
-    return [Subject(name, sha256).as_json() for name, sha256 in digests]
+def claims_to_be_ours(payload: bytes) -> bool:
+    """Whether a statement claims to be one that this project writes, which it reads strictly."""
+    try:
+        value = parse_object(payload)
+    except JsonError:
+        return False
+    for place in _OWN_PLACES:
+        found: Any = value
+        for step in place:
+            found = found.get(step) if isinstance(found, dict) else None
+        if isinstance(found, str) and found.startswith(OWN):
+            return True
+    return False
 
 
 def _short(value: object) -> str:

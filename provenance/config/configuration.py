@@ -13,7 +13,7 @@ from typing import Any
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.documents.toml_text import Tables
-from provenance.attestations.layout_table import LayoutTable
+from provenance.attestations.layout import LayoutTable
 from provenance.config.files import PYPROJECT, parse_toml, section
 from provenance.errors import InputError
 from provenance.frozen import dataclass

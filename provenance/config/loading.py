@@ -19,7 +19,7 @@ from typing import Any, Final
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
-from provenance.attestations import layout_table
+from provenance.attestations import layout
 from provenance.config.configuration import Config, Deferral
 from provenance.config.files import FILE, PYPROJECT, parse_toml, read_text, section
 from provenance.errors import InputError
@@ -123,7 +123,7 @@ def _parse(
         run=settings.parse(of_file),
         repository=of_file.optional("repository", _REPOSITORY),
         resource_uri=of_file.optional("resource_uri", _RESOURCE_URI),
-        layout=layout_table.parse(of_file),
+        layout=layout.parse(of_file),
         policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
     )
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance.attestations import predicates
-from provenance.attestations.predicates import Described
 from provenance.attestations.signed_row import (
     EXTERNAL_DATA,
     MODEL,
@@ -18,7 +17,7 @@ from provenance.attestations.signed_row import (
     REGISTRY_ROW,
     SignedFile,
 )
-from provenance.attestations.statement import Statement
+from provenance.attestations.statement import Statement, Subject
 from provenance.evidence import classification, expected_statements
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import FileEvidence, RowEvidence
@@ -82,7 +81,7 @@ def row_statement(
 ) -> Statement:
     """Return what the row bundle says. The row has passed the gate: all of its files were read."""
     described = [
-        (Described(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
+        (Subject(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
         for s in expected_statements.sidecars_of(row)
         if s.sidecar is not None
     ]

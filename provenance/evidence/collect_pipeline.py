@@ -22,9 +22,15 @@ from provenance.artifacts.digest import Digest
 from provenance.artifacts.inventory import inventory
 from provenance.artifacts.paths import FileError, Tree
 from provenance.attestations import layout_documents
-from provenance.attestations.in_toto_reading import first_line, read_layout, read_link, refusals
-from provenance.attestations.layout import HARMLESS
-from provenance.attestations.layout_documents import DocumentError, need_in_toto
+from provenance.attestations.layout import HARMLESS, FunctionaryKey
+from provenance.attestations.layout_documents import (
+    DocumentError,
+    first_line,
+    need_in_toto,
+    read_layout,
+    read_link,
+    refusals,
+)
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import snapshot
@@ -40,7 +46,6 @@ from provenance.evidence.pipeline import (
 )
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
-from provenance.signing.functionary import PublicKey
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class LayoutRequest:
     """A layout that all of `keys` have to have signed, and the folder of the links."""
 
     layout: Path
-    keys: tuple[PublicKey, ...]
+    keys: tuple[FunctionaryKey, ...]
     link_dir: Path
 
 
@@ -91,7 +96,7 @@ def _read(path: Path) -> bytes:
         ) from e
 
 
-def _unsigned(metadata: Any, keys: Sequence[PublicKey]) -> Iterator[str]:
+def _unsigned(metadata: Any, keys: Sequence[FunctionaryKey]) -> Iterator[str]:
     """The keys that have not signed."""
     from in_toto import verifylib
 

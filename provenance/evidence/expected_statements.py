@@ -15,8 +15,7 @@ from provenance.artifacts import paths
 from provenance.artifacts.registry import Registry
 from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
-from provenance.attestations.predicates import Described
-from provenance.attestations.statement import Statement, StatementError
+from provenance.attestations.statement import Statement, StatementError, Subject
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
@@ -80,11 +79,9 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
     registry = evidence.registry
     return predicates.seed_provenance(
         sidecar,
-        described=Described(row.sidecar.name, sidecar.digest.sha256),
-        manifest=Described(registry.name_of(manifest.path), manifest.digest.sha256),
-        verdict=Described(registry.name_of(verdict.path), verdict.digest.sha256)
-        if verdict
-        else None,
+        described=Subject(row.sidecar.name, sidecar.digest.sha256),
+        manifest=Subject(registry.name_of(manifest.path), manifest.digest.sha256),
+        verdict=Subject(registry.name_of(verdict.path), verdict.digest.sha256) if verdict else None,
         gate_verdict=verdict.verdict if verdict else None,
     )
 
@@ -141,7 +138,7 @@ def unreadable(evidence: Evidence) -> dict[str, str]:
 def summary_statement(
     evidence: Evidence,
     rows: Sequence[RowFacts],
-    bundles: Sequence[Described],
+    bundles: Sequence[Subject],
     *,
     resource_uri: str,
     policy_path: str,

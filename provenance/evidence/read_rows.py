@@ -18,7 +18,7 @@ from provenance.artifacts.paths import FileError, FileProblem, Tree
 from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import Sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
-from provenance.attestations.statement import StatementError
+from provenance.attestations.statement import LARGE, StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.evidence.collect_models import ModelReader
 from provenance.evidence.progress import Progress
@@ -193,7 +193,7 @@ class RowReader:
             return None
         found, bundle = digest.of_bytes(data), _opened(data)
         del data  # a summary is large, and so is what its statement takes
-        texts = self._texts_of_rows if found.size > bundles.LARGE else {}
+        texts = self._texts_of_rows if found.size > LARGE else {}
         return _evidence(path, self._registry.name_of(path), found, bundle, texts=texts)
 
     @cached_property

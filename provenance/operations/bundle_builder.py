@@ -11,8 +11,8 @@ from typing import Final
 from provenance.artifacts import digest
 from provenance.artifacts.documents.strict_json import same
 from provenance.attestations import bundle as bundles
-from provenance.attestations.predicates import RELEASE_FIELD, Described
-from provenance.attestations.statement import Statement, StatementError, decode, encode
+from provenance.attestations.predicates import RELEASE_FIELD
+from provenance.attestations.statement import Statement, StatementError, Subject, decode, encode
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence import canonical, expected_statements, releases
@@ -149,15 +149,15 @@ class BundleBuilder:
         nameless = [] if project else [NAMELESS]
         return [*([release_order.NEW_HISTORY] if new else []), *place.notes, *nameless]
 
-    def _bundles(self) -> list[Described]:
+    def _bundles(self) -> list[Subject]:
         """All row bundles and seed attestations as they will be, each once."""
-        found: dict[str, Described] = {}
+        found: dict[str, Subject] = {}
         for row in self.rows:
             for bundle in (*row.bundle[:1], *row.attestation[:1]):
                 made = self.written.get(bundle.path)
                 sha256 = bundle.sha256 if made is None else digest.of_bytes(made).sha256
                 if sha256 is not None:
-                    found[bundle.path] = Described(bundle.name, sha256)
+                    found[bundle.path] = Subject(bundle.name, sha256)
         return list(found.values())
 
     def trust(self) -> Trust:

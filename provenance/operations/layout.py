@@ -11,7 +11,7 @@ from provenance.artifacts import limits, paths
 from provenance.artifacts.inventory import inventory
 from provenance.artifacts.paths import Tree
 from provenance.attestations import layout as layouts
-from provenance.attestations.layout import MOST_REQUIRED, STEPS, Step
+from provenance.attestations.layout import MOST_REQUIRED, STEPS, FunctionaryKey, Step
 from provenance.attestations.layout_documents import need_in_toto
 from provenance.config import Config
 from provenance.errors import InputError
@@ -23,7 +23,7 @@ from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.operations.load_evidence import load_evidence
 from provenance.signing import pem
-from provenance.signing.functionary import PublicKey, open_functionary
+from provenance.signing.functionary import functionary_key, open_functionary
 from provenance.signing.key_uris import SIGNER
 from provenance.signing.secret import Ask
 from provenance.signing.trust import TrustedKey
@@ -100,7 +100,7 @@ def layout_request(layout: Path, keys: Sequence[Path], link_dir: Path | None) ->
     """
     need_in_toto("--layout")
     trusted = (t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
-    read = tuple(PublicKey.of(t) for t in trusted)
+    read = tuple(functionary_key(t) for t in trusted)
     if not read:
         raise InputError(
             f"whose layout is {layout}? Its own keys have no say in that",
@@ -129,12 +129,12 @@ def _steps(config: Config) -> Iterator[Step]:
         yield Step(name, keys, entry.threshold)
 
 
-def _keys(config: Config, path: str) -> tuple[PublicKey, ...]:
+def _keys(config: Config, path: str) -> tuple[FunctionaryKey, ...]:
     try:
         data = Tree.at(config.key_folder).read(path, limits.KEY)
     except paths.FileError as e:
         raise InputError(f"{config.path}: layout key: {e.message}", help=e.help) from e
-    return tuple(PublicKey.of(t) for t in TrustedKey.all_of_pem(data, path))
+    return tuple(functionary_key(t) for t in TrustedKey.all_of_pem(data, path))
 
 
 def _always(evidence: Evidence, config: Config) -> set[str]:

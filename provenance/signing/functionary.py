@@ -10,7 +10,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import pre_authentication_encoding
+from provenance.attestations.layout import FunctionaryKey
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import InputError
 from provenance.frozen import dataclass
@@ -20,28 +21,19 @@ from provenance.signing.secret import Ask
 from provenance.signing.trust import TrustedKey
 
 
-@dataclass(frozen=True)
-class PublicKey:
-    """A public key as layouts hold it. `path` is where it was read, for messages."""
+def functionary_key(key: TrustedKey) -> FunctionaryKey:
+    """Return the same key with the id that `securesystemslib` gives it."""
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
-    path: str
-    key_id: str
-    as_json: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, key: TrustedKey) -> PublicKey:
-        """The same key, with the id that `securesystemslib` gives it."""
-        from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
-
-        found = SSlibKey.from_crypto(key.public_key)
-        return cls(key.path, found.keyid, found.to_dict() | {"keyid": found.keyid})
+    found = SSlibKey.from_crypto(key.public_key)
+    return FunctionaryKey(key.path, found.keyid, found.to_dict() | {"keyid": found.keyid})
 
 
 @dataclass(frozen=True)
 class Functionary:
     """A private key that signs links and layouts."""
 
-    public: PublicKey
+    public: FunctionaryKey
     key: SigningKey = field(repr=False)
 
     def sign(self, document: Mapping[str, Any]) -> bytes:
@@ -85,4 +77,4 @@ def open_functionary(
             help=key_advice.make_one("builder.key", how.option),
         )
     opened = open_key(uri, public_key, ask, how)
-    return Functionary(PublicKey.of(opened.public), opened)
+    return Functionary(functionary_key(opened.public), opened)

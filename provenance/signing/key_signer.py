@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from provenance.attestations import bundle as bundles
-from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope, pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError

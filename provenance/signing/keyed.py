@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import (
+    Bundle,
+    Envelope,
+    MessageSignature,
+    pre_authentication_encoding,
+)
 from provenance.errors import UnavailableError
 from provenance.signing import inclusion, log_body, timestamps
 from provenance.signing.algorithms import UnsupportedError

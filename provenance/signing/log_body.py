@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.documents.strict_json import parse_object
-from provenance.attestations.bundle import Bundle, Envelope
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import Bundle, Envelope, pre_authentication_encoding
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
 from provenance.frozen import dataclass
 from provenance.signing import algorithms, pem

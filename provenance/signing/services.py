@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import log_entry
-from provenance.attestations.bundle import Envelope
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import Envelope, pre_authentication_encoding
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError

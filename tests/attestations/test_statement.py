@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.attestations import predicates, statement
-from provenance.attestations.predicates import Described
 from provenance.attestations.signed_row import (
     REGISTRY_ROW,
     SignedFile,
@@ -215,7 +214,7 @@ def row_predicate(**row: Any) -> dict[str, Any]:
         {"id": "m", "classification": "smoke", "opset": 17} | row,
         [SignedFile("m.onnx", "model", {"sha256": A}, 5)],
         predicates.row_source("model/registry.json", "$['models'][0]", {"id": "m", "own": 1}),
-        [(Described("m.json", B), None)],
+        [(Subject("m.json", B), None)],
         {"m.onnx": FACTS},
         [],
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 from provenance import config
 from provenance.artifacts.documents import strict_json
-from provenance.attestations import bundle, in_toto_reading, predicates, statement
+from provenance.attestations import bundle, layout_documents, predicates, statement
 from provenance.attestations.layout_documents import DocumentError
 from provenance.attestations.signed_row import signed_row
 from provenance.errors import InputError
@@ -94,11 +94,11 @@ def _in_envelope(payload: bytes) -> bytes:
 
 
 def _layout(data: bytes) -> None:
-    in_toto_reading.read_layout(data if b'"payloadType"' in data else _in_envelope(data))
+    layout_documents.read_layout(data if b'"payloadType"' in data else _in_envelope(data))
 
 
 def _link(data: bytes) -> None:
-    in_toto_reading.read_link(_in_envelope(data))
+    layout_documents.read_link(_in_envelope(data))
 
 
 TARGETS: Final = (

@@ -23,8 +23,7 @@ from cryptography.x509.verification import (
     Store,
 )
 
-from provenance.attestations.bundle import Bundle, Envelope
-from provenance.attestations.dsse import pre_authentication_encoding
+from provenance.attestations.bundle import Bundle, Envelope, pre_authentication_encoding
 from provenance.signing import algorithms
 from provenance.signing import certificate as certificates
 from provenance.signing.judgement import Moment

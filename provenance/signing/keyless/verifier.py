@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from provenance.attestations import own
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
+from provenance.attestations.statement import claims_to_be_ours
 from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import (
@@ -175,7 +175,7 @@ def _supported(bundle: Bundle, certificate: Certificate, artifact_sha256: str | 
     content, key = bundle.content, certificates.public_key(certificate)
     if not isinstance(content, Envelope):
         algorithms.digest_for(key, content.digests(artifact_sha256))
-    elif not _is_p256(key) and own.claims_to_be_ours(content.payload):
+    elif not _is_p256(key) and claims_to_be_ours(content.payload):
         raise UnsupportedError(
             "unsupported signature algorithm for a document of this project: "
             f"{algorithms.of_key(key).name}, expected ECDSA P-256 with SHA-256"
