@@ -4,7 +4,7 @@
 from __future__ import annotations as _annotations
 
 import provenance.config as _config
-import provenance.signing.roots as _roots
+import provenance.signing.trusted_root as _roots
 from provenance.config import Config as Config
 from provenance.config import trust_from_file as trust_from_file
 from provenance.config import trust_from_keys as trust_from_keys
@@ -43,12 +43,12 @@ from provenance.operations.sign import release as release
 from provenance.operations.sign import sign as sign
 from provenance.operations.verify import verify as verify
 from provenance.operations.verify_options import VerifyOptions as VerifyOptions
-from provenance.signing.roots import Instance as Instance
 from provenance.signing.signers import open_signer as open_signer
 from provenance.signing.trust import Trust as Trust
 from provenance.signing.trust import TrustedIdentity as TrustedIdentity
 from provenance.signing.trust import TrustedKey as TrustedKey
 from provenance.signing.trust import TrustedWorkflow as TrustedWorkflow
+from provenance.signing.trusted_root import Instance as Instance
 from provenance.version import __version__ as __version__
 
 load_config = _config.load

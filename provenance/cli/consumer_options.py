@@ -109,7 +109,7 @@ def requiring(function: F) -> F:
 
 def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:
     """What is verified with. Raises UsageError and InputError."""
-    from provenance.signing import roots
+    from provenance.signing import trusted_root
 
     root, state, types = given["root"], given.get("state"), given.get("predicate_types")
     if root and given["staging"]:
@@ -118,8 +118,8 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
         "require": required(
             given.get("demands", ()), given.get("licenses", ()), given.get("max_age")
         ),
-        "root": roots.of_file(session.path(root)) if root else None,
-        "instance": roots.Instance.STAGING if given["staging"] else None,
+        "root": trusted_root.of_file(session.path(root)) if root else None,
+        "instance": trusted_root.Instance.STAGING if given["staging"] else None,
         "offline": session.offline,
         "state": session.path(state) if state else None,
         "resource_uri": given.get("resource_uri"),

@@ -61,7 +61,7 @@ def _config(session: Session) -> Any:
 
 
 def _passphrase(session: Session, name: str) -> str:
-    from provenance.signing.secret import PASSPHRASE
+    from provenance.signing.schemes import PASSPHRASE
 
     ask = partial(session.ask, twice=True) if session.interactive else None
     return PASSPHRASE.get(f"the key {name}.key", ask)

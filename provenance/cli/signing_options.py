@@ -14,7 +14,7 @@ from provenance.errors import UnavailableError
 
 if TYPE_CHECKING:
     from provenance.config import Config
-    from provenance.signing.signer import StatementSigner
+    from provenance.signing.signers import StatementSigner
 
 F = TypeVar("F", bound=Callable[..., Any])
 

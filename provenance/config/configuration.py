@@ -18,7 +18,7 @@ from provenance.config.files import PYPROJECT, parse_toml, section
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.runtime.settings import RunSettings
-from provenance.signing import roots
+from provenance.signing import trusted_root
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
@@ -107,7 +107,7 @@ class Config:
         return self.trust_table.open(
             f"{self.path}{own}",
             lambda p: read(p, limits.KEY, "key"),
-            lambda p: roots.of_bytes(read(p, limits.TRUSTED_ROOT, "trusted_root"), p),
+            lambda p: trusted_root.of_bytes(read(p, limits.TRUSTED_ROOT, "trusted_root"), p),
         )
 
     @property

@@ -11,7 +11,7 @@ from provenance.artifacts.documents.toml_tables import Table
 from provenance.attestations import recognition
 from provenance.config.files import parse_toml, read_text
 from provenance.errors import InputError
-from provenance.signing import pem, roots, trust_table
+from provenance.signing import pem, trust_table, trusted_root
 from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 
 
@@ -41,7 +41,7 @@ def trust_from_file(path: Path) -> Trust:
     return found.open(
         str(path),
         lambda p: pem.read_file(folder / p),
-        lambda p: roots.of_file(folder / p),
+        lambda p: trusted_root.of_file(folder / p),
     )
 
 

@@ -18,7 +18,7 @@ from provenance.gate.requirements import NOTHING
 from provenance.gate.rules import Target
 from provenance.operations import bundle_lines, named_files, sha384
 from provenance.operations.verify_options import VerifyOptions
-from provenance.signing.signer import ArtifactSigner, StatementSigner
+from provenance.signing.signers import ArtifactSigner, StatementSigner
 from provenance.signing.trust import Trust
 
 DIGEST_PREFIX: Final = "sha256:"

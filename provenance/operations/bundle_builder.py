@@ -28,8 +28,8 @@ from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
 from provenance.operations import release_order
 from provenance.operations.release_order import Place
-from provenance.signing import public_root
-from provenance.signing.signer import StatementSigner
+from provenance.signing import judging
+from provenance.signing.signers import StatementSigner
 from provenance.signing.trust import Trust
 from provenance.version import __version__
 
@@ -167,7 +167,7 @@ class BundleBuilder:
             return own
         # The first signer of several cannot have been countersigned yet.
         declared = replace(self.declared, signatures=1, root=self.declared.root or own.root)
-        return public_root.complete(declared)
+        return judging.with_public_root(declared)
 
     def _draft(self, old: BundleEvidence, statement: Statement) -> list[_Draft]:
         """What has to be signed: nothing where the signer has signed the same already."""

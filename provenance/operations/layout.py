@@ -25,7 +25,7 @@ from provenance.operations.load_evidence import load_evidence
 from provenance.signing import pem
 from provenance.signing.functionary import functionary_key, open_functionary
 from provenance.signing.key_uris import SIGNER
-from provenance.signing.secret import Ask
+from provenance.signing.schemes import Ask
 from provenance.signing.trust import TrustedKey
 
 

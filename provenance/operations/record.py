@@ -18,7 +18,7 @@ from provenance.errors import InputError
 from provenance.evidence.progress import Progress
 
 if TYPE_CHECKING:
-    from provenance.signing.secret import Ask
+    from provenance.signing.schemes import Ask
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 

@@ -21,7 +21,7 @@ from provenance.gate.rules import Case
 from provenance.operations import release_order
 from provenance.operations.bundle_builder import BundleBuilder, Documents, admit, table
 from provenance.operations.load_evidence import load_evidence, today_utc
-from provenance.signing.signer import StatementSigner
+from provenance.signing.signers import StatementSigner
 
 
 def sign(

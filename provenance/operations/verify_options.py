@@ -15,10 +15,9 @@ from provenance.gate.judge import Terms
 from provenance.gate.pool import Workers
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.operations.load_evidence import today_utc
-from provenance.signing import public_root
-from provenance.signing.roots import Instance
+from provenance.signing import judging
 from provenance.signing.trust import Trust
-from provenance.signing.trusted_root import TrustedRoot
+from provenance.signing.trusted_root import Instance, TrustedRoot
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -95,4 +94,4 @@ class VerifyOptions:
     def completed(self, trust: Trust) -> Trust:
         """Return the trust with a trusted root. Raises: as `rooted`."""
         instance = self.instance or Instance.PRODUCTION
-        return public_root.complete(trust, instance=instance, offline=self.offline)
+        return judging.with_public_root(trust, instance=instance, offline=self.offline)

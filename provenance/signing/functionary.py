@@ -17,7 +17,7 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.signing import key_advice
 from provenance.signing.key_uris import KEYLESS, Given, SigningKey, open_key
-from provenance.signing.secret import Ask
+from provenance.signing.schemes import Ask
 from provenance.signing.trust import TrustedKey
 
 

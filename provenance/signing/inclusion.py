@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.attestations.log_entry import Checkpoint, LogEntry
-from provenance.signing import algorithms, synthetic_log
+from provenance.signing import algorithms
 from provenance.signing.judgement import Moment
+from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trusted_root import Log, TrustedRoot
 
 _V1_ORIGIN: Final = re.compile(r"(?P<host>\S+) - [0-9]+")
@@ -63,7 +65,7 @@ def prove(entry: LogEntry, log: Log) -> None:
         InclusionError: Its promise, the signature of its checkpoint, or its proof does not.
         UnsupportedError: The log signs with a key of a kind that is not supported.
     """
-    if entry.promise is not None and not synthetic_log.is_promised(entry, log):
+    if entry.promise is not None and not is_promised(entry, log):
         raise InclusionError(f"the promise of its log {log.url} is not valid")
     if entry.proof is None:
         if entry.promise is None:
@@ -74,6 +76,28 @@ def prove(entry: LogEntry, log: Log) -> None:
     proof, leaf = entry.proof, hashlib.sha256(b"\0" + entry.body).digest()
     if root_of(leaf, proof.log_index, proof.tree_size, proof.hashes) != proof.root_hash:
         raise InclusionError(f"its inclusion proof does not lead to the tree of the log {log.url}")
+
+
+def is_promised(entry: LogEntry, log: Log) -> bool:
+    """Whether the log has promised to include the entry, at the time that it states.
+
+    Raises:
+        UnsupportedError: The log signs with a key of a kind that is not supported.
+    """
+    return algorithms.is_valid_by(
+        log.key_details, log.public_key, entry.promise or b"", promise_of(entry)
+    )
+
+
+def promise_of(entry: LogEntry) -> bytes:
+    """What a signed entry timestamp is over: RFC 8785 JSON, which for these values is this."""
+    value = {
+        "body": base64_of(entry.body),
+        "integratedTime": entry.integrated_time,
+        "logID": entry.log_id.hex(),
+        "logIndex": entry.log_index,
+    }
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judging the signature in a bundle, by a key or a certificate, and counting signers.
 
-A pure function of the bundle, the trust and the artifact's digest: no clock, no network, no file.
+`judge` is a pure function of the bundle, the trust and the artifact's digest: no clock, no network,
+no file. `with_public_root` is called before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from provenance.attestations.bundle import Bundle, MessageSignature
 from provenance.signing.judgement import Judgement, Signer, Verdict
 from provenance.signing.trust import Entry, Trust
+from provenance.signing.trusted_root import Instance
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
@@ -62,6 +65,21 @@ def _judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgeme
     from provenance.signing.keyless import verifier
 
     return verifier.judge(bundle, trust, artifact_sha256)
+
+
+def with_public_root(
+    trust: Trust, *, instance: Instance = Instance.PRODUCTION, offline: bool = False
+) -> Trust:
+    """Return `trust` with the trusted root of a public instance, if it needs one and names none.
+
+    Raises:
+        UnavailableError: If the instance's TUF repository does not answer, or nothing is cached.
+    """
+    if trust.root is not None or not trust.needs_root:
+        return trust
+    from provenance.signing.keyless.instance import fetch_root
+
+    return replace(trust, root=fetch_root(instance, offline=offline))
 
 
 def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:

@@ -1,22 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to do about a key file that cannot be used: commands that work as they are pasted.
+"""What a key file holds that is not the expected one, and what to do about it.
 
-They hold the user's own path, quoted for a shell, and name only files that do not exist yet.
+The commands work as they are pasted: they hold the user's own path, quoted for a shell, and name
+only files that do not exist yet.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Final
 
-from provenance.signing import pem_blocks
+PUBLIC: Final = "a public key"
+PRIVATE: Final = "a private key"
+CERTIFICATE: Final = "a certificate"
+REQUEST: Final = "a certificate signing request"
+SSH: Final = "an SSH public key"
+DER: Final = "a public key in DER"
+
+_KINDS: Final = {
+    "PUBLIC KEY": PUBLIC,
+    "CERTIFICATE": CERTIFICATE,
+    "X509 CERTIFICATE": CERTIFICATE,
+    "TRUSTED CERTIFICATE": CERTIFICATE,
+    "CERTIFICATE REQUEST": REQUEST,
+    "NEW CERTIFICATE REQUEST": REQUEST,
+    "X509 CRL": "a certificate revocation list",
+    "RSA PUBLIC KEY": "an RSA key",
+    "SSH2 PUBLIC KEY": SSH,
+    "PGP PUBLIC KEY BLOCK": "an OpenPGP key",
+    "PKCS7": "a PKCS #7 message",
+    "CMS": "a PKCS #7 message",
+}
 
 ONLY_P256: Final = (
     "Only ECDSA P-256 keys count here. Ask the signer for such a key, or verify with the tool "
     "that made the signature."
 )
+
+
+def kind(label: str) -> str:
+    """What a block with this label is, as messages call it."""
+    if "PRIVATE KEY" in label:  # PKCS#8, SEC 1, PKCS#1, OpenSSH, OpenPGP, cosign
+        return PRIVATE
+    return _KINDS.get(label, f"a PEM block of another kind ({label})")
+
+
+def not_pem(data: bytes) -> list[str]:
+    """What `data` without a PEM block is, if that can be seen; it is empty for anything else."""
+    if re.match(rb"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ ", data):
+        return [SSH]
+    return [found for found, is_it in ((DER, _is_public), (PRIVATE, _is_private)) if is_it(data)]
+
+
+def _is_public(der: bytes) -> bool:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    try:
+        load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _is_private(der: bytes) -> bool:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    try:
+        load_der_private_key(der, password=None)
+    except TypeError:  # it is encrypted
+        return True
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def public_half(path: str, labels: tuple[str, ...]) -> str:
@@ -42,18 +102,18 @@ def converted(kind: str, path: str) -> str:
     """The help for what is not a public key in PEM, with the command that makes one of it."""
     target = new_name(path, ".pub")
     words: tuple[str, ...]
-    if kind == pem_blocks.CERTIFICATE:
+    if kind == CERTIFICATE:
         words = ("x509", "-in", path, "-pubkey", "-noout", "-out", target)
-    elif kind == pem_blocks.REQUEST:
+    elif kind == REQUEST:
         words = ("req", "-in", path, "-pubkey", "-noout", "-out", target)
-    elif kind == pem_blocks.DER:
+    elif kind == DER:
         words = ("pkey", "-pubin", "-inform", "DER", "-in", path, "-out", target)
-    elif kind == pem_blocks.SSH:
+    elif kind == SSH:
         command = f"ssh-keygen -e -m PKCS8 -f {shlex.quote(path)} > {shlex.quote(target)}"
         return f"Convert it: {command}"
     else:
         return ONLY_P256
-    verb = "Convert it" if kind == pem_blocks.DER else "Extract its key"
+    verb = "Convert it" if kind == DER else "Extract its key"
     return f"{verb}: {openssl(*words)}"
 
 

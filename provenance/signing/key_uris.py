@@ -11,20 +11,15 @@ from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from provenance.errors import InputError, UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import key_advice, pem
-from provenance.signing.schemes import BY_NAME, FILE, SCHEMES, Scheme
-from provenance.signing.secret import PASSPHRASE, Ask
+from provenance.signing.schemes import BY_NAME, FILE, PASSPHRASE, SCHEMES, Ask, Scheme
 from provenance.signing.trust import TrustedKey
 from provenance.signing.waiting import redacted
-
-if TYPE_CHECKING:
-    from securesystemslib.signer import Signer  # type: ignore[attr-defined]
-
 
 # What goes wrong is raised, and said once.
 logging.getLogger("securesystemslib").addHandler(logging.NullHandler())
@@ -123,7 +118,7 @@ def open_key(
             help=f"Give its public key {how.public_key}. To get it:\n{scheme.public_key_of(uri)}",
         )
     _admit(uri, scheme, how)
-    return SigningKey(given, scheme, _Remote.open(uri, scheme, given, ask))
+    return SigningKey(given, scheme, _remote(uri, scheme, given, ask))
 
 
 def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey:
@@ -162,40 +157,34 @@ def _admit(uri: str, scheme: Scheme, how: Given) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Remote:
+def _remote(
+    uri: str, scheme: Scheme, public: TrustedKey, ask: Ask | None
+) -> Callable[[bytes], bytes]:
     """A signer of `securesystemslib`, whose failures are ours to explain.
 
     What it raises is that of the client below it, and its documentation says to catch everything.
     """
+    from securesystemslib.exceptions import UnsupportedLibraryError
+    from securesystemslib.signer import Signer, SSlibKey  # type: ignore[attr-defined]
 
-    signer: Signer
-    scheme: Scheme
-    secret: str | None = field(repr=False)
+    secret = scheme.secret.get(f"the key {uri}", ask) if scheme.secret else None
+    key = SSlibKey.from_crypto(public.public_key)
+    try:
+        signer = Signer.from_priv_key_uri(uri, key, lambda _: secret or "")
+    except UnsupportedLibraryError as e:
+        raise UnavailableError(
+            f"the signer {scheme.name}: needs a client that is not installed", help=scheme.install
+        ) from e
+    except Exception as e:
+        raise _explained(e, scheme, secret, "cannot be opened") from e
 
-    @classmethod
-    def open(cls, uri: str, scheme: Scheme, public: TrustedKey, ask: Ask | None) -> _Remote:
-        from securesystemslib.exceptions import UnsupportedLibraryError
-        from securesystemslib.signer import Signer, SSlibKey  # type: ignore[attr-defined]
-
-        secret = scheme.secret.get(f"the key {uri}", ask) if scheme.secret else None
-        key = SSlibKey.from_crypto(public.public_key)
+    def sign(data: bytes) -> bytes:
         try:
-            signer = Signer.from_priv_key_uri(uri, key, lambda _: secret or "")
-        except UnsupportedLibraryError as e:
-            raise UnavailableError(
-                f"the signer {scheme.name}: needs a client that is not installed",
-                help=scheme.install,
-            ) from e
+            return bytes.fromhex(signer.sign(data).signature)
         except Exception as e:
-            raise _explained(e, scheme, secret, "cannot be opened") from e
-        return cls(signer, scheme, secret)
+            raise _explained(e, scheme, secret, "does not sign") from e
 
-    def __call__(self, data: bytes) -> bytes:
-        try:
-            return bytes.fromhex(self.signer.sign(data).signature)
-        except Exception as e:
-            raise _explained(e, self.scheme, self.secret, "does not sign") from e
+    return sign
 
 
 def _explained(error: Exception, scheme: Scheme, secret: str | None, what: str) -> UnavailableError:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from provenance.artifacts import limits, paths
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import key_advice, pem_blocks
+from provenance.signing import key_advice
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 MAX_KEYS: Final = 64
 """How many public keys one PEM file, and one trust, may hold: each may be tried on a signature."""
 
+_BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,62})-----")
+_PUBLIC: Final = re.compile(
+    rb"-----BEGIN PUBLIC KEY-----(?:(?!-----).)*+-----END PUBLIC KEY-----", re.DOTALL
+)
 _NEED: Final = "an ECDSA P-256 key in PEM"
 _DAMAGED: Final = "The file is damaged: get it from its owner again."
 
@@ -39,22 +44,22 @@ def load_public_keys(data: bytes, path: str) -> tuple[EllipticCurvePublicKey, ..
     Raises:
         InputError: If a block is not an ECDSA P-256 public key, or there are more than `MAX_KEYS`.
     """
-    blocks = pem_blocks.of(data)
-    _refuse_others(data, blocks.labels, path, wanted=pem_blocks.PUBLIC)
-    if not blocks.labels:
+    labels, bodies = _labels(data), _PUBLIC.findall(data)
+    _refuse_others(data, labels, path, wanted=key_advice.PUBLIC)
+    if not labels:
         raise InputError(
             f"{path}: not {_NEED}", help="A public key starts with -----BEGIN PUBLIC KEY-----."
         )
-    if len(blocks.bodies) != len(blocks.labels):
+    if len(bodies) != len(labels):
         raise InputError(f"{path}: a public key in it has no end", help=_DAMAGED)
-    if len(blocks.bodies) > MAX_KEYS:
+    if len(bodies) > MAX_KEYS:
         raise InputError(
-            f"{path}: {len(blocks.bodies):,} public keys; at most {MAX_KEYS} are read",
+            f"{path}: {len(bodies):,} public keys; at most {MAX_KEYS} are read",
             help="Keep only the keys of those who sign.",
         )
-    many = len(blocks.bodies) > 1
+    many = len(bodies) > 1
     found: dict[bytes, EllipticCurvePublicKey] = {}
-    for number, body in enumerate(blocks.bodies, 1):
+    for number, body in enumerate(bodies, 1):
         key = _public_key(body, f"{path} (key {number})" if many else path)
         found.setdefault(public_der(key), key)
     return tuple(found.values())
@@ -104,8 +109,7 @@ def load_private_key(
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    blocks = pem_blocks.of(data)
-    _refuse_others(data, blocks.labels, path, wanted=pem_blocks.PRIVATE)
+    _refuse_others(data, _labels(data), path, wanted=key_advice.PRIVATE)
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError:  # what cryptography raises where a password is needed
@@ -121,20 +125,27 @@ def load_private_key(
     return key
 
 
+def _labels(data: bytes) -> tuple[str, ...]:
+    """The labels of all PEM blocks; one without its end counts, as of a private key."""
+    labels = (m[1].decode("ascii") for m in _BEGIN.finditer(data))
+    # openssl writes the parameters of a curve in front of a key; they say nothing more.
+    return tuple(label for label in labels if label != "EC PARAMETERS")
+
+
 def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: str) -> None:
     """Raise InputError if `data` holds anything else than `wanted`, for a private key first."""
-    kinds = [pem_blocks.kind(label) for label in labels] or pem_blocks.not_pem(data)
-    private = wanted == pem_blocks.PRIVATE
-    for kind in sorted(set(kinds), key=lambda k: k != pem_blocks.PRIVATE):
+    kinds = [key_advice.kind(label) for label in labels] or key_advice.not_pem(data)
+    private = wanted == key_advice.PRIVATE
+    for kind in sorted(set(kinds), key=lambda k: k != key_advice.PRIVATE):
         if kind == wanted:
             continue
-        if kind == pem_blocks.PRIVATE:
+        if kind == key_advice.PRIVATE:
             raise InputError(
                 f"{path}: a private key where the public key is needed",
                 help=key_advice.public_half(path, labels),
             )
         if private:
-            if kind == pem_blocks.PUBLIC:
+            if kind == key_advice.PUBLIC:
                 what = "a public key; signing needs the private one"
             else:
                 what = f"{kind}, expected {_NEED}"

@@ -2,19 +2,53 @@
 """Where a private key may be: the schemes of `--signer URI`, and what each needs.
 
 All but files are those of `securesystemslib`, which knows many clouds and tokens so that this
-project knows none. A row here is all that there is to a scheme.
+project knows none. A row here is all that there is to a scheme. Passphrases and PINs are never
+taken from an argument, which every list of processes shows.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 from urllib.parse import unquote_plus
 
+from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
-from provenance.signing.secret import PASSPHRASE, PIN, Secret
 from provenance.signing.waiting import THREADS
+
+Ask: TypeAlias = Callable[[str], str]
+"""Asks a person for what it is given the name of, without showing the answer."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What opens a key: what it is called, and the environment variable that may hold it."""
+
+    name: str
+    variable: str
+
+    def get(self, of: str, ask: Ask | None) -> str:
+        """The secret of a key; `of` names it.
+
+        Raises:
+            UnavailableError: If it is not in the environment, and there is no terminal to ask at.
+        """
+        found = os.environ.get(self.variable)
+        if found:
+            return found
+        if ask is None:
+            raise UnavailableError(
+                f"{of} needs a {self.name}",
+                help=f"Put it in {self.variable}, or sign at a terminal, which asks for it.",
+            )
+        return ask(f"{self.name} of {of}")
+
+
+PASSPHRASE = Secret("passphrase", "PROVENANCE_KEY_PASSPHRASE")
+PIN = Secret("PIN", "PROVENANCE_KEY_PIN")
 
 
 @dataclass(frozen=True)

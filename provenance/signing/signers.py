@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which signer signs: a key that a URI names, or the identity of the user or workflow."""
+"""Signers, and which one signs: a key that a URI names, or the identity of the user or workflow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
+from provenance.attestations.bundle import Bundle
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import key_uris, services
 from provenance.signing.key_uris import KEYLESS
-from provenance.signing.roots import Instance
-from provenance.signing.secret import Ask
+from provenance.signing.schemes import Ask
 from provenance.signing.services import Services
-from provenance.signing.signer import StatementSigner
-from provenance.signing.trusted_root import TrustedRoot
+from provenance.signing.trust import Trust
+from provenance.signing.trusted_root import Instance, TrustedRoot
 from provenance.signing.waiting import TIMEOUT
 
 _LOCAL: Final = "Sign with a local key: provenance keygen release, then --signer file:release.key "
@@ -23,6 +23,51 @@ _OTHERWISE: Final = (
     "Or with an identity: --signer keyless, where the job may ask for an identity token, with "
     "--identity-token FILE, or at a terminal with a browser."
 )
+
+
+class StatementSigner(Protocol):
+    """Signs in-toto statements."""
+
+    @property
+    def own(self) -> Trust:
+        """Trust in this signer alone: what its signatures are judged by if no trust is configured.
+
+        An identity is known only once it has signed.
+        """
+
+    def distrusted(self, declared: Trust) -> str | None:
+        """Why `declared` does not trust this signer, None where it does, or who it is is not known.
+
+        The answer names the signer: "the key release.key", "release@example.org".
+        """
+
+    def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
+        """Whether this signer made the valid signature in `bundle`, so that it need not sign again.
+
+        An identity has a new key with each run. What one that `declared` trusts has signed counts
+        as its own.
+        """
+
+    def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
+        """A v0.3 bundle (JSON) for each of `payloads`, in-toto statements, in a DSSE envelope.
+
+        `signed` is called after each. All or none: nothing is given back where one failed.
+
+        Raises:
+            UnavailableError: The signer, or a service that it needs, did not do its part.
+        """
+
+
+@runtime_checkable
+class ArtifactSigner(Protocol):
+    """Signs bare files too."""
+
+    def sign_digest(self, sha256: str) -> bytes:
+        """A v0.3 bundle (JSON) with a signature over the bytes that have this digest.
+
+        Raises:
+            UnavailableError: The signer, or a service that it needs, did not do its part.
+        """
 
 
 def open_signer(

@@ -8,18 +8,20 @@ judged here and nowhere else; both of their ends count (protobuf-specs, TimeRang
 from __future__ import annotations
 
 import datetime
+import enum
 import hashlib
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
+from provenance.artifacts import limits, paths
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import recognition
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.signing.certificate_path import Listed
-from provenance.signing.sigstore_json import base64_of
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
@@ -31,10 +33,16 @@ MAX_INSTANCES: Final = 16
 MAX_CHAIN: Final = 32
 """Certificates of one authority."""
 
-_ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
 _ROOT = ("mediaType", "tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities")
 _LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
 _AUTHORITY = ("subject", "uri", "certChain", "validFor", "operator")
+
+
+class Instance(enum.Enum):
+    """The public Sigstore instances."""
+
+    PRODUCTION = "sigstore.dev"
+    STAGING = "sigstage.dev"
 
 
 class TrustedRootError(ValueError):
@@ -85,19 +93,6 @@ class Log:
         """The names by which a log of Rekor v1 may call itself: its host, also with its port."""
         return self.host, urlsplit(self.url).netloc
 
-    def as_json(self) -> dict[str, Any]:
-        """The log as one that was always in service: when it was is judged here."""
-        return {
-            "baseUrl": self.url,
-            "hashAlgorithm": "SHA2_256",
-            "publicKey": {
-                "rawBytes": base64_of(self.public_key),
-                "keyDetails": self.key_details,
-                "validFor": _ALWAYS,
-            },
-            "logId": {"keyId": base64_of(self.log_id)},
-        }
-
 
 @dataclass(frozen=True)
 class Authority:
@@ -111,15 +106,6 @@ class Authority:
     certificates: tuple[bytes, ...]
     period: Period = Period()
     is_whole: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        """The authority as one that was always in service: when it was is judged here."""
-        chain = [{"rawBytes": base64_of(c)} for c in self.certificates]
-        return {
-            "subject": {"organization": "", "commonName": ""},
-            "certChain": {"certificates": chain},
-            "validFor": _ALWAYS,
-        }
 
     def in_service(self, moment: datetime.datetime) -> bool:
         """Whether the authority and each of its certificates were valid then."""
@@ -161,20 +147,28 @@ class TrustedRoot:
         return next((log for log in self.ct_logs if log.log_id == log_id), None)
 
 
-def as_json(
-    log: Log,
-    ct_log: Log,
-    authorities: Iterable[Authority],
-    timestamp_authorities: Iterable[Authority],
-) -> dict[str, Any]:
-    """A trusted root of exactly these, each of which was in service when it mattered."""
-    return {
-        "mediaType": MEDIA_TYPE,
-        "tlogs": [log.as_json()],
-        "ctlogs": [ct_log.as_json()],
-        "certificateAuthorities": [a.as_json() for a in authorities],
-        "timestampAuthorities": [a.as_json() for a in timestamp_authorities],
-    }
+def of_file(path: Path) -> TrustedRoot:
+    """Return the trusted root, or that of the client trust configuration, in a file.
+
+    Raises:
+        InputError: If the file cannot be read, or is neither.
+    """
+    try:
+        data = paths.read_named_file(path, limits.TRUSTED_ROOT)
+    except paths.FileError as e:
+        raise InputError(f"trusted root {path}: {e.message}", help=e.help) from e
+    return of_bytes(data, str(path))
+
+
+def of_bytes(data: bytes, source: str) -> TrustedRoot:
+    """Return the trusted root in `data`; `source` is where it was read. Raises InputError."""
+    try:
+        return decode(data, source)
+    except TrustedRootError as e:
+        raise InputError(
+            f"{source}: {e}",
+            help="A trusted root is the JSON that the operator of a Sigstore instance publishes.",
+        ) from e
 
 
 def decode(data: bytes, source: str) -> TrustedRoot:

@@ -18,7 +18,7 @@ from provenance.attestations import bundle, layout_documents, predicates, statem
 from provenance.attestations.layout_documents import DocumentError
 from provenance.attestations.signed_row import signed_row
 from provenance.errors import InputError
-from provenance.signing import certificate, description, roots
+from provenance.signing import certificate, description, trusted_root
 from provenance.signing.certificate import CertificateError
 from tests.fuzz import mutate
 
@@ -104,7 +104,9 @@ def _link(data: bytes) -> None:
 TARGETS: Final = (
     Target("bundle", _bundle, (bundle.BundleError, statement.StatementError), JSON),
     Target("statement", _statement, (statement.StatementError,), JSON),
-    Target("trusted-root", lambda data: roots.of_bytes(data, "root.json"), (InputError,), JSON),
+    Target(
+        "trusted-root", lambda data: trusted_root.of_bytes(data, "root.json"), (InputError,), JSON
+    ),
     Target("configuration", _configuration, (InputError, strict_json.JsonError), TOML),
     Target("layout", _layout, (DocumentError,), JSON),
     Target("link", _link, (DocumentError,), JSON),

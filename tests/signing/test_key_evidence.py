@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from provenance.errors import UnavailableError
-from provenance.signing import roots
+from provenance.signing import trusted_root
 from provenance.signing.judgement import Clock, Judgement, Verdict
 from provenance.signing.keyless import instance as instances
 from provenance.signing.trust import Trust, TrustedKey
@@ -286,7 +286,7 @@ def test_the_root_of_the_public_instance_is_fetched_for_what_says_when_a_dated_k
 ) -> None:
     asked = []
 
-    def fetch(which: roots.Instance, *, offline: bool) -> TrustedRoot | None:
+    def fetch(which: trusted_root.Instance, *, offline: bool) -> TrustedRoot | None:
         asked.append((which, offline))
         return keyless_trust().root
 
@@ -295,7 +295,7 @@ def test_the_root_of_the_public_instance_is_fetched_for_what_says_when_a_dated_k
     path.write_text(json.dumps(of_a_file(key, kind)), "utf-8")
     who = trust(key, period, root=False)
     report = verify_blob(f"sha256:{SHA256}", who, bundle=path)
-    assert asked == ([(roots.Instance.PRODUCTION, False)] if fetched else [])
+    assert asked == ([(trusted_root.Instance.PRODUCTION, False)] if fetched else [])
     assert report.exit_code == code, report.failing
 
 

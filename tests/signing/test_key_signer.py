@@ -21,7 +21,7 @@ from tenacity import wait_none
 
 from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import judging, roots, services, uploads, waiting
+from provenance.signing import judging, services, trusted_root, uploads, waiting
 from provenance.signing.judgement import Clock
 from provenance.signing.key_signer import KeySigner
 from provenance.signing.keyless import instance as instances
@@ -124,7 +124,7 @@ def test_several_authorities_may_be_asked_each_once(
 def test_timestamps_alone_are_judged_by_the_root_that_is_given(
     key: KeyPair, simulated: Simulated, tmp_path: Path
 ) -> None:
-    root = roots.of_file(simulated.write_config(tmp_path / "trust.json"))
+    root = trusted_root.of_file(simulated.write_config(tmp_path / "trust.json"))
     made = open_signer(key.signer, timestamp_urls=[simulated.urls["tsa"]], root=root)
     assert isinstance(made, KeySigner)
     (bundle,) = sign(made, PAYLOADS[:1])
@@ -134,10 +134,10 @@ def test_timestamps_alone_are_judged_by_the_root_that_is_given(
 def test_without_any_root_timestamps_are_judged_by_that_of_the_public_instance(
     key: KeyPair, simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = roots.of_file(simulated.write_config(tmp_path / "trust.json"))
-    asked: list[tuple[roots.Instance, bool]] = []
+    root = trusted_root.of_file(simulated.write_config(tmp_path / "trust.json"))
+    asked: list[tuple[trusted_root.Instance, bool]] = []
 
-    def fetch(which: roots.Instance, *, offline: bool) -> object:
+    def fetch(which: trusted_root.Instance, *, offline: bool) -> object:
         asked.append((which, offline))
         return root
 
@@ -145,14 +145,14 @@ def test_without_any_root_timestamps_are_judged_by_that_of_the_public_instance(
     made = open_signer(key.signer, timestamp_urls=[simulated.urls["tsa"]])
     assert isinstance(made, KeySigner)
     assert len(sign(made)) == 3
-    assert asked == [(roots.Instance.PRODUCTION, False)]
+    assert asked == [(trusted_root.Instance.PRODUCTION, False)]
 
 
 def test_staging_is_an_instance_like_any_other(
     key: KeyPair, simulated: Simulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = instances.of_file(simulated.write_config(tmp_path / "trust.json"))
-    monkeypatch.setattr(instances, "of_public", {roots.Instance.STAGING: found}.__getitem__)
+    monkeypatch.setattr(instances, "of_public", {trusted_root.Instance.STAGING: found}.__getitem__)
     made = open_signer(key.signer, staging=True)
     assert isinstance(made, KeySigner)
     assert made.services is not None

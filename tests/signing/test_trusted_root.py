@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from provenance.artifacts import limits
 from provenance.errors import InputError
-from provenance.signing import roots
+from provenance.signing import trusted_root
 from provenance.signing.trust import Trust
 from provenance.signing.trusted_root import Period, TrustedRoot, TrustedRootError, decode
 from tests.signing.workshop import (
@@ -152,7 +152,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "root.json").open("wb") as stream:
         stream.truncate(limits.TRUSTED_ROOT + 1)
     with pytest.raises(InputError, match="larger than"):
-        roots.of_file(tmp_path / "root.json")
+        trusted_root.of_file(tmp_path / "root.json")
 
 
 @settings(max_examples=150)

@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking `sigstore` about a bundle, in the one form that it reads."""
+"""Asking `sigstore` about a bundle, in the one form that it reads.
+
+`sigstore` judges certificates only together with an inclusion proof. Bundles of v0.1 have a promise
+instead, those of instances without a log a timestamp, and some have a kind of entry that it does
+not know. What takes the place of the proof was judged elsewhere; then the entry is put into a log
+with a key that is thrown away, which proves nothing, and `sigstore` judges the rest.
+"""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import Certificate
 from sigstore.hashes import Hashed
 from sigstore.models import Bundle as SigstoreBundle
 from sigstore.models import ClientTrustConfig
@@ -15,21 +27,35 @@ from sigstore.verify import Verifier
 from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations.bundle import Bundle, Envelope
-from provenance.signing import sigstore_json, synthetic_log, trusted_root
-from provenance.signing.trusted_root import Log
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
+from provenance.signing import inclusion
+from provenance.signing.log_body import v1_hash
+from provenance.signing.sigstore_json import base64_of, bundle_json
+from provenance.signing.trusted_root import CLIENT_CONFIG, MEDIA_TYPE, Authority, Log
 
 _SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
+_ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
+"""When logs and authorities are said to be in service: when they were is judged elsewhere."""
+
+_HOST: Final = "this-verification.invalid"
 
 
 class RefusedError(ValueError):
     """A bundle that does not hold. The message says why."""
 
 
+@dataclass(frozen=True)
+class Narrowed:
+    """What of a trusted root was in service when it mattered."""
+
+    log: Log
+    ct_log: Log
+    authorities: Sequence[Authority]
+    timestamp_authorities: Sequence[Authority]
+
+
 def ask(
-    bundle: Bundle, certificate: Certificate, narrowed: dict[str, Any], artifact_sha256: str | None
+    bundle: Bundle, certificate: Certificate, narrowed: Narrowed, artifact_sha256: str | None
 ) -> None:
     """Pass if `sigstore` verifies the bundle by a narrowed trusted root. Raises RefusedError."""
     content = bundle.content
@@ -38,7 +64,7 @@ def ask(
     # and the libraries below it make of it, only a return without an exception is a yes.
     try:
         verifier = Verifier(trusted_root=_root(narrowed))
-        theirs = SigstoreBundle.from_json(json.dumps(sigstore_json.bundle_json(bundle)))
+        theirs = SigstoreBundle.from_json(json.dumps(bundle_json(bundle)))
         if isinstance(content, Envelope):
             kind, payload = verifier.verify_dsse(theirs, policy)
             same = kind == content.payload_type and payload == content.payload
@@ -73,8 +99,7 @@ def with_inclusion_proof(
 
     What it has in place of a proof, a promise or a timestamp, is judged elsewhere.
     """
-    entry = bundle.entry or synthetic_log.entry_of(bundle, certificate, artifact_sha256)
-    entry, own = synthetic_log.log(entry)
+    entry, own = _logged(bundle.entry or _entry(bundle, certificate, artifact_sha256))
     return replace(bundle, entry=entry), own
 
 
@@ -82,20 +107,85 @@ def dated(
     bundle: Bundle, certificate: Certificate, time: datetime.datetime, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
     """The bundle as `sigstore` reads it, with the entry of a log that promised it at `time`."""
-    entry = synthetic_log.entry_of(bundle, certificate, artifact_sha256)
+    entry = _entry(bundle, certificate, artifact_sha256)
     dated = replace(entry, integrated_time=int(time.timestamp()), promise=b"to be signed")
-    logged, log = synthetic_log.log(dated)
-    return replace(bundle, entry=logged, timestamps=()), log
+    logged, own = _logged(dated)
+    return replace(bundle, entry=logged, timestamps=()), own
 
 
-def _root(value: dict[str, Any]) -> Any:
+def _entry(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> LogEntry:
+    """The entry that a log would hold of the bundle, as Rekor v1 writes it."""
+    content = bundle.content
+    signature = base64_of(content.signature)
+    verifier = base64_of(certificate.public_bytes(Encoding.PEM))
+    if isinstance(content, Envelope):
+        kind = "dsse"
+        spec: dict[str, object] = {
+            # No reader can compare the hash of an envelope: its JSON has no canonical form.
+            "envelopeHash": v1_hash(b""),
+            "payloadHash": v1_hash(content.payload),
+            "signatures": [{"signature": signature, "verifier": verifier}],
+        }
+    else:
+        kind = "hashedrekord"
+        spec = {
+            "data": {"hash": {"algorithm": "sha256", "value": artifact_sha256}},
+            "signature": {"content": signature, "publicKey": {"content": verifier}},
+        }
+    body = json.dumps({"apiVersion": "0.0.1", "kind": kind, "spec": spec}).encode()
+    return LogEntry(0, b"", kind, "0.0.1", None, None, None, body)
+
+
+def _logged(entry: LogEntry) -> tuple[LogEntry, Log]:
+    """The same entry in a log of its own, and that log."""
+    key, sha256 = ec.generate_private_key(ec.SECP256R1()), ec.ECDSA(hashes.SHA256())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    log_id = hashlib.sha256(public).digest()
+    own = Log(f"https://{_HOST}", log_id, public, "PKIX_ECDSA_P256_SHA_256")
+    root = hashlib.sha256(b"\0" + entry.body).digest()
+    note = f"{_HOST}\n1\n{base64_of(root)}\n"
+    signed = base64_of(log_id[:4] + key.sign(note.encode(), sha256))
+    checkpoint = Checkpoint(f"{note}\n\u2014 {_HOST} {signed}\n", _HOST, 1, root)
+    proof = InclusionProof(0, root, 1, (), checkpoint)
+    logged = replace(entry, log_index=0, log_id=log_id, proof=proof)
+    if entry.promise is not None:
+        logged = replace(logged, promise=key.sign(inclusion.promise_of(logged), sha256))
+    return logged, own
+
+
+def _root(narrowed: Narrowed) -> Any:
     """`sigstore` makes a trusted root of a file, or of a client trust configuration in memory."""
-    config = {
-        "mediaType": trusted_root.CLIENT_CONFIG,
-        "trustedRoot": value,
-        "signingConfig": _SIGNING_CONFIG,
+    root = {
+        "mediaType": MEDIA_TYPE,
+        "tlogs": [_log_json(narrowed.log)],
+        "ctlogs": [_log_json(narrowed.ct_log)],
+        "certificateAuthorities": [_authority_json(a) for a in narrowed.authorities],
+        "timestampAuthorities": [_authority_json(a) for a in narrowed.timestamp_authorities],
     }
+    config = {"mediaType": CLIENT_CONFIG, "trustedRoot": root, "signingConfig": _SIGNING_CONFIG}
     return ClientTrustConfig.from_json(json.dumps(config)).trusted_root
+
+
+def _log_json(log: Log) -> dict[str, Any]:
+    return {
+        "baseUrl": log.url,
+        "hashAlgorithm": "SHA2_256",
+        "publicKey": {
+            "rawBytes": base64_of(log.public_key),
+            "keyDetails": log.key_details,
+            "validFor": _ALWAYS,
+        },
+        "logId": {"keyId": base64_of(log.log_id)},
+    }
+
+
+def _authority_json(authority: Authority) -> dict[str, Any]:
+    chain = [{"rawBytes": base64_of(c)} for c in authority.certificates]
+    return {
+        "subject": {"organization": "", "commonName": ""},
+        "certChain": {"certificates": chain},
+        "validFor": _ALWAYS,
+    }
 
 
 def _words(error: Exception) -> str:

@@ -19,7 +19,7 @@ from provenance.artifacts.paths import FileError, read_named_file
 from provenance.attestations import recognition
 from provenance.errors import InputError, UnavailableError
 from provenance.frozen import dataclass
-from provenance.signing import roots
+from provenance.signing import trusted_root
 from provenance.signing.services import LogService
 from provenance.signing.trusted_root import TrustedRoot
 
@@ -29,8 +29,8 @@ _CONFIG_HELP: Final = (
     "the instance publishes. A trusted root alone verifies, and is given with --trusted-root."
 )
 _MAKE: Final = {
-    roots.Instance.PRODUCTION: ClientTrustConfig.production,
-    roots.Instance.STAGING: ClientTrustConfig.staging,
+    trusted_root.Instance.PRODUCTION: ClientTrustConfig.production,
+    trusted_root.Instance.STAGING: ClientTrustConfig.staging,
 }
 
 
@@ -63,7 +63,7 @@ def of_file(path: Path) -> SigningInstance:
             f"{named or 'something else'}, expected a client trust configuration",
             help=_CONFIG_HELP,
         )
-    root = roots.of_bytes(data, str(path))
+    root = trusted_root.of_bytes(data, str(path))
     _check_signing(parse_object(data), path)
     try:
         config = ClientTrustConfig.from_json(data.decode("utf-8"))
@@ -91,7 +91,7 @@ def _check_signing(config: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def of_public(instance: roots.Instance) -> SigningInstance:
+def of_public(instance: trusted_root.Instance) -> SigningInstance:
     """A public instance, as its TUF repository describes it today.
 
     Raises:
@@ -120,7 +120,7 @@ def _url(client: object) -> str:
     return url
 
 
-def fetch_root(instance: roots.Instance, *, offline: bool) -> TrustedRoot:
+def fetch_root(instance: trusted_root.Instance, *, offline: bool) -> TrustedRoot:
     """The trusted root of a public instance, refreshed over TUF unless `offline`.
 
     Raises:
@@ -129,7 +129,7 @@ def fetch_root(instance: roots.Instance, *, offline: bool) -> TrustedRoot:
     return _root(instance, _load(instance, offline=offline))
 
 
-def _load(instance: roots.Instance, *, offline: bool) -> ClientTrustConfig:
+def _load(instance: trusted_root.Instance, *, offline: bool) -> ClientTrustConfig:
     try:
         return _MAKE[instance](offline=offline)
     except (Error, OSError, ValueError) as e:
@@ -139,11 +139,11 @@ def _load(instance: roots.Instance, *, offline: bool) -> ClientTrustConfig:
         ) from e
 
 
-def _root(instance: roots.Instance, config: ClientTrustConfig) -> TrustedRoot:
+def _root(instance: trusted_root.Instance, config: ClientTrustConfig) -> TrustedRoot:
     """The root that `sigstore` keeps in its cache, compared with the one that it loaded."""
     path = _cached(instance)
     try:
-        root = roots.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)
+        root = trusted_root.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)
         loaded = config.trusted_root.get_fulcio_certs()
     except (FileError, InputError) as e:
         raise UnavailableError(
@@ -164,7 +164,7 @@ def _root(instance: roots.Instance, config: ClientTrustConfig) -> TrustedRoot:
     return root
 
 
-def _cached(instance: roots.Instance) -> Path:
+def _cached(instance: trusted_root.Instance) -> Path:
     """Where `sigstore` keeps it; its README names the folder."""
     repository = quote(f"https://tuf-repo-cdn.{instance.value}", safe="")
     cache = platformdirs.user_cache_dir("sigstore-python", "sigstore")

@@ -26,10 +26,8 @@ from provenance.signing import (
     algorithms,
     inclusion,
     log_body,
-    synthetic_log,
     timestamp_token,
     timestamps,
-    trusted_root,
 )
 from provenance.signing import certificate as certificates
 from provenance.signing.algorithms import UnsupportedError
@@ -191,7 +189,7 @@ def _promised(entry: LogEntry | None, root: TrustedRoot) -> None:
     if entry is None or entry.proof is not None:
         return
     log = root.log(entry.log_id)
-    if log is not None and not synthetic_log.is_promised(entry, log):
+    if log is not None and not inclusion.is_promised(entry, log):
         raise RefusedError(f"the promise of its log {log.url} is not valid")
 
 
@@ -249,12 +247,8 @@ def _verify(
         bundle, log = asking.dated(bundle, certificate, time, artifact_sha256)
     elif log is None or entry is None or entry.proof is None:
         bundle, log = asking.with_inclusion_proof(bundle, certificate, artifact_sha256)
-    asking.ask(
-        bundle,
-        certificate,
-        trusted_root.as_json(log, ct_log, authorities, stampers),
-        artifact_sha256,
-    )
+    narrowed = asking.Narrowed(log, ct_log, authorities, stampers)
+    asking.ask(bundle, certificate, narrowed, artifact_sha256)
 
 
 def _evidence(
