@@ -4,7 +4,7 @@
 Read by our own few lines, not by `sigstore_models`, for two reasons measured in
 docs/adr/0005-reading-bundles.md: the models refuse proto3 JSON that leaves out zero values, which
 is legal and which cosign writes; and they accept base64 that is not canonical. Bundles are written
-with `sigstore_models` (`provenance.signing.keyed`).
+with `sigstore_models` (`provenance.signing.key_signer`).
 """
 
 from __future__ import annotations

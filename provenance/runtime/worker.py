@@ -7,7 +7,7 @@ Python's isolated mode, with the FOLDERs in which the gate has found onnxruntime
 
 It reads its job from standard input, one JSON object: `model`, a file in the current folder, and
 `inputs`, null where the model is only to be loaded. It answers on the descriptor ANSWER, as
-`provenance.runtime.answer` reads it. What a model can make onnxruntime print does not go there.
+`provenance.runtime.listening` reads it. What a model can make onnxruntime print does not go there.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Nothing is given back that does not verify.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -17,10 +16,11 @@ from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE
 from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
-from provenance.signing import keyed, services, sigstore_json, uploads, waiting
+from provenance.signing import keyed, services, uploads, waiting
 from provenance.signing.judgement import Verdict
 from provenance.signing.key_uris import SigningKey
 from provenance.signing.services import Services
+from provenance.signing.sigstore_json import bundle_json
 from provenance.signing.trust import OF_THIS_RUN, Trust
 
 _NEVER_DATED: Final = (
@@ -89,7 +89,7 @@ class KeySigner:
         envelope = Envelope(payload, PAYLOAD_TYPE, signature)
         if self.services is None:
             return self._written(envelope)
-        timestamps = [services.timestamp(u, signature) for u in self.services.timestamp_urls]
+        timestamps = tuple(services.timestamp(u, signature) for u in self.services.timestamp_urls)
         entry = None
         if self.services.log is not None:
             entry = services.entry(self.services.log, envelope, self.key.public.public_key)
@@ -98,34 +98,15 @@ class KeySigner:
         return data
 
     def _written(
-        self, envelope: Envelope, timestamps: Sequence[bytes] = (), entry: LogEntry | None = None
+        self,
+        envelope: Envelope,
+        timestamps: tuple[bytes, ...] = (),
+        entry: LogEntry | None = None,
     ) -> bytes:
         from sigstore_models.bundle.v1 import Bundle as Model
-        from sigstore_models.bundle.v1 import TimestampVerificationData, VerificationMaterial
-        from sigstore_models.common.v1 import PublicKeyIdentifier, RFC3161SignedTimestamp
-        from sigstore_models.intoto import Envelope as DsseEnvelope
-        from sigstore_models.intoto import Signature
-        from sigstore_models.rekor.v1 import TransparencyLogEntry
 
-        # The models' bytes fields take the base64 text that proto3 JSON carries.
-        stamps = [RFC3161SignedTimestamp(signed_timestamp=base64.b64encode(t)) for t in timestamps]
-        logged = [TransparencyLogEntry.from_dict(sigstore_json.entry_json(entry))] if entry else []
-        model = Model(
-            media_type=MEDIA_TYPE,
-            verification_material=VerificationMaterial(
-                public_key=PublicKeyIdentifier(hint=self.key.public.hint),
-                tlog_entries=logged,
-                timestamp_verification_data=TimestampVerificationData(rfc3161_timestamps=stamps)
-                if stamps
-                else None,
-            ),
-            dsse_envelope=DsseEnvelope(
-                payload=base64.b64encode(envelope.payload),
-                payload_type=envelope.payload_type,
-                signatures=[Signature(sig=base64.b64encode(envelope.signature))],
-            ),
-        )
-        return model.to_json().encode("utf-8")
+        bundle = Bundle(MEDIA_TYPE, envelope, self.key.public.hint, None, entry, timestamps)
+        return Model.from_dict(bundle_json(bundle)).to_json().encode("utf-8")
 
     def _hold(self, data: bytes) -> None:
         """Raises UnavailableError where what the services answered does not hold by their root."""

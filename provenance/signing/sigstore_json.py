@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as `sigstore` is given them: v0.3, one certificate, every field spelt out.
+"""Bundles as they are written, and as `sigstore` is given them: v0.3, every field spelt out.
 
 The models that it reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
 """
@@ -14,14 +14,15 @@ from provenance.attestations.log_entry import LogEntry
 
 
 def bundle_json(bundle: Bundle) -> dict[str, Any]:
-    """The bundle with every field spelt out, as v0.3."""
-    material: dict[str, Any] = {
-        "certificate": {"rawBytes": base64_of(bundle.certificate or b"")},
-        "tlogEntries": [entry_json(bundle.entry)] if bundle.entry else [],
-        "timestampVerificationData": {
-            "rfc3161Timestamps": [{"signedTimestamp": base64_of(t)} for t in bundle.timestamps]
-        },
-    }
+    """Return the bundle as v0.3, with every field spelt out."""
+    material: dict[str, Any] = {"tlogEntries": [_entry_json(bundle.entry)] if bundle.entry else []}
+    if bundle.certificate is not None:
+        material["certificate"] = {"rawBytes": base64_of(bundle.certificate)}
+    else:
+        material["publicKey"] = {"hint": bundle.hint}
+    if bundle.timestamps:
+        stamps = [{"signedTimestamp": base64_of(t)} for t in bundle.timestamps]
+        material["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
     content = bundle.content
     found: dict[str, Any] = {"mediaType": MEDIA_TYPE, "verificationMaterial": material}
     if isinstance(content, MessageSignature):
@@ -38,7 +39,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
     return found | {"dsseEnvelope": envelope}
 
 
-def entry_json(entry: LogEntry) -> dict[str, Any]:
+def _entry_json(entry: LogEntry) -> dict[str, Any]:
     """An entry with its proof, every field spelt out."""
     assert entry.proof is not None
     found: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provenance.runtime.answer import Answer, NoAnswerError
+from provenance.runtime.listening import Answer, NoAnswerError
 from provenance.runtime.run import Output
 
 READY = {"stage": "ready", "version": "1.2"}
