@@ -145,11 +145,11 @@ def countersignature_path(bundle: str, number: int) -> str:
 
 
 def decode(data: bytes) -> Bundle:
-    """The bundle that `data` holds.
+    """Return the bundle in `data`.
 
     Raises:
-        BundleError: It is not strict JSON, of another version, or not exactly one signature by one
-            key or certificate over one message or in-toto payload.
+        BundleError: If it is not strict JSON, of another version, or not exactly one signature by
+            one key or certificate over one message or in-toto payload.
     """
     # The payload of a large bundle is decoded on its own, so that it is held once.
     apart = _payload_apart(data) if len(data) > LARGE else None

@@ -72,18 +72,15 @@ def layout(
     config: str | None,
     required: Sequence[str],
 ) -> dict[str, Any]:
-    """The payload of the layout.
+    """Return the payload of the layout, which in-toto accepts. Raises InputError.
 
     Args:
         steps: One for each of `STEPS`.
         expires: A time in UTC, `2026-12-31T00:00:00Z`.
-        folders: Where the files of the release are, and `bundle_folders` where bundles are written.
-        bundle_folders: See `folders`.
-        config: The configuration, where it is among the files.
+        folders: Where the files of the release are.
+        bundle_folders: Where bundles are written.
+        config: The configuration, if it is among the files.
         required: Files that have to be here in the end.
-
-    Raises:
-        InputError: in-toto itself does not take it.
     """
     from in_toto.models.layout import Layout
     from securesystemslib.exceptions import FormatError

@@ -110,13 +110,10 @@ def _of_rekor_v2(named: tuple[str, str]) -> bool:
 
 
 def read(entry: Message, *, proof_required: bool) -> LogEntry:
-    """The entry in a message.
+    """Return the entry in a message. Raises ProtoJsonError.
 
     In bundles v0.1 a promise was enough, and a proof could come without the checkpoint that makes
     it one; such a proof is passed over.
-
-    Raises:
-        ProtoJsonError: It is not whole, or proof and checkpoint speak of different trees.
     """
     kind = entry.message("kindVersion", ("kind", "version"))
     named = (kind.text("kind"), kind.text("version"))

@@ -104,11 +104,10 @@ def seed_provenance(
     verdict: Subject | None,
     gate_verdict: str | None,
 ) -> dict[str, Any]:
-    """The predicate of a seed attestation, from the sidecar that describes the signed bytes.
+    """Return the predicate of a seed attestation, from the sidecar that describes the signed bytes.
 
     Raises:
-        StatementError: The sidecar records no seed, no training recipe, or a corpus digest that is
-            none.
+        StatementError: If the sidecar has no seed, no training recipe, or no valid corpus digest.
     """
     recipe = sidecar.get("training_recipe")
     if sidecar.seed is None:
@@ -196,11 +195,7 @@ def release_summary(
 def statement(
     predicate_type: str, subjects: Sequence[tuple[str, str]], predicate: dict[str, Any]
 ) -> Statement:
-    """A statement whose predicate satisfies its schema.
-
-    Raises:
-        StatementError: It does not.
-    """
+    """Return a statement whose predicate satisfies its schema. Raises StatementError."""
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(schema(predicate_type))

@@ -105,11 +105,7 @@ class Statement:
 
 
 def encode(statement: Statement) -> bytes:
-    """The payload to sign.
-
-    Raises:
-        StatementError: The reference implementation or our own reader would not accept it.
-    """
+    """Return the payload to sign, which in-toto-attestation accepts. Raises StatementError."""
     payload = json.dumps(
         {
             "_type": STATEMENT_TYPE,
@@ -129,7 +125,7 @@ def encode(statement: Statement) -> bytes:
 def decode(
     payload: bytes, *, foreign: bool = False, texts: Mapping[str, str] | None = None
 ) -> Statement:
-    """The statement that `payload` holds, strictly.
+    """Return the statement that `payload` holds, read strictly. Raises StatementError.
 
     Every subject needs a name of its own and one lower-case SHA-256: a statement whose subject is
     known by a weaker digest, or which says two things of one name, binds nothing.
@@ -139,9 +135,6 @@ def decode(
     or repeated, because subjects are matched by digest alone; and the predicate may be unset.
 
     `texts` are strings that are in memory already, and that many subjects need not hold again.
-
-    Raises:
-        StatementError: Anything else.
     """
     if len(payload) > LARGE:
         listed, rest = _written_subjects(payload, texts or {})

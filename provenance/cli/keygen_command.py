@@ -29,10 +29,10 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     what others trust. A folder in NAME that is missing is made.
     """
     from provenance.operations.setup import keygen, trusting
-    from provenance.signing import pem
+    from provenance.signing.trust import TrustedKey
 
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
-    sha256 = pem.fingerprint(pem.load_public_key(public.read_bytes(), str(public)))
+    sha256 = TrustedKey.of_pem(public.read_bytes(), str(public)).fingerprint
     session.emit(
         human=lambda style: f"{printable(str(private))}\n{printable(str(public))}\n",
         json=lambda: {

@@ -84,12 +84,7 @@ class Config:
     named: Path | None = None
 
     def trust(self) -> Trust | None:
-        """The trust that the configuration declares, None where it declares none.
-
-        Raises:
-            InputError: A key or the trusted root is missing, outside the root, or not what it has
-                to be.
-        """
+        """Return the trust that the configuration declares, or None. Raises InputError."""
         if not self.trust_table:
             return None
         tree = paths.Tree.at(self.key_folder)

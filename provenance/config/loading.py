@@ -39,15 +39,15 @@ class NoConfigError(InputError):
 
 
 def load(start: Path, explicit: Path | None = None) -> Config:
-    """The configuration in `explicit`, or the nearest one in `start` or a folder above it.
+    """Return the configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
     With `explicit`, the registry is relative to `start`, so that one configuration can serve many
     trees; its keys are relative to its own folder. A configuration that is found belongs to the
     folder it is found in, also if it is a link: the registry and the keys are relative to that.
 
     Raises:
-        NoConfigError: None is found.
-        InputError: It cannot be read or understood.
+        NoConfigError: If none is found.
+        InputError: If it cannot be read or understood.
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
@@ -74,10 +74,7 @@ def load(start: Path, explicit: Path | None = None) -> Config:
 def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config | None:
     """Return the configuration in `text`, which is or will be written to `path`.
 
-    None for a pyproject.toml without [tool.provenance].
-
-    Raises:
-        InputError: If the text is not a valid configuration.
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")

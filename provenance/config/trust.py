@@ -16,10 +16,9 @@ from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 
 
 def trust_from_file(path: Path) -> Trust:
-    """Trust in a TOML file with `[[trust.…]]` tables; paths in it are relative to its folder.
+    """Return the trust in a TOML file with `[[trust.…]]` tables. Raises InputError.
 
-    Raises:
-        InputError: The file, or one that it names, cannot be read or understood.
+    Paths in it are relative to its folder.
     """
     text = read_text(path)
     named = recognition.name_of(text.encode("utf-8"))

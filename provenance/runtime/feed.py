@@ -91,10 +91,7 @@ def feeds(
 ) -> tuple[Feed, ...]:
     """Return what to run a model with, and what to try if it does not run with that.
 
-    Only dimensions that neither the graph nor the settings have a size for differ.
-
-    Raises:
-        UnfeedableError: As `feed`.
+    Only dimensions that neither the graph nor the settings have a size for differ. Raises: `feed`.
     """
     found = [feed(inputs, settings, mean)]
     for sizes in OTHERS:
@@ -110,10 +107,9 @@ def feed(
     mean: Sequence[float] = (),
     given: Sizes = DEFAULT,
 ) -> Feed:
-    """What to run a model with. `mean` is of the last dimension of the first input.
+    """Return what to run a model with. `mean` is of the last dimension of the first input.
 
-    Raises:
-        UnfeedableError: An input is no tensor, or is of a type or shape that no value is known for.
+    Raises UnfeedableError for an input that is not a tensor, or has no known type or shape.
     """
     sizes: dict[str, int] = {}
     made = []

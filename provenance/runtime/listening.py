@@ -62,11 +62,7 @@ class Answer:
     memory: bool = False
 
     def then(self, line: bytes) -> Answer:
-        """The answer with one more line.
-
-        Raises:
-            NoAnswerError: It is not what can come next.
-        """
+        """Return the answer with one more line. Raises NoAnswerError if that cannot come next."""
         try:
             said = parse_object(line)
         except JsonError as e:
@@ -158,12 +154,10 @@ def listen(
     timeout: float,
     stop: threading.Event,
 ) -> Heard:
-    """Everything that `process` says until it has answered, ended, or had its time.
+    """Return what `process` says until it has answered, ended, or had its time.
 
-    It has `start` seconds to become ready, and from then on `timeout` seconds.
-
-    Raises:
-        CancelledError: `stop` was set.
+    It has `start` seconds to become ready, and from then on `timeout` seconds. Raises
+    CancelledError once `stop` is set.
     """
     heard = Heard()
     assert process.stderr is not None

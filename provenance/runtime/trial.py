@@ -72,10 +72,9 @@ class Runtime:
 
     @classmethod
     def find(cls) -> Runtime:
-        """The one that this Python would import.
+        """Return the one that this Python would import.
 
-        Raises:
-            UnavailableError: There is none, or this system has no process groups.
+        Raises UnavailableError if there is none, or this system has no process groups.
         """
         if os.name != "posix":
             raise UnavailableError(
@@ -95,9 +94,7 @@ class Runtime:
     def attempt(self, job: Job, folder: Path, settings: RunSettings, stop: threading.Event) -> Run:
         """Run the model of `job`, which lies in `folder` with nothing but its own files.
 
-        Raises:
-            UnavailableError: onnxruntime cannot be started.
-            CancelledError: `stop` was set.
+        Raises UnavailableError if onnxruntime does not start, and CancelledError if `stop` is set.
         """
         with self._worker(job, folder, settings) as (process, answers):
             heard = listen(process, answers, start=START, timeout=settings.timeout, stop=stop)

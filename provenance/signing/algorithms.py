@@ -15,7 +15,6 @@ from provenance.frozen import dataclass
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-    from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 HASHES: Final = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
 """The hash functions that count, and how Sigstore's messages name them."""
@@ -49,11 +48,7 @@ class Algorithm:
 
 
 def of_key(key: PublicKeyTypes) -> Algorithm:
-    """The algorithm of a public key.
-
-    Raises:
-        UnsupportedError: Sigstore's registry lists no algorithm for such a key.
-    """
+    """Return the algorithm of a public key. Raises UnsupportedError if the registry has none."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -82,13 +77,10 @@ def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
             count: ECDSA P-384 or P-521 with SHA-256, which Sigstore has deprecated.
     """
     algorithm = of_key(key)
-    if algorithm.hash is None:
-        return _verifies(key, signature, data, None)
-    if _verifies(key, signature, hashlib.new(algorithm.hash, data).digest(), algorithm.hash):
+    if _verifies(key, signature, _hashed(data, algorithm.hash), algorithm.hash):
         return True
-    if algorithm.hash != "sha256" and _verifies(
-        key, signature, hashlib.sha256(data).digest(), "sha256"
-    ):
+    weaker = algorithm.hash not in (None, "sha256")
+    if weaker and _verifies(key, signature, _hashed(data, "sha256"), "sha256"):
         curve = algorithm.name.partition(" with")[0]
         raise UnsupportedError(
             f"unsupported signature algorithm {curve} with SHA-256, expected {algorithm.name}"
@@ -97,10 +89,10 @@ def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
 
 
 def digest_for(key: PublicKeyTypes, digests: Mapping[str, str]) -> tuple[str, bytes]:
-    """Which of the known digests of a file the signatures of a key are over, and its hash function.
+    """Return which known digest of a file the signatures of a key are over, and its hash function.
 
     Raises:
-        UnsupportedError: The key is of another kind, or signs over something else.
+        UnsupportedError: If the key is of another kind, or signs over something else.
     """
     algorithm = of_key(key)
     if algorithm.hash is None or algorithm.hash not in digests:
@@ -113,10 +105,7 @@ def digest_for(key: PublicKeyTypes, digests: Mapping[str, str]) -> tuple[str, by
 
 
 def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping[str, str]) -> bool:
-    """Whether the key made the signature over a file of which only digests are known.
-
-    Raises: as `digest_for`.
-    """
+    """Whether the key signed a file of which only digests are known. Raises as `digest_for`."""
     name, digest = digest_for(key, digests)
     return _verifies(key, signature, digest, name)
 
@@ -124,24 +113,17 @@ def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping
 def is_valid_over(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str) -> bool:
     """Whether the key made the signature over `data` with a hash function that is stated beside it.
 
-    Only for CMS, where the signed structure names the function (see `timestamp_token`).
-
-    Raises:
-        UnsupportedError: The key is of another kind.
+    Only for CMS, where the signed structure names the function. Raises UnsupportedError.
     """
-    algorithm = of_key(key)
-    if algorithm.hash is None:
-        return _verifies(key, signature, data, None)
-    return _verifies(key, signature, hashlib.new(hash_name, data).digest(), hash_name)
+    name = hash_name if of_key(key).hash else None
+    return _verifies(key, signature, _hashed(data, name), name)
 
 
 def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> bool:
     """Whether a key of a trusted root (DER SubjectPublicKeyInfo) made the signature over `data`.
 
-    `details` is the algorithm that the trusted root states for it; RSA has two.
-
-    Raises:
-        UnsupportedError: The root states an algorithm that is not supported.
+    `details` is the algorithm that the trusted root states for it; RSA has two. Raises
+    UnsupportedError if it is not supported.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -155,8 +137,7 @@ def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> boo
         return False
     if details not in algorithm.details:
         return False
-    data = hashlib.new(algorithm.hash, data).digest() if algorithm.hash else data
-    return _verifies(key, signature, data, algorithm.hash)
+    return _verifies(key, signature, _hashed(data, algorithm.hash), algorithm.hash)
 
 
 def _known() -> frozenset[str]:
@@ -165,38 +146,33 @@ def _known() -> frozenset[str]:
     return frozenset({_ED25519, *curves, *rsa})
 
 
+def _hashed(data: bytes, hash_name: str | None) -> bytes:
+    return hashlib.new(hash_name, data).digest() if hash_name else data
+
+
 def _verifies(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str | None) -> bool:
     """`data` is the digest by `hash_name`, or the message if that is None."""
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        try:
+    functions = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
-    function = _function(hash_name or "")
-    prehashed = utils.Prehashed(function)
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        try:
-            key.verify(signature, data, ec.ECDSA(prehashed))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+            return True
+        function = functions[hash_name or ""]
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, data, ec.ECDSA(utils.Prehashed(function)))
+            return True
+    except (InvalidSignature, ValueError):
+        return False
     assert isinstance(key, rsa.RSAPublicKey)
     pss = padding.PSS(padding.MGF1(function), padding.PSS.AUTO)
     for form in (padding.PKCS1v15(), pss):  # the registry lists both, and the key names neither
         try:
-            key.verify(signature, data, form, prehashed)
+            key.verify(signature, data, form, utils.Prehashed(function))
         except (InvalidSignature, ValueError):
             continue
         return True
     return False
-
-
-def _function(name: str) -> HashAlgorithm:
-    from cryptography.hazmat.primitives import hashes
-
-    functions = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-    return functions[name]

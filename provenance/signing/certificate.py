@@ -152,12 +152,7 @@ def read(der: bytes) -> Identity:
 
 
 def public_key(certificate: Certificate) -> CertificatePublicKeyTypes:
-    """Its key.
-
-    Raises:
-        CertificateError: It cannot be read.
-        UnsupportedError: It is of a kind that is not supported.
-    """
+    """Return its key. Raises CertificateError, or UnsupportedError for other kinds of keys."""
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
@@ -275,11 +270,7 @@ def _subject(extensions: Extensions) -> str:
 
 
 def text_of(name: GeneralName) -> str | None:
-    """A subject alternative name as text; None where it is of a kind that names no signer.
-
-    Raises:
-        CertificateError: It cannot be read.
-    """
+    """Return a subject alternative name that names a signer, or None. Raises CertificateError."""
     from cryptography import x509
     from cryptography.hazmat import asn1
 

@@ -48,11 +48,7 @@ class TimestampDescription:
 
 
 def of_certificate(der: bytes) -> CertificateDescription:
-    """What a certificate says, as far as it can be read.
-
-    Raises:
-        CertificateError: If it is not valid.
-    """
+    """Return what a certificate says, as far as it can be read. Raises CertificateError."""
     import hashlib
 
     from cryptography import x509

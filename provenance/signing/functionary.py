@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import field
@@ -18,6 +17,7 @@ from provenance.frozen import dataclass
 from provenance.signing import key_advice
 from provenance.signing.key_uris import KEYLESS, Given, SigningKey, open_key
 from provenance.signing.schemes import Ask
+from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trust import TrustedKey
 
 
@@ -37,21 +37,15 @@ class Functionary:
     key: SigningKey = field(repr=False)
 
     def sign(self, document: Mapping[str, Any]) -> bytes:
-        """A file with the link or layout `document`, signed, which in-toto has accepted.
-
-        Raises:
-            UnavailableError: The key did not sign.
-        """
+        """Return `document`, a link or layout, signed and read by in-toto. Raises as the key."""
         from in_toto.models.metadata import Metadata
 
         payload = json.dumps(document, sort_keys=True).encode("utf-8")
         signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         envelope = {
-            "payload": base64.b64encode(payload).decode(),
+            "payload": base64_of(payload),
             "payloadType": PAYLOAD_TYPE,
-            "signatures": [
-                {"keyid": self.public.key_id, "sig": base64.b64encode(signature).decode()}
-            ],
+            "signatures": [{"keyid": self.public.key_id, "sig": base64_of(signature)}],
         }
         data = json.dumps(envelope, sort_keys=True).encode("utf-8")
         read = Metadata.from_dict(json.loads(data))
@@ -63,13 +57,9 @@ class Functionary:
 def open_functionary(
     uri: str, how: Given, public_key: Path | None = None, ask: Ask | None = None
 ) -> Functionary:
-    """The functionary whose private key `uri` names; `how` is how the user gave it.
+    """Return the functionary whose private key `uri` names, as the user gave it by `how`.
 
-    `public_key` and `ask`: as `open_key`.
-
-    Raises:
-        InputError: There is no such key, or it is no key at all.
-        UnavailableError: The key cannot be opened.
+    `public_key`, `ask` and errors are those of `open_key`.
     """
     if uri == KEYLESS:
         raise InputError(

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from provenance.attestations.log_entry import Checkpoint, LogEntry
@@ -30,10 +30,10 @@ class InclusionError(ValueError):
 
 
 def log_of(entry: LogEntry, root: TrustedRoot) -> Log:
-    """The log of the trusted root that an entry names, where its checkpoint is of that log.
+    """Return the log of the trusted root that an entry names.
 
     Raises:
-        InclusionError: The root knows no such log, or the checkpoint is of another one.
+        InclusionError: If the root has no such log, or the entry's checkpoint is of another one.
     """
     log = root.log(entry.log_id)
     if log is None:
@@ -59,11 +59,11 @@ def in_service(log: Log, moments: Iterable[Moment]) -> None:
 
 
 def prove(entry: LogEntry, log: Log) -> None:
-    """Whatever the entry says of being in the log has to hold.
+    """Verify everything that the entry says of being in the log.
 
     Raises:
-        InclusionError: Its promise, the signature of its checkpoint, or its proof does not.
-        UnsupportedError: The log signs with a key of a kind that is not supported.
+        InclusionError: If its promise, the signature of its checkpoint, or its proof is not valid.
+        UnsupportedError: If the log signs with a key of a kind that is not supported.
     """
     if entry.promise is not None and not is_promised(entry, log):
         raise InclusionError(f"the promise of its log {log.url} is not valid")
@@ -79,11 +79,7 @@ def prove(entry: LogEntry, log: Log) -> None:
 
 
 def is_promised(entry: LogEntry, log: Log) -> bool:
-    """Whether the log has promised to include the entry, at the time that it states.
-
-    Raises:
-        UnsupportedError: The log signs with a key of a kind that is not supported.
-    """
+    """Whether the log promised to include the entry at its time. Raises UnsupportedError."""
     return algorithms.is_valid_by(
         log.key_details, log.public_key, entry.promise or b"", promise_of(entry)
     )
@@ -104,22 +100,17 @@ def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
     """Whether the log signed the checkpoint. Signatures of others, its witnesses, are passed by."""
     text, _, lines = checkpoint.envelope.partition("\n\n")
     note = f"{text}\n".encode()
-    return any(
-        algorithms.is_valid_by(log.key_details, log.public_key, signature, note)
-        for signature in _signatures(lines, log)
-    )
-
-
-def _signatures(lines: str, log: Log) -> Iterator[bytes]:
-    """The signatures of a note that name the log's key."""
     for line in lines.removesuffix("\n").split("\n"):
         _, name, encoded = line.split(" ")  # as every line was read
         try:
             named = base64.b64decode(encoded, validate=True)
         except ValueError:
             continue
-        if name in log.hosts and named[:_HINT] == log.log_id[:_HINT]:
-            yield named[_HINT:]
+        if name not in log.hosts or named[:_HINT] != log.log_id[:_HINT]:
+            continue
+        if algorithms.is_valid_by(log.key_details, log.public_key, named[_HINT:], note):
+            return True
+    return False
 
 
 def root_of(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> bytes | None:

@@ -19,11 +19,11 @@ from provenance.signing.trusted_root import Instance
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
     """Judge whether a trusted signer made the signature in `bundle`.
 
-    A DSSE envelope carries what was signed. A message signature is over a file's bytes, which are
-    given as `artifact_sha256`, the digest that was computed from them.
+    A DSSE envelope carries what was signed. A message signature is over a file's bytes, whose
+    digest, as computed from them, is `artifact_sha256`.
 
     Raises:
-        UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
+        UnavailableError: If no trusted root is known to judge a certificate or a timestamp by.
     """
     content = bundle.content
     if isinstance(content, MessageSignature) and content.is_of_file is False:

@@ -72,12 +72,7 @@ class KeySigner:
         return keyed.judge(bundle, trust, None).verdict is Verdict.VALID
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """As `StatementSigner`.
-
-        Raises:
-            UnavailableError: The key, a timestamp authority or the log did not do its part, or
-                what it did does not hold.
-        """
+        """As `StatementSigner`; what a service answers is verified. Raises UnavailableError."""
         # Services make wait, and may be asked all at once; the key itself says how much it bears.
         threads = waiting.THREADS if self.services else self.key.scheme.threads
         return uploads.in_parallel(

@@ -58,10 +58,10 @@ class SigningKey:
         self._turn = BoundedSemaphore(self.scheme.threads)
 
     def sign(self, data: bytes) -> bytes:
-        """A signature over `data` that this very key made. May be called from several threads.
+        """Return a signature over `data` by this very key. May be called from several threads.
 
         Raises:
-            UnavailableError: It did not sign, or another key did.
+            UnavailableError: If it did not sign, or another key did.
         """
         with self._turn:
             if self._failed is not None:
@@ -91,14 +91,14 @@ class SigningKey:
 def open_key(
     uri: str, public_key: Path | None = None, ask: Ask | None = None, how: Given = SIGNER
 ) -> SigningKey:
-    """The key that `uri` names, as the schemes in `provenance.signing.schemes` are written.
+    """Return the key that `uri` names, as the schemes in `provenance.signing.schemes` are written.
 
-    `public_key` is needed where no file says which key it holds. `ask` asks a person for a
-    passphrase or a PIN that the environment does not hold. `how` the user gave it is for messages.
+    `public_key` is needed if no file says which key it holds. `ask` asks a person for a passphrase
+    or a PIN that the environment does not hold. `how` the user gave the URI is for messages.
 
     Raises:
-        InputError: The URI is none of these, or a file is not an ECDSA P-256 key.
-        UnavailableError: The key cannot be opened: no client for it, no secret, the wrong one.
+        InputError: If the URI has no known scheme, or a file is not an ECDSA P-256 key.
+        UnavailableError: If the client or the secret is missing, or the secret is wrong.
     """
     scheme = BY_NAME.get(uri.partition(":")[0])
     if scheme is None or ":" not in uri:

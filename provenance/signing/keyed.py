@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from provenance.attestations.bundle import (
     Bundle,
@@ -27,9 +31,8 @@ from provenance.signing.timestamps import NO_ROOT_HELP
 from provenance.signing.trust import Trust, TrustedKey
 from provenance.signing.trusted_root import TrustedRoot
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-
+_OVER_DATA: Final = ECDSA(SHA256())
+_OVER_DIGEST: Final = ECDSA(Prehashed(SHA256()))
 _TRUST_THE_KEY: Final = (
     "If you know the signer, add the key to [[trust.key]] or give it with --key."
 )
@@ -162,27 +165,15 @@ def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
 
 
 def _is_valid(bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None) -> bool:
-    from cryptography.exceptions import InvalidSignature
-
-    over_data, over_digest = _algorithms()
     content = bundle.content
     try:
         if isinstance(content, Envelope):
             data = pre_authentication_encoding(content.payload_type, content.payload)
-            key.verify(content.signature, data, over_data)
+            key.verify(content.signature, data, _OVER_DATA)
         elif artifact_sha256 is None:
             return False
         else:
-            key.verify(content.signature, bytes.fromhex(artifact_sha256), over_digest)
+            key.verify(content.signature, bytes.fromhex(artifact_sha256), _OVER_DIGEST)
     except InvalidSignature:
         return False
     return True
-
-
-@cache
-def _algorithms() -> tuple[ECDSA, ECDSA]:
-    """Return ECDSA with SHA-256 over data, and over its digest."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, utils
-
-    return ec.ECDSA(hashes.SHA256()), ec.ECDSA(utils.Prehashed(hashes.SHA256()))

@@ -15,15 +15,17 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from provenance.artifacts.documents.strict_json import parse_object
 from provenance.attestations.bundle import Bundle, Envelope, pre_authentication_encoding
-from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
+from provenance.attestations.log_entry import INTOTO, INTOTO_2, LogEntry
 from provenance.frozen import dataclass
 from provenance.signing import algorithms, pem
 from provenance.signing.sigstore_json import base64_of
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.x509 import Certificate
 
 _PEM: Final = re.compile(
@@ -61,28 +63,16 @@ class _Maker:
 
 
 def contradicts(
-    bundle: Bundle, key: EllipticCurvePublicKey, artifact_sha256: str | None
+    bundle: Bundle, made_by: EllipticCurvePublicKey | Certificate, artifact_sha256: str | None
 ) -> str | None:
-    """What the log entry in `bundle` is of, where it is not of this very signature."""
-    if bundle.entry is None:
-        return None
-    return _contradicts(bundle, _Maker("PUBLIC KEY", pem.public_der(key)), artifact_sha256)
-
-
-def contradicts_certificate(
-    bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
-) -> str | None:
-    """As `contradicts`, for a signature with a certificate."""
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    maker = _Maker("CERTIFICATE", certificate.public_bytes(Encoding.DER))
-    return _contradicts(bundle, maker, artifact_sha256)
-
-
-def _contradicts(bundle: Bundle, maker: _Maker, artifact_sha256: str | None) -> str | None:
+    """Return why the log entry in `bundle` is not of the signature that `made_by` made, or None."""
     entry = bundle.entry
     if entry is None:
         return None
+    if isinstance(made_by, EllipticCurvePublicKey):
+        maker = _Maker("PUBLIC KEY", pem.public_der(made_by))
+    else:
+        maker = _Maker("CERTIFICATE", made_by.public_bytes(Encoding.DER))
     if entry.kind in ("dsse", "intoto") and not isinstance(bundle.content, Envelope):
         return (
             "its log entry is of another signature: it is of an envelope, and the bundle has none"
@@ -101,10 +91,8 @@ def _expected(
     """The members of the body that name artifact, key and signature: a value, or a test of it."""
     content = bundle.content
     if isinstance(content, Envelope):
-        if entry.named == DSSE_V2:
-            return _of_dsse_v2(content, maker)
         if entry.kind == "dsse":
-            return _of_dsse(content, maker)
+            return _of_dsse(content, entry, maker)
         if entry.kind == "intoto":
             return _of_intoto(content, entry, maker)
         signed = pre_authentication_encoding(content.payload_type, content.payload)
@@ -126,32 +114,18 @@ def _expected(
     }
 
 
-def _of_dsse(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
-    """The members of an entry `dsse 0.0.1` of Rekor v1."""
+def _of_dsse(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:
+    """The members of an entry `dsse 0.0.1` of Rekor v1, or `dsse 0.0.2` of Rekor v2."""
+    name, is_maker = ("content", maker.is_v2) if entry.of_rekor_v2 else ("signature", maker.is_pem)
 
     def signatures(value: Any) -> bool:
-        signed = _only(value, {"signature", "verifier"})
-        return signed.get("signature") == base64_of(content.signature) and maker.is_pem(
-            signed.get("verifier")
-        )
+        signed = _only(value, {name, "verifier"})
+        return signed.get(name) == base64_of(content.signature) and is_maker(signed.get("verifier"))
 
-    return {"spec.payloadHash": v1_hash(content.payload), "spec.signatures": signatures}
-
-
-def _of_dsse_v2(content: Envelope, maker: _Maker) -> Mapping[str, Any]:
-    """The members of an entry `dsse 0.0.2` of Rekor v2."""
-
-    def signatures(value: Any) -> bool:
-        signed = _only(value, {"content", "verifier"})
-        return signed.get("content") == base64_of(content.signature) and maker.is_v2(
-            signed.get("verifier")
-        )
-
-    digest = hashlib.sha256(content.payload).hexdigest()
-    return {
-        "spec.dsseV002.payloadHash": _v2_hash("sha256", digest),
-        "spec.dsseV002.signatures": signatures,
-    }
+    if not entry.of_rekor_v2:
+        return {"spec.payloadHash": v1_hash(content.payload), "spec.signatures": signatures}
+    payload_hash = _v2_hash("sha256", hashlib.sha256(content.payload).hexdigest())
+    return {"spec.dsseV002.payloadHash": payload_hash, "spec.dsseV002.signatures": signatures}
 
 
 def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:

@@ -7,8 +7,6 @@ and that cloud KMS and PKCS#11 tokens all offer (docs/adr/0006-one-key-algorithm
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,11 +64,7 @@ def load_public_keys(data: bytes, path: str) -> tuple[EllipticCurvePublicKey, ..
 
 
 def load_public_key(data: bytes, path: str) -> EllipticCurvePublicKey:
-    """Return the one public key in PEM `data`; `path` is for messages.
-
-    Raises:
-        InputError: If it is not an ECDSA P-256 public key, or there are several.
-    """
+    """Return the one public key in PEM `data`; `path` is for messages. Raises InputError."""
     found = load_public_keys(data, path)
     if len(found) > 1:
         raise InputError(
@@ -97,13 +91,13 @@ def _public_key(body: bytes, where: str) -> EllipticCurvePublicKey:
 def load_private_key(
     data: bytes, path: str, passphrase: Callable[[], str]
 ) -> EllipticCurvePrivateKey:
-    """The private key in PEM (PKCS#8 or SEC 1) `data`; `path` is for messages.
+    """Return the private key in PEM (PKCS#8 or SEC 1) `data`; `path` is for messages.
 
-    `passphrase` is asked only where the key is encrypted.
+    `passphrase` is asked only if the key is encrypted.
 
     Raises:
-        InputError: It is no private key, or not ECDSA P-256.
-        UnavailableError: It is encrypted, and the passphrase is another one.
+        InputError: If it is not an ECDSA P-256 private key.
+        UnavailableError: If the passphrase does not open it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -191,44 +185,16 @@ def generate(passphrase: str | None = None) -> tuple[bytes, bytes]:
 
 def public_pem(key: EllipticCurvePublicKey) -> bytes:
     """The key as PEM SubjectPublicKeyInfo."""
-    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def fingerprint(key: EllipticCurvePublicKey) -> str:
-    """The SHA-256 of the key's DER SubjectPublicKeyInfo, lower-case hex."""
-    return _spki_sha256(key).hex()
-
-
-def hint(key: EllipticCurvePublicKey) -> str:
-    """The hint that we write into bundles: base64 of the same SHA-256, as cosign writes it."""
-    return base64.b64encode(_spki_sha256(key)).decode()
-
-
-def hints(key: EllipticCurvePublicKey) -> frozenset[str]:
-    """The hints by which clients are known to name the key: cosign, this project, model_signing.
-
-    They only say which key to try first. Any other string is a legal hint of the key too.
-    """
-    in_pem = public_pem(key)
-    digests = {hashlib.sha256(text).hexdigest() for text in (in_pem, in_pem.strip())}
-    return frozenset({hint(key), fingerprint(key), *digests})
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def public_der(key: EllipticCurvePublicKey) -> bytes:
     """The key as DER SubjectPublicKeyInfo."""
-    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def _spki_sha256(key: EllipticCurvePublicKey) -> bytes:
-    return hashlib.sha256(public_der(key)).digest()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _describe(key: object) -> str:
@@ -241,10 +207,9 @@ def _describe(key: object) -> str:
 
 
 def read_file(path: Path, missing: str | None = None) -> bytes:
-    """The bytes of a key file that the user named; `missing` is the help if it does not exist.
+    """Return the bytes of a key file that the user named. Raises InputError.
 
-    Raises:
-        InputError: It cannot be read as a regular, small file.
+    `missing` is the help if it does not exist.
     """
     try:
         return paths.read_named_file(path, limits.KEY)

@@ -31,10 +31,9 @@ class Secret:
     variable: str
 
     def get(self, of: str, ask: Ask | None) -> str:
-        """The secret of a key; `of` names it.
+        """Return the secret of the key that `of` names, from the environment or the terminal.
 
-        Raises:
-            UnavailableError: If it is not in the environment, and there is no terminal to ask at.
+        Raises UnavailableError if neither has it.
         """
         found = os.environ.get(self.variable)
         if found:

@@ -22,7 +22,7 @@ from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError, UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import pem, timestamp_token
-from provenance.signing.sigstore_json import base64_of
+from provenance.signing.sigstore_json import base64_of, envelope_json
 from provenance.signing.trusted_root import TrustedRoot
 from provenance.signing.waiting import AGAIN, TransientError
 from provenance.version import __version__
@@ -43,11 +43,6 @@ class LogService:
     url: str
     version: int
 
-    @property
-    def states_time(self) -> bool:
-        """Whether its entries say when they were made, with a signature."""
-        return self.version == 1
-
 
 @dataclass(frozen=True)
 class Services:
@@ -59,8 +54,8 @@ class Services:
 
     @property
     def states_time(self) -> bool:
-        """Whether a signature can be dated by them."""
-        return bool(self.timestamp_urls) or (self.log is not None and self.log.states_time)
+        """Whether a signature can be dated by them: of the logs, only Rekor v1 signs a time."""
+        return bool(self.timestamp_urls) or (self.log is not None and self.log.version == 1)
 
 
 def checked_url(url: str) -> str:
@@ -85,13 +80,13 @@ def checked_url(url: str) -> str:
 
 
 def timestamp(url: str, signature: bytes) -> bytes:
-    """The answer of a timestamp authority about a signature, DER.
+    """Return the answer of a timestamp authority about a signature, DER.
 
     Its certificates are put in the order in which other clients read them.
 
     Raises:
-        UnavailableError: It refuses, or answers another question.
-        TransientError: It does not answer, or not with a timestamp.
+        UnavailableError: If it refuses, or answers another question.
+        TransientError: If it does not answer, or not with a timestamp.
     """
     from rfc3161_client import (
         HashAlgorithm,
@@ -120,11 +115,9 @@ def timestamp(url: str, signature: bytes) -> bytes:
 
 
 def entry(log: LogService, envelope: Envelope, public_key: EllipticCurvePublicKey) -> LogEntry:
-    """The entry that a log has made of the signature in an envelope.
+    """Return the entry that a log has made of the signature in an envelope.
 
-    Raises:
-        UnavailableError: It refuses.
-        TransientError: It does not answer, or not with an entry.
+    Raises UnavailableError if it refuses, and TransientError if it does not answer with an entry.
     """
     who = f"the transparency log {log.url}"
     ask = _v1_request if log.version == 1 else _v2_request
@@ -157,17 +150,12 @@ def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
 
 def _v1_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mapping[str, Any]:
     """https://github.com/sigstore/rekor, pkg/types/dsse/v0.0.1."""
-    enveloped = {
-        "payload": base64_of(envelope.payload),
-        "payloadType": envelope.payload_type,
-        "signatures": [{"sig": base64_of(envelope.signature)}],
-    }
     return {
         "apiVersion": "0.0.1",
         "kind": "dsse",
         "spec": {
             "proposedContent": {
-                "envelope": json.dumps(enveloped),
+                "envelope": json.dumps(envelope_json(envelope)),
                 "verifiers": [base64_of(pem.public_pem(public_key))],
             }
         },

@@ -49,12 +49,12 @@ class StatementSigner(Protocol):
         """
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """A v0.3 bundle (JSON) for each of `payloads`, in-toto statements, in a DSSE envelope.
+        """Return a v0.3 bundle (JSON) for each of `payloads`: an in-toto statement in an envelope.
 
-        `signed` is called after each. All or none: nothing is given back where one failed.
+        `signed` is called after each. If one fails, nothing is returned.
 
         Raises:
-            UnavailableError: The signer, or a service that it needs, did not do its part.
+            UnavailableError: If the signer, or a service that it depends on, fails.
         """
 
 
@@ -63,10 +63,9 @@ class ArtifactSigner(Protocol):
     """Signs bare files too."""
 
     def sign_digest(self, sha256: str) -> bytes:
-        """A v0.3 bundle (JSON) with a signature over the bytes that have this digest.
+        """Return a v0.3 bundle (JSON) with a signature over the bytes that have this digest.
 
-        Raises:
-            UnavailableError: The signer, or a service that it needs, did not do its part.
+        Raises as `StatementSigner.sign`.
         """
 
 
@@ -83,29 +82,27 @@ def open_signer(
     ask: Ask | None = None,
     timeout: float | None = None,
 ) -> StatementSigner:
-    """The signer that `uri` names, or that this environment has where it names none.
+    """Return the signer that `uri` names, or that this environment has if it names none.
 
     Args:
         uri: Where an ECDSA P-256 private key is, as `provenance.signing.schemes` has it; or
-            `keyless`. With None, keyless where there is an identity token.
-        public_key: The public key of one that is in no file.
+            `keyless`. With None, keyless if there is an identity token.
+        public_key: The public key of one that is not in a file.
         timestamp_urls: RFC 3161 timestamp authorities that are asked about each signature by a key.
-        root: What they are judged by, where there is no `trust_config`. Without either, the root of
-            the public instance.
+        root: What they are judged by without `trust_config`; by default, the public instance's.
         trust_config: The client trust configuration of the Sigstore instance to sign with. Without
             one, keyless signs with the public instance, and a key with none. With one, its log and
             its timestamp authorities are asked about a key's signatures too.
         staging: Whether the public instance's staging is meant.
-        identity_token: A file with the identity token. Without one, it is looked for in the
-            environment, and then the CI that this runs in is asked.
+        identity_token: A file with the identity token. Without one, the environment is searched,
+            and then the CI that this runs in is asked.
         interactive: Whether a person is there to log in with a browser.
         ask: Asks that person for a passphrase or PIN that the environment does not hold.
         timeout: Seconds that signing one document may take.
 
     Raises:
-        InputError: The scheme is unknown, or a file that was named is not what it has to be.
-        UnavailableError: There is no signer, no identity token, or no instance; or a key cannot be
-            opened.
+        InputError: If the scheme is unknown, or a file is not what it has to be.
+        UnavailableError: If signer, identity token or instance is missing, or a key does not open.
     """
     patience = TIMEOUT if timeout is None else timeout
     if uri is None or uri == KEYLESS:

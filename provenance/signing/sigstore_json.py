@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from provenance.attestations.bundle import MEDIA_TYPE, Bundle, MessageSignature
+from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope, MessageSignature
 from provenance.attestations.log_entry import LogEntry
 
 
@@ -31,12 +31,16 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
             digest = base64_of(bytes.fromhex(content.sha256))
             message["messageDigest"] = {"algorithm": "SHA2_256", "digest": digest}
         return found | {"messageSignature": message}
-    envelope = {
-        "payload": base64_of(content.payload),
-        "payloadType": content.payload_type,
-        "signatures": [{"sig": base64_of(content.signature)}],
+    return found | {"dsseEnvelope": envelope_json(content)}
+
+
+def envelope_json(envelope: Envelope) -> dict[str, Any]:
+    """Return the envelope as bundles and logs take it."""
+    return {
+        "payload": base64_of(envelope.payload),
+        "payloadType": envelope.payload_type,
+        "signatures": [{"sig": base64_of(envelope.signature)}],
     }
-    return found | {"dsseEnvelope": envelope}
 
 
 def _entry_json(entry: LogEntry) -> dict[str, Any]:

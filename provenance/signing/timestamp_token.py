@@ -81,11 +81,7 @@ class Token:
         return None
 
     def is_signed_by(self, signer: Certificate, message: bytes) -> bool:
-        """Whether the key of a certificate made the timestamp, over `message`.
-
-        Raises:
-            UnsupportedError: The key is of a kind that is not supported.
-        """
+        """Whether a certificate's key stamped `message`. Raises UnsupportedError for other keys."""
         signed, imprint = self._signed, self.response.tst_info.message_imprint
         stated = _IMPRINTS[imprint.hash_algorithm.dotted_string]
         if hashlib.new(stated, message).digest() != imprint.message:
@@ -113,11 +109,11 @@ class _SignedData:
 
 
 def read(data: bytes) -> Token:
-    """The timestamp response in `data`.
+    """Return the timestamp response in `data`.
 
     Raises:
-        TimestampError: It cannot be read, or its signature is over SHA-1.
-        UnsupportedError: Its signature is of a kind that is not supported.
+        TimestampError: If it cannot be read, or its signature is over SHA-1.
+        UnsupportedError: If its signature is of a kind that is not supported.
     """
     from rfc3161_client import decode_timestamp_response
 
@@ -212,13 +208,7 @@ def _in_order(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
 
 
 def _signed_data(data: bytes) -> _SignedData:
-    """What the one signer signed.
-
-    Raises:
-        TimestampError: It is over SHA-1, or it signs no attributes.
-        UnsupportedError: It is of a kind that is not supported.
-        _DerError: It is not a SignedData.
-    """
+    """Return what the one signer signed. Raises TimestampError, UnsupportedError or _DerError."""
     begin, end = _signed_range(data)
     at, stop = _into(data, begin, end, (2, _SEQUENCE), (1, _CONTEXT_0), (0, _OCTETS))
     content = data[at:stop]

@@ -27,22 +27,17 @@ NO_ROOT_HELP = (
 
 
 def judge(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
-    """When the signature in `bundle` was made. Each timestamp has to be a trusted authority's.
-
-    Raises:
-        TimestampError: One is not.
-        UnsupportedError: One is of a kind that is not supported.
-    """
+    """Return when the signature in `bundle` was made, as each timestamp says. Raises as `stamp`."""
     signature = bundle.content.signature
     return tuple(stamp(timestamp_token.read(t), signature, root) for t in bundle.timestamps)
 
 
 def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
-    """When a signature was made, as a timestamp says.
+    """Return when a signature was made, as a timestamp says.
 
     Raises:
-        TimestampError: No authority that was trusted at its time made it over the signature.
-        UnsupportedError: It is of a kind that is not supported.
+        TimestampError: If no authority that was trusted at its time made it over the signature.
+        UnsupportedError: If it is of a kind that is not supported.
     """
     trusted = [a for a in root.timestamp_authorities if a.in_service(token.time)]
     if not trusted:
@@ -62,8 +57,7 @@ def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
 def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
     """Whether an authority that the trusted root lists in part made the timestamp.
 
-    Raises:
-        UnsupportedError: It is of a kind that is not supported.
+    Raises UnsupportedError if it is of a kind that is not supported.
     """
     listed = (a for a in root.timestamp_authorities if not a.is_whole)
     return any(a.in_service(token.time) and _made_in_part(token, signature, a) for a in listed)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import field
 from functools import cached_property
@@ -42,22 +44,14 @@ class TrustedKey:
 
     @classmethod
     def of_pem(cls, data: bytes, path: str, period: Period | None = None) -> TrustedKey:
-        """Return the one key in PEM `data`.
-
-        Raises:
-            InputError: If `data` is not an ECDSA P-256 public key, or holds several.
-        """
+        """Return the one key in PEM `data`. Raises InputError."""
         return cls(path, pem.load_public_key(data, path), period)
 
     @classmethod
     def all_of_pem(
         cls, data: bytes, path: str, period: Period | None = None
     ) -> tuple[TrustedKey, ...]:
-        """Return every key in PEM `data`. Each of several is named by its number in the file.
-
-        Raises:
-            InputError: If `data` holds anything else than ECDSA P-256 public keys.
-        """
+        """Return every key in PEM `data`, each of several with its number. Raises InputError."""
         keys = pem.load_public_keys(data, path)
         if len(keys) == 1:
             return (cls(path, keys[0], period),)
@@ -66,17 +60,22 @@ class TrustedKey:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of its DER SubjectPublicKeyInfo, lower-case hex."""
-        return pem.fingerprint(self.public_key)
+        return hashlib.sha256(pem.public_der(self.public_key)).hexdigest()
 
     @cached_property
     def hint(self) -> str:
-        """The hint that our bundles carry for it."""
-        return pem.hint(self.public_key)
+        """The hint that our bundles carry for it: its fingerprint in base64, as of cosign."""
+        return base64.b64encode(bytes.fromhex(self.fingerprint)).decode()
 
     @cached_property
     def hints(self) -> frozenset[str]:
-        """The hints that clients are known to give it."""
-        return pem.hints(self.public_key)
+        """The hints that clients are known to give it: cosign, this project, model_signing.
+
+        They only say which key to try first. Any other string is a legal hint of the key too.
+        """
+        in_pem = pem.public_pem(self.public_key)
+        digests = {hashlib.sha256(text).hexdigest() for text in (in_pem, in_pem.strip())}
+        return frozenset({self.hint, self.fingerprint, *digests})
 
     def __str__(self) -> str:
         return f"key {self.path}"
@@ -171,11 +170,9 @@ class Trust:
     """The trusted signers, and where that trust comes from.
 
     Attributes:
+        keys: At most `pem.MAX_KEYS`; more are an InputError.
         signatures: How many different signers have to have signed the same statement.
         root: What certificates, log entries and timestamps are judged by.
-
-    Raises:
-        InputError: If there are more than `pem.MAX_KEYS` keys.
     """
 
     source: str

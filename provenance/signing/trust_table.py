@@ -63,11 +63,9 @@ class TrustTable:
         read_key: Callable[[str], bytes],
         read_root: Callable[[str], TrustedRoot],
     ) -> Trust:
-        """The trust, with the files that it names read.
+        """Return the trust, with the files that it names read.
 
-        Raises:
-            InputError: A file cannot be read, is not what it has to be, or there are fewer signers
-                than have to sign.
+        Raises InputError if a file is not usable, or fewer can sign than have to.
         """
         keys = tuple(
             key

@@ -148,11 +148,7 @@ class TrustedRoot:
 
 
 def of_file(path: Path) -> TrustedRoot:
-    """Return the trusted root, or that of the client trust configuration, in a file.
-
-    Raises:
-        InputError: If the file cannot be read, or is neither.
-    """
+    """Return the trusted root in a file, which may be a trust configuration. Raises InputError."""
     try:
         data = paths.read_named_file(path, limits.TRUSTED_ROOT)
     except paths.FileError as e:
@@ -172,12 +168,10 @@ def of_bytes(data: bytes, source: str) -> TrustedRoot:
 
 
 def decode(data: bytes, source: str) -> TrustedRoot:
-    """The trusted root that `data` holds: one by itself, or that of a client trust configuration.
+    """Return the trusted root in `data`: on its own, or in a client trust configuration.
 
-    `gh attestation trusted-root` writes the roots of several instances, one a line.
-
-    Raises:
-        TrustedRootError: It is not strict JSON, or not a trusted root.
+    `gh attestation trusted-root` writes the roots of several instances, one a line. Raises
+    TrustedRootError.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     documents = tuple(dict.fromkeys(recognition.lines(data)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -47,15 +47,14 @@ def in_parallel(
     threads: int = THREADS,
     timeout: float = TIMEOUT,
 ) -> list[_Done]:
-    """What `work` gives for each item, in their order, each tried several times.
+    """Return what `work` gives for each item, in their order, each tried several times.
 
     The threads are daemons: one that waits for a service which never answers cannot be ended, and
     must not keep the process alive. `done` is called after each item, from the calling thread;
     `timeout` is in seconds for one item.
 
     Raises:
-        ProvenanceError: As `work` raised it; UnavailableError for whatever else it raised, and
-            where an item took longer.
+        ProvenanceError: As `work` raised it. Other errors, and timeouts, are an UnavailableError.
     """
     left = deque(enumerate(items))
     started: dict[int, float] = {}
@@ -112,18 +111,14 @@ def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
     return retrying(work, item)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from: clients wrap what their HTTP library raised."""
-    current: BaseException | None = error
-    while current is not None:
-        yield current
-        current = current.__cause__ or current.__context__
-
-
 def _http(error: BaseException) -> requests.RequestException | None:
+    """Return the HTTP error that an error came from: clients wrap what their library raised."""
     import requests
 
-    return next((e for e in _chain(error) if isinstance(e, requests.RequestException)), None)
+    current: BaseException | None = error
+    while current is not None and not isinstance(current, requests.RequestException):
+        current = current.__cause__ or current.__context__
+    return current
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -68,7 +68,7 @@ def test_a_key_pair_that_was_made_here_is_read_here() -> None:
     private, public = pem.generate()
     key = pem.load_private_key(private, "k", nobody)
     assert pem.public_pem(key.public_key()) == public
-    assert pem.hint(pem.load_public_key(public, "k")) == pem.hint(key.public_key())
+    assert pem.public_pem(pem.load_public_key(public, "k")) == public
 
 
 def test_an_encrypted_key_is_read_with_its_passphrase() -> None:

@@ -47,11 +47,7 @@ class SigningInstance:
 
 
 def of_file(path: Path) -> SigningInstance:
-    """The instance that a client trust configuration describes.
-
-    Raises:
-        InputError: The file cannot be read, or is no such configuration.
-    """
+    """Return the instance that a client trust configuration describes. Raises InputError."""
     try:
         data = read_named_file(path, limits.TRUSTED_ROOT)
     except FileError as e:
@@ -92,11 +88,7 @@ def _check_signing(config: Mapping[str, Any], path: Path) -> None:
 
 
 def of_public(instance: trusted_root.Instance) -> SigningInstance:
-    """A public instance, as its TUF repository describes it today.
-
-    Raises:
-        UnavailableError: The repository does not answer, or what it says cannot be used.
-    """
+    """Return a public instance, as its TUF repository describes it. Raises UnavailableError."""
     config = _load(instance, offline=False)
     return SigningInstance(instance.value, config, _root(instance, config))
 
@@ -121,10 +113,10 @@ def _url(client: object) -> str:
 
 
 def fetch_root(instance: trusted_root.Instance, *, offline: bool) -> TrustedRoot:
-    """The trusted root of a public instance, refreshed over TUF unless `offline`.
+    """Return the trusted root of a public instance, refreshed over TUF unless `offline`.
 
     Raises:
-        UnavailableError: The repository does not answer, or what is cached cannot be used.
+        UnavailableError: If the repository does not answer, or what is cached cannot be used.
     """
     return _root(instance, _load(instance, offline=offline))
 

@@ -44,16 +44,21 @@ def judge(
 ) -> None:
     """Pass if the certificate held at a moment, and its key made the signature in `bundle`.
 
-    Raises:
-        IssuanceError: One of that does not hold.
-        UnsupportedError: The signature is of a kind that is not supported.
+    Raises IssuanceError, or UnsupportedError for other kinds of signatures.
     """
     issuer = _issuer(certificate, moment, authorities)
     if not _is_promised(certificate, issuer, ct_log):
         raise IssuanceError(
             f"the promise of the certificate's transparency log {ct_log.url} is not valid"
         )
-    if not _is_signed(bundle, certificate, artifact_sha256):
+    key, content = certificates.public_key(certificate), bundle.content
+    if isinstance(content, Envelope):
+        data = pre_authentication_encoding(content.payload_type, content.payload)
+        signed = algorithms.is_valid(key, content.signature, data)
+    else:
+        digests = content.digests(artifact_sha256)
+        signed = algorithms.is_valid_over_digest(key, content.signature, digests)
+    if not signed:
         raise IssuanceError("the signature was not made by the key of its certificate")
 
 
@@ -76,22 +81,16 @@ def _issuer(
     try:
         issuer: x509.Certificate = verifier.verify(certificate, []).chain[1]
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-        purposes = _purposes(issuer)
+        usages = certificates.extension(issuer, x509.ExtendedKeyUsage)
     except Exception as e:  # what is hostile may raise anything: only a path is a yes
         text = " ".join(str(e).split())[:200]
         raise IssuanceError(
             f"no authority that was trusted then issued its certificate: {text}"
         ) from e
+    purposes = usages.value if usages else ()
     if not constraints.ca or ExtendedKeyUsageOID.CERTIFICATE_TRANSPARENCY in purposes:
         raise IssuanceError("its certificate was not issued by a certificate authority")
     return issuer
-
-
-def _purposes(issuer: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
-    try:
-        return list(issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except x509.ExtensionNotFound:
-        return ()
 
 
 def _is_promised(certificate: x509.Certificate, issuer: x509.Certificate, log: Log) -> bool:
@@ -113,11 +112,3 @@ def _is_promised(certificate: x509.Certificate, issuer: x509.Certificate, log: L
         + extensions
     )
     return algorithms.is_valid_by(log.key_details, log.public_key, promise.signature, signed)
-
-
-def _is_signed(bundle: Bundle, certificate: x509.Certificate, sha256: str | None) -> bool:
-    key, content = certificates.public_key(certificate), bundle.content
-    if isinstance(content, Envelope):
-        data = pre_authentication_encoding(content.payload_type, content.payload)
-        return algorithms.is_valid(key, content.signature, data)
-    return algorithms.is_valid_over_digest(key, content.signature, content.digests(sha256))

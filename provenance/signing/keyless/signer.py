@@ -91,13 +91,7 @@ class KeylessSigner:
         return True
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """As `StatementSigner`.
-
-        Raises:
-            UnavailableError: There is no identity token, or the certificate authority, the log or
-                the timestamp authority does not answer, refuses, or answers what does not hold.
-            InputError: The identity token cannot be read.
-        """
+        """As `StatementSigner`. Raises InputError also, if the identity token cannot be read."""
         return self._signed(payloads, signed)
 
     def sign_digest(self, sha256: str) -> bytes:

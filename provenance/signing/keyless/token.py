@@ -69,11 +69,7 @@ def of_environment() -> Tokens | None:
 
 
 def of_ci() -> Tokens | None:
-    """The identity of the job that this runs in, None where it has none.
-
-    Raises:
-        UnavailableError: There is one, and it cannot be had.
-    """
+    """Return the identity of this CI job, or None. Raises UnavailableError if it cannot be had."""
     return _ambient if _detect() is not None else None
 
 

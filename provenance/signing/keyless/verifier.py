@@ -57,8 +57,7 @@ _UNSUPPORTED_HELP: Final = (
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
     """Judge whether a trusted identity made the signature in `bundle`, which has a certificate.
 
-    Raises:
-        UnavailableError: There is no trusted root.
+    Raises UnavailableError without a trusted root.
     """
     assert bundle.certificate is not None
     if trust.root is None:
@@ -132,12 +131,9 @@ class _Source:
 def _hold(
     bundle: Bundle, identity: Identity, root: TrustedRoot, artifact_sha256: str | None
 ) -> Iterator[Moment]:
-    """When it was signed, by each source of time.
+    """Yield when it was signed, by each source of time.
 
-    Raises:
-        RefusedError, CertificateError, TimestampError, InclusionError, IssuanceError: One does
-            not hold.
-        UnsupportedError: The signature, or one of them, is of a kind that is not supported.
+    Raises the errors that `_judge` handles if one of them does not hold.
     """
     certificate = certificates.load(bundle.certificate or b"")
     _without_root(bundle)
@@ -147,7 +143,12 @@ def _hold(
     if not stamped and (bundle.entry is None or bundle.entry.promise is None):
         raise RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
     for source in _sources(bundle, stamped):
-        _within(identity, source.moment.time)
+        time = source.moment.time
+        if not identity.not_before <= time <= identity.not_after:
+            raise RefusedError(
+                f"it was signed at {time.isoformat()}, and the certificate was valid from "
+                f"{identity.not_before.isoformat()} to {identity.not_after.isoformat()}"
+            )
         _verify(source, bundle, certificate, root, artifact_sha256)
         yield source.moment
 
@@ -163,12 +164,9 @@ def _without_root(bundle: Bundle) -> None:
 
 
 def _supported(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> None:
-    """Pass if the algorithm of the key is one that verifies what was signed.
+    """Raise UnsupportedError if the algorithm of the key does not verify what was signed.
 
     Our own documents are signed with one algorithm (docs/adr/0006-one-key-algorithm.md).
-
-    Raises:
-        UnsupportedError: It is another one.
     """
     content, key = bundle.content, certificates.public_key(certificate)
     if not isinstance(content, Envelope):
@@ -202,14 +200,6 @@ def _sources(bundle: Bundle, stamped: list[Token]) -> Iterator[_Source]:
     for token in stamped:
         alone = replace(bundle, entry=unpromised, timestamps=(token.der,))
         yield _Source(Moment(token.time, Clock.TIMESTAMP), alone, token)
-
-
-def _within(identity: Identity, time: datetime.datetime) -> None:
-    if not identity.not_before <= time <= identity.not_after:
-        raise RefusedError(
-            f"it was signed at {time.isoformat()}, and the certificate was valid from "
-            f"{identity.not_before.isoformat()} to {identity.not_after.isoformat()}"
-        )
 
 
 def _verify(
@@ -261,7 +251,7 @@ def _evidence(
     if whole.entry is None or log is None:
         return
     inclusion.prove(whole.entry, log)
-    reason = log_body.contradicts_certificate(whole, certificate, artifact_sha256)
+    reason = log_body.contradicts(whole, certificate, artifact_sha256)
     if reason is not None:
         raise RefusedError(reason)
 
