@@ -52,21 +52,12 @@ class Message:
 
     def message(self, key: str, known: Sequence[str]) -> Message:
         """The message in a field. It has to be there: a message has no zero value."""
-        value = self._value.get(key)
-        if not isinstance(value, dict):
-            raise ProtoJsonError(f"{self.at(key)} is {type_name(value)}, not an object")
-        return Message(value, self.at(key), known)
+        return _message(self._value.get(key), self.at(key), known)
 
     def messages(self, key: str, known: Sequence[str], limit: int) -> list[Message]:
         """The messages in a repeated field, at most `limit`."""
         value = self._list(key, limit)
-        found = []
-        for index, entry in enumerate(value):
-            where = f"{self.at(key)}[{index}]"
-            if not isinstance(entry, dict):
-                raise ProtoJsonError(f"{where} is {type_name(entry)}, not an object")
-            found.append(Message(entry, where, known))
-        return found
+        return [_message(v, f"{self.at(key)}[{i}]", known) for i, v in enumerate(value)]
 
     def text(self, key: str) -> str:
         """The string in a field."""
@@ -121,6 +112,12 @@ class Message:
         if len(value) > limit:
             raise ProtoJsonError(f"{self.at(key)} holds more than {limit} entries")
         return value
+
+
+def _message(value: object, where: str, known: Sequence[str]) -> Message:
+    if not isinstance(value, dict):
+        raise ProtoJsonError(f"{where} is {type_name(value)}, not an object")
+    return Message(value, where, known)
 
 
 def _canonical(value: object, where: str) -> bytes:

@@ -157,7 +157,9 @@ def _statement(
     kind, predicate_type = value.get("_type"), value.get("predicateType")
     liberal = foreign and not str(predicate_type).startswith(OWN)
     if kind != STATEMENT_TYPE and not (liberal and kind == OLDER_TYPE):
-        raise StatementError(f"the statement's _type is {_short(kind)}, not {STATEMENT_TYPE}")
+        short = isinstance(kind, str) and len(kind) < 80
+        shown = repr(kind) if short else type_name(kind)
+        raise StatementError(f"the statement's _type is {shown}, not {STATEMENT_TYPE}")
     unknown = value.keys() - {"_type", "subject", "predicateType", "predicate"}
     if unknown and not liberal:
         raise StatementError(f"the statement has an unknown field {sorted(unknown)[0]!r}")
@@ -218,15 +220,13 @@ def _subjects(value: object, liberal: bool) -> tuple[tuple[Subject, ...], tuple[
         raise StatementError("the statement has no subject")
     if len(value) > MAX_SUBJECTS:
         raise StatementError(f"the statement has more than {MAX_SUBJECTS:,} subjects")
-    subjects: tuple[Subject, ...]
-    if isinstance(value, tuple):
-        subjects = value
-    elif liberal:
+    if liberal and isinstance(value, list):
         found = [_foreign_subject(i, s) for i, s in enumerate(value)]
         subjects = tuple(s for s in found if isinstance(s, Subject))
         return subjects, tuple(s for s in found if isinstance(s, OtherSubject))
-    else:
-        subjects = tuple(_subject(i, s) for i, s in enumerate(value))
+    if isinstance(value, list):
+        value = tuple(_subject(i, s) for i, s in enumerate(value))
+    subjects = value
     if liberal:
         return subjects, ()
     names: set[str] = set()
@@ -302,7 +302,3 @@ def claims_to_be_ours(payload: bytes) -> bool:
         if isinstance(found, str) and found.startswith(OWN):
             return True
     return False
-
-
-def _short(value: object) -> str:
-    return repr(value) if isinstance(value, str) and len(value) < 80 else type_name(value)

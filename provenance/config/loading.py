@@ -81,41 +81,30 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
     table = section(parse_toml(text, shown), shown)
     if table is None:
         return None
-    folder = Path(os.path.realpath(path)).parent if named else root
-    return _parse(table, text, shown, root, folder, path if named else None)
-
-
-def _parse(
-    table: Mapping[str, Any],
-    text: str,
-    path: str,
-    root: Path,
-    key_folder: Path,
-    named: Path | None,
-) -> Config:
     if "fields" in table:
         raise InputError(
-            f"{path}: `fields` is not supported: unsigned names cannot say what a signed row means",
+            f"{shown}: `fields` is not supported: unsigned names cannot say what a signed row "
+            "means",
             help="Remove the table and give the registry's rows this project's names: a list "
             "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
         )
-    of_file = Table(table, _KEYS, path)
+    of_file = Table(table, _KEYS, shown)
     registry = of_file.need("registry", _REGISTRY)
     reason = paths.unsafe_reason(registry)
     normal = os.path.normpath(registry)
     if reason is None and (normal == ".." or normal.startswith("../")):
         reason = "leaves the folder of the configuration"
     if reason is not None:
-        raise InputError(f"{path}: `registry` {registry!r} {reason}")
+        raise InputError(f"{shown}: `registry` {registry!r} {reason}")
     return Config(
         root=root,
-        path=path,
+        path=shown,
         registry=normal.replace(os.sep, "/"),
         trust_table=trust_table.parse(of_file),
         deferrals=_deferrals(of_file),
         text=text,
-        key_folder=key_folder,
-        named=named,
+        key_folder=Path(os.path.realpath(path)).parent if named else root,
+        named=path if named else None,
         baseline=of_file.optional("baseline"),
         run=settings.parse(of_file),
         repository=of_file.optional("repository", _REPOSITORY),

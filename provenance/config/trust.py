@@ -16,10 +16,7 @@ from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 
 
 def trust_from_file(path: Path) -> Trust:
-    """Return the trust in a TOML file with `[[trust.…]]` tables. Raises InputError.
-
-    Paths in it are relative to its folder.
-    """
+    """Return the trust in a TOML file; paths are relative to its folder. Raises InputError."""
     text = read_text(path)
     named = recognition.name_of(text.encode("utf-8"))
     if named is not None:

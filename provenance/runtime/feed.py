@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.frozen import dataclass
@@ -72,10 +72,6 @@ class Input:
     dtype: str
     shape: tuple[int, ...]
     fill: float | tuple[float, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The tensor as sent to the worker."""
-        return {"name": self.name, "dtype": self.dtype, "shape": self.shape, "fill": self.fill}
 
 
 @dataclass(frozen=True)

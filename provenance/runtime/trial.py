@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,7 +61,7 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """The job as sent to the worker."""
-        inputs = None if self.feed is None else [i.as_json() for i in self.feed.inputs]
+        inputs = None if self.feed is None else [asdict(i) for i in self.feed.inputs]
         return {"model": self.model, "inputs": inputs}
 
 
@@ -72,10 +73,7 @@ class Runtime:
 
     @classmethod
     def find(cls) -> Runtime:
-        """Return the one that this Python would import.
-
-        Raises UnavailableError if there is none, or this system has no process groups.
-        """
+        """Return the one that this Python would import. Raises UnavailableError."""
         if os.name != "posix":
             raise UnavailableError(
                 "models are run on POSIX systems only", help="Run it on Linux, or without --run."

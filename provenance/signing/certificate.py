@@ -164,10 +164,7 @@ def public_key(certificate: Certificate) -> CertificatePublicKeyTypes:
 
 
 def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
-    """The one certificate transparency log that has seen it, by its id, and when.
-
-    Raises CertificateError.
-    """
+    """Return the id of the one log that has seen it, and when it did. Raises CertificateError."""
     promise = promise_of(certificate)
     try:
         return promise.log_id, promise.timestamp.replace(tzinfo=datetime.UTC)

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """The certificates of an authority: those that only sign, and those that may issue.
-
-    Each issuer is before the one that issued its certificate.
-    """
+    """The certificates of an authority: those that only sign, and those that may issue, upwards."""
 
     leaves: tuple[Certificate, ...]
     issuers: tuple[Certificate, ...]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 
 from provenance.frozen import dataclass
 from provenance.signing import certificate as certificates
@@ -49,8 +50,6 @@ class TimestampDescription:
 
 def of_certificate(der: bytes) -> CertificateDescription:
     """Return what a certificate says, as far as it can be read. Raises CertificateError."""
-    import hashlib
-
     from cryptography import x509
 
     certificate = certificates.load(der)

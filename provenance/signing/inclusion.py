@@ -114,10 +114,7 @@ def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
 
 
 def root_of(leaf: bytes, index: int, size: int, hashes: Sequence[bytes]) -> bytes | None:
-    """The root of a tree of `size` entries that the hashes lead to (RFC 9162, section 2.1.3.2).
-
-    None where they are too many or too few.
-    """
+    """Return the root that `hashes` lead to in a tree of `size`, or None (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
         return None
     place, last, found = index, size - 1, leaf

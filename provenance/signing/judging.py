@@ -32,14 +32,29 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
             reason=f"it states that it is over the bytes with sha384 {content.sha384}, and it is "
             "not",
         )
-    found = _judge(bundle, trust, artifact_sha256)
-    if found.verdict is Verdict.VALID and isinstance(bundle.content, MessageSignature):
-        if bundle.content.sha384 is not None and not bundle.content.is_of_file:
+    # Each is imported only where it is needed: `keyless` brings all of `sigstore`.
+    if bundle.certificate is None:
+        from provenance.signing import keyed
+
+        found = keyed.judge(bundle, trust, artifact_sha256)
+    elif not trust.identities and not trust.workflows:
+        return Judgement(
+            Verdict.UNTRUSTED,
+            reason="with a certificate; the trust given is in keys",
+            help="If you know who signs, trust the identity: [[trust.github]], "
+            "[[trust.identity]], or --identity with --issuer.",
+        )
+    else:
+        from provenance.signing.keyless import verifier
+
+        found = verifier.judge(bundle, trust, artifact_sha256)
+    if found.verdict is Verdict.VALID and isinstance(content, MessageSignature):
+        if content.sha384 is not None and not content.is_of_file:
             return Judgement(
                 Verdict.UNSUPPORTED,
                 reason="unsupported: it states a SHA-384, which needs the file to compare with",
             )
-        stated = bundle.content.sha256
+        stated = content.sha256
         # A reader of the stated digest alone would take it for another file than was signed.
         if stated is not None and stated != artifact_sha256:
             return Judgement(
@@ -47,24 +62,6 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
                 reason=f"it states that it is over the bytes with sha256 {stated}, and it is not",
             )
     return found
-
-
-def _judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    # Each is imported only where it is needed: `keyless` brings all of `sigstore`.
-    if bundle.certificate is None:
-        from provenance.signing import keyed
-
-        return keyed.judge(bundle, trust, artifact_sha256)
-    if not trust.identities and not trust.workflows:
-        return Judgement(
-            Verdict.UNTRUSTED,
-            reason="with a certificate; the trust given is in keys",
-            help="If you know who signs, trust the identity: [[trust.github]], "
-            "[[trust.identity]], or --identity with --issuer.",
-        )
-    from provenance.signing.keyless import verifier
-
-    return verifier.judge(bundle, trust, artifact_sha256)
 
 
 def with_public_root(

@@ -7,6 +7,7 @@ only files that do not exist yet.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -50,33 +51,22 @@ def kind(label: str) -> str:
 
 def not_pem(data: bytes) -> list[str]:
     """What `data` without a PEM block is, if that can be seen; it is empty for anything else."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_private_key,
+        load_der_public_key,
+    )
+
     if re.match(rb"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]+ ", data):
         return [SSH]
-    return [found for found, is_it in ((DER, _is_public), (PRIVATE, _is_private)) if is_it(data)]
-
-
-def _is_public(der: bytes) -> bool:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    try:
-        load_der_public_key(der)
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _is_private(der: bytes) -> bool:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_private_key
-
-    try:
-        load_der_private_key(der, password=None)
-    except TypeError:  # it is encrypted
-        return True
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
+    with contextlib.suppress(ValueError, UnsupportedAlgorithm):
+        load_der_public_key(data)
+        return [DER]
+    with contextlib.suppress(ValueError, UnsupportedAlgorithm):
+        with contextlib.suppress(TypeError):  # it is encrypted
+            load_der_private_key(data, password=None)
+        return [PRIVATE]
+    return []
 
 
 def public_half(path: str, labels: tuple[str, ...]) -> str:

@@ -79,7 +79,9 @@ def contradicts(
         )
     body = parse_object(entry.body)  # strict JSON, or the bundle would not have been read
     for path, expected in _expected(bundle, entry, maker, artifact_sha256).items():
-        found = _at(body, path)
+        found: Any = body
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
         if not (expected(found) if callable(expected) else found == expected):
             return f"its log entry is of another signature: {path} differs"
     return None
@@ -169,9 +171,3 @@ def _v2_hash(name: str, digest: str) -> Mapping[str, str]:
 
 def _twice(data: bytes) -> str:
     return base64_of(base64.b64encode(data))
-
-
-def _at(value: Any, path: str) -> Any:
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, dict) else None
-    return value

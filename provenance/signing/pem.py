@@ -165,10 +165,7 @@ def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
 
 
 def generate(passphrase: str | None = None) -> tuple[bytes, bytes]:
-    """A fresh key pair: the private key (PKCS#8 PEM) and the public key (PEM).
-
-    The private key is encrypted with `passphrase`, where there is one.
-    """
+    """Return a key pair in PEM: private (PKCS#8, encrypted if there is a passphrase) and public."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -207,10 +204,7 @@ def _describe(key: object) -> str:
 
 
 def read_file(path: Path, missing: str | None = None) -> bytes:
-    """Return the bytes of a key file that the user named. Raises InputError.
-
-    `missing` is the help if it does not exist.
-    """
+    """Return the bytes of a key file; `missing` is the help if it is missing. Raises InputError."""
     try:
         return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:

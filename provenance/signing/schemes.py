@@ -31,10 +31,7 @@ class Secret:
     variable: str
 
     def get(self, of: str, ask: Ask | None) -> str:
-        """Return the secret of the key that `of` names, from the environment or the terminal.
-
-        Raises UnavailableError if neither has it.
-        """
+        """Return the secret of the key `of`. Raises UnavailableError if it cannot be asked for."""
         found = os.environ.get(self.variable)
         if found:
             return found

@@ -63,10 +63,7 @@ class ArtifactSigner(Protocol):
     """Signs bare files too."""
 
     def sign_digest(self, sha256: str) -> bytes:
-        """Return a v0.3 bundle (JSON) with a signature over the bytes that have this digest.
-
-        Raises as `StatementSigner.sign`.
-        """
+        """Return a v0.3 bundle (JSON) over the bytes that have this digest. Raises as `sign`."""
 
 
 def open_signer(

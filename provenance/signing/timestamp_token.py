@@ -62,8 +62,7 @@ class TimestampError(ValueError):
 class Token:
     """A timestamp response that can be read, with nothing about it that is too weak to count.
 
-    `der` has its certificates in the order of DER; `response` is the same as `rfc3161_client` reads
-    it.
+    `der` has its certificates in the order of DER; `response` is what `rfc3161_client` reads.
     """
 
     der: bytes

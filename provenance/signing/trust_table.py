@@ -63,10 +63,7 @@ class TrustTable:
         read_key: Callable[[str], bytes],
         read_root: Callable[[str], TrustedRoot],
     ) -> Trust:
-        """Return the trust, with the files that it names read.
-
-        Raises InputError if a file is not usable, or fewer can sign than have to.
-        """
+        """Return the trust, with the files that it names read. Raises InputError."""
         keys = tuple(
             key
             for entry in self.keys

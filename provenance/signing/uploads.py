@@ -158,11 +158,6 @@ def explained(error: Exception) -> ProvenanceError:
         message = f"the {role} {url} {verb} (HTTP {status}): {said or http.response.reason}"
         unknown = status < 429 and role == _ROLES[0][1]
         return UnavailableError(message, help=UNKNOWN if unknown else AGAIN)
-    if isinstance(http, (requests.ConnectionError, requests.Timeout)):
-        return UnavailableError(
-            f"the {role} {url} does not answer ({type(http).__name__})", help=AGAIN
-        )
-    return UnavailableError(
-        f"the {role} {url} answered something that is not understood ({type(http).__name__})",
-        help=AGAIN,
-    )
+    silent = isinstance(http, (requests.ConnectionError, requests.Timeout))
+    what = "does not answer" if silent else "answered something that is not understood"
+    return UnavailableError(f"the {role} {url} {what} ({type(http).__name__})", help=AGAIN)

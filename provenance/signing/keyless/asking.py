@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEnt
 from provenance.signing import inclusion
 from provenance.signing.log_body import v1_hash
 from provenance.signing.sigstore_json import base64_of, bundle_json
-from provenance.signing.trusted_root import CLIENT_CONFIG, MEDIA_TYPE, Authority, Log
+from provenance.signing.trusted_root import CLIENT_CONFIG, MEDIA_TYPE, Authority, Log, TrustedRoot
 
 _SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
@@ -44,20 +43,13 @@ class RefusedError(ValueError):
     """A bundle that does not hold. The message says why."""
 
 
-@dataclass(frozen=True)
-class Narrowed:
-    """What of a trusted root was in service when it mattered."""
-
-    log: Log
-    ct_log: Log
-    authorities: Sequence[Authority]
-    timestamp_authorities: Sequence[Authority]
-
-
 def ask(
-    bundle: Bundle, certificate: Certificate, narrowed: Narrowed, artifact_sha256: str | None
+    bundle: Bundle, certificate: Certificate, narrowed: TrustedRoot, artifact_sha256: str | None
 ) -> None:
-    """Pass if `sigstore` verifies the bundle by a narrowed trusted root. Raises RefusedError."""
+    """Pass if `sigstore` verifies the bundle by a trusted root. Raises RefusedError.
+
+    The root is narrowed to what was in service when it mattered.
+    """
     content = bundle.content
     policy = _Named(certificate)
     # Everything that is handed over is hostile until shown otherwise. Whatever `sigstore`
@@ -95,10 +87,7 @@ class _Named:
 def with_inclusion_proof(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
-    """The bundle as `sigstore` reads it, which knows no bundle without an inclusion proof.
-
-    What it has in place of a proof, a promise or a timestamp, is judged elsewhere.
-    """
+    """Return the bundle with its entry in a log of its own, and that log."""
     entry, own = _logged(bundle.entry or _entry(bundle, certificate, artifact_sha256))
     return replace(bundle, entry=entry), own
 
@@ -106,7 +95,7 @@ def with_inclusion_proof(
 def dated(
     bundle: Bundle, certificate: Certificate, time: datetime.datetime, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
-    """The bundle as `sigstore` reads it, with the entry of a log that promised it at `time`."""
+    """Return the bundle with the entry of a log that promised it at `time`, and that log."""
     entry = _entry(bundle, certificate, artifact_sha256)
     dated = replace(entry, integrated_time=int(time.timestamp()), promise=b"to be signed")
     logged, own = _logged(dated)
@@ -153,12 +142,12 @@ def _logged(entry: LogEntry) -> tuple[LogEntry, Log]:
     return logged, own
 
 
-def _root(narrowed: Narrowed) -> Any:
+def _root(narrowed: TrustedRoot) -> Any:
     """`sigstore` makes a trusted root of a file, or of a client trust configuration in memory."""
     root = {
         "mediaType": MEDIA_TYPE,
-        "tlogs": [_log_json(narrowed.log)],
-        "ctlogs": [_log_json(narrowed.ct_log)],
+        "tlogs": [_log_json(log) for log in narrowed.logs],
+        "ctlogs": [_log_json(log) for log in narrowed.ct_logs],
         "certificateAuthorities": [_authority_json(a) for a in narrowed.authorities],
         "timestampAuthorities": [_authority_json(a) for a in narrowed.timestamp_authorities],
     }

@@ -55,10 +55,7 @@ _UNSUPPORTED_HELP: Final = (
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Judge whether a trusted identity made the signature in `bundle`, which has a certificate.
-
-    Raises UnavailableError without a trusted root.
-    """
+    """Judge whether a trusted identity made the signature. Raises UnavailableError without root."""
     assert bundle.certificate is not None
     if trust.root is None:
         raise UnavailableError("no trusted root to judge a certificate by", help=NO_ROOT_HELP)
@@ -136,11 +133,15 @@ def _hold(
     Raises the errors that `_judge` handles if one of them does not hold.
     """
     certificate = certificates.load(bundle.certificate or b"")
-    _without_root(bundle)
+    for above in map(certificates.load, bundle.chain):
+        if above.issuer == above.subject:  # readers that would trust it are misled
+            raise RefusedError(
+                "its certificate chain holds a root certificate, which bundles must not"
+            )
     _supported(bundle, certificate, artifact_sha256)
     _promised(bundle.entry, root)
     stamped = [timestamp_token.read(t) for t in bundle.timestamps]
-    if not stamped and (bundle.entry is None or bundle.entry.promise is None):
+    if not bundle.says_when:
         raise RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
     for source in _sources(bundle, stamped):
         time = source.moment.time
@@ -151,16 +152,6 @@ def _hold(
             )
         _verify(source, bundle, certificate, root, artifact_sha256)
         yield source.moment
-
-
-def _without_root(bundle: Bundle) -> None:
-    """A bundle that brings a root of its own misleads readers that would trust it."""
-    for der in bundle.chain:
-        above = certificates.load(der)
-        if above.issuer == above.subject:
-            raise RefusedError(
-                "its certificate chain holds a root certificate, which bundles must not"
-            )
 
 
 def _supported(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> None:
@@ -237,7 +228,13 @@ def _verify(
         bundle, log = asking.dated(bundle, certificate, time, artifact_sha256)
     elif log is None or entry is None or entry.proof is None:
         bundle, log = asking.with_inclusion_proof(bundle, certificate, artifact_sha256)
-    narrowed = asking.Narrowed(log, ct_log, authorities, stampers)
+    narrowed = replace(
+        root,
+        logs=(log,),
+        ct_logs=(ct_log,),
+        authorities=tuple(authorities),
+        timestamp_authorities=tuple(stampers),
+    )
     asking.ask(bundle, certificate, narrowed, artifact_sha256)
 
 
