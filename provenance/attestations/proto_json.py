@@ -21,7 +21,8 @@ from provenance.artifacts.forms import is_whole
 
 UINT63: Final = 2**63
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,18}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z")
+# Hours end with 23: Python 3.14 takes 24:00 for the next day.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 
 
 class ProtoJsonError(ValueError):
@@ -95,13 +96,10 @@ class Message:
             return None
         if not isinstance(value, str) or _TIME.fullmatch(value) is None:
             raise ProtoJsonError(f"{self.at(key)} is not a time such as 2026-11-24T12:00:00Z")
-        whole, _, fraction = value.removesuffix("Z").partition(".")
         try:
-            found = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S")
+            return datetime.datetime.fromisoformat(value)
         except ValueError as e:
             raise ProtoJsonError(f"{self.at(key)} is not a time: {value}") from e
-        micros = int(fraction[:6].ljust(6, "0")) if fraction else 0
-        return found.replace(microsecond=micros, tzinfo=datetime.UTC)
 
     def _list(self, key: str, limit: int) -> list[Any]:
         value = self._value.get(key)

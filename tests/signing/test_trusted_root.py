@@ -106,6 +106,8 @@ def test_an_authority_is_not_in_service_with_a_certificate_that_has_expired() ->
         (("tlogs", 0, "publicKey", "rawBytes"), None, "rawBytes is missing"),
         (("tlogs", 0, "publicKey", "validFor", "start"), "yesterday", "is not a time"),
         (("tlogs", 0, "publicKey", "validFor", "start"), "2026-13-01T00:00:00Z", "is not a time"),
+        (("tlogs", 0, "publicKey", "validFor", "start"), "2026-06-01T24:00:00Z", "is not a time"),
+        (("tlogs", 0, "publicKey", "validFor", "start"), "٢٠٢٦-06-01T00:00:00Z", "is not a time"),
         (("tlogs", 0, "publicKey", "validFor", "end"), 5, "is not a time"),
         (("tlogs", 0, "publicKey", "validFor", "start"), None, "has no start"),
         (("timestampAuthorities", 0, "validFor"), None, "validFor is null"),
