@@ -27,12 +27,7 @@ from provenance.frozen import dataclass
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 V01: Final = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 V02: Final = "application/vnd.dev.sigstore.bundle+json;version=0.2"
-MEDIA_TYPES: Final = (
-    MEDIA_TYPE,
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    V02,
-    V01,
-)
+MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3", V02, V01)
 SUFFIX: Final = ".sigstore.json"
 SUMMARY_SUFFIX: Final = f".vsa{SUFFIX}"
 MAX_TIMESTAMPS: Final = 32
@@ -51,15 +46,6 @@ class Envelope:
     payload: bytes
     payload_type: str
     signature: bytes
-
-
-def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """Return what a DSSE signature is over; both lengths are in bytes, as ASCII decimals.
-
-    Source: https://github.com/secure-systems-lab/dsse, protocol v1.0.0.
-    """
-    kind = payload_type.encode("utf-8")
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256, sha256_of
+from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.signed_row import REGISTRY_ROW, SignedFile
-from provenance.attestations.statement import Statement, StatementError, Subject
+from provenance.attestations.statement import OWN, Statement, StatementError, Subject
 
 SLSA_PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 """The seed attestation (https://slsa.dev/spec/v1.1/provenance)."""
@@ -38,6 +39,12 @@ VERIFIED_LEVEL: Final = "ONNX_PROVENANCE_VERIFIED"
 A level of our own: this project does not evaluate SLSA build levels, and `slsa-verifier verify-vsa`
 reads every `SLSA_*_LEVEL_*` as a number.
 """
+
+_OWN_PLACES: Final = (
+    ("predicateType",),
+    ("predicate", "buildDefinition", "buildType"),
+    ("predicate", "verifier", "id"),
+)
 
 IDENTITY_MAPPING: Final = hashlib.sha256(b"{}").hexdigest()
 """The digest of the empty mapping table: the registry has this project's own shape."""
@@ -115,7 +122,9 @@ def seed_provenance(
     if not isinstance(recipe, dict):
         raise _not_stated(sidecar, "training_recipe", "an object")
     materials = [manifest]
-    corpus_path, corpus_sha256 = corpus_of(sidecar)
+    corpus_path, corpus_sha256 = sidecar.text_at("corpus"), sidecar.get("corpus_sha256")
+    if isinstance(sidecar.get("corpus"), dict):
+        corpus_path, corpus_sha256 = (sidecar.get("corpus", key) for key in ("path", "sha256"))
     if corpus_path is not None and not isinstance(corpus_path, str):
         raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
     corpus_sha256 = sha256_of(corpus_sha256) or corpus_sha256
@@ -137,13 +146,6 @@ def seed_provenance(
         },
         "runDetails": {"builder": {"id": BUILDER}, "byproducts": byproducts},
     }
-
-
-def corpus_of(sidecar: Sidecar) -> tuple[Any, Any]:
-    """What is recorded as the path of the training corpus, and as its digest, each where it is."""
-    if isinstance(sidecar.get("corpus"), dict):
-        return sidecar.get("corpus", "path"), sidecar.get("corpus", "sha256")
-    return sidecar.text_at("corpus"), sidecar.get("corpus_sha256")
 
 
 def _not_stated(sidecar: Sidecar, name: str, form: str) -> StatementError:
@@ -219,6 +221,21 @@ def is_seed(statement: Statement) -> bool:
     definition = statement.predicate.get("buildDefinition")
     kind = definition.get("buildType") if isinstance(definition, dict) else None
     return statement.predicate_type == SLSA_PROVENANCE and kind == SEED_BUILD_TYPE
+
+
+def claims_to_be_ours(payload: bytes) -> bool:
+    """Whether a statement claims to be one that this project writes, which it reads strictly."""
+    try:
+        value = parse_object(payload)
+    except JsonError:
+        return False
+    for place in _OWN_PLACES:
+        found: Any = value
+        for step in place:
+            found = found.get(step) if isinstance(found, dict) else None
+        if isinstance(found, str) and found.startswith(OWN):
+            return True
+    return False
 
 
 def _facts(facts: OnnxFacts) -> dict[str, Any]:

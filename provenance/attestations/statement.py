@@ -27,11 +27,14 @@ MAX_SUBJECTS: Final = 200_000
 OWN: Final = "https://onnx-provenance.dev/"
 """What the predicate types, build types and verifier ids of this project start with."""
 
-_OWN_PLACES: Final = (
-    ("predicateType",),
-    ("predicate", "buildDefinition", "buildType"),
-    ("predicate", "verifier", "id"),
-)
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """Return what a DSSE signature is over; both lengths are in bytes, as ASCII decimals.
+
+    Source: https://github.com/secure-systems-lab/dsse, protocol v1.0.0.
+    """
+    kind = payload_type.encode("utf-8")
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 class StatementError(ValueError):
@@ -226,15 +229,14 @@ def _subjects(value: object, liberal: bool) -> tuple[tuple[Subject, ...], tuple[
         return subjects, tuple(s for s in found if isinstance(s, OtherSubject))
     if isinstance(value, list):
         value = tuple(_subject(i, s) for i, s in enumerate(value))
-    subjects = value
     if liberal:
-        return subjects, ()
+        return value, ()
     names: set[str] = set()
-    for subject in subjects:
+    for subject in value:
         if subject.name in names:
             raise StatementError(f"the statement names the subject {subject.name!r} twice")
         names.add(subject.name)
-    return subjects, ()
+    return value, ()
 
 
 def _subject(index: int, value: object) -> Subject:
@@ -287,18 +289,3 @@ def digests_of(entries: object, name: str) -> dict[str, str]:
         if isinstance(sha256, str):
             found[str(entry.get(name))] = sha256
     return found
-
-
-def claims_to_be_ours(payload: bytes) -> bool:
-    """Whether a statement claims to be one that this project writes, which it reads strictly."""
-    try:
-        value = parse_object(payload)
-    except JsonError:
-        return False
-    for place in _OWN_PLACES:
-        found: Any = value
-        for step in place:
-            found = found.get(step) if isinstance(found, dict) else None
-        if isinstance(found, str) and found.startswith(OWN):
-            return True
-    return False

@@ -178,19 +178,13 @@ def promise_of(certificate: Certificate) -> SignedCertificateTimestamp:
     """The one timestamp of a certificate transparency log in it. Raises CertificateError."""
     from cryptography import x509
 
-    try:
-        found: list[SignedCertificateTimestamp] = list(
-            extensions_of(certificate)
-            .get_extension_for_class(x509.PrecertificateSignedCertificateTimestamps)
-            .value
-        )
-    except x509.ExtensionNotFound:
-        found = []
-    if len(found) != 1:
+    found = _find(extensions_of(certificate), x509.PrecertificateSignedCertificateTimestamps)
+    promises: list[SignedCertificateTimestamp] = list(found.value) if found else []
+    if len(promises) != 1:
         raise CertificateError(
-            f"it holds {len(found)} timestamps of certificate transparency logs, expected 1"
+            f"it holds {len(promises)} timestamps of certificate transparency logs, expected 1"
         )
-    return found[0]
+    return promises[0]
 
 
 def claims(extensions: Extensions) -> dict[str, str]:
@@ -212,12 +206,19 @@ def claims(extensions: Extensions) -> dict[str, str]:
 
 
 def extension(certificate: Certificate, kind: type[_Kind]) -> Extension[_Kind] | None:
-    """One extension, or None if it is missing or the extensions cannot be read."""
+    """Return one extension, or None if it is missing or the extensions cannot be read."""
+    try:
+        return _find(extensions_of(certificate), kind)
+    except CertificateError:
+        return None
+
+
+def _find(extensions: Extensions, kind: type[_Kind]) -> Extension[_Kind] | None:
     from cryptography import x509
 
     try:
-        return extensions_of(certificate).get_extension_for_class(kind)
-    except (CertificateError, x509.ExtensionNotFound):
+        return extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
         return None
 
 
@@ -235,18 +236,14 @@ def _for_signing_code(extensions: Extensions) -> None:
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    try:
-        usage = extensions.get_extension_for_class(x509.KeyUsage).value
-        extended = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound as e:
-        raise CertificateError("it does not say that it is for signing code") from e
-    if not usage.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in extended:
+    usage = _find(extensions, x509.KeyUsage)
+    extended = _find(extensions, x509.ExtendedKeyUsage)
+    if usage is None or extended is None:
+        raise CertificateError("it does not say that it is for signing code")
+    if not usage.value.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in extended.value:
         raise CertificateError("it is not for signing code")
-    try:
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        return
-    if constraints.ca or usage.key_cert_sign:
+    constraints = _find(extensions, x509.BasicConstraints)
+    if constraints is not None and (constraints.value.ca or usage.value.key_cert_sign):
         raise CertificateError("it is the certificate of an authority")
 
 
@@ -254,10 +251,10 @@ def _subject(extensions: Extensions) -> str:
     """The one name. With several, which one counted would be the choice of whoever asks."""
     from cryptography import x509
 
-    try:
-        names = list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound as e:
-        raise CertificateError("it names no subject") from e
+    alternatives = _find(extensions, x509.SubjectAlternativeName)
+    if alternatives is None:
+        raise CertificateError("it names no subject")
+    names = list(alternatives.value)
     if len(names) != 1:
         raise CertificateError(f"it names {len(names)} subjects, expected 1")
     found = text_of(names[0])

@@ -9,9 +9,8 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from provenance.attestations.bundle import pre_authentication_encoding
 from provenance.attestations.layout import FunctionaryKey
-from provenance.attestations.statement import PAYLOAD_TYPE
+from provenance.attestations.statement import PAYLOAD_TYPE, pre_authentication_encoding
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.signing import key_advice

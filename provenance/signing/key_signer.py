@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from provenance.attestations import bundle as bundles
-from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope, pre_authentication_encoding
+from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
 from provenance.attestations.log_entry import LogEntry
-from provenance.attestations.statement import PAYLOAD_TYPE
+from provenance.attestations.statement import PAYLOAD_TYPE, pre_authentication_encoding
 from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import keyed, services, uploads, waiting

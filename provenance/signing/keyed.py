@@ -15,14 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePub
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from provenance.attestations.bundle import (
-    Bundle,
-    Envelope,
-    MessageSignature,
-    pre_authentication_encoding,
-)
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature
+from provenance.attestations.statement import pre_authentication_encoding
 from provenance.errors import UnavailableError
-from provenance.signing import inclusion, log_body, timestamps
+from provenance.signing import inclusion, log_body, timestamp_token, timestamps
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.inclusion import InclusionError
 from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
@@ -149,8 +145,9 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
 
 def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
     """The same by the trusted root of one instance."""
-    entry = bundle.entry
-    moments = timestamps.judge(bundle, root)
+    entry, signature = bundle.entry, bundle.content.signature
+    tokens = map(timestamp_token.read, bundle.timestamps)
+    moments = tuple(timestamps.stamp(token, signature, root) for token in tokens)
     if entry is None:
         return moments
     log = inclusion.log_of(entry, root)

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from provenance.artifacts.documents.strict_json import parse_object
-from provenance.attestations.bundle import Bundle, Envelope, pre_authentication_encoding
+from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import INTOTO, INTOTO_2, LogEntry
+from provenance.attestations.statement import pre_authentication_encoding
 from provenance.frozen import dataclass
 from provenance.signing import algorithms, pem
 from provenance.signing.sigstore_json import base64_of

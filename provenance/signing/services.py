@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonError, parse_object
 from provenance.attestations import log_entry
-from provenance.attestations.bundle import Envelope, pre_authentication_encoding
+from provenance.attestations.bundle import Envelope
 from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.proto_json import Message, ProtoJsonError
+from provenance.attestations.statement import pre_authentication_encoding
 from provenance.errors import InputError, UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import pem, timestamp_token

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provenance.attestations.bundle import Bundle
 from provenance.signing import certificate as certificates
-from provenance.signing import timestamp_token
 from provenance.signing.certificate import CertificateError
 from provenance.signing.certificate_path import Listed, issued, may_issue
 from provenance.signing.judgement import Clock, Moment
@@ -24,12 +22,6 @@ if TYPE_CHECKING:
 NO_ROOT_HELP = (
     "Give the trusted root of the instance: --trusted-root FILE, or trusted_root in [trust]."
 )
-
-
-def judge(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
-    """Return when the signature in `bundle` was made, as each timestamp says. Raises as `stamp`."""
-    signature = bundle.content.signature
-    return tuple(stamp(timestamp_token.read(t), signature, root) for t in bundle.timestamps)
 
 
 def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
@@ -61,10 +53,9 @@ def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
 
 
 def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
-    from cryptography import x509
     from rfc3161_client import VerifierBuilder
 
-    leaf, *between, root = (x509.load_der_x509_certificate(c) for c in authority.certificates)
+    leaf, *between, root = authority.chain
     verifier = VerifierBuilder(tsa_certificate=leaf, intermediates=between, roots=[root]).build()
     # What is in the response may be hostile, and `rfc3161_client` raises what `cryptography` does:
     # only a return without an exception is a yes.
@@ -75,9 +66,7 @@ def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
 
 
 def _made_in_part(token: Token, signature: bytes, authority: Authority) -> bool:
-    from cryptography import x509
-
-    listed = Listed.of([x509.load_der_x509_certificate(c) for c in authority.certificates])
+    listed = Listed.of(authority.chain)
     signer = token.signer(list(listed.leaves))
     if signer is None:  # the root lists who issues its certificates: the response has its own
         signer = _issued_signer(token, listed)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Final
 
 from provenance.artifacts import limits
@@ -29,10 +30,7 @@ _KEYS: Final = {"key", "identity", "github", "signatures", "trusted_root"}
 WORKFLOW_PATH: Final = re.compile(r"\.github/workflows/[\w./-]+\.ya?ml")
 """What the `workflow` of a `[[trust.github]]` table is."""
 _PERIOD: Final = ("not_before", "not_after")
-_OF_WORKFLOW: Final = {
-    *("repository", "workflow", "ref", "issuer", "server"),
-    *("event", "environment", "runner_environment", "owner_id", "repository_id"),
-}
+_OF_WORKFLOW: Final = {f.name for f in fields(TrustedWorkflow)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import enum
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from provenance.artifacts import limits, paths
@@ -22,6 +22,9 @@ from provenance.attestations.proto_json import Message, ProtoJsonError
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.signing.certificate_path import Listed
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
@@ -107,14 +110,18 @@ class Authority:
     period: Period = Period()
     is_whole: bool = False
 
+    @property
+    def chain(self) -> tuple[Certificate, ...]:
+        """Its certificates, parsed."""
+        from cryptography.x509 import load_der_x509_certificate
+
+        return tuple(map(load_der_x509_certificate, self.certificates))
+
     def in_service(self, moment: datetime.datetime) -> bool:
         """Whether the authority and each of its certificates were valid then."""
-        from cryptography import x509
-
-        if not self.period.contains(moment):
-            return False
-        chain = [x509.load_der_x509_certificate(c) for c in self.certificates]
-        return all(c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in chain)
+        return self.period.contains(moment) and all(
+            c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in self.chain
+        )
 
 
 @dataclass(frozen=True)
@@ -265,10 +272,9 @@ def _authority(value: Message) -> Authority:
 
 def _arranged(authority: Authority) -> Authority:
     """A timestamp authority with its certificates in the order in which others read them."""
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    listed = Listed.of([x509.load_der_x509_certificate(c) for c in authority.certificates])
+    listed = Listed.of(authority.chain)
     if not listed.is_whole:
         return authority
     path = tuple(c.public_bytes(Encoding.DER) for c in listed.path)

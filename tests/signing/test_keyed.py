@@ -13,13 +13,8 @@ from typing import Any
 
 import pytest
 
-from provenance.attestations.bundle import (
-    Bundle,
-    Envelope,
-    MessageSignature,
-    decode,
-    pre_authentication_encoding,
-)
+from provenance.attestations.bundle import Bundle, Envelope, MessageSignature, decode
+from provenance.attestations.statement import pre_authentication_encoding
 from provenance.errors import InputError, UnavailableError
 from provenance.signing import judging
 from provenance.signing.judgement import Verdict

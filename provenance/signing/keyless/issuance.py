@@ -23,7 +23,8 @@ from cryptography.x509.verification import (
     Store,
 )
 
-from provenance.attestations.bundle import Bundle, Envelope, pre_authentication_encoding
+from provenance.attestations.bundle import Bundle, Envelope
+from provenance.attestations.statement import pre_authentication_encoding
 from provenance.signing import algorithms
 from provenance.signing import certificate as certificates
 from provenance.signing.judgement import Moment
@@ -66,7 +67,7 @@ def _issuer(
     certificate: x509.Certificate, moment: Moment, authorities: Sequence[Authority]
 ) -> x509.Certificate:
     """Who issued the certificate: it, and all above it, are of the trusted root."""
-    anchors = [x509.load_der_x509_certificate(c) for a in authorities for c in a.certificates]
+    anchors = [c for a in authorities for c in a.chain]
     above, below = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.webpki_defaults_ee()
     usage = x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, None  # judged with the certificate
     verifier = (

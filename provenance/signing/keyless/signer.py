@@ -90,20 +90,20 @@ class KeylessSigner:
             self._identity = certificates.read(bundle.certificate)
         return True
 
-    def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """As `StatementSigner`. Raises InputError also, if the identity token cannot be read."""
-        return self._signed(payloads, signed)
+    def sign(self, payloads: Sequence[bytes | str], signed: Callable[[], None]) -> list[bytes]:
+        """As `StatementSigner`; a payload may also be the SHA-256 of a file.
 
-    def sign_digest(self, sha256: str) -> bytes:
-        """As `ArtifactSigner`. Raises: as `sign`."""
-        (bundle,) = self._signed([sha256], lambda: None)
-        return bundle
-
-    def _signed(self, what: Sequence[bytes | str], done: Callable[[], None]) -> list[bytes]:
+        Raises InputError also, if the identity token cannot be read.
+        """
         with self._warnings.listening():
             return uploads.in_parallel(
-                self._bundle, what, done, threads=self.threads, timeout=self.timeout
+                self._bundle, payloads, signed, threads=self.threads, timeout=self.timeout
             )
+
+    def sign_digest(self, sha256: str) -> bytes:
+        """As `ArtifactSigner`. Raises as `sign`."""
+        (bundle,) = self.sign([sha256], lambda: None)
+        return bundle
 
     def _bundle(self, what: bytes | str) -> bytes:
         """The bundle of a statement, or of the bytes that have a digest."""

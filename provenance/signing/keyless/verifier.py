@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import DSSE_V2, INTOTO, INTOTO_2, LogEntry
-from provenance.attestations.statement import claims_to_be_ours
+from provenance.attestations.predicates import claims_to_be_ours
 from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import (
