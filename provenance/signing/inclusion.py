@@ -16,7 +16,7 @@ from typing import Final
 
 from provenance.attestations.log_entry import Checkpoint, LogEntry
 from provenance.signing import algorithms
-from provenance.signing.judgement import Moment
+from provenance.signing.judgement import Moment, RefusedError
 from provenance.signing.sigstore_json import base64_of
 from provenance.signing.trusted_root import Log, TrustedRoot
 
@@ -25,34 +25,30 @@ _HINT: Final = 4
 """Bytes of a note's signature that name its key (https://c2sp.org/signed-note)."""
 
 
-class InclusionError(ValueError):
-    """An entry that no trusted log is shown to hold. The message says why."""
-
-
 def log_of(entry: LogEntry, root: TrustedRoot) -> Log:
     """Return the log of the trusted root that an entry names.
 
     Raises:
-        InclusionError: If the root has no such log, or the entry's checkpoint is of another one.
+        RefusedError: If the root has no such log, or the entry's checkpoint is of another one.
     """
     log = root.log(entry.log_id)
     if log is None:
-        raise InclusionError(f"its log ({entry.log_id.hex()}) is not one of the trusted root's")
+        raise RefusedError(f"its log ({entry.log_id.hex()}) is not one of the trusted root's")
     if entry.proof is not None:
         origin = entry.proof.checkpoint.origin
         old = None if entry.of_rekor_v2 else _V1_ORIGIN.fullmatch(origin)
         if not (old["host"] in log.hosts if old else origin == log.host):
-            raise InclusionError(
+            raise RefusedError(
                 f"its checkpoint is of the log {origin[:120]!r}, expected {log.host!r}"
             )
     return log
 
 
 def in_service(log: Log, moments: Iterable[Moment]) -> None:
-    """Raises InclusionError where the log was not in service at one of the moments."""
+    """Raises RefusedError where the log was not in service at one of the moments."""
     for moment in moments:
         if not log.period.contains(moment.time):
-            raise InclusionError(
+            raise RefusedError(
                 f"its log {log.url} was in service {log.period}, and it was signed at "
                 f"{moment.time.isoformat()}"
             )
@@ -62,20 +58,20 @@ def prove(entry: LogEntry, log: Log) -> None:
     """Verify everything that the entry says of being in the log.
 
     Raises:
-        InclusionError: If its promise, the signature of its checkpoint, or its proof is not valid.
+        RefusedError: If its promise, the signature of its checkpoint, or its proof is not valid.
         UnsupportedError: If the log signs with a key of a kind that is not supported.
     """
     if entry.promise is not None and not is_promised(entry, log):
-        raise InclusionError(f"the promise of its log {log.url} is not valid")
+        raise RefusedError(f"the promise of its log {log.url} is not valid")
     if entry.proof is None:
         if entry.promise is None:
-            raise InclusionError(f"nothing shows that its log {log.url} holds it")
+            raise RefusedError(f"nothing shows that its log {log.url} holds it")
         return
     if not _is_signed(entry.proof.checkpoint, log):
-        raise InclusionError(f"its checkpoint is not signed by the log {log.url}")
+        raise RefusedError(f"its checkpoint is not signed by the log {log.url}")
     proof, leaf = entry.proof, hashlib.sha256(b"\0" + entry.body).digest()
     if root_of(leaf, proof.log_index, proof.tree_size, proof.hashes) != proof.root_hash:
-        raise InclusionError(f"its inclusion proof does not lead to the tree of the log {log.url}")
+        raise RefusedError(f"its inclusion proof does not lead to the tree of the log {log.url}")
 
 
 def is_promised(entry: LogEntry, log: Log) -> bool:

@@ -10,6 +10,10 @@ from provenance.frozen import dataclass
 from provenance.signing.trust import Entry
 
 
+class RefusedError(ValueError):
+    """A signature, or evidence of it, that does not hold. The message says why."""
+
+
 class Verdict(enum.Enum):
     """What was found out about one signature."""
 

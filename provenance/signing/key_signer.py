@@ -12,7 +12,6 @@ from typing import Final
 
 from provenance.attestations import bundle as bundles
 from provenance.attestations.bundle import MEDIA_TYPE, Bundle, Envelope
-from provenance.attestations.log_entry import LogEntry
 from provenance.attestations.statement import PAYLOAD_TYPE, pre_authentication_encoding
 from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
@@ -80,28 +79,21 @@ class KeySigner:
         )
 
     def _bundle(self, payload: bytes) -> bytes:
-        signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
-        envelope = Envelope(payload, PAYLOAD_TYPE, signature)
-        if self.services is None:
-            return self._written(envelope)
-        timestamps = tuple(services.timestamp(u, signature) for u in self.services.timestamp_urls)
-        entry = None
-        if self.services.log is not None:
-            entry = services.entry(self.services.log, envelope, self.key.public.public_key)
-        data = self._written(envelope, timestamps, entry)
-        self._hold(data)
-        return data
-
-    def _written(
-        self,
-        envelope: Envelope,
-        timestamps: tuple[bytes, ...] = (),
-        entry: LogEntry | None = None,
-    ) -> bytes:
         from sigstore_models.bundle.v1 import Bundle as Model
 
+        signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
+        envelope = Envelope(payload, PAYLOAD_TYPE, signature)
+        timestamps: tuple[bytes, ...] = ()
+        entry, asked = None, self.services
+        if asked is not None:
+            timestamps = tuple(services.timestamp(u, signature) for u in asked.timestamp_urls)
+            if asked.log is not None:
+                entry = services.entry(asked.log, envelope, self.key.public.public_key)
         bundle = Bundle(MEDIA_TYPE, envelope, self.key.public.hint, None, entry, timestamps)
-        return Model.from_dict(bundle_json(bundle)).to_json().encode("utf-8")
+        data = Model.from_dict(bundle_json(bundle)).to_json().encode("utf-8")
+        if asked is not None:
+            self._hold(data)
+        return data
 
     def _hold(self, data: bytes) -> None:
         """Raises UnavailableError where what the services answered does not hold by their root."""

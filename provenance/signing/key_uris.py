@@ -173,7 +173,8 @@ def _remote(
         signer = Signer.from_priv_key_uri(uri, key, lambda _: secret or "")
     except UnsupportedLibraryError as e:
         raise UnavailableError(
-            f"the signer {scheme.name}: needs a client that is not installed", help=scheme.install
+            f"the signer {scheme.name}: needs a client that is not installed",
+            help=f'pip install "securesystemslib[{scheme.extra}]"',
         ) from e
     except Exception as e:
         raise _explained(e, scheme, secret, "cannot be opened") from e

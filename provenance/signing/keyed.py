@@ -20,8 +20,14 @@ from provenance.attestations.statement import pre_authentication_encoding
 from provenance.errors import UnavailableError
 from provenance.signing import inclusion, log_body, timestamp_token, timestamps
 from provenance.signing.algorithms import UnsupportedError
-from provenance.signing.inclusion import InclusionError
-from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
+from provenance.signing.judgement import (
+    Clock,
+    Judgement,
+    Moment,
+    RefusedError,
+    Signer,
+    Verdict,
+)
 from provenance.signing.timestamp_token import TimestampError
 from provenance.signing.timestamps import NO_ROOT_HELP
 from provenance.signing.trust import Trust, TrustedKey
@@ -96,7 +102,7 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
         moments = _moments(bundle, trust.root, asked=any(k.period is not None for k in made))
     except UnsupportedError as e:
         return Judgement(Verdict.UNSUPPORTED, reason=str(e))
-    except (TimestampError, InclusionError) as e:
+    except (TimestampError, RefusedError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     entries = tuple(
         k
@@ -138,7 +144,7 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
     for each in root.each:
         try:
             return _moments_by(bundle, each)
-        except (TimestampError, InclusionError, UnsupportedError) as e:
+        except (TimestampError, RefusedError, UnsupportedError) as e:
             errors.append(e)
     raise errors[0]
 

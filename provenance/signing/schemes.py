@@ -90,11 +90,6 @@ class Scheme:
             found["ID"] = f"{int(found['ID']):02x}"
         return re.sub(rf"\b({'|'.join(found)})\b", lambda m: found[m[1]], self.public_key)
 
-    @property
-    def install(self) -> str:
-        """The command that brings its client."""
-        return f'pip install "securesystemslib[{self.extra}]"'
-
 
 FILE: Final = Scheme(
     "file:PATH", "a file: PKCS#8 PEM, encrypted or not", secret=PASSPHRASE, threads=1

@@ -48,10 +48,6 @@ class Instance(enum.Enum):
     STAGING = "sigstage.dev"
 
 
-class TrustedRootError(ValueError):
-    """Bytes that are not a trusted root as this project accepts it. The message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Period:
     """When something was in service. None is an end that is open."""
@@ -167,7 +163,7 @@ def of_bytes(data: bytes, source: str) -> TrustedRoot:
     """Return the trusted root in `data`; `source` is where it was read. Raises InputError."""
     try:
         return decode(data, source)
-    except TrustedRootError as e:
+    except ProtoJsonError as e:
         raise InputError(
             f"{source}: {e}",
             help="A trusted root is the JSON that the operator of a Sigstore instance publishes.",
@@ -178,20 +174,20 @@ def decode(data: bytes, source: str) -> TrustedRoot:
     """Return the trusted root in `data`: on its own, or in a client trust configuration.
 
     `gh attestation trusted-root` writes the roots of several instances, one a line. Raises
-    TrustedRootError.
+    ProtoJsonError.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     documents = tuple(dict.fromkeys(recognition.lines(data)))
     if len(documents) == 1:
         return _decode(documents[0], source, sha256)
     if len(documents) > MAX_INSTANCES:
-        raise TrustedRootError(f"it has {len(documents)} lines, at most {MAX_INSTANCES} are read")
+        raise ProtoJsonError(f"it has {len(documents)} lines, at most {MAX_INSTANCES} are read")
     found = []
     for number, line in enumerate(documents, 1):
         try:
             found.append(_decode(line, source, sha256))
-        except TrustedRootError as e:
-            raise TrustedRootError(f"line {number}: {e}") from e
+        except ProtoJsonError as e:
+            raise ProtoJsonError(f"line {number}: {e}") from e
     first, *others = found
     return replace(first, others=tuple(others))
 
@@ -199,35 +195,32 @@ def decode(data: bytes, source: str) -> TrustedRoot:
 def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
     named = recognition.name_of(data)
     if named not in (None, recognition.TRUSTED_ROOT, recognition.CLIENT_CONFIG):
-        raise TrustedRootError(f"it is {named}, expected a trusted root")
+        raise ProtoJsonError(f"it is {named}, expected a trusted root")
     try:
         value = parse_object(data)
     except JsonError as e:
-        raise TrustedRootError(f"the trusted root {e}") from e
-    try:
-        if value.get("mediaType") == CLIENT_CONFIG:
-            Message(value, "", ("mediaType", "trustedRoot", "signingConfig"))
-            inner = value.get("trustedRoot")
-            if not isinstance(inner, dict):
-                raise ProtoJsonError("the client trust configuration holds no trusted root")
-            value = inner
-        root = Message(value, "", _ROOT)
-        if root.text("mediaType") not in MEDIA_TYPES:
-            raise ProtoJsonError(
-                f"its mediaType is {root.text('mediaType')[:120]!r}, expected {MEDIA_TYPE}"
-            )
-        return TrustedRoot(
-            source=source,
-            sha256=sha256,
-            logs=_logs(root, "tlogs"),
-            ct_logs=_logs(root, "ctlogs"),
-            authorities=_authorities(root, "certificateAuthorities"),
-            timestamp_authorities=tuple(
-                _arranged(a) for a in _authorities(root, "timestampAuthorities")
-            ),
+        raise ProtoJsonError(f"the trusted root {e}") from e
+    if value.get("mediaType") == CLIENT_CONFIG:
+        Message(value, "", ("mediaType", "trustedRoot", "signingConfig"))
+        inner = value.get("trustedRoot")
+        if not isinstance(inner, dict):
+            raise ProtoJsonError("the client trust configuration holds no trusted root")
+        value = inner
+    root = Message(value, "", _ROOT)
+    if root.text("mediaType") not in MEDIA_TYPES:
+        raise ProtoJsonError(
+            f"its mediaType is {root.text('mediaType')[:120]!r}, expected {MEDIA_TYPE}"
         )
-    except ProtoJsonError as e:
-        raise TrustedRootError(str(e)) from e
+    return TrustedRoot(
+        source=source,
+        sha256=sha256,
+        logs=_logs(root, "tlogs"),
+        ct_logs=_logs(root, "ctlogs"),
+        authorities=_authorities(root, "certificateAuthorities"),
+        timestamp_authorities=tuple(
+            _arranged(a) for a in _authorities(root, "timestampAuthorities")
+        ),
+    )
 
 
 def _logs(root: Message, key: str) -> tuple[Log, ...]:

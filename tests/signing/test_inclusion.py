@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from provenance.attestations.bundle import decode
 from provenance.attestations.log_entry import LogEntry
 from provenance.signing import inclusion
-from provenance.signing.inclusion import InclusionError
-from provenance.signing.judgement import Clock, Moment
+from provenance.signing.judgement import Clock, Moment, RefusedError
 from provenance.signing.trusted_root import Log, Period
 from tests.signing.workshop import PAYLOAD, instance, stranger
 from tests.signing.workshop import trust as keyless_trust
@@ -48,7 +47,7 @@ def log(made: LogEntry) -> Log:
 
 
 def refusal(made: LogEntry, by: Log | None = None) -> str:
-    with pytest.raises(InclusionError) as raised:
+    with pytest.raises(RefusedError) as raised:
         inclusion.prove(made, by or log(made))
     return str(raised.value)
 
@@ -172,7 +171,7 @@ def test_an_entry_without_proof_and_promise_is_in_no_log() -> None:
 
 
 def test_an_entry_of_a_log_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(InclusionError, match="is not one of the trusted root's"):
+    with pytest.raises(RefusedError, match="is not one of the trusted root's"):
         log(entry(log_id=b"?" * 32))
 
 
@@ -182,7 +181,7 @@ def test_a_checkpoint_of_another_log_is_refused(version: Version, origin: str) -
     made = entry(version)
     assert made.proof is not None
     checkpoint = replace(made.proof.checkpoint, origin=origin)
-    with pytest.raises(InclusionError, match="its checkpoint is of the log"):
+    with pytest.raises(RefusedError, match="its checkpoint is of the log"):
         log(replace(made, proof=replace(made.proof, checkpoint=checkpoint)))
 
 
@@ -201,5 +200,5 @@ def test_both_ends_of_the_time_of_a_log_count() -> None:
     inclusion.in_service(held, [Moment(START, Clock.LOG), Moment(NOW, Clock.TIMESTAMP)])
     inclusion.in_service(held, [])
     for outside in (START - second, NOW + second):
-        with pytest.raises(InclusionError, match="was in service from"):
+        with pytest.raises(RefusedError, match="was in service from"):
             inclusion.in_service(held, [Moment(NOW, Clock.TIMESTAMP), Moment(outside, Clock.LOG)])

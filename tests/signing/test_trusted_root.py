@@ -17,10 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.artifacts import limits
+from provenance.attestations.proto_json import ProtoJsonError
 from provenance.errors import InputError
 from provenance.signing import trusted_root
 from provenance.signing.trust import Trust
-from provenance.signing.trusted_root import Period, TrustedRoot, TrustedRootError, decode
+from provenance.signing.trusted_root import Period, TrustedRoot, decode
 from tests.signing.workshop import (
     PAYLOAD,
     accepted,
@@ -125,7 +126,7 @@ def test_what_is_wrong_is_named(way: tuple[Any, ...], value: object, reason: str
     for step in way[:-1]:
         place = place[step]
     place[way[-1]] = value
-    with pytest.raises(TrustedRootError) as raised:
+    with pytest.raises(ProtoJsonError) as raised:
         read(root)
     assert reason in str(raised.value)
 
@@ -133,7 +134,7 @@ def test_what_is_wrong_is_named(way: tuple[Any, ...], value: object, reason: str
 def test_a_log_that_is_named_twice_is_two_answers_to_one_question() -> None:
     root = instance().trusted_root()
     root["tlogs"].append(root["tlogs"][0])
-    with pytest.raises(TrustedRootError, match="one log twice"):
+    with pytest.raises(ProtoJsonError, match="one log twice"):
         read(root)
 
 
@@ -146,7 +147,7 @@ def test_times_have_fractions_of_a_second() -> None:
 
 def test_a_client_trust_configuration_without_a_root_is_none() -> None:
     config = {"mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"}
-    with pytest.raises(TrustedRootError, match="holds no trusted root"):
+    with pytest.raises(ProtoJsonError, match="holds no trusted root"):
         read(config)
 
 
@@ -171,7 +172,7 @@ def test_any_part_replaced_by_anything_is_a_root_or_our_own_error(
             place[step] = replacement
             break
         place = place[step]
-    with contextlib.suppress(TrustedRootError):
+    with contextlib.suppress(ProtoJsonError):
         assert isinstance(read(value), TrustedRoot)
 
 
@@ -215,7 +216,7 @@ def test_the_reason_is_that_of_the_instance_which_issued_the_certificate() -> No
 def test_a_root_in_lines_is_read_like_one_alone() -> None:
     ours = instance().trusted_root()
     assert len(decode(in_lines(ours, ours), "r.jsonl").each) == 1
-    with pytest.raises(TrustedRootError, match="line 2: it is a Sigstore bundle"):
+    with pytest.raises(ProtoJsonError, match="line 2: it is a Sigstore bundle"):
         decode(in_lines(ours, instance().attest(PAYLOAD)), "r.jsonl")
-    with pytest.raises(TrustedRootError, match="17 lines, at most 16"):
+    with pytest.raises(ProtoJsonError, match="17 lines, at most 16"):
         decode(in_lines(*(ours | {"tlogs": ours["tlogs"] * n} for n in range(17))), "r.jsonl")

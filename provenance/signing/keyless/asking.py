@@ -28,6 +28,7 @@ from sigstore_models.common.v1 import HashAlgorithm
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
 from provenance.signing import inclusion
+from provenance.signing.judgement import RefusedError
 from provenance.signing.log_body import v1_hash
 from provenance.signing.sigstore_json import base64_of, bundle_json
 from provenance.signing.trusted_root import CLIENT_CONFIG, MEDIA_TYPE, Authority, Log, TrustedRoot
@@ -37,10 +38,6 @@ _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
 """When logs and authorities are said to be in service: when they were is judged elsewhere."""
 
 _HOST: Final = "this-verification.invalid"
-
-
-class RefusedError(ValueError):
-    """A bundle that does not hold. The message says why."""
 
 
 def ask(

@@ -27,12 +27,8 @@ from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.statement import pre_authentication_encoding
 from provenance.signing import algorithms
 from provenance.signing import certificate as certificates
-from provenance.signing.judgement import Moment
+from provenance.signing.judgement import Moment, RefusedError
 from provenance.signing.trusted_root import Authority, Log
-
-
-class IssuanceError(ValueError):
-    """A certificate or signature that does not hold. The message says why."""
 
 
 def judge(
@@ -45,11 +41,11 @@ def judge(
 ) -> None:
     """Pass if the certificate held at a moment, and its key made the signature in `bundle`.
 
-    Raises IssuanceError, or UnsupportedError for other kinds of signatures.
+    Raises RefusedError, or UnsupportedError for other kinds of signatures.
     """
     issuer = _issuer(certificate, moment, authorities)
     if not _is_promised(certificate, issuer, ct_log):
-        raise IssuanceError(
+        raise RefusedError(
             f"the promise of the certificate's transparency log {ct_log.url} is not valid"
         )
     key, content = certificates.public_key(certificate), bundle.content
@@ -60,7 +56,7 @@ def judge(
         digests = content.digests(artifact_sha256)
         signed = algorithms.is_valid_over_digest(key, content.signature, digests)
     if not signed:
-        raise IssuanceError("the signature was not made by the key of its certificate")
+        raise RefusedError("the signature was not made by the key of its certificate")
 
 
 def _issuer(
@@ -85,12 +81,12 @@ def _issuer(
         usages = certificates.extension(issuer, x509.ExtendedKeyUsage)
     except Exception as e:  # what is hostile may raise anything: only a path is a yes
         text = " ".join(str(e).split())[:200]
-        raise IssuanceError(
+        raise RefusedError(
             f"no authority that was trusted then issued its certificate: {text}"
         ) from e
     purposes = usages.value if usages else ()
     if not constraints.ca or ExtendedKeyUsageOID.CERTIFICATE_TRANSPARENCY in purposes:
-        raise IssuanceError("its certificate was not issued by a certificate authority")
+        raise RefusedError("its certificate was not issued by a certificate authority")
     return issuer
 
 

@@ -32,11 +32,15 @@ from provenance.signing import (
 from provenance.signing import certificate as certificates
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.certificate import CertificateError, Identity
-from provenance.signing.inclusion import InclusionError
-from provenance.signing.judgement import Clock, Judgement, Moment, Signer, Verdict
+from provenance.signing.judgement import (
+    Clock,
+    Judgement,
+    Moment,
+    RefusedError,
+    Signer,
+    Verdict,
+)
 from provenance.signing.keyless import asking, issuance
-from provenance.signing.keyless.asking import RefusedError
-from provenance.signing.keyless.issuance import IssuanceError
 from provenance.signing.timestamp_token import TimestampError, Token
 from provenance.signing.timestamps import NO_ROOT_HELP
 from provenance.signing.trust import Trust, TrustedKey
@@ -78,7 +82,7 @@ def _judge(
         return Judgement(Verdict.UNSUPPORTED, reason=str(e), help=_UNSUPPORTED_HELP)
     except CertificateError as e:
         return Judgement(Verdict.INVALID, reason=f"of its certificate: {e}")
-    except (RefusedError, TimestampError, InclusionError, IssuanceError) as e:
+    except (RefusedError, TimestampError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     return who(identity, trust, moments)
 
@@ -259,11 +263,8 @@ def _log(entry: LogEntry | None, root: TrustedRoot, moment: Moment) -> Log | Non
         if root.logs:
             raise RefusedError("it has no log entry, and the trusted root knows logs")
         return None
-    try:
-        log = inclusion.log_of(entry, root)
-        inclusion.in_service(log, [moment])
-    except InclusionError as e:
-        raise RefusedError(str(e)) from e
+    log = inclusion.log_of(entry, root)
+    inclusion.in_service(log, [moment])
     return log
 
 
