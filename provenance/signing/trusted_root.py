@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.trustedroot.v0.2+json")
 CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
+SIGNING_CONFIG: Final = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
 MAX_ENTRIES: Final = 256
 MAX_INSTANCES: Final = 16
 """Trusted roots of one file."""

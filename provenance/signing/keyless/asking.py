@@ -27,13 +27,12 @@ from sigstore_models.common.v1 import HashAlgorithm
 
 from provenance.attestations.bundle import Bundle, Envelope
 from provenance.attestations.log_entry import Checkpoint, InclusionProof, LogEntry
-from provenance.signing import inclusion
+from provenance.signing import inclusion, trusted_root
 from provenance.signing.judgement import RefusedError
 from provenance.signing.log_body import v1_hash
 from provenance.signing.sigstore_json import base64_of, bundle_json
-from provenance.signing.trusted_root import CLIENT_CONFIG, MEDIA_TYPE, Authority, Log, TrustedRoot
+from provenance.signing.trusted_root import Authority, Log, TrustedRoot
 
-_SIGNING_CONFIG: Final = {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json"}
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
 """When logs and authorities are said to be in service: when they were is judged elsewhere."""
 
@@ -142,13 +141,17 @@ def _logged(entry: LogEntry) -> tuple[LogEntry, Log]:
 def _root(narrowed: TrustedRoot) -> Any:
     """`sigstore` makes a trusted root of a file, or of a client trust configuration in memory."""
     root = {
-        "mediaType": MEDIA_TYPE,
+        "mediaType": trusted_root.MEDIA_TYPE,
         "tlogs": [_log_json(log) for log in narrowed.logs],
         "ctlogs": [_log_json(log) for log in narrowed.ct_logs],
         "certificateAuthorities": [_authority_json(a) for a in narrowed.authorities],
         "timestampAuthorities": [_authority_json(a) for a in narrowed.timestamp_authorities],
     }
-    config = {"mediaType": CLIENT_CONFIG, "trustedRoot": root, "signingConfig": _SIGNING_CONFIG}
+    config = {
+        "mediaType": trusted_root.CLIENT_CONFIG,
+        "trustedRoot": root,
+        "signingConfig": {"mediaType": trusted_root.SIGNING_CONFIG},
+    }
     return ClientTrustConfig.from_json(json.dumps(config)).trusted_root
 
 

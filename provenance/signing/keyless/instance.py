@@ -21,9 +21,8 @@ from provenance.errors import InputError, UnavailableError
 from provenance.frozen import dataclass
 from provenance.signing import trusted_root
 from provenance.signing.services import LogService
-from provenance.signing.trusted_root import TrustedRoot
+from provenance.signing.trusted_root import SIGNING_CONFIG, TrustedRoot
 
-SIGNING_CONFIG: Final = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
 _CONFIG_HELP: Final = (
     "It is the JSON with a trusted root and a signing configuration (v0.2) that the operator of "
     "the instance publishes. A trusted root alone verifies, and is given with --trusted-root."
@@ -133,7 +132,10 @@ def _load(instance: trusted_root.Instance, *, offline: bool) -> ClientTrustConfi
 
 def _root(instance: trusted_root.Instance, config: ClientTrustConfig) -> TrustedRoot:
     """The root that `sigstore` keeps in its cache, compared with the one that it loaded."""
-    path = _cached(instance)
+    # `sigstore` keeps it in its cache; its README names the folder.
+    repository = quote(f"https://tuf-repo-cdn.{instance.value}", safe="")
+    cache = Path(platformdirs.user_cache_dir("sigstore-python", "sigstore"))
+    path = cache / "tuf" / repository / "trusted_root.json"
     try:
         root = trusted_root.of_bytes(read_named_file(path, limits.TRUSTED_ROOT), instance.value)
         loaded = config.trusted_root.get_fulcio_certs()
@@ -154,13 +156,6 @@ def _root(instance: trusted_root.Instance, config: ClientTrustConfig) -> Trusted
             help="Give it with --trusted-root FILE.",
         )
     return root
-
-
-def _cached(instance: trusted_root.Instance) -> Path:
-    """Where `sigstore` keeps it; its README names the folder."""
-    repository = quote(f"https://tuf-repo-cdn.{instance.value}", safe="")
-    cache = platformdirs.user_cache_dir("sigstore-python", "sigstore")
-    return Path(cache) / "tuf" / repository / "trusted_root.json"
 
 
 def _line(error: Exception) -> str:
