@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.documents.toml_text import Tables
 from provenance.attestations.layout import LayoutTable
-from provenance.config.files import PYPROJECT, parse_toml, section
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.runtime.settings import RunSettings
 from provenance.signing import trusted_root
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
+
+FILE: Final = "provenance.toml"
+PYPROJECT: Final = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Config:
             folder if the user named it. Such a policy never takes its keys from the tree.
         policy_sha256: The digest of what decides a verdict, independent of layout and comments.
         start: The folder in which the search for it began; None if it was not searched for.
+        table: Its keys and values as written.
         named: The file that the user named on the command line, or None. A configuration that was
             found in the tree must be the signer's; one that was named is the user's own.
     """
@@ -82,6 +85,7 @@ class Config:
     layout: LayoutTable = field(default_factory=LayoutTable)
     start: Path | None = None
     named: Path | None = None
+    table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def trust(self) -> Trust | None:
         """Return the trust that the configuration declares, or None. Raises InputError."""
@@ -121,11 +125,6 @@ class Config:
         lines = self.text.splitlines()
         tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
         return Position(next(tables, 1), 1)
-
-    @cached_property
-    def table(self) -> Mapping[str, Any]:
-        """The configuration's keys and values as written."""
-        return section(parse_toml(self.text, self.path), self.path) or {}
 
     @property
     def prefix(self) -> str:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits, paths, repository
+from provenance.artifacts.documents import toml_text
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
 from provenance.attestations import layout
-from provenance.config.configuration import Config, Deferral
-from provenance.config.files import FILE, PYPROJECT, parse_toml, read_text, section
+from provenance.config.configuration import FILE, PYPROJECT, Config, Deferral
 from provenance.errors import InputError
 from provenance.runtime import settings
 from provenance.signing import trust_table
@@ -78,7 +78,7 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
-    table = section(parse_toml(text, shown), shown)
+    table = _section(parse_toml(text, shown), shown)
     if table is None:
         return None
     if "fields" in table:
@@ -105,6 +105,7 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
         text=text,
         key_folder=Path(os.path.realpath(path)).parent if named else root,
         named=path if named else None,
+        table=table,
         baseline=of_file.optional("baseline"),
         run=settings.parse(of_file),
         repository=of_file.optional("repository", _REPOSITORY),
@@ -112,6 +113,45 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
         layout=layout.parse(of_file),
         policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
     )
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration file. Raises InputError."""
+    try:
+        data = paths.read_named_file(path, limits.DOCUMENT)
+    except paths.FileError as e:
+        raise InputError(f"configuration {path}: {e.message}") from e
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise InputError(f"configuration {path}: not UTF-8 (byte {e.start})") from e
+
+
+def parse_toml(text: str, path: str) -> dict[str, Any]:
+    """The table that TOML `text` holds; `path` is for messages. Raises InputError."""
+    try:
+        return toml_text.parse(text)
+    except toml_text.TomlError as e:
+        raise InputError(f"{path}: {e}") from e
+
+
+def _section(table: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """Return the part of a TOML file at `path` that is the configuration.
+
+    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    """
+    tool = table.get("tool")
+    if path.rpartition("/")[2] != PYPROJECT:
+        if isinstance(tool, dict) and "provenance" in tool:
+            raise InputError(
+                f"{path}: [tool.provenance] is for {PYPROJECT}",
+                help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
+            )
+        return table
+    found = tool.get("provenance") if isinstance(tool, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise InputError(f"{path}: [tool.provenance] is not a table")
+    return found
 
 
 _REGISTRY: Final = filled("the path of the registry", 'registry = "model/tiny/registry.json"')

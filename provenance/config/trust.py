@@ -9,7 +9,7 @@ from pathlib import Path
 
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.attestations import recognition
-from provenance.config.files import parse_toml, read_text
+from provenance.config.loading import parse_toml, read_text
 from provenance.errors import InputError
 from provenance.signing import pem, trust_table, trusted_root
 from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
