@@ -87,7 +87,7 @@ def feeds(
 ) -> tuple[Feed, ...]:
     """Return what to run a model with, and what to try if it does not run with that.
 
-    Only dimensions that neither the graph nor the settings have a size for differ. Raises: `feed`.
+    Only dimensions that neither graph nor settings have a size for differ. Raises as `feed`.
     """
     found = [feed(inputs, settings, mean)]
     for sizes in OTHERS:

@@ -14,7 +14,6 @@ import selectors
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from dataclasses import field, replace
 from typing import Any, Final
@@ -67,13 +66,9 @@ class Answer:
             said = parse_object(line)
         except JsonError as e:
             raise NoAnswerError(str(e)) from e
-        after = None if self.finished else self._after(said)
-        if after is None:
-            raise NoAnswerError("it is not what was asked")
-        return after
-
-    def _after(self, said: Mapping[str, Any]) -> Answer | None:
         match said:
+            case _ if self.finished:
+                pass
             case {"stage": "ready", "version": str(version)} if self.version is None:
                 return replace(self, version=version)
             case {"stage": "loaded"} if self.version is not None and not self.loaded:
@@ -84,7 +79,7 @@ class Answer:
                 return replace(self, finished=True, outputs=tuple(map(_output, outputs)))
             case {"stage": "failed", "memory": bool(memory), "message": str(error)} if self.version:
                 return replace(self, finished=True, error=error, memory=memory)
-        return None
+        raise NoAnswerError("it is not what was asked")
 
 
 def _output(said: Any) -> Output:

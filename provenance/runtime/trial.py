@@ -20,7 +20,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from provenance.artifacts.limits import MIB
 from provenance.errors import UnavailableError
@@ -58,11 +58,6 @@ class Job:
     model: str
     feed: Feed | None
     unfed: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """The job as sent to the worker."""
-        inputs = None if self.feed is None else [asdict(i) for i in self.feed.inputs]
-        return {"model": self.model, "inputs": inputs}
 
 
 @dataclass(frozen=True)
@@ -106,9 +101,11 @@ class Runtime:
         reading, writing = os.pipe()
         numbers = (os.getpid(), writing, settings.timeout + START, settings.memory * MIB)
         command = [sys.executable, "-I", "-X", "utf8", str(WORKER), *map(str, numbers)]
+        inputs = None if job.feed is None else [asdict(i) for i in job.feed.inputs]
+        sending = json.dumps({"model": job.model, "inputs": inputs}).encode("ascii")
         with open(reading, "rb", buffering=0):
             with open(writing, "wb"), tempfile.TemporaryFile() as sent:
-                sent.write(json.dumps(job.as_json()).encode("ascii"))
+                sent.write(sending)
                 sent.seek(0)
                 process = subprocess.Popen(
                     [*command, *self.folders],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """The certificates of an authority: those that only sign, and those that may issue, upwards."""
+    """The certificates of an authority: those that only sign, and its issuers, lowest first."""
 
     leaves: tuple[Certificate, ...]
     issuers: tuple[Certificate, ...]

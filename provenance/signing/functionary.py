@@ -36,7 +36,7 @@ class Functionary:
     key: SigningKey = field(repr=False)
 
     def sign(self, document: Mapping[str, Any]) -> bytes:
-        """Return `document`, a link or layout, signed and read by in-toto. Raises as the key."""
+        """Return a signed link or layout that in-toto has read. Raises as `SigningKey.sign`."""
         from in_toto.models.metadata import Metadata
 
         payload = json.dumps(document, sort_keys=True).encode("utf-8")

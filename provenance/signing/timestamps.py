@@ -47,7 +47,7 @@ def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
 
 
 def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
-    """Whether an authority that the root lists in part made it. Raises UnsupportedError."""
+    """Whether an authority that the root lists in part made the token. Raises UnsupportedError."""
     listed = (a for a in root.timestamp_authorities if not a.is_whole)
     return any(a.in_service(token.time) and _made_in_part(token, signature, a) for a in listed)
 

@@ -59,7 +59,7 @@ _UNSUPPORTED_HELP: Final = (
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Judge whether a trusted identity made the signature. Raises UnavailableError without root."""
+    """Judge whether a trusted identity made the signature. Without root: UnavailableError."""
     assert bundle.certificate is not None
     if trust.root is None:
         raise UnavailableError("no trusted root to judge a certificate by", help=NO_ROOT_HELP)
@@ -204,7 +204,7 @@ def _verify(
     root: TrustedRoot,
     artifact_sha256: str | None,
 ) -> None:
-    """Pass if the bundle holds at the moment of a source. Raises: as `_hold`."""
+    """Pass if the bundle holds at the moment of a source. Raises as `_hold`."""
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, source.moment)
     entry = bundle.entry
