@@ -9,6 +9,7 @@ import hashlib
 from provenance.frozen import dataclass
 from provenance.signing import certificate as certificates
 from provenance.signing import timestamp_token
+from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.certificate import NAMES, CertificateError
 
 
@@ -56,7 +57,7 @@ def of_certificate(der: bytes) -> CertificateDescription:
     problem = None
     try:
         certificates.read(der)
-    except CertificateError as e:
+    except (CertificateError, UnsupportedError) as e:
         problem = str(e)
     names: tuple[str, ...] = ()
     claims: dict[str, str] = {}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 
 from provenance.attestations import predicates
 from provenance.attestations.signed_row import REGISTRY_ROW
-from provenance.signing import algorithms
+from provenance.signing import algorithms, description
 from provenance.signing.algorithms import UnsupportedError
 from provenance.signing.judgement import Verdict
 from provenance.signing.trust import Trust
@@ -148,7 +149,10 @@ def test_a_certificate_for_an_unknown_kind_of_key_is_unsupported() -> None:
     ):
         request = uri(SUBJECT, ISSUER)
         request.key = key.public_key()
-        assert f"unsupported {kind}" in unsupported(instance().attest(PAYLOAD, request))
+        bundle = instance().attest(PAYLOAD, request)
+        assert f"unsupported {kind}" in unsupported(bundle)
+        certificate = base64.b64decode(material(bundle)["certificate"]["rawBytes"])
+        assert f"unsupported {kind}" in str(description.of_certificate(certificate).problem)
     with pytest.raises(UnsupportedError, match="unsupported kind of key"):
         algorithms.of_key(ed448.Ed448PrivateKey.generate().public_key())
 
