@@ -17,7 +17,7 @@ from provenance.cli import streams
 from provenance.cli.outputs import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
 from provenance.frozen import dataclass
-from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, View
+from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, render
 from provenance.output.text import Style, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -120,9 +120,9 @@ class Session:
         """Write a report wherever it goes, in the format that is wanted there; its exit code."""
         folder = repository_folder(report.root)
         for output in self.outputs:
-            view = View(self._style(output), self.verbose, folder)
-            text = REPORT_FORMATS[output.format](report, view)
-            output.write(text, colour=view.style.colour)
+            style = self._style(output)
+            text = render(report, output.format, style, verbose=self.verbose, folder=folder)
+            output.write(text, colour=style.colour)
         return int(report.exit_code)
 
     def _style(self, output: Output) -> Style:
@@ -194,12 +194,12 @@ def common(function: F) -> F:
 
 def reporting(function: F) -> F:
     """The same for a command that ends in a report, which has more formats."""
-    return _in_session(function, tuple(REPORT_FORMATS))
+    return _in_session(function, REPORT_FORMATS)
 
 
 def consuming(function: F) -> F:
     """The same for a command of consumers, which reads no configuration."""
-    return _in_session(function, tuple(REPORT_FORMATS), configured=False)
+    return _in_session(function, REPORT_FORMATS, configured=False)
 
 
 def _in_session(function: F, formats: Collection[str], *, configured: bool = True) -> F:
