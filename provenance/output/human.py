@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from provenance.config import Deferral
 from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
 from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
-from provenance.output.names import joined, some
 from provenance.output.summary import by_deferral, by_state, summary
-from provenance.output.text import Style, count, diff_lines, printable, until
+from provenance.output.text import Style, count, diff_lines, explained, joined, printable, some
 
 _FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
@@ -80,7 +78,7 @@ class _Page:
         for deferral, covered in by_deferral(findings):
             subjects = joined(dict.fromkeys(printable(f.subject) for f in covered))
             text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
-            text += self._quiet(_reason(deferral), _CODE + 4)
+            text += self._quiet(printable(explained(deferral)), _CODE + 4)
         if self._verbose:
             found = blocks(findings, self._report.rows, fold=False)
             text += "\n" + "\n".join(self._block(block, style.strong) for block in found)
@@ -214,10 +212,6 @@ class _Page:
             f"{' ' * indent}{self._style.quiet(line[indent:])}\n"
             for line in self._style.wrapped(text, indent)
         )
-
-
-def _reason(deferral: Deferral) -> str:
-    return printable(f"{deferral.reason} ({until(deferral)})")
 
 
 def _detail(row: RowResult) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from provenance.gate.finding import Finding, Report, Verdict
-from provenance.output.text import place, printable, until
+from provenance.output.text import explained, place, printable
 
 NAME: Final = "onnx-provenance"
 PASSED: Final = "passed"
@@ -73,7 +73,7 @@ def _finding_test(subject: str, rule: str, findings: Sequence[Finding]) -> ET.El
     first = findings[0]
     text = "\n".join(map(_text, findings))
     if first.deferred is not None:
-        reason = f"deferred: {first.deferred.reason} ({until(first.deferred)})"
+        reason = f"deferred: {explained(first.deferred)}"
         _child(test, "skipped", {"message": reason}, text)
     else:
         more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""

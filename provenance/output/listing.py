@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
 from provenance.operations.hashing import HashedFile, Hashes
-from provenance.output.names import joined
-from provenance.output.text import Style, count, diff_lines, printable, size
+from provenance.output.text import Style, count, diff_lines, joined, printable, size
 
 
 def hashes(result: Hashes, style: Style) -> str:

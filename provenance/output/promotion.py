@@ -9,8 +9,7 @@ from typing import Any
 from provenance.gate.finding import Verdict
 from provenance.operations.promote import Promotion
 from provenance.output import human, machine
-from provenance.output.names import joined
-from provenance.output.text import Style, count, diff_lines, printable
+from provenance.output.text import Style, count, diff_lines, joined, printable
 
 
 def render(done: Promotion, style: Style) -> str:

@@ -8,15 +8,18 @@ GitHub computes `primaryLocationLineHash` itself and warns about another one, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.rules import CATALOGUE, Rule
 from provenance.output import catalogue, machine
-from provenance.output.fingerprint import fingerprints
-from provenance.output.text import printable, until
+from provenance.output.text import explained, printable
 from provenance.version import __version__
 
 SCHEMA: Final = (
@@ -28,6 +31,11 @@ FINGERPRINT: Final = "provenance/v1"
 _ROOT: Final = "%SRCROOT%"
 _DESCRIPTION: Final = 1024
 """Characters of a description that GitHub shows."""
+
+_CHANGES: Final = re.compile(
+    r"\b[0-9a-f]{12}…|\b[0-9a-f]{64}\b"  # digests
+    r"|(?<![\w.])[0-9][0-9,]*(?![\w])"  # lines, sizes, numbers of rows
+)
 
 
 def render(report: Report, folder: str = "") -> str:
@@ -89,8 +97,13 @@ class _Run:
             "message": {"text": _plain(f"{about}{finding.message}. Next: {finding.help}")},
             "locations": [self._location(finding)],
             "partialFingerprints": {FINGERPRINT: mark},
-            "suppressions": [_suppression(finding)] if finding.deferred else [],
+            "suppressions": [],
         }
+        if finding.deferred is not None:
+            reason = printable(explained(finding.deferred))
+            result["suppressions"] = [
+                {"kind": "external", "status": "accepted", "justification": reason}
+            ]
         if finding.about != finding.path:
             result["relatedLocations"] = [
                 {
@@ -144,14 +157,20 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _suppression(finding: Finding) -> dict[str, Any]:
-    deferral = finding.deferred
-    assert deferral is not None
-    return {
-        "kind": "external",
-        "status": "accepted",
-        "justification": printable(f"{deferral.reason} ({until(deferral)})"),
-    }
+def fingerprints(findings: Iterable[Finding]) -> list[str]:
+    """A hex digest for each finding, all different: of rule, subject, files and message.
+
+    It is the same in two runs: lines, and what in the message changes with the bytes, are left out.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for finding in findings:
+        said = _CHANGES.sub("", finding.message)
+        parts = [finding.code, finding.row, finding.ensemble, finding.path, finding.about, said]
+        key = json.dumps(parts)
+        made.append(hashlib.sha256(f"{key}{seen[key]}".encode()).hexdigest())
+        seen[key] += 1
+    return made
 
 
 def _plain(text: str) -> str:
