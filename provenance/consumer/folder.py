@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from provenance.artifacts import file_system
+from provenance.artifacts.paths import Tree
 from provenance.consumer import copying
 from provenance.errors import InputError, UnavailableError, VerificationError
+from provenance.frozen import dataclass
 
 PREFIX: Final = "onnx-provenance-model-"
 """How the folders are called; the rest is random."""
@@ -151,6 +153,28 @@ class PrivateFolder:
         while folder != self.path:
             yield folder
             folder = folder.parent
+
+
+@dataclass(frozen=True)
+class CopyingTree(Tree):
+    """A tree of which every model file that is opened is first copied into a private folder.
+
+    What the gate judges and what is used afterwards are one file, whatever becomes of the original.
+    """
+
+    kept: PrivateFolder | None = None
+
+    def open(self, path: str) -> BinaryIO:
+        """A private copy of the file at `path`, made once. Raises as `Tree.open`, and InputError.
+
+        VerificationError if the copy was changed since another of several bundles was judged by it.
+        Documents are read whole (`read`) and are not kept as files.
+        """
+        assert self.kept is not None
+        if path in self.kept:
+            return self.kept.again(path)
+        with super().open(path) as source:
+            return self.kept.copy(source, path)
 
 
 def _identity(found: os.stat_result) -> Identity:

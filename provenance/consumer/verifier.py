@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provenance.artifacts.paths import Tree
 from provenance.config import Config
-from provenance.consumer.copying_tree import CopyingTree
-from provenance.consumer.folder import PrivateFolder
+from provenance.consumer.folder import CopyingTree, PrivateFolder
 from provenance.consumer.model import ModelRefusedError, VerifiedModel
 from provenance.errors import UnavailableError
 from provenance.evidence.progress import Progress
@@ -133,7 +133,9 @@ class Verifier(VerifyOptions):
                 replace(self, require=replace(self.require, row=True)),
                 bundle=_path(bundle),
                 summary=_path(summary),
-                open_tree=lambda beside: CopyingTree.of(beside, kept),
+                open_tree=lambda beside: CopyingTree(
+                    Tree.at(beside).root, confined=False, kept=kept
+                ),
             )
             if report.verdict is not Verdict.VERIFIED:
                 raise ModelRefusedError(report)
