@@ -19,11 +19,9 @@ from provenance.errors import UnavailableError
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.gate.finding import Report, Verdict
-from provenance.operations.artifact import verify_blob
 from provenance.operations.verify import verify
-from provenance.operations.verify_model import verify_model
+from provenance.operations.verify_download import verify_blob, verify_model, verify_release
 from provenance.operations.verify_options import VerifyOptions
-from provenance.operations.verify_release import verify_release
 from provenance.signing.trust import Trust
 
 if TYPE_CHECKING:
