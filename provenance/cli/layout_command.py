@@ -8,7 +8,7 @@ import json
 import click
 
 from provenance.cli.options import Session, common
-from provenance.cli.signing_options import resolved
+from provenance.cli.signing_options import PUBLIC_KEY, resolved
 
 
 @click.command(
@@ -21,12 +21,7 @@ from provenance.cli.signing_options import resolved
     required=True,
     help="The key of the project's owner: file:PATH, or in a token or a KMS.",
 )
-@click.option(
-    "--public-key",
-    envvar="PROVENANCE_PUBLIC_KEY",
-    metavar="PEM",
-    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
-)
+@PUBLIC_KEY
 @common
 def command(session: Session, signer: str, public_key: str | None) -> int:
     """Say who may do which step of a release, as a signed in-toto layout.

@@ -59,10 +59,7 @@ class Session:
         Raises InputError where a result would be written over what is read there.
         """
         path = path_in(self.folder, given)
-        for target in self._targets():
-            from provenance.operations.inputs import given_is_read
-
-            _spare(target, given_is_read(path, target))
+        self._spare(lambda inputs, target: inputs.given_is_read(path, target))
         return path
 
     def baseline(self, config: Any, given: str | None) -> str | None:
@@ -74,10 +71,7 @@ class Session:
         if not named or named == "none" or named.startswith("git:"):
             return given
         path = config.root / named if given is None else path_in(self.folder, given)
-        for target in self._targets():
-            from provenance.operations.inputs import baseline_is_read
-
-            _spare(target, baseline_is_read(config, path, target))
+        self._spare(lambda inputs, target: inputs.baseline_is_read(config, path, target))
         return None if given is None else str(path)
 
     def load(self) -> Any:
@@ -88,22 +82,28 @@ class Session:
         from provenance.config import load
 
         config = load(self.folder, self.config)
-        for target in self._targets():
-            from provenance.operations.inputs import is_read
-
-            _spare(target, is_read(config, target))
+        self._spare(lambda inputs, target: inputs.is_read(config, target))
         return config
 
     def spare_below(self, folder: Path) -> None:
         """Raises InputError where a result would be written over a file below `folder`."""
-        for target in self._targets():
-            from provenance.operations.inputs import is_looked_at
+        self._spare(lambda inputs, target: inputs.is_looked_at(folder, target))
 
-            _spare(target, is_looked_at(folder, target))
+    def _spare(self, is_read: Callable[[Any, Path], bool]) -> None:
+        """Raises InputError where a result would take the place of a file that is read.
 
-    def _targets(self) -> Iterator[Path]:
-        """The files that results are written to."""
-        return (o.path for o in self.outputs if o.path is not None and not o.append)
+        `is_read` gets `operations.inputs`, which is imported only now, and a file to be written.
+        """
+        for output in self.outputs:
+            if output.path is None or output.append:
+                continue
+            from provenance.operations import inputs
+
+            if is_read(inputs, output.path):
+                raise InputError(
+                    f"cannot write {output.path}: this run reads that file, or writes it itself",
+                    help="Give --output a file of its own.",
+                )
 
     def emit(self, *, human: Callable[[Style], str], json: Callable[[], dict[str, Any]]) -> None:
         """Write a result that is no report wherever it goes: for people, or as JSON."""
@@ -169,15 +169,6 @@ class Session:
 
         with on_standard_error(colour=not self.no_color) as bar:
             yield bar
-
-
-def _spare(target: Path, read: bool) -> None:
-    """Raises InputError for a result that would take the place of what is `read`."""
-    if read:
-        raise InputError(
-            f"cannot write {target}: this run reads that file, or writes it itself",
-            help="Give --output a file of its own.",
-        )
 
 
 def with_options(function: F, options: Sequence[Callable[[F], F]]) -> F:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,11 @@ class Output:
         if self.path is None:
             streams.result(text, self.format, colour=colour)
         elif self.append:
-            _append(self.path, text)
+            from provenance.artifacts.file_system import explained
+
+            doing = f"cannot write {self.path} ({STEP_SUMMARY})"
+            with explained(doing), self.path.open("a", encoding="utf-8") as stream:
+                stream.write(text)
         else:
             from provenance.artifacts.writing import write_named_file
 
@@ -38,11 +42,7 @@ class Output:
 
 
 def outputs(
-    format: str,
-    given: Sequence[str],
-    known: Collection[str],
-    folder: Path,
-    environment: Mapping[str, str] = os.environ,
+    format: str, given: Sequence[str], known: Collection[str], folder: Path
 ) -> tuple[Output, ...]:
     """Where results go by `--format` and every `--output`; paths are relative to `folder`.
 
@@ -62,7 +62,7 @@ def outputs(
     _check([output.path for output in files if output.path is not None])
     # Files first: a reader of standard output that has gone takes no file with it.
     found = files if any(chosen is None for chosen, _ in named) else [*files, Output(format)]
-    summary = environment.get(STEP_SUMMARY)
+    summary = os.environ.get(STEP_SUMMARY)
     if summary and Output("github") in found:
         found = [Output("markdown", Path(summary), append=True), *found]
     return tuple(found)
@@ -113,13 +113,3 @@ def _check(paths: Sequence[Path]) -> None:
             raise InputError(f"cannot write {path}: it is a folder")
         if not os.path.isdir(path.parent):
             raise InputError(f"cannot write {path}: there is no folder {path.parent}")
-
-
-def _append(path: Path, text: str) -> None:
-    from provenance.artifacts import file_system
-
-    with (
-        file_system.explained(f"cannot write {path} ({STEP_SUMMARY})"),
-        path.open("a", encoding="utf-8") as stream,
-    ):
-        stream.write(text)

@@ -37,6 +37,12 @@ class _File(click.ParamType[str]):
         return value
 
 
+PUBLIC_KEY: Final = click.option(
+    "--public-key",
+    envvar="PROVENANCE_PUBLIC_KEY",
+    metavar="PEM",
+    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
+)
 _OPTIONS: Final = (
     click.option(
         "--signer",
@@ -46,12 +52,7 @@ _OPTIONS: Final = (
         "token (hsm:) or a KMS (awskms:, gcpkms:, azurekms:, hv:). Also PROVENANCE_SIGNER. Without "
         "it, keyless where there is an identity token.",
     ),
-    click.option(
-        "--public-key",
-        envvar="PROVENANCE_PUBLIC_KEY",
-        metavar="PEM",
-        help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
-    ),
+    PUBLIC_KEY,
     click.option(
         "--timestamp-url",
         "timestamp_urls",
@@ -103,8 +104,16 @@ def open_signer(
     """The signer that the options name."""
     if trust_config and staging:
         raise click.UsageError("give --trust-config or --staging, not both")
-    if session.offline:
-        _need_no_network(signer, timestamp_urls or trust_config or staging)
+    if session.offline and signer in (None, "keyless"):
+        raise UnavailableError(
+            "--offline: signing with an identity asks a certificate authority and a log",
+            help="Sign without --offline, or with a key: --signer file:release.key.",
+        )
+    if session.offline and (timestamp_urls or trust_config or staging):
+        raise UnavailableError(
+            "--offline: timestamp authorities and logs would have to be asked",
+            help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
+        )
     from provenance.signing.signers import open_signer as open_
 
     # The operation reports a trust that is wrong; only its root is needed here.
@@ -121,19 +130,6 @@ def open_signer(
         ask=session.asking,
         timeout=timeout,
     )
-
-
-def _need_no_network(signer: str | None, services: object) -> None:
-    if signer is None or signer == "keyless":
-        raise UnavailableError(
-            "--offline: signing with an identity asks a certificate authority and a log",
-            help="Sign without --offline, or with a key: --signer file:release.key.",
-        )
-    if services:
-        raise UnavailableError(
-            "--offline: timestamp authorities and logs would have to be asked",
-            help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
-        )
 
 
 def resolved(session: Session, uri: str) -> str:
