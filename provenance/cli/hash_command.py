@@ -44,7 +44,5 @@ def command(session: Session, rows: tuple[str, ...], **options: Any) -> int:
     config = session.load()
     with session.progress() as progress:
         result = hash_models(config, rows=rows, progress=progress, **options)
-    session.emit(
-        human=lambda style: listing.hashes(result, style), json=lambda: machine.hashes(result)
-    )
+    session.emit(result, listing.hashes, machine.hashes)
     return EXIT_CODES[result.verdict]

@@ -47,9 +47,7 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
 
         asks = session.interactive if defer is None else defer
         done = init(session.folder, registry, defer=consent if asks else None, progress=progress)
-    session.emit(
-        human=lambda style: adoption.render(done, style), json=lambda: adoption.as_json(done)
-    )
+    session.emit(done, adoption.render, adoption.as_json)
     for line in adoption.advice(done):
         session.say(line)
     return 0

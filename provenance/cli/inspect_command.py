@@ -22,9 +22,5 @@ def command(session: Session, bundle: str) -> int:
     from provenance.operations.inspect import inspect
     from provenance.output import inspection
 
-    result = inspect(session.path(bundle))
-    session.emit(
-        human=lambda style: inspection.render(result, style),
-        json=lambda: inspection.as_json(result),
-    )
+    session.emit(inspect(session.path(bundle)), inspection.render, inspection.as_json)
     return 0

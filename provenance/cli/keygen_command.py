@@ -34,13 +34,9 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
     sha256 = pem.fingerprint(pem.load_public_key(public.read_bytes(), str(public)))
     session.emit(
-        human=lambda style: f"{printable(str(private))}\n{printable(str(public))}\n",
-        json=lambda: {
-            "version": 1,
-            "private": str(private),
-            "public": str(public),
-            "sha256": sha256,
-        },
+        {"version": 1, "private": str(private), "public": str(public), "sha256": sha256},
+        human=lambda made, _style: f"{printable(str(private))}\n{printable(str(public))}\n",
+        json=lambda made: made,
     )
     copy, table = trusting(public, session.folder, _config(session))
     session.say(f"Keep {private.name} secret and out of the repository.")

@@ -43,7 +43,7 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
             ask=session.asking,
             progress=progress,
         )
-    session.emit(human=lambda _style: made.data.decode(), json=lambda: json.loads(made.data))
+    session.emit(made, lambda made, _: made.data.decode(), lambda made: json.loads(made.data))
     for step in made.steps:
         keys = ", ".join(k.path for k in step.keys)
         session.say(f"{step.name}: {step.threshold} of {keys}")

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +15,7 @@ from provenance.cli.signing_options import resolved
 
 if TYPE_CHECKING:
     from provenance.config import Config
+    from provenance.gate.finding import Report
     from provenance.operations.record import Recording
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,37 +38,54 @@ def recorded(function: F) -> F:
     return link_dir(link_key(function))
 
 
-@contextmanager
-def recording(
+def report_step(
+    session: Session,
+    name: str,
+    config: Config,
+    link_dir: str | None,
+    link_key: str | None,
+    judge: Callable[[Any], Report],
+    *,
+    partial: bool = False,
+) -> int:
+    """Do the step `name`, recorded where the user asked for it; write the report of `judge`.
+
+    `judge` receives the progress bar. A step is about the whole release: `partial` says that this
+    run is not.
+    """
+    with (
+        session.progress() as progress,
+        _recording(session, name, config, progress, link_dir, link_key, partial) as step,
+    ):
+        report = judge(progress)
+        step.succeeded(report.exit_code == 0)
+    if step.link is not None:
+        session.say(f"link: {step.link}")
+    return session.emit_report(report)
+
+
+def _recording(
     session: Session,
     name: str,
     config: Config,
     progress: Any,
     link_dir: str | None,
     link_key: str | None,
-    *,
     partial: bool,
-) -> Iterator[Recording]:
-    """What is done inside is the step `name`, recorded where the user asked for it.
+) -> AbstractContextManager[Recording]:
+    from provenance.operations.record import Recording, record_step
 
-    A step is about the whole release: `partial` says that this run is not.
-    """
     if link_dir is None:
         refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
-        from provenance.operations.record import Recording
-
-        yield Recording()
-        return
+        return nullcontext(Recording())
     if partial:
         raise click.UsageError("--link-dir records a step of the whole release: leave out the rows")
     if link_key is None:
         raise click.UsageError(
             "--link-dir: whose step is this? Give --link-key file:NAME.key, or PROVENANCE_LINK_KEY"
         )
-    from provenance.operations.record import record_step
-
     public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
-    with record_step(
+    return record_step(
         name,
         config,
         session.path(link_dir),
@@ -75,10 +93,7 @@ def recording(
         public_key=session.path(public_key) if public_key else None,
         ask=session.asking,
         progress=progress,
-    ) as step:
-        yield step
-    if step.link is not None:
-        session.say(f"link: {step.link}")
+    )
 
 
 def refuse_key(link_key: str | None, why: str) -> None:

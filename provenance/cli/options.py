@@ -21,6 +21,7 @@ from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, render
 from provenance.output.text import Style, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
 _COLUMNS: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -105,16 +106,18 @@ class Session:
                     help="Give --output a file of its own.",
                 )
 
-    def emit(self, *, human: Callable[[Style], str], json: Callable[[], dict[str, Any]]) -> None:
+    def emit(
+        self, result: T, human: Callable[[T, Style], str], json: Callable[[T], dict[str, Any]]
+    ) -> None:
         """Write a result that is no report wherever it goes: for people, or as JSON."""
         for output in self.outputs:
             if output.format == "json":
                 from provenance.output import machine
 
-                output.write(machine.render(json()))
+                output.write(machine.render(json(result)))
             else:
                 style = self._style(output)
-                output.write(human(style), colour=style.colour)
+                output.write(human(result, style), colour=style.colour)
 
     def emit_report(self, report: Any) -> int:
         """Write a report wherever it goes, in the format that is wanted there; its exit code."""

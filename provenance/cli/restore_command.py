@@ -44,8 +44,5 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
             write=not dry_run,
             progress=progress,
         )
-    session.emit(
-        human=lambda style: restoring.restoration(result, style),
-        json=lambda: machine.restoration(result),
-    )
+    session.emit(result, restoring.restoration, machine.restoration)
     return EXIT_CODES[result.verdict]
