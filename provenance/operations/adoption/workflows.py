@@ -2,7 +2,8 @@
 """The workflows of a repository that sign: their identities are what a consumer will trust.
 
 A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
-This only suggests a configuration; nothing in a workflow is run.
+This only suggests a configuration; nothing in a workflow is run. Trust is never guessed: what is
+not known for certain is written as a comment, with the reason.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, Final
 from provenance.artifacts import limits
 from provenance.artifacts.paths import FileError, Tree
 from provenance.frozen import dataclass
+from provenance.operations.adoption.remote import Remote
+from provenance.signing.trust_table import WORKFLOW_PATH
 
 FOLDER: Final = ".github/workflows"
 _RUNS: Final = re.compile(
@@ -27,6 +30,9 @@ _QUANTIFIED: Final = re.compile(r"(?:\[[^\]]*\]|[^*?+\[\]])[+?]")
 _CLASS: Final = re.compile(r"\[[^\]]*\]")
 _REPEATED: Final = "\0"
 _STARS: Final = re.compile(f"[*{_REPEATED}]+")
+_PLACEHOLDER: Final = "OWNER/NAME"
+_GUESS: Final = "refs/tags/*"
+_EVERY_BRANCH: Final = ("refs/heads/*", "refs/heads/**")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,16 @@ class Found:
 
     workflows: tuple[Workflow, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signer:
+    """One `[[trust.github]]` table. `unsure` is why it is not in force, in words, or None."""
+
+    repository: str
+    workflow: Workflow
+    ref: str
+    unsure: str | None
 
 
 def signing_workflows(tree: Tree, default_branch: str) -> Found:
@@ -85,6 +101,36 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
             refs = _refs(_triggers(workflow), default_branch)
             found.append(Workflow(path, tools, refs, tuple(callers)))
     return Found(tuple(found), tuple(notes))
+
+
+def signers(found: Found, remote: Remote) -> tuple[Signer, ...]:
+    """A table for each workflow that signs, and each ref that it runs for."""
+    return tuple(
+        Signer(remote.github or _PLACEHOLDER, workflow, ref, _unsure(workflow, ref, remote))
+        for workflow in found.workflows
+        for ref in workflow.refs or (_GUESS,)
+    )
+
+
+def _unsure(workflow: Workflow, ref: str, remote: Remote) -> str | None:
+    if WORKFLOW_PATH.fullmatch(workflow.path) is None:
+        return "its name has characters that no trusted workflow may have"
+    if workflow.callers and not workflow.refs:
+        return (
+            f"it runs where {', '.join(workflow.callers)[:200]} calls it, and what a called "
+            "workflow signs never counts"
+        )
+    if not workflow.refs:
+        return "nothing in it says for which refs it runs: the ref is a guess"
+    if ref in _EVERY_BRANCH:
+        return "it runs for every branch: whoever may push one could sign"
+    if remote.below_top:
+        return "GitHub runs the workflows at the top of a repository, and this folder is below it"
+    if remote.github is None:
+        return "which repository on GitHub this is, the clone does not say"
+    if remote.upstream not in (None, remote.github):
+        return f"this looks like a fork of {remote.upstream}: say which of the two releases"
+    return None
 
 
 def is_text(name: str) -> bool:
