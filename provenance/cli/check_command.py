@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from provenance.cli.link_options import recorded, report_step
 from provenance.cli.options import BASELINE, ROWS, RUN, Session, cores, reporting
+from provenance.cli.signing_options import recorded, report_step
 from provenance.gate.pool import prepare
 
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -162,41 +163,30 @@ class Session:
         if not self.quiet:
             streams.narrate(text)
 
-    @contextmanager
-    def progress(self) -> Iterator[Any]:
+    def progress(self) -> AbstractContextManager[Any]:
         """A progress bar, on a terminal only."""
         if self.quiet or not sys.stderr.isatty():
-            yield None
-            return
+            return nullcontext()
         from provenance.cli.progress_bar import on_standard_error
 
-        with on_standard_error(colour=not self.no_color) as bar:
-            yield bar
+        return on_standard_error(colour=not self.no_color)
 
 
-def with_options(function: F, options: Sequence[Callable[[F], F]]) -> F:
-    """Add options to a command, so that its help lists them in their order."""
-    for option in reversed(options):
-        function = option(function)
-    return function
+def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds options to a command, whose help lists them in this order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-def common(function: F) -> F:
+def common(function: F, formats: Sequence[str] = RESULT_FORMATS, *, configured: bool = True) -> F:
     """The options of every command; the command receives a `Session` as its first argument."""
-    return _in_session(function, RESULT_FORMATS)
 
-
-def reporting(function: F) -> F:
-    """The same for a command that ends in a report, which has more formats."""
-    return _in_session(function, REPORT_FORMATS)
-
-
-def consuming(function: F) -> F:
-    """The same for a command of consumers, which reads no configuration."""
-    return _in_session(function, REPORT_FORMATS, configured=False)
-
-
-def _in_session(function: F, formats: Collection[str], *, configured: bool = True) -> F:
+    @functools.wraps(function, updated=())
     def open_session(**options: Any) -> Any:
         folder = Path(os.path.realpath(options.pop("folder") or os.curdir))
         if not folder.is_dir():
@@ -213,12 +203,17 @@ def _in_session(function: F, formats: Collection[str], *, configured: bool = Tru
         )
         return function(session, **options)
 
-    open_session.__name__ = function.__name__
-    open_session.__doc__ = function.__doc__
-    decorated: Any = with_options(open_session, _options(formats, configured))
+    decorated: Any = with_options(*_options(formats, configured))(open_session)
     decorated.__click_params__ += getattr(function, "__click_params__", [])
     result: F = decorated
     return result
+
+
+reporting = functools.partial(common, formats=REPORT_FORMATS)
+"""The same for a command that ends in a report, which has more formats."""
+
+consuming = functools.partial(reporting, configured=False)
+"""The same for a command of consumers, which reads no configuration."""
 
 
 class _Format(click.Choice[str]):
@@ -237,13 +232,13 @@ _CONFIG: Final = click.option(
 )
 
 
-def _options(formats: Collection[str], configured: bool) -> tuple[Callable[[F], F], ...]:
+def _options(formats: Sequence[str], configured: bool) -> tuple[Callable[[F], F], ...]:
     return (
         click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
         *((_CONFIG,) if configured else ()),
         click.option(
             "--format",
-            type=_Format(list(formats)),
+            type=_Format(formats),
             metavar="FORMAT",
             default="human",
             show_default=True,

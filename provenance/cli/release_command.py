@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from provenance.cli.link_options import recorded, report_step
 from provenance.cli.options import Session, cores, reporting
-from provenance.cli.signing_options import open_signer, signing
+from provenance.cli.signing_options import open_signer, recorded, report_step, signing
 
 
 @click.command(

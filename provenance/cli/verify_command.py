@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from provenance.cli.consumer_options import requiring
-from provenance.cli.link_options import recorded, refuse_key, report_step
 from provenance.cli.options import ROWS, RUN, Session, cores, reporting
+from provenance.cli.signing_options import recorded, refuse_key, report_step
 from provenance.errors import InputError
 from provenance.gate.pool import prepare
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from provenance.gate.finding import Finding, Report
-from provenance.output.grouping import blocks
-from provenance.output.summary import summary
+from provenance.output.grouping import blocks, summary
 from provenance.output.text import explained, printable
 
 SHOWN: Final = 10

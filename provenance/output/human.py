@@ -8,8 +8,8 @@ from typing import Final
 
 from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
-from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
-from provenance.output.summary import by_deferral, by_state, summary
+from provenance.output import grouping
+from provenance.output.grouping import Block, Entry, Kind
 from provenance.output.text import Style, count, diff_lines, explained, joined, printable, some
 
 _FEW: Final = 3
@@ -64,7 +64,7 @@ class _Page:
         """Findings of one weight, in blocks."""
         if not findings:
             return ""
-        found = blocks(findings, self._report.rows, fold=not self._verbose)
+        found = grouping.blocks(findings, self._report.rows, fold=not self._verbose)
         title = f"{paint(count(len(findings), noun))}\n"
         return title + "\n".join(self._block(block, paint) for block in found)
 
@@ -75,18 +75,18 @@ class _Page:
             return ""
         style = self._style
         text = f"{style.strong(f'{len(findings):,} deferred')}\n"
-        for deferral, covered in by_deferral(findings):
+        for deferral, covered in grouping.by_deferral(findings):
             subjects = joined(dict.fromkeys(printable(f.subject) for f in covered))
             text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
             text += self._quiet(printable(explained(deferral)), _CODE + 4)
         if self._verbose:
-            found = blocks(findings, self._report.rows, fold=False)
+            found = grouping.blocks(findings, self._report.rows, fold=False)
             text += "\n" + "\n".join(self._block(block, style.strong) for block in found)
         return text
 
     def next_steps(self) -> str:
         """What to do, once for all findings that it is to be done for."""
-        likeness = likeness_in(self._report.rows)
+        likeness = grouping.likeness_in(self._report.rows)
         steps: dict[tuple[str, str], list[Finding]] = {}
         for finding in (*self._report.failing, *self._report.warnings):
             steps.setdefault(likeness(finding).step, []).append(finding)
@@ -141,7 +141,7 @@ class _Page:
             lines.append(f"release: {printable(str(report.release))}")
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
-        for state, names in by_state(report.rows) if not self._verbose else ():
+        for state, names in grouping.by_state(report.rows) if not self._verbose else ():
             lines += style.wrapped(f"{state}: {joined(map(printable, names))}", 0, 2)
         if report.suppressed and self._verbose:
             codes = joined(sorted({s.finding.code for s in report.suppressed}))
@@ -158,7 +158,7 @@ class _Page:
             codes = joined(sorted({f.code for f in report.fixed}))
             lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
         paint = style.good if report.verdict is Verdict.VERIFIED else style.error
-        first, *more = style.wrapped(printable(summary(report)), 0, 2)
+        first, *more = style.wrapped(printable(grouping.summary(report)), 0, 2)
         word, _, rest = first.partition(":")
         return "\n".join([*lines, f"{paint(word)}:{rest}", *more]) + "\n"
 

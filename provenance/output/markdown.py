@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from provenance.gate.finding import Finding, Report, RowResult, Verdict
-from provenance.output.grouping import Block, Entry, blocks
-from provenance.output.summary import by_deferral, summary
+from provenance.output.grouping import Block, Entry, blocks, by_deferral, summary
 from provenance.output.text import count, explained, joined, place, printable
 
 LIMIT: Final = 1 << 18

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts import limits
@@ -84,15 +84,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     if len(paths) > most:
         notes.append(f"{len(paths) - most:,} workflows were not looked into: at most {most:,} are")
         del paths[most:]
-    texts: dict[str, Mapping[str, Any]] = {}
-    left = limits.WORKFLOWS
-    for path in paths:
-        try:
-            text = _text(tree, path, min(limits.WORKFLOW, left))
-            left -= len(text)
-            texts[path] = _parse(text)
-        except _NoWorkflowError as e:
-            notes.append(f"{path} was not looked into: it {e}")
+    texts = _parsed(tree, paths, notes)
     found = []
     for path, workflow in texts.items():
         tools = tuple(dict.fromkeys(t for job in _jobs(workflow) for t in _signs(workflow, job)))
@@ -138,29 +130,29 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
-class _NoWorkflowError(Exception):
-    """A file that cannot be read as a workflow; the message is a clause about it."""
-
-
-def _text(tree: Tree, path: str, limit: int) -> str:
-    try:
-        return tree.read(path, limit).decode("utf-8")
-    except FileError as e:
-        raise _NoWorkflowError(f"cannot be read: {e.message}") from e
-    except UnicodeDecodeError as e:
-        raise _NoWorkflowError(f"is not UTF-8 (byte {e.start})") from e
-
-
-def _parse(text: str) -> Mapping[str, Any]:
+def _parsed(tree: Tree, paths: Sequence[str], notes: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The files that can be read as workflows, by path; why others cannot is added to `notes`."""
     from provenance.artifacts.documents import strict_yaml
 
-    try:
-        value = strict_yaml.parse(text)
-    except strict_yaml.YamlError as e:
-        raise _NoWorkflowError(str(e)) from e
-    if not isinstance(value, dict) or not isinstance(value.get("jobs"), dict):
-        raise _NoWorkflowError("has no `jobs`")
-    return value
+    workflows: dict[str, Mapping[str, Any]] = {}
+    left = limits.WORKFLOWS
+    for path in paths:
+        problem = "has no `jobs`"
+        try:
+            text = tree.read(path, min(limits.WORKFLOW, left)).decode("utf-8")
+            left -= len(text)
+            value = strict_yaml.parse(text)
+            if isinstance(value, dict) and isinstance(value.get("jobs"), dict):
+                workflows[path] = value
+                continue
+        except FileError as e:
+            problem = f"cannot be read: {e.message}"
+        except UnicodeDecodeError as e:
+            problem = f"is not UTF-8 (byte {e.start})"
+        except strict_yaml.YamlError as e:
+            problem = str(e)
+        notes.append(f"{path} was not looked into: it {problem}")
+    return workflows
 
 
 def _jobs(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
