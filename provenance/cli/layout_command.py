@@ -40,7 +40,7 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
             config,
             resolved(session, signer),
             public_key=session.path(public_key) if public_key else None,
-            ask=session.asking,
+            ask=session.asking(),
             progress=progress,
         )
     session.emit(made, lambda made, _: made.data.decode(), lambda made: json.loads(made.data))

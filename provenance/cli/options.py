@@ -56,19 +56,13 @@ class Session:
     offline: bool = False
 
     def path(self, given: str) -> Path:
-        """A path as the user gave it, relative to DIR; shown as given where DIR is this folder.
-
-        Raises InputError where a result would be written over what is read there.
-        """
+        """As `path_in`. Raises InputError if a result would be written over what is read there."""
         path = path_in(self.folder, given)
         self._spare(lambda inputs, target: inputs.given_is_read(path, target))
         return path
 
     def baseline(self, config: Any, given: str | None) -> str | None:
-        """A baseline as the user gave it, a path in it relative to DIR as all paths are.
-
-        Raises InputError where a result would be written over what is read there.
-        """
+        """A baseline as the user gave it, relative to DIR if it is a path. Raises as `path`."""
         named = config.baseline if given is None else given
         if not named or named == "none" or named.startswith("git:"):
             return given
@@ -77,10 +71,7 @@ class Session:
         return None if given is None else str(path)
 
     def load(self) -> Any:
-        """The configuration.
-
-        Raises InputError, also where a result would be written over what a run reads by it.
-        """
+        """The configuration. Raises InputError, also if a result would replace what a run reads."""
         from provenance.config import load
 
         config = load(self.folder, self.config)
@@ -148,15 +139,14 @@ class Session:
         """Whether a person is there to be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
-    @property
-    def asking(self) -> Callable[[str], str] | None:
-        """How that person is asked for a secret; None if the terminal is not interactive."""
-        return self.ask if self.interactive else None
-
-    def ask(self, what: str, *, twice: bool = False) -> str:
-        """Ask that person for a passphrase or a PIN, which is not shown."""
-        shown = printable(what)
-        return str(click.prompt(shown, hide_input=True, confirmation_prompt=twice, err=True))
+    def asking(self, *, twice: bool = False) -> Callable[[str], str] | None:
+        """How that person is asked for a passphrase or a PIN, which is not shown; or None."""
+        if not self.interactive:
+            return None
+        prompt = functools.partial(
+            click.prompt, hide_input=True, confirmation_prompt=twice, err=True
+        )
+        return lambda what: str(prompt(printable(what)))
 
     def say(self, text: str) -> None:
         """Narrate on standard error."""

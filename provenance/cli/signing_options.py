@@ -141,7 +141,7 @@ def open_signer(
         staging=staging,
         identity_token=session.path(identity_token) if identity_token else None,
         interactive=session.interactive,
-        ask=session.asking,
+        ask=session.asking(),
         timeout=timeout,
     )
 
@@ -206,7 +206,7 @@ def _recording(
         session.path(link_dir),
         resolved(session, link_key),
         public_key=session.path(public_key) if public_key else None,
-        ask=session.asking,
+        ask=session.asking(),
         progress=progress,
     )
 

@@ -50,11 +50,7 @@ def prepare() -> None:
 
 
 def result(text: str, format: str, *, colour: bool = False) -> None:
-    """Print a result on standard output; `colour` says that the text may be coloured.
-
-    Raises:
-        InputError: If it cannot be written, as on a full disk.
-    """
+    """Print a result; `colour` allows colours in it. Raises InputError, as on a full disk."""
     stream = sys.stdout
     try:
         if format in TEXT_FORMATS:

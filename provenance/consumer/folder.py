@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO, Final
 
 from provenance.artifacts import file_system
@@ -83,18 +83,14 @@ class PrivateFolder:
 
         It waits until the clock of the file system has moved on, so that every later change shows.
         """
-        folders = {self.path, *(p for n in self._files for p in self._above(n))}
+        folders = {self.path, *(self.path / p for n in self._files for p in PurePath(n).parents)}
         self._folders = {folder: _identity(folder.lstat()) for folder in folders}
         newest = max(i[-1] for i in (*self._files.values(), *self._folders.values()))
         left = _TICK + (newest - time.time_ns()) / 1e9
         time.sleep(min(max(left, 0), _TICK))
 
     def check(self) -> None:
-        """Make sure that nothing in the folder was written, added, removed or exchanged.
-
-        Raises:
-            VerificationError: It was: what lies there may not be what was verified.
-        """
+        """Raise VerificationError if anything in it was written, added, removed or exchanged."""
         noted = {self.path / name: identity for name, identity in self._files.items()}
         for path, identity in (*noted.items(), *self._folders.items()):
             try:
@@ -126,11 +122,7 @@ class PrivateFolder:
         return name in self._files
 
     def again(self, name: str) -> BinaryIO:
-        """Open the copy that was made under `name`, as it was when it was made.
-
-        Raises:
-            VerificationError: If it was exchanged or written to.
-        """
+        """Open the copy `name`. Raises VerificationError if it was exchanged or written to."""
         path = self.path / name
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -147,12 +139,6 @@ class PrivateFolder:
     def _compare(self, descriptor: int, name: str) -> None:
         if _identity(os.fstat(descriptor)) != self._files[name]:
             raise _changed(self.path / name)
-
-    def _above(self, name: str) -> Iterator[Path]:
-        folder = (self.path / name).parent
-        while folder != self.path:
-            yield folder
-            folder = folder.parent
 
 
 @dataclass(frozen=True)

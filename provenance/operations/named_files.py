@@ -30,11 +30,7 @@ Judged = tuple[Report, Evidence]
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read it inside the block.
-
-    Raises:
-        InputError: If it cannot be opened, or reading it fails.
-    """
+    """Open a file to read it inside the block. Raises InputError if that fails."""
     try:
         with open_named_file(path) as stream:
             yield stream
@@ -156,10 +152,9 @@ def bundle_bytes(path: Path) -> bytes:
 
 
 def with_countersignatures(path: Path, data: bytes, *, foreign: bool = True) -> BundleEvidence:
-    """Return the bundle at `path`, which holds `data`, and the countersignatures beside it.
+    """Return the bundle at `path`, which holds `data`, and its countersignatures.
 
-    Raises:
-        InputError: If a countersignature exists and cannot be read.
+    Raises InputError if one of these exists and cannot be read.
     """
     found = []
     for number in range(2, bundles.MAX_SIGNERS + 1):

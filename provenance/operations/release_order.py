@@ -70,11 +70,7 @@ def place_after(
     clock: Callable[[], datetime.datetime] = _now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Place:
-    """The place of a release that is made now, after `previous`.
-
-    Raises:
-        InputError: By this machine's clock, it is not later.
-    """
+    """The place of a release made now. Raises InputError if by this clock it is not later."""
     now = clock()
     if previous is None:
         return Place(_text(now))

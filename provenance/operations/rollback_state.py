@@ -50,11 +50,7 @@ class Seen:
         self.releases = releases
 
     def record(self, report: Report, release: Release | None) -> None:
-        """Remember the release, where the report says that it may be used.
-
-        Raises:
-            InputError: The file cannot be written, or is full.
-        """
+        """Remember a release that may be used. Raises InputError if the file cannot be written."""
         if release is None or report.verdict is not Verdict.VERIFIED:
             return
         if self.releases.get(release.registry) == release:
