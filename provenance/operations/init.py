@@ -18,9 +18,7 @@ from provenance.artifacts.change import Change
 from provenance.artifacts.paths import FileError, Tree
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
-from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
-from provenance.gate.finding import Report
 from provenance.gate.judge import judge
 from provenance.gate.rules.deferrals import DeferralTodo
 from provenance.operations.adoption.remote import remote_of
@@ -62,10 +60,12 @@ def init(
         config = _config(existing, done, target, tree)
         evidence = load_evidence(config, progress=progress)
         labels = [row.label for row in evidence.rows]
-        offer = record(_judge(evidence, config).failing, labels)
+        report = judge(evidence, config, trust=None, today=today_utc())
+        offer = record(report.failing, labels)
         if offer and defer(offer):
             done = replace(done, recorded=offer)
-        report = _judge(evidence, _config(existing, done, target, tree))
+        config = _config(existing, done, target, tree)
+        report = judge(evidence, config, trust=None, today=today_utc())
         left = Counter((f.code, f.slug) for f in report.failing)
         todo = left.pop((DeferralTodo.code, DeferralTodo.slug), 0)
         done = replace(
@@ -80,10 +80,6 @@ def init(
     else:
         writing.replace_file(tree, target.name, text.encode("utf-8"))
     return done
-
-
-def _judge(evidence: Evidence, config: Config) -> Report:
-    return judge(evidence, config, trust=None, today=today_utc())
 
 
 def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:

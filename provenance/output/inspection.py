@@ -50,7 +50,19 @@ def as_json(result: Inspection) -> dict[str, Any]:
         "hint": result.bundle.hint,
         "keySha256": result.bundle.key_sha256,
         "messageSha256": content.sha256 if isinstance(content, MessageSignature) else None,
-        **_evidence_json(result),
+        "certificate": None
+        if result.certificate is None
+        else _certificate_json(result.certificate),
+        "logEntry": None if result.bundle.entry is None else _entry_json(result.bundle.entry),
+        "timestamps": [
+            {
+                "time": None if t.time is None else _iso(t.time),
+                "policy": t.policy or None,
+                "serialNumber": t.serial_number or None,
+                "problem": t.problem,
+            }
+            for t in result.timestamps
+        ],
         # As it was signed, whatever else is in it.
         "statement": parse_object(content.payload) if isinstance(content, Envelope) else None,
     }
@@ -69,10 +81,8 @@ def _signer(result: Inspection) -> str:
 def _evidence(result: Inspection, style: Style) -> Iterator[str]:
     """Certificate, log entry and timestamps; nothing for a key without these."""
     if result.certificate is not None:
-        yield ""
         yield from _certificate(result.certificate, style)
     if result.bundle.entry is not None:
-        yield ""
         yield from _entry(result.bundle.entry, style)
     for timestamp in result.timestamps:
         yield ""
@@ -84,28 +94,9 @@ def _evidence(result: Inspection, style: Style) -> Iterator[str]:
             yield f"  serial number: {timestamp.serial_number}"
 
 
-def _evidence_json(result: Inspection) -> dict[str, Any]:
-    """The evidence as members of the JSON of `inspect`."""
-    entry = result.bundle.entry
-    return {
-        "certificate": None
-        if result.certificate is None
-        else _certificate_json(result.certificate),
-        "logEntry": None if entry is None else _entry_json(entry),
-        "timestamps": [
-            {
-                "time": None if t.time is None else _iso(t.time),
-                "policy": t.policy or None,
-                "serialNumber": t.serial_number or None,
-                "problem": t.problem,
-            }
-            for t in result.timestamps
-        ],
-    }
-
-
 def _certificate(certificate: CertificateDescription, style: Style) -> Iterator[str]:
     names = ", ".join(certificate.names) or "nobody"
+    yield ""
     yield f"{style.strong('certificate')}: for {printable(names)}"
     yield f"  valid: {_moment(certificate.not_before)} to {_moment(certificate.not_after)}"
     yield f"  by: {printable(certificate.authority)}"
@@ -133,6 +124,7 @@ def _certificate_json(certificate: CertificateDescription) -> dict[str, Any]:
 
 
 def _entry(entry: LogEntry, style: Style) -> Iterator[str]:
+    yield ""
     yield f"{style.strong('log entry')}: {entry.log_index}, {entry.kind} {entry.version}"
     yield f"  log: {entry.log_id.hex()}"
     if entry.integrated_time is not None:

@@ -107,7 +107,7 @@ def test_where_the_kernel_cannot_copy_we_do(
 def test_where_there_are_no_such_calls_we_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provenance.consumer.copying.sys.platform", "darwin")
+    monkeypatch.setattr("provenance.consumer.folder.sys.platform", "darwin")
     monkeypatch.delattr(os, "sendfile")
     (tmp_path / "source").write_bytes(b"12345678")
     assert copied(tmp_path / "source", tmp_path) == b"12345678"
