@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from provenance.cli import streams
-from provenance.cli.outputs import Output, outputs, path_in, repository_folder
+from provenance.cli.streams import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, render

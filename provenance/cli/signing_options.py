@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,7 +17,6 @@ from provenance.errors import UnavailableError
 if TYPE_CHECKING:
     from provenance.config import Config
     from provenance.gate.finding import Report
-    from provenance.operations.record import Recording
     from provenance.signing.signer import StatementSigner
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -168,47 +167,40 @@ def report_step(
     `judge` receives the progress bar. A step is about the whole release: `partial` says that this
     run is not.
     """
-    with (
-        session.progress() as progress,
-        _recording(session, name, config, progress, link_dir, link_key, partial) as step,
-    ):
+    step = None
+    with ExitStack() as stack:
+        progress = stack.enter_context(session.progress())
+        if link_dir is None:
+            refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
+        elif partial:
+            raise click.UsageError(
+                "--link-dir records a step of the whole release: leave out the rows"
+            )
+        elif link_key is None:
+            raise click.UsageError(
+                "--link-dir: whose step is this? Give --link-key file:NAME.key, or "
+                "PROVENANCE_LINK_KEY"
+            )
+        else:
+            from provenance.operations.record import record_step
+
+            public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
+            recording = record_step(
+                name,
+                config,
+                session.path(link_dir),
+                resolved(session, link_key),
+                public_key=session.path(public_key) if public_key else None,
+                ask=session.asking(),
+                progress=progress,
+            )
+            step = stack.enter_context(recording)
         report = judge(progress)
-        step.succeeded(report.exit_code == 0)
-    if step.link is not None:
+        if step is not None:
+            step.succeeded(report.exit_code == 0)
+    if step is not None and step.link is not None:
         session.say(f"link: {step.link}")
     return session.emit_report(report)
-
-
-def _recording(
-    session: Session,
-    name: str,
-    config: Config,
-    progress: Any,
-    link_dir: str | None,
-    link_key: str | None,
-    partial: bool,
-) -> AbstractContextManager[Recording]:
-    from provenance.operations.record import Recording, record_step
-
-    if link_dir is None:
-        refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
-        return nullcontext(Recording())
-    if partial:
-        raise click.UsageError("--link-dir records a step of the whole release: leave out the rows")
-    if link_key is None:
-        raise click.UsageError(
-            "--link-dir: whose step is this? Give --link-key file:NAME.key, or PROVENANCE_LINK_KEY"
-        )
-    public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
-    return record_step(
-        name,
-        config,
-        session.path(link_dir),
-        resolved(session, link_key),
-        public_key=session.path(public_key) if public_key else None,
-        ask=session.asking(),
-        progress=progress,
-    )
 
 
 def refuse_key(link_key: str | None, why: str) -> None:

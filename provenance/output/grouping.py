@@ -46,11 +46,6 @@ class Entry:
         """The finding that is shown for all."""
         return self.findings[0]
 
-    @property
-    def same(self) -> bool:
-        """Whether all say the very same."""
-        return all(f.message == self.first.message for f in self.findings)
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -68,11 +63,6 @@ class Likeness(NamedTuple):
     message: str
     help: str
     path: str
-
-    @property
-    def step(self) -> tuple[str, str]:
-        """What is equal for findings with one next step."""
-        return self.code, self.help
 
 
 _Told = tuple[Finding, Likeness]

@@ -89,7 +89,8 @@ class _Page:
         likeness = grouping.likeness_in(self._report.rows)
         steps: dict[tuple[str, str], list[Finding]] = {}
         for finding in (*self._report.failing, *self._report.warnings):
-            steps.setdefault(likeness(finding).step, []).append(finding)
+            like = likeness(finding)
+            steps.setdefault((like.code, like.help), []).append(finding)
         if not steps:
             return ""
         # An id may be a word of the step: then it is one all the same.
@@ -244,10 +245,11 @@ def _trust(trust: TrustResult) -> Iterator[str]:
 
 def _others(entry: Entry) -> str:
     """Where the findings of an entry stand, but for the first; "" where that is plain."""
-    word = "also" if entry.same else "likewise"
+    same = all(f.message == entry.first.message for f in entry.findings)
+    word = "also" if same else "likewise"
     found = [f.position for f in entry.findings if f.position is not None]
     if len(set(found)) < 2:
-        return "" if entry.same else "likewise of the others"
+        return "" if same else "likewise of the others"
     if len({p.column for p in found}) == 1:
         lines = "line" if len(found) == 2 else "lines"
         return f"{word} at {lines} {some(str(p.line) for p in found[1:])}"
