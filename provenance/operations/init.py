@@ -21,10 +21,9 @@ from provenance.errors import InputError
 from provenance.evidence.progress import Progress
 from provenance.gate.judge import judge
 from provenance.gate.rules.deferrals import DeferralTodo
-from provenance.operations.adoption.remote import remote_of
 from provenance.operations.adoption.shape import Shape, files, registries, shapes_of
 from provenance.operations.adoption.template import Initialised, Recorded, record
-from provenance.operations.adoption.workflows import is_text, signers, signing_workflows
+from provenance.operations.adoption.workflows import is_text, remote_of, signers, signing_workflows
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
 

@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Row
 from provenance.attestations import bundle as bundles
-from provenance.attestations.signed_row import SignedRow, signed_row
+from provenance.attestations.signed_row import signed_row
 from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
 from provenance.evidence import releases
@@ -163,7 +164,11 @@ def _judged(
 
 def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:
     """What is here of the row that a bundle signs for a model."""
-    signed = _signed_row(document)
+    content = document.bundle.content if document.bundle else None
+    signed = None  # whether it counts is judged later
+    if isinstance(content, bundles.Envelope):
+        with contextlib.suppress(StatementError):  # SIG602 reports why
+            signed = signed_row(decode(content.payload))
     # Which files count is for the statement to say, not for what the row repeats of them.
     fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
     if signed is not None and signed.smoke is not None:
@@ -176,17 +181,6 @@ def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path],
         return evidence
     checked = named_files.compared_by_sha384(document, path, found.onnx.sha256)
     return replace(evidence, rows=(replace(found, bundle=checked),))
-
-
-def _signed_row(document: BundleEvidence) -> SignedRow | None:
-    """The row that a bundle holds, to know what to look for. Whether it counts is judged later."""
-    content = document.bundle.content if document.bundle else None
-    if not isinstance(content, bundles.Envelope):
-        return None
-    try:
-        return signed_row(decode(content.payload))
-    except StatementError:
-        return None  # SIG602 reports why
 
 
 def _summary_of(path: Path) -> Path:

@@ -17,9 +17,8 @@ from provenance.config import PYPROJECT
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
-from provenance.operations.adoption.remote import Remote
 from provenance.operations.adoption.shape import Shape
-from provenance.operations.adoption.workflows import Found, Signer
+from provenance.operations.adoption.workflows import Found, Remote, Signer
 
 REASON: Final = "TODO: why is this shipped all the same?"
 REFERENCE: Final = "TODO"

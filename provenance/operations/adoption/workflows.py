@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workflows of a repository that sign: their identities are what a consumer will trust.
+"""Where a clone comes from, and its workflows that sign, whose identities a consumer will trust.
 
 A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
 This only suggests a configuration; nothing in a workflow is run. Trust is never guessed: what is
-not known for certain is written as a comment, with the reason.
+not known for certain is written as a comment, with the reason. The URL of a clone can hold a
+password: only the name of the repository is taken out of it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits
+from provenance.artifacts.git_command import Git
 from provenance.artifacts.paths import FileError, Tree
+from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
-from provenance.operations.adoption.remote import Remote
 from provenance.signing.trust_table import WORKFLOW_PATH
 
 FOLDER: Final = ".github/workflows"
+DEFAULT_BRANCH: Final = "main"
+_GITHUB: Final = re.compile(
+    r"(?:https?://|ssh://|git://|)(?:[^@/\s]*@)?github\.com(?::\d+/|[:/])/*"
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}?)(?:\.git)?/*",
+    re.IGNORECASE,
+)
+_BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 _RUNS: Final = re.compile(
     r"\b(cosign|sigstore|provenance)(?: -C \S+)? (sign-blob|sign|attest-blob|attest|release)\b"
 )
@@ -33,6 +43,20 @@ _STARS: Final = re.compile(f"[*{_REPEATED}]+")
 _PLACEHOLDER: Final = "OWNER/NAME"
 _GUESS: Final = "refs/tags/*"
 _EVERY_BRANCH: Final = ("refs/heads/*", "refs/heads/**")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a clone knows of where it comes from.
+
+    `github` is the `owner/name` of its origin, None where that is elsewhere; `upstream` that of a
+    fork's original. `below_top` says whether this is a folder below the top of the clone.
+    """
+
+    github: str | None = None
+    default_branch: str = DEFAULT_BRANCH
+    upstream: str | None = None
+    below_top: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +92,27 @@ class Signer:
     workflow: Workflow
     ref: str
     unsure: str | None
+
+
+def remote_of(root: Path) -> Remote:
+    """What the clone at `root` knows; nothing if it is not a clone, or git is missing."""
+    try:
+        git = Git.at(root)
+        url = git.answer("remote", "get-url", "origin")
+        upstream = git.answer("remote", "get-url", "upstream")
+        prefix = git.answer("rev-parse", "--show-prefix")
+        head = git.answer("symbolic-ref", "refs/remotes/origin/HEAD")
+        branch = head.removeprefix("refs/remotes/origin/") or git.answer("branch", "--show-current")
+    except UnavailableError:
+        return Remote()
+    default_branch = branch if _BRANCH.fullmatch(branch) else DEFAULT_BRANCH
+    return Remote(github_name(url), default_branch, github_name(upstream), prefix != "")
+
+
+def github_name(url: str) -> str | None:
+    """`owner/name` of a repository on GitHub, by any URL that git takes."""
+    match = _GITHUB.fullmatch(url)
+    return match["name"] if match else None
 
 
 def signing_workflows(tree: Tree, default_branch: str) -> Found:
