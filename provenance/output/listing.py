@@ -112,8 +112,8 @@ def restoration(result: Restoration, style: Style) -> str:
 
 def _lost(word: str, paint: Callable[[str], str], row: str | None, text: str, style: Style) -> str:
     """One thing, with its kind before it; wrapped so that the kind stands alone."""
-    filled = style.fill(printable(f"{row or 'the registry'}: {text}"), 12)
-    return f"  {paint(word.ljust(8))}  {filled.lstrip()}"
+    lines = style.wrapped(printable(f"{row or 'the registry'}: {text}"), 12)
+    return f"  {paint(word.ljust(8))}  " + "\n".join(lines).lstrip()
 
 
 def _restored(result: Restoration, back: Sequence[Restored], style: Style) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _line(finding: Finding) -> str:
 def _problems(found: Iterable[tuple[str, str]], style: Style) -> Iterator[str]:
     """Each problem, and what to do next."""
     for problem, help in found:
-        yield style.fill(printable(problem), 2, 4)
+        yield from style.wrapped(printable(problem), 2, 4)
         yield style.quiet("    next: ") + printable(help)
 
 

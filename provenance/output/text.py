@@ -59,9 +59,9 @@ class Style:
         """A heading or name."""
         return self._paint(text, bold=True)
 
-    def fill(self, text: str, indent: int, hang: int | None = None) -> str:
-        """Plain text, wrapped; paths and digests are never broken."""
-        return textwrap.fill(
+    def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
+        """Plain text in lines, of which there is always one; no path and no digest is broken."""
+        lines = textwrap.wrap(
             text,
             max(40, self.width),
             initial_indent=" " * indent,
@@ -69,10 +69,7 @@ class Style:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-    def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
-        """The lines of `fill`; there is always one."""
-        return self.fill(text, indent, hang).split("\n") if text else [" " * indent]
+        return lines or [" " * indent]
 
     def _paint(self, text: str, fg: int | None = None, bold: bool | None = None) -> str:
         return click.style(text, fg=fg, bold=bold) if self.colour else text
