@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import BASELINE, ROWS, RUN, Session, cores, reporting
+from provenance.cli.signing_options import recorded, report_step
 from provenance.gate.pool import prepare
 
 
@@ -57,13 +57,9 @@ def command(
         from provenance.operations.check import check
 
         judge = functools.partial(check, processes=cores())
-    with (
-        session.progress() as progress,
-        recording(
-            session, "check", config, progress, link_dir, link_key, partial=bool(rows)
-        ) as step,
-    ):
+
+    def judged(progress: Any) -> Any:
         former = session.baseline(config, baseline)
-        report = judge(config, rows=rows, baseline=former, run=run, progress=progress)
-        step.succeeded(report.exit_code == 0)
-    return session.emit_report(report)
+        return judge(config, rows=rows, baseline=former, run=run, progress=progress)
+
+    return report_step(session, "check", config, link_dir, link_key, judged, partial=bool(rows))

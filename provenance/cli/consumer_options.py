@@ -99,12 +99,12 @@ def trusting(function: F) -> F:
         others = {name: given.pop(name) for name in given.keys() - own.keys()}
         return function(session, verifier=functools.partial(_verifier, session, others), **given)
 
-    return with_options(command, _TRUST)  # type: ignore[return-value]
+    return with_options(*_TRUST)(command)  # type: ignore[return-value]
 
 
 def requiring(function: F) -> F:
     """Add the options of requirements to those of trust."""
-    return trusting(with_options(function, _REQUIREMENTS))
+    return trusting(with_options(*_REQUIREMENTS)(function))
 
 
 def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from provenance.cli.options import ROWS, Session, common
@@ -29,13 +31,7 @@ from provenance.gate.finding import EXIT_CODES
     help="The new bytes of ROW are meant: also replace digests of other bytes. May be repeated.",
 )
 @common
-def command(
-    session: Session,
-    rows: tuple[str, ...],
-    write: bool,
-    add_external_data: bool,
-    accept: tuple[str, ...],
-) -> int:
+def command(session: Session, rows: tuple[str, ...], **options: Any) -> int:
     """Print every model file's digest; with --write, fill in those that the rows lack.
 
     Only digests change: key order, indentation and every other character of the registry stay as
@@ -47,15 +43,6 @@ def command(
 
     config = session.load()
     with session.progress() as progress:
-        result = hash_models(
-            config,
-            rows=rows,
-            write=write,
-            add_external_data=add_external_data,
-            accept=accept,
-            progress=progress,
-        )
-    session.emit(
-        human=lambda style: listing.hashes(result, style), json=lambda: machine.hashes(result)
-    )
+        result = hash_models(config, rows=rows, progress=progress, **options)
+    session.emit(result, listing.hashes, machine.hashes)
     return EXIT_CODES[result.verdict]

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -39,25 +37,17 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
     session.spare_below(session.folder)
     with ExitStack() as bar:
         progress = bar.enter_context(session.progress())
-        consent = _consent(defer, before_asking=bar.close)
-        done = init(session.folder, registry, defer=consent, progress=progress)
-    session.emit(
-        human=lambda style: adoption.render(done, style), json=lambda: adoption.as_json(done)
-    )
+
+        def consent(recorded: Any) -> bool:
+            """Whether findings are recorded: as the option says, or the user where there is one."""
+            if defer is not None:
+                return defer
+            bar.close()  # it would be drawn over the question
+            return click.confirm(printable(adoption.question(recorded)), default=False, err=True)
+
+        asks = session.interactive if defer is None else defer
+        done = init(session.folder, registry, defer=consent if asks else None, progress=progress)
+    session.emit(done, adoption.render, adoption.as_json)
     for line in adoption.advice(done):
         session.say(line)
     return 0
-
-
-def _consent(defer: bool | None, before_asking: Callable[[], None]) -> Callable[[Any], bool] | None:
-    """Who decides whether findings are recorded: the option, or the user where there is one."""
-
-    def ask(recorded: Any) -> bool:
-        from provenance.output import adoption
-
-        before_asking()  # a progress bar would be drawn over the question
-        return click.confirm(printable(adoption.question(recorded)), default=False, err=True)
-
-    if defer is None and sys.stdin.isatty() and sys.stderr.isatty():
-        return ask
-    return (lambda _recorded: True) if defer else None

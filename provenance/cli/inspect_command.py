@@ -20,11 +20,7 @@ def command(session: Session, bundle: str) -> int:
     whether it counts, `provenance verify`.
     """
     from provenance.operations.inspect import inspect
-    from provenance.output import statement
+    from provenance.output import inspection
 
-    result = inspect(session.path(bundle))
-    session.emit(
-        human=lambda style: statement.render(result, style),
-        json=lambda: statement.as_json(result),
-    )
+    session.emit(inspect(session.path(bundle)), inspection.render, inspection.as_json)
     return 0

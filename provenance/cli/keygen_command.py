@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import click
 
 from provenance.cli.options import Session, common
@@ -28,40 +25,27 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     NAME.key is the private key: only you can read it, and it belongs in no repository. NAME.pub is
     what others trust. A folder in NAME that is missing is made.
     """
+    from provenance.config import load
     from provenance.operations.setup import keygen, trusting
+    from provenance.signing.schemes import PASSPHRASE
     from provenance.signing.trust import TrustedKey
 
-    private, public = keygen(session.path(name), _passphrase(session, name) if encrypt else None)
+    stem = session.path(name)
+    ask = session.asking(twice=True)
+    private, public = keygen(stem, PASSPHRASE.get(f"the key {name}.key", ask) if encrypt else None)
     sha256 = TrustedKey.of_pem(public.read_bytes(), str(public)).fingerprint
     session.emit(
-        human=lambda style: f"{printable(str(private))}\n{printable(str(public))}\n",
-        json=lambda: {
-            "version": 1,
-            "private": str(private),
-            "public": str(public),
-            "sha256": sha256,
-        },
+        {"version": 1, "private": str(private), "public": str(public), "sha256": sha256},
+        human=lambda made, _style: f"{printable(str(private))}\n{printable(str(public))}\n",
+        json=lambda made: made,
     )
-    copy, table = trusting(public, session.folder, _config(session))
+    try:
+        config = load(session.folder, session.config)
+    except InputError:
+        config = None  # whatever it says: the key was made
+    copy, table = trusting(public, session.folder, config)
     session.say(f"Keep {private.name} secret and out of the repository.")
     session.say(f"{public.name} is the key with sha256 {sha256}. Trust it with:")
     for line in (*([copy, ""] if copy else []), *table.splitlines()):
         session.say(f"  {line}".rstrip())
     return 0
-
-
-def _config(session: Session) -> Any:
-    """The configuration that may trust the key, or None if no configuration can be read."""
-    from provenance.config import load
-
-    try:
-        return load(session.folder, session.config)
-    except InputError:
-        return None
-
-
-def _passphrase(session: Session, name: str) -> str:
-    from provenance.signing.schemes import PASSPHRASE
-
-    ask = partial(session.ask, twice=True) if session.interactive else None
-    return PASSPHRASE.get(f"the key {name}.key", ask)

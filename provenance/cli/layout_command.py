@@ -8,7 +8,7 @@ import json
 import click
 
 from provenance.cli.options import Session, common
-from provenance.cli.signing_options import resolved
+from provenance.cli.signing_options import PUBLIC_KEY, resolved
 
 
 @click.command(
@@ -21,12 +21,7 @@ from provenance.cli.signing_options import resolved
     required=True,
     help="The key of the project's owner: file:PATH, or in a token or a KMS.",
 )
-@click.option(
-    "--public-key",
-    envvar="PROVENANCE_PUBLIC_KEY",
-    metavar="PEM",
-    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
-)
+@PUBLIC_KEY
 @common
 def command(session: Session, signer: str, public_key: str | None) -> int:
     """Say who may do which step of a release, as a signed in-toto layout.
@@ -45,10 +40,10 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
             config,
             resolved(session, signer),
             public_key=session.path(public_key) if public_key else None,
-            ask=session.asking,
+            ask=session.asking(),
             progress=progress,
         )
-    session.emit(human=lambda _style: made.data.decode(), json=lambda: json.loads(made.data))
+    session.emit(made, lambda made, _: made.data.decode(), lambda made: json.loads(made.data))
     for step in made.steps:
         keys = ", ".join(k.path for k in step.keys)
         session.say(f"{step.name}: {step.threshold} of {keys}")

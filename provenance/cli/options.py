@@ -3,24 +3,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from provenance.cli import streams
-from provenance.cli.outputs import Output, outputs, path_in, repository_folder
+from provenance.cli.streams import Output, outputs, path_in, repository_folder
 from provenance.errors import InputError
 from provenance.frozen import dataclass
-from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, View
+from provenance.output.formats import REPORT_FORMATS, RESULT_FORMATS, render
 from provenance.output.text import Style, printable
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 ROWS = click.argument("rows", nargs=-1, metavar="[ROW]...")
 _COLUMNS: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
@@ -54,75 +56,68 @@ class Session:
     offline: bool = False
 
     def path(self, given: str) -> Path:
-        """A path as the user gave it, relative to DIR; shown as given where DIR is this folder.
-
-        Raises InputError where a result would be written over what is read there.
-        """
+        """As `path_in`. Raises InputError if a result would be written over what is read there."""
         path = path_in(self.folder, given)
-        for target in self._targets():
-            from provenance.operations.inputs import given_is_read
-
-            _spare(target, given_is_read(path, target))
+        self._spare(lambda inputs, target: inputs.given_is_read(path, target))
         return path
 
     def baseline(self, config: Any, given: str | None) -> str | None:
-        """A baseline as the user gave it, a path in it relative to DIR as all paths are.
-
-        Raises InputError where a result would be written over what is read there.
-        """
+        """A baseline as the user gave it, relative to DIR if it is a path. Raises as `path`."""
         named = config.baseline if given is None else given
         if not named or named == "none" or named.startswith("git:"):
             return given
         path = config.root / named if given is None else path_in(self.folder, given)
-        for target in self._targets():
-            from provenance.operations.inputs import baseline_is_read
-
-            _spare(target, baseline_is_read(config, path, target))
+        self._spare(lambda inputs, target: inputs.baseline_is_read(config, path, target))
         return None if given is None else str(path)
 
     def load(self) -> Any:
-        """The configuration.
-
-        Raises InputError, also where a result would be written over what a run reads by it.
-        """
+        """The configuration. Raises InputError, also if a result would replace what a run reads."""
         from provenance.config import load
 
         config = load(self.folder, self.config)
-        for target in self._targets():
-            from provenance.operations.inputs import is_read
-
-            _spare(target, is_read(config, target))
+        self._spare(lambda inputs, target: inputs.is_read(config, target))
         return config
 
     def spare_below(self, folder: Path) -> None:
         """Raises InputError where a result would be written over a file below `folder`."""
-        for target in self._targets():
-            from provenance.operations.inputs import is_looked_at
+        self._spare(lambda inputs, target: inputs.is_looked_at(folder, target))
 
-            _spare(target, is_looked_at(folder, target))
+    def _spare(self, is_read: Callable[[Any, Path], bool]) -> None:
+        """Raises InputError where a result would take the place of a file that is read.
 
-    def _targets(self) -> Iterator[Path]:
-        """The files that results are written to."""
-        return (o.path for o in self.outputs if o.path is not None and not o.append)
+        `is_read` gets `operations.inputs`, which is imported only now, and a file to be written.
+        """
+        for output in self.outputs:
+            if output.path is None or output.append:
+                continue
+            from provenance.operations import inputs
 
-    def emit(self, *, human: Callable[[Style], str], json: Callable[[], dict[str, Any]]) -> None:
+            if is_read(inputs, output.path):
+                raise InputError(
+                    f"cannot write {output.path}: this run reads that file, or writes it itself",
+                    help="Give --output a file of its own.",
+                )
+
+    def emit(
+        self, result: T, human: Callable[[T, Style], str], json: Callable[[T], dict[str, Any]]
+    ) -> None:
         """Write a result that is no report wherever it goes: for people, or as JSON."""
         for output in self.outputs:
             if output.format == "json":
                 from provenance.output import machine
 
-                output.write(machine.render(json()))
+                output.write(machine.render(json(result)))
             else:
                 style = self._style(output)
-                output.write(human(style), colour=style.colour)
+                output.write(human(result, style), colour=style.colour)
 
     def emit_report(self, report: Any) -> int:
         """Write a report wherever it goes, in the format that is wanted there; its exit code."""
         folder = repository_folder(report.root)
         for output in self.outputs:
-            view = View(self._style(output), self.verbose, folder)
-            text = REPORT_FORMATS[output.format](report, view)
-            output.write(text, colour=view.style.colour)
+            style = self._style(output)
+            text = render(report, output.format, style, verbose=self.verbose, folder=folder)
+            output.write(text, colour=style.colour)
         return int(report.exit_code)
 
     def _style(self, output: Output) -> Style:
@@ -144,65 +139,44 @@ class Session:
         """Whether a person is there to be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
-    @property
-    def asking(self) -> Callable[[str], str] | None:
-        """How that person is asked for a secret; None if the terminal is not interactive."""
-        return self.ask if self.interactive else None
-
-    def ask(self, what: str, *, twice: bool = False) -> str:
-        """Ask that person for a passphrase or a PIN, which is not shown."""
-        shown = printable(what)
-        return str(click.prompt(shown, hide_input=True, confirmation_prompt=twice, err=True))
+    def asking(self, *, twice: bool = False) -> Callable[[str], str] | None:
+        """How that person is asked for a passphrase or a PIN, which is not shown; or None."""
+        if not self.interactive:
+            return None
+        prompt = functools.partial(
+            click.prompt, hide_input=True, confirmation_prompt=twice, err=True
+        )
+        return lambda what: str(prompt(printable(what)))
 
     def say(self, text: str) -> None:
         """Narrate on standard error."""
         if not self.quiet:
             streams.narrate(text)
 
-    @contextmanager
-    def progress(self) -> Iterator[Any]:
+    def progress(self) -> AbstractContextManager[Any]:
         """A progress bar, on a terminal only."""
         if self.quiet or not sys.stderr.isatty():
-            yield None
-            return
+            return nullcontext()
         from provenance.cli.progress_bar import on_standard_error
 
-        with on_standard_error(colour=not self.no_color) as bar:
-            yield bar
+        return on_standard_error(colour=not self.no_color)
 
 
-def _spare(target: Path, read: bool) -> None:
-    """Raises InputError for a result that would take the place of what is `read`."""
-    if read:
-        raise InputError(
-            f"cannot write {target}: this run reads that file, or writes it itself",
-            help="Give --output a file of its own.",
-        )
+def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Return a decorator that adds options to a command, whose help lists them in this order."""
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
-def with_options(function: F, options: Sequence[Callable[[F], F]]) -> F:
-    """Add options to a command, so that its help lists them in their order."""
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def common(function: F) -> F:
+def common(function: F, formats: Sequence[str] = RESULT_FORMATS, *, configured: bool = True) -> F:
     """The options of every command; the command receives a `Session` as its first argument."""
-    return _in_session(function, RESULT_FORMATS)
 
-
-def reporting(function: F) -> F:
-    """The same for a command that ends in a report, which has more formats."""
-    return _in_session(function, tuple(REPORT_FORMATS))
-
-
-def consuming(function: F) -> F:
-    """The same for a command of consumers, which reads no configuration."""
-    return _in_session(function, tuple(REPORT_FORMATS), configured=False)
-
-
-def _in_session(function: F, formats: Collection[str], *, configured: bool = True) -> F:
+    @functools.wraps(function, updated=())
     def open_session(**options: Any) -> Any:
         folder = Path(os.path.realpath(options.pop("folder") or os.curdir))
         if not folder.is_dir():
@@ -219,12 +193,17 @@ def _in_session(function: F, formats: Collection[str], *, configured: bool = Tru
         )
         return function(session, **options)
 
-    open_session.__name__ = function.__name__
-    open_session.__doc__ = function.__doc__
-    decorated: Any = with_options(open_session, _options(formats, configured))
+    decorated: Any = with_options(*_options(formats, configured))(open_session)
     decorated.__click_params__ += getattr(function, "__click_params__", [])
     result: F = decorated
     return result
+
+
+reporting = functools.partial(common, formats=REPORT_FORMATS)
+"""The same for a command that ends in a report, which has more formats."""
+
+consuming = functools.partial(reporting, configured=False)
+"""The same for a command of consumers, which reads no configuration."""
 
 
 class _Format(click.Choice[str]):
@@ -243,13 +222,13 @@ _CONFIG: Final = click.option(
 )
 
 
-def _options(formats: Collection[str], configured: bool) -> tuple[Callable[[F], F], ...]:
+def _options(formats: Sequence[str], configured: bool) -> tuple[Callable[[F], F], ...]:
     return (
         click.option("-C", "folder", metavar="DIR", help="Run as if started in DIR."),
         *((_CONFIG,) if configured else ()),
         click.option(
             "--format",
-            type=_Format(list(formats)),
+            type=_Format(formats),
             metavar="FORMAT",
             default="human",
             show_default=True,

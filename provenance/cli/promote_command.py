@@ -48,7 +48,5 @@ def command(
             dry_run=dry_run,
             progress=progress,
         )
-    session.emit(
-        human=lambda style: promotion.render(done, style), json=lambda: promotion.as_json(done)
-    )
+    session.emit(done, promotion.render, promotion.as_json)
     return done.exit_code

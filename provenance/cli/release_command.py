@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from provenance.cli.link_options import recorded, recording
 from provenance.cli.options import Session, cores, reporting
-from provenance.cli.signing_options import open_signer, signing
+from provenance.cli.signing_options import open_signer, recorded, report_step, signing
 
 
 @click.command(
@@ -43,10 +42,8 @@ def command(
 
     config = session.load()
     signer = open_signer(session, config, **who)
-    with (
-        session.progress() as progress,
-        recording(session, "sign", config, progress, link_dir, link_key, partial=False) as step,
-    ):
-        report = release(config, signer, version=version, progress=progress, processes=cores())
-        step.succeeded(report.exit_code == 0)
-    return session.emit_report(report)
+
+    def judged(progress: Any) -> Any:
+        return release(config, signer, version=version, progress=progress, processes=cores())
+
+    return report_step(session, "sign", config, link_dir, link_key, judged)

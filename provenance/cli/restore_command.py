@@ -33,7 +33,7 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
     declares.
     """
     from provenance.operations.restore import restore
-    from provenance.output import machine, restoring
+    from provenance.output import listing, machine
 
     config = session.load()
     with session.progress() as progress:
@@ -44,8 +44,5 @@ def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: boo
             write=not dry_run,
             progress=progress,
         )
-    session.emit(
-        human=lambda style: restoring.restoration(result, style),
-        json=lambda: machine.restoration(result),
-    )
+    session.emit(result, listing.restoration, machine.restoration)
     return EXIT_CODES[result.verdict]

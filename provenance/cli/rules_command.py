@@ -40,12 +40,12 @@ def command(session: Session, code: str | None) -> int:
                 help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
             )
         chosen = (slugs[code],)
+    one = code is not None and len(chosen) == 1
     session.emit(
-        human=lambda style: (
-            catalogue.listing(chosen, style)
-            if code is None or len(chosen) > 1
-            else catalogue.page_for_terminal(chosen[0], style)
+        chosen,
+        lambda rules, style: (
+            catalogue.page_for_terminal(rules[0], style) if one else catalogue.listing(rules, style)
         ),
-        json=lambda: catalogue.as_json(chosen),
+        catalogue.as_json,
     )
     return 0

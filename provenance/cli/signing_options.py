@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that say who signs, of every command that signs."""
+"""The options that say who signs what is released, and the links of recorded steps."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,9 +16,8 @@ from provenance.errors import UnavailableError
 
 if TYPE_CHECKING:
     from provenance.config import Config
+    from provenance.gate.finding import Report
     from provenance.signing.signers import StatementSigner
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -37,7 +38,13 @@ class _File(click.ParamType[str]):
         return value
 
 
-_OPTIONS: Final = (
+PUBLIC_KEY: Final = click.option(
+    "--public-key",
+    envvar="PROVENANCE_PUBLIC_KEY",
+    metavar="PEM",
+    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
+)
+signing = with_options(
     click.option(
         "--signer",
         envvar="PROVENANCE_SIGNER",
@@ -46,12 +53,7 @@ _OPTIONS: Final = (
         "token (hsm:) or a KMS (awskms:, gcpkms:, azurekms:, hv:). Also PROVENANCE_SIGNER. Without "
         "it, keyless where there is an identity token.",
     ),
-    click.option(
-        "--public-key",
-        envvar="PROVENANCE_PUBLIC_KEY",
-        metavar="PEM",
-        help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
-    ),
+    PUBLIC_KEY,
     click.option(
         "--timestamp-url",
         "timestamp_urls",
@@ -81,11 +83,23 @@ _OPTIONS: Final = (
         help="What signing one document may take.",
     ),
 )
+"""The options that say who signs; the command receives them as keywords for `open_signer`."""
 
-
-def signing(function: F) -> F:
-    """The options that say who signs; the command receives them as keywords for `open_signer`."""
-    return with_options(function, _OPTIONS)
+recorded = with_options(
+    click.option(
+        "--link-dir",
+        metavar="DIR",
+        help="Record this step: write its in-toto link into DIR, where it succeeds.",
+    ),
+    click.option(
+        "--link-key",
+        envvar="PROVENANCE_LINK_KEY",
+        metavar="URI",
+        help="Whose key signs the link: file:PATH, or in a token or a KMS, whose public key is "
+        "then in PROVENANCE_LINK_PUBLIC_KEY (a PEM file). Also PROVENANCE_LINK_KEY.",
+    ),
+)
+"""The options of a step; the command receives them as `link_dir` and `link_key`."""
 
 
 def open_signer(
@@ -103,8 +117,16 @@ def open_signer(
     """The signer that the options name."""
     if trust_config and staging:
         raise click.UsageError("give --trust-config or --staging, not both")
-    if session.offline:
-        _need_no_network(signer, timestamp_urls or trust_config or staging)
+    if session.offline and signer in (None, "keyless"):
+        raise UnavailableError(
+            "--offline: signing with an identity asks a certificate authority and a log",
+            help="Sign without --offline, or with a key: --signer file:release.key.",
+        )
+    if session.offline and (timestamp_urls or trust_config or staging):
+        raise UnavailableError(
+            "--offline: timestamp authorities and logs would have to be asked",
+            help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
+        )
     from provenance.signing.signers import open_signer as open_
 
     # The operation reports a trust that is wrong; only its root is needed here.
@@ -118,22 +140,9 @@ def open_signer(
         staging=staging,
         identity_token=session.path(identity_token) if identity_token else None,
         interactive=session.interactive,
-        ask=session.asking,
+        ask=session.asking(),
         timeout=timeout,
     )
-
-
-def _need_no_network(signer: str | None, services: object) -> None:
-    if signer is None or signer == "keyless":
-        raise UnavailableError(
-            "--offline: signing with an identity asks a certificate authority and a log",
-            help="Sign without --offline, or with a key: --signer file:release.key.",
-        )
-    if services:
-        raise UnavailableError(
-            "--offline: timestamp authorities and logs would have to be asked",
-            help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
-        )
 
 
 def resolved(session: Session, uri: str) -> str:
@@ -141,3 +150,61 @@ def resolved(session: Session, uri: str) -> str:
     if not uri.startswith("file:"):
         return uri
     return f"file:{session.path(uri.removeprefix('file:'))}"
+
+
+def report_step(
+    session: Session,
+    name: str,
+    config: Config,
+    link_dir: str | None,
+    link_key: str | None,
+    judge: Callable[[Any], Report],
+    *,
+    partial: bool = False,
+) -> int:
+    """Do the step `name`, recorded where the user asked for it; write the report of `judge`.
+
+    `judge` receives the progress bar. A step is about the whole release: `partial` says that this
+    run is not.
+    """
+    step = None
+    with ExitStack() as stack:
+        progress = stack.enter_context(session.progress())
+        if link_dir is None:
+            refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
+        elif partial:
+            raise click.UsageError(
+                "--link-dir records a step of the whole release: leave out the rows"
+            )
+        elif link_key is None:
+            raise click.UsageError(
+                "--link-dir: whose step is this? Give --link-key file:NAME.key, or "
+                "PROVENANCE_LINK_KEY"
+            )
+        else:
+            from provenance.operations.record import record_step
+
+            public_key = os.environ.get("PROVENANCE_LINK_PUBLIC_KEY")
+            recording = record_step(
+                name,
+                config,
+                session.path(link_dir),
+                resolved(session, link_key),
+                public_key=session.path(public_key) if public_key else None,
+                ask=session.asking(),
+                progress=progress,
+            )
+            step = stack.enter_context(recording)
+        report = judge(progress)
+        if step is not None:
+            step.succeeded(report.exit_code == 0)
+    if step is not None and step.link is not None:
+        session.say(f"link: {step.link}")
+    return session.emit_report(report)
+
+
+def refuse_key(link_key: str | None, why: str) -> None:
+    """Raises UsageError if a key was given as an option; the environment is for other commands."""
+    source = click.get_current_context().get_parameter_source("link_key")
+    if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(why)

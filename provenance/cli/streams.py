@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The standard streams: everything that is printed goes through `result` or `narrate`.
+"""The standard streams, and the files of `--output`. All printing is by `result` or `narrate`.
 
 Names, paths and arguments come from elsewhere: no control character but the newline, and no colour
 that this program has not chosen, reaches a terminal or a log. No stream changes the exit code by
@@ -12,9 +12,14 @@ import io
 import os
 import re
 import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+import click
+
 from provenance.errors import InputError
+from provenance.frozen import dataclass
 from provenance.output.text import printable, visible
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ _COMMAND: Final = re.compile(r"^([ \t]*):(?=:)|(#)(?=#\[)", re.MULTILINE)
 _PLAIN: Final = str.maketrans({"…": "...", "×": "x", "·": "-"})
 """How our own words are written where the encoding of a stream has no such characters."""
 
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
+
 
 def prepare() -> None:
     """Make the standard streams usable, whatever they are connected to.
@@ -50,11 +57,7 @@ def prepare() -> None:
 
 
 def result(text: str, format: str, *, colour: bool = False) -> None:
-    """Print a result on standard output; `colour` says that the text may be coloured.
-
-    Raises:
-        InputError: If it cannot be written, as on a full disk.
-    """
+    """Print a result; `colour` allows colours in it. Raises InputError, as on a full disk."""
     stream = sys.stdout
     try:
         if format in TEXT_FORMATS:
@@ -143,3 +146,101 @@ def _tolerant(stream: Any, number: int, ignored: type[OSError]) -> Any:
         line_buffering=number == 2 or stream.line_buffering,
         write_through=stream.write_through,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A result in one format. `path` is None for standard output."""
+
+    format: str
+    path: Path | None = None
+    append: bool = False
+
+    def write(self, text: str, *, colour: bool = False) -> None:
+        """Write the result; `colour` says that the text may be coloured. Raises InputError."""
+        if self.path is None:
+            result(text, self.format, colour=colour)
+        elif self.append:
+            from provenance.artifacts.file_system import explained
+
+            doing = f"cannot write {self.path} ({STEP_SUMMARY})"
+            with explained(doing), self.path.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+        else:
+            from provenance.artifacts.writing import write_named_file
+
+            write_named_file(self.path, text.encode("utf-8"))
+
+
+def outputs(
+    format: str, given: Sequence[str], known: Collection[str], folder: Path
+) -> tuple[Output, ...]:
+    """Where results go by `--format` and every `--output`; paths are relative to `folder`.
+
+    `FORMAT=FILE` adds a file in that format. A plain `FILE` takes the place of standard output.
+
+    Raises:
+        UsageError: A format is unknown, or two results go to one file.
+        InputError: A file cannot be written where it is to be.
+    """
+    named = [_named(value, known) for value in given]
+    if any(path == "-" for _, path in named):
+        raise click.UsageError(
+            "--output -: standard output has the result in the format of --format; a file of that "
+            "name is ./-"
+        )
+    files = [Output(chosen or format, path_in(folder, path)) for chosen, path in named]
+    _check([output.path for output in files if output.path is not None])
+    # Files first: a reader of standard output that has gone takes no file with it.
+    found = files if any(chosen is None for chosen, _ in named) else [*files, Output(format)]
+    summary = os.environ.get(STEP_SUMMARY)
+    if summary and Output("github") in found:
+        found = [Output("markdown", Path(summary), append=True), *found]
+    return tuple(found)
+
+
+def path_in(folder: Path, given: str) -> Path:
+    """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
+    return Path(given) if folder == Path(os.path.realpath(os.curdir)) else folder / given
+
+
+def repository_folder(root: Path | None) -> str:
+    """Where `root` lies in the git work tree that it is part of, "" where it is the same."""
+    if root is None:
+        return ""
+    for above in (root, *root.parents):
+        if os.path.exists(above / ".git"):
+            return "" if above == root else root.relative_to(above).as_posix()
+    return ""
+
+
+def _named(value: str, known: Collection[str]) -> tuple[str | None, str]:
+    """The format, where one is named, and the file of an `--output`."""
+    name, equals, path = value.partition("=")
+    if not equals or "/" in name:
+        return None, value
+    if name not in known:
+        import difflib
+
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}={path}?" if near else f"formats are {', '.join(known)}."
+        raise click.UsageError(
+            f"--output {value}: no format {name!r}; {hint} A file of that name is ./{value}"
+        )
+    if not path:
+        raise click.UsageError(f"--output {value}: name a file: --output {name}=FILE")
+    return name, path
+
+
+def _check(paths: Sequence[Path]) -> None:
+    """Fail before the work rather than after it."""
+    seen = set()
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen:
+            raise click.UsageError(f"--output: {path} is given twice")
+        seen.add(real)
+        if os.path.isdir(path):
+            raise InputError(f"cannot write {path}: it is a folder")
+        if not os.path.isdir(path.parent):
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}")

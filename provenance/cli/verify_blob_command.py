@@ -35,7 +35,7 @@ def command(session: Session, verifier: Callable[..., Any], blob: str, bundle: s
     A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: say whose
     signature counts, with --key, --identity and --issuer, or --trust.
     """
-    from provenance.operations.artifact import DIGEST_PREFIX
+    from provenance.operations.verify_download import DIGEST_PREFIX
 
     by = verifier()
     given = blob if blob.startswith(DIGEST_PREFIX) else session.path(blob)

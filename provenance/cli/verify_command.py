@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from provenance.cli.consumer_options import requiring
-from provenance.cli.link_options import recorded, recording, refuse_key
 from provenance.cli.options import ROWS, RUN, Session, cores, reporting
+from provenance.cli.signing_options import recorded, refuse_key, report_step
 from provenance.errors import InputError
 from provenance.gate.pool import prepare
 
@@ -84,19 +84,19 @@ def command(
     from provenance.operations.verify import verify
 
     trust = getattr(by, "trust", None)  # or else the configuration says whom to trust
-    steps = _layout_request(session, layout, layout_keys, link_dir) if layout else None
+    steps = None
+    if layout:
+        from provenance.operations.layout import layout_request
+
+        links = session.path(link_dir) if link_dir else None
+        keys = [session.path(key) for key in layout_keys]
+        steps = layout_request(session.path(layout), keys, links)
+
+    def judged(progress: Any) -> Any:
+        return verify(config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress)
+
     recorded_in = None if layout else link_dir
-    with (
-        session.progress() as progress,
-        recording(
-            session, "verify", config, progress, recorded_in, link_key, partial=bool(rows)
-        ) as step,
-    ):
-        report = verify(
-            config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress
-        )
-        step.succeeded(report.exit_code == 0)
-    return session.emit_report(report)
+    return report_step(session, "verify", config, recorded_in, link_key, judged, partial=bool(rows))
 
 
 def _load(session: Session, rows: tuple[str, ...]) -> Any:
@@ -112,12 +112,3 @@ def _load(session: Session, rows: tuple[str, ...]) -> Any:
             help="Name the configuration of the repository with --config, or verify what you "
             f"downloaded:\nprovenance verify-model {file} --key PUBLISHER.pub",
         ) from e
-
-
-def _layout_request(
-    session: Session, layout: str, keys: tuple[str, ...], link_dir: str | None
-) -> Any:
-    from provenance.operations.layout import layout_request
-
-    folder = session.path(link_dir) if link_dir else None
-    return layout_request(session.path(layout), [session.path(k) for k in keys], folder)

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model that was verified: its bytes, what was signed about it, and what one does with it."""
+"""A model that was verified: its bytes, what was signed about it, and what is made of it."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from provenance.artifacts import paths
 from provenance.artifacts.digest import Digest
 from provenance.consumer.folder import PrivateFolder
-from provenance.errors import InputError, VerificationError
+from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.evidence.evidence import Evidence
 from provenance.gate.finding import Report
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession
 
+ELSEWHERE: Final = "session.model_external_initializers_file_folder_path"
+"""The setting of onnxruntime that makes it look for external data in another folder."""
 
-_SHOWN = 3
+_SHOWN: Final = 3
 
 
 class ModelRefusedError(VerificationError):
@@ -96,17 +99,51 @@ class VerifiedModel:
             InputError: The options lead it to files that were not verified, or the model is closed.
             VerificationError: The copy was changed before it was loaded.
         """
-        from provenance.consumer.session import open_session
-
-        session = open_session(self.path, options)
+        path = self.path
+        try:
+            import onnxruntime
+        except ImportError as e:
+            raise UnavailableError(
+                "onnxruntime is not installed", help="pip install 'onnx-provenance[run]'"
+            ) from e
+        settings = options.pop("sess_options", None) or onnxruntime.SessionOptions()
+        if _is_set(settings, ELSEWHERE):
+            raise InputError(
+                f"the options of the session set {ELSEWHERE}: external data would not be that "
+                "which was verified",
+                help="Leave it out: the verified files lie side by side.",
+            )
+        # By its first bytes a file can pass for onnxruntime's own format, which was not judged.
+        settings.add_session_config_entry("session.load_model_format", "ONNX")
+        session = onnxruntime.InferenceSession(str(path), settings, **options)
         self._folder.check()  # what it has read is what was verified
         return session
 
     def proto(self) -> ModelProto:
-        """The model as an `onnx.ModelProto` whose external data is inside. Raises as `path`."""
-        from provenance.consumer.message import read_message
+        """The model as an `onnx.ModelProto` in which every tensor holds its own bytes.
 
-        return read_message(self._checked(), self.name)
+        Wherever ONNX allows a tensor: initializers, attributes, subgraphs, functions, sparse
+        tensors. Raises as `path`.
+        """
+        folder = self._checked()
+        from onnx import ModelProto
+
+        from provenance.artifacts.onnx_wire import EXTERNAL, tensors
+
+        with folder.open(self.name) as stream:
+            model = ModelProto.FromString(stream.read())
+        for tensor in tensors(model):
+            if tensor.data_location != EXTERNAL:
+                continue
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            inside = self.name.rpartition("/")[0]
+            with folder.open(paths.join(inside, place["location"])) as stream:
+                stream.seek(int(place.get("offset", "0")))
+                # Without a length, or with a length of 0, ONNX reads to the end of the file.
+                tensor.raw_data = stream.read(int(place.get("length", "0")) or -1)
+            tensor.ClearField("external_data")
+            tensor.ClearField("data_location")
+        return model
 
     def close(self) -> None:
         """Remove the private copies. What was made of the model stays."""
@@ -127,3 +164,11 @@ class VerifiedModel:
         if not self._close.alive:
             raise InputError(f"{self.name} is closed", help="Use it inside the `with` block.")
         return self._folder
+
+
+def _is_set(settings: Any, name: str) -> bool:
+    try:
+        settings.get_session_config_entry(name)
+    except Exception:  # onnxruntime raises RuntimeError or its own for what is not set
+        return False
+    return True

@@ -11,19 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provenance.artifacts.paths import Tree
 from provenance.config import Config
-from provenance.consumer.copying_tree import CopyingTree
-from provenance.consumer.folder import PrivateFolder
+from provenance.consumer.folder import CopyingTree, PrivateFolder
 from provenance.consumer.model import ModelRefusedError, VerifiedModel
 from provenance.errors import UnavailableError
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.gate.finding import Report, Verdict
-from provenance.operations.artifact import verify_blob
 from provenance.operations.verify import verify
-from provenance.operations.verify_model import verify_model
+from provenance.operations.verify_download import verify_blob, verify_model, verify_release
 from provenance.operations.verify_options import VerifyOptions
-from provenance.operations.verify_release import verify_release
 from provenance.signing.trust import Trust
 
 if TYPE_CHECKING:
@@ -133,7 +131,9 @@ class Verifier(VerifyOptions):
                 replace(self, require=replace(self.require, row=True)),
                 bundle=_path(bundle),
                 summary=_path(summary),
-                open_tree=lambda beside: CopyingTree.of(beside, kept),
+                open_tree=lambda beside: CopyingTree(
+                    Tree.at(beside).root, confined=False, kept=kept
+                ),
             )
             if report.verdict is not Verdict.VERIFIED:
                 raise ModelRefusedError(report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,45 +21,15 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
-from provenance.frozen import dataclass
 from provenance.gate import reporting
 from provenance.gate.finding import Report
 from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules.deferrals import DeferralTodo
-from provenance.operations.adoption import recording
-from provenance.operations.adoption.recording import Recorded
-from provenance.operations.adoption.remote import Remote, remote_of
 from provenance.operations.adoption.shape import Shape, files, registries, shapes_of
-from provenance.operations.adoption.signers import Signer, signers
-from provenance.operations.adoption.template import Template
-from provenance.operations.adoption.workflows import Found, is_text, signing_workflows
+from provenance.operations.adoption.template import Initialised, Recorded, record
+from provenance.operations.adoption.workflows import is_text, remote_of, signers, signing_workflows
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
-
-
-@dataclass(frozen=True)
-class Initialised:
-    """What was written, and what was found that it was made of.
-
-    Attributes:
-        signers: The workflows that it trusts, and those that it only notes.
-        recorded: The deferrals that were written.
-        todo: How many places of them are to be explained.
-        left: How many findings of each rule, by code and name, fail beside these; None where no
-            check was run.
-        fixable: How many of these `check --fix` makes go away.
-    """
-
-    path: str
-    shape: Shape
-    keys: tuple[str, ...]
-    remote: Remote
-    workflows: Found
-    signers: tuple[Signer, ...] = ()
-    recorded: tuple[Recorded, ...] = ()
-    todo: int = 0
-    left: Mapping[tuple[str, str], int] | None = None
-    fixable: int = 0
 
 
 def init(
@@ -86,27 +56,19 @@ def init(
     shape = _registry(tree, folder, registry)
     remote = remote_of(tree.root)
     workflows = signing_workflows(tree, remote.default_branch)
-    template = Template(
-        shape=shape,
-        keys=tuple(filter(is_text, _public_keys(tree))),
-        remote=remote,
-        signers=signers(workflows, remote),
-        table="tool.provenance" if target.name == PYPROJECT else "",
-    )
-    done = Initialised(
-        target.name, shape, tuple(template.keys), remote, workflows, tuple(template.signers)
-    )
+    keys = tuple(filter(is_text, _public_keys(tree)))
+    trusted = signers(workflows, remote)
+    done = Initialised(target.name, shape, keys, remote, workflows, trusted)
     if defer is not None:
-        config = _config(existing, template, target, tree)
+        config = _config(existing, done, target, tree)
         evidence = load_evidence(config)
         labels = [row.label for row in evidence.registry.rows]
         with KeptUnits() as kept:
             report = _judge(evidence, config, kept, progress)
-            offer = recording.record(report.failing, labels)
+            offer = record(report.failing, labels)
             if offer and defer(offer):
-                template = replace(template, deferrals=offer)
                 done = replace(done, recorded=offer)
-                config = _config(existing, template, target, tree)
+                config = _config(existing, done, target, tree)
                 report = _judge(evidence, config, kept, None)
         left = Counter((f.code, f.slug) for f in report.failing)
         todo = left.pop((DeferralTodo.code, DeferralTodo.slug), 0)
@@ -116,7 +78,11 @@ def init(
             left=dict(sorted(left.items())),
             fixable=sum(1 for f in report.failing if f.fixes),
         )
-    _write(tree, target.name, existing, _whole(existing, template))
+    text = _whole(existing, done)
+    if existing:
+        writing.write_changes(tree, [Change(target.name, existing, text)])
+    else:
+        writing.replace_file(tree, target.name, text.encode("utf-8"))
     return done
 
 
@@ -174,25 +140,18 @@ def _differences(shape: Shape) -> str:
     return ", ".join((rows, *called))[:400]
 
 
-def _whole(existing: str, template: Template) -> str:
+def _whole(existing: str, done: Initialised) -> str:
     """The text of the file that the configuration is written into."""
     newline = "\r\n" if "\r\n" in existing else "\n"
-    text = template.text().replace("\n", newline)
+    text = done.text().replace("\n", newline)
     return existing.rstrip("\r\n") + 2 * newline + text if existing else text
 
 
-def _config(existing: str, template: Template, target: Path, tree: Tree) -> Config:
+def _config(existing: str, done: Initialised, target: Path, tree: Tree) -> Config:
     """The configuration as it will be read, before it is written."""
-    config = configuration.of_text(_whole(existing, template), target, tree.root)
-    assert config is not None  # the template has the table
+    config = configuration.of_text(_whole(existing, done), target, tree.root)
+    assert config is not None  # it has the table
     return config
-
-
-def _write(tree: Tree, name: str, existing: str, text: str) -> None:
-    if existing:
-        writing.write_changes(tree, [Change(name, existing, text)])
-    else:
-        writing.replace_file(tree, name, text.encode("utf-8"))
 
 
 def _has_table(text: str, target: Path) -> bool:

@@ -45,7 +45,7 @@ def given_is_read(given: Path, target: Path) -> bool:
     if place.any_of((given, *(Path(f"{given}{s}") for s in _KEY_PAIR))):
         return True
     if given.is_dir():
-        return place.path.suffix == ".link" and place.lies_in(given)
+        return place.path.suffix == ".link" and str(place.path.parent) == os.path.realpath(given)
     if given.suffix == ".toml" and place.any_of(_trusted(given)):
         return True
     if given.suffix not in (".onnx", ".json"):
@@ -140,10 +140,6 @@ class _Place:
         self.is_file = self.path.is_file()
         self._identity = _identity(self.path) if self.is_file else None
         self._folder = cache(os.path.realpath)
-
-    def lies_in(self, folder: Path) -> bool:
-        """Whether it is in this very folder."""
-        return str(self.path.parent) == os.path.realpath(folder)
 
     def any_of(self, paths: Iterable[Path]) -> bool:
         """Whether one of `paths` is the same place, or the same file under another name."""

@@ -30,11 +30,7 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Read the bundle at `path`.
-
-    Raises:
-        InputError: It cannot be read, or is not a bundle.
-    """
+    """Read the bundle at `path`. Raises InputError if it cannot be read, or is not a bundle."""
     try:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None

@@ -18,7 +18,6 @@ from provenance.errors import InputError
 from provenance.evidence import snapshot
 from provenance.evidence.collect import read_rows
 from provenance.evidence.collect_pipeline import LayoutRequest
-from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.operations.load_evidence import load_evidence
@@ -73,8 +72,12 @@ def layout(
     evidence = load_evidence(config, with_bundles=True)
     registry = evidence.registry
     scope = snapshot.scope_of(config, registry)
-    always = _always(evidence, config)
     named = snapshot.named_by(registry, read_rows(evidence, progress))
+    always = {config.registry}  # the files by which all others are known
+    if config.is_in_root:
+        always.add(config.path)
+    if evidence.summary is not None:
+        always.add(evidence.summary.path)
     listed = inventory(evidence.root, scope.folders)
     snapshot.need_seen(snapshot.unseen(scope, listed, always | named))
     required = tuple(sorted(always | (named if len(named) <= MOST_REQUIRED else set())))
@@ -135,13 +138,3 @@ def _keys(config: Config, path: str) -> tuple[FunctionaryKey, ...]:
     except paths.FileError as e:
         raise InputError(f"{config.path}: layout key: {e.message}", help=e.help) from e
     return tuple(functionary_key(t) for t in TrustedKey.all_of_pem(data, path))
-
-
-def _always(evidence: Evidence, config: Config) -> set[str]:
-    """The files by which all others are known."""
-    found = {config.registry}
-    if config.is_in_root:
-        found.add(config.path)
-    if evidence.summary is not None:
-        found.add(evidence.summary.path)
-    return found

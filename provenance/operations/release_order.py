@@ -70,17 +70,11 @@ def place_after(
     clock: Callable[[], datetime.datetime] = _now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Place:
-    """The place of a release that is made now, after `previous`.
-
-    Raises:
-        InputError: By this machine's clock, it is not later.
-    """
+    """The place of a release made now. Raises InputError if by this clock it is not later."""
     now = clock()
-    if previous is None:
+    if previous is None or ReleaseOrder(now.replace(microsecond=0)) > previous.order:
         return Place(_text(now))
     last = previous.order
-    if ReleaseOrder(now.replace(microsecond=0)) > last:
-        return Place(_text(now))
     if now < last.time:
         raise _behind(now, previous)
     sleep(max(0.0, (last.time + _SECOND - now).total_seconds()))

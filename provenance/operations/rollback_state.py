@@ -50,11 +50,7 @@ class Seen:
         self.releases = releases
 
     def record(self, report: Report, release: Release | None) -> None:
-        """Remember the release, where the report says that it may be used.
-
-        Raises:
-            InputError: The file cannot be written, or is full.
-        """
+        """Remember a release that may be used. Raises InputError if the file cannot be written."""
         if release is None or report.verdict is not Verdict.VERIFIED:
             return
         if self.releases.get(release.registry) == release:
@@ -106,7 +102,16 @@ def opened(path: Path) -> Iterator[Seen]:
         InputError: It cannot be read or locked, or is no state file.
         UnavailableError: Others do not let go of it, or this system has no such locks.
     """
-    with _locked(path):
+    if sys.platform == "win32":
+        raise UnavailableError("a state file needs locks that this system does not have")
+    with contextlib.ExitStack() as release:
+        try:
+            _acquire(path, release)
+        except OSError as e:
+            raise InputError(
+                f"state file {path}: cannot lock {e.filename or 'it'}: {e.strerror or e}",
+                help=file_system.advice(e),
+            ) from e
         yield Seen(path, _read(path))
 
 
@@ -152,24 +157,11 @@ def _malformed(path: Path, why: str) -> InputError:
     )
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time. The kernel lets go of the lock of a process that is gone."""
-    if sys.platform == "win32":
-        raise UnavailableError("a state file needs locks that this system does not have")
-    with contextlib.ExitStack() as release:
-        try:
-            _acquire(path, release)
-        except OSError as e:
-            raise InputError(
-                f"state file {path}: cannot lock {e.filename or 'it'}: {e.strerror or e}",
-                help=file_system.advice(e),
-            ) from e
-        yield
-
-
 def _acquire(path: Path, release: contextlib.ExitStack) -> None:
-    """Take the lock, which `release` gives up. Raises OSError or UnavailableError."""
+    """Take the lock, which `release` gives up. Raises OSError or UnavailableError.
+
+    One process at a time has it. The kernel lets go of the lock of a process that is gone.
+    """
     # Next to the file that a link leads to: all who write it meet at one lock.
     real = Path(os.path.realpath(path))
     lock = file_system.twin(real, LOCK)

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from provenance.operations.adoption.recording import Recorded
-from provenance.operations.init import Initialised
+from provenance.operations.adoption.template import Initialised, Recorded
 from provenance.output.text import Style, count, printable
 
 

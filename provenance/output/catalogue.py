@@ -54,8 +54,9 @@ def listing(rules: Iterable[Rule], style: Style) -> str:
 def page(rule: Rule) -> str:
     """The page of a rule in Markdown, as in docs/rules/."""
     can = "can be deferred, with a reason" if rule.deferrable else "cannot be deferred"
+    check = "" if rule.needs_trust else "`provenance check` and "
     title, _, body = text_of(rule).partition("\n")
-    facts = f"Severity: {rule.severity.value}. It {can}. Judged by: {_judged_by(rule)}."
+    facts = f"Severity: {rule.severity.value}. It {can}. Judged by: {check}`provenance verify`."
     if rule.yields_to:
         facts += f" Yields to: {', '.join(rule.yields_to)}."
     return f"# {rule.code} {rule.slug}\n\n{title}\n\n{facts}\n{body.rstrip()}\n"
@@ -96,8 +97,3 @@ def as_json(rules: Iterable[Rule]) -> dict[str, Any]:
             for rule in rules
         ],
     }
-
-
-def _judged_by(rule: Rule) -> str:
-    verify = "`provenance verify`"
-    return verify if rule.needs_trust else f"`provenance check` and {verify}"

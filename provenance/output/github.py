@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from provenance.gate.finding import Finding, Report
-from provenance.output.grouping import blocks
-from provenance.output.summary import summary
-from provenance.output.text import printable, until
+from provenance.output.grouping import blocks, summary
+from provenance.output.text import explained, printable
 
 SHOWN: Final = 10
 """Annotations of one level that GitHub shows for a step."""
@@ -61,7 +60,7 @@ def _command(level: str, finding: Finding, others: str, folder: str) -> str:
     properties["title"] = f"{finding.code} {finding.slug}"
     about = f"{finding.row}: " if finding.row else ""
     if finding.deferred is not None:
-        then = f"deferred: {finding.deferred.reason} ({until(finding.deferred)})"
+        then = f"deferred: {explained(finding.deferred)}"
     else:
         then = f"next: {finding.help}"
     text = f"{printable(about + finding.message)}{others}\n{printable(then)}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings as people read them: by row, and what many rows share said once.
+"""A report as people read it: in a sentence, and in blocks that say once what many rows share.
 
 Findings of one rule are alike if their texts differ only in digests and in the names of their own
 rows. Neighbours whose findings are all alike share a block. What is alike in many places besides is
@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from provenance.artifacts.registry import Classification
+from provenance.config import Deferral
 from provenance.frozen import dataclass
-from provenance.gate.finding import Finding, RowResult
+from provenance.gate.finding import Finding, Report, RowResult, Verdict
+from provenance.output.text import count
 
 MANY: Final = 3
 """In more places than this, what is alike is told once."""
@@ -43,11 +46,6 @@ class Entry:
         """The finding that is shown for all."""
         return self.findings[0]
 
-    @property
-    def same(self) -> bool:
-        """Whether all say the very same."""
-        return all(f.message == self.first.message for f in self.findings)
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -65,11 +63,6 @@ class Likeness(NamedTuple):
     message: str
     help: str
     path: str
-
-    @property
-    def step(self) -> tuple[str, str]:
-        """What is equal for findings with one next step."""
-        return self.code, self.help
 
 
 _Told = tuple[Finding, Likeness]
@@ -136,7 +129,7 @@ def _folded(kind: Kind, subjects: Mapping[str, Sequence[_Told]]) -> Iterator[Blo
     places = Counter(
         like for run in _runs(subjects) for like in {like for _, like in next(iter(run.values()))}
     )
-    wide = {like for like, count in places.items() if count > MANY}
+    wide = {like for like, number in places.items() if number > MANY}
     narrow = {
         subject: [(f, like) for f, like in told if like not in wide]
         for subject, told in subjects.items()
@@ -172,3 +165,63 @@ def _block(kind: Kind, subjects: Mapping[str, Sequence[_Told]]) -> Block:
             entries.setdefault((like, times[like]), []).append(finding)
             times[like] += 1
     return Block(kind, tuple(subjects), tuple(Entry(tuple(found)) for found in entries.values()))
+
+
+def summary(report: Report) -> str:
+    """The verdict in a sentence, with everything that was found and did not decide it.
+
+    References of deferrals and notes are in it as they were read.
+    """
+    extras = []
+    if report.warnings:
+        extras.append(count(len(report.warnings), "warning"))
+    if report.deferred:
+        references = sorted({f.deferred.reference for f in report.deferred if f.deferred})
+        extras.append(f"{len(report.deferred):,} deferred ({', '.join(references)})")
+    tail = "".join(f"; {extra}" for extra in extras)
+    rows = count(len(report.rows), "row")
+    match report.verdict:
+        case Verdict.VERIFIED:
+            kinds = _kinds(report.rows)
+            what = "verified" if report.trust is not None else "passed"
+            return f"OK: {rows} {what}{kinds}{tail}"
+        case Verdict.NOTHING:
+            nothing = report.notes[-1] if report.notes else "the registry has no rows"
+            return f"NOTHING TO VERIFY: {nothing}"
+        case Verdict.FAILED:
+            # A row that is gone since the baseline is none of those that are here.
+            here = {r.id for r in report.rows}
+            failed = {row for f in report.failing for row in f.rows} & here
+            where = f" in {len(failed):,} of {rows}" if failed else ""
+            elsewhere = where and any(f.row not in here for f in report.failing)
+            where += " and elsewhere" if elsewhere else ""
+            return f"FAILED: {count(len(report.failing), 'error')}{where}{tail}"
+
+
+def by_state(rows: Sequence[RowResult]) -> Iterator[tuple[str, list[str]]]:
+    """The ids of the rows that are smoke, unclaimed or imported; the others are production."""
+    ids = {
+        state.value: [r.id for r in rows if r.classification is state]
+        for state in (Classification.SMOKE, Classification.UNCLAIMED)
+    }
+    ids["imported"] = [r.id for r in rows if r.origin]
+    return ((state, found) for state, found in ids.items() if found)
+
+
+def _kinds(rows: Sequence[RowResult]) -> str:
+    """How many of the rows are in each state: ", 5 of them smoke, 1 unclaimed"."""
+    if len(rows) == 1:
+        return "".join(f", {state}" for state, _ in by_state(rows))
+    text = ""
+    for state, found in by_state(rows):
+        text += f", {len(found):,} {'' if text else 'of them '}{state}"
+    return text
+
+
+def by_deferral(findings: Iterable[Finding]) -> Iterator[tuple[Deferral, list[Finding]]]:
+    """Each deferral that covers a finding, with what it covers."""
+    covered: dict[Deferral, list[Finding]] = {}
+    for finding in findings:
+        if finding.deferred is not None:
+            covered.setdefault(finding.deferred, []).append(finding)
+    yield from covered.items()

@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from provenance.config import Deferral
 from provenance.evidence.facts import SignatureResult
 from provenance.gate.finding import Finding, Report, RowResult, TrustResult, Verdict
-from provenance.output.grouping import Block, Entry, Kind, blocks, likeness_in
-from provenance.output.names import joined, some
-from provenance.output.summary import by_deferral, by_state, summary
-from provenance.output.text import Style, count, diff_lines, printable, until
+from provenance.output import grouping
+from provenance.output.grouping import Block, Entry, Kind
+from provenance.output.text import Style, count, diff_lines, explained, joined, printable, some
 
 _FEW: Final = 3
 """So few rows are all shown when signatures are judged: a consumer asks who signed what."""
@@ -66,7 +64,7 @@ class _Page:
         """Findings of one weight, in blocks."""
         if not findings:
             return ""
-        found = blocks(findings, self._report.rows, fold=not self._verbose)
+        found = grouping.blocks(findings, self._report.rows, fold=not self._verbose)
         title = f"{paint(count(len(findings), noun))}\n"
         return title + "\n".join(self._block(block, paint) for block in found)
 
@@ -77,21 +75,22 @@ class _Page:
             return ""
         style = self._style
         text = f"{style.strong(f'{len(findings):,} deferred')}\n"
-        for deferral, covered in by_deferral(findings):
+        for deferral, covered in grouping.by_deferral(findings):
             subjects = joined(dict.fromkeys(printable(f.subject) for f in covered))
             text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
-            text += self._quiet(_reason(deferral), _CODE + 4)
+            text += self._quiet(printable(explained(deferral)), _CODE + 4)
         if self._verbose:
-            found = blocks(findings, self._report.rows, fold=False)
+            found = grouping.blocks(findings, self._report.rows, fold=False)
             text += "\n" + "\n".join(self._block(block, style.strong) for block in found)
         return text
 
     def next_steps(self) -> str:
         """What to do, once for all findings that it is to be done for."""
-        likeness = likeness_in(self._report.rows)
+        likeness = grouping.likeness_in(self._report.rows)
         steps: dict[tuple[str, str], list[Finding]] = {}
         for finding in (*self._report.failing, *self._report.warnings):
-            steps.setdefault(likeness(finding).step, []).append(finding)
+            like = likeness(finding)
+            steps.setdefault((like.code, like.help), []).append(finding)
         if not steps:
             return ""
         # An id may be a word of the step: then it is one all the same.
@@ -143,7 +142,7 @@ class _Page:
             lines.append(f"release: {printable(str(report.release))}")
         for note in report.notes if report.verdict is not Verdict.NOTHING else ():
             lines += style.wrapped(f"note: {printable(note)}", 0, 6)
-        for state, names in by_state(report.rows) if not self._verbose else ():
+        for state, names in grouping.by_state(report.rows) if not self._verbose else ():
             lines += style.wrapped(f"{state}: {joined(map(printable, names))}", 0, 2)
         if report.suppressed and self._verbose:
             codes = joined(sorted({s.finding.code for s in report.suppressed}))
@@ -160,7 +159,7 @@ class _Page:
             codes = joined(sorted({f.code for f in report.fixed}))
             lines.append(f"{style.good('FIXED')}: {count(len(report.fixed), 'finding')} ({codes})")
         paint = style.good if report.verdict is Verdict.VERIFIED else style.error
-        first, *more = style.wrapped(printable(summary(report)), 0, 2)
+        first, *more = style.wrapped(printable(grouping.summary(report)), 0, 2)
         word, _, rest = first.partition(":")
         return "\n".join([*lines, f"{paint(word)}:{rest}", *more]) + "\n"
 
@@ -216,10 +215,6 @@ class _Page:
         )
 
 
-def _reason(deferral: Deferral) -> str:
-    return printable(f"{deferral.reason} ({until(deferral)})")
-
-
 def _detail(row: RowResult) -> str:
     kind = row.classification.value if row.classification else "of unknown kind"
     kind += f", imported from {row.origin['source']}" if row.origin else ""
@@ -250,10 +245,11 @@ def _trust(trust: TrustResult) -> Iterator[str]:
 
 def _others(entry: Entry) -> str:
     """Where the findings of an entry stand, but for the first; "" where that is plain."""
-    word = "also" if entry.same else "likewise"
+    same = all(f.message == entry.first.message for f in entry.findings)
+    word = "also" if same else "likewise"
     found = [f.position for f in entry.findings if f.position is not None]
     if len(set(found)) < 2:
-        return "" if entry.same else "likewise of the others"
+        return "" if same else "likewise of the others"
     if len({p.column for p in found}) == 1:
         lines = "line" if len(found) == 2 else "lines"
         return f"{word} at {lines} {some(str(p.line) for p in found[1:])}"

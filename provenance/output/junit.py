@@ -7,14 +7,14 @@ row without either is one test that passed. Warnings are what the first test of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Final
 from xml.etree import ElementTree as ET
 
 from provenance.gate.finding import Finding, Report, Verdict
-from provenance.output.text import place, printable, until
+from provenance.output.text import explained, place, printable
 
 NAME: Final = "onnx-provenance"
 PASSED: Final = "passed"
@@ -29,34 +29,44 @@ def render(report: Report) -> str:
         by_row.setdefault(finding.row, []).append(finding)
         for other in finding.more if finding.row is not None else ():
             by_row.setdefault(other, []).append(replace(finding, row=other))
-    root = _element("testsuites", {"name": NAME})
-    for name, findings in by_row.items():
-        suite = _suite(name or report.registry, findings)
+    root = ET.Element("testsuites", {"name": NAME})
+    for name, found in by_row.items():
+        suite = _child(root, "testsuite", name=name or report.registry)
         if name is None:
-            suite.insert(0, _properties(report))
-            if report.verdict is Verdict.NOTHING:
-                test = _test(report.registry, "anything to verify")
-                _child(test, "error", {"message": "nothing to verify", "type": "nothing"}, "")
-                suite.insert(1, test)
+            _describe(suite, report)
+        _judge(suite, name or report.registry, found)
         _count(suite, suite.findall("testcase"))
-        root.append(suite)
     _count(root, root.findall("*/testcase"))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(name: str, findings: Sequence[Finding]) -> ET.Element:
-    suite = _element("testsuite", {"name": name})
+def _describe(suite: ET.Element, report: Report) -> None:
+    """Add what is of the whole report."""
+    values = [("verdict", report.verdict.value)]
+    values += [("not judged", text) for text in report.not_judged]
+    values += [("trust", report.trust.source)] if report.trust is not None else []
+    properties = _child(suite, "properties")
+    for name, value in values:
+        _child(properties, "property", name=name, value=value)
+    if report.verdict is Verdict.NOTHING:
+        test = _child(suite, "testcase", classname=report.registry, name="anything to verify")
+        _child(test, "error", message="nothing to verify", type="nothing")
+
+
+def _judge(suite: ET.Element, name: str, findings: Sequence[Finding]) -> None:
+    """Add a test for each rule that found something, or one that passed."""
     deciding = [f for f in findings if _decides(f)]
-    for key, found in groupby(sorted(deciding, key=_test_of), key=_test_of):
-        suite.append(_finding_test(*key[:2], list(found)))
-    if not deciding:
-        suite.append(_test(name, PASSED))
+    tests = [
+        _finding_test(suite, *key[:2], list(found))
+        for key, found in groupby(sorted(deciding, key=_test_of), key=_test_of)
+    ]
+    if not tests:
+        tests = [_child(suite, "testcase", classname=name, name=PASSED)]
     warnings = [f for f in findings if not _decides(f)]
     if warnings:
         # Not all readers look for what a suite wrote; all look at its tests.
-        _child(suite[0], "system-out", {}, "\n".join(map(_text, warnings)))
-    return suite
+        _child(tests[0], "system-out", "\n".join(map(_text, warnings)))
 
 
 def _decides(finding: Finding) -> bool:
@@ -68,35 +78,22 @@ def _test_of(finding: Finding) -> tuple[str, str, bool]:
     return finding.subject, f"{finding.code} {finding.slug}", finding.deferred is None
 
 
-def _finding_test(subject: str, rule: str, findings: Sequence[Finding]) -> ET.Element:
-    test = _test(subject, rule)
+def _finding_test(
+    suite: ET.Element, subject: str, rule: str, findings: Sequence[Finding]
+) -> ET.Element:
+    test = _child(suite, "testcase", classname=subject, name=rule)
     first = findings[0]
     text = "\n".join(map(_text, findings))
     if first.deferred is not None:
-        reason = f"deferred: {first.deferred.reason} ({until(first.deferred)})"
-        _child(test, "skipped", {"message": reason}, text)
+        _child(test, "skipped", text, message=f"deferred: {explained(first.deferred)}")
     else:
         more = f" (and {len(findings) - 1:,} more)" if len(findings) > 1 else ""
-        _child(test, "failure", {"message": first.message + more, "type": first.code}, text)
+        _child(test, "failure", text, message=first.message + more, type=first.code)
     return test
-
-
-def _test(subject: str, name: str) -> ET.Element:
-    return _element("testcase", {"classname": subject, "name": name})
 
 
 def _text(finding: Finding) -> str:
     return f"{place(finding)}: {printable(finding.message)}\n  next: {printable(finding.help)}"
-
-
-def _properties(report: Report) -> ET.Element:
-    properties = _element("properties", {})
-    values = [("verdict", report.verdict.value)]
-    values += [("not judged", text) for text in report.not_judged]
-    values += [("trust", report.trust.source)] if report.trust is not None else []
-    for name, value in values:
-        _child(properties, "property", {"name": name, "value": value}, "")
-    return properties
 
 
 def _count(element: ET.Element, tests: Iterable[ET.Element]) -> None:
@@ -106,11 +103,8 @@ def _count(element: ET.Element, tests: Iterable[ET.Element]) -> None:
         element.set(attribute, str(outcomes.count(outcome)))
 
 
-def _child(parent: ET.Element, tag: str, attributes: Mapping[str, str], text: str) -> None:
-    child = _element(tag, attributes)
+def _child(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.Element:
+    values = {name: printable(value) for name, value in attributes.items()}
+    child = ET.SubElement(parent, tag, values)
     child.text = text or None
-    parent.append(child)
-
-
-def _element(tag: str, attributes: Mapping[str, str]) -> ET.Element:
-    return ET.Element(tag, {name: printable(value) for name, value in attributes.items()})
+    return child

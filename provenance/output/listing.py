@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests for people."""
+"""What `hash` and `restore` found and wrote, for people."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
 from provenance.operations.hashing import HashedFile, Hashes
-from provenance.output.names import joined
-from provenance.output.text import Style, count, diff_lines, printable, size
+from provenance.operations.restore import Restoration, Restored
+from provenance.output.text import Style, count, diff_lines, joined, printable, size
 
 
 def hashes(result: Hashes, style: Style) -> str:
@@ -86,3 +87,45 @@ def _line(file: HashedFile, style: Style) -> str:
     else:
         state = style.error("not as declared")
     return f"{file.sha256}  {path}  {style.quiet(size(file.size))}  {state}"
+
+
+def restoration(result: Restoration, style: Style) -> str:
+    """What was lost, row by row; the difference; and what was done."""
+    head = printable(f"{result.registry}, compared with {result.baseline}")
+    lines = [style.strong(head), ""]
+    back = [r for r in result.lost if r.refused is None]
+    for subject, group in groupby(back, lambda r: (r.row, r.field is None)):
+        fields = ", ".join(r.field for r in group if r.field is not None)
+        lines.append(_lost("lost", style.warning, subject[0], fields or "the whole row", style))
+    for refused in result.refused:
+        what = f"{refused.field} is not put back" if refused.field else "not put back"
+        told = f"{what}: {refused.refused}"
+        lines.append(_lost("refused", style.error, refused.row, told, style))
+    told = "a deferral says that it is meant"
+    lines += [_lost("declared", style.quiet, row, told, style) for row in result.declared]
+    if result.diff:
+        lines += ["", *diff_lines(result.diff, style)]
+    if result.lost or result.declared:
+        lines.append("")
+    return "\n".join((*lines, *_restored(result, back, style))) + "\n"
+
+
+def _lost(word: str, paint: Callable[[str], str], row: str | None, text: str, style: Style) -> str:
+    """One thing, with its kind before it; wrapped so that the kind stands alone."""
+    lines = style.wrapped(printable(f"{row or 'the registry'}: {text}"), 12)
+    return f"  {paint(word.ljust(8))}  " + "\n".join(lines).lstrip()
+
+
+def _restored(result: Restoration, back: Sequence[Restored], style: Style) -> Iterator[str]:
+    rows = sum(1 for r in back if r.field is None)
+    fields = len(back) - rows
+    counts = [count(n, what) for n, what in ((fields, "field"), (rows, "row")) if n]
+    if result.written:
+        yield f"{style.good('RESTORED')}: {' and '.join(counts)} in {printable(result.registry)}"
+    elif back:
+        yield f"{printable(result.registry)} would get {' and '.join(counts)} back"
+    elif not result.refused:
+        yield f"{style.good('OK')}: nothing was lost"
+    if result.refused:
+        what = count(len(result.refused), "thing")
+        yield f"{style.error('FAILED')}: {what} not put back"

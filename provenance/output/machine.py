@@ -53,9 +53,7 @@ def hashes(result: Hashes) -> dict[str, Any]:
     return {
         "version": 1,
         "verdict": result.verdict.value,
-        "registry": result.registry,
-        "written": result.written,
-        "diff": result.diff,
+        **members(result, "registry", "written", "diff"),
         "files": [members(f, *_HASHED) for f in result.files],
     }
 
@@ -65,10 +63,7 @@ def restoration(result: Restoration) -> dict[str, Any]:
     return {
         "version": 1,
         "verdict": result.verdict.value,
-        "registry": result.registry,
-        "baseline": result.baseline,
-        "written": result.written,
-        "diff": result.diff,
+        **members(result, "registry", "baseline", "written", "diff"),
         "lost": [members(lost, "row", "field", "refused") for lost in result.lost],
         "declared": list(result.declared),
     }
@@ -85,9 +80,7 @@ _RELEASE: Final = ("registry", "version", "time", "sha256", "previous")
 
 def _row(row: RowResult) -> dict[str, Any]:
     return {
-        "id": row.id,
-        "path": row.path,
-        "line": row.line,
+        **members(row, "id", "path", "line"),
         "verdict": row.verdict.value,
         "smoke": row.smoke,
         "classification": row.classification.value if row.classification else None,
@@ -125,16 +118,11 @@ def _trust(trust: TrustResult) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
-        "code": finding.code,
-        "slug": finding.slug,
+        **members(finding, "code", "slug"),
         "severity": finding.severity.value,
-        "row": finding.row,
-        "ensemble": finding.ensemble,
-        "path": finding.path,
+        **members(finding, "row", "ensemble", "path"),
         "line": finding.position.line if finding.position else None,
         "column": finding.position.column if finding.position else None,
-        "about": finding.about,
-        "message": finding.message,
-        "help": finding.help,
+        **members(finding, "about", "message", "help"),
         "deferred": finding.deferred.as_json() if finding.deferred else None,
     }

@@ -6,19 +6,19 @@ All text that was read is escaped. The page is bounded: GitHub drops a page of o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from provenance.gate.finding import Finding, Report, Verdict
-from provenance.output import release_page
-from provenance.output.grouping import Block, Entry, blocks
-from provenance.output.markdown_text import code, escaped
-from provenance.output.names import joined
-from provenance.output.summary import by_deferral, summary
-from provenance.output.text import count, place, until
+from provenance.gate.finding import Finding, Report, RowResult, Verdict
+from provenance.output.grouping import Block, Entry, blocks, by_deferral, summary
+from provenance.output.text import count, explained, joined, place, printable
 
 LIMIT: Final = 1 << 18
 """Bytes of a page, about: several runs fit into the summary of one step."""
+
+_MARKUP: Final = re.compile(r"[^\w .,;'\"()/=+%…×-]|_|(?<=www)\.", re.IGNORECASE)
+_CODE: Final = re.compile("&#96;(.+?)&#96;")
 
 
 def render(report: Report) -> str:
@@ -56,15 +56,20 @@ class _Page:
 
     def _release(self) -> Iterator[str]:
         """What is released, if it verified; otherwise nothing."""
-        report = self._report
-        if report.release is None or report.verdict is not Verdict.VERIFIED:
+        release, rows = self._report.release, self._report.rows
+        if release is None or self._report.verdict is not Verdict.VERIFIED:
             return
-        yield release_page.facts(report.release)
-        rows = [_line(*cells) for cells in release_page.models(report.rows)]
-        yield self._table(release_page.MODELS, rows)
-        files = [_line(*cells) for cells in release_page.files(report.rows)]
+        called = "" if release.version is None else f" {code(release.version)}"
+        follows = "" if release.previous is None else f" It follows {code(release.previous)}."
+        yield (
+            f"Release{called} of {code(release.registry)}, made at {escaped(release.time)}. Its "
+            f"summary is {code(release.sha256)}.{follows}"
+        )
+        yield self._table(("model", "kind", "license", "signed by"), list(map(_model, rows)))
+        digests = {f.path: f.sha256 for row in rows for f in row.model_files}
+        files = [_line(code(path), code(sha256 or "not read")) for path, sha256 in digests.items()]
         title = f"{count(len(files), 'model file')}, with their digests"
-        yield from _folded(title, self._table(release_page.FILES, files))
+        yield from _folded(title, self._table(("file", "SHA-256"), files))
 
     def _findings(self, findings: Sequence[Finding]) -> str:
         lines = [
@@ -79,7 +84,7 @@ class _Page:
             _line(
                 deferral.rule,
                 code(joined(dict.fromkeys(f.subject for f in covered))),
-                f"{escaped(deferral.reason)} ({escaped(until(deferral))})",
+                escaped(explained(deferral)),
             )
             for deferral, covered in by_deferral(self._report.deferred)
         ]
@@ -101,6 +106,13 @@ def _folded(title: str, table: str) -> Iterable[str]:
     return f"<details><summary>{title}</summary>", table, "</details>"
 
 
+def _model(row: RowResult) -> str:
+    kind = row.classification.value if row.classification else "unknown"
+    kind += ", imported" if row.origin else ""
+    signers = ", ".join(dict.fromkeys(s.signer for s in row.signatures))
+    return _line(code(row.id), kind, escaped(row.license or "unknown"), escaped(signers))
+
+
 def _who(block: Block) -> str:
     many = len(block.subjects)
     total = f" ({count(many, block.kind.value)})" if many > 1 else ""
@@ -115,3 +127,17 @@ def _what(entry: Entry) -> str:
 
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def escaped(text: str) -> str:
+    """`text` as Markdown that shows it and does nothing else, in a line or in a cell.
+
+    What stands between backticks is shown as code: field names in messages do.
+    """
+    plain = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(text))
+    return _CODE.sub(r"<code>\1</code>", plain)
+
+
+def code(text: str) -> str:
+    """`text` as code, in a line or in a cell."""
+    return f"<code>{escaped(text.replace('`', ' '))}</code>"

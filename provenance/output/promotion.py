@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from provenance.gate.finding import Verdict
+from provenance.gate.finding import Finding, Verdict
 from provenance.operations.promote import Promotion
 from provenance.output import human, machine
-from provenance.output.names import joined
-from provenance.output.text import Style, count, diff_lines, printable
+from provenance.output.text import Style, count, diff_lines, joined, printable
 
 
 def render(done: Promotion, style: Style) -> str:
@@ -19,13 +18,20 @@ def render(done: Promotion, style: Style) -> str:
     if done.report.failing:
         lines += [human.render(done.report, style)]
     if done.missing:
-        lines += [*_missing(done, style), ""]
+        missing = [(f"{_few(m.rows)}: {m.obstacle.message}", m.obstacle.help) for m in done.missing]
+        lines += [style.error("not complete"), *_problems(missing, style), ""]
     if done.diff:
         lines += [*diff_lines(done.diff, style), ""]
     if done.deferrals and done.verdict is Verdict.VERIFIED:
-        lines += [*_deferrals(done, style), ""]
+        found = [(f"{_line(f)}: {f.message}", f.help) for f in done.deferrals]
+        lines += [style.warning("deferrals that have to go"), *_problems(found, style), ""]
     if done.unvouched and done.verdict is Verdict.VERIFIED:
-        lines += style.wrapped(f"note: {_unvouched(done)}", 0, 6)
+        paths = joined(printable(p) for p in done.unvouched)
+        note = (
+            f"note: nothing but the row says that {paths} holds the weights that were evaluated; a "
+            "baseline (--baseline), or their digest in the sidecar, would"
+        )
+        lines += style.wrapped(note, 0, 6)
     return "\n".join((*lines, _outcome(done, style))) + "\n"
 
 
@@ -58,28 +64,19 @@ def as_json(done: Promotion) -> dict[str, Any]:
     }
 
 
-def _missing(done: Promotion, style: Style) -> Iterator[str]:
-    yield style.error("not complete")
-    for missing in done.missing:
-        rows = ", ".join(missing.rows[:5]) + (" …" if len(missing.rows) > 5 else "")
-        yield style.fill(printable(f"{rows}: {missing.obstacle.message}"), 2, 4)
-        yield style.quiet("    next: ") + printable(missing.obstacle.help)
+def _few(rows: Sequence[str]) -> str:
+    return ", ".join(rows[:5]) + (" …" if len(rows) > 5 else "")
 
 
-def _deferrals(done: Promotion, style: Style) -> Iterator[str]:
-    yield style.warning("deferrals that have to go")
-    for finding in done.deferrals:
-        line = f":{finding.position.line}" if finding.position else ""
-        yield style.fill(printable(f"{finding.path}{line}: {finding.message}"), 2, 4)
-        yield style.quiet("    next: ") + printable(finding.help)
+def _line(finding: Finding) -> str:
+    return f"{finding.path}:{finding.position.line}" if finding.position else finding.path
 
 
-def _unvouched(done: Promotion) -> str:
-    paths = joined(printable(p) for p in done.unvouched)
-    return (
-        f"nothing but the row says that {paths} holds the weights that were evaluated; a baseline "
-        "(--baseline), or their digest in the sidecar, would"
-    )
+def _problems(found: Iterable[tuple[str, str]], style: Style) -> Iterator[str]:
+    """Each problem, and what to do next."""
+    for problem, help in found:
+        yield from style.wrapped(printable(problem), 2, 4)
+        yield style.quiet("    next: ") + printable(help)
 
 
 def _outcome(done: Promotion, style: Style) -> str:

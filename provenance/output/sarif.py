@@ -8,15 +8,18 @@ GitHub computes `primaryLocationLineHash` itself and warns about another one, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
 from provenance.gate.finding import Finding, Report, Verdict
 from provenance.gate.rules import CATALOGUE, Rule
 from provenance.output import catalogue, machine
-from provenance.output.fingerprint import fingerprints
-from provenance.output.text import printable, until
+from provenance.output.text import explained, printable
 from provenance.version import __version__
 
 SCHEMA: Final = (
@@ -26,103 +29,106 @@ TOOL: Final = "onnx-provenance"
 FINGERPRINT: Final = "provenance/v1"
 
 _ROOT: Final = "%SRCROOT%"
+_INDEX: Final = {rule.code: index for index, rule in enumerate(CATALOGUE)}
 _DESCRIPTION: Final = 1024
 """Characters of a description that GitHub shows."""
+
+_CHANGES: Final = re.compile(
+    r"\b[0-9a-f]{12}…|\b[0-9a-f]{64}\b"  # digests
+    r"|(?<![\w.])[0-9][0-9,]*(?![\w])"  # lines, sizes, numbers of rows
+)
 
 
 def render(report: Report, folder: str = "") -> str:
     """The report; `folder` is the tree's place in its repository."""
-    return machine.render(
-        {"$schema": SCHEMA, "version": "2.1.0", "runs": [_Run(report, folder).as_json()]}
-    )
-
-
-class _Run:
-    def __init__(self, report: Report, folder: str) -> None:
-        self._report = report
-        self._folder = folder
-        self._index = {rule.code: i for i, rule in enumerate(CATALOGUE)}
-
-    def as_json(self) -> dict[str, Any]:
-        report = self._report
-        marks = fingerprints(report.findings)
-        return {
-            "tool": {
-                "driver": {
-                    "name": TOOL,
-                    "semanticVersion": __version__,
-                    "rules": [_rule(rule) for rule in CATALOGUE],
-                }
-            },
-            # One upload for each registry of a repository, not one that replaces the others.
-            "automationDetails": {"id": f"{TOOL}/{self._path(report.registry)}/"},
-            "columnKind": "unicodeCodePoints",
-            "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
-            "invocations": [
-                {
-                    "executionSuccessful": report.verdict is not Verdict.NOTHING,
-                    "exitCode": report.exit_code,
-                    "toolExecutionNotifications": list(self._notifications()),
-                }
-            ],
-            "results": [
-                self._result(finding, mark)
-                for finding, mark in zip(report.findings, marks, strict=True)
-            ],
-        }
-
-    def _notifications(self) -> Iterator[dict[str, Any]]:
-        report = self._report
-        texts = [("note", f"Not judged: {text}.") for text in report.not_judged]
-        texts += [("note", note) for note in report.notes]
-        if report.verdict is Verdict.NOTHING:
-            texts.append(("error", "There was nothing to verify."))
-        for level, text in texts:
-            yield {"level": level, "message": {"text": _plain(text)}}
-
-    def _result(self, finding: Finding, mark: str) -> dict[str, Any]:
-        about = f"{finding.row}: " if finding.row else ""
-        result: dict[str, Any] = {
-            "ruleId": finding.code,
-            "ruleIndex": self._index[finding.code],
-            "level": finding.severity.value if finding.deferred is None else "note",
-            "message": {"text": _plain(f"{about}{finding.message}. Next: {finding.help}")},
-            "locations": [self._location(finding)],
-            "partialFingerprints": {FINGERPRINT: mark},
-            "suppressions": [_suppression(finding)] if finding.deferred else [],
-        }
-        if finding.about != finding.path:
-            result["relatedLocations"] = [
-                {
-                    "physicalLocation": {"artifactLocation": self._artifact(finding.about)},
-                    "message": {"text": "The file that the finding speaks of."},
-                }
-            ]
-        return result
-
-    def _location(self, finding: Finding) -> dict[str, Any]:
-        physical: dict[str, Any] = {"artifactLocation": self._artifact(finding.path)}
-        if finding.position is not None:
-            physical["region"] = {
-                "startLine": finding.position.line,
-                "startColumn": finding.position.column,
+    marks = fingerprints(report.findings)
+    run = {
+        "tool": {
+            "driver": {
+                "name": TOOL,
+                "semanticVersion": __version__,
+                "rules": [_rule(rule) for rule in CATALOGUE],
             }
-        named = [("row", finding.row), ("ensemble", finding.ensemble)]
-        logical = [
-            {"name": name, "fullyQualifiedName": f"{kind}/{name}", "kind": kind}
-            for kind, name in named
-            if name
+        },
+        # One upload for each registry of a repository, not one that replaces the others.
+        "automationDetails": {"id": f"{TOOL}/{_path(report.registry, folder)}/"},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
+        "invocations": [
+            {
+                "executionSuccessful": report.verdict is not Verdict.NOTHING,
+                "exitCode": report.exit_code,
+                "toolExecutionNotifications": list(_notifications(report)),
+            }
+        ],
+        "results": [
+            _result(finding, mark, folder)
+            for finding, mark in zip(report.findings, marks, strict=True)
+        ],
+    }
+    return machine.render({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _notifications(report: Report) -> Iterator[dict[str, Any]]:
+    texts = [("note", f"Not judged: {text}.") for text in report.not_judged]
+    texts += [("note", note) for note in report.notes]
+    if report.verdict is Verdict.NOTHING:
+        texts.append(("error", "There was nothing to verify."))
+    for level, text in texts:
+        yield {"level": level, "message": {"text": _plain(text)}}
+
+
+def _result(finding: Finding, mark: str, folder: str) -> dict[str, Any]:
+    about = f"{finding.row}: " if finding.row else ""
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "ruleIndex": _INDEX[finding.code],
+        "level": finding.severity.value if finding.deferred is None else "note",
+        "message": {"text": _plain(f"{about}{finding.message}. Next: {finding.help}")},
+        "locations": [_location(finding, folder)],
+        "partialFingerprints": {FINGERPRINT: mark},
+        "suppressions": [],
+    }
+    if finding.deferred is not None:
+        reason = printable(explained(finding.deferred))
+        result["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": reason}
         ]
-        return {"physicalLocation": physical} | ({"logicalLocations": logical} if logical else {})
+    if finding.about != finding.path:
+        result["relatedLocations"] = [
+            {
+                "physicalLocation": {"artifactLocation": _artifact(finding.about, folder)},
+                "message": {"text": "The file that the finding speaks of."},
+            }
+        ]
+    return result
 
-    def _artifact(self, path: str) -> dict[str, str]:
-        # A name on disk need not be UTF-8; its bytes are encoded as they are.
-        if path.startswith("/"):
-            return {"uri": f"file://{quote(path, errors='surrogateescape')}"}
-        return {"uri": quote(self._path(path), errors="surrogateescape"), "uriBaseId": _ROOT}
 
-    def _path(self, path: str) -> str:
-        return f"{self._folder}/{path}" if self._folder else path
+def _location(finding: Finding, folder: str) -> dict[str, Any]:
+    physical: dict[str, Any] = {"artifactLocation": _artifact(finding.path, folder)}
+    if finding.position is not None:
+        physical["region"] = {
+            "startLine": finding.position.line,
+            "startColumn": finding.position.column,
+        }
+    named = [("row", finding.row), ("ensemble", finding.ensemble)]
+    logical = [
+        {"name": name, "fullyQualifiedName": f"{kind}/{name}", "kind": kind}
+        for kind, name in named
+        if name
+    ]
+    return {"physicalLocation": physical} | ({"logicalLocations": logical} if logical else {})
+
+
+def _artifact(path: str, folder: str) -> dict[str, str]:
+    # A name on disk need not be UTF-8; its bytes are encoded as they are.
+    if path.startswith("/"):
+        return {"uri": f"file://{quote(path, errors='surrogateescape')}"}
+    return {"uri": quote(_path(path, folder), errors="surrogateescape"), "uriBaseId": _ROOT}
+
+
+def _path(path: str, folder: str) -> str:
+    return f"{folder}/{path}" if folder else path
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -144,14 +150,20 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _suppression(finding: Finding) -> dict[str, Any]:
-    deferral = finding.deferred
-    assert deferral is not None
-    return {
-        "kind": "external",
-        "status": "accepted",
-        "justification": printable(f"{deferral.reason} ({until(deferral)})"),
-    }
+def fingerprints(findings: Iterable[Finding]) -> list[str]:
+    """A hex digest for each finding, all different: of rule, subject, files and message.
+
+    It is the same in two runs: lines, and what in the message changes with the bytes, are left out.
+    """
+    seen: Counter[str] = Counter()
+    made = []
+    for finding in findings:
+        said = _CHANGES.sub("", finding.message)
+        parts = [finding.code, finding.row, finding.ensemble, finding.path, finding.about, said]
+        key = json.dumps(parts)
+        made.append(hashlib.sha256(f"{key}{seen[key]}".encode()).hexdigest())
+        seen[key] += 1
+    return made
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from provenance.gate.finding import Report, Verdict
-from provenance.output.summary import summary
+from provenance.output.grouping import summary
 from provenance.output.text import printable
 
 _ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: colour where it is wanted, and no control characters from what was read."""
+"""Text for people: colour where it is wanted, and no control characters from what was read.
+
+Many names take little room: `seed0…4` are five that follow each other.
+"""
 
 from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -16,7 +20,12 @@ if TYPE_CHECKING:
     from provenance.gate.finding import Finding
 
 _TO_A_RUNNER: Final = re.compile(r"(?<!\S):(?=:)|#(?=#)")
+_NUMBERED: Final = re.compile(r"(0|[1-9][0-9]{0,8})([^0-9]*)$")
+_LONGEST: Final = 300
+"""Characters of a name that is looked at: a number is searched for in it."""
 
+MOST: Final = 60
+"""So many are listed; the others are counted."""
 
 _RED, _ORANGE, _GREEN, _GREY = 196, 166, 64, 244
 """Of the 256 colours: each has a contrast of 3.8 or more on white and on black alike. The first 16
@@ -50,9 +59,9 @@ class Style:
         """A heading or name."""
         return self._paint(text, bold=True)
 
-    def fill(self, text: str, indent: int, hang: int | None = None) -> str:
-        """Plain text, wrapped; paths and digests are never broken."""
-        return textwrap.fill(
+    def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
+        """Plain text in lines, of which there is always one; no path and no digest is broken."""
+        lines = textwrap.wrap(
             text,
             max(40, self.width),
             initial_indent=" " * indent,
@@ -60,10 +69,7 @@ class Style:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-    def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
-        """The lines of `fill`; there is always one."""
-        return self.fill(text, indent, hang).split("\n") if text else [" " * indent]
+        return lines or [" " * indent]
 
     def _paint(self, text: str, fg: int | None = None, bold: bool | None = None) -> str:
         return click.style(text, fg=fg, bold=bold) if self.colour else text
@@ -105,10 +111,10 @@ def place(finding: Finding) -> str:
     return f"{printable(finding.path)}{where}"
 
 
-def until(deferral: Deferral) -> str:
-    """The decision that a deferral refers to, and its last day."""
+def explained(deferral: Deferral) -> str:
+    """The reason of a deferral, the decision that it refers to, and its last day."""
     last = f", until {deferral.expires}" if deferral.expires else ""
-    return f"{deferral.reference}{last}"
+    return f"{deferral.reason} ({deferral.reference}{last})"
 
 
 def count(number: int, noun: str) -> str:
@@ -127,3 +133,42 @@ def size(number: int | None) -> str:
             return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
         value /= 1024
     return f"{value:,.1f} GiB"
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names with commas; of each run that differs in its last number, first and last."""
+    return some(runs(names))
+
+
+def some(items: Iterable[str]) -> str:
+    """Items with commas, and how many more there are."""
+    found = list(items)
+    more = f" and {len(found) - MOST:,} more" if len(found) > MOST else ""
+    return ", ".join(found[:MOST]) + more
+
+
+def runs(names: Iterable[str]) -> Iterator[str]:
+    """The names; those that differ only in a last number, and count up by one, as one."""
+    pending: list[tuple[str, int, str]] = []
+    for name in names:
+        match = _NUMBERED.search(name) if len(name) <= _LONGEST else None
+        here = (name[: match.start()], int(match[1]), match[2]) if match else None
+        if pending and here != _after(pending[-1]):
+            yield from _told(pending)
+            pending.clear()
+        if here is None:
+            yield name
+        else:
+            pending.append(here)
+    yield from _told(pending)
+
+
+def _after(last: tuple[str, int, str]) -> tuple[str, int, str]:
+    return last[0], last[1] + 1, last[2]
+
+
+def _told(run: list[tuple[str, int, str]]) -> Iterator[str]:
+    if len(run) > 2:
+        yield f"{run[0][0]}{run[0][1]}…{run[-1][1]}{run[0][2]}"
+    else:
+        yield from (f"{before}{number}{after}" for before, number, after in run)

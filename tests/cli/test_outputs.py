@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from provenance.cli import exits
-from provenance.cli.outputs import repository_folder
+from provenance.cli.streams import repository_folder
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model

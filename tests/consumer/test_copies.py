@@ -107,7 +107,7 @@ def test_where_the_kernel_cannot_copy_we_do(
 def test_where_there_are_no_such_calls_we_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provenance.consumer.copying.sys.platform", "darwin")
+    monkeypatch.setattr("provenance.consumer.folder.sys.platform", "darwin")
     monkeypatch.delattr(os, "sendfile")
     (tmp_path / "source").write_bytes(b"12345678")
     assert copied(tmp_path / "source", tmp_path) == b"12345678"
@@ -243,16 +243,16 @@ def test_bytes_that_were_changed_are_not_given(
 def test_a_copy_that_is_changed_while_it_is_loaded_gives_no_session(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.consumer import session
+    import onnxruntime
 
-    load = session.open_session
+    load = onnxruntime.InferenceSession
     with downloads.open() as opened:
 
-        def meanwhile(path: Path, options: dict[str, Any]) -> Any:
+        def meanwhile(path: str, *options: Any) -> Any:
             exchange_and_put_back(opened)
-            return load(path, options)
+            return load(path, *options)
 
-        monkeypatch.setattr(session, "open_session", meanwhile)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", meanwhile)
         with pytest.raises(VerificationError, match="was changed after it was made"):
             opened.session()
 

@@ -35,7 +35,7 @@ def test_nothing_stays_after_an_interrupt_while_it_is_read(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("provenance.operations.verify_model.judge", interrupt)
+    monkeypatch.setattr("provenance.operations.verify_download.judge", interrupt)
     with pytest.raises(KeyboardInterrupt):
         downloads.open()
     assert downloads.left == []

@@ -174,7 +174,7 @@ def test_one_of_several_bundles_in_a_file_opens_a_model(
             made.write_bytes(content)
         return judge(*arguments, **options)
 
-    monkeypatch.setattr("provenance.operations.verify_model.judge", exchange)
+    monkeypatch.setattr("provenance.operations.verify_download.judge", exchange)
     with pytest.raises(VerificationError, match=r"outside\.onnx"):
         downloads.open()
 

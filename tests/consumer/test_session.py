@@ -15,7 +15,7 @@ import pytest
 from onnx import numpy_helper
 
 from provenance import InputError, UnavailableError
-from provenance.consumer.session import ELSEWHERE
+from provenance.consumer.model import ELSEWHERE
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 from tests.support.keys import KeyPair
 from tests.support.models import External, Where, model

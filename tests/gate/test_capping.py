@@ -22,7 +22,7 @@ from provenance.gate.capping import gather
 from provenance.gate.finding import Finding, Fix, Report, Severity
 from provenance.operations.fix import fix
 from provenance.output import machine, sarif
-from provenance.output.fingerprint import fingerprints
+from provenance.output.sarif import fingerprints
 from tests.support.models import External, model
 from tests.support.repository import Repository, codes, sha256
 from tests.support.whole import read_whole

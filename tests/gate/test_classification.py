@@ -249,7 +249,7 @@ def test_a_row_that_claims_nothing_is_promoted_on_evidence(repository: Repositor
 def test_a_report_counts_and_names_the_rows_of_each_state(
     repository: Repository, smoke: tuple[Any, ...], origins: bool, says: str
 ) -> None:
-    from provenance.output.summary import by_state, summary
+    from provenance.output.grouping import by_state, summary
 
     for number, value in enumerate(smoke):
         row = repository.add(f"m{number}", smoke=value)

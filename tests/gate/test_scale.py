@@ -33,7 +33,7 @@ from provenance.operations.promote import promote
 from provenance.operations.restore import restore
 from provenance.operations.sign import release
 from provenance.operations.verify import verify
-from provenance.output.formats import REPORT_FORMATS, View
+from provenance.output.formats import render
 from provenance.output.text import Style
 from provenance.signing.signers import open_signer
 from tests.benchmarks.many_rows import GROUP, Shape, write
@@ -333,7 +333,7 @@ def told(config: Config) -> Report:
     """The report on a registry, written in the formats of people and machines."""
     report = check(config)
     for format in ("human", "json"):
-        REPORT_FORMATS[format](report, View(Style()))
+        render(report, format, Style())
     return report
 
 
@@ -398,7 +398,7 @@ def test_a_row_that_says_nothing_takes_little_memory(
         tracemalloc.start()
         try:
             report = check(config)
-            REPORT_FORMATS["human"](report, View(Style()))
+            render(report, "human", Style())
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -435,7 +435,7 @@ def test_of_very_many_rows_the_last_are_told_together(
     assert more not in found[5][0]
     assert all(row.verdict is Verdict.FAILED for row in report.rows)
     assert [len(row.deferrals) for row in report.rows] == [0, 1, 0, 0, 1, 0, 1, 1, 0]
-    assert "in 9 of 9 rows" in REPORT_FORMATS["human"](report, View(Style()))
-    suites = ET.fromstring(REPORT_FORMATS["junit"](report, View(Style())))  # noqa: S314
+    assert "in 9 of 9 rows" in render(report, "human", Style())
+    suites = ET.fromstring(render(report, "junit", Style()))  # noqa: S314
     assert [int(s.get("failures", 0)) > 0 for s in suites] == [False] + [True] * 9
     assert not [f for f in report.findings if f.code == "DEF901"]

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from provenance.operations.adoption.recording import Recorded, record
+from provenance.operations.adoption.template import Recorded, record
 from provenance.operations.adoption.workflows import FOLDER
 from tests.support.command import Result, run_cli
 from tests.support.models import model

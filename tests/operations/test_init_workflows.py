@@ -10,8 +10,15 @@ import pytest
 
 from provenance.artifacts import git_command, limits
 from provenance.artifacts.paths import Tree
-from provenance.operations.adoption.remote import Remote, github_name, remote_of
-from provenance.operations.adoption.workflows import FOLDER, Found, Workflow, signing_workflows
+from provenance.operations.adoption.workflows import (
+    FOLDER,
+    Found,
+    Remote,
+    Workflow,
+    github_name,
+    remote_of,
+    signing_workflows,
+)
 
 JOB = """
 jobs:

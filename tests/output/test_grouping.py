@@ -49,7 +49,6 @@ def test_neighbours_are_alike_where_they_differ_in_their_names_and_digests() -> 
     found = blocks([finding(r.id, m) for r, m in zip(rows, messages, strict=True)], rows)
     assert shape(found) == [(("s0", "s1", "other"), 1)]
     assert [f.message for f in found[0].entries[0].findings] == messages
-    assert not found[0].entries[0].same
 
 
 @pytest.mark.parametrize(

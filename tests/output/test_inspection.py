@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from provenance.attestations import predicates
 from provenance.errors import InputError
 from provenance.operations.inspect import Inspection, inspect
-from provenance.output import statement
+from provenance.output import inspection
 from provenance.output.text import Style
 from tests.signing.workshop import instance
 from tests.support.cases import dsse_bundle, message_bundle
@@ -27,7 +27,7 @@ from tests.support.sigstore.instance import ISSUER
 
 
 def text(result: Inspection) -> str:
-    return statement.render(result, Style())
+    return inspection.render(result, Style())
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
     ):
         assert part in shown
     assert "no signature may rest on it" not in shown
-    value = statement.as_json(inspect(path))
+    value = inspection.as_json(inspect(path))
     extensions = {e["name"]: e["value"] for e in value["certificate"]["extensions"]}
     assert extensions["source repository ref"] == "refs/tags/v3.0.0"
     assert value["logEntry"]["integratedTime"] == "2026-06-01T12:00:00Z"
@@ -211,7 +211,7 @@ def test_a_statement_by_others_is_shown_as_it_was_signed(tmp_path: Path, key: Ke
     shown = text(inspect(path))
     assert f"of: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in shown
     assert "\x1b" not in shown
-    assert statement.as_json(inspect(path))["statement"] == value
+    assert inspection.as_json(inspect(path))["statement"] == value
 
 
 def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
@@ -279,4 +279,4 @@ def test_no_predicate_whatever_breaks_the_page_or_the_terminal(
     path.write_text(json.dumps(dsse_bundle(json.dumps(payload).encode(), key)))
     result = inspect(path)
     assert all(c.isprintable() for c in text(result).replace("\n", ""))
-    assert json.dumps(statement.as_json(result))
+    assert json.dumps(inspection.as_json(result))

@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from provenance.artifacts.registry import Classification
 from provenance.gate.finding import Report, RowResult, Verdict
-from provenance.output import markdown, markdown_text
+from provenance.output import markdown
 from provenance.output.text import printable
 from tests.output.test_sarif import finding
 from tests.support.repository import PROJECT, Repository
@@ -110,7 +110,7 @@ def test_notes_are_told(repository: Repository) -> None:
     ],
 )
 def test_what_was_read_is_shown_and_does_nothing(hostile: str) -> None:
-    page = markdown_text.escaped(hostile)
+    page = markdown.escaped(hostile)
     tokens = inlines(page)
     assert {t.type for t in tokens} == {"text"}
     assert "".join(t.content for t in tokens) == printable(hostile)
@@ -119,7 +119,7 @@ def test_what_was_read_is_shown_and_does_nothing(hostile: str) -> None:
 
 
 def test_what_stands_between_backticks_is_code() -> None:
-    assert markdown_text.escaped("no `a*b`") == "no <code>a&#42;b</code>"
+    assert markdown.escaped("no `a*b`") == "no <code>a&#42;b</code>"
 
 
 texts = st.text("ab`*_<>|[]()!#@\\ \n&;~", min_size=1, max_size=14)

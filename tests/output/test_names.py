@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.output.names import MOST, joined, runs, some
+from provenance.output.text import MOST, joined, runs, some
 
 
 @pytest.mark.parametrize(

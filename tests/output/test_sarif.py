@@ -19,7 +19,7 @@ from provenance.artifacts.documents.strict_json import Position
 from provenance.gate.finding import Finding, Report, Severity
 from provenance.gate.rules import BY_CODE, CATALOGUE
 from provenance.output import sarif
-from provenance.output.fingerprint import fingerprints
+from provenance.output.sarif import fingerprints
 from tests.support.command import run_cli
 from tests.support.models import model
 from tests.support.repository import Repository, full_repository

@@ -63,7 +63,7 @@ def test_with_colour_it_is_painted_and_reset() -> None:
 
 def test_paths_and_digests_are_never_broken() -> None:
     text = "the bytes of " + "a-long/path-with-hyphens/" * 4 + " " + "0" * 64
-    lines = Style(width=40).fill(text, 2, 4).splitlines()
+    lines = Style(width=40).wrapped(text, 2, 4)
     assert "".join(line.strip() for line in lines).count("0" * 64) == 1
     assert any(line.strip() == "a-long/path-with-hyphens/" * 4 for line in lines)
     assert lines[0].startswith("  the")

@@ -1,39 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration that `init` writes: every key with a line that says what it is for."""
+"""The configuration that `init` writes, with today's findings as deferrals if so wanted.
+
+Then only new findings fail from the day on which a gate begins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import glob
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from provenance.artifacts.documents.toml_text import quoted
+from provenance.config import PYPROJECT
 from provenance.frozen import dataclass
-from provenance.operations.adoption import recording
-from provenance.operations.adoption.recording import Recorded
-from provenance.operations.adoption.remote import Remote
+from provenance.gate.finding import Finding
+from provenance.gate.rules import BY_CODE
 from provenance.operations.adoption.shape import Shape
-from provenance.operations.adoption.signers import Signer
+from provenance.operations.adoption.workflows import Found, Remote, Signer
 
-_WIDTH = 100
+REASON: Final = "TODO: why is this shipped all the same?"
+REFERENCE: Final = "TODO"
+_NUMBERED: Final = re.compile(r"(.*\D)\d+", re.DOTALL)
+_MANY: Final = 3
+"""So many names that differ only in a number at their end are written as one pattern."""
+
+_WIDTH: Final = 100
 
 
 @dataclass(frozen=True)
-class Template:
-    """What is written into a configuration. `table` is `tool.provenance` in pyproject.toml."""
+class Recorded:
+    """A deferral that is yet to be explained, and how many findings it covers."""
 
+    rule: str
+    rows: tuple[str, ...]
+    findings: int
+
+    @property
+    def slug(self) -> str:
+        """The name of the rule."""
+        return BY_CODE[self.rule].slug
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What was written, and what was found that it was made of.
+
+    Attributes:
+        path: The file that the configuration is written into.
+        signers: The workflows that it trusts, and those that it only notes.
+        recorded: The deferrals that were written.
+        todo: How many places of them are to be explained.
+        left: How many findings of each rule, by code and name, fail beside these; None where no
+            check was run.
+        fixable: How many of these `check --fix` makes go away.
+    """
+
+    path: str
     shape: Shape
-    keys: Sequence[str]
-    signers: Sequence[Signer]
+    keys: tuple[str, ...]
     remote: Remote
-    deferrals: Sequence[Recorded] = ()
-    table: str = ""
+    workflows: Found
+    signers: tuple[Signer, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
+    todo: int = 0
+    left: Mapping[tuple[str, str], int] | None = None
+    fixable: int = 0
 
     def text(self) -> str:
-        """The configuration, ending in a newline."""
+        """Return the configuration, in which a line before each key says what it is for."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
-        if self.table:
-            yield f"[{self.table}]"
+        if self.path == PYPROJECT:
+            yield "[tool.provenance]"
         yield "# The JSON file with a row for each model, relative to this file."
         yield f"registry = {quoted(self.shape.path)}"
         if self.remote.github is not None and self.remote.upstream is None:
@@ -48,7 +89,7 @@ class Template:
         yield from self._deferrals()
 
     def _name(self, table: str) -> str:
-        return f"{self.table}.{table}" if self.table else table
+        return f"tool.provenance.{table}" if self.path == PYPROJECT else table
 
     def _trusted_keys(self) -> Iterator[str]:
         yield ""
@@ -81,7 +122,7 @@ class Template:
 
     def _deferrals(self) -> Iterator[str]:
         yield ""
-        if not self.deferrals:
+        if not self.recorded:
             yield "# A known exception, with its reason. It fails as soon as its cause is gone."
             yield f"# [[{self._name('deferral')}]]"
             yield '# rule = "SID402"'
@@ -93,14 +134,14 @@ class Template:
         yield "# What was found when this was written. Write why each is shipped all the same, or"
         yield "# correct it and remove the table: a TODO fails until then (DEF906). `expires` can"
         yield "# give it a last day. A deferral fails as soon as its cause is gone."
-        for number, deferral in enumerate(self.deferrals):
+        for number, deferral in enumerate(self.recorded):
             if number:
                 yield ""
             yield f"[[{self._name('deferral')}]]"
             yield f"rule = {quoted(deferral.rule)}  # {deferral.slug}"
             yield from _list("rows", deferral.rows)
-            yield f"reason = {quoted(recording.REASON)}"
-            yield f"reference = {quoted(recording.REFERENCE)}"
+            yield f"reason = {quoted(REASON)}"
+            yield f"reference = {quoted(REFERENCE)}"
 
 
 def _list(key: str, values: Sequence[str]) -> Iterator[str]:
@@ -112,3 +153,37 @@ def _list(key: str, values: Sequence[str]) -> Iterator[str]:
     yield f"{key} = ["
     yield from (f"    {quoted(value)}," for value in values)
     yield "]"
+
+
+def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded, ...]:
+    """A deferral for each rule that fails and can be deferred, over what it fails for.
+
+    What `check --fix` makes go away needs none. `labels` are the ids of all rows.
+    """
+    by_rule: dict[str, list[str]] = {}
+    for finding in findings:
+        rule = BY_CODE[finding.code]
+        matched = finding.row is not None or not rule.about_rows
+        if finding.fails and rule.deferrable and matched and not finding.fixes:
+            by_rule.setdefault(finding.code, []).extend(finding.subjects)
+    return tuple(
+        Recorded(code, tuple(_patterns(dict.fromkeys(subjects), labels)), len(subjects))
+        for code, subjects in sorted(by_rule.items())
+    )
+
+
+def _patterns(subjects: Mapping[str, None], labels: Sequence[str]) -> Iterator[str]:
+    """Patterns that match the subjects and, of what there is, nothing else."""
+    names = sorted({*labels, *subjects})
+    families: dict[str, list[str]] = {}
+    for subject in subjects:
+        match = _NUMBERED.fullmatch(subject)
+        families.setdefault(match[1] if match else subject, []).append(subject)
+    for stem, members in families.items():
+        first = bisect_left(names, stem)
+        behind = first + len(members)
+        alone = behind == len(names) or not names[behind].startswith(stem)
+        if len(members) >= _MANY and alone:
+            yield f"{glob.escape(stem)}*"
+        else:
+            yield from map(glob.escape, members)

@@ -1,22 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The workflows of a repository that sign: their identities are what a consumer will trust.
+"""Where a clone comes from, and its workflows that sign, whose identities a consumer will trust.
 
 A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
-This only suggests a configuration; nothing in a workflow is run.
+This only suggests a configuration; nothing in a workflow is run. Trust is never guessed: what is
+not known for certain is written as a comment, with the reason. The URL of a clone can hold a
+password: only the name of the repository is taken out of it.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import limits
+from provenance.artifacts.git_command import Git
 from provenance.artifacts.paths import FileError, Tree
+from provenance.errors import UnavailableError
 from provenance.frozen import dataclass
+from provenance.signing.trust_table import WORKFLOW_PATH
 
 FOLDER: Final = ".github/workflows"
+DEFAULT_BRANCH: Final = "main"
+_GITHUB: Final = re.compile(
+    r"(?:https?://|ssh://|git://|)(?:[^@/\s]*@)?github\.com(?::\d+/|[:/])/*"
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}?)(?:\.git)?/*",
+    re.IGNORECASE,
+)
+_BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 _RUNS: Final = re.compile(
     r"\b(cosign|sigstore|provenance)(?: -C \S+)? (sign-blob|sign|attest-blob|attest|release)\b"
 )
@@ -27,6 +40,23 @@ _QUANTIFIED: Final = re.compile(r"(?:\[[^\]]*\]|[^*?+\[\]])[+?]")
 _CLASS: Final = re.compile(r"\[[^\]]*\]")
 _REPEATED: Final = "\0"
 _STARS: Final = re.compile(f"[*{_REPEATED}]+")
+_PLACEHOLDER: Final = "OWNER/NAME"
+_GUESS: Final = "refs/tags/*"
+_EVERY_BRANCH: Final = ("refs/heads/*", "refs/heads/**")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a clone knows of where it comes from.
+
+    `github` is the `owner/name` of its origin, None where that is elsewhere; `upstream` that of a
+    fork's original. `below_top` says whether this is a folder below the top of the clone.
+    """
+
+    github: str | None = None
+    default_branch: str = DEFAULT_BRANCH
+    upstream: str | None = None
+    below_top: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,37 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Signer:
+    """One `[[trust.github]]` table. `unsure` is why it is not in force, in words, or None."""
+
+    repository: str
+    workflow: Workflow
+    ref: str
+    unsure: str | None
+
+
+def remote_of(root: Path) -> Remote:
+    """What the clone at `root` knows; nothing if it is not a clone, or git is missing."""
+    try:
+        git = Git.at(root)
+        url = git.answer("remote", "get-url", "origin")
+        upstream = git.answer("remote", "get-url", "upstream")
+        prefix = git.answer("rev-parse", "--show-prefix")
+        head = git.answer("symbolic-ref", "refs/remotes/origin/HEAD")
+        branch = head.removeprefix("refs/remotes/origin/") or git.answer("branch", "--show-current")
+    except UnavailableError:
+        return Remote()
+    default_branch = branch if _BRANCH.fullmatch(branch) else DEFAULT_BRANCH
+    return Remote(github_name(url), default_branch, github_name(upstream), prefix != "")
+
+
+def github_name(url: str) -> str | None:
+    """`owner/name` of a repository on GitHub, by any URL that git takes."""
+    match = _GITHUB.fullmatch(url)
+    return match["name"] if match else None
+
+
 def signing_workflows(tree: Tree, default_branch: str) -> Found:
     """The workflows of the repository at `tree` that sign with an identity of their own."""
     try:
@@ -68,15 +129,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     if len(paths) > most:
         notes.append(f"{len(paths) - most:,} workflows were not looked into: at most {most:,} are")
         del paths[most:]
-    texts: dict[str, Mapping[str, Any]] = {}
-    left = limits.WORKFLOWS
-    for path in paths:
-        try:
-            text = _text(tree, path, min(limits.WORKFLOW, left))
-            left -= len(text)
-            texts[path] = _parse(text)
-        except _NoWorkflowError as e:
-            notes.append(f"{path} was not looked into: it {e}")
+    texts = _parsed(tree, paths, notes)
     found = []
     for path, workflow in texts.items():
         tools = tuple(dict.fromkeys(t for job in _jobs(workflow) for t in _signs(workflow, job)))
@@ -87,34 +140,64 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
     return Found(tuple(found), tuple(notes))
 
 
+def signers(found: Found, remote: Remote) -> tuple[Signer, ...]:
+    """A table for each workflow that signs, and each ref that it runs for."""
+    return tuple(
+        Signer(remote.github or _PLACEHOLDER, workflow, ref, _unsure(workflow, ref, remote))
+        for workflow in found.workflows
+        for ref in workflow.refs or (_GUESS,)
+    )
+
+
+def _unsure(workflow: Workflow, ref: str, remote: Remote) -> str | None:
+    if WORKFLOW_PATH.fullmatch(workflow.path) is None:
+        return "its name has characters that no trusted workflow may have"
+    if workflow.callers and not workflow.refs:
+        return (
+            f"it runs where {', '.join(workflow.callers)[:200]} calls it, and what a called "
+            "workflow signs never counts"
+        )
+    if not workflow.refs:
+        return "nothing in it says for which refs it runs: the ref is a guess"
+    if ref in _EVERY_BRANCH:
+        return "it runs for every branch: whoever may push one could sign"
+    if remote.below_top:
+        return "GitHub runs the workflows at the top of a repository, and this folder is below it"
+    if remote.github is None:
+        return "which repository on GitHub this is, the clone does not say"
+    if remote.upstream not in (None, remote.github):
+        return f"this looks like a fork of {remote.upstream}: say which of the two releases"
+    return None
+
+
 def is_text(name: str) -> bool:
     """Whether a name that the file system gave can be written as UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
-class _NoWorkflowError(Exception):
-    """A file that cannot be read as a workflow; the message is a clause about it."""
-
-
-def _text(tree: Tree, path: str, limit: int) -> str:
-    try:
-        return tree.read(path, limit).decode("utf-8")
-    except FileError as e:
-        raise _NoWorkflowError(f"cannot be read: {e.message}") from e
-    except UnicodeDecodeError as e:
-        raise _NoWorkflowError(f"is not UTF-8 (byte {e.start})") from e
-
-
-def _parse(text: str) -> Mapping[str, Any]:
+def _parsed(tree: Tree, paths: Sequence[str], notes: list[str]) -> dict[str, Mapping[str, Any]]:
+    """The files that can be read as workflows, by path; why others cannot is added to `notes`."""
     from provenance.artifacts.documents import strict_yaml
 
-    try:
-        value = strict_yaml.parse(text)
-    except strict_yaml.YamlError as e:
-        raise _NoWorkflowError(str(e)) from e
-    if not isinstance(value, dict) or not isinstance(value.get("jobs"), dict):
-        raise _NoWorkflowError("has no `jobs`")
-    return value
+    workflows: dict[str, Mapping[str, Any]] = {}
+    left = limits.WORKFLOWS
+    for path in paths:
+        problem = "has no `jobs`"
+        try:
+            text = tree.read(path, min(limits.WORKFLOW, left)).decode("utf-8")
+            left -= len(text)
+            value = strict_yaml.parse(text)
+            if isinstance(value, dict) and isinstance(value.get("jobs"), dict):
+                workflows[path] = value
+                continue
+        except FileError as e:
+            problem = f"cannot be read: {e.message}"
+        except UnicodeDecodeError as e:
+            problem = f"is not UTF-8 (byte {e.start})"
+        except strict_yaml.YamlError as e:
+            problem = str(e)
+        notes.append(f"{path} was not looked into: it {problem}")
+    return workflows
 
 
 def _jobs(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`verify-model`, `verify-release`, `verify-blob`: what a consumer has downloaded.
+
+Trust comes from the consumer: nothing that was downloaded has a say in it, and no configuration is
+read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from provenance.artifacts import paths
+from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.paths import Tree
+from provenance.artifacts.registry import Row
+from provenance.attestations import bundle as bundles
+from provenance.attestations.signed_row import signed_row
+from provenance.attestations.statement import StatementError, decode
+from provenance.errors import InputError
+from provenance.evidence import releases
+from provenance.evidence.collect import collect_file, evidence_of_digest
+from provenance.evidence.collect_release import collect_release, not_collected
+from provenance.evidence.evidence import Evidence
+from provenance.evidence.progress import Progress
+from provenance.evidence.rows import BundleEvidence
+from provenance.gate import signature_set
+from provenance.gate.finding import Report
+from provenance.gate.judge import judge
+from provenance.gate.requirements import NOTHING
+from provenance.gate.rules import Target
+from provenance.gate.signature_set import SignatureSet
+from provenance.operations import named_files, rollback_state
+from provenance.operations.verify_options import VerifyOptions
+from provenance.signing.trust import Trust
+
+DIGEST_PREFIX: Final = "sha256:"
+
+
+def _tree_at(folder: Path) -> Tree:
+    return Tree.at(folder, confined=False)
+
+
+def verify_model(
+    path: Path,
+    trust: Trust,
+    options: VerifyOptions,
+    *,
+    bundle: Path | None = None,
+    summary: Path | None = None,
+    open_tree: Callable[[Path], Tree] = _tree_at,
+) -> tuple[Report, Evidence]:
+    """Judge one model, as `Verifier.model` does; `open_tree` opens the folder that it is in.
+
+    The row that the bundle signs takes the place of the registry: the file and its external data
+    must have the signed bytes under the signed names, and every signed model must be here. A
+    sidecar is compared if it is here. A plain signature over the file counts too, and a statement
+    about its digest of one of the expected types. They bind less, which is a warning.
+    """
+    if summary is not None or options.resource_uri is not None:
+        options = replace(options, require=replace(options.require, summary=True))
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    reason = paths.unsafe_reason(path.name)
+    if reason is not None:  # `Tree` would not open it, and what is not hashed is not verified
+        raise InputError(
+            f"{path}: its name {reason}", help="Give it the name that it was published under."
+        )
+    found = bundle or path.with_name(path.name + bundles.SUFFIX)
+
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
+        evidence = _collected(path, document, open_tree)
+        if options.require.of_release or options.state is not None:
+            given = summary or named_files.summary_in((path.parent, found.parent))
+            read = named_files.read_summary(given) if given is not None else None
+            evidence = replace(evidence, summary=read)
+        by = options.rooted(trust, evidence)
+        return _judged(Target.MODEL, path, evidence, by, options)
+
+    return named_files.judged(found, lambda: named_files.sha256_of(path), judged)
+
+
+def verify_release(
+    path: Path,
+    trust: Trust,
+    options: VerifyOptions,
+    *,
+    summary: Path | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge a registry and all files of its release, as `Verifier.release` does.
+
+    The summary names every file relative to the registry's folder, with its digest. What is
+    required is required of every row. Nothing but the summary is opened before trusted signers are
+    known to have signed it; then every file is hashed in one pass, and no bundle is judged.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    summary = summary or _summary_of(path)
+    registry = path / summary.name.removesuffix(bundles.SUMMARY_SUFFIX) if path.is_dir() else path
+    document = named_files.read_summary(summary)
+    evidence = not_collected(registry, document)
+    trust = options.rooted(trust, evidence)
+    signatures = signature_set.judge(document, trust) if document.bundle else None
+    if signatures is not None and signatures.counts:
+        rows = options.require.of_row
+        evidence = _opened(evidence, document, path, progress or Progress(), with_rows=rows)
+    known = ((document, signatures),) if signatures is not None else ()
+    return _judged(Target.RELEASE, path, evidence, trust, options, known)[0]
+
+
+def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOptions) -> Report:
+    """Judge the bytes of a file, as `Verifier.blob` does.
+
+    They are verified by a signature over them, or over an in-toto statement that has their digest
+    among its subjects. Of a model `verify_model` judges more: its name, its external data, its row.
+    """
+    required = options.require != NOTHING
+    if required or options.state is not None or options.resource_uri is not None:
+        raise InputError(
+            "nothing but a signature can be required of a blob: it has no row and no release",
+            help="If it is a model, verify it as one: provenance verify-model FILE",
+        )
+    sha256 = named_files.sha256_of(blob) if isinstance(blob, Path) else _digest(blob)
+
+    def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
+        if isinstance(blob, Path):
+            document = named_files.compared_by_sha384(document, blob, sha256)
+        evidence = evidence_of_digest(str(blob), sha256, document)
+        return _judged(Target.BLOB, blob, evidence, options.rooted(trust, evidence), options)
+
+    return named_files.judged(bundle, lambda: sha256, judged)[0]
+
+
+def _judged(
+    target: Target,
+    name: Path | str,
+    evidence: Evidence,
+    trust: Trust,
+    options: VerifyOptions,
+    known: tuple[tuple[BundleEvidence, SignatureSet], ...] = (),
+) -> tuple[Report, Evidence]:
+    """The report, and the evidence that it is of. A release that may be used is remembered."""
+    with rollback_state.comparing(evidence, options.state) as (evidence, record):
+        terms = replace(options.terms(trust), known=known)
+        report = judge(evidence, None, terms, target=target, name=str(name))
+        record(report)
+    return report, evidence
+
+
+def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:
+    """What is here of the row that a bundle signs for a model."""
+    content = document.bundle.content if document.bundle else None
+    signed = None  # whether it counts is judged later
+    if isinstance(content, bundles.Envelope):
+        with contextlib.suppress(StatementError):  # SIG602 reports why
+            signed = signed_row(decode(content.payload))
+    # Which files count is for the statement to say, not for what the row repeats of them.
+    fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
+    if signed is not None and signed.smoke is not None:
+        fields["smoke"] = signed.smoke
+    fields = {"id": path.name, **fields, "onnx": path.name}
+    row = Row(0, fields, {} if signed is None else signed.row)
+    evidence = collect_file(open_tree(path.parent), row, document)
+    (found,) = evidence.rows
+    if found.onnx is None:
+        return evidence
+    checked = named_files.compared_by_sha384(document, path, found.onnx.sha256)
+    return replace(evidence, rows=(replace(found, bundle=checked),))
+
+
+def _summary_of(path: Path) -> Path:
+    folders = (path / name for name in named_files.names(path)) if path.is_dir() else ()
+    above = path if path.is_dir() else path.parent
+    found = named_files.summary_in((above, *(f for f in folders if f.is_dir())))
+    if found is None:
+        raise InputError(
+            f"{path}: no release summary found: no file *{bundles.SUMMARY_SUFFIX}",
+            help="Name the release summary: --summary FILE",
+        )
+    return found
+
+
+def _opened(
+    evidence: Evidence,
+    summary: BundleEvidence,
+    path: Path,
+    progress: Progress,
+    *,
+    with_rows: bool,
+) -> Evidence:
+    """The evidence with the files of the release that a trusted `summary` names."""
+    statement = summary.statement
+    if statement is None or releases.predicate_of(statement) is None:
+        return evidence
+    index = PurePosixPath(releases.index_of(statement) or "")
+    registry = path
+    if path.is_dir():
+        if paths.unsafe_reason(str(index)) is not None or ".." in index.parts:
+            raise InputError(f"{summary.path} is about a registry at {str(index)!r:.200}")
+        registry = path / index
+    if index.name != registry.name:
+        raise InputError(
+            f"{summary.path} is the summary of the registry {index.name!r:.200}, not of "
+            f"{registry.name!r}",
+            help="Name the registry under the name that it was released with.",
+        )
+    signed = releases.files_of(statement)
+    return collect_release(registry, summary, signed, progress, with_rows=with_rows)
+
+
+def _digest(text: str) -> str:
+    sha256 = text.removeprefix(DIGEST_PREFIX)
+    if sha256 == text or not is_sha256(sha256):
+        raise InputError(
+            f"{text[:100]!r} is not a digest",
+            help=f"A digest is {DIGEST_PREFIX} and 64 lower-case hexadecimal digits.",
+        )
+    return sha256
