@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from provenance.gate.finding import Finding, Suppressed
-from provenance.gate.rules.base import Rule
+from provenance.gate.rules.declaration import Declaration
 
 
 def split(
-    findings: Sequence[Finding], rules: Mapping[str, Rule], registry: str
+    findings: Sequence[Finding], rules: Mapping[str, Declaration], registry: str
 ) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
     """Return the findings that remain, and those that are suppressed, both in their order.
 

@@ -15,7 +15,7 @@ from provenance.artifacts.paths import Tree
 from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.registry import is_malformed, outside
 from provenance.signing.trust_table import TrustTable
 from tests.support.repository import Repository, codes

@@ -22,7 +22,7 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.releases import Release, ReleaseOrder, divergence, release_of
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.requirements import NAMES, NOTHING
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 from provenance.signing.trust_table import TrustTable
 
 DAY = datetime.timedelta(days=1)

@@ -16,7 +16,7 @@ from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import ModelEvidence
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.runtime import RULES
 from provenance.runtime.run import Outcome, Output, Run
 from provenance.signing.trust_table import TrustTable

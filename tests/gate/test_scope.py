@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from provenance.gate.finding import Severity
 from provenance.gate.rules import CATALOGUE, Rule
-from provenance.gate.rules.base import Phase, Target
+from provenance.gate.rules.declaration import Phase, Target
 
 
 def codes(has: Callable[[Rule], bool]) -> list[str]:

@@ -16,7 +16,7 @@ from provenance.artifacts.registry import Row
 from provenance.attestations.statement import Statement, Subject
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import BundleEvidence, ExternalFile, ModelEvidence, RowEvidence
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.signatures import SignersTooFew, changed_files
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.judgement import Signer

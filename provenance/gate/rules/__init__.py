@@ -21,7 +21,9 @@ from provenance.gate.rules import (
     sidecars,
     signatures,
 )
-from provenance.gate.rules.base import Case, Phase, Rule, Scope, Target
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase, Scope, Target
 
 CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     rule()

@@ -14,7 +14,9 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
-from provenance.gate.rules.base import Case, Phase, Rule, Scope, shown
+from provenance.gate.rules.base import Rule, shown
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase, Scope
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.recovery_help import is_lost_with_its_manifest
 from provenance.gate.rules.sidecars.current import ClaimRule

@@ -11,7 +11,9 @@ from provenance.config import Deferral
 from provenance.evidence.rows import RowEvidence
 from provenance.gate import deferral_matching
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Phase, Rule, Scope, Target, some
+from provenance.gate.rules.base import Rule, some
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Phase, Scope, Target
 
 EXPLANATIONS: Final = ("reason", "reference")
 """What every deferral has to say, in words."""

@@ -12,7 +12,8 @@ from provenance.artifacts.documents.strict_json import type_name
 from provenance.artifacts.registry import is_blank
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
-from provenance.gate.rules.base import Case, Rule, command
+from provenance.gate.rules.base import Rule, command
+from provenance.gate.rules.case import Case
 
 
 def is_digest(value: object) -> bool:

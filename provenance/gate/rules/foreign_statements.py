@@ -13,7 +13,9 @@ from provenance.attestations.signed_row import is_row
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.requirements import EXPECTED_TYPES
-from provenance.gate.rules.base import Case, Target, short
+from provenance.gate.rules.base import short
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Target
 
 BYTES_ALONE = "it signs the file's bytes alone: no name, license, external data, sidecar"
 ASK = "Ask the publisher for a bundle of onnx-provenance, which binds the row."

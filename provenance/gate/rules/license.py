@@ -16,7 +16,9 @@ from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import license_files
-from provenance.gate.rules.base import Case, Phase, Rule, differing, shown
+from provenance.gate.rules.base import Rule, differing, shown
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase
 from provenance.gate.rules.recovery_help import lost_field
 
 

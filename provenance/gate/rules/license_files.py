@@ -10,7 +10,9 @@ from provenance.artifacts import license_text, spdx
 from provenance.artifacts.paths import FileProblem
 from provenance.evidence.rows import LicenseFile, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, Scope
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 
 
 class LicenseFileDiffers(Rule):

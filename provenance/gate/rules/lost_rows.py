@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from provenance.artifacts.registry import Row
 from provenance.evidence.registry_diff import LostRow
 from provenance.evidence.strays import stems
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 
 
 def files_of_lost_rows(case: Case) -> Callable[[str], bool]:

@@ -8,7 +8,7 @@ import json
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.frozen import dataclass
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from provenance.attestations.layout_documents import link_name
 from provenance.evidence.file_history import Change, Kind, changes
 from provenance.evidence.pipeline import HERE, Link, PipelineEvidence, Standing, StepEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule, Scope, command, short, shown
+from provenance.gate.rules.base import Rule, command, short, shown
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase, Scope
 
 _COMMANDS: Final = {"check": "check", "sign": "release", "verify": "verify"}
 _TEXTS: Final = (".json", ".toml")

@@ -10,7 +10,8 @@ from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import OF_BYTES, LostField, changed_digests
 from provenance.evidence.rows import RowEvidence
 from provenance.frozen import dataclass
-from provenance.gate.rules.base import Case, command, shown, some
+from provenance.gate.rules.base import command, shown, some
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.stale_fields import refutation
 
 

@@ -16,7 +16,9 @@ from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules import digest_fields
-from provenance.gate.rules.base import Case, Rule, Scope
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_digest, quoted
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model

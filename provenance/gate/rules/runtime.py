@@ -11,7 +11,9 @@ from typing import Final
 from provenance.artifacts.onnx_model import TensorSpec
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, ModelRule, Phase, Rule, some
+from provenance.gate.rules.base import ModelRule, Rule, some
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase
 from provenance.runtime.feed import open_dimensions
 from provenance.runtime.run import Outcome, Output, Run
 

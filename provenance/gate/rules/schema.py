@@ -11,7 +11,9 @@ from provenance.artifacts.documents.strict_json import START, JsonPath
 from provenance.artifacts.registry import FIELDS, is_blank
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix
-from provenance.gate.rules.base import Case, Rule, Scope
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.digest_fields import SPELL, respelled
 from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside

@@ -11,16 +11,9 @@ from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence, FileEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules import foreign_statements
-from provenance.gate.rules.base import (
-    EVERYWHERE,
-    REGISTRY_AND_MODEL,
-    Case,
-    Phase,
-    Rule,
-    Scope,
-    Target,
-    short,
-)
+from provenance.gate.rules.base import Rule, short
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import EVERYWHERE, REGISTRY_AND_MODEL, Phase, Scope, Target
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.signed_files import misnamed_files
 from provenance.gate.signature_set import SignatureSet

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.attestations.signed_row import EXTERNAL_DATA, SignedFile
 from provenance.evidence.rows import FileEvidence, RowEvidence
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 
 
 def misnamed_files(case: Case, row: RowEvidence) -> Iterator[tuple[FileEvidence, str | None]]:

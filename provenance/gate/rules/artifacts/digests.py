@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from provenance.artifacts.digest import is_mentioned
 from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, ModelRule, accept, short
+from provenance.gate.rules.base import ModelRule, accept, short
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.digest_fields import is_another_variant
 from provenance.gate.rules.misplaced import misplaced_model, other_row
 from provenance.gate.rules.sidecars.current import pairs

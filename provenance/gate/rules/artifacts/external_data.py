@@ -12,15 +12,9 @@ from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import ExternalFile, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers
-from provenance.gate.rules.base import (
-    REGISTRY_AND_MODEL,
-    Case,
-    ModelRule,
-    Rule,
-    accept,
-    command,
-    some,
-)
+from provenance.gate.rules.base import ModelRule, Rule, accept, command, some
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL
 from provenance.gate.rules.digest_fields import as_declared
 from provenance.gate.rules.misplaced import misplaced_file
 from provenance.gate.rules.recovery_help import lost_field

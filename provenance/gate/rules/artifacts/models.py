@@ -11,7 +11,9 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers
-from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, ModelRule, Rule, accept
+from provenance.gate.rules.base import ModelRule, Rule, accept
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL
 from provenance.gate.rules.digest_fields import as_declared
 from provenance.gate.rules.misplaced import misplaced_file, misplaced_model
 from provenance.gate.rules.opsets import OPSETS, other_opset, repeats_opset

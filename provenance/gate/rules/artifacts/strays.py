@@ -10,7 +10,9 @@ from provenance.evidence.rows import FileEvidence
 from provenance.evidence.strays import MODELS, StrayModel, stems
 from provenance.gate.finding import Finding
 from provenance.gate.rules.artifacts.external_data import renamed_from
-from provenance.gate.rules.base import Case, Rule, Scope, some
+from provenance.gate.rules.base import Rule, some
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.lost_rows import files_of_lost_rows
 
 

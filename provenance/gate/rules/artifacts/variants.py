@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, accept, command, short
+from provenance.gate.rules.base import Rule, accept, command, short
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.recovery_help import lost_field
 
 

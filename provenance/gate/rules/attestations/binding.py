@@ -9,7 +9,8 @@ from provenance.attestations import signed_row as signed_rows
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import foreign_statements
-from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Target
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Target
 from provenance.gate.rules.signatures import SignatureRule
 from provenance.gate.rules.signed_files import absent_files, absent_sidecars, misnamed_files
 

@@ -15,7 +15,9 @@ from provenance.evidence import canonical
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import REGISTRY_AND_MODEL, Case, Phase, Scope, differing, short
+from provenance.gate.rules.base import differing, short
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Phase, Scope
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import SignatureRule, changed_files
 

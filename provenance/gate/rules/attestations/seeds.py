@@ -12,7 +12,8 @@ from provenance.attestations.statement import Statement, StatementError
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, differing
+from provenance.gate.rules.base import differing
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.ensembles.production import documents_are_pointers
 from provenance.gate.rules.signatures import SignatureRule
 

@@ -11,14 +11,14 @@ from provenance.attestations import predicates
 from provenance.attestations.statement import Statement
 from provenance.evidence import expected_statements, releases
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import (
+from provenance.gate.rules.base import short
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import (
     ALL_BUT_BLOBS,
     REGISTRY_AND_RELEASE,
-    Case,
     Phase,
     Scope,
     Target,
-    short,
 )
 from provenance.gate.rules.signatures import SignatureRule
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from provenance.evidence.evidence import BaselineEvidence
 from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Phase, Rule
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.claims import say_smoke
+from provenance.gate.rules.declaration import Phase
 
 
 class BaselineRule(Rule):

@@ -13,8 +13,10 @@ from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.registry_diff import LostField, LostRow, changed_digests
 from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Scope, shown, some
+from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.baseline.base import BaselineRule, until_proven
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs

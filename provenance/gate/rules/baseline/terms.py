@@ -12,8 +12,10 @@ from provenance.evidence.evidence import BaselineEvidence
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Scope, shown
+from provenance.gate.rules.base import shown
 from provenance.gate.rules.baseline.base import BaselineRule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.license import former_license, same_license
 from provenance.gate.rules.recovery_help import restore_rows
 

@@ -15,8 +15,10 @@ from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import FormerRow, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules import promotion
-from provenance.gate.rules.base import Case, Phase, Scope, short
+from provenance.gate.rules.base import short
 from provenance.gate.rules.baseline.base import BaselineRule, until_proven
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Phase, Scope
 from provenance.gate.rules.recovery_help import put_back
 from provenance.gate.rules.sidecars.current import pairs
 

@@ -9,8 +9,10 @@ from provenance.evidence import releases
 from provenance.evidence.releases import Release
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Scope, short
+from provenance.gate.rules.base import short
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.consumer.requirement import AGAIN, Requirement
+from provenance.gate.rules.declaration import Scope
 
 
 class SummaryRequired(Requirement):

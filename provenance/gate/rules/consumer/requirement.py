@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from provenance.evidence.rows import BundleEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import ALL_BUT_BLOBS, Case, Phase, Rule
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import ALL_BUT_BLOBS, Phase
 
 AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from the publisher."
 

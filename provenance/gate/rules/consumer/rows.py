@@ -12,8 +12,10 @@ from provenance.evidence import releases
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules import foreign_statements
-from provenance.gate.rules.base import Case, Scope, Target, short, shown
+from provenance.gate.rules.base import short, shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.consumer.requirement import AGAIN, Requirement
+from provenance.gate.rules.declaration import Scope, Target
 from provenance.gate.rules.signed_files import absent_sidecars
 
 

@@ -15,7 +15,8 @@ from provenance.artifacts.sidecar import Document
 from provenance.evidence.ensembles import Ensemble
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Rule, Scope, some
+from provenance.gate.rules.base import Rule, some
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.forms import Place
 
 T = TypeVar("T")

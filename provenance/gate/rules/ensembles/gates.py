@@ -13,7 +13,9 @@ from provenance.evidence.ensembles import Ensemble, current_sidecar, outlines
 from provenance.evidence.evaluation import OUTCOMES
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, Scope, short, shown
+from provenance.gate.rules.base import Rule, short, shown
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 from provenance.gate.rules.ensembles.folds import wrong_statistics
 from provenance.gate.rules.ensembles.records import (

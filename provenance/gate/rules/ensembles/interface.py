@@ -9,7 +9,7 @@ from typing import Any
 from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule
 from provenance.gate.rules.forms import INTERFACE, misfits
 from provenance.gate.rules.sidecars.interface import SidecarDtype, SidecarNames, SidecarShape

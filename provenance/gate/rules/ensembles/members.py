@@ -15,7 +15,9 @@ from provenance.evidence import expected_statements
 from provenance.evidence.ensembles import Ensemble, EnsembleMember, current_sidecar
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Scope, short, shown, some
+from provenance.gate.rules.base import short, shown, some
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.lost_rows import is_lost
 

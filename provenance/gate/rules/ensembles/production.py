@@ -13,7 +13,8 @@ from provenance.evidence.ensembles import Ensemble, current_sidecar, named_ensem
 from provenance.evidence.evaluation import PROMOTE
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, command, shown, some
+from provenance.gate.rules.base import Rule, command, shown, some
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.ensembles.base import EnsembleRule
 from provenance.gate.rules.ensembles.verdicts import (
     not_passed,

@@ -12,7 +12,8 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.ensembles import Ensemble, EnsembleMember
 from provenance.evidence.recorded import number, same, same_statistic
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.ensembles.base import Agreement, Claim, EnsembleRule, claims
 from provenance.gate.rules.sidecars.widths import refuted_widths
 

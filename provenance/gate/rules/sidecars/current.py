@@ -12,7 +12,8 @@ from provenance.artifacts.forms import Form
 from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.gate.finding import Finding, Fix
-from provenance.gate.rules.base import Case, Rule
+from provenance.gate.rules.base import Rule
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.forms import Forms, Place, misfits
 
 

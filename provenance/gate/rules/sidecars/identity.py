@@ -16,7 +16,8 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, differing, short, shown
+from provenance.gate.rules.base import differing, short, shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.forms import Forms, Place
 from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed

@@ -13,7 +13,8 @@ from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec, plain_dtype
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, shown, some
+from provenance.gate.rules.base import shown, some
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.forms import NAMES, Forms
 from provenance.gate.rules.opsets import OPSETS, repeats_opset
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_model, entries

@@ -14,7 +14,8 @@ from provenance.attestations.statement import StatementError
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
-from provenance.gate.rules.base import Case, Rule, short, shown
+from provenance.gate.rules.base import Rule, short, shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import (
     is_lost_with_its_manifest,

@@ -14,7 +14,8 @@ from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.recorded import number, same_statistic
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.sidecars.current import ClaimRule, describes_other_bytes, entries
 from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widths
 

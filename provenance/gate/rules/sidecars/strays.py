@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from provenance.artifacts.sidecar import Sidecar, says_how_to_run
 from provenance.evidence.facts import RowFacts
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, Rule, Scope, shown
+from provenance.gate.rules.base import Rule, shown
+from provenance.gate.rules.case import Case
+from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.lost_rows import files_of_lost_rows
 
 

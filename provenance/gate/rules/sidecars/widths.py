@@ -12,7 +12,8 @@ from provenance.artifacts.onnx_model import OnnxFacts, TensorSpec
 from provenance.artifacts.sidecar import Sidecar, WidthClaim, once
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
-from provenance.gate.rules.base import Case, shown
+from provenance.gate.rules.base import shown
+from provenance.gate.rules.case import Case
 from provenance.gate.rules.forms import NAMES_OR_COUNT, WIDTHS, Forms
 from provenance.gate.rules.sidecars.current import ClaimRule, unfit_claims
 
