@@ -39,7 +39,7 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert rows["deferrals, patterns in their `rows`, trust entries"] == (
         f"{limits.DEFERRALS:,}, {limits.PATTERNS}, {limits.TRUST_ENTRIES}"
     )
-    things = rows["rows, ensembles and files that one rule speaks of one by one"]
+    things = rows["rows, ensembles and files that one rule reports individually"]
     assert things.startswith(f"{limits.THINGS_OF_RULE:,}; ")
     licenses = rows["different licenses that are compared with the whole SPDX list"]
     assert licenses == str(limits.SUGGESTIONS)
@@ -58,9 +58,10 @@ def test_the_threat_model_states_the_limits_that_are_in_force() -> None:
     assert result == f"{limits.RESULT // mib} MiB for the rows of one task"
     sidecars = rows["sidecars of all rows"]
     assert sidecars == f"{limits.SIDECARS_OF_ROWS // mib} MiB, counted for each row"
-    assert rows["members of an ensemble manifest"] == f"{limits.MEMBERS:,} are looked at"
-    told = rows["findings of one rule about one row, ensemble or file"]
-    assert told == f"{limits.FINDINGS} are told, and how many there are more"
+    members = f"{limits.MEMBERS:,}; further members are not examined"
+    assert rows["members of an ensemble manifest"] == members
+    reported = rows["findings of one rule about one row, ensemble or file"]
+    assert reported == f"{limits.FINDINGS}, and one more that counts the rest"
     assert f"a rule has {limits.FINDINGS_OF_RULE:,} findings" in read("docs/output.md")
     assert rows["entries of a folder that is searched"] == f"{limits.FOLDER_ENTRIES:,}"
     workflows = (

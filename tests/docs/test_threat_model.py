@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import ROOT, read
 
 PAGE = "docs/threat-model.md"
-HEADING = "## Attacks and the tests that hold them"
+HEADING = "## Attacks and their tests"
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)(?:\[[^`]*\])?`")
 
 
