@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256, sha256_of
@@ -198,13 +199,18 @@ def statement(
     predicate_type: str, subjects: Sequence[tuple[str, str]], predicate: dict[str, Any]
 ) -> Statement:
     """Return a statement whose predicate satisfies its schema. Raises StatementError."""
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(schema(predicate_type))
-    for error in validator.iter_errors(predicate):
+    for error in _validator(predicate_type).iter_errors(predicate):
         where = "/".join(map(str, error.absolute_path)) or "predicate"
         raise StatementError(f"the predicate does not fit its schema: {where}: {error.message}")
     return Statement(tuple(Subject(n, s) for n, s in subjects), predicate_type, predicate)
+
+
+@cache
+def _validator(predicate_type: str) -> Any:
+    """The validator of a predicate type: a release asks it about every row."""
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema(predicate_type))
 
 
 def schema(predicate_type: str) -> dict[str, Any]:
