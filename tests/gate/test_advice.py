@@ -538,7 +538,7 @@ CASES: Final = [
     Advice("USE004", "require-a-license-of-which-half-is-allowed", "or allow its license",
            option("--license-allow", "Zlib")),
 ]  # fmt: skip
-"""Folders of `tests/cases/`."""
+"""Cases of `tests/cases/`."""
 
 _AGAIN: Final = "a model has to be exported again"
 _OTHERS: Final = "another person has to act: the publisher, or the owner of the layout"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry gets the same report as a whole and unit by unit, whatever judges the units.
 
-The cases and the tables of mutations are judged in both ways too, where they are.
+So do a sample of the cases (`tests/test_judging_order.py`) and the table of mutations.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ FEWEST: Final = 50
 TESTS: Final = (
     "tests/gate",
     "tests/test_cases.py",
-    "tests/test_unrelated_files.py",
+    "tests/test_judging_order.py",
     "tests/output",
     "tests/docs/test_generated.py::test_the_pages_of_rules_say_what_the_rules_are",
     "tests/operations/test_consumer.py",

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The advice of a finding, followed to the letter: what a table of advice is written with.
 
-A scene is a registry with one defect: a folder of `tests/cases/`, or a mutation in the registry of
+A scene is a registry with one defect: a case of `tests/cases/`, or a mutation in the registry of
 `tests/support/production.py`. A step does what the help of a finding says, and nothing else. A
 command is taken out of the help as it is printed there and run; a value is taken out of it and
 written. Where the help says that something is exported or restored, the file of before the defect
@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 
-from tests.support.cases import FOLDER, Case, Workshop
+from tests.support.cases import Workshop, case_named
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
 from tests.support.mutations import Change, drop, put
@@ -50,7 +50,7 @@ class Advice:
 
     Attributes:
         code: The rule.
-        scene: A mutation, or the name of a folder of `tests/cases/`.
+        scene: A mutation, or the name of a case of `tests/cases/`.
         help: Words of the help that the step follows.
         step: What the help says.
         row: Which finding it is, where the scene has several with these words.
@@ -110,7 +110,7 @@ def set_scene(advice: Advice, folder: Path, clean: Path, key: KeyPair, other: Ke
         advice.scene.change(tree / "model" / advice.scene.name)
         baseline = ["--baseline", str(outside / _BEFORE)] if advice.scene.with_baseline else []
         return Scene(tree, outside, key, other, ["check", *baseline], {})
-    case = Case(FOLDER / advice.scene)
+    case = case_named(advice.scene)
     shop = Workshop(tree, outside, key, other)
     shop.lay_out(case, outside / _BEFORE)
     env = {k: shop.fill(v) for k, v in case.spec.get("env", {}).items()}

@@ -19,8 +19,8 @@ CONFIGURATION: Final = "provenance.toml"
 def second_signer(scene: Scene, _finding: Any) -> None:
     """Let the other trusted key of the run sign the same statement."""
     shop = Workshop(scene.tree, scene.outside, scene.key, scene.other)
-    step = {"kind": "countersign", "path": "bundles/m.onnx.2.sigstore.json"}
-    shop.do(step | {"of": "bundles/m.onnx.sigstore.json"})
+    of = "bundles/m.onnx.sigstore.json"
+    shop.do({"countersign": "bundles/m.onnx.2.sigstore.json", "of": of})
 
 
 def summary_fetched(scene: Scene, _finding: Any) -> None:
@@ -48,7 +48,7 @@ def model_fetched(scene: Scene, _finding: Any) -> None:
 def owned(scene: Scene, _finding: Any) -> None:
     """Let the owner of the layout write it again."""
     shop = Workshop(scene.tree, scene.outside, scene.key, scene.other)
-    shop.do({"kind": "layout", "path": "release.layout"})
+    shop.do({"layout": "release.layout"})
 
 
 def all_smoke(scene: Scene, _finding: Any) -> None:

@@ -1,30 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cases of `tests/cases/`: whole small registries and what the gate must say of them.
+"""The cases of `tests/cases/`: small registries, each with what the gate must report about it.
 
-A case is a folder with `case.toml` and, where there is any, `tree/`. Nothing else is needed for a
-new one. `case.toml`:
+A case is a table of one of the TOML files there. It names a base and the difference from it:
 
-    about = "what it shows, and why that matters"
-    command = ["check"]           # {key}, {pub}, {tree}, {outside} stand for paths
-    release = false               # release the tree with the key of the run before `then`
-    baseline = false              # keep the tree as it is before `then` in {outside}/baseline
+    [license-misspelt]
+    about = "The message names the nearest identifier of the SPDX list."
+    make = [{row = "m", set = {license = "Apache-2"}}]
     exit = 1
-    [[make]]                      # files that no commit can hold, made before a release
-    [[then]]                      # the same, after it
-    [[finding]]                   # exactly these: code and row decide, the rest must be contained
-    code = "ART302"
-    row = "m"
-    path = "model/registry.json"
-    message = ["needs", "bytes"]
-    help = "hash"
-    deferred = false
-    severity = "error"
-    [error]                       # of exits 2 and 4
-    message = ["model/registry.json", "is empty"]
-    help = "models"
+    finding = [{code = "LIC204", row = "m", message = "nearest is 'Apache-2.0'"}]
 
-In every text file of the tree `@sha256:NAME@` becomes the digest of NAME, relative to the file's
-folder, once `make` is done. Steps are described at `STEPS`.
+The keys, in the order in which they take effect:
+
+    about = "What the case shows, and why that matters."
+    base = "trusted"        # a table of bases.toml; by default "model"
+    config = "..."          # TOML at the end of provenance.toml, after an empty line
+    make = [...]            # edits of the tree, one after the other
+    release = true          # release the tree, signed with the key of the run
+    baseline = true         # copy the tree to {outside}/baseline
+    then = [...]            # more edits
+    command = "verify"      # split as a shell does; by default "check"
+    env = {...}             # environment variables
+    exit = 1
+    finding = [{...}]       # exactly these findings, in any order
+    error = {...}           # for exit codes 2 and 4: parts of `message`, and one of `help`
+    stdout = ["..."]        # parts of the output
+
+A base is a table of `bases.toml` with `about`, `base`, `config` and `make`. Its files are in
+`bases/NAME/`, if it has any of its own.
+
+An edit is a table whose first key is its kind, with a path in the tree as value. `STEPS` lists the
+kinds; the most common ones are:
+
+    {row = "m", set = {license = "MIT"}, unset = ["smoke"]}      # members of a registry row
+    {add-row = "n", set = {smoke = false}}                       # a row like the first one
+    {remove-row = "n"}
+    {json = "model/m.json", at = ["gate"], set = {passed = true}}
+    {write = "LICENSE", text = "..."}
+    {replace = "provenance.toml", old = "...", new = "..."}
+    {remove = "model/m.onnx"}
+
+An edit that changes nothing is an error. In an edit, `@digest:0@` stands for a digest of 64 zeros,
+or of another digit. In every text file of the tree, `@sha256:NAME@` becomes the digest of the file
+NAME in the same folder: after all of `make`, and after each edit of `then`. `{tree}`, `{outside}`,
+`{key}` and `{pub}` stand for the paths of the tree, of a folder beside it, and of the private and
+the public key of the run; they are replaced in commands, environment variables, paths and texts.
+
+Of a finding, `code` and `row` must be equal and each code must occur as often as it is listed.
+`message` (one string or several), `help`, `path` and `about` are compared in part; `line`,
+`severity` ("error" by default) and `deferred` (false by default) must be equal.
 """
 
 from __future__ import annotations
@@ -34,11 +57,12 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,37 +73,57 @@ from tests.support.keys import KeyPair
 from tests.support.repository import replace_once, sha256
 
 FOLDER: Final = Path(__file__).parent.parent / "cases"
+REGISTRY: Final = "model/registry.json"
+_BASES: Final = "bases"
 _DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
-_KEYS: Final = {
-    "about", "command", "release", "baseline", "exit", "make", "then", "finding", "error", "stdout",
-    "env",
+_REPEATED: Final = re.compile(r"@digest:([0-9a-f])@")
+_BASE_KEYS: Final = {"about", "base", "config", "make"}
+_KEYS: Final = _BASE_KEYS | {
+    "baseline", "command", "env", "error", "exit", "finding", "release", "stdout", "then",
+}  # fmt: skip
+_FINDING_KEYS: Final = {
+    "about", "code", "deferred", "help", "line", "message", "path", "row", "severity",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
+class Base:
+    """A tree that cases start from, and the base that it starts from itself, if any."""
+
+    name: str
+    spec: Mapping[str, Any]
+    base: Base | None
+
+    def lay_out(self, shop: Workshop) -> None:
+        """Make the files of the base."""
+        if self.base is not None:
+            self.base.lay_out(shop)
+        folder = FOLDER / _BASES / self.name
+        if folder.is_dir():
+            shutil.copytree(folder, shop.tree, dirs_exist_ok=True)
+        shop.make(self.spec)
+
+
+@dataclass(frozen=True)
 class Case:
-    """One folder of `tests/cases/`."""
+    """A table of a file of `tests/cases/`.
 
-    folder: Path
+    Attributes:
+        name: The name of the table, which describes the behaviour.
+        family: The name of the file, without its suffix.
+        spec: The table.
+        base: The tree that the case starts from.
+    """
 
-    @property
-    def name(self) -> str:
-        """The folder's name, which says the behaviour."""
-        return self.folder.name
-
-    @cached_property
-    def spec(self) -> Mapping[str, Any]:
-        """What case.toml says. A key that the runner does not know would test nothing."""
-        spec = tomllib.loads((self.folder / "case.toml").read_text("utf-8"))
-        unknown = spec.keys() - _KEYS
-        assert not unknown, f"{self.name}: unknown keys {sorted(unknown)}"
-        assert spec.get("about"), f"{self.name}: `about` says what the case shows"
-        return spec
+    name: str
+    family: str
+    spec: Mapping[str, Any]
+    base: Base
 
     @property
     def command(self) -> list[str]:
         """The arguments of `provenance`."""
-        return list(self.spec.get("command", ["check"]))
+        return shlex.split(self.spec.get("command", "check"))
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
@@ -88,18 +132,80 @@ class Case:
 
     @property
     def judges(self) -> bool:
-        """Whether the command ends in a report."""
+        """Whether the command writes a report."""
         return self.command[0] in ("check", "verify", "verify-model", "sign", "attest", "release")
 
     @property
+    def verifies(self) -> bool:
+        """Whether the command can write its report in other formats as well."""
+        return self.command[0] in ("check", "verify", "verify-model")
+
+    @property
     def is_judged_in_units(self) -> bool:
-        """Whether the command judges a registry unit by unit, if that is large."""
+        """Whether the command judges a large registry unit by unit."""
         return self.command[0] in ("check", "verify") and "--fix" not in self.command
 
 
-def all_cases() -> list[Case]:
-    """Every case, sorted by name."""
-    return [Case(p.parent) for p in sorted(FOLDER.glob("*/case.toml"))]
+def load_bases(text: str) -> dict[str, Base]:
+    """Parse `bases.toml`. A base has to precede the bases that start from it.
+
+    Raises:
+        ValueError: If a table has an unknown key or starts from an unknown base.
+    """
+    bases: dict[str, Base] = {}
+    for name, spec in tomllib.loads(text).items():
+        _refuse_unknown(name, spec, _BASE_KEYS)
+        bases[name] = Base(name, spec, _named(spec["base"], bases) if "base" in spec else None)
+    return bases
+
+
+def load_cases(text: str, family: str, bases: Mapping[str, Base]) -> list[Case]:
+    """Parse a file of cases.
+
+    Raises:
+        ValueError: If a table has an unknown key, lacks `about` or `exit`, or starts from an
+            unknown base.
+    """
+    cases = []
+    for name, spec in tomllib.loads(text).items():
+        _refuse_unknown(name, spec, _KEYS)
+        for finding in spec.get("finding", []):
+            _refuse_unknown(f"{name}: finding", finding, _FINDING_KEYS)
+        _refuse_unknown(f"{name}: error", spec.get("error", {}), {"message", "help"})
+        for key in ("about", "exit"):
+            if spec.get(key, "") == "":
+                raise ValueError(f"{name}: `{key}` is missing")
+        cases.append(Case(name, family, spec, _named(spec.get("base", "model"), bases)))
+    return cases
+
+
+def _refuse_unknown(name: str, table: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := table.keys() - known:
+        raise ValueError(f"{name}: unknown keys {sorted(unknown)}")
+
+
+def _named(name: str, bases: Mapping[str, Base]) -> Base:
+    if name not in bases:
+        raise ValueError(f"unknown base {name!r}")
+    return bases[name]
+
+
+@cache
+def all_cases() -> Sequence[Case]:
+    """Return every case, sorted by name."""
+    bases_file = FOLDER / f"{_BASES}.toml"
+    bases = load_bases(bases_file.read_text("utf-8"))
+    files = [path for path in FOLDER.glob("*.toml") if path != bases_file]
+    cases = [
+        case for path in files for case in load_cases(path.read_text("utf-8"), path.stem, bases)
+    ]
+    return sorted(cases, key=lambda case: case.name)
+
+
+def case_named(name: str) -> Case:
+    """Return the one case of a name."""
+    (case,) = (case for case in all_cases() if case.name == name)
+    return case
 
 
 @dataclass(frozen=True)
@@ -111,8 +217,12 @@ class Workshop:
     key: KeyPair
     other: KeyPair
 
+    def signer(self, name: str) -> KeyPair:
+        """Return the key pair `release`, whose key is trusted, or `second`."""
+        return {"release": self.key, "second": self.other}[name]
+
     def fill(self, text: str) -> str:
-        """`text` with the names of places replaced by their paths."""
+        """Return `text` with the names of places replaced by their paths."""
         places = {
             "{tree}": self.tree,
             "{outside}": self.outside,
@@ -124,17 +234,15 @@ class Workshop:
         return text
 
     def lay_out(self, case: Case, before: Path | None = None) -> None:
-        """Make the files of the case, release them where it says so, and do the rest.
+        """Make the files of the case, release them if the case says so, and make its last edits.
 
         With `before`, a copy of the tree as it is before `then` is kept there.
         """
-        if (case.folder / "tree").is_dir():
-            shutil.copytree(case.folder / "tree", self.tree)
-        self.tree.mkdir(exist_ok=True)
+        self.tree.mkdir()
         self.outside.mkdir()
-        for step in case.spec.get("make", []):
-            self.do(step)
-        self._fill_digests()
+        case.base.lay_out(self)
+        self.make(case.spec)
+        self.fill_digests()
         if case.spec.get("release", False):
             done = run_cli("release", "--signer", self.key.signer, cwd=self.tree)
             assert done.code == 0, (
@@ -146,16 +254,36 @@ class Workshop:
             shutil.copytree(self.tree, before)
         for step in case.spec.get("then", []):
             self.do(step)
+            self.fill_digests()
+
+    def make(self, spec: Mapping[str, Any]) -> None:
+        """Make the edits of `config` and `make`."""
+        if "config" in spec:
+            self.do({"append": "provenance.toml", "text": f"\n{spec['config']}"})
+        for step in spec.get("make", []):
+            self.do(step)
 
     def do(self, step: Mapping[str, Any]) -> None:
-        """Do one step."""
-        rest = dict(step)
-        kind = rest.pop("kind")
-        path = self.tree / self.fill(rest.pop("path"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        STEPS[kind](self, path, **rest)
+        """Make one edit.
 
-    def _fill_digests(self) -> None:
+        Raises:
+            ValueError: If the kind is unknown, or nothing changes.
+        """
+        (kind, target), *rest = _with_digests(step).items()
+        if kind not in STEPS:
+            raise ValueError(f"unknown kind of edit {kind!r}")
+        if kind in _OF_ROWS:
+            rest.insert(0, ("id", target))
+            target = REGISTRY
+        path = self.tree / self.fill(target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = _state(path)
+        STEPS[kind](self, path, **dict(rest))
+        if _state(path) == before:
+            raise ValueError(f"the edit changes nothing: {dict(step)}")
+
+    def fill_digests(self) -> None:
+        """Replace `@sha256:NAME@` in every small file of the tree."""
         for path in sorted(self.tree.rglob("*")):
             if path.is_symlink() or not path.is_file() or path.stat().st_size > 1 << 20:
                 continue
@@ -172,6 +300,29 @@ def _filled(content: bytes, folder: Path) -> bytes:
     return _DIGEST.sub(digest, content)
 
 
+def _with_digests(value: Any) -> Any:
+    """Return a value of an edit with its `@digest:0@` replaced."""
+    if isinstance(value, str):
+        return _REPEATED.sub(lambda match: match[1] * 64, value)
+    if isinstance(value, list):
+        return [_with_digests(element) for element in value]
+    if isinstance(value, dict):
+        return {key: _with_digests(element) for key, element in value.items()}
+    return value
+
+
+def _state(path: Path) -> object:
+    """Return what an edit could change at a path."""
+    if path.is_symlink():
+        return os.readlink(path)
+    if path.is_dir():
+        return [_state(child) for child in sorted(path.rglob("*")) if not child.is_dir()]
+    if path.is_file():
+        size = path.stat().st_size
+        return size if size > 1 << 24 else path.read_bytes()
+    return path.exists()
+
+
 def _model(w: Workshop, path: Path, **options: Any) -> None:
     """An ONNX model: inputs, opset, salt, and `external` with the fields of `External`."""
     external = options.pop("external", [])
@@ -181,29 +332,29 @@ def _model(w: Workshop, path: Path, **options: Any) -> None:
 
 
 def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
-    """A model for `--run`, by its name in `runnable.RECIPES`."""
+    """A model for `--run`: one of `runnable.RECIPES`."""
     path.write_bytes(runnable.RECIPES[recipe]())
 
 
 def _without(w: Workshop, path: Path, field: str) -> None:
-    """A model that lacks one field of the message."""
+    """A model without one field of the message."""
     message = models.proto()
     message.ClearField(field)
     path.write_bytes(message.SerializeToString())
 
 
-def _text(w: Workshop, path: Path, text: str) -> None:
-    """A text file; digests and places are filled in."""
-    path.write_bytes(_filled(w.fill(text).encode(), path.parent))
+def _write(w: Workshop, path: Path, text: str) -> None:
+    """A text file."""
+    path.write_text(w.fill(text), "utf-8")
 
 
 def _bytes(w: Workshop, path: Path, *, hex: str = "", random_bytes: int = 0) -> None:
-    """Bytes given in hex, or so many random ones (the same each time)."""
+    """Bytes in hex, or a number of random bytes that are the same in every run."""
     path.write_bytes(bytes.fromhex(hex) or random.Random(1105).randbytes(random_bytes))
 
 
 def _size(w: Workshop, path: Path, bytes: int) -> None:
-    """A file of so many bytes, without taking the room."""
+    """A sparse file of a size."""
     with path.open("ab") as stream:
         stream.truncate(bytes)
 
@@ -214,22 +365,22 @@ def _repeat(w: Workshop, path: Path, *, before: str, text: str, times: int, afte
 
 
 def _nest(w: Workshop, path: Path, *, before: str, depth: int, after: str) -> None:
-    """Arrays in arrays."""
+    """Nested arrays."""
     path.write_text(before + "[" * depth + "]" * depth + after, "utf-8")
 
 
 def _truncate(w: Workshop, path: Path, *, to: int) -> None:
-    """Only the first bytes of what is there."""
+    """The first bytes of a file."""
     path.write_bytes(path.read_bytes()[:to])
 
 
-def _append(w: Workshop, path: Path, *, hex: str) -> None:
-    """More bytes at the end of what is there."""
-    path.write_bytes(path.read_bytes() + bytes.fromhex(hex))
+def _append(w: Workshop, path: Path, *, hex: str = "", text: str = "") -> None:
+    """Bytes in hex, or text, at the end of a file."""
+    path.write_bytes(path.read_bytes() + bytes.fromhex(hex) + text.encode())
 
 
 def _fifo(w: Workshop, path: Path) -> None:
-    """A FIFO that nobody writes to."""
+    """A FIFO without a writer."""
     path.unlink(missing_ok=True)
     os.mkfifo(path)
 
@@ -241,47 +392,47 @@ def _dir(w: Workshop, path: Path) -> None:
 
 
 def _symlink(w: Workshop, path: Path, *, target: str) -> None:
-    """A link."""
+    """A symbolic link."""
     path.unlink(missing_ok=True)
     path.symlink_to(w.fill(target))
 
 
 def _remove(w: Workshop, path: Path) -> None:
-    """Nothing where a file was."""
+    """A file removed."""
     path.unlink()
 
 
 def _move(w: Workshop, path: Path, *, to: str) -> None:
-    """Another name."""
+    """A file renamed."""
     path.rename(w.tree / to)
 
 
 def _copy(w: Workshop, path: Path, *, of: str) -> None:
-    """The bytes of another file."""
+    """A copy of another file."""
     path.write_bytes((w.tree / of).read_bytes())
 
 
 def _swap(w: Workshop, path: Path, *, other: str) -> None:
-    """Two files exchanged."""
+    """Two files swapped."""
     mine, theirs = path.read_bytes(), (w.tree / other).read_bytes()
     path.write_bytes(theirs)
     (w.tree / other).write_bytes(mine)
 
 
 def _replace(w: Workshop, path: Path, *, old: str, new: str) -> None:
-    """The one occurrence of a text replaced; digests and places are filled in."""
-    replace_once(path, old, _filled(w.fill(new).encode(), path.parent).decode())
+    """The one occurrence of a string replaced."""
+    replace_once(path, old, w.fill(new))
 
 
 def _replace_bytes(w: Workshop, path: Path, *, old: str, new: str) -> None:
-    """Bytes replaced by as many others, both in hex."""
+    """The one occurrence of bytes replaced, both in hex."""
     content, before = path.read_bytes(), bytes.fromhex(old)
     assert content.count(before) == 1
     path.write_bytes(content.replace(before, bytes.fromhex(new)))
 
 
 def _key(w: Workshop, path: Path, *, type: str) -> None:
-    """A public key: `release`, `second` (the other one of the run), or one of `keys.PUBLIC`."""
+    """A public key: `release` or `second` of the run, or one of `keys.PUBLIC`."""
     of_the_run = {"release": w.key, "second": w.other}.get(type)
     path.write_bytes(of_the_run.public.read_bytes() if of_the_run else keys.PUBLIC[type]())
 
@@ -291,35 +442,89 @@ def _private(w: Workshop, path: Path, *, type: str) -> None:
     path.write_bytes(keys.PRIVATE[type]())
 
 
-def _json(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
-    """A value of a JSON file set (`value`), or removed."""
-    value = json.loads(path.read_text("utf-8"))
-    _set(value, at, to)
-    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+def _json(w: Workshop, path: Path, **to: Any) -> None:
+    """A JSON file, written anew or changed as `_edited` describes."""
+    document = json.loads(path.read_text("utf-8")) if path.exists() else None
+    path.write_text(json.dumps(_edited(document, **to), indent=2) + "\n", "utf-8")
 
 
-def _redigest(w: Workshop, path: Path, *, at: list[str | int], of: str) -> None:
-    """A value of a JSON file set to the digest of a file beside it."""
-    _json(w, path, at=at, value=sha256((path.parent / of).read_bytes()))
+def _row(w: Workshop, path: Path, *, id: str, at: Sequence[str | int] = (), **to: Any) -> None:
+    """A row of the registry, changed as `_edited` describes."""
+    rows = json.loads(path.read_text("utf-8"))["models"]
+    _json(w, path, at=["models", _index(rows, id), *at], **to)
 
 
-def _statement(
-    w: Workshop, path: Path, *, at: Sequence[str | int] = (), by: str = "release", **to: Any
-) -> None:
-    """The statement of a bundle changed at one place, and signed again by a key of the run."""
+def _add_row(w: Workshop, path: Path, *, id: str, **to: Any) -> None:
+    """A row at the end of the registry: the first one for a model of another name, and changed."""
+    first = json.loads(path.read_text("utf-8"))["models"][0]
+    row = {
+        "id": id,
+        "onnx": f"{id}.onnx",
+        "sha256": f"@sha256:{id}.onnx@",
+        "sigstore_bundle": f"../bundles/{id}.onnx.sigstore.json",
+    }
+    _json(w, path, at=["models"], add=_edited(first | row, **to))
+
+
+def _remove_row(w: Workshop, path: Path, *, id: str) -> None:
+    """The registry without a row."""
+    rows = json.loads(path.read_text("utf-8"))["models"]
+    _json(w, path, at=["models"], unset=[_index(rows, id)])
+
+
+def _index(rows: Sequence[Any], id: str) -> int:
+    (index,) = (i for i, row in enumerate(rows) if isinstance(row, dict) and row.get("id") == id)
+    return index
+
+
+def _edited(
+    document: Any,
+    at: Sequence[str | int] = (),
+    *,
+    value: Any = None,
+    set: Mapping[str, Any] | None = None,
+    unset: Sequence[str | int] = (),
+    add: Any = None,
+) -> Any:
+    """Return a JSON document changed at one place.
+
+    Args:
+        document: The document, which may be modified.
+        at: The names and indices that lead to the place.
+        value: The new value of the place.
+        set: Members to set in the object at the place.
+        unset: Names or indices to remove from the object or array at the place.
+        add: An element to add to the array at the place.
+    """
+    root = [document]
+    *way, last = (0, *at)
+    place: Any = root
+    for step in way:
+        place = place[step]
+    if value is not None:
+        place[last] = value
+    if set is not None:
+        place[last].update(set)
+    for name in unset:
+        del place[last][name]
+    if add is not None:
+        place[last].append(add)
+    return root[0]
+
+
+def _statement(w: Workshop, path: Path, *, by: str = "release", **to: Any) -> None:
+    """The statement of a bundle, changed as `_edited` describes and signed by a key of the run."""
     bundle = json.loads(path.read_text("utf-8"))
-    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
-    if at:
-        _set(statement, at, to)
-    signer = w.key if by == "release" else w.other
+    statement = _edited(json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"])), **to)
+    signer = w.signer(by)
     path.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), signer)), "utf-8")
 
 
 def _countersign(w: Workshop, path: Path, *, of: str, by: str = "second") -> None:
-    """The statement of a bundle, signed again as it is by a key of the run."""
+    """The unchanged statement of a bundle, signed by a key of the run."""
     bundle = json.loads((w.tree / of).read_text("utf-8"))
     payload = base64.b64decode(bundle["dsseEnvelope"]["payload"])
-    signer = w.key if by == "release" else w.other
+    signer = w.signer(by)
     path.write_text(json.dumps(dsse_bundle(payload, signer)), "utf-8")
 
 
@@ -331,23 +536,22 @@ def _blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
 
 def _layout(w: Workshop, path: Path, *, by: str = "release") -> None:
     """The layout of the tree, signed by a key of the run."""
-    signer = w.key if by == "release" else w.other
+    signer = w.signer(by)
     done = run_cli("layout", "--signer", signer.signer, "--output", path, cwd=w.tree)
     assert done.code == 0, done.err
 
 
 def _record(w: Workshop, path: Path, *, step: str, by: str = "release") -> None:
-    """The link of a step in which nothing happens, in a folder of links."""
-    signer = w.key if by == "release" else w.other
+    """The link of a step without changes, in a folder of links."""
+    signer = w.signer(by)
     with provenance.record_step(step, provenance.load_config(w.tree), path, signer.signer):
         pass
 
 
-def _signed(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
-    """A layout or link changed at one place, and signed again by the key of the run."""
+def _signed(w: Workshop, path: Path, **to: Any) -> None:
+    """A layout or link, changed as `_edited` describes and signed again by its key."""
     envelope = json.loads(path.read_text("utf-8"))
-    payload = json.loads(base64.b64decode(envelope["payload"]))
-    _set(payload, at, to)
+    payload = _edited(json.loads(base64.b64decode(envelope["payload"])), **to)
     key_id = envelope["signatures"][0]["keyid"]
     by = w.key if key_id == functionary_id(w.key) else w.other
     signed = dsse_bundle(json.dumps(payload).encode(), by)["dsseEnvelope"]
@@ -356,43 +560,31 @@ def _signed(w: Workshop, path: Path, *, at: list[str | int], **to: Any) -> None:
 
 
 def _relink(w: Workshop, path: Path, *, of: str, to: str) -> None:
-    """The link of one step in the place of that of another."""
+    """The link of one step in place of the link of another."""
     (theirs,), (mine,) = path.glob(f"{of}.*.link"), path.glob(f"{to}.*.link")
     mine.write_bytes(theirs.read_bytes())
 
 
 def _disagree(w: Workshop, path: Path, *, of: str, by: str, file: str) -> None:
-    """A link that names one file more than its step left."""
-    key_id = functionary_id(w.key if by == "release" else w.other)
+    """A link with a file that its step did not leave."""
+    key_id = functionary_id(w.signer(by))
     link = path / f"{of}.{key_id[:8]}.link"
-    _signed(w, link, at=["products", file], value={"sha256": "0" * 64})
+    _signed(w, link, at=["products"], set={file: {"sha256": "0" * 64}})
 
 
 def functionary_id(key: KeyPair) -> str:
-    """The id of a key, as in-toto computes it."""
+    """Return the id of a key, as in-toto computes it."""
     from in_toto.models.layout import Layout
 
     added: dict[str, str] = Layout().add_functionary_key_from_path(str(key.public))
     return added["keyid"]
 
 
-def _set(value: Any, at: Sequence[str | int], to: Mapping[str, Any]) -> None:
-    for step in at[:-1]:
-        value = value[step]
-    if "value" in to:
-        if isinstance(value, list) and at[-1] == len(value):
-            value.append(to["value"])
-        else:
-            value[at[-1]] = to["value"]
-    else:
-        del value[at[-1]]
-
-
 STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "model": _model,
     "runnable": _runnable,
     "model-without": _without,
-    "text": _text,
+    "write": _write,
     "bytes": _bytes,
     "size": _size,
     "repeat": _repeat,
@@ -411,7 +603,9 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "key": _key,
     "private-key": _private,
     "json": _json,
-    "redigest": _redigest,
+    "row": _row,
+    "add-row": _add_row,
+    "remove-row": _remove_row,
     "statement": _statement,
     "countersign": _countersign,
     "sign-blob": _blob,
@@ -421,7 +615,10 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "relink": _relink,
     "disagree": _disagree,
 }
-"""What a step can be. Its first arguments are the workshop and the path."""
+"""The kinds of edits. Their first arguments are the workshop and the path."""
+
+_OF_ROWS: Final = {"row", "add-row", "remove-row"}
+"""Edits of the registry: they name a row and no path."""
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -430,7 +627,7 @@ MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 def dsse_bundle(
     payload: bytes, signer: KeyPair, payload_type: str = PAYLOAD_TYPE
 ) -> dict[str, Any]:
-    """A bundle over any payload, made by the specifications and not by the package."""
+    """A bundle over any payload, written after the specifications, without the package."""
     kind = payload_type.encode()
     signed = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
     return {

@@ -73,7 +73,7 @@ def in_units(executor: Executor | None = None, rows_of_a_task: int = 50) -> Iter
         chosen = Workers(1, executor or workers.executor, rows_of_a_task)
         return judge(*args, workers=chosen, **options)
 
-    with _guarding_units(), _judging(judging):
+    with guarding_units(), _judging(judging):
         yield
 
 
@@ -105,8 +105,8 @@ AROUND = (
 
 
 @contextlib.contextmanager
-def _guarding_units() -> Iterator[None]:
-    """Fail where a rule reads what lies around a unit and does not declare that it does."""
+def guarding_units() -> Iterator[None]:
+    """Fail if a rule reads evidence about other units without declaring that it does."""
     judging: list[Rule] = []
     judge_unit = Rule.judge_unit
 
