@@ -185,7 +185,9 @@ SLIPS: Final = [
         member("license_url", LICENSE_URL),
     ),
     # Model files
-    Advice("ART301", Mutation("s1.onnx", remove()), "Fetch or add the file", put_back("s1.onnx")),
+    Advice("ART301", Mutation("s1.onnx", remove()), "file, or remove the row", put_back("s1.onnx")),
+    Advice("ART301", Mutation("s1.onnx", remove(), with_baseline=True), "Fetch or add the file.",
+           put_back("s1.onnx")),
     Advice("ART301", Mutation("s1.onnx", move("s1_v2.onnx")), "Rename s1_v2.onnx back to s1.onnx",
            named_so),
     Advice("ART301", Mutation("quant.int8.onnx", move("q8.onnx")), "Rename q8.onnx back", named_so),

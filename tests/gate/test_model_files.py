@@ -432,3 +432,41 @@ def test_a_model_that_is_missing_elsewhere_hides_no_stray(repository: Repository
     repository.write("weights.onnx.data", data())
     found = [(f.code, f.path) for f in repository.save().check().failing]
     assert found == [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")]
+
+
+@pytest.mark.parametrize(
+    ("described", "in_both", "fixed"),
+    [
+        ("model", True, {"model/registry.json", "model/m.json"}),
+        ("other bytes", False, {"model/registry.json"}),
+        (None, True, set()),
+    ],
+)
+def test_a_wrong_opset_is_corrected_in_both_files_if_the_sidecar_describes_the_model(
+    repository: Repository, described: str | None, in_both: bool, fixed: set[str]
+) -> None:
+    row = repository.add("m", opset=18)
+    digest = {"model": row["sha256"], "other bytes": sha256(b"former"), None: None}[described]
+    repository.add_sidecar(row, opset=18, sha256=digest)
+    (finding,) = [f for f in repository.save().check().failing if f.code == "ART310"]
+    assert ("and so it is in model/m.json" in finding.message) is in_both
+    assert {fix.path for fix in finding.fixes} == fixed
+
+
+@pytest.mark.parametrize(
+    ("missing", "similar", "step"),
+    [
+        (1, 1, "rename model/old.onnx.data back to model/0.data"),
+        (2, 1, "fetch model/0.data, model/1.data"),
+        (2, 2, "fetch model/0.data, model/1.data"),
+    ],
+)
+def test_data_of_a_stray_model_is_renamed_if_one_file_is_missing_and_one_has_a_similar_name(
+    repository: Repository, missing: int, similar: int, step: str
+) -> None:
+    outside = [External(f"{n}.data", tensor=str(n)) for n in reversed(range(missing))]
+    stray(repository, model(salt=9, external=outside))
+    for name in ("old.onnx.data", "old.onnx.1.onnx.data")[:similar]:
+        repository.write(name, data())
+    (finding,) = repository.save().check().failing
+    assert f"or {step} and add the row that names it." in finding.help

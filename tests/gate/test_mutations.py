@@ -621,6 +621,11 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             "ART311",
         ),
         ("a model that no row names", copy("s3.onnx"), "ART311"),
+        (
+            "a model that no row names, behind one that has another name",
+            together(("s1.onnx", move("s1_v2.onnx")), ("probe.onnx", copy("z.onnx"))),
+            "ART301 s1, ART311",
+        ),
         ("the model is a link", link("s2.onnx"), "ART302 s1"),
         (
             "a seed of another width",
