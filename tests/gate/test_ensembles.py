@@ -103,7 +103,11 @@ def test_a_deferral_of_an_outdated_manifest_does_not_hide_smoke_from_production(
 ) -> None:
     outdated(repository, smoke=False)
     repository.defer("ENS521", ["ens"])
-    assert codes(repository.save().check()) == ["ENS509", *["SID417"] * 3]
+    report = repository.save().check()
+    assert codes(report) == ["ENS509", *["SID417"] * 3]
+    where = "in all rows of the ensemble and in its manifest"
+    helps = [f.help for f in report.failing if f.code == "SID417"]
+    assert all(help.endswith(f'Until then say "smoke": true {where}.') for help in helps)
 
 
 def test_a_seed_deferral_covers_its_stale_member(repository: Repository) -> None:

@@ -109,6 +109,17 @@ def test_an_unused_entry_is_removed_only_where_no_data_was_renamed(
     assert [(f.code, f.fixes) for f in report.failing if f.code == "ART312"] == [("ART312", ())]
 
 
+def test_an_unused_entry_is_kept_while_data_of_the_variant_is_missing(
+    repository: Repository,
+) -> None:
+    variant = model(salt=9, external=External("gone.data"))
+    declared = {"gone.data": "0" * 64, "old.data": "0" * 64}
+    repository.add_int8("m", external_data_sha256=declared, int8_sha256=sha256(variant))
+    repository.write("m.int8.onnx", variant)
+    found = {f.code: f.fixes for f in repository.save().check().failing}
+    assert found == {"ART304": (), "ART312": ()}
+
+
 @pytest.mark.parametrize(
     ("count", "named"), [(3, "a.data, b.data, c.data"), (4, "a.data, b.data, c.data and 1 more")]
 )
@@ -168,7 +179,8 @@ def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
     swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
     for finding in check(load_config(tree)).findings:
         assert finding.code == "ART302"
-        assert f"provenance hash {finding.row} --write" in finding.help
+        accept = f"If these bytes are meant: provenance hash {finding.row} --write"
+        assert finding.help.startswith(accept)
 
 
 def test_data_that_is_too_short_is_restored_and_not_hashed(tmp_path: Path) -> None:
@@ -470,3 +482,21 @@ def test_data_of_a_stray_model_is_renamed_if_one_file_is_missing_and_one_has_a_s
         repository.write(name, data())
     (finding,) = repository.save().check().failing
     assert f"or {step} and add the row that names it." in finding.help
+
+
+@pytest.mark.parametrize(
+    ("onnx", "whose"), [("m.onnx", ", those of 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
+)
+def test_a_row_of_other_bytes_says_whose_they_are_and_where_its_own_model_is(
+    repository: Repository, onnx: str, whose: str
+) -> None:
+    repository.add("m")
+    row = repository.add("n", onnx="n.onnx")
+    repository.path("n.onnx").rename(repository.path("x.onnx"))
+    row["onnx"] = onnx
+    if onnx == "n.onnx":
+        repository.write(onnx, model(salt=9))
+    (finding,) = repository.save().check().failing
+    assert finding.code == "ART302"
+    says = f"{whose}, which no row names, holds the bytes that the row declares"
+    assert finding.message.endswith(f"…{says}")
