@@ -39,7 +39,6 @@ TESTS: Final = (
     "tests/consumer",
     "tests/docs/test_generated.py::test_the_pages_of_rules_say_what_the_rules_are",
     "tests/operations/test_artifact.py",
-    "tests/operations/test_attacks.py",
     "tests/operations/test_consumer.py",
     "tests/operations/test_fix.py",
     "tests/operations/test_hashing.py",
