@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.keys import KeyPair
-from tests.support.repository import Repository, codes
+from tests.support.repository import PASSED, Repository, codes
 from tests.support.statements import sign_again
 
 
@@ -97,8 +98,9 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     repository.released()
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[signed]))
+    shutil.copyfile(bundle, bundle.with_name("m.onnx.2.sigstore.json"))
     (finding,) = repository.verify("m").failing
-    assert finding.code == "ATT706"
+    assert (finding.code, finding.path) == ("ATT706", f"bundles/{bundle.name}")
     said = f"{signed.get('rule')} until its cause is gone (None)"
     assert finding.message == f"signed with {said}; in force no deferral"
 
@@ -159,6 +161,9 @@ def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
         (lambda p: p["row"].update(classification="unclaimed"), "`classification` of the canon"),
         (lambda p: p["row"].update(origin={"source": "x", "license": "MIT"}), "`origin` of the"),
         (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; signed"),
+        (lambda p: p["row"].update(comment="x"), "`comment` of the canonical row is None; signed"),
+        (lambda p: p["row"].update(gate={}, kind="nr"), "`kind` of the canonical row is 'fr'"),
+        (lambda p: p["source"].update(index="a/registry.json"), "signed as a row of 'a/"),
         (lambda p: p["source"].update(index="other/registry.json"), "signed as a row of 'other/"),
     ],
 )  # fmt: skip
@@ -169,6 +174,34 @@ def test_a_row_that_its_signer_understood_otherwise_is_another_row(
     (finding,) = repository.verify("m").failing
     assert finding.code == "ATT703"
     assert message in finding.message
+
+
+def test_another_gate_than_the_signed_one_is_reported(repository: Repository, key: KeyPair) -> None:
+    repository.add_sidecar(repository.add("m"), gate=PASSED)
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"]["row"]["gate"].update(threshold=0.5))
+    (finding,) = repository.verify("m").failing
+    assert finding.code == "ATT703"
+    assert finding.message.startswith("`gate` of the canonical row is")
+
+
+def test_external_data_that_was_signed_as_a_model_is_reported(
+    repository: Repository, key: KeyPair
+) -> None:
+    repository.add_external("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+
+    def swap_roles(statement: Any) -> None:
+        for file in statement["predicate"]["files"]:
+            file["role"] = "external-data" if file["role"] == "model" else "model"
+
+    sign_again(bundle, key, swap_roles)
+    assert sorted(f.message for f in repository.verify("m").failing) == [
+        "'m.onnx' is the model of the row; signed is external-data",
+        "'m.onnx.data' is the external-data of the row; signed is model",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,28 @@ def test_every_file_of_a_model_is_part_of_the_release(
     assert sorted(found) == sorted(set(names) - set(unsigned))
 
 
+def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
+    repository: Repository, tmp_path: Path, key: KeyPair
+) -> None:
+    content = model(external=External("m.data"))
+    repository.write("m.data", data(24))
+    covered = {"m.data": sha256(data(24))}
+    repository.add_int8("m", external_data_sha256=covered, sha256=sha256(content))
+    repository.write("m.onnx", content)
+    folder = fetched(repository.released(), tmp_path / "fetched")
+    for name in ("m.onnx", "m.data"):
+        (folder / name).unlink()
+    trust, bundle = trust_from_keys([key.public]), folder / f"m.onnx{SUFFIX}"
+    found = verify_model(folder / "m.int8.onnx", trust, bundle=bundle).failing
+    assert {(f.code, f.help) for f in found} == {
+        ("ATT705", "Fetch it from the publisher too, and put it beside the model.")
+    }
+    assert sorted(f.message for f in found) == [
+        "the publisher also signed m.data, external data, which is not here",
+        "the publisher also signed m.onnx, a model of the row, which is not here",
+    ]
+
+
 def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     repository: Repository,
 ) -> None:

@@ -416,7 +416,9 @@ def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path)
     payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
     theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
-    assert codes(verify_model(file, trust(), bundle=path)) == ["ATT702"]
+    (found,) = verify_model(file, trust(), bundle=path).failing
+    help = "Ask the publisher for a bundle of onnx-provenance, which signs every file."
+    assert (found.code, found.help) == ("ATT702", help)
 
 
 def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
