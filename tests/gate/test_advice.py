@@ -447,7 +447,7 @@ CASES: Final = [
            edited("model/m.json", describe("m.onnx"))),
     Advice("BAS803", "baseline-bundle-unchanged", "remove the bundle",
            edited("bundles/m.onnx.sigstore.json", remove())),
-    Advice("BAS804", "baseline-promoted-by-hand", '"smoke": true', value),
+    Advice("BAS804", "baseline-promoted-by-hand", 'Say "smoke": true until', value),
     Advice("BAS807", "baseline-registry-field-gone", "provenance restore", command),
     Advice("BAS807", "baseline-registry-field-gone", "[[deferral]] of BAS807", deferred,
            since=("BAS810",)),
