@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.repository import PASSED, Repository, codes
 from tests.support.statements import sign_again
 
@@ -341,3 +342,21 @@ def test_the_deepest_member_of_an_attestation_that_differs_is_named(
     (finding,) = repository.verify("ens_seed0").failing
     assert finding.code == "ATT708"
     assert f": `buildDefinition.{member}` is " in finding.message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"version https://git-lfs.github.com/spec/v1\n", model(salt=9)],
+    ids=["a Git LFS pointer", "other bytes"],
+)
+def test_a_changed_manifest_is_reported_behind_a_model_that_another_rule_reports(
+    repository: Repository, content: bytes
+) -> None:
+    repository.add_external("m")
+    repository.add_ensemble("z")
+    repository.released()
+    repository.write("m.onnx", content)
+    manifest = repository.path("z.json")
+    manifest.write_text(manifest.read_text("utf-8") + "\n", "utf-8")
+    stale = [f.about for f in repository.verify().failing if f.code == "ATT710"]
+    assert stale == ["model/z.json"]
