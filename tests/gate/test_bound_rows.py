@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from provenance.attestations.predicates import REGISTRY_FIELD
 from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import PASSED, Repository, codes
@@ -229,6 +230,31 @@ def test_a_deferral_of_what_no_release_judges_was_not_signed_by_one(
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[{"rule": rule}]))
     assert codes(repository.verify()) == ["ATT706", "ATT710"]
+
+
+def test_the_gate_of_a_row_is_not_compared_if_one_of_its_sidecars_has_changed(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("m")
+    repository.add_sidecar(row, gate=PASSED)
+    variant = {"id": "m", "kind": "fr", "onnx": "m.int8.onnx", "sha256": row["int8_sha256"]}
+    repository.write("m.int8.json", variant)
+    repository.released()
+    repository.add_sidecar(row, gate=PASSED | {"mean_plcc": 0.97})
+    assert codes(repository.verify("m")) == ["ATT704"]
+
+
+@pytest.mark.parametrize("index", ["a/registry.json", "z/registry.json"])
+def test_a_summary_of_another_registry_is_reported(
+    repository: Repository, key: KeyPair, index: str
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"][REGISTRY_FIELD].update(index=index))
+    (finding,) = repository.verify().failing
+    assert finding.code == "ATT712"
+    assert f"is the summary of the registry {index!r}" in finding.message
 
 
 OTHER_TYPES = ["", "https://a.example/v1", "https://slsa.dev/provenance/v2", "x"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,19 @@ def test_of_a_registry_each_row_with_an_exception_is_told_and_the_summary_is_not
     repository = late(tmp_path / "tree", key).released()
     report = verify(repository.config, VerifyOptions(require=Require(no_deferrals=True)))
     assert [(f.code, f.row) for f in report.failing] == [("USE003", "late")]
+    assert "signed with an exception to SID402: the retrain (ADR-1105)" in report.failing[0].message
+
+
+@pytest.mark.parametrize(("days", "expired"), [(-1, False), (0, False), (1, True)])
+def test_a_model_that_was_signed_with_a_deferral_is_refused_after_its_last_day(
+    repository: Repository, tmp_path: Path, key: KeyPair, days: int, expired: bool
+) -> None:
+    day = datetime.date(2999, 6, 30)
+    repository.add_sidecar(repository.add("m"), sha256="0" * 64)
+    repository.defer("SID402", ["m"], expires=day)
+    folder = fetched(repository.released(), tmp_path / "fetched")
+    today = day + datetime.timedelta(days=days)
+    report = verify_model(folder / "m.onnx", trust_from_keys([key.public]), today=today)
+    found = [(f.code, Path(f.path).name, f.help) for f in report.failing]
+    expected = ("DEF903", "m.onnx", "Ask the publisher for a release without it.")
+    assert found == ([expected] if expired else [])

@@ -84,6 +84,14 @@ def _in_upper_case(path: Path) -> None:
     put(*ROW, "sha256", to=next(r for r in rows if r["id"] == "s1")["sha256"].upper())(path)
 
 
+def _in_upper_case_with_data(path: Path) -> None:
+    """The digests of `s1` and of its data in upper case."""
+    rows = json.loads(path.read_text())["models"]
+    covered = next(r for r in rows if r["id"] == "s1")["external_data_sha256"]
+    put(*ROW, "external_data_sha256", to={n: d.upper() for n, d in covered.items()})(path)
+    _in_upper_case(path)
+
+
 def _row_of_variant(path: Path) -> None:
     """A row of its own for the int8 variant of `quant`, whose sidecar is that row's."""
     rows = json.loads(path.read_text())["models"]
@@ -145,6 +153,11 @@ UNDER_SCHEMA: Final[list[Line]] = [
     ("no digest", _under_schema(drop(*ROW, "sha256")), "REG101 s1"),
     ("a digest that is cut off", _under_schema(shorten(*ROW, "sha256")), "REG101 s1"),
     ("a digest in upper case", _under_schema(_in_upper_case), "REG114 s1"),
+    (
+        "a digest in upper case, and that of its data",
+        _under_schema(_in_upper_case_with_data),
+        "REG114+REG115 s1",
+    ),
     ("no license", _under_schema(drop(*ROW, "license")), "LIC201 s1"),
     ("an empty license", _under_schema(put(*ROW, "license", to="")), "LIC201 s1"),
     ("another opset", _under_schema(put(*ROW, "opset", to=18)), "ART310 s1"),

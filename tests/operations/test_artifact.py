@@ -421,6 +421,15 @@ def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path)
     assert (found.code, found.help) == ("ATT702", help)
 
 
+def test_a_statement_about_all_files_of_a_model_covers_its_external_data(tmp_path: Path) -> None:
+    file, weights, bundle = (tmp_path / name for name in ("m.onnx", "m.onnx.data", "b.json"))
+    file.write_bytes(model(external=External(weights.name)))
+    weights.write_bytes(data())
+    about = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in (file, weights)]
+    write(bundle, instance().attest(statement(*about)))
+    assert codes(verify_model(file, trust(), bundle=bundle)) == []
+
+
 def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(CONTENT)
