@@ -100,5 +100,9 @@ def test_what_a_release_does_not_judge_is_what_it_cannot_have_signed() -> None:
     assert {p for p in Phase if not p.is_released} == not_released
 
 
+def test_which_phases_leave_nothing_open_if_they_are_not_judged() -> None:
+    assert {p for p in Phase if not p.is_open} == {Phase.PIPELINE, Phase.REQUIREMENTS}
+
+
 def test_which_rule_takes_the_place_of_which() -> None:
     assert {r.code: r.escalates for r in CATALOGUE if r.escalates} == {"SID404": "SID402"}
