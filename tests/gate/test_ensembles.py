@@ -91,6 +91,17 @@ def test_a_manifest_older_than_its_members_is_one_finding(
     assert found.path == "model/ens.json"
 
 
+@pytest.mark.parametrize(
+    ("seeds", "named"), [(5, "ens_seed3, ens_seed4; "), (6, "ens_seed4 and 1 more; ")]
+)
+def test_five_members_that_are_newer_than_the_manifest_are_named(
+    repository: Repository, seeds: int, named: str
+) -> None:
+    outdated(repository, seeds=seeds)
+    (found,) = repository.save().check().failing
+    assert f"{named}it has 000000000000… for ens_seed0" in found.message
+
+
 def test_a_deferral_covers_a_manifest_older_than_its_members(repository: Repository) -> None:
     outdated(repository)
     repository.defer("ENS521", ["ens"])

@@ -322,6 +322,17 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("two seeds are swapped", swap(*MEMBER, other="s2", field="seed"), "ENS506 s1, ENS506 s2"),
         ("the digest of a member is gone", drop(*MEMBER, "sha256"), "ENS504 s1"),
         ("the digest of a member is another", put(*MEMBER, "sha256", to=ZERO), "ENS504 s1"),
+        *(
+            (
+                f"the digest of a member is {digest[0]}… and its row names another file",
+                together(
+                    ("registry.json", put(*ROW, "onnx", to="s0.onnx")),
+                    ("ens.json", put(*MEMBER, "sha256", to=digest)),
+                ),
+                "ART302+ENS501+ENS504 s1",
+            )
+            for digest in (ZERO, "f" * 64)
+        ),
         ("the digest of a member is a list", put(*MEMBER, "sha256", to=[]), "ENS504 s1"),
         (
             "two digests are swapped",
