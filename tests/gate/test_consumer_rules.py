@@ -170,6 +170,22 @@ def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
     ]
 
 
+def test_a_model_without_the_release_summary_is_reported_at_its_bundle(
+    released: Repository, tmp_path: Path, key: KeyPair
+) -> None:
+    folder = fetched(released, tmp_path / "fetched")
+    (folder / SUMMARY).unlink()
+    shutil.copyfile(folder / f"m.onnx{SUFFIX}", folder / f"m.onnx.2{SUFFIX}")
+    (found,) = consumed(folder, key, summary=True).failing
+    assert (found.code, Path(found.path).name) == ("USE005", f"m.onnx{SUFFIX}")
+
+
+def test_a_registry_without_the_release_summary_is_reported_once(released: Repository) -> None:
+    (released.root / "bundles" / SUMMARY).unlink()
+    report = verify(released.config, VerifyOptions(require=Require(summary=True)))
+    assert codes(report) == ["ATT709"]
+
+
 def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     repository: Repository,
 ) -> None:
