@@ -322,3 +322,25 @@ def test_what_a_declared_removal_leaves_behind_is_reported(sound: Path, tmp_path
     (found,) = check(load_config(tree), baseline=str(sound)).failing
     assert found.code == "ENS501"
     assert "remove model/s1.onnx and model/s1.json and model/s1.onnx.data and" in found.help
+
+
+def test_a_row_that_is_gone_is_reported_behind_one_that_has_the_id_of_another(
+    sound: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(sound, tree)
+    for change in (put(*ROW, "id", to="s0"), drop("models", "probe")):
+        change(tree / "model" / "registry.json")
+    report = check(load_config(tree), baseline=str(sound))
+    assert {f"{f.code} {f.row}" for f in report.findings} == {"REG102 s0", "BAS801 probe"}
+
+
+def test_a_member_with_another_id_is_reported_behind_one_whose_row_is_gone(
+    sound: Path, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(sound, tree)
+    drop("models", "s0")(tree / "model" / "registry.json")
+    put("members", "s2", "id", to="s_two")(tree / "model" / "ens.json")
+    report = check(load_config(tree), baseline=str(sound))
+    assert {f"{f.code} {f.row}" for f in report.findings} == {"BAS801 s0", "ENS501 s2"}

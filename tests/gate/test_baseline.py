@@ -455,6 +455,72 @@ def test_a_license_has_changed_where_it_means_another(
     assert ("BAS806" in codes(judged(repository))) is changed
 
 
+def test_digests_of_data_that_are_gone_with_the_data_are_reported_beside_other_findings(
+    repository: Repository,
+) -> None:
+    row = repository.add_external("m")
+    keep(repository)
+    repository.path("m.onnx.data").unlink()
+    del row["external_data_sha256"]
+    row["opset"] = 18
+    assert codes(judged(repository)) == ["ART304", "ART310", "BAS802"]
+
+
+def test_a_field_that_does_not_depend_on_the_bytes_is_put_back_for_a_new_model(
+    repository: Repository,
+) -> None:
+    row = repository.add("m", title="a model")
+    keep(repository)
+    content = model(salt=9)
+    repository.write("m.onnx", content)
+    del row["title"]
+    row["sha256"] = sha256(content)
+    assert only(judged(repository), "BAS802").help.startswith("Put it back: provenance")
+
+
+@pytest.mark.parametrize(
+    ("salt", "then", "now", "advised"),
+    [
+        (9, "a", "b", True),
+        (9, "b", "a", True),
+        (9, "a", "a", False),
+        (9, "a", None, False),
+        (0, "a", "b", False),
+    ],
+)
+def test_a_changed_license_may_be_that_of_an_imported_model_if_model_and_sidecar_are_new(
+    repository: Repository, salt: int, then: str, now: str | None, advised: bool
+) -> None:
+    row = repository.add("m")
+    repository.write("m.json", {"notes": then})
+    keep(repository)
+    content = model(salt=salt)
+    repository.write("m.onnx", content)
+    row |= {"sha256": sha256(content), "license": "ISC"}
+    if now is None:
+        repository.path("m.json").unlink()
+    else:
+        repository.write("m.json", {"notes": now})
+    found = only(judged(repository), "BAS806")
+    assert ("If the model was imported, declare its `origin`" in found.help) is advised
+
+
+@pytest.mark.parametrize(
+    ("salt", "license", "changed"), [(9, "ISC", False), (9, "MIT", True), (0, "ISC", True)]
+)
+def test_an_imported_model_takes_the_place_of_a_row_with_its_own_license(
+    repository: Repository, salt: int, license: str, changed: bool
+) -> None:
+    row = repository.add("m")
+    repository.add_sidecar(row)
+    keep(repository)
+    content = model(salt=salt)
+    repository.write("m.onnx", content)
+    row |= {"sha256": sha256(content), "license": "ISC"}
+    repository.add_sidecar(row, origin={"source": "https://example.org/m", "license": license})
+    assert ("BAS806" in codes(judged(repository))) is changed
+
+
 def test_a_license_that_its_file_refutes_is_reported_once(repository: Repository) -> None:
     repository.add("m", license_url="LICENSE")
     repository.write("LICENSE", "SPDX-License-Identifier: MIT\n")
@@ -473,6 +539,10 @@ def test_a_kind_that_the_sidecar_refutes_is_reported_once(repository: Repository
     assert codes(judged(repository)) == ["SID408"]
     repository.defer("SID408", ["m"])
     assert codes(judged(repository)) == ["BAS805"]
+    row["opset"] = 18
+    repository.add_sidecar(row, kind="fr", feature_std=[1.0] * 6)
+    assert codes(judged(repository)) == ["ART310", "BAS805", "SID414"]
+    row["opset"] = 17
     repository.deferrals.clear()
     repository.add_sidecar(row)
     assert codes(judged(repository)) == ["BAS805"]

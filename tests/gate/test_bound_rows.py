@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provenance.attestations.predicates import REGISTRY_FIELD
 from tests.support.keys import KeyPair
-from tests.support.repository import Repository, codes
+from tests.support.models import model
+from tests.support.repository import PASSED, Repository, codes
 from tests.support.statements import sign_again
 
 
@@ -97,8 +100,9 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     repository.released()
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[signed]))
+    shutil.copyfile(bundle, bundle.with_name("m.onnx.2.sigstore.json"))
     (finding,) = repository.verify("m").failing
-    assert finding.code == "ATT706"
+    assert (finding.code, finding.path) == ("ATT706", f"bundles/{bundle.name}")
     said = f"{signed.get('rule')} until its cause is gone (None)"
     assert finding.message == f"signed with {said}; in force no deferral"
 
@@ -159,6 +163,9 @@ def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
         (lambda p: p["row"].update(classification="unclaimed"), "`classification` of the canon"),
         (lambda p: p["row"].update(origin={"source": "x", "license": "MIT"}), "`origin` of the"),
         (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; signed"),
+        (lambda p: p["row"].update(comment="x"), "`comment` of the canonical row is None; signed"),
+        (lambda p: p["row"].update(gate={}, kind="nr"), "`kind` of the canonical row is 'fr'"),
+        (lambda p: p["source"].update(index="a/registry.json"), "signed as a row of 'a/"),
         (lambda p: p["source"].update(index="other/registry.json"), "signed as a row of 'other/"),
     ],
 )  # fmt: skip
@@ -169,6 +176,34 @@ def test_a_row_that_its_signer_understood_otherwise_is_another_row(
     (finding,) = repository.verify("m").failing
     assert finding.code == "ATT703"
     assert message in finding.message
+
+
+def test_another_gate_than_the_signed_one_is_reported(repository: Repository, key: KeyPair) -> None:
+    repository.add_sidecar(repository.add("m"), gate=PASSED)
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"]["row"]["gate"].update(threshold=0.5))
+    (finding,) = repository.verify("m").failing
+    assert finding.code == "ATT703"
+    assert finding.message.startswith("`gate` of the canonical row is")
+
+
+def test_external_data_that_was_signed_as_a_model_is_reported(
+    repository: Repository, key: KeyPair
+) -> None:
+    repository.add_external("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
+
+    def swap_roles(statement: Any) -> None:
+        for file in statement["predicate"]["files"]:
+            file["role"] = "external-data" if file["role"] == "model" else "model"
+
+    sign_again(bundle, key, swap_roles)
+    assert sorted(f.message for f in repository.verify("m").failing) == [
+        "'m.onnx' is the model of the row; signed is external-data",
+        "'m.onnx.data' is the external-data of the row; signed is model",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +230,31 @@ def test_a_deferral_of_what_no_release_judges_was_not_signed_by_one(
     bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[{"rule": rule}]))
     assert codes(repository.verify()) == ["ATT706", "ATT710"]
+
+
+def test_the_gate_of_a_row_is_not_compared_if_one_of_its_sidecars_has_changed(
+    repository: Repository,
+) -> None:
+    row = repository.add_int8("m")
+    repository.add_sidecar(row, gate=PASSED)
+    variant = {"id": "m", "kind": "fr", "onnx": "m.int8.onnx", "sha256": row["int8_sha256"]}
+    repository.write("m.int8.json", variant)
+    repository.released()
+    repository.add_sidecar(row, gate=PASSED | {"mean_plcc": 0.97})
+    assert codes(repository.verify("m")) == ["ATT704"]
+
+
+@pytest.mark.parametrize("index", ["a/registry.json", "z/registry.json"])
+def test_a_summary_of_another_registry_is_reported(
+    repository: Repository, key: KeyPair, index: str
+) -> None:
+    repository.add("m")
+    repository.released()
+    bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
+    sign_again(bundle, key, lambda s: s["predicate"][REGISTRY_FIELD].update(index=index))
+    (finding,) = repository.verify().failing
+    assert finding.code == "ATT712"
+    assert f"is the summary of the registry {index!r}" in finding.message
 
 
 OTHER_TYPES = ["", "https://a.example/v1", "https://slsa.dev/provenance/v2", "x"]
@@ -308,3 +368,21 @@ def test_the_deepest_member_of_an_attestation_that_differs_is_named(
     (finding,) = repository.verify("ens_seed0").failing
     assert finding.code == "ATT708"
     assert f": `buildDefinition.{member}` is " in finding.message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"version https://git-lfs.github.com/spec/v1\n", model(salt=9)],
+    ids=["a Git LFS pointer", "other bytes"],
+)
+def test_a_changed_manifest_is_reported_behind_a_model_that_another_rule_reports(
+    repository: Repository, content: bytes
+) -> None:
+    repository.add_external("m")
+    repository.add_ensemble("z")
+    repository.released()
+    repository.write("m.onnx", content)
+    manifest = repository.path("z.json")
+    manifest.write_text(manifest.read_text("utf-8") + "\n", "utf-8")
+    stale = [f.about for f in repository.verify().failing if f.code == "ATT710"]
+    assert stale == ["model/z.json"]

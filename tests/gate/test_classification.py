@@ -91,6 +91,19 @@ def test_an_origin_that_is_malformed_or_contradicts_the_row(
     report = repository.save().check()
     assert codes(report) == ["SID419"]
     assert says in report.failing[0].message
+    is_license = "in the row" in says
+    assert report.failing[0].help.startswith("Decide" if is_license else "Write it as")
+
+
+@pytest.mark.parametrize("license", [None, "", 5])
+def test_an_origin_is_not_compared_with_a_license_that_is_not_valid(
+    repository: Repository, license: Any
+) -> None:
+    row = repository.add("m", license=license)
+    if license is None:
+        del row["license"]
+    repository.add_sidecar(row, gate=None, origin=ORIGIN)
+    assert codes(repository.save().check()) == ["REG101" if license == 5 else "LIC201"]
 
 
 @pytest.mark.parametrize(
@@ -117,19 +130,27 @@ def test_an_origin_does_not_take_the_place_of_a_gate(
     row = repository.add("m", smoke=False)
     repository.add_sidecar(row, **{"gate": None, "origin": ORIGIN} | record)
     report = repository.save().check()
-    assert "SID419" in codes(report)
+    (found,) = (f for f in report.failing if f.code == "SID419")
+    assert found.help == "Remove `origin`, or the record: the model has one history."
     assert "SID417" not in codes(report)
     assert origin(first(repository)[1]) is None
 
 
-def test_a_seed_of_an_ensemble_is_not_imported(repository: Repository) -> None:
+@pytest.mark.parametrize(
+    ("declared", "help"),
+    [(ORIGIN, "Remove `origin`"), (ORIGIN | {"license": "MIT MIT"}, "Write it as")],
+)
+def test_a_seed_of_an_ensemble_is_not_imported(
+    repository: Repository, declared: Any, help: str
+) -> None:
     rows = repository.add_ensemble("ens", 1, smoke=False)
     repository.write(
         "ens_seed0.json",
-        {"id": "ens_seed0", "sha256": rows[0]["sha256"], "origin": ORIGIN},
+        {"id": "ens_seed0", "sha256": rows[0]["sha256"], "origin": declared},
     )
     assert origin(first(repository)[1]) is None
-    assert "SID419" in codes(repository.check())
+    (found,) = (f for f in repository.check().failing if f.code == "SID419")
+    assert found.help.startswith(help)
 
 
 def test_the_gate_of_a_seed_is_that_of_its_ensemble(repository: Repository) -> None:
@@ -222,6 +243,55 @@ def test_one_seed_that_is_not_ready_keeps_its_ensemble_a_placeholder(
     sidecar = json.loads(repository.path("ens_seed1.json").read_text("utf-8"))
     repository.write("ens_seed1.json", sidecar | {"smoke": True})
     assert [f.code for f in repository.check().findings] == []
+
+
+@pytest.mark.parametrize("name", ["a.json", "z.json"])
+def test_a_seed_is_ready_only_with_the_ensemble_that_its_sidecar_names(
+    repository: Repository, name: str
+) -> None:
+    """Another ensemble, of the first seed alone, has a verdict too."""
+    repository.add_ensemble("ens", 2)
+    manifest, verdict, seed = (
+        json.loads(repository.path(file).read_text("utf-8"))
+        for file in ("ens.json", "ens_seed_flip_PROMOTE.json", "ens_seed1.json")
+    )
+    repository.write(name, manifest | {"id": "other", "members": manifest["members"][:1]})
+    repository.write("other_PROMOTE.json", verdict | {"ensemble_id": "other"})
+    repository.write("ens_seed1.json", seed | {"smoke": True})
+    assert "SID418" not in {f.code for f in repository.save().check().findings}
+
+
+@pytest.mark.parametrize(
+    ("opset", "step"), [(17, "run: "), (18, "correct the errors of this row, then: ")]
+)
+def test_a_row_with_evidence_and_another_error_is_promoted_after_that_is_corrected(
+    repository: Repository, opset: int, step: str
+) -> None:
+    repository.add_sidecar(repository.add("m", opset=opset), gate=PASSED)
+    (found,) = (f for f in repository.save().check().findings if f.code == "SID418")
+    assert found.help == f"If the model is meant for use, {step}provenance promote m"
+
+
+@pytest.mark.parametrize(
+    ("claims", "where"),
+    [({}, ""), ({"smoke": False}, " in the row and in its sidecar"), ({"smoke": 0}, "")],
+)
+def test_a_row_without_a_gate_says_smoke_wherever_it_says_production(
+    repository: Repository, claims: dict[str, Any], where: str
+) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False), gate=None, **claims)
+    (found,) = (f for f in repository.save().check().failing if f.code == "SID417")
+    assert found.help.endswith(f' Until then say "smoke": true{where}.')
+    assert found.about == "model/m.json"
+
+
+def test_a_row_without_evidence_is_reported_at_what_is_missing_first(
+    repository: Repository,
+) -> None:
+    repository.add_sidecar(repository.add("m", smoke=False), gate=None)
+    repository.add("other", repository.path("m.onnx").read_bytes())
+    (found,) = repository.save().check().failing
+    assert (found.code, found.about) == ("SID417", "model/registry.json")
 
 
 def test_a_row_that_claims_nothing_is_promoted_on_evidence(repository: Repository) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,44 @@ def test_every_file_of_a_model_is_part_of_the_release(
     assert sorted(found) == sorted(set(names) - set(unsigned))
 
 
+def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
+    repository: Repository, tmp_path: Path, key: KeyPair
+) -> None:
+    content = model(external=External("m.data"))
+    repository.write("m.data", data(24))
+    covered = {"m.data": sha256(data(24))}
+    repository.add_int8("m", external_data_sha256=covered, sha256=sha256(content))
+    repository.write("m.onnx", content)
+    folder = fetched(repository.released(), tmp_path / "fetched")
+    for name in ("m.onnx", "m.data"):
+        (folder / name).unlink()
+    trust, bundle = trust_from_keys([key.public]), folder / f"m.onnx{SUFFIX}"
+    found = verify_model(folder / "m.int8.onnx", trust, bundle=bundle).failing
+    assert {(f.code, f.help) for f in found} == {
+        ("ATT705", "Fetch it from the publisher too, and put it beside the model.")
+    }
+    assert sorted(f.message for f in found) == [
+        "the publisher also signed m.data, external data, which is not here",
+        "the publisher also signed m.onnx, a model of the row, which is not here",
+    ]
+
+
+def test_a_model_without_the_release_summary_is_reported_at_its_bundle(
+    released: Repository, tmp_path: Path, key: KeyPair
+) -> None:
+    folder = fetched(released, tmp_path / "fetched")
+    (folder / SUMMARY).unlink()
+    shutil.copyfile(folder / f"m.onnx{SUFFIX}", folder / f"m.onnx.2{SUFFIX}")
+    (found,) = consumed(folder, key, summary=True).failing
+    assert (found.code, Path(found.path).name) == ("USE005", f"m.onnx{SUFFIX}")
+
+
+def test_a_registry_without_the_release_summary_is_reported_once(released: Repository) -> None:
+    (released.root / "bundles" / SUMMARY).unlink()
+    report = verify(released.config, VerifyOptions(require=Require(summary=True)))
+    assert codes(report) == ["ATT709"]
+
+
 def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     repository: Repository,
 ) -> None:
@@ -165,3 +204,19 @@ def test_of_a_registry_each_row_with_an_exception_is_told_and_the_summary_is_not
     repository = late(tmp_path / "tree", key).released()
     report = verify(repository.config, VerifyOptions(require=Require(no_deferrals=True)))
     assert [(f.code, f.row) for f in report.failing] == [("USE003", "late")]
+    assert "signed with an exception to SID402: the retrain (ADR-1105)" in report.failing[0].message
+
+
+@pytest.mark.parametrize(("days", "expired"), [(-1, False), (0, False), (1, True)])
+def test_a_model_that_was_signed_with_a_deferral_is_refused_after_its_last_day(
+    repository: Repository, tmp_path: Path, key: KeyPair, days: int, expired: bool
+) -> None:
+    day = datetime.date(2999, 6, 30)
+    repository.add_sidecar(repository.add("m"), sha256="0" * 64)
+    repository.defer("SID402", ["m"], expires=day)
+    folder = fetched(repository.released(), tmp_path / "fetched")
+    today = day + datetime.timedelta(days=days)
+    report = verify_model(folder / "m.onnx", trust_from_keys([key.public]), today=today)
+    found = [(f.code, Path(f.path).name, f.help) for f in report.failing]
+    expected = ("DEF903", "m.onnx", "Ask the publisher for a release without it.")
+    assert found == ([expected] if expired else [])

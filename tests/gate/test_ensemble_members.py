@@ -113,6 +113,24 @@ def test_a_sidecar_under_the_id_of_another_member_is_told(ensemble: Repository, 
     mutated(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
 
 
+@pytest.mark.parametrize(
+    ("smoke", "fewest"), [(["s1"], "smoke are s1"), (["s0", "s1"], "production are s2")]
+)
+def test_of_smoke_and_production_members_the_fewest_are_named(
+    ensemble: Repository, smoke: list[str], fewest: str
+) -> None:
+    changes = [("registry.json", put("models", seed, "smoke", to=True)) for seed in smoke]
+    (found,) = mutated(ensemble, *changes, expected=["ENS509"])
+    assert found.message == f"some members are smoke and others production; {fewest}"
+
+
+def test_smoke_of_a_manifest_that_is_a_string_is_written_as_the_rows_have_it(
+    ensemble: Repository,
+) -> None:
+    (found,) = mutated(ensemble, ("ens.json", put("smoke", to="yes")), expected=["ENS509"])
+    assert found.help == "Write false, as the rows of its members do."
+
+
 def test_a_mix_is_resolved_by_a_command_if_the_ensemble_has_a_name(
     ensemble: Repository,
 ) -> None:

@@ -91,6 +91,17 @@ def test_a_manifest_older_than_its_members_is_one_finding(
     assert found.path == "model/ens.json"
 
 
+@pytest.mark.parametrize(
+    ("seeds", "named"), [(5, "ens_seed3, ens_seed4; "), (6, "ens_seed4 and 1 more; ")]
+)
+def test_five_members_that_are_newer_than_the_manifest_are_named(
+    repository: Repository, seeds: int, named: str
+) -> None:
+    outdated(repository, seeds=seeds)
+    (found,) = repository.save().check().failing
+    assert f"{named}it has 000000000000… for ens_seed0" in found.message
+
+
 def test_a_deferral_covers_a_manifest_older_than_its_members(repository: Repository) -> None:
     outdated(repository)
     repository.defer("ENS521", ["ens"])
@@ -103,7 +114,11 @@ def test_a_deferral_of_an_outdated_manifest_does_not_hide_smoke_from_production(
 ) -> None:
     outdated(repository, smoke=False)
     repository.defer("ENS521", ["ens"])
-    assert codes(repository.save().check()) == ["ENS509", *["SID417"] * 3]
+    report = repository.save().check()
+    assert codes(report) == ["ENS509", *["SID417"] * 3]
+    where = "in all rows of the ensemble and in its manifest"
+    helps = [f.help for f in report.failing if f.code == "SID417"]
+    assert all(help.endswith(f'Until then say "smoke": true {where}.') for help in helps)
 
 
 def test_a_seed_deferral_covers_its_stale_member(repository: Repository) -> None:

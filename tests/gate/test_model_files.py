@@ -109,6 +109,17 @@ def test_an_unused_entry_is_removed_only_where_no_data_was_renamed(
     assert [(f.code, f.fixes) for f in report.failing if f.code == "ART312"] == [("ART312", ())]
 
 
+def test_an_unused_entry_is_kept_while_data_of_the_variant_is_missing(
+    repository: Repository,
+) -> None:
+    variant = model(salt=9, external=External("gone.data"))
+    declared = {"gone.data": "0" * 64, "old.data": "0" * 64}
+    repository.add_int8("m", external_data_sha256=declared, int8_sha256=sha256(variant))
+    repository.write("m.int8.onnx", variant)
+    found = {f.code: f.fixes for f in repository.save().check().failing}
+    assert found == {"ART304": (), "ART312": ()}
+
+
 @pytest.mark.parametrize(
     ("count", "named"), [(3, "a.data, b.data, c.data"), (4, "a.data, b.data, c.data and 1 more")]
 )
@@ -168,7 +179,8 @@ def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
     swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
     for finding in check(load_config(tree)).findings:
         assert finding.code == "ART302"
-        assert f"provenance hash {finding.row} --write" in finding.help
+        accept = f"If these bytes are meant: provenance hash {finding.row} --write"
+        assert finding.help.startswith(accept)
 
 
 def test_data_that_is_too_short_is_restored_and_not_hashed(tmp_path: Path) -> None:
@@ -432,3 +444,59 @@ def test_a_model_that_is_missing_elsewhere_hides_no_stray(repository: Repository
     repository.write("weights.onnx.data", data())
     found = [(f.code, f.path) for f in repository.save().check().failing]
     assert found == [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")]
+
+
+@pytest.mark.parametrize(
+    ("described", "in_both", "fixed"),
+    [
+        ("model", True, {"model/registry.json", "model/m.json"}),
+        ("other bytes", False, {"model/registry.json"}),
+        (None, True, set()),
+    ],
+)
+def test_a_wrong_opset_is_corrected_in_both_files_if_the_sidecar_describes_the_model(
+    repository: Repository, described: str | None, in_both: bool, fixed: set[str]
+) -> None:
+    row = repository.add("m", opset=18)
+    digest = {"model": row["sha256"], "other bytes": sha256(b"former"), None: None}[described]
+    repository.add_sidecar(row, opset=18, sha256=digest)
+    (finding,) = [f for f in repository.save().check().failing if f.code == "ART310"]
+    assert ("and so it is in model/m.json" in finding.message) is in_both
+    assert {fix.path for fix in finding.fixes} == fixed
+
+
+@pytest.mark.parametrize(
+    ("missing", "similar", "step"),
+    [
+        (1, 1, "rename model/old.onnx.data back to model/0.data"),
+        (2, 1, "fetch model/0.data, model/1.data"),
+        (2, 2, "fetch model/0.data, model/1.data"),
+    ],
+)
+def test_data_of_a_stray_model_is_renamed_if_one_file_is_missing_and_one_has_a_similar_name(
+    repository: Repository, missing: int, similar: int, step: str
+) -> None:
+    outside = [External(f"{n}.data", tensor=str(n)) for n in reversed(range(missing))]
+    stray(repository, model(salt=9, external=outside))
+    for name in ("old.onnx.data", "old.onnx.1.onnx.data")[:similar]:
+        repository.write(name, data())
+    (finding,) = repository.save().check().failing
+    assert f"or {step} and add the row that names it." in finding.help
+
+
+@pytest.mark.parametrize(
+    ("onnx", "whose"), [("m.onnx", ", those of 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
+)
+def test_a_row_of_other_bytes_says_whose_they_are_and_where_its_own_model_is(
+    repository: Repository, onnx: str, whose: str
+) -> None:
+    repository.add("m")
+    row = repository.add("n", onnx="n.onnx")
+    repository.path("n.onnx").rename(repository.path("x.onnx"))
+    row["onnx"] = onnx
+    if onnx == "n.onnx":
+        repository.write(onnx, model(salt=9))
+    (finding,) = repository.save().check().failing
+    assert finding.code == "ART302"
+    says = f"{whose}, which no row names, holds the bytes that the row declares"
+    assert finding.message.endswith(f"…{says}")

@@ -84,6 +84,14 @@ def _in_upper_case(path: Path) -> None:
     put(*ROW, "sha256", to=next(r for r in rows if r["id"] == "s1")["sha256"].upper())(path)
 
 
+def _in_upper_case_with_data(path: Path) -> None:
+    """The digests of `s1` and of its data in upper case."""
+    rows = json.loads(path.read_text())["models"]
+    covered = next(r for r in rows if r["id"] == "s1")["external_data_sha256"]
+    put(*ROW, "external_data_sha256", to={n: d.upper() for n, d in covered.items()})(path)
+    _in_upper_case(path)
+
+
 def _row_of_variant(path: Path) -> None:
     """A row of its own for the int8 variant of `quant`, whose sidecar is that row's."""
     rows = json.loads(path.read_text())["models"]
@@ -145,6 +153,11 @@ UNDER_SCHEMA: Final[list[Line]] = [
     ("no digest", _under_schema(drop(*ROW, "sha256")), "REG101 s1"),
     ("a digest that is cut off", _under_schema(shorten(*ROW, "sha256")), "REG101 s1"),
     ("a digest in upper case", _under_schema(_in_upper_case), "REG114 s1"),
+    (
+        "a digest in upper case, and that of its data",
+        _under_schema(_in_upper_case_with_data),
+        "REG114+REG115 s1",
+    ),
     ("no license", _under_schema(drop(*ROW, "license")), "LIC201 s1"),
     ("an empty license", _under_schema(put(*ROW, "license", to="")), "LIC201 s1"),
     ("another opset", _under_schema(put(*ROW, "opset", to=18)), "ART310 s1"),
@@ -309,6 +322,17 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("two seeds are swapped", swap(*MEMBER, other="s2", field="seed"), "ENS506 s1, ENS506 s2"),
         ("the digest of a member is gone", drop(*MEMBER, "sha256"), "ENS504 s1"),
         ("the digest of a member is another", put(*MEMBER, "sha256", to=ZERO), "ENS504 s1"),
+        *(
+            (
+                f"the digest of a member is {digest[0]}… and its row names another file",
+                together(
+                    ("registry.json", put(*ROW, "onnx", to="s0.onnx")),
+                    ("ens.json", put(*MEMBER, "sha256", to=digest)),
+                ),
+                "ART302+ENS501+ENS504 s1",
+            )
+            for digest in (ZERO, "f" * 64)
+        ),
         ("the digest of a member is a list", put(*MEMBER, "sha256", to=[]), "ENS504 s1"),
         (
             "two digests are swapped",
@@ -621,6 +645,11 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
             "ART311",
         ),
         ("a model that no row names", copy("s3.onnx"), "ART311"),
+        (
+            "a model that no row names, behind one that has another name",
+            together(("s1.onnx", move("s1_v2.onnx")), ("probe.onnx", copy("z.onnx"))),
+            "ART301 s1, ART311",
+        ),
         ("the model is a link", link("s2.onnx"), "ART302 s1"),
         (
             "a seed of another width",

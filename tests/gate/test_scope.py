@@ -48,6 +48,15 @@ def test_what_some_rows_of_a_registry_do_not_show() -> None:
     assert codes(lambda r: r.needs_whole) == sorted([*ensembles, *others])
 
 
+def test_what_depends_on_what_lies_around_a_row_or_an_ensemble() -> None:
+    """Other rows and their files, files that no row names, the baseline, the registry's schema."""
+    files = ["ART301", "ART302", "ART304", "ART306", "ART308", "ATT703", "ATT708"]
+    fields = ["LIC201", "LIC202", "LIC203", "LIC204", "REG101", "REG107", "REG114", "REG115"]
+    claims = ["SID401", "SID402", "SID404", "SID407", "SID408", "SID417", "SID418"]
+    ensembles = ["ENS501", "ENS509", "ENS510", "ENS518", "ENS519"]
+    assert codes(lambda r: r.looks_around) == sorted([*files, *fields, *claims, *ensembles])
+
+
 def test_what_is_not_about_rows() -> None:
     ensembles = set(between("ENS501", "ENS521")) - {
         "ENS503", "ENS504", "ENS506", "ENS516", "ENS517",
@@ -89,6 +98,10 @@ def test_what_only_warns() -> None:
 def test_what_a_release_does_not_judge_is_what_it_cannot_have_signed() -> None:
     not_released = {Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS, Phase.PIPELINE}
     assert {p for p in Phase if not p.is_released} == not_released
+
+
+def test_which_phases_leave_nothing_open_if_they_are_not_judged() -> None:
+    assert {p for p in Phase if not p.is_open} == {Phase.PIPELINE, Phase.REQUIREMENTS}
 
 
 def test_which_rule_takes_the_place_of_which() -> None:

@@ -107,7 +107,7 @@ def test_changed_bytes_are_refused(download: Download, form: str) -> None:
     report = download.verify()
     assert codes(report) == [{"message": "SIG603", "statement": "SIG605"}[form]]
     assert report.exit_code == 1
-    assert "provenance release" not in report.failing[0].help
+    assert report.failing[0].help.startswith("Do not use it.")
     assert report.notes == ()
 
 
@@ -172,6 +172,7 @@ def test_digests_other_than_sha256_are_unsupported_and_not_invalid(
     report = download.signed(dsse_bundle(payload, key)).verify(trust_from_keys([key.public]))
     assert codes(report) == ["SIG605"]
     assert message in report.failing[0].message
+    assert "Ask the publisher for a statement with SHA-256 digests" in report.failing[0].help
     assert "not valid" not in report.failing[0].message
 
 
@@ -416,7 +417,18 @@ def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path)
     payload = statement(("m.onnx", hashlib.sha256(file.read_bytes()).hexdigest()))
     theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
-    assert codes(verify_model(file, trust(), bundle=path)) == ["ATT702"]
+    (found,) = verify_model(file, trust(), bundle=path).failing
+    help = "Ask the publisher for a bundle of onnx-provenance, which signs every file."
+    assert (found.code, found.help) == ("ATT702", help)
+
+
+def test_a_statement_about_all_files_of_a_model_covers_its_external_data(tmp_path: Path) -> None:
+    file, weights, bundle = (tmp_path / name for name in ("m.onnx", "m.onnx.data", "b.json"))
+    file.write_bytes(model(external=External(weights.name)))
+    weights.write_bytes(data())
+    about = [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in (file, weights)]
+    write(bundle, instance().attest(statement(*about)))
+    assert codes(verify_model(file, trust(), bundle=bundle)) == []
 
 
 def test_lines_of_which_none_verifies_are_refused(tmp_path: Path) -> None:

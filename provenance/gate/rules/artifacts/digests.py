@@ -71,8 +71,7 @@ class DigestMismatch(ModelRule):
     ) -> Finding:
         field, *entries = where
         of = "".join(f" of {entry[:100]!r}" for entry in entries)
-        is_second = field == "int8_sha256" and file is row.onnx
-        declared = row.entry.digest(field) if is_second else row.declared(file)
+        declared = row.declared(file) if entries else row.entry.digest(field)
         return self.in_row(
             case,
             row,

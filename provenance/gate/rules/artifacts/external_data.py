@@ -188,7 +188,7 @@ class ExternalDataUncovered(Rule):
                 if renamed
                 else f"Export the model again with its weights in {others}; or, if {names} is "
                 "meant, name that in the row, with its digest.",
-                below=tuple(renamed or unused)[:1],
+                below=((renamed or unused)[0],),
             )
         lost = lost_field(case, row, "external_data_sha256")
         first = case.declare_first(case.name_of("external_data_sha256"))

@@ -115,8 +115,10 @@ class FileUncovered(SignatureRule):
             return
         statement = foreign_statements.signed(case, row)
         for file in row.model_files:
-            named = statement is not None and statement.name_of(file.sha256 or "") is not None
-            if file is not row.onnx and file.sha256 is not None and not named:
+            unsigned = file.sha256 is not None and (
+                statement is None or statement.name_of(file.sha256) is None
+            )
+            if unsigned and file is not row.onnx:
                 yield self.finding(
                     f"{file.path} holds weights of the model and is not signed",
                     "Ask the publisher for a bundle of onnx-provenance, which signs every file.",

@@ -113,9 +113,7 @@ class SummaryStale(SignatureRule):
         for name in names:
             path = evidence.registry.absolute(name)
             now = held.get(name)
-            if path in told:
-                continue
-            if name in unknown and now is None:
+            if path in told or (name in unknown and now is None):
                 continue
             if name not in signed:
                 what = "is not part of the release"

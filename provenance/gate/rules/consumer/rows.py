@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from provenance.artifacts import spdx
 from provenance.attestations.signed_row import PRODUCTION, SMOKE
@@ -157,9 +158,7 @@ class DeferralRefused(Requirement):
             )
 
 
-def _exception(deferral: object) -> str:
-    if not isinstance(deferral, dict):
-        return f"deferrals that cannot be read ({shown(deferral)})"
+def _exception(deferral: Mapping[str, Any]) -> str:
     words = (f"{deferral.get(key)}"[:200] for key in ("rule", "reason", "reference"))
     return "an exception to {}: {} ({})".format(*words)
 
