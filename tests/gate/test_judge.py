@@ -203,7 +203,7 @@ def test_trust_that_is_given_takes_the_place_of_the_configurations(
 def test_nobody_trusted_is_not_a_verdict(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     repository.add()
-    with pytest.raises(UnavailableError, match="trusts nobody"):
+    with pytest.raises(UnavailableError, match="has no trusted signers"):
         repository.save().verify()
 
 

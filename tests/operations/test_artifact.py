@@ -353,8 +353,8 @@ def test_what_nobody_could_verify_is_not_signed(payload: bytes) -> None:
     assert scribe.given == []
 
 
-def test_a_key_signs_no_bare_files(download: Download, key: KeyPair) -> None:
-    with pytest.raises(InputError, match="signs statements"):
+def test_a_key_cannot_sign_the_bytes_of_a_file(download: Download, key: KeyPair) -> None:
+    with pytest.raises(InputError, match="can only sign statements"):
         sign_artifact(download.file, open_signer(f"file:{key.private}"))
 
 
@@ -442,7 +442,7 @@ def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(CONTENT)
     path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
-    with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
+    with pytest.raises(InputError, match="33 of its bundles are about this file, but at most 32"):
         verify_blob(file, trust(), bundle=path)
 
 

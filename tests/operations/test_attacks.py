@@ -825,7 +825,7 @@ def test_a_link_is_never_taken_for_a_place_to_put_a_configuration(
     (unsigned.root / "provenance.toml").symlink_to(leads_to)
     before = snapshot(unsigned.root.parent)
     shown = said(run_cli("init", cwd=unsigned.root), 2)
-    assert "there is a configuration already" in shown
+    assert "a configuration exists already" in shown
     assert snapshot(unsigned.root.parent) == before
 
 
@@ -879,7 +879,7 @@ def test_signing_a_row_says_that_the_summary_does_not_cover_it_yet(
     one_row.save()
     result = run_cli("sign", "--signer", key.signer, "--format", "json", cwd=one_row.root)
     assert result.json["notes"] == [
-        "the release summary does not cover this yet: provenance release"
+        "the release summary does not cover these bundles yet: provenance release"
     ]
 
 
@@ -894,7 +894,7 @@ def test_attesting_where_there_is_no_seed_is_nothing_done(
     one_row: Repository, key: KeyPair
 ) -> None:
     result = run_cli("attest", "--signer", key.signer, cwd=one_row.root)
-    assert "there is no ensemble seed to attest" in said(result, 3)
+    assert "no ensemble seeds to attest" in said(result, 3)
 
 
 # --- a policy that is kept elsewhere ------------------------------------------------------------

@@ -312,7 +312,7 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
     assert result.code == 1
     assert {"REG103", "ART310"} == {code for code, _ in result.codes}
     assert result.json["diff"] == ""
-    assert result.json["notes"][0].startswith("model/registry.json: not fixed: 1 finding; where")
+    assert result.json["notes"][0].startswith("model/registry.json: not fixed: 1 finding; a key")
     assert repository.registry.read_bytes() == before
 
 
@@ -335,7 +335,7 @@ def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
     repair = operation.plan(replace(case, findings=findings))
     assert repair.fixed == (real,)
     assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
-    assert "not fixed: 1 finding; where" in repair.notes[0]
+    assert "not fixed: 1 finding; a key is repeated" in repair.notes[0]
 
 
 def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(

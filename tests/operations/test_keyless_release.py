@@ -112,13 +112,13 @@ def test_without_any_trust_the_second_run_knows_itself_by_its_token(
     unsigned.trust = ""
     unsigned.save()
     first = release(unsigned)
-    assert "trusts nobody yet: add this signer, as [[trust.github]] or [[trust.identity]]" in (
-        first.out
+    assert "no trusted signers yet: add this one, as [[trust.github]] or [[trust.identity]]" in (
+        " ".join(first.out.split())
     )
     assert f"{DOCUMENTS} already signed" in release(unsigned).out
 
 
-def test_somebody_who_is_not_trusted_is_told_so_after_one_signature(
+def test_an_untrusted_identity_is_refused_after_one_signature(
     unsigned: Repository, services: Services
 ) -> None:
     unsigned.trust = TRUST.replace(SUBJECT, "https://ci.example.org/other")
@@ -126,7 +126,7 @@ def test_somebody_who_is_not_trusted_is_told_so_after_one_signature(
     before = files(unsigned)
     done = release(unsigned)
     assert done.code == 2
-    assert "the signer is not trusted by provenance.toml" in done.err
+    assert "provenance.toml does not trust" in done.err
     assert SUBJECT in done.err
     assert "https://ci.example.org/other" in done.err
     assert services.requests["log"] == 1

@@ -326,7 +326,7 @@ def test_without_a_manifest_there_is_no_ensemble(repository: Repository) -> None
     repository.add()
     result = promote(repository.save(), "--ensemble", "ens")
     assert result.code == 2
-    assert "There is no manifest." in result.err
+    assert "There are no manifests." in result.err
 
 
 def test_an_ensemble_that_lists_none_of_its_members_is_refused(ready: Repository) -> None:

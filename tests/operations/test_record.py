@@ -313,7 +313,7 @@ def test_a_folder_for_links_that_cannot_be_made(pipeline: Pipeline) -> None:
     config = pipeline.repository.config
     nowhere = pipeline.outside / "a" / "b"
     with (
-        pytest.raises(InputError, match="there is no folder"),
+        pytest.raises(InputError, match="does not exist"),
         provenance.record_step("check", config, nowhere, key),
     ):
         pass
@@ -336,7 +336,7 @@ def test_a_link_is_not_written_through_a_link(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("name", ["", "../check", "a/b", ".hidden", "x" * 65])
 def test_a_name_that_is_none(pipeline: Pipeline, name: str) -> None:
-    with pytest.raises(InputError, match="is no name for a step"):
+    with pytest.raises(InputError, match="is not a valid name for a step"):
         pipeline.do(name, by="ci")
 
 
@@ -543,7 +543,10 @@ def test_a_table_that_is_wrong(pipeline: Pipeline, table: str, why: str) -> None
         ("[layout]\nkeys = ['nowhere.pub']", "layout key: 'nowhere.pub' does not exist"),
         ("[layout]\nkeys = ['../outside/keys/ci.pub']", "leaves the repository"),
         ("[layout]\nkeys = ['provenance.toml']", "provenance.toml: not an ECDSA P-256 key"),
-        ("[[layout.step]]\nname = 'sign'\nthreshold = 2", "has a threshold of 2, and 1 may do it"),
+        (
+            "[[layout.step]]\nname = 'sign'\nthreshold = 2",
+            "has a threshold of 2: expected as many different keys, found 1",
+        ),
     ],
 )
 def test_a_layout_that_nobody_could_follow(pipeline: Pipeline, table: str, why: str) -> None:
@@ -555,7 +558,7 @@ def test_a_layout_that_nobody_could_follow(pipeline: Pipeline, table: str, why: 
 def test_a_layout_where_nobody_is_named_and_nobody_trusted(pipeline: Pipeline) -> None:
     pipeline.repository.key = None
     pipeline.configure("")
-    with pytest.raises(InputError, match="nobody may do the step 'export'"):
+    with pytest.raises(InputError, match="no key may perform the step 'export'"):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 

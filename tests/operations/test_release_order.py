@@ -141,7 +141,9 @@ def test_a_clock_that_is_behind_stops_the_release(repository: Repository) -> Non
     assert repository.key is not None
     done = run_cli("release", "--signer", repository.key.signer, "-C", str(repository.root))
     assert done.code == 2
-    assert f"the release v1 of {TO_COME} is replaced: a release has to be later" in done.err
+    assert (
+        f"a release must be later than the release v1 of {TO_COME}, which it replaces" in done.err
+    )
     assert "Set the clock." in done.err
     assert path_of(repository).read_bytes() == before
 
@@ -152,7 +154,7 @@ def test_what_cannot_be_a_version_is_refused_before_anything_is_read(
 ) -> None:
     repository = Repository(tmp_path / "tree", key)
     repository.add("m")
-    with pytest.raises(InputError, match="is no version of a release"):
+    with pytest.raises(InputError, match="is not a valid version of a release"):
         repository.save().release(version=version)
 
 
@@ -183,7 +185,7 @@ def test_a_second_release_in_a_second_waits_for_the_next_and_says_so() -> None:
     place = place_after(LAST, clock=clock, sleep=clock.sleep)
     assert place.time == "2026-05-04T10:00:01Z"
     assert clock.slept == 0.75
-    assert "the next was waited for" in place.notes[0]
+    assert "waited for the next second" in place.notes[0]
 
 
 def test_a_later_release_waits_for_nothing() -> None:
@@ -195,14 +197,14 @@ def test_a_later_release_waits_for_nothing() -> None:
 @pytest.mark.parametrize("now", ["2026-05-04T09:59:59.9+00:00", "2025-01-01T00:00:00+00:00"])
 def test_no_time_is_made_up_where_the_clock_is_behind(now: str) -> None:
     clock = Clock(now)
-    with pytest.raises(InputError, match="has to be later"):
+    with pytest.raises(InputError, match="must be later"):
         place_after(LAST, clock=clock, sleep=clock.sleep)
     assert clock.slept == 0
 
 
 def test_a_clock_that_does_not_move_is_behind() -> None:
     clock = Clock("2026-05-04T10:00:00+00:00", runs=False)
-    with pytest.raises(InputError, match="has to be later"):
+    with pytest.raises(InputError, match="must be later"):
         place_after(LAST, clock=clock, sleep=clock.sleep)
 
 

@@ -302,7 +302,7 @@ def test_a_row_that_has_another_id_now_does_not_return_beside_it(kept: Repositor
     kept.save()
     result = put_back(kept)
     assert refused(result) == {
-        ("ext", None): "the row 'ext_v2' has its model now: it has another id"
+        ("ext", None): "its model is now that of the row 'ext_v2': the id has changed"
     }
 
 

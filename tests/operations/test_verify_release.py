@@ -343,7 +343,7 @@ def test_a_registry_file_is_verified_by_the_summary_beside_it(download: Download
 def test_which_of_several_summaries_counts_is_not_guessed(download: Download) -> None:
     shutil.copy(download.summary, download.model(SUMMARY))
     verifier = Verifier(trust_from_keys([download.key.public]), today=RELEASED_IN_MAY)
-    with pytest.raises(InputError, match="which is the summary"):
+    with pytest.raises(InputError, match="several release summaries"):
         verifier.release(download.root)
     assert verifier.release(download.root, summary=download.summary).exit_code == 0
 
