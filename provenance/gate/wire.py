@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of frozen dataclasses as JSON, and back: how results travel between processes.
+"""Serialize frozen dataclasses as JSON, to send results between processes.
 
-What comes from another process is parsed as strictly as any other document, and becomes nothing but
-the values that its type has.
+Data from another process is parsed as strictly as any other document. It can only become a value of
+the expected type.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ _Reader: TypeAlias = Callable[[Any], Any]
 
 
 class WireError(ValueError):
-    """It is not of the type that was expected."""
+    """The data is not of the expected type."""
 
 
 def dump(value: object) -> bytes:
-    """`value` as JSON. What `load` gives for it and its type is equal to it."""
+    """Return `value` as JSON. `load` with the same type returns an equal value."""
     return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
 
 
 def load(kind: Any, data: bytes) -> Any:
-    """The value of the type `kind` that `data` holds. Raises WireError."""
+    """Return the value of the type `kind` in `data`.
+
+    Raises:
+        WireError: If the data is not JSON, or not of that type.
+    """
     try:
         return _reader(kind)(json.loads(data))
     except (ValueError, RecursionError) as e:
@@ -38,7 +42,7 @@ def load(kind: Any, data: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The parts of a value that JSON knows: a dataclass is its name, and the list of its fields."""
+    """Return a value as JSON types. A dataclass becomes a list: its name, then its fields."""
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, enum.Enum):
@@ -65,7 +69,7 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 @cache
 def _reader(kind: Any) -> _Reader:
-    """What reads a value of a type."""
+    """Return the reader for a type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return lambda value: value
@@ -89,7 +93,7 @@ def _reader(kind: Any) -> _Reader:
 def _member(kind: Any, value: Any) -> Any:
     found = kind.__members__.get(value) if isinstance(value, str) else None
     if found is None:
-        raise WireError(f"no {kind.__name__}: {value!r:.100}")
+        raise WireError(f"not a valid {kind.__name__}: {value!r:.100}")
     return found
 
 
@@ -143,7 +147,7 @@ def _of_dataclass(kind: Any) -> _Reader:
 
 
 def _of_union(kinds: Sequence[Any]) -> _Reader:
-    """One of several types, each of which another JSON type or another name stands for."""
+    """Return the reader for a union, whose types differ by JSON type or by dataclass name."""
     classes: dict[str, _Reader] = {}
     readers: list[_Reader] = []
     for kind in kinds:
@@ -161,7 +165,7 @@ def _of_union(kinds: Sequence[Any]) -> _Reader:
                 return reader(value)
             except WireError:
                 continue
-        raise WireError(f"expected another type than {type(value).__name__}")
+        raise WireError(f"unexpected type {type(value).__name__}")
 
     return read
 

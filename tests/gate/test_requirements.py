@@ -90,7 +90,7 @@ def test_an_expression_is_no_license_that_can_be_allowed() -> None:
 
 
 def test_one_text_is_not_taken_for_its_letters() -> None:
-    with pytest.raises(InputError, match="several texts, not 'MIT'"):
+    with pytest.raises(InputError, match="a list of strings, not 'MIT'"):
         Require(licenses="MIT")
 
 

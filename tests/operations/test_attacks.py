@@ -1150,7 +1150,7 @@ def test_a_policy_that_the_user_names_is_the_users_own_and_the_report_says_that(
     shutil.copy(tree.root / "release.pub", policy.parent)
     result = run_cli("verify", "--config", policy, cwd=tree.root)
     assert result.code == 0, result.out
-    assert "named on the command line; it is not the signer's" in " ".join(result.out.split())
+    assert "from the command line, which differs from the signer's" in " ".join(result.out.split())
 
 
 def test_the_summary_of_another_project_with_the_same_registry_name_is_refused(

@@ -110,8 +110,8 @@ class Initialised:
         if not self.signers:
             return
         yield ""
-        yield "# Whose signatures count: your workflows that sign with their own identity. Keep"
-        yield "# only those that release, and add `owner_id`, which survives a renaming (docs: Trust)."
+        yield "# Whose signatures count: your workflows that sign with their own identity."
+        yield "# Keep those that release, and add `owner_id`, which survives renames (docs: Trust)."
         for number, signer in enumerate(self.signers):
             if number:
                 yield ""
