@@ -70,7 +70,7 @@ class Require:
         day = datetime.timedelta(days=1)
         if self.max_age is not None and (self.max_age < day or self.max_age % day):
             raise InputError(
-                f"the maximum age of a release must be at least 1 whole day, not {self.max_age}"
+                f"the maximum age of a release must be in whole days, at least 1: {self.max_age}"
             )
 
     def __str__(self) -> str:

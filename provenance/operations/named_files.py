@@ -200,7 +200,7 @@ def read_summary(path: Path) -> BundleEvidence:
 
 
 def summary_in(folders: Iterable[Path]) -> Path | None:
-    """Return the release summary in any of the folders, or None if there is none.
+    """Return the release summary in one of the folders, or None.
 
     Raises:
         InputError: If there are several, a folder cannot be listed, or there are too many files.

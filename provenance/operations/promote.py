@@ -63,7 +63,7 @@ class Promotion:
         unvouched: External data that nothing but the row ties to the evaluation.
         flipped: The rows that are not production yet.
         deferrals: The findings that deferrals have to be removed, whatever is promoted.
-        diff: The edits, or an empty string if there are none or the promotion is refused.
+        diff: The edits; an empty string if nothing changes or the promotion is refused.
         written: Whether the edits were written.
     """
 

@@ -59,10 +59,20 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
 @pytest.mark.parametrize(
     ("name", "mutation", "says", "line"),
     [
-        ("ens.json", put("members", to={}), "is no manifest: `members` is an object", '"members"'),
-        ("ens.json", drop("members"), "is no manifest: `members` is missing", "{"),
-        ("ens_PROMOTE.json", put("gate", to=[]), "is no gate verdict: `gate` is an", '"gate"'),
-        ("ens_PROMOTE.json", put("verdict", to=1), "is no gate verdict: `verdict` is", '"verdict"'),
+        (
+            "ens.json",
+            put("members", to={}),
+            "is not a manifest: `members` is an object",
+            '"members"',
+        ),
+        ("ens.json", drop("members"), "is not a manifest: `members` is missing", "{"),
+        ("ens_PROMOTE.json", put("gate", to=[]), "is not a gate verdict: `gate` is an", '"gate"'),
+        (
+            "ens_PROMOTE.json",
+            put("verdict", to=1),
+            "is not a gate verdict: `verdict` is",
+            '"verdict"',
+        ),
         ("ens_PROMOTE.json", drop("verdict"), "no gate verdict: `verdict` is missing", "{"),
     ],
 )

@@ -335,9 +335,13 @@ def test_an_int8_variant_is_fed_by_its_own_sidecar_or_by_the_rows(
 @pytest.mark.parametrize(
     ("settings", "found", "help"),
     [
-        ({"dimensions": {"bacht": 2}}, "'bacht', which is no open dimension", "'batch'"),
-        ({"dimensions": {"x.1": 2}}, "'x.1', which is no open dimension", "Remove it"),
-        ({"inputs": {"features": 2}}, "'features', which is no input", "Remove it"),
+        (
+            {"dimensions": {"bacht": 2}},
+            "'bacht', but no model has such an open dimension",
+            "'batch'",
+        ),
+        ({"dimensions": {"x.1": 2}}, "'x.1', but no model has such an open dimension", "Remove it"),
+        ({"inputs": {"features": 2}}, "'features', but no model has such an input", "Remove it"),
     ],
 )
 def test_a_setting_that_names_nothing_is_an_error(

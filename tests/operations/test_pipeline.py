@@ -401,7 +401,7 @@ def test_links_that_were_swapped_between_steps(done: Pipeline) -> None:
     assert done.in_toto() == 1
     found = [(f.code, f.message) for f in done.ours().failing]
     assert [code for code, _ in found] == ["PIP005", "PIP005"]
-    assert "is no link of the step `check`: it is the link of step 'verify'" in found[0][1]
+    assert "is no link of the step `check`: it is a link of the step 'verify'" in found[0][1]
 
 
 def test_a_link_that_stands_in_for_a_step_which_was_not_done(begun: Pipeline) -> None:
@@ -412,7 +412,7 @@ def test_a_link_that_stands_in_for_a_step_which_was_not_done(begun: Pipeline) ->
         begun.do(step)
     begun.link("verify").write_bytes(begun.link("check").read_bytes())
     code, message = begun.finding()
-    assert (code, "it is the link of step 'check'" in message) == ("PIP005", True)
+    assert (code, "it is a link of the step 'check'" in message) == ("PIP005", True)
 
 
 def _link_with(change: Callable[[dict[str, Any]], object]) -> Callable[[Pipeline, Path], object]:

@@ -135,7 +135,9 @@ def test_what_no_link_can_name_stops_the_step(
 ) -> None:
     if not during:
         make(pipeline)
-    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`") as caught:
+    with pytest.raises(
+        InputError, match=f"a link cannot contain it: .*`{re.escape(pattern)}`"
+    ) as caught:
         pipeline.do("export", change=make if during else None)
     assert path in str(caught.value) or "more are part of" in str(caught.value)
     assert "Rename it" in (caught.value.help or "")
@@ -147,7 +149,7 @@ def test_what_no_link_can_name_is_no_part_of_a_layout(
     pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str
 ) -> None:
     make(pipeline)
-    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`"):
+    with pytest.raises(InputError, match=f"a link cannot contain it: .*`{re.escape(pattern)}`"):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 

@@ -548,7 +548,7 @@ def test_a_release_of_another_history_is_refused(
     assert said(download.verify(state=state)) == []
     ((code, _, message),) = said(fork.verify(state=state))
     assert code == "USE010"
-    assert "both took the place of the same release" in message
+    assert "both replace the same release" in message
 
 
 def test_a_release_that_follows_is_used(
