@@ -26,7 +26,7 @@ _FIRST_TIME: Final = (
     "A new registry has no baseline: --baseline none, until the baseline has it at this path."
 )
 _REPAIR: Final = (
-    "Compare with a commit whose configuration can be read. For the change that repairs it: "
+    "Compare with a commit whose configuration can be read. To check the commit that repairs it: "
     "--baseline none"
 )
 

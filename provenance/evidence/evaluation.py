@@ -114,14 +114,14 @@ def evaluate(document: Document) -> Evaluation | None:
     if isinstance(gate, dict):
         per_seed = gate.get("per_seed_plccs")
         if isinstance(per_seed, dict) and per_seed:
-            return _of_seeds(document, gate, per_seed)
-        found = _of_sidecar(document, gate)
+            return _evaluate_seeds(document, gate, per_seed)
+        found = _evaluate_sidecar(document, gate)
         if found is not None:
             return found
-    return next(_of_folds(document), None)
+    return next(_evaluate_folds(document), None)
 
 
-def _of_seeds(
+def _evaluate_seeds(
     document: Document, gate: Mapping[str, Any], per_seed: Mapping[str, Any]
 ) -> Evaluation | None:
     known = {seed: correlation(value) for seed, value in per_seed.items()}
@@ -138,11 +138,18 @@ def _of_seeds(
         reaches(limit, between),
     ]
     return Evaluation(
-        threshold, mean, _kept(values), len(values), lowest, between, limit, _all(document, holds)
+        threshold,
+        mean,
+        _first_values(values),
+        len(values),
+        lowest,
+        between,
+        limit,
+        _all_hold(document, holds),
     )
 
 
-def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
+def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
     """Recompute the gate that a sidecar repeats. It has only the value of its own seed."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit_name in CONDITIONS:
@@ -158,11 +165,11 @@ def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | Non
     holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
-        threshold, mean, values, len(values), lowest, between, limit, _all(document, holds)
+        threshold, mean, values, len(values), lowest, between, limit, _all_hold(document, holds)
     )
 
 
-def _of_folds(document: Document) -> Iterator[Evaluation]:
+def _evaluate_folds(document: Document) -> Iterator[Evaluation]:
     """Yield the evaluations of flat records, at the top of a sidecar and under `training`."""
     for record in RECORDS:
         found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
@@ -174,11 +181,13 @@ def _of_folds(document: Document) -> Iterator[Evaluation]:
             continue
         values = plcc_of_folds(document, record)
         between = _spread(values) if values else None
-        passed = _all(document, [reaches(mean, threshold)])
-        yield Evaluation(threshold, mean, _kept(values), len(values), None, between, None, passed)
+        passed = _all_hold(document, [reaches(mean, threshold)])
+        yield Evaluation(
+            threshold, mean, _first_values(values), len(values), None, between, None, passed
+        )
 
 
-def _all(document: Document, holds: list[bool | None]) -> bool:
+def _all_hold(document: Document, holds: list[bool | None]) -> bool:
     """Whether all conditions hold. If the numbers leave one open, the record decides."""
     if None in holds and False not in holds:
         outcomes = [passed for _, passed in stated_outcomes(document)]
@@ -190,7 +199,7 @@ def _spread(values: Mapping[str, float]) -> float:
     return max(values.values()) - min(values.values())
 
 
-def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
+def _first_values(values: Mapping[str, float]) -> Mapping[str, float]:
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
 
 

@@ -69,7 +69,7 @@ def changes(pipeline: PipelineEvidence) -> list[Change]:
 def _cause(file: str, moments: Sequence[Moment]) -> Change | None:
     """Return the first change between steps, or else the last one by a step, or None.
 
-    The first step is allowed to create files, so the last change by a step is the likely cause.
+    An earlier step may be allowed to change the file, so the last change is the likely cause.
     """
     all_changes = [
         Change(file, a, b) for a, b in pairwise(moments) if a.files.get(file) != b.files.get(file)

@@ -139,7 +139,7 @@ class _Differences:
             left = [(i, was) for i, was in left if i not in known]
             new = [(j, entry) for j, entry in new if j not in edited]
             for (_, was), (j, entry) in pairs:
-                name = f"[[{_name(at)}]] {j + 1}{_called(at, entry)}"
+                name = f"[[{_name(at)}]] {j + 1}{_entry_label(at, entry)}"
                 for key in dict.fromkeys((*was, *entry)):
                     a, b = was.get(key), entry.get(key)
                     if _canonical(a) != _canonical(b):
@@ -233,7 +233,7 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _called(at: _Key, entry: Mapping[str, Any]) -> str:
+def _entry_label(at: _Key, entry: Mapping[str, Any]) -> str:
     """Return the value by which a reader recognises an entry without counting."""
     identity = _IDENTITIES[at[-1]][-1]
     return f" ({_text(entry.get(identity[0]))})"

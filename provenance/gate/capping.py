@@ -21,7 +21,7 @@ _Group: TypeAlias = tuple[object, ...]
 
 
 @dataclass(slots=True)
-class _More:
+class _LeftOut:
     """Findings that are left out: the first of them, their number, their files and their edits."""
 
     first: Finding
@@ -84,17 +84,17 @@ def gather(
     """
     of_rule: defaultdict[str, int] = defaultdict(int)
     about: defaultdict[_Group, int] = defaultdict(int)
-    more: dict[_Group, _More] = {}
+    more: dict[_Group, _LeftOut] = {}
     for finding in findings:
-        group = _group(finding)
+        group = _group_of(finding)
         many = not of_unit and of_rule[finding.code] >= limits.FINDINGS_OF_RULE
         most = 1 if many else limits.FINDINGS
         if not of_unit and group not in about and len(about) >= limits.THINGS_OF_RULE:
-            group = _rest(finding, declared)
+            group = _shared_group(finding, declared)
         elif finding.count == 1 and about[group] < most:
             about[group] += 1
             of_rule[finding.code] += 1
-            yield _short(finding)
+            yield _shortened(finding)
             continue
         _leave_out(finding, group, more)
     for rest in more.values():
@@ -110,15 +110,15 @@ class Overflow:
     def __init__(self, declared: Covering) -> None:
         self._declared = declared
         self._things: dict[str, set[_Group]] = {}
-        self._more: dict[_Group, _More] = {}
+        self._more: dict[_Group, _LeftOut] = {}
 
     def keeps(self, finding: Finding) -> bool:
         """Whether a finding is to be kept. If not, it is counted together with similar ones."""
-        things, group = self._things.setdefault(finding.code, set()), _group(finding)
+        things, group = self._things.setdefault(finding.code, set()), _group_of(finding)
         if group in things or len(things) < limits.THINGS_OF_RULE:
             things.add(group)
             return True
-        _leave_out(finding, _rest(finding, self._declared), self._more)
+        _leave_out(finding, _shared_group(finding, self._declared), self._more)
         return False
 
     def summed_up(self) -> Iterator[Finding]:
@@ -127,13 +127,13 @@ class Overflow:
             yield rest.as_finding()
 
 
-def _leave_out(finding: Finding, group: _Group, more: dict[_Group, _More]) -> None:
+def _leave_out(finding: Finding, group: _Group, more: dict[_Group, _LeftOut]) -> None:
     if group not in more:
-        more[group] = _More(_short(finding))
+        more[group] = _LeftOut(_shortened(finding))
     more[group].add(finding)
 
 
-def _rest(finding: Finding, declared: Covering | None) -> _Group:
+def _shared_group(finding: Finding, declared: Covering | None) -> _Group:
     """Return what findings have in common that are represented by one finding."""
     deferral = declared.covering(finding.code, finding.subject) if declared else None
     return (
@@ -146,7 +146,7 @@ def _rest(finding: Finding, declared: Covering | None) -> _Group:
     )
 
 
-def _group(finding: Finding) -> _Group:
+def _group_of(finding: Finding) -> _Group:
     of_neither = finding.row is None and finding.ensemble is None
     return (
         finding.code,
@@ -158,7 +158,7 @@ def _group(finding: Finding) -> _Group:
     )
 
 
-def _short(finding: Finding) -> Finding:
+def _shortened(finding: Finding) -> Finding:
     if max(len(finding.message), len(finding.help)) <= limits.MESSAGE:
         return finding
     return replace(finding, message=_cut(finding.message), help=_cut(finding.help))

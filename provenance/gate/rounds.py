@@ -159,7 +159,7 @@ class Rounds:
         if self.kept is not None:
             self.kept.units = units
         local = self._local()
-        again = [unit for unit in units if self._is_again(unit, local.taken)]
+        again = [unit for unit in units if self._must_be_judged_again(unit, local.taken)]
         found, self._findings, self._again, self._units = self._findings, {}, set(), []
         renewed = {unit.name for unit in again}
         for unit in units:
@@ -231,7 +231,7 @@ class Rounds:
         if kept:
             self._findings.setdefault(unit.name, []).extend(kept)
 
-    def _is_again(self, unit: Unit, others: Mapping[str, str]) -> bool:
+    def _must_be_judged_again(self, unit: Unit, others: Mapping[str, str]) -> bool:
         """Whether a unit depends on others or on the baseline, and must be judged again."""
         if unit.name in self._again:
             return True

@@ -74,20 +74,20 @@ def _reader(kind: Any) -> _Reader:
     if kind is Any:
         return lambda value: value
     if kind in _PLAIN or kind is types.NoneType:
-        return _of_class(kind)
+        return _class_reader(kind)
     if origin in (typing.Union, types.UnionType):
-        return _of_union(arguments)
+        return _union_reader(arguments)
     if origin is tuple and arguments[1:] != (...,):
-        return _of_tuple(tuple(map(_reader, arguments)))
+        return _tuple_reader(tuple(map(_reader, arguments)))
     if origin in (tuple, frozenset):
-        return _of_list(origin, _reader(arguments[0]))
+        return _list_reader(origin, _reader(arguments[0]))
     if origin is not None and issubclass(origin, Mapping):
-        return _of_mapping(_reader(arguments[1]))
+        return _mapping_reader(_reader(arguments[1]))
     if issubclass(kind, enum.Enum):
         return lambda value: _member(kind, value)
     if kind in (date, datetime):
-        return lambda value: kind.fromisoformat(_of_class(str)(value))
-    return _of_dataclass(kind)
+        return lambda value: kind.fromisoformat(_class_reader(str)(value))
+    return _dataclass_reader(kind)
 
 
 def _member(kind: Any, value: Any) -> Any:
@@ -97,7 +97,7 @@ def _member(kind: Any, value: Any) -> Any:
     return found
 
 
-def _of_class(kind: type) -> _Reader:
+def _class_reader(kind: type) -> _Reader:
     def read(value: Any) -> Any:
         if type(value) is not kind and not (value is None and kind is types.NoneType):
             raise WireError(f"expected {kind.__name__}, found {type(value).__name__}")
@@ -106,14 +106,14 @@ def _of_class(kind: type) -> _Reader:
     return read
 
 
-def _of_list(container: Callable[[Any], Any], item: _Reader) -> _Reader:
+def _list_reader(container: Callable[[Any], Any], item: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         return container(map(item, _list(value)))
 
     return read
 
 
-def _of_tuple(items: Sequence[_Reader]) -> _Reader:
+def _tuple_reader(items: Sequence[_Reader]) -> _Reader:
     def read(value: Any) -> Any:
         found = _list(value)
         if len(found) != len(items):
@@ -123,7 +123,7 @@ def _of_tuple(items: Sequence[_Reader]) -> _Reader:
     return read
 
 
-def _of_mapping(item: _Reader) -> _Reader:
+def _mapping_reader(item: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise WireError(f"expected an object, found {type(value).__name__}")
@@ -132,9 +132,9 @@ def _of_mapping(item: _Reader) -> _Reader:
     return read
 
 
-def _of_dataclass(kind: Any) -> _Reader:
+def _dataclass_reader(kind: Any) -> _Reader:
     hints = typing.get_type_hints(kind)
-    parts = _of_tuple(tuple(_reader(hints[name]) for name in _names(kind)))
+    parts = _tuple_reader(tuple(_reader(hints[name]) for name in _names(kind)))
     name = kind.__name__
 
     def read(value: Any) -> Any:
@@ -146,7 +146,7 @@ def _of_dataclass(kind: Any) -> _Reader:
     return read
 
 
-def _of_union(kinds: Sequence[Any]) -> _Reader:
+def _union_reader(kinds: Sequence[Any]) -> _Reader:
     """Return the reader for a union, whose types differ by JSON type or by dataclass name."""
     classes: dict[str, _Reader] = {}
     readers: list[_Reader] = []

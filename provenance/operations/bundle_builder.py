@@ -148,7 +148,7 @@ class BundleBuilder:
                 previous=previous.sha256 if previous else None,
             )
 
-        if self._keeps(old, statement(release_order.place_after(None)), version):
+        if self._keep_summary(old, statement(release_order.place_after(None)), version):
             return []
         previous = release_order.replaced(old, uri, self.trust())
         place = release_order.place_after(previous)
@@ -185,16 +185,16 @@ class BundleBuilder:
         payload = _payload(old, statement)
         content = old.bundle.content if old.bundle else None
         same = isinstance(content, bundles.Envelope) and content.payload == payload
-        return [] if self._kept(old, same) else [_Draft(old.path, payload)]
+        return [] if self._keep(old, same) else [_Draft(old.path, payload)]
 
-    def _keeps(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
+    def _keep_summary(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
         """Whether the existing summary has the same content and a signature of this signer."""
         release = releases.release_of(old)
         if release is None or old.statement is None or version not in (None, release.version):
             return False
-        return self._kept(old, _same_release(old.statement, decode(_payload(old, summary))))
+        return self._keep(old, _same_release(old.statement, decode(_payload(old, summary))))
 
-    def _kept(self, old: BundleEvidence, same: bool) -> bool:
+    def _keep(self, old: BundleEvidence, same: bool) -> bool:
         if not same or old.bundle is None or old.statement is None:
             return False
         if not self.signer.has_signed(old.bundle, self.declared):

@@ -84,7 +84,7 @@ def init(
             left=dict(sorted(left.items())),
             fixable=sum(1 for f in report.failing if f.fixes),
         )
-    text = _whole(existing, done)
+    text = _file_text(existing, done)
     if existing:
         writing.write_changes(tree, [Change(target.name, existing, text)])
     else:
@@ -148,7 +148,7 @@ def _differences(shape: Shape) -> str:
     return ", ".join((rows, *called))[:400]
 
 
-def _whole(existing: str, done: Initialised) -> str:
+def _file_text(existing: str, done: Initialised) -> str:
     """Return the whole text of the file that the configuration is written into."""
     newline = "\r\n" if "\r\n" in existing else "\n"
     text = done.text().replace("\n", newline)
@@ -157,7 +157,7 @@ def _whole(existing: str, done: Initialised) -> str:
 
 def _config(existing: str, done: Initialised, target: Path, tree: Tree) -> Config:
     """Return the configuration as it will be read, before it is written."""
-    config = configuration.of_text(_whole(existing, done), target, tree.root)
+    config = configuration.of_text(_file_text(existing, done), target, tree.root)
     assert config is not None  # it has the table
     return config
 

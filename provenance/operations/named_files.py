@@ -110,7 +110,7 @@ def judged(
     if not recognition.is_lines_of(recognition.BUNDLE, data):
         return judge(with_countersignatures(bundle, data))
     failed = []
-    for name, line in _about(bundle, recognition.lines(data), sha256_of()):
+    for name, line in _bundles_about(bundle, recognition.lines(data), sha256_of()):
         found = judge(read_bundle(name, line, foreign=True))
         if found[0].verdict is Verdict.VERIFIED:
             return found
@@ -118,7 +118,9 @@ def judged(
     return min(failed, key=lambda found: _distance(found[0]))
 
 
-def _about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[str, bytes]]:
+def _bundles_about(
+    path: Path, lines: tuple[bytes, ...], sha256: str
+) -> Iterator[tuple[str, bytes]]:
     """Yield each bundle that may be about a file with that digest, with a name for messages."""
     found = [(n, line) for n, line in enumerate(lines, 1) if _may_be_about(line, sha256)]
     if not found:

@@ -73,10 +73,10 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
             "is not a gate verdict: `verdict` is",
             '"verdict"',
         ),
-        ("ens_PROMOTE.json", drop("verdict"), "no gate verdict: `verdict` is missing", "{"),
+        ("ens_PROMOTE.json", drop("verdict"), "not a gate verdict: `verdict` is missing", "{"),
     ],
 )
-def test_a_document_without_its_form_is_told_once_and_where_it_lies(
+def test_a_malformed_document_is_reported_once_at_its_place(
     ensemble: Repository, name: str, mutation: Change, says: str, line: str
 ) -> None:
     (finding,) = mutated(ensemble, (name, mutation), expected=["ENS519"])

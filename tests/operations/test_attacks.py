@@ -841,7 +841,7 @@ def test_a_table_is_not_added_to_a_pyproject_that_is_a_link(unsigned: Repository
 
 @pytest.fixture
 def behind_a_link(repository: Repository) -> Repository:
-    """A bundle path whose '..' leads elsewhere than its text says, for whoever follows links."""
+    """A bundle path whose '..' leads elsewhere if symbolic links are followed."""
     repository.add("m", sigstore_bundle=f"link/../m.onnx{SUFFIX}")
     (repository.root / "real" / "deep").mkdir(parents=True)
     repository.save()
@@ -954,7 +954,7 @@ def test_a_tree_needs_the_deferrals_that_its_release_was_signed_with(
 ESCAPE = "\x1b[2J\x1b[31m"
 
 
-def test_a_path_cannot_move_the_cursor_of_whoever_runs_init(tmp_path: Path, key: KeyPair) -> None:
+def test_a_path_cannot_move_the_cursor_in_the_output_of_init(tmp_path: Path, key: KeyPair) -> None:
     repository = Repository(tmp_path, key, folder=f"mo{ESCAPE}del")
     repository.add("m")
     repository.save()

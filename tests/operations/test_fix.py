@@ -296,9 +296,7 @@ def test_an_empty_bundle_before_its_model_is_moved_and_then_named(repository: Re
 
 
 @pytest.mark.parametrize("where", ["in-a-row", "beside-the-rows"])
-def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
-    repository: Repository, where: str
-) -> None:
+def test_a_registry_with_a_repeated_key_is_not_edited(repository: Repository, where: str) -> None:
     another_opset(repository)
     repository.save()
     if where == "in-a-row":
@@ -324,7 +322,7 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
         Fix("model/elsewhere.json", Set(("opset",), 17)),
     ],
 )
-def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
+def test_an_edit_without_a_target_is_skipped_and_the_others_are_made(
     repository: Repository, fix: Fix
 ) -> None:
     another_opset(repository)

@@ -173,7 +173,7 @@ def test_todays_findings_are_recorded_and_what_cannot_be_is_said(bare: Repositor
     assert all("TODO" in text[f["line"] - 1] for f in todos)
 
 
-def test_a_release_is_refused_until_somebody_has_written_why(
+def test_a_release_is_refused_until_the_reasons_are_written(
     bare: Repository, key: Any, tmp_path: Path
 ) -> None:
     bare.rows = bare.rows[:4]

@@ -154,7 +154,7 @@ def test_a_workflow_that_others_call_has_their_permissions_and_no_refs_of_its_ow
         (b"#" * (limits.WORKFLOW + 1), "it cannot be read: "),
     ],
 )  # fmt: skip
-def test_what_cannot_be_looked_into_is_named_and_the_rest_is_looked_into(
+def test_an_unreadable_workflow_is_named_and_the_rest_is_read(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     found(tmp_path, good=SIGNS)

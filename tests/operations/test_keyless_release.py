@@ -85,7 +85,7 @@ def test_a_release_verifies_offline_and_says_who_signed(unsigned: Repository) ->
     assert SUBJECT in verified.out
 
 
-def test_a_second_run_signs_nothing_and_asks_nobody(
+def test_a_second_run_signs_nothing_and_makes_no_requests(
     unsigned: Repository, services: Services
 ) -> None:
     assert release(unsigned).code == 0
@@ -149,9 +149,7 @@ def test_an_instance_that_the_trust_does_not_know_is_found_before_writing(
     assert files(unsigned) == before
 
 
-def test_findings_are_told_before_anybody_is_asked(
-    unsigned: Repository, services: Services
-) -> None:
+def test_findings_are_reported_before_any_request(unsigned: Repository, services: Services) -> None:
     del unsigned.rows[0]["license"]
     unsigned.save()
     assert release(unsigned).code == 1
@@ -253,7 +251,7 @@ def test_a_service_that_does_not_do_its_part_ends_the_release(
     assert "nothing was written" in error.lower()
 
 
-def test_a_service_that_nobody_runs_is_named(unsigned: Repository, services: Services) -> None:
+def test_an_unreachable_service_is_named(unsigned: Repository, services: Services) -> None:
     for service in SIGNING:
         used = dict(services.urls)
         services.urls[service] = "http://127.0.0.1:1"
@@ -354,7 +352,7 @@ def test_an_attempt_that_is_repeated_does_not_ask_for_another_certificate(
     assert services.requests["log"] == 3 * DOCUMENTS
 
 
-def test_what_was_signed_can_be_read_by_anybody(unsigned: Repository) -> None:
+def test_keyless_bundles_have_the_standard_format(unsigned: Repository) -> None:
     assert release(unsigned).code == 0
     for path in (unsigned.root / "bundles").glob("*.sigstore.json"):
         bundle = json.loads(path.read_bytes())

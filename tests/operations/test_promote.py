@@ -278,7 +278,7 @@ def test_an_ensemble_that_is_flipped_is_not_half_of_another(ready: Repository) -
     assert "ENS510" in {code for code, _ in result.codes}
 
 
-def test_a_registry_in_which_a_key_stands_twice_is_not_edited(ready: Repository) -> None:
+def test_a_registry_with_a_repeated_key_is_not_edited(ready: Repository) -> None:
     ready.edit_registry('"schema_version": 1', '"schema_version": 1, "schema_version": 1')
     before = files(ready)
     result = promote(ready, "--ensemble", "ens")

@@ -130,7 +130,7 @@ UNSEEN = [
 
 @pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
 @pytest.mark.parametrize("during", [False, True])
-def test_what_no_link_can_name_stops_the_step(
+def test_a_file_that_links_cannot_contain_stops_the_step(
     pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str, during: bool
 ) -> None:
     if not during:
@@ -145,7 +145,7 @@ def test_what_no_link_can_name_stops_the_step(
 
 
 @pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
-def test_what_no_link_can_name_is_no_part_of_a_layout(
+def test_a_file_that_links_cannot_contain_stops_the_layout(
     pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str
 ) -> None:
     make(pipeline)
@@ -153,7 +153,7 @@ def test_what_no_link_can_name_is_no_part_of_a_layout(
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 
-def test_a_configuration_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+def test_a_configuration_that_links_cannot_contain_stops_the_step(pipeline: Pipeline) -> None:
     (pipeline.root / "provenance.toml").rename(pipeline.root / "x.link.toml")
     config = provenance.load_config(pipeline.root, pipeline.root / "x.link.toml")
     key = pipeline.key("ci").signer
@@ -164,7 +164,9 @@ def test_a_configuration_that_no_link_can_name_stops_the_step(pipeline: Pipeline
         pass
 
 
-def test_a_registry_in_a_folder_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+def test_a_registry_in_a_folder_that_links_cannot_contain_stops_the_step(
+    pipeline: Pipeline,
+) -> None:
     (pipeline.root / "model").rename(pipeline.root / "model.link")
     pipeline.repository.folder = "model.link"
     pipeline.repository.save()
@@ -337,7 +339,7 @@ def test_a_link_is_not_written_through_a_link(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../check", "a/b", ".hidden", "x" * 65])
-def test_a_name_that_is_none(pipeline: Pipeline, name: str) -> None:
+def test_an_invalid_name_of_a_step(pipeline: Pipeline, name: str) -> None:
     with pytest.raises(InputError, match="is not a valid name for a step"):
         pipeline.do(name, by="ci")
 
@@ -551,13 +553,15 @@ def test_a_table_that_is_wrong(pipeline: Pipeline, table: str, why: str) -> None
         ),
     ],
 )
-def test_a_layout_that_nobody_could_follow(pipeline: Pipeline, table: str, why: str) -> None:
+def test_a_layout_that_cannot_be_fulfilled_is_refused(
+    pipeline: Pipeline, table: str, why: str
+) -> None:
     pipeline.configure(table)
     with pytest.raises(InputError, match=why):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 
-def test_a_layout_where_nobody_is_named_and_nobody_trusted(pipeline: Pipeline) -> None:
+def test_a_layout_without_any_keys(pipeline: Pipeline) -> None:
     pipeline.repository.key = None
     pipeline.configure("")
     with pytest.raises(InputError, match="no key may perform the step 'export'"):

@@ -64,11 +64,11 @@ def change(repository: Repository) -> None:
     repository.save()
 
 
-def test_the_first_release_follows_none(repository: Repository) -> None:
+def test_the_first_release_has_no_predecessor(repository: Repository) -> None:
     assert decode(payload(repository)).predicate[RELEASE_FIELD] == {"version": "v1"}
 
 
-def test_a_release_without_a_version_that_follows_none_has_no_such_field(
+def test_a_first_release_without_a_version_has_no_release_field(
     tmp_path: Path, key: KeyPair
 ) -> None:
     repository = Repository(tmp_path / "tree", key)
@@ -149,7 +149,7 @@ def test_a_clock_that_is_behind_stops_the_release(repository: Repository) -> Non
 
 
 @pytest.mark.parametrize("version", ["", " v1", "v1\n", "v1\x1b[0m", "v\u202e1", "v" * 101])
-def test_what_cannot_be_a_version_is_refused_before_anything_is_read(
+def test_an_invalid_version_is_refused_before_anything_is_read(
     tmp_path: Path, key: KeyPair, version: str
 ) -> None:
     repository = Repository(tmp_path / "tree", key)
@@ -166,7 +166,7 @@ LAST = Release("registry.json", ReleaseOrder(at("2026-05-04T10:00:00+00:00")), "
 
 
 class Clock:
-    """Stands still unless somebody sleeps."""
+    """A clock that only advances in `sleep`."""
 
     def __init__(self, text: str, *, runs: bool = True) -> None:
         self.now, self.slept, self._runs = at(text), 0.0, runs
@@ -180,7 +180,7 @@ class Clock:
             self.now += datetime.timedelta(seconds=seconds)
 
 
-def test_a_second_release_in_a_second_waits_for_the_next_and_says_so() -> None:
+def test_a_second_release_in_the_same_second_waits_and_notes_it() -> None:
     clock = Clock("2026-05-04T10:00:00.25+00:00")
     place = place_after(LAST, clock=clock, sleep=clock.sleep)
     assert place.time == "2026-05-04T10:00:01Z"
@@ -208,6 +208,6 @@ def test_a_clock_that_does_not_move_is_behind() -> None:
         place_after(LAST, clock=clock, sleep=clock.sleep)
 
 
-def test_a_release_that_follows_none_is_made_now() -> None:
+def test_a_release_without_a_predecessor_is_made_now() -> None:
     clock = Clock("2026-05-04T10:00:00+00:00")
     assert release_order.place_after(None, clock=clock).time == "2026-05-04T10:00:00Z"

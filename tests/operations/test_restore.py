@@ -81,7 +81,7 @@ def test_rows_return_to_their_place(kept: Repository) -> None:
     assert kept.registry.read_text("utf-8") == before(kept)
 
 
-def test_all_rows_return_where_none_is_left(kept: Repository) -> None:
+def test_all_rows_are_restored_if_all_were_lost(kept: Repository) -> None:
     expected = json.loads(before(kept))
     kept.rows = []
     kept.save()

@@ -511,7 +511,7 @@ def test_one_old_file_in_a_new_release_is_refused(download: Download, published:
     assert (code, row) == ("ATT710", "plain")
 
 
-def test_an_old_release_replayed_whole_is_refused_by_who_remembers(
+def test_an_old_release_replayed_whole_is_refused_with_a_state_file(
     download: Download, published: Published, tmp_path: Path
 ) -> None:
     state = tmp_path / "seen.json"
