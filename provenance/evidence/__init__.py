@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence: what is read of a registry, its files and its releases."""
+"""Evidence: everything that is read about a registry, its files and its releases."""

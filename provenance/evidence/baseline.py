@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening a baseline: its registry, read through the configuration that the baseline itself has.
+"""Open a baseline, and read its registry through the baseline's own configuration.
 
-By the present configuration, a change that moves `registry` would hide what it removed.
+Read through the present configuration, a change that moves `registry` would hide what it removed.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ _FIRST_TIME: Final = (
     "A new registry has no baseline: --baseline none, until the baseline has it at this path."
 )
 _REPAIR: Final = (
-    "Compare with a commit whose configuration can be read. For the change that repairs it: "
+    "Compare with a commit whose configuration can be read. To check the commit that repairs it: "
     "--baseline none"
 )
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the folder that paths of a baseline are relative to is, seen from the present root."""
+    """The folder that paths of a baseline are relative to, seen from the present root."""
 
     root: Path
     folder: str = "."
 
     def here(self, path: str) -> str:
-        """A path of the baseline, seen from the present root."""
+        """Return a path of the baseline, relative to the present root."""
         return _seen_from(self.root, Path(os.path.normpath(self.root / self.folder / path)))
 
 
 @dataclass(frozen=True)
 class FormerConfig:
-    """The configuration that a baseline has.
+    """The configuration of a baseline.
 
     Attributes:
-        config: What it says; paths in it are relative to `place`.
-        place: The folder that its paths are relative to, seen from the present root.
-        source: Where the files of that folder are read.
-        folder: The folder that it is in, seen from the present root.
-        keys: Where the files in that folder are read, such as the keys that it names.
+        config: The configuration. Its paths are relative to `place`.
+        place: The folder that its paths are relative to, relative to the present root.
+        source: Reads the files in `place`.
+        folder: The folder of the configuration file, relative to the present root.
+        keys: Reads the files in `folder`, such as the keys that the configuration names.
     """
 
     config: Config
@@ -67,13 +67,15 @@ class Baseline:
     """An open baseline.
 
     Attributes:
-        name: As it was named, for commands that name it again.
-        label: The same, with the commit that it was, for the report.
-        registry: The registry as it was.
-        source: Where the files beside it are read, by the paths that `registry` gives them.
-        place: What these paths are relative to.
-        former: Its own configuration; None if it has none, or another one applies to both.
-        note: For the report: why its own configuration was not used; None if it was.
+        name: The name of the baseline as given, to be used in commands.
+        label: The name with the commit that it resolved to, for the report.
+        registry: The registry of the baseline.
+        source: Reads the files beside it, by the paths in `registry`.
+        place: The folder that these paths are relative to.
+        former: The configuration of the baseline, or None if it has none or the present one
+            applies to both.
+        note: Why the configuration of the baseline was not used, for the report; or None if it
+            was.
     """
 
     name: str
@@ -87,18 +89,18 @@ class Baseline:
 
 @contextmanager
 def open_baseline(name: BaselineName, config: Config) -> Iterator[Baseline]:
-    """The baseline of the registry of `config`.
+    """Open the baseline of the registry of `config`.
 
     Raises:
-        InputError: There is no such baseline, or its configuration or its registry cannot be read.
-        UnavailableError: There is no git, or this clone does not have the commit.
+        InputError: If the baseline does not exist, or its configuration or registry cannot be read.
+        UnavailableError: If git is missing, or this clone does not have the commit.
     """
     here = Place(config.root)
     with open_source(name, config.root) as opened:
         if opened.file is not None:
             file = replace(opened.file, registry=config.registry)
             registry = _registry(name, file, config, alone=True)
-            note = f"{name.text} is a registry alone: changes of the configuration are not judged"
+            note = f"{name.text} is only a registry: changes of the configuration are not judged"
             yield Baseline(name.text, opened.label, registry, file, here, note=note)
             return
         former, why = former_config(name, config, opened)
@@ -114,14 +116,14 @@ def open_baseline(name: BaselineName, config: Config) -> Iterator[Baseline]:
 def former_config(
     name: BaselineName, config: Config, opened: Opened
 ) -> tuple[FormerConfig | None, str | None]:
-    """The configuration that a baseline has where that of the present tree is, or why none counts.
+    """Return the configuration of a baseline, or the reason why it has none that counts.
 
-    A configuration that was found is searched for again, from the same folder upwards. One that
-    was named is read by its path, unless it is outside the repository: then it is the user's own,
-    which no change to the tree alters, and applies to both.
+    If the present configuration was found by searching, that of the baseline is searched for in the
+    same way. If it was named, it is read by the same path. A configuration outside the repository
+    belongs to the user and does not change with the tree, so it applies to both.
 
     Raises:
-        InputError: It cannot be read or understood.
+        InputError: If the configuration cannot be read or is not valid.
     """
     if config.named is not None:
         return _named(name, config, config.named, opened.source)
@@ -142,8 +144,8 @@ def former_config(
 def _named(
     name: BaselineName, config: Config, named: Path, source: Source
 ) -> tuple[FormerConfig | None, str | None]:
-    """The configuration that was named, as it was; where a link is named, also what it leads to."""
-    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has a link, not its target
+    """Return the named configuration in the baseline. If it is a symbolic link, follow that too."""
+    link = Path(os.path.realpath(named.parent)) / named.name  # a commit has the link itself
     for path in dict.fromkeys((link, Path(os.path.realpath(named)))):
         folder, file = posixpath.split(_seen_from(config.root, path))
         keys = source.at(folder or ".")
@@ -158,7 +160,7 @@ def _named(
         )
     return None, (
         f"the configuration {named.name} is not part of {name.text}: it was applied to both, and "
-        "its own changes are not judged"
+        "changes of the configuration are not judged"
     )
 
 
@@ -167,14 +169,14 @@ def _seen_from(root: Path, path: Path) -> str:
 
 
 def _upwards(start: str, root: Path) -> Iterator[str]:
-    """A folder and those above it, seen from `root`."""
+    """Yield a folder and its parents, relative to `root`."""
     for _ in (*Path(start).parts, *root.parts):
         yield posixpath.normpath(start)
         start = posixpath.join(start, "..")
 
 
 def _read(name: BaselineName, source: Source, file: str, root: Path) -> Config | None:
-    """The configuration in a file; None if there is no such file, or it holds none."""
+    """Return the configuration in a file, or None if the file or the configuration is missing."""
     try:
         data = source.read(file, limits.DOCUMENT)
     except FileError as e:
@@ -182,7 +184,7 @@ def _read(name: BaselineName, source: Source, file: str, root: Path) -> Config |
             return None
         raise InputError(f"baseline {name.text}: {e.message}", help=_REPAIR) from e
     try:
-        # The path is only for messages: the file itself is not in the present tree.
+        # The path is only used in messages: the file is not in the present tree.
         return of_text(data.decode("utf-8"), root / file, root)
     except UnicodeDecodeError as e:
         message = f"baseline {name.text}: {file}: not UTF-8 (byte {e.start})"
@@ -194,20 +196,20 @@ def _read(name: BaselineName, source: Source, file: str, root: Path) -> Config |
 def _registry(
     name: BaselineName, source: Source, config: Config, *, alone: bool = False
 ) -> Registry:
-    """The registry that a configuration names, as it was."""
+    """Return the registry that a configuration names, in the state of the baseline."""
     path = config.registry
     try:
         return parse_bytes(source.read(path, limits.REGISTRY), path)
     except FileError as e:
         if e.problem is FileProblem.MISSING:
             raise InputError(
-                f"baseline {name.text}: there is no registry {path!r} in it", help=_FIRST_TIME
+                f"baseline {name.text}: it has no registry {path!r}", help=_FIRST_TIME
             ) from e
         raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
     except InputError as e:
-        # Of a file that was named, only that was read: no registry at the configured path.
-        said = e.message.removeprefix(f"{path}: ") if alone else e.message
+        # If a file was named, it was read in place of the configured path.
+        message = e.message.removeprefix(f"{path}: ") if alone else e.message
         raise InputError(
-            f"baseline {name.text}: {said}",
+            f"baseline {name.text}: {message}",
             help="Compare with a baseline whose registry can be read, or: --baseline none",
         ) from e

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies beside a registry and cannot be judged as a document, and the schema that it names."""
+"""Files beside a registry that are not valid documents, and the schema that it names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # loaded only for a registry that names a schema
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a document, in words that follow "it", and at which place."""
+    """What is wrong with a document, in words that follow "it", with the position."""
 
     reason: str
     position: Position
@@ -24,9 +24,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class NotADocument:
-    """A JSON object that is no document about models, and why.
+    """A JSON object that is not a document about models.
 
-    `as_verdict` is None where nothing in it looks like a verdict.
+    Attributes:
+        as_manifest: Why it is not a manifest.
+        as_verdict: Why it is not a gate verdict, or None if nothing in it looks like one.
     """
 
     as_manifest: Fault
@@ -38,9 +40,10 @@ class SchemaEvidence:
     """The JSON Schema at `path` that the registry names.
 
     Attributes:
-        violations: What it does not allow of the registry.
-        unevaluated: Parts of it that were not evaluated, each with the reason.
-        undeclared: Keys that a row may not have, each with the place to declare it in the schema.
+        path: The path of the schema.
+        violations: The violations of the schema in the registry.
+        unevaluated: The parts of the schema that were not evaluated, each with the reason.
+        undeclared: Keys that the schema refuses in a row, each with the place to declare it.
     """
 
     path: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the rows of a registry name their bundles: the one pattern they all follow, where they do."""
+"""Find the pattern by which the rows of a registry name their bundles."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from provenance.attestations import bundle as bundles
 from provenance.frozen import dataclass
 
 _ENOUGH = 2
-"""Rows that make a pattern: one alone may be the exception."""
+"""How many rows make a pattern: a single one may be an exception."""
 
 
 @dataclass(frozen=True)
 class BundleNames:
-    """Each bundle is `<prefix><onnx>.sigstore.json`.
+    """The pattern `<prefix><onnx>.sigstore.json`, which all bundles follow.
 
-    `behind` are the keys behind which rows have the field, the most common first; `onnx` counts the
-    rows of each model.
+    Attributes:
+        prefix: The prefix.
+        behind: The keys that precede the field in rows, the most common first.
+        onnx: The number of rows of each model.
     """
 
     prefix: str
@@ -28,7 +30,7 @@ class BundleNames:
 
     @classmethod
     def of(cls, registry: Registry) -> BundleNames | None:
-        """The pattern of all rows that name a bundle; None where there is none, or not one."""
+        """Return the pattern of all rows that name a bundle, or None if they share no pattern."""
         prefixes: set[str] = set()
         behind: Counter[str] = Counter()
         named = [r for r in registry.rows if r.sigstore_bundle]
@@ -46,14 +48,14 @@ class BundleNames:
         return cls(prefixes.pop(), common, Counter(r.onnx for r in registry.rows))
 
     def edit(self, registry: Registry, row: Row) -> Edit | None:
-        """What gives a row without a bundle its name; None where that is not certain."""
-        if row.onnx is None or self.onnx[row.onnx] > 1:  # two rows would have one bundle
+        """Return the edit that names the bundle of a row, or None if the name is not certain."""
+        if row.onnx is None or self.onnx[row.onnx] > 1:  # two rows would have the same bundle
             return None
         name = f"{self.prefix}{row.onnx}{bundles.SUFFIX}"
         place = registry.path_of(row, "sigstore_bundle")
         keys, first = list(row.verbatim), registry.names.of("onnx")
         if place[-1] in keys:
-            # Before `onnx` its stock consumer does not find it; REG105 moves it first.
+            # Stock consumers do not find it before `onnx`; REG105 moves it first.
             misplaced = registry.names.stock and keys.index(str(place[-1])) < keys.index(first)
             return None if misplaced else Set(place, name)
         below = keys[keys.index(first) :]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The canonical row: what this project understands of a registry row, as it is signed.
+"""Build the canonical row: what this project understands of a registry row, as it is signed.
 
-`sign` and `release` sign what is built here; `verify` builds it again and compares.
+`sign` and `release` sign the result; `verify` builds it again and compares.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ TEXTS: Final = (
     *("id", "kind", "description", "notes"),
     *("quant_mode", "license", "license_url", "sigstore_bundle"),
 )
-"""The fields of a canonical row that the registry states as strings."""
+"""The fields of a canonical row that are strings in the registry."""
 
 EVALUATED: Final = ("origin", "gate")
-"""Its fields that are read or computed from the documents beside the model."""
+"""The fields of a canonical row that come from the documents beside the model."""
 
 
 def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
-    """Return the row under this project's names: what the row says, claims, and was judged by.
+    """Return the row under this project's field names, with its origin and its evaluated gate.
 
-    `smoke` becomes `classification`; the model and its digests are in `files`.
+    `smoke` becomes `classification`. The model and its digests are in `files` of the predicate.
     """
     found = stated_row(row)
     origin = classification.origin(row)
@@ -48,7 +48,7 @@ def canonical_row(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
 
 
 def stated_row(row: RowEvidence) -> dict[str, Any]:
-    """Return the canonical row without its `EVALUATED` fields: what the registry alone says."""
+    """Return the canonical row without its `EVALUATED` fields, from the registry alone."""
     entry, fields = row.entry, row.entry.fields
     found: dict[str, Any] = {
         field: value
@@ -63,7 +63,7 @@ def stated_row(row: RowEvidence) -> dict[str, Any]:
 
 
 def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
-    """Return the files of a row that were read, each once: those that its bundle signs."""
+    """Return the files that a row's bundle signs: those that were read, each once."""
     return tuple(
         SignedFile(
             name=file.name,
@@ -79,7 +79,7 @@ def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
 def row_statement(
     evidence: Evidence, row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]
 ) -> Statement:
-    """Return what the row bundle says. The row has passed the gate: all of its files were read."""
+    """Return the statement of the row bundle. The row has passed, so all of its files were read."""
     described = [
         (Subject(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
         for s in expected_statements.sidecars_of(row)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row claims of its model, where the weights come from, and how its gate was passed.
+"""What a row claims about its model, where the weights come from, and whether its gate passed.
 
-Pure functions of the evidence: the row predicate, the rules and the report ask the same ones.
+These are pure functions of the evidence. The row predicate, the rules and the report share them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["Classification", "classification", "evaluated_gate", "origin", "verd
 
 
 def classification(row: RowEvidence) -> Classification:
-    """Return what the row claims: by `smoke`, which is false, true, or missing.
+    """Return what the row claims by `smoke`, which is false, true, or missing.
 
-    A value of another JSON type claims nothing; REG101 reports it.
+    A value of another JSON type claims nothing, and REG101 reports it.
     """
     return row.entry.classification
 
@@ -30,9 +30,8 @@ def classification(row: RowEvidence) -> Classification:
 def origin(row: RowEvidence) -> dict[str, Any] | None:
     """Return the declared origin of an imported model, ready to be signed.
 
-    It is the object `origin` of the sidecar: `source` and `license`, and where they are declared
-    `license_url`, `revision` and `sha256` (that of the upstream file). All are strings of at most
-    2,048 characters.
+    It is the object `origin` of the sidecar: `source` and `license`, and optionally `license_url`,
+    `revision` and `sha256` (of the upstream file). All are strings of at most 2,048 characters.
 
     Returns:
         None if the sidecar declares no origin, does not describe the bytes of the model, or
@@ -44,13 +43,13 @@ def origin(row: RowEvidence) -> dict[str, Any] | None:
 def evaluated_gate(evidence: Evidence, row: RowEvidence) -> dict[str, Any] | None:
     """Return the gate of the row's bytes, recomputed from its recorded numbers, ready to be signed.
 
-    `value`, the mean of `values` (one per seed or fold; of more than 100, the first), has to be
-    `at-least` the `threshold`; each value at least `least`, and their `spread` at most
-    `spread_limit`, where these are not null. `result` is PROMOTE or HOLD. The gate of an ensemble's
-    member is that of its verdict file, any other that of the sidecar.
+    `value` is the mean of `values` (one per seed or fold, but at most 100 are listed) and must be
+    `at-least` the `threshold`. Each value must be at least `least`, and their `spread` at most
+    `spread_limit`, unless these are null. `result` is PROMOTE or HOLD. A member of an ensemble has
+    the gate of the verdict file, and any other model that of its sidecar.
 
     Returns:
-        None if nothing was evaluated, or only other bytes: the sidecar does not describe the model.
+        None if there is no evaluation, or the sidecar does not describe the model's bytes.
     """
     sidecar = own_sidecar(row)
     if sidecar is None:
@@ -64,7 +63,7 @@ def evaluated_gate(evidence: Evidence, row: RowEvidence) -> dict[str, Any] | Non
 
 
 def verdict_on(evidence: Evidence, row: RowEvidence) -> GateVerdict | None:
-    """Return the one gate verdict on the ensemble of a row, or None if there is no single one."""
+    """Return the gate verdict on the ensemble of a row, or None if there is not exactly one."""
     ensemble, manifest = evidence.ensemble_of(row), row.manifest
     if ensemble is not None:
         return ensemble.verdict

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting evidence: documents beside a registry, its rows (`read_rows`), and what is stray."""
+"""Collect evidence: the documents beside a registry, its rows (`read_rows`), and stray files."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from provenance.evidence.totals import Totals
 from provenance.evidence.workers import TASK_ROWS
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
-"""What lies beside a registry and is a model file unless a row says otherwise."""
+"""Suffixes of files beside a registry that count as model files, even if no row names them."""
 
 
 def survey(
@@ -66,19 +66,19 @@ def survey(
     repository: str | None,
     addable: Iterable[str],
 ) -> Evidence:
-    """Read what is not of single rows: the evidence without the rows, and without what is stray.
+    """Read everything that does not belong to single rows. Rows and strays are read later.
 
     Args:
         root: The repository.
         read: Its registry.
-        rows: The selected rows, of which nothing is read yet.
-        whole: Whether these are all.
-        with_bundles: Whether bundles are to be read with the rows; here, the release summary.
-        repository: The name of the repository, or None if that is not known.
-        addable: Keys that an advice may add to a row.
+        rows: The selected rows, which have not been read yet.
+        whole: Whether these are all rows.
+        with_bundles: Whether to read bundles: the release summary now, the others with the rows.
+        repository: The name of the repository, or None if it is not known.
+        addable: Keys that the help of a finding may add to a row.
 
     Raises:
-        InputError: The registry's folder cannot be listed.
+        InputError: If the registry's folder cannot be listed.
     """
     root = root.keeping_folders()
     beside = _Beside(root, read)
@@ -104,9 +104,12 @@ def survey(
 
 
 def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[RowEvidence]:
-    """The rows that `around` selects, read one task after the other, without their bundles.
+    """Yield the rows that `around` selects, read task by task, without their bundles.
 
-    For commands that look at rows and judge none. Raises InputError: as `RowReader`.
+    This is for commands that read rows without judging them.
+
+    Raises:
+        InputError: As `RowReader`.
     """
     registry, progress = around.registry, progress or Progress()
     others, totals = units.taken(registry), Totals(registry.path)
@@ -124,7 +127,7 @@ def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[Ro
 
 
 def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
-    """The evidence with what follows from `rows`, which are all that are selected: strays too."""
+    """Return the evidence with what follows from `rows`, all the selected ones, such as strays."""
     placeholders = {
         model.sha256: (row.label, model.path)
         for row in reversed(rows)
@@ -154,15 +157,15 @@ def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
 
 
 def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
-    """Evidence about one model file and what lies beside it, without a registry.
+    """Return evidence about one model file and the files beside it, without a registry.
 
-    `row` names the file relative to `root`; `bundle` is what signs it.
+    `row` names the file relative to `root`, and `bundle` signs it.
     """
     nowhere = Registry(row.onnx or "", pack(b"{}"), digest.of_bytes(b""), (row,))
     reader = RowReader(root, nowhere, (row,), progress=Progress())
     (evidence,) = reader.read([row], ensemble.Documents(), with_bundles=False)
-    # What was signed and is not here is for the statement to say; what is here is compared.
-    # A signature over one file knows of no row: an int8 variant beside it is another file.
+    # Only files that exist are compared. The statement shows which signed files are missing.
+    # A signature over a single file covers no row, so an int8 variant beside it does not count.
     of_row = is_row(bundle.statement)
     variant = evidence.int8 if of_row and evidence.int8 and not evidence.int8.missing else None
     evidence = replace(
@@ -176,7 +179,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
 
 def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
-    """Evidence about any file: its digest is that of the model in a row that says nothing."""
+    """Return evidence about any file, as the model of an otherwise empty row."""
     row = Row(0, {"id": path}, {})
     nowhere = Registry(path, pack(b"{}"), digest.of_bytes(b""), (row,))
     file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
@@ -196,7 +199,7 @@ def _not_a_document(text: str, value: Mapping[str, Any]) -> NotADocument:
         return Fault(reason, source.position(member.start) if member else START)
 
     manifest, verdict = ensemble.not_a_manifest(value), ensemble.not_a_verdict(value)
-    assert manifest is not None  # else it was a document
+    assert manifest is not None  # otherwise it would be a document
     return NotADocument(fault(manifest), fault(verdict) if verdict else None)
 
 
@@ -205,11 +208,11 @@ _ABOUT_MODELS: Final = (
     *(".py", ".license", ".log", ".csv", ".yaml", ".yml", ".toml"),
     *(".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig", ".minisig"),
 )
-"""What people write about a model, under its name, and its checksums and signatures: no weights."""
+"""Suffixes of files about a model that contain no weights: texts, images, code, signatures."""
 
 
 class _Beside:
-    """Reads the JSON files beside a registry which no row names."""
+    """Reads the JSON files beside a registry that no row names."""
 
     def __init__(self, root: Tree, read: Registry) -> None:
         self._root = root
@@ -221,7 +224,7 @@ class _Beside:
         self.nameless: list[str] = []
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
-        """Manifests and verdicts beside the registry; what rows name is read with the rows."""
+        """Yield the manifests and verdicts. Files that rows name are read with the rows."""
         named: dict[str, bool] = {}
         for row in self._registry.rows:
             if row.onnx is not None:
@@ -237,9 +240,9 @@ class _Beside:
                 text = decode(data)
                 value = parse_object_text(text)
             except (FileError, JsonError) as e:
-                if "\\" in path:  # as `names_in` shows a name that is no text
+                if "\\" in path:  # `names_in` escapes a name that is not valid UTF-8
                     self.nameless.append(path)
-                # Not a document about models, unless it was released.
+                # It does not count as a document about models, unless it was released.
                 self.unreadable[path] = IS_POINTER if isinstance(e, PointerError) else str(e)
                 if isinstance(e, JsonError) and e.position is not None:
                     self.unreadable_at[path] = e.position
@@ -253,7 +256,7 @@ class _Beside:
                 self.not_documents[path] = _not_a_document(text, value)
 
     def _is_of_a_variant(self, path: str, named: Mapping[str, bool]) -> bool:
-        """Whether it is the sidecar of an int8 variant: `named` says which rows ask for one."""
+        """Whether a path is the sidecar of an int8 variant. `named` says which rows require one."""
         quantized = named.get(path.removesuffix(INT8_SIDECAR_SUFFIX) + ".json")
         if quantized is None or not path.endswith(INT8_SIDECAR_SUFFIX):
             return False
@@ -261,17 +264,17 @@ class _Beside:
 
 
 def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEvidence]:
-    """Model files, in the folders of the model files and of the registry, that nothing names."""
+    """Yield the model files that nothing names, in the folders of the models and the registry."""
     root, registry = evidence.root, evidence.registry
     folders = {f.path.rpartition("/")[0] or "." for r in rows for f in r.model_files}
     beside = (p for f in sorted(folders | {registry.folder}) for p in names_in(root, f))
     known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
-    # Named by a row, whether or not a model that can be read uses it (ART312).
+    # A file that a row names is not stray, even if no readable model uses it (ART312).
     known.update(registry.absolute(n) for r in rows for n in r.row.external_data_sha256)
     stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
 
     def claims(path: str) -> bool:
-        """Whether a file is a model's by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
+        """Whether a file belongs to a model by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
         folder, _, name = path.rpartition("/")
         lower = name.lower()
         if lower.endswith(MODEL_SUFFIXES):
@@ -291,7 +294,7 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
 def _stray_bundles(
     evidence: Evidence, rows: Sequence[RowFacts], summary: BundleEvidence
 ) -> Iterator[str]:
-    """Bundles in the folders of the row bundles that belong to nothing."""
+    """Yield the bundles in the folders of the row bundles that do not belong to anything."""
     known = {f.path for row in rows for f in (*row.bundle, *row.attestation)}
     known |= {f.path for f in summary.files}
     folders = {p.rpartition("/")[0] for p in known} | {evidence.registry.folder}
@@ -302,11 +305,15 @@ def _stray_bundles(
 
 
 def names_in(root: Tree, folder: str) -> list[str]:
-    """The paths of what lies in a folder, sorted; nothing where there is no such folder."""
+    """Return the sorted paths of everything in a folder, or an empty list if it does not exist.
+
+    Raises:
+        InputError: If the folder cannot be listed, or has too many files.
+    """
     try:
         names = sorted(os.listdir(root.root / root.resolve(folder)))
     except (FileError, FileNotFoundError, NotADirectoryError):
-        return []  # reported with the file that should be in it
+        return []  # reported for the file that should be in it
     except OSError as e:
         raise InputError(f"cannot list {folder!r}: {e.strerror}") from e
     if len(names) > limits.FOLDER_ENTRIES:
@@ -314,8 +321,8 @@ def names_in(root: Tree, folder: str) -> list[str]:
             f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
             help="Keep the registry in a folder of its own.",
         )
-    # A name that is not UTF-8 can be neither named nor signed; it is shown with escapes.
+    # A name that is not UTF-8 cannot be named in a registry or signed; it is shown with escapes.
     readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
-    # Whatever it is, it is in this folder: `join` is for names that documents choose.
+    # These names were listed, so they are in this folder: `join` is for names from documents.
     below = "" if folder in ("", ".") else f"{folder}/"
     return [f"{below}{n}" for n in readable if n]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting the baseline: the registry as it was, and what rules compare of what lay beside it.
+"""Collect the baseline: the former registry, and what rules compare of the files beside it.
 
-Of rows that have changed only the digests of their former sidecars and bundles are read.
+For rows that have changed, only the digests of their former sidecars and bundles are read.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def collect_baseline(
     config: Config,
     select: Iterable[str] | None = None,
 ) -> BaselineEvidence:
-    """Read what the rows of `registry`, or those with the labels in `select`, were at a baseline.
+    """Read the former state of the rows of `registry`, or of those with the labels in `select`.
 
-    `config` is that of the present tree.
+    `config` is the configuration of the present tree.
 
     Raises:
-        InputError: The folder of the registry cannot be listed there.
-        UnavailableError: A file of the baseline is not in this clone.
+        InputError: If the folder of the registry in the baseline cannot be listed.
+        UnavailableError: If a file of the baseline is not in this clone.
     """
     wanted = None if select is None else set(select)
     comparison = Comparison(baseline.registry, registry)
@@ -68,7 +68,7 @@ def collect_baseline(
 
 
 class _Digests:
-    """Digests of files of one tree, each read once: rows may share them."""
+    """The digests of files of one tree. Each file is read once, because rows may share it."""
 
     def __init__(self, registry: Registry, tree: Tree | Source) -> None:
         self._registry = registry
@@ -76,7 +76,7 @@ class _Digests:
         self._known: dict[tuple[str, int], str | None] = {}
 
     def of(self, name: str | None, limit: int) -> str | None:
-        """The digest of the file that a row names; None where it names none, or none is there."""
+        """Return the digest of the file that a row names, or None if either is missing."""
         if name is None:
             return None
         file = (self._registry.absolute(name), limit)
@@ -90,8 +90,8 @@ class _Digests:
         except PointerError as e:
             return e.oid
         except FileError:
-            return None  # what cannot be compared is not said to be unchanged
-        # A commit holds pointers, which `git lfs` replaces in the checkout.
+            return None  # the file cannot be compared
+        # A commit holds Git LFS pointers. In a checkout, `git lfs` replaces them.
         return paths.pointed_to(data) or digest.of_bytes(data).sha256
 
 
@@ -115,7 +115,7 @@ def _former(
 def _lost_files(
     root: Tree, registry: Registry, baseline: Baseline, comparison: Comparison
 ) -> Iterator[tuple[str, LostFiles]]:
-    """What is still here of the rows that are gone: nothing else says whether they can return."""
+    """Yield the files of each lost row that still exist: they decide whether it can be restored."""
     beside = frozenset(baseline.source.names_in(baseline.registry.folder))
     for lost in comparison.lost_rows():
         row = lost.row
@@ -133,7 +133,7 @@ def _lost_files(
 
 
 def _is_here(root: Tree, path: str, declared: object) -> bool:
-    """Whether a file is here, with the bytes that a row declared, if it declared any."""
+    """Whether a file exists, with the declared digest if there is one."""
     if not is_sha256(declared):
         return root.exists(path)
     try:
@@ -150,7 +150,7 @@ def _lost_documents(
     sidecars = {then.absolute(sidecar_of(r.onnx)) for r in then.rows if r.onnx}
     for name in baseline.source.names_in(then.folder):
         former = paths.join(then.folder, name)
-        is_text = name.encode("utf-8", "replace").decode() == name  # else no rule could name it
+        is_text = name.encode("utf-8", "replace").decode() == name  # otherwise it has no path
         if not name.endswith(".json") or not is_text or former in sidecars:
             continue
         path = paths.join(registry.folder, name)  # where it would be, if the registry has moved
@@ -160,7 +160,7 @@ def _lost_documents(
             data = baseline.source.read(former, limits.DOCUMENT)
             value = parse_object(data)
         except (FileError, JsonError):
-            continue  # no document that a rule would have read
+            continue  # not a document that rules read
         found = ensemble.document(path, digest.of_bytes(data), decode(data), value)
         if found is not None:
             yield found

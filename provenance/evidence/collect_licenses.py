@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting the license files of this repository that rows point at, each once."""
+"""Collect the license files of this repository that rows point at, each once."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from provenance.evidence.rows import LicenseFile
 def license_files(
     root: Tree, registry: Registry, rows: Iterable[Row], repository: str | None
 ) -> dict[str, LicenseFile]:
-    """The license files that `license_url` of the rows means, by that value.
+    """Return the license files that rows point at, by the value of their `license_url`.
 
-    Addresses of other places are left out, and so is what this repository may have on the branch
-    that an address names, but does not have here.
+    URLs of other sites are left out. So are URLs of this repository whose file is not in the tree:
+    the branch in the URL may have it.
     """
     collector = _Collector(root, registry, repository)
     urls = dict.fromkeys(u for r in rows if (u := r.text("license_url")) is not None)
@@ -49,7 +49,7 @@ class _Collector:
             return None if found is None or found.problem is not None else found
         if _is_elsewhere(url):
             return None
-        # A name is relative to the registry's folder, as those of bundles, or to the root.
+        # A path is relative to the registry's folder, like the paths of bundles, or to the root.
         here = self._read(self._registry.absolute(url))
         return self._read(url) if here.missing else here
 
@@ -75,7 +75,7 @@ class _Collector:
 
 
 def _is_elsewhere(url: str) -> bool:
-    """Whether a text is an address at which a license can be read."""
+    """Whether a string is a URL at which a license can be read."""
     # `urlsplit` drops line ends and tabs; a browser would not.
     if any(c.isspace() or unicodedata.category(c) in ("Cc", "Cf") for c in url):
         return False
@@ -88,7 +88,7 @@ def _is_elsewhere(url: str) -> bool:
     return parts.scheme in _WITHOUT_HOST and bool(parts.netloc or parts.path)
 
 
-# `file:` is a place on one machine, one letter a drive, and `htps:` nothing at all.
+# Not `file:`, which is a place on one machine, nor a single letter, which is a drive.
 _WITH_HOST: Final = (
     *("https", "http", "ftps", "ftp", "sftp", "ssh", "git", "svn", "s3", "gs", "hf", "oci"),
     *(f"git+{scheme}" for scheme in ("https", "http", "ssh")),

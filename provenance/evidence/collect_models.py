@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading and hashing model files: each once, several large ones at once."""
+"""Read and hash model files: each file once, and large ones in several threads."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _Read = TypeVar("_Read")
 
 
 LARGE: Final = 256 * 1024
-"""Bytes of a file from which on hashing it in another thread is worth the way there."""
+"""File size in bytes from which hashing in another thread pays off."""
 
 
 class _LargeFileError(Exception):
-    """The file is better read in a thread."""
+    """The file is large enough to be read in another thread."""
 
 
 class ModelReader:
     """Reads the models that rows of a registry name, with their external data.
 
-    `taken` are further paths that are no external data, each with what it is.
+    `taken` maps further paths that cannot be external data to what they are.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class ModelReader:
 
     @cached_property
     def _documents(self) -> Mapping[str, str]:
-        """What is no external data: with its digest in the registry, none would be right again."""
+        """Return the paths that cannot be external data, such as the registry itself.
+
+        Writing the digest of the registry into the registry would change that digest.
+        """
         registry = self._registry
         found = {registry.path: "the registry", **self._taken}
         for row in self._rows:
@@ -75,9 +78,9 @@ class ModelReader:
         return found
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
-        """The models with these names, relative to the registry's folder; each name once.
+        """Return the models by name, relative to the registry's folder.
 
-        Names that are spelled differently may mean one file, which is read once.
+        Different spellings of a name may mean the same file, which is read once.
         """
         files = {name: self._file(name) for name in names}
         spelled = list({file: name for name, file in files.items()}.values())
@@ -88,11 +91,11 @@ class ModelReader:
         return {name: _named(found[file], name) for name, file in files.items()}
 
     def _file(self, name: str) -> str:
-        """What file a name means. One that is refused for how it is spelled means itself."""
+        """Return the file that a name means, or the name itself if its spelling is refused."""
         return name if ".." in name.split("/") else self._registry.absolute(name)
 
     def _each(self, read: Callable[[str], _Read], names: Sequence[str]) -> dict[str, _Read]:
-        # Below links that lead out, as in a cache of downloads, to open a file may be to copy it.
+        # If links may lead out of the tree, as in a download cache, opening a file may copy it.
         self._defers_large = self._root.confined
         found: dict[str, _Read] = {}
         large = [] if self._defers_large else list(names)
@@ -127,9 +130,9 @@ class ModelReader:
         if reason is None and ".." in name.split("/"):
             reason = "climbs with '..'"
         if reason is None and is_memory_address(name):
-            reason = "is what runtimes take for an address in their memory"
+            reason = "is taken by runtimes for an address in their memory"
         if reason is None and (known := self._documents.get(path)) is not None:
-            reason = f"is {known}, and no data"
+            reason = f"is {known}, not external data"
         if reason is not None:
             problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, problem=problem)
@@ -152,9 +155,10 @@ class ModelReader:
             return read_onnx(stream, size)
 
     def _small(self, path: str) -> bytes | None:
-        """All of a small file, in one read; None of a large one, or where files are to be copied.
+        """Return the bytes of a small file, or None if it is large or would have to be copied.
 
-        Raises FileError.
+        Raises:
+            FileError: If the file cannot be read.
         """
         if not self._root.confined:
             return None
@@ -167,7 +171,7 @@ class ModelReader:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[tuple[BinaryIO, int]]:
-        """The file at `path`, with its size."""
+        """Yield the open file at `path`, with its size."""
         with self._root.open(path) as stream:
             size = os.fstat(stream.fileno()).st_size
             if size > LARGE and self._defers_large:
@@ -177,9 +181,9 @@ class ModelReader:
 
 
 def read_stray(root: Tree, path: str, name: str, *, hashed: bool) -> FileEvidence:
-    """Return what is known of a file at `path` that nothing names: of a model, its data.
+    """Return the evidence of a file at `path` that nothing names; for a model, with its data.
 
-    It is `hashed` where a row misses a file: it may be that file under another name.
+    It is `hashed` if a row lacks a file, because it may be that file under another name.
     """
     found = _digest_of(root, path) if hashed else None
     if not path.endswith(".onnx"):
@@ -204,7 +208,7 @@ def _data_beside(root: Tree, path: str, name: str, facts: OnnxFacts) -> Iterator
     for reference in facts.external:
         location = reference.location
         if paths.unsafe_reason(location) is not None or ".." in location.split("/"):
-            continue  # never opened, whatever it is
+            continue  # never opened
         file = paths.join(path.rpartition("/")[0], location)
         missing = FileError(FileProblem.MISSING, file, f"{file!r} does not exist")
         problem = None if root.exists(file) else missing
@@ -233,13 +237,13 @@ def _with_data(model: ModelEvidence, data: Mapping[str, FileEvidence]) -> ModelE
 
 
 def _references(model: ModelEvidence) -> list[tuple[str, ExternalReference]]:
-    """The external data of a model by name relative to the registry's folder."""
+    """Return the external data of a model, with names relative to the registry's folder."""
     if model.facts is None:
         return []
     folder = model.name.rpartition("/")[0]
 
     def name(location: str) -> str:
-        plain = ".." not in location.split("/")  # else kept as it is, to be refused
+        plain = ".." not in location.split("/")  # otherwise unchanged, to be refused later
         return paths.join(folder, location) if plain else location
 
     return [(name(r.location), r) for r in model.facts.external]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collecting evidence about a pipeline, and asking in-toto.
+"""Collect evidence about a pipeline, and verify it with in-toto.
 
-in-toto's own functions judge, in the order of its `in_toto_verify`, which reads without a limit,
-follows links and runs what a layout says. So layouts and links are read here first, strictly, and
-an inspection is evaluated on a listing of the files, if its command is one that does nothing.
+in-toto's own functions judge, in the order of its `in_toto_verify`. That function itself is not
+called: it reads files of any size, follows symbolic links, and runs the commands in a layout. So
+layouts and links are first read strictly. An inspection is only evaluated if its command does
+nothing, on a listing of the files.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ from provenance.frozen import dataclass
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """A layout that all of `keys` have to have signed, and the folder of the links."""
+    """A layout that all of `keys` must have signed, and the folder of its links."""
 
     layout: Path
     keys: tuple[FunctionaryKey, ...]
@@ -60,12 +61,12 @@ class LayoutRequest:
 def collect_pipeline(
     config: Config, evidence: Evidence, asked: LayoutRequest, progress: Progress | None = None
 ) -> PipelineEvidence:
-    """Read the layout and its links, compare with the files here, and ask in-toto.
+    """Read the layout and its links, compare them with the present files, and verify with in-toto.
 
     Raises:
-        InputError: The layout or the folder of the links cannot be read at all, or a folder of the
+        InputError: If the layout or the folder of the links cannot be read, or a folder of the
             release cannot be listed.
-        UnavailableError: `in-toto` is not installed.
+        UnavailableError: If `in-toto` is not installed.
     """
     need_in_toto("verifying a layout")
     root = evidence.root
@@ -97,7 +98,7 @@ def _read(path: Path) -> bytes:
 
 
 def _unsigned(metadata: Any, keys: Sequence[FunctionaryKey]) -> Iterator[str]:
-    """The keys that have not signed."""
+    """Yield the keys whose signature is missing or invalid."""
     from in_toto import verifylib
 
     for key in keys:
@@ -108,7 +109,7 @@ def _unsigned(metadata: Any, keys: Sequence[FunctionaryKey]) -> Iterator[str]:
 
 
 class _Verification:
-    """The steps of in-toto's verification, each noted, until one fails."""
+    """Runs in-toto's verification step by step, and records the results until one fails."""
 
     def __init__(
         self,
@@ -140,7 +141,7 @@ class _Verification:
         return replace(self._found, in_toto=self._why)
 
     def _passes(self, judge: Callable[[], object]) -> bool:
-        """Whether in-toto passes; the first thing for which it does not is kept."""
+        """Whether a check of in-toto passes. The reason of the first failure is kept."""
         try:
             judge()
         except refusals() as e:
@@ -149,7 +150,7 @@ class _Verification:
         return True
 
     def _steps(self) -> tuple[tuple[StepEvidence, ...], dict[str, dict[str, Any]]]:
-        """What there is of each step, and the links as in-toto takes them."""
+        """Return the evidence of each step, and the links in the form that in-toto expects."""
         steps, metadata = [], {}
         for step in self._layout.steps:
             links, read = self._links.of_step(step, self._layout.keys)
@@ -158,21 +159,21 @@ class _Verification:
         return tuple(steps), metadata
 
     def _artifacts(self, metadata: dict[str, dict[str, Any]]) -> None:
-        """Whether those who did a step agree, and what became of the files."""
+        """Record whether the functionaries of a step agree, and which files in-toto refuses."""
         from in_toto import verifylib
 
         layout = self._layout
         verified = verifylib.verify_link_signature_thresholds(layout, metadata)
         chain = {s: {k: m.get_payload() for k, m in by.items()} for s, by in verified.items()}
         agree = verifylib.verify_threshold_constraints
-        disputed = {  # a layout of one step each, so that in-toto says it of each
+        disputed = {  # one layout per step, so that in-toto reports each step
             step.name
             for step in layout.steps
             if not self._passes(partial(agree, SimpleNamespace(steps=[step]), chain))
         }
         steps = tuple(replace(s, disputed=s.name in disputed) for s in self._found.steps)
         self._found = replace(self._found, steps=steps)
-        if disputed:  # nobody knows then what the step read and left
+        if disputed:  # then the files before and after the step are not known
             return
         links = verifylib.reduce_chain_links(chain)
         refusals = self._refused(layout.steps, links)
@@ -180,7 +181,7 @@ class _Verification:
         if not layout.inspect or self._found.commands:
             return
         here, unreadable = _files_here(self._root, layout.inspect, self._progress)
-        # What in-toto would have recorded before and after a command that does nothing.
+        # in-toto would record the same before and after a command that does nothing.
         files = {p: {"sha256": d} for p, d in here.items()}
         recorded = SimpleNamespace(materials=files, products=files)
         links |= {inspection.name: recorded for inspection in layout.inspect}
@@ -188,10 +189,10 @@ class _Verification:
         self._found = replace(self._found, refusals=refusals, here=here, unreadable=unreadable)
 
     def _refused(self, items: Sequence[Any], links: Mapping[str, Any]) -> tuple[Refusal, ...]:
-        """What in-toto refuses of the files of steps or inspections, one list of rules at a time.
+        """Return what in-toto refuses in steps or inspections, one list of rules at a time.
 
-        in-toto leaves the rules that it came past, and what was left after each, in RULE_TRACE:
-        a name that it does not document; tests/operations/test_pipeline.py fails when it moves.
+        in-toto records in RULE_TRACE the rules that passed, with the files that remained after
+        each. That name is not documented; tests/operations/test_pipeline.py fails if it changes.
         """
         from in_toto import verifylib
 
@@ -209,7 +210,7 @@ class _Verification:
 
 
 class _LinkFolder:
-    """The folder of the links. Only names that can be those of links are looked at."""
+    """The folder of the links. Files whose names are not those of links are ignored."""
 
     def __init__(self, folder: Path, shown: str) -> None:
         self._tree = Tree.at(folder)
@@ -228,7 +229,7 @@ class _LinkFolder:
     def of_step(
         self, step: Any, keys: Mapping[str, Any]
     ) -> tuple[tuple[Link, ...], dict[str, Any]]:
-        """What there is of a step, and of it the links of keys that may do it, for in-toto."""
+        """Return the links of a step, and those by authorized keys as in-toto expects them."""
         by_name = {layout_documents.link_name(step.name, k): k for k in step.pubkeys}
         links, metadata = [], {}
         for name in self._names:
@@ -247,14 +248,14 @@ class _LinkFolder:
     def _judged(
         self, link: Link, name: str, step: str, key: Mapping[str, Any]
     ) -> tuple[Link, Any | None]:
-        """A link of a key that may do the step, and what in-toto reads it as."""
+        """Judge a link by an authorized key, and return it as in-toto reads it, if it counts."""
         from in_toto import verifylib
 
         try:
             read = read_link(self._tree.read(name, limits.LINK))
             verifylib.verify_metadata_signatures(read.metadata, {key["keyid"]: dict(key)})
             if read.payload.name != step:
-                raise DocumentError(f"it is the link of step {str(read.payload.name)[:40]!r}")
+                raise DocumentError(f"it is a link of the step {str(read.payload.name)[:40]!r}")
         except FileError as e:
             return replace(link, standing=Standing.MALFORMED, why=e.message), None
         except DocumentError as e:
@@ -275,7 +276,7 @@ def _files(artifacts: Mapping[str, Mapping[str, str]]) -> Files:
 
 
 def _commands(layout: Any) -> Iterator[Command]:
-    """What the inspections would run, where it is not known to do nothing."""
+    """Yield the commands that inspections would run, except the ones known to do nothing."""
     for inspection in layout.inspect:
         words = tuple(str(word) for word in inspection.run)
         if words != HARMLESS:
@@ -285,9 +286,9 @@ def _commands(layout: Any) -> Iterator[Command]:
 def _files_here(
     root: Tree, inspections: Sequence[Any], progress: Progress | None
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What in-toto would record of the files below the root, and what cannot be read.
+    """Return what in-toto would record of the files below the root, and the unreadable files.
 
-    Only files whose digests a rule asks for are hashed: the others have an empty one.
+    Only files whose digests a rule needs are hashed. The others have an empty digest.
     """
     patterns = list(_matched(inspections))
     names = inventory(root, ["."]).files
@@ -310,7 +311,7 @@ def _matched(inspections: Sequence[Any]) -> Iterator[str]:
 
 
 def _about(rule: Sequence[str], left: Sequence[str]) -> Iterator[str]:
-    """The files that a rule which refuses is about."""
+    """Yield the files that an artifact rule refused."""
     if rule[0].casefold() == "require":
         yield rule[1]
     else:
@@ -318,6 +319,6 @@ def _about(rule: Sequence[str], left: Sequence[str]) -> Iterator[str]:
 
 
 def _shown(path: Path, root: Tree) -> str:
-    """A path as findings have it: relative to the root where it lies below it."""
+    """Return a path as it is shown in findings: relative to the root if it is below the root."""
     real = Path(os.path.realpath(path))
     return real.relative_to(root.root).as_posix() if real.is_relative_to(root.root) else str(path)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a release, opened by the names that its summary signs: one pass, hashed and no more.
+"""Collect the files of a release by the names in its signed summary, and hash them in one pass.
 
-Only for a summary that trusted signers have signed: what it says decides what is opened. Nothing of
-what is read is parsed but the registry, and that only where its bytes are the signed ones.
+This is only for a summary with trusted signatures, because it decides which files are opened. Only
+the registry is parsed, and only if its bytes are the signed ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from provenance.evidence.rows import (
 
 
 def not_collected(path: Path, summary: BundleEvidence) -> Evidence:
-    """Evidence in which nothing was opened but the summary of the registry at `path`."""
+    """Return evidence with only the summary of the registry at `path`, and no other file opened."""
     nothing = _unread(path.name, digest.of_bytes(b""))
     return Evidence(Tree.at(path.parent), nothing, (), whole=True, summary=summary, released=())
 
@@ -48,14 +48,20 @@ def collect_release(
     *,
     with_rows: bool = False,
 ) -> Evidence:
-    """What is here of the release of the registry at `path`, of which `signed` are the digests.
+    """Return evidence about the files of a release.
 
-    Names are relative to the registry's folder. A file that a row names and no signer does, and a
-    sidecar or int8 variant that lies beside a model unsigned, is part of the evidence too. With
-    `with_rows`, the statements of the row bundles are read, where they have the signed bytes.
+    Files that are not in `signed` are included too if a row names them, or if they are a sidecar or
+    int8 variant of a model.
+
+    Args:
+        path: The path of the registry.
+        summary: The release summary.
+        signed: The signed digests, by name relative to the registry's folder.
+        progress: Receives how many files were hashed.
+        with_rows: Also read the statements of row bundles that have the signed bytes.
 
     Raises:
-        InputError: The registry cannot be read, or has the signed bytes and is not a registry.
+        InputError: If the registry cannot be read, or has the signed bytes and is not a registry.
     """
     folder = Path(os.path.realpath(path.parent))
     tree = Tree.at(_root_of(folder, signed))
@@ -70,7 +76,7 @@ def collect_release(
     del data
     held = {path.name: FileEvidence(at, path.name, found)}
     others = {name: registry.absolute(name) for name in signed if name != path.name}
-    from provenance.evidence.snapshot import hash_files  # no other command of a consumer uses it
+    from provenance.evidence.snapshot import hash_files  # other consumer commands do not need it
 
     read = hash_files(tree, list(others.values()), progress, "hashing files")
     held |= {name: _file(file, name, read[file]) for name, file in others.items()}
@@ -81,14 +87,15 @@ def collect_release(
 
 
 def _unread(path: str, found: Digest) -> Registry:
-    """The registry at `path`, of which nothing is known but its digest."""
+    """Return an empty registry at `path` with only its digest."""
     return Registry(path, pack(b"{}"), found, ())
 
 
 def _root_of(folder: Path, names: Iterable[str]) -> Path:
-    """The folder that a release is in: as far above the registry's as its names climb.
+    """Return the folder that contains all files of a release, by how far their names climb.
 
-    No further than `limits.CLIMB`, and not as far as the root of the file system.
+    It is at most `limits.CLIMB` folders above the registry's, and never the root of the file
+    system.
     """
     climbs = (_climb(name) for name in names if paths.unsafe_reason(name) is None)
     above = max((c for c in climbs if c <= limits.CLIMB), default=0)
@@ -100,7 +107,7 @@ def _root_of(folder: Path, names: Iterable[str]) -> Path:
 
 
 def _climb(name: str) -> int:
-    """How many folders a name climbs above the one that it is relative to."""
+    """Return how many folders a name climbs above the one that it is relative to."""
     steps = posixpath.normpath(name).split("/")
     return next((n for n, step in enumerate(steps) if step != ".."), len(steps))
 
@@ -112,7 +119,7 @@ def _file(path: str, name: str, read: Digest | FileError) -> FileEvidence:
 
 
 class _Rows:
-    """Finds the files of each row among those of the release. What is not there joins `held`."""
+    """Finds the files of each row among those of the release. Missing files are added to `held`."""
 
     def __init__(
         self,
@@ -127,7 +134,7 @@ class _Rows:
         self._bundles = bundles
 
     def row(self, row: Row) -> RowEvidence:
-        """What is here of a row."""
+        """Return the evidence of a row."""
         name = row.onnx
         if name is None:
             return RowEvidence(row, bundle=self._bundle(row))
@@ -155,7 +162,7 @@ class _Rows:
         )
 
     def _statement(self, file: FileEvidence) -> Statement | None:
-        """The statement of a row bundle whose bytes the summary signs, where it is asked for."""
+        """Return the statement of a row bundle that has the signed bytes, or None."""
         expected = self._bundles.get(file.name)
         if expected is None or file.sha256 != expected:
             return None
@@ -175,11 +182,11 @@ class _Rows:
         return SidecarEvidence(file.path, file.name, file.digest, file.problem)
 
     def _is_here(self, name: str) -> bool:
-        """Whether a file that no row names is part of the release, or lies there all the same."""
+        """Whether a file that no row names is part of the release or exists."""
         return name in self._held or self._tree.exists(self._registry.absolute(name))
 
     def _file(self, name: str) -> FileEvidence:
-        """The file that a row names. Statements may call it by another path to the same place."""
+        """Return the file that a row names. A statement may name it by another path."""
         if name in self._held:
             return self._held[name]
         path = self._registry.absolute(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluating the registry against the JSON Schema that it names in `$schema`."""
+"""Evaluate the registry against the JSON Schema that it names in `$schema`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provenance.evidence.beside import SchemaEvidence
 
 _KEY: Final = "$schema"
 _PROBE_STEPS: Final = 100_000
-"""Steps for one row that has every field."""
+"""The maximum number of evaluation steps for one row that has every field."""
 
 _ELSEWHERE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
@@ -24,10 +24,10 @@ _ELSEWHERE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 def registry_schema(
     root: Tree, registry: Registry, addable: Iterable[str] = ()
 ) -> SchemaEvidence | None:
-    """What the registry's schema does not allow; None if it names no schema in this repository.
+    """Return the violations of the registry's schema, or None if it names no local schema.
 
-    `addable` are keys that an advice may add to a row, besides those of `FIELDS`. No URL is
-    fetched.
+    `addable` are keys, besides those of `FIELDS`, that the help of a finding may add to a row. URLs
+    are never fetched.
     """
     named = registry.members.get(_KEY)
     if not isinstance(named, str) or _ELSEWHERE.match(named):
@@ -42,7 +42,7 @@ def registry_schema(
         return SchemaEvidence(path, unevaluated=(e.message,))
     except JsonError as e:
         return SchemaEvidence(path, unevaluated=(f"it {e}",))
-    from provenance.artifacts.documents import json_schema  # costs nothing where there is no schema
+    from provenance.artifacts.documents import json_schema  # loaded only for a schema
 
     found = json_schema.evaluate(schema, _instance(registry), fragment)
     return SchemaEvidence(
@@ -56,7 +56,7 @@ def registry_schema(
 def _undeclared(
     schema: Any, fragment: str, registry: Registry, addable: Iterable[str]
 ) -> dict[str, str]:
-    """The keys that the schema refuses in a row, each with the place to declare it."""
+    """Return the keys that the schema refuses in a row, each with the place to declare it."""
     from provenance.artifacts.documents import json_schema
 
     names = registry.names
@@ -74,7 +74,7 @@ def _undeclared(
 
 
 def _instance(registry: Registry) -> dict[str, Any]:
-    """The registry as it was read. REG101 reports entries that are not rows: they are null here."""
+    """Return the registry as it was read, with null for entries that are not rows (REG101)."""
     rows: list[Any] = [None] * (len(registry.rows) + len(registry.not_rows))
     for row in registry.rows:
         rows[row.index] = row.verbatim

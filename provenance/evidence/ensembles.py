@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ensembles: each manifest joined with the rows that ship its members, and the verdicts on it.
+"""Join each ensemble manifest with the rows that ship its members, and with its verdicts.
 
-The join is made once, by looking up: it takes as long for two thousand manifests as they are long.
+The join is done once, by lookup, so its cost is linear in the size of the manifests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from provenance.frozen import dataclass
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """A member of a manifest with its place in it and the row that ships it, where there is one."""
+    """A member of a manifest, with its place in the manifest, and the row that ships it, if any."""
 
     index: int
     listed: Member
@@ -35,7 +35,7 @@ class EnsembleMember:
 
     @property
     def label(self) -> str:
-        """How the member is called in messages."""
+        """The name of the member in messages."""
         return self.listed.id or self.listed.onnx or f"member {self.index}"
 
     @property
@@ -52,19 +52,19 @@ class EnsembleMember:
 
     @cached_property
     def facts(self) -> OnnxFacts | None:
-        """What the member's file says, unless it is another file than the row's."""
+        """The facts of the member's model, or None if its digest is not the declared one."""
         model = self.row.onnx if self.row else None
         return model.facts if model is not None and self._as_declared else None
 
     @cached_property
     def sha256(self) -> str | None:
-        """The digest that the row declares, or else that of its file, where either is known."""
+        """The digest that the row declares, or else that of its file, or None."""
         declared = self.row.entry.text("sha256") if self.row else None
         return declared if is_sha256(declared) else self._in_file
 
     @property
     def outdated(self) -> bool:
-        """Whether the manifest has a digest for it that neither its row nor its file has."""
+        """Whether the manifest declares a digest for it that neither its row nor its file has."""
         claimed = self.listed.sha256
         known = (self.sha256, self._in_file)
         return self.sha256 is not None and is_sha256(claimed) and claimed not in known
@@ -75,14 +75,14 @@ class EnsembleMember:
 
     @cached_property
     def _as_declared(self) -> bool:
-        """Whether the bytes are those that the row names; ART302 says where they are not."""
+        """Whether the file has the digest that the row declares; ART302 reports if it does not."""
         if self.row is None or self.row.onnx is None:
             return False
         return self.row.entry.digest("sha256") in (None, self.row.onnx.sha256)
 
     @cached_property
     def seeds(self) -> frozenset[int]:
-        """The seeds that manifest and sidecar give the member: one, where they agree."""
+        """The seeds of the member in manifest and sidecar: a single one if they agree."""
         recorded = self.sidecar.seed if self.sidecar else None
         return frozenset(s for s in (self.listed.seed, recorded) if s is not None)
 
@@ -92,11 +92,12 @@ class Ensemble:
     """A manifest, its members with their rows, and the verdicts on it.
 
     Attributes:
-        name: What the ensemble is called: by its manifest, or, where all members' sidecars agree
-            on another id that is no other manifest's, by them.
+        manifest: The manifest.
+        name: The id of the ensemble: that of the manifest. If the sidecars of all members agree on
+            another id, which is not that of another manifest, it is theirs.
         members: The members of the manifest that are objects.
-        unlisted: Rows whose sidecars say that they belong to it, and that it does not list.
-        verdicts: The verdict files named after it, or the manifest, where that has a verdict.
+        unlisted: Rows whose sidecars claim the ensemble, but which the manifest does not list.
+        verdicts: The verdict files named after it, or the manifest itself if it has a verdict.
     """
 
     manifest: Manifest
@@ -107,12 +108,12 @@ class Ensemble:
 
     @property
     def verdict(self) -> GateVerdict | None:
-        """Return the verdict on the ensemble, or None if there are none or several."""
+        """The verdict on the ensemble, or None if there is not exactly one."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
 
     @cached_property
     def shipped(self) -> tuple[EnsembleMember, ...]:
-        """The members that are shipped, each row once: one that is listed twice is ENS502's."""
+        """The members that have a row, each row once (ENS502 reports one that is listed twice)."""
         found: dict[int, EnsembleMember] = {}
         for member in self.members:
             if member.row is not None:
@@ -123,7 +124,7 @@ class Ensemble:
     def outdated(self) -> tuple[EnsembleMember, ...]:
         """The members that were replaced since the manifest was written, if there are several.
 
-        One digest may be a slip, and digests that stand at the wrong members were exchanged.
+        A single wrong digest may be a slip. Digests of other members in the manifest were swapped.
         """
         listed = {member.listed.sha256 for member in self.members}
         found = [
@@ -133,27 +134,27 @@ class Ensemble:
 
     @cached_property
     def claims(self) -> Mapping[str, Any]:
-        """What the manifest says of its members; nothing if it is known to describe others."""
+        """The content of the manifest, or an empty mapping if it describes replaced members."""
         return {} if self.outdated else self.manifest.value
 
     @cached_property
     def production(self) -> tuple[EnsembleMember, ...]:
-        """The members whose rows say production."""
+        """The members whose rows claim production."""
         return tuple(s for s in self.shipped if s.row is not None and s.row.entry.claims_production)
 
     @cached_property
     def offered(self) -> tuple[EnsembleMember, ...]:
-        """The members whose rows do not say smoke."""
+        """The members whose rows do not claim smoke."""
         return tuple(s for s in self.shipped if s.row is not None and not s.row.entry.smoke)
 
     @cached_property
     def described(self) -> Sequence[tuple[EnsembleMember, Sidecar]]:
-        """The members whose sidecars are not known to describe other bytes."""
+        """The members whose sidecars do not declare a digest of other bytes."""
         return [(m, m.sidecar) for m in self.shipped if m.sidecar is not None]
 
 
 def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -> Sidecar | None:
-    """What was read, unless it is known to describe other bytes (SID402 and SID404 say that)."""
+    """Return the sidecar, or None if it declares a digest of other bytes (SID402, SID404)."""
     sidecar = read.sidecar if read else None
     if model is None or sidecar is None:
         return None
@@ -161,21 +162,21 @@ def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -
 
 
 def ensemble_of(row: RowEvidence) -> str | None:
-    """The ensemble that a row's sidecar says it belongs to, by its id."""
+    """Return the id of the ensemble that a row's sidecar claims, or None."""
     sidecar = current_sidecar(row.onnx, row.sidecar)
     return sidecar.text_at("ensemble_id") if sidecar else None
 
 
 def named_ensemble(row: RowEvidence) -> str | None:
-    """The same, also where the sidecar is known to describe other bytes."""
+    """Return the same, also if the sidecar describes other bytes."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     return sidecar.text_at("ensemble_id") if sidecar else None
 
 
 class Claimant(NamedTuple):
-    """A row of the registry, and the ensemble that its sidecar says it belongs to.
+    """A row of the registry, and the ensemble that its sidecar claims.
 
-    `named` is that of any sidecar, `ensemble` of one that is not known to describe other bytes.
+    `named` is the claim of any sidecar. `ensemble` is None if the sidecar describes other bytes.
     """
 
     row: Row
@@ -184,7 +185,7 @@ class Claimant(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What an ensemble is by its documents and the rows' claims. `members` are as in `Ensemble`."""
+    """An ensemble by its documents and the claims of rows. The fields are those of `Ensemble`."""
 
     manifest: Manifest
     name: str | None
@@ -195,7 +196,7 @@ class Outline(NamedTuple):
 def outlines(
     rows: Sequence[Claimant], documents: Sequence[Manifest | GateVerdict]
 ) -> Iterator[Outline]:
-    """All ensembles beside a registry; `rows` are all of its rows."""
+    """Yield all ensembles beside a registry; `rows` are all of its rows."""
     shipped = _Shipped([each.row for each in rows])
     claims = {each.row.index: each.ensemble for each in rows}
     named = {each.named for each in rows if each.named}
@@ -203,7 +204,7 @@ def outlines(
     manifests = [d for d in documents if isinstance(d, Manifest)]
     ids = {m.id for m in manifests if m.id}
     for manifest in manifests:
-        # `members` alone is any list of anything.
+        # Any list of anything may be called `members`.
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
             continue
         members = tuple(_members(manifest, shipped))
@@ -219,7 +220,7 @@ def outlines(
 def join(
     rows: Sequence[RowEvidence], documents: Sequence[Manifest | GateVerdict]
 ) -> Iterator[Ensemble]:
-    """The same, with what was read of the rows."""
+    """Yield all ensembles, with the evidence of the rows."""
     of_place = {row.index: row for row in rows}
     claimants = [Claimant(row.entry, ensemble_of(row), named_ensemble(row)) for row in rows]
     claims: dict[str | None, list[RowEvidence]] = {}
@@ -235,7 +236,7 @@ def join(
 
 
 class _Shipped:
-    """The rows by what a member may name: looked up, because many may have one file."""
+    """Looks up rows by what a member may name, because many rows may have the same file."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows: dict[tuple[str | None, ...], Row] = {}
@@ -247,9 +248,9 @@ class _Shipped:
             self._by_id.setdefault(row.label, row)
 
     def row_of(self, member: Member) -> Row | None:
-        """The row that ships a member; its file goes before its id.
+        """Return the row that ships a member, by its file or else by its id, or None.
 
-        Where file and id are those of two rows, the digest says which of them is the wrong name.
+        If file and id belong to two rows, the digest decides between them.
         """
         file, id, sha256 = member.onnx, member.id, member.sha256
         keys = ((file, id, sha256), (file, id), (file,)) if file else ()
@@ -270,7 +271,7 @@ def _unlisted(
     manifest: Manifest, members: Sequence[EnsembleMember], claiming: Sequence[RowEvidence]
 ) -> list[RowEvidence]:
     listed_rows = {s.row.index for s in members if s.row is not None}
-    # An entry that is a name and no object is reported as that.
+    # A rule reports entries that are names instead of objects.
     names = {m for m in manifest.value["members"] if isinstance(m, str)}
     names |= {m.onnx for m in manifest.members if m.onnx}
     return [

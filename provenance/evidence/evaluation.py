@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of a gate, computed again from the numbers of its record.
+"""Recompute the outcome of a gate from the recorded numbers.
 
-Rules compare a record with these numbers (`verdicts`); here the numbers alone decide.
+Only the numbers decide. The rules in `verdicts` compare them with the outcome in the record.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HOLD: Final = "HOLD"
 PASSED: Final[Mapping[str | None, bool]] = {PROMOTE: True, HOLD: False}
 
 RECORDS: Final[tuple[Place, ...]] = ((), ("training",))
-"""Where a sidecar keeps such a record."""
+"""Where a sidecar keeps the record of a gate."""
 
 OUTCOMES: Final[tuple[Place, ...]] = (
     *(("gate", "verdict"), ("verdict",)),
@@ -41,23 +41,23 @@ CONDITIONS: Final = (
     ("this_seed_loso_plcc", "per_seed_min_threshold"),
     ("plcc_spread", "plcc_spread_max"),
 )
-"""The numbers of a gate that a sidecar repeats, each with its limit."""
+"""The numbers of a gate that a sidecar may repeat, each with its limit."""
 
 _SPREAD: Final = "plcc_spread"
 _SHIP: Final = "ship_gate_mean_plcc"
 _LEAST: Final = ("mean_plcc_threshold", "per_seed_min_threshold", "per_seed_min")
 _MOST: Final = ("plcc_spread_max",)
-"""The limits of a gate, from below and from above."""
+"""The lower and the upper limits of a gate."""
 
 _NAMES: Final = ("source", "held_out", "fold", "name")
-"""What exporters call the name of a fold."""
+"""The keys under which exporters write the name of a fold."""
 
 _CORRELATIONS: Final = ("plcc", "srocc", "krocc")
 
 AT_LEAST: Final = "at-least"
 METRIC: Final = "PLCC"
 MAX_VALUES: Final = 100
-"""How many numbers of folds or seeds are kept; the outcome counts them all."""
+"""How many values of folds or seeds are kept. The outcome considers all of them."""
 
 _MAX_NAME: Final = 100
 
@@ -69,10 +69,10 @@ class Evaluation:
     Attributes:
         threshold: The least mean that passes.
         value: The mean that was compared with it.
-        values: The number of each seed or fold, by its name; the first `MAX_VALUES` of them.
+        values: The value of each seed or fold, by its name; at most `MAX_VALUES` of them.
         count: The number of all values.
-        least: The least value of each seed or fold that passes, or None if there is no such limit.
-        spread: The difference of the highest and the lowest value, or None if not known.
+        least: The least value of a single seed or fold that passes, or None if there is no limit.
+        spread: The difference of the highest and the lowest value, or None if it is not known.
         spread_limit: The largest spread that passes, or None if there is no such limit.
         passed: Whether every condition holds.
     """
@@ -87,7 +87,7 @@ class Evaluation:
     passed: bool
 
     def as_json(self) -> dict[str, Any]:
-        """The evaluation as it is signed."""
+        """Return the evaluation as it is signed."""
         return {
             "metric": METRIC,
             "direction": AT_LEAST,
@@ -104,24 +104,24 @@ class Evaluation:
 
 @once
 def evaluate(document: Document) -> Evaluation | None:
-    """Compute the gate in a verdict file, a manifest or a sidecar again.
+    """Recompute the gate in a verdict file, a manifest or a sidecar.
 
     Returns:
-        The outcome by the numbers alone, or None if there is no mean beside a threshold. A value
-        on its limit, within the rounding of a sum, is what the record says.
+        The outcome by the numbers alone, or None if there is no mean with a threshold. If a value
+        equals its limit within rounding errors, the outcome is the recorded one.
     """
     gate = document.get("gate")
     if isinstance(gate, dict):
         per_seed = gate.get("per_seed_plccs")
         if isinstance(per_seed, dict) and per_seed:
-            return _of_seeds(document, gate, per_seed)
-        found = _of_sidecar(document, gate)
+            return _evaluate_seeds(document, gate, per_seed)
+        found = _evaluate_sidecar(document, gate)
         if found is not None:
             return found
-    return next(_of_folds(document), None)
+    return next(_evaluate_folds(document), None)
 
 
-def _of_seeds(
+def _evaluate_seeds(
     document: Document, gate: Mapping[str, Any], per_seed: Mapping[str, Any]
 ) -> Evaluation | None:
     known = {seed: correlation(value) for seed, value in per_seed.items()}
@@ -138,12 +138,19 @@ def _of_seeds(
         reaches(limit, between),
     ]
     return Evaluation(
-        threshold, mean, _kept(values), len(values), lowest, between, limit, _all(document, holds)
+        threshold,
+        mean,
+        _first_values(values),
+        len(values),
+        lowest,
+        between,
+        limit,
+        _all_hold(document, holds),
     )
 
 
-def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
-    """The gate that a sidecar repeats: of the values, it has its own seed's only."""
+def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | None:
+    """Recompute the gate that a sidecar repeats. It has only the value of its own seed."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit_name in CONDITIONS:
         as_number, as_limit = (spread, most) if name == "plcc_spread" else (correlation, least)
@@ -158,12 +165,12 @@ def _of_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation | Non
     holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
-        threshold, mean, values, len(values), lowest, between, limit, _all(document, holds)
+        threshold, mean, values, len(values), lowest, between, limit, _all_hold(document, holds)
     )
 
 
-def _of_folds(document: Document) -> Iterator[Evaluation]:
-    """The flat records of an evaluation, at the top of a sidecar and under `training`."""
+def _evaluate_folds(document: Document) -> Iterator[Evaluation]:
+    """Yield the evaluations of flat records, at the top of a sidecar and under `training`."""
     for record in RECORDS:
         found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
         threshold = least(limit)
@@ -174,12 +181,14 @@ def _of_folds(document: Document) -> Iterator[Evaluation]:
             continue
         values = plcc_of_folds(document, record)
         between = _spread(values) if values else None
-        passed = _all(document, [reaches(mean, threshold)])
-        yield Evaluation(threshold, mean, _kept(values), len(values), None, between, None, passed)
+        passed = _all_hold(document, [reaches(mean, threshold)])
+        yield Evaluation(
+            threshold, mean, _first_values(values), len(values), None, between, None, passed
+        )
 
 
-def _all(document: Document, holds: list[bool | None]) -> bool:
-    """Whether all conditions hold; what the numbers leave open is as the record says."""
+def _all_hold(document: Document, holds: list[bool | None]) -> bool:
+    """Whether all conditions hold. If the numbers leave one open, the record decides."""
     if None in holds and False not in holds:
         outcomes = [passed for _, passed in stated_outcomes(document)]
         return bool(outcomes) and all(outcomes)
@@ -190,14 +199,15 @@ def _spread(values: Mapping[str, float]) -> float:
     return max(values.values()) - min(values.values())
 
 
-def _kept(values: Mapping[str, float]) -> Mapping[str, float]:
+def _first_values(values: Mapping[str, float]) -> Mapping[str, float]:
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
 
 
 def no_evidence(document: Document) -> Iterator[str]:
-    """What a gate records that nothing could fail, or in words and forms that nothing can read.
+    """Yield why a gate is not evidence: limits that every model passes, and unreadable values.
 
-    The rules about gates let it pass: an exporter may say it so. It is no evidence of production.
+    The rules about gates accept these, because exporters write them. For production they do not
+    count.
     """
     gate = record_at(document, ("gate",))
     limits = [(name, gate[name]) for name in (*_LEAST, *_MOST) if name in gate]
@@ -207,19 +217,19 @@ def no_evidence(document: Document) -> Iterator[str]:
         if limit is not None and (most if name in _MOST else least)(limit) is None:
             yield f"`{name}` is {limit:g}, which limits nothing"
     if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
-        yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which is no spread"
+        yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which cannot be a spread"
     per_seed = gate.get("per_seed_plccs")
     if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
-        yield "`per_seed_plccs` holds the number of no seed"
+        yield "`per_seed_plccs` has no values"
     for where in OUTCOMES:
         word = document.text_at(*where) if where[0] in document.value else None
         if word is not None and word not in PASSED:
-            yield f"`{'.'.join(where)}` is {word[:40]!r}, neither {PROMOTE} nor {HOLD}"
+            yield f"`{'.'.join(where)}` is {word[:40]!r}, expected {PROMOTE} or {HOLD}"
 
 
 @once
 def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
-    """Every place in which a sidecar or a manifest says that its gate was passed, or was not."""
+    """Return each place where a document records the outcome of its gate, and whether it passed."""
     top, found = document.value, []
     for where in OUTCOMES:
         if where[0] in top and (word := document.text_at(*where)) in PASSED:
@@ -231,7 +241,7 @@ def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
 
 
 def mean_of_folds(document: Document, record: Place) -> float | None:
-    """The mean of the folds' correlations; None if there are no folds, or one has no number."""
+    """Return the mean correlation of the folds, or None if any is missing."""
     _, folds = folds_at(document, record)
     known = [v for v in measures_of(folds).get("plcc", []) if v is not None]
     if not known or len(known) < len(folds):
@@ -240,7 +250,7 @@ def mean_of_folds(document: Document, record: Place) -> float | None:
 
 
 def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
-    """The correlation of each fold that has one, by the fold's name or its place."""
+    """Return the correlation of each fold that has one, by the fold's name or its place."""
     _, folds = folds_at(document, record)
     found: dict[str, float] = {}
     for place, fold in enumerate(folds):
@@ -253,7 +263,7 @@ def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
 
 
 def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any]:
-    """Whether `name` is in a record, or else in another one, and its value there."""
+    """Return whether `name` is in a record, or else in another record, and its value."""
     for holder in (record_at(document, r) for r in (record, *RECORDS)):
         if name in holder:
             return True, holder[name]
@@ -261,7 +271,7 @@ def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any
 
 
 def folds_at(document: Document, record: Place) -> tuple[Place | None, Sequence[Any]]:
-    """Where the folds of a record are, or else those of another one, and what is listed there."""
+    """Return the place of the folds in a record, or else in another record, and the folds."""
     for place in (record, *RECORDS):
         at = (*place, "loso_folds")
         found = document.get(*at)
@@ -271,7 +281,7 @@ def folds_at(document: Document, record: Place) -> tuple[Place | None, Sequence[
 
 
 def measures_of(folds: Sequence[Any]) -> Mapping[str, Sequence[float | None]]:
-    """The values of each measure, in the order of the folds that have it."""
+    """Return the values of each measure, in the order of the folds that have it."""
     found: dict[str, list[float | None]] = {}
     for fold in folds:
         for name, value in fold.items() if isinstance(fold, dict) else ():
@@ -281,6 +291,6 @@ def measures_of(folds: Sequence[Any]) -> Mapping[str, Sequence[float | None]]:
 
 
 def record_at(document: Document, record: Place) -> Mapping[str, Any]:
-    """A record, or an empty one if there is no object."""
+    """Return the object at a record's place, or an empty one."""
     found = document.get(*record)
     return found if isinstance(found, dict) else {}

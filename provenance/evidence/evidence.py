@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence: everything that was read and computed about a registry, frozen.
+"""The evidence about a registry: everything that was read and computed, as frozen values.
 
-Most of it is read by `provenance.evidence.collect` and `read_rows`. Rules conclude from it and open
-no file.
+`provenance.evidence.collect` and `read_rows` read most of it. Rules only use the evidence and open
+no files.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ from provenance.runtime.settings import RunSettings
 
 @dataclass(frozen=True, slots=True)
 class LostFiles:
-    """The files of a row that is gone: paths, from the present root.
+    """The files of a row that was lost, as paths relative to the present root.
 
-    `here` are those with the bytes that the row declared; without the `absent` it cannot come back.
+    Attributes:
+        here: The files that exist with the declared bytes.
+        absent: The other files. Without them, the row cannot be restored.
     """
 
     here: tuple[str, ...] = ()
@@ -55,19 +57,19 @@ class LostFiles:
 
 @dataclass(frozen=True)
 class BaselineEvidence:
-    """The registry as it was, which the present one is compared with.
+    """The baseline that the present registry is compared with.
 
     Attributes:
         name: The baseline as the user named it.
-        label: The same, with the commit that it was.
-        comparison: What the two registries differ in.
-        rows: By its place in the registry, what each selected row was at the baseline.
-        place: What the paths of the former registry are relative to.
-        taken: The same of each new row that has the file of a row that is gone.
-        documents: Ensemble manifests and gate verdicts of the baseline that are here no more.
-        lost: By its label, the files of each row that is gone.
-        policy: What the configuration changed since the baseline.
-        note: Why the configuration of the baseline was not used; None if it was.
+        label: The name with the commit that it resolved to.
+        comparison: The differences of the two registries.
+        rows: The former state of each selected row, by its place in the registry.
+        place: The folder that the paths of the former registry are relative to.
+        documents: The ensemble manifests and gate verdicts of the baseline that no longer exist.
+        lost: The files of each lost row, by its label.
+        policy: The changes of the configuration since the baseline.
+        note: Why the configuration of the baseline was not used, or None if it was.
+        taken: For each new row that has the file of a lost row, by its place, that row.
     """
 
     name: str
@@ -82,11 +84,11 @@ class BaselineEvidence:
     taken: Mapping[int, FormerRow] = field(default_factory=dict)
 
     def former(self, row: RowEvidence) -> FormerRow | None:
-        """What a row was at the baseline; None where it is new."""
+        """Return the former state of a row, or None if it is new."""
         return self.rows.get(row.index)
 
     def former_path(self, path: str) -> str:
-        """Return where a file beside the registry was: elsewhere, if the registry has moved."""
+        """Return the former path of a file beside the registry, which may have moved."""
         now, then = self.comparison.now, self.comparison.then
         below = posixpath.relpath(path, now.folder or ".")
         return path if below.startswith("../") else self.place.here(then.absolute(below))
@@ -97,31 +99,35 @@ class Evidence:
     """Everything about a registry.
 
     Attributes:
-        registry: The registry as read.
-        rows: The rows that were read, in the order of the registry: of a unit, or all.
-        whole: Whether all rows were selected; only then are strays and the summary judged.
-        unread: The selected rows, which are yet to be read, unit by unit; None if they were read.
-        with_bundles: Whether bundles are read with them.
-        documents: Ensemble manifests and gate verdicts beside the registry.
-        strays: Files beside the models that nothing names, by path. Models are `StrayModel`.
-        stray_sidecars: JSON files beside the registry that speak of a model, which no row has.
-        license_files: The license files here that rows point at, by their `license_url`.
-        unreadable: JSON files beside the registry that cannot be read, with the reason.
-        unreadable_at: Where that is known, the place in such a file.
-        not_documents: JSON objects beside the registry that are no sidecar, manifest or verdict.
-        nameless: JSON files beside the registry whose names are no text.
-        wide: What is looked up over all rows and documents, where these are not all here.
-        placeholders: The row and the path of each model that a row says to be smoke, by digest.
-        misplaced: The strays that are a file which a row misses, by the SHA-256 that the row
-            declares. The rule that reports the row names the stray too.
-        schema: The schema that the registry names, None if it names none in this repository.
-        summary: The release summary, None where bundles were not collected.
-        released: The files that the summary names, and those that a row names and it does not,
-            where a release is judged by its summary alone; else None.
-        run: How the models are run, None if they are not.
-        baseline: The registry as it was, None where the run compares with nothing.
-        seen: The last release of each registry that was used before; None without a state file.
-        pipeline: The layout of the release and its links, None where there is no layout.
+        root: The repository.
+        registry: The registry.
+        rows: The rows that were read, in the order of the registry: those of a unit, or all.
+        whole: Whether all rows were selected. Only then are strays and the summary judged.
+        unread: The selected rows that are still to be read, unit by unit, or None if they were
+            read.
+        with_bundles: Whether bundles are read with the rows.
+        documents: The ensemble manifests and gate verdicts beside the registry.
+        strays: The files beside the models that nothing names, by path. Models are `StrayModel`.
+        stray_sidecars: The sidecars beside the registry that do not belong to a row.
+        license_files: The license files that rows point at, by their `license_url`.
+        unreadable: The JSON files beside the registry that cannot be read, with the reason.
+        unreadable_at: The position of the problem in such a file, if it is known.
+        not_documents: The JSON objects beside the registry that are not a sidecar, manifest or
+            verdict.
+        nameless: The JSON files beside the registry whose names are not valid UTF-8.
+        wide: Lookups over all rows and documents, if `rows` and `documents` are not all of them.
+        placeholders: The row and the path of each model that a row declares as smoke, by digest.
+        misplaced: The strays that are a missing file of a row, by the SHA-256 that the row
+            declares. The rule that reports the row also names the stray.
+        stray_bundles: The paths of bundles that do not belong to anything.
+        schema: The schema that the registry names, or None if it names no local one.
+        summary: The release summary, or None if bundles are not read.
+        released: If a release is judged by its summary alone, the files that the summary or a row
+            names; otherwise None.
+        run: The settings for running the models, or None if they are not run.
+        baseline: The baseline, or None.
+        seen: The last release of each registry that was used before, or None without a state file.
+        pipeline: The layout of the release and its links, or None if no layout is given.
     """
 
     root: Tree
@@ -152,15 +158,15 @@ class Evidence:
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:
-        """All ensembles; none where some rows were selected, which do not show who is missing."""
+        """All ensembles; empty unless all rows were selected, because members could be missing."""
         return tuple(join(self.rows, self.documents)) if self.whole else ()
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
-        """The ensemble in which a row is a member; known only where all rows were selected."""
+        """Return the ensemble of a row, or None. It is only known if all rows were selected."""
         return next((each for each, _ in self._memberships.get(row.index, ())), None)
 
     def names_in_manifests(self, row: RowEvidence) -> frozenset[str | None]:
-        """What the manifests that list a row call its model."""
+        """Return the names of a row's model in the manifests that list the row."""
         return frozenset(member.listed.onnx for _, member in self._memberships.get(row.index, ()))
 
     @cached_property
@@ -174,15 +180,15 @@ class Evidence:
 
     @cached_property
     def ensemble_by_document(self) -> Mapping[str, Ensemble]:
-        """The ensemble that each manifest or verdict is about, by its path; the last of several."""
+        """The ensemble of each manifest or verdict, by its path; the last one of several."""
         found = {v.path: each for each in self.ensembles for v in each.verdicts}
         return {e.manifest.path: e for e in self.ensembles} | found
 
     @cached_property
     def broken_documents(self) -> Mapping[str, Mapping[str, Fault]]:
-        """What is wrong with JSON files that are named after an ensemble, by its id and their path.
+        """The faults of JSON files that are named after an ensemble, by its id and their path.
 
-        The ensembles are those that the rows belong to, or say that they do.
+        The ensembles are those that rows belong to or claim.
         """
         if not self.whole:
             return {}
@@ -199,7 +205,7 @@ class Evidence:
                 name, path = wide.broken_names[at]
                 if not name.startswith(id):
                     break
-                # The longest: `e_small_PROMOTE.json` is about `e_small`, where there is one.
+                # The longest id wins: `e_small_PROMOTE.json` is about `e_small`, if it exists.
                 stems = (name[:end] for end in range(len(name), len(id), -1))
                 longer = (s for s in stems if s in known)
                 named = ensemble.is_named_after
@@ -212,23 +218,26 @@ class Evidence:
         return found
 
     def _fault(self, path: str, *, manifest: bool, verdict: bool) -> Fault | None:
-        """Why a document cannot be read, or is no `manifest` or `verdict` where one is missed."""
+        """Return the fault of a file that is unreadable, or not the missing document, or None.
+
+        `manifest` and `verdict` say whether such a document is missing.
+        """
         if path in self.unreadable:
             reason = f"cannot be read: it {self.unreadable[path]}"
             return Fault(reason, self.unreadable_at.get(path, START))
         found = self.not_documents[path]
         if manifest:
-            reason = f"is no manifest: {found.as_manifest.reason}"
+            reason = f"is not a manifest: {found.as_manifest.reason}"
             return Fault(reason, found.as_manifest.position)
         if verdict and found.as_verdict is not None:
             return Fault(
-                f"is no gate verdict: {found.as_verdict.reason}", found.as_verdict.position
+                f"is not a gate verdict: {found.as_verdict.reason}", found.as_verdict.position
             )
         return None
 
     @cached_property
     def first_rows(self) -> Mapping[str, int]:
-        """The place of the first row of each model, or else of its variant, by the path."""
+        """The place of the first row that has each file as its model, or else as its variant."""
         found: dict[str, int] = {}
         models = [(row.onnx, row.index) for row in self.rows]
         for model, index in (*models, *((row.int8, row.index) for row in self.rows)):
@@ -238,9 +247,9 @@ class Evidence:
 
     @cached_property
     def described(self) -> Mapping[int, Sequence[tuple[ModelEvidence, Sidecar]]]:
-        """By the place of a row, its models with the sidecars that may be about their bytes.
+        """The models of a row with the sidecars that may describe their bytes, by its place.
 
-        Of a file of two rows, the sidecar is its own row's, or the first one's (ART313).
+        If two rows have the same file, only the first row counts (ART313).
         """
         found: defaultdict[int, list[tuple[ModelEvidence, Sidecar]]] = defaultdict(list)
         for row in self.rows:
@@ -254,7 +263,7 @@ class Evidence:
 
     @cached_property
     def rows_by_model(self) -> Mapping[str, Sequence[RowEvidence]]:
-        """The rows that name each model, by its path, without those whose digest is another's."""
+        """The rows of each model, by its path, except rows that declare another digest."""
         found: defaultdict[str, list[RowEvidence]] = defaultdict(list)
         for row in self.rows:
             if row.onnx is not None and not row.replaced(row.onnx):
@@ -263,7 +272,7 @@ class Evidence:
 
     @cached_property
     def registry_wide(self) -> RegistryWide:
-        """What is looked up over all rows and documents; of a unit by itself, over its own."""
+        """Lookups over all rows and documents; for a unit that is judged alone, over its own."""
         return self.wide or RegistryWide(
             self.registry,
             self.schema,
@@ -292,7 +301,7 @@ class Evidence:
 
 
 def missed_digests(rows: Iterable[RowFacts]) -> frozenset[str]:
-    """The digests that rows declare and that none of the files has which they name."""
+    """Return the digests that rows declare, but that no file of theirs has."""
     declared: set[str] = set()
     present: set[str] = set()
     for row in rows:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statements that a registry's evidence calls for.
+"""Build the statements that belong to a registry's evidence.
 
-`sign`, `attest` and `release` sign what is built here; `verify` builds the same and compares.
+`sign`, `attest` and `release` sign them; `verify` builds them again and compares.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from provenance.evidence.rows import RowEvidence, SidecarEvidence
 
 
 def summary_path(registry: Registry) -> str:
-    """Where the release summary of a registry lies, relative to the root.
+    """Return the path of a registry's release summary, relative to the root.
 
-    In the folder below which all row bundles lie; one that is named outside of the tree, which
-    REG107 refuses, moves it nowhere.
+    It is in the deepest folder that contains all row bundles. A bundle outside the tree is ignored
+    (REG107 reports it).
     """
     named = (registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle)
     inside = [b for b in named if paths.unsafe_reason(b) is None and not b.startswith("../")]
@@ -34,12 +34,12 @@ def summary_path(registry: Registry) -> str:
 
 
 def sidecars_of(row: RowEvidence) -> tuple[SidecarEvidence, ...]:
-    """The sidecars of a row that were read."""
+    """Return the sidecars of a row that were read."""
     return tuple(s for s in row.sidecars if s.sidecar is not None)
 
 
 def attestable(row: RowEvidence) -> bool:
-    """Whether a row is an ensemble seed whose sidecar describes these very bytes."""
+    """Whether a row is an ensemble seed whose sidecar describes the bytes of its model."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if not row.is_seed or sidecar is None or row.onnx is None or row.onnx.sha256 is None:
         return False
@@ -47,12 +47,12 @@ def attestable(row: RowEvidence) -> bool:
 
 
 def row_subjects(row: RowEvidence) -> list[tuple[str, str]]:
-    """Name and digest of all model files of a row; each has been read."""
+    """Return the name and digest of each model file of a row. All of them have been read."""
     return [(f.name, f.digest.sha256) for f in row.model_files if f.digest is not None]
 
 
 def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
-    """The file that a seed's manifest would be by its name, if it is not a manifest."""
+    """Return the file with the name of a seed's manifest, if it is not a valid one, or None."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if sidecar is None or row.manifest is not None:
         return None
@@ -61,7 +61,11 @@ def broken_manifest(evidence: Evidence, row: RowEvidence) -> str | None:
 
 
 def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
-    """The predicate of a seed attestation. Raises StatementError where the record is incomplete."""
+    """Return the predicate of a seed attestation.
+
+    Raises:
+        StatementError: If the record of the training is incomplete.
+    """
     assert row.sidecar is not None
     sidecar, manifest, verdict = row.sidecar.sidecar, row.manifest, row.verdict
     assert sidecar is not None
@@ -71,7 +75,8 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
         if path is not None and path in evidence.unreadable:
             broken = f"; {path} cannot be read: {evidence.unreadable[path]}"
         elif path is not None:
-            broken = f"; {path} is none: {evidence.not_documents[path].as_manifest.reason}"
+            reason = evidence.not_documents[path].as_manifest.reason
+            broken = f"; {path} is not a manifest: {reason}"
         raise StatementError(
             f"{sidecar.path}: no ensemble manifest lists this seed, or has the id "
             f"{sidecar.text_at('ensemble_id')!r:.80}{broken}"
@@ -87,10 +92,10 @@ def seed_predicate(evidence: Evidence, row: RowEvidence) -> dict[str, Any]:
 
 
 def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
-    """What a seed attestation says: how these bytes came to be.
+    """Return the statement of a seed attestation, which says how the model was trained.
 
     Raises:
-        InputError: The sidecar records no seed, no training recipe, or an invalid digest.
+        InputError: If the sidecar lacks a seed or a training recipe, or has an invalid digest.
     """
     try:
         predicate = seed_predicate(evidence, row)
@@ -104,7 +109,7 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
 
 
 def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, str]:
-    """What a release holds: the registry, all model files, and all documents about them."""
+    """Return the digests of a release by name: registry, model files, and documents about them."""
     registry, rows = evidence.registry, tuple(rows)
     subjects = {registry.name_of(registry.path): registry.digest.sha256}
     for files in ((r.model_files for r in rows), (r.sidecars for r in rows)):
@@ -117,7 +122,7 @@ def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, 
 
 
 def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
-    """What is here, by name, to be compared with a summary: digests, or None."""
+    """Return the digests of the present files by name, or None for a file that cannot be read."""
     if evidence.released is not None:
         return {file.name: file.sha256 for file in evidence.released}
     found: dict[str, str | None] = dict(summary_subjects(evidence, rows))
@@ -126,7 +131,7 @@ def held(evidence: Evidence, rows: Sequence[RowFacts]) -> dict[str, str | None]:
 
 
 def unreadable(evidence: Evidence) -> dict[str, str]:
-    """Why files of a release could not be opened although something is there, by path."""
+    """Return why existing files of a release could not be opened, by path."""
     found: dict[str, str] = {}
     for file in evidence.released or ():
         if file.problem is not None and not file.missing:
@@ -149,10 +154,10 @@ def summary_statement(
     version: str | None = None,
     previous: str | None = None,
 ) -> Statement:
-    """Return what the release summary says. `bundles` are those of the release, by name.
+    """Return the statement of the release summary.
 
-    `resource_uri` names the project's registry, `previous` is the digest of the statement of the
-    summary that it replaces.
+    `bundles` are the bundles of the release, by name. `resource_uri` names the project's registry.
+    `previous` is the digest of the statement in the summary that is replaced.
     """
     classes = Counter(row.row.classification.value for row in rows)
     registry = evidence.registry

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts: the little that is kept of each row when the unit that it was judged in is gone.
+"""Facts: the digests, sizes and names that are kept of each row after its unit has been judged.
 
-Rules about the registry as a whole, and the report, conclude from them.
+The rules about the whole registry and the report use them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class FileFacts:
     """One file of a row.
 
     Attributes:
-        path, name: As `FileEvidence` has them.
-        sha256: The digest that was computed, None where the file could not be read.
-        size: In bytes, None where the file could not be read.
-        problem: Why it could not be read.
+        path, name: As in `FileEvidence`.
+        sha256: The computed digest, or None if the file could not be read.
+        size: The size in bytes, or None if the file could not be read.
+        problem: Why the file could not be read, or None.
     """
 
     path: str
@@ -37,7 +37,7 @@ class FileFacts:
 
     @classmethod
     def of(cls, file: FileEvidence) -> Self:
-        """What is kept of a file."""
+        """Return the facts of a file."""
         return cls(
             file.path,
             file.name,
@@ -48,20 +48,24 @@ class FileFacts:
 
     @property
     def missing(self) -> bool:
-        """Whether nothing lies at the path."""
+        """Whether nothing exists at the path."""
         return self.problem is FileProblem.MISSING
 
     @property
     def pointer(self) -> bool:
-        """Whether a Git LFS pointer lies at the path."""
+        """Whether the file is a Git LFS pointer."""
         return self.problem is FileProblem.POINTER
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts(FileFacts):
-    """A model of a row: whether it could be parsed, and whether external data does not exist.
+    """A model of a row.
 
-    `outcome` is what came of running it, with the version `runtime`; both None if it was not run.
+    Attributes:
+        parsed: Whether it could be parsed.
+        lacks_data: Whether any of its external data is missing.
+        outcome: The outcome of running it, or None if it was not run.
+        runtime: The version of the runtime, or None if it was not run.
     """
 
     parsed: bool = False
@@ -71,7 +75,7 @@ class ModelFacts(FileFacts):
 
     @classmethod
     def of_model(cls, model: ModelEvidence) -> ModelFacts:
-        """What is kept of a model."""
+        """Return the facts of a model."""
         run = model.run
         return cls(
             model.path,
@@ -92,9 +96,9 @@ class SignatureResult:
 
     Attributes:
         signer: The path of the key, or the subject of the certificate.
-        issuer: Who vouched for the subject, None for a key.
+        issuer: The issuer of the identity, or None for a key.
         entry: The trust entry under which it counted, in words.
-        times: When it was signed, in UTC, and who says so: `log` or `timestamp`.
+        times: When it was signed, in UTC, each time with its source: `log` or `timestamp`.
     """
 
     signer: str
@@ -108,21 +112,21 @@ class RowFacts:
     """What is kept of one row.
 
     Attributes:
-        row: The row as the registry has it.
-        models: The `.onnx` and its int8 variant, where the row has them.
-        model_files: Everything that the runtime opens for the row, each file once.
-        sidecars: Those of the models, whether or not they are there.
+        row: The row of the registry.
+        models: The `.onnx` file and its int8 variant, if the row has them.
+        model_files: All files that the runtime opens for the row, each once.
+        sidecars: The sidecars of the models, whether or not they exist.
         bundle, attestation: The row bundle and the seed attestation, each followed by its
-            countersignatures; empty where the row has none.
-        is_seed: Whether a manifest lists the row, or its sidecar says that it is a seed.
-        manifest: The id of the manifest that it is listed in.
-        ensemble: The ensemble that its sidecar says it belongs to.
-        named: The same, also where the sidecar is known to describe other bytes.
-        misses_a_model: Whether a missing model leaves open what it refers to.
-        origin: The origin of an imported model.
-        signatures: Those over its bundle that counted.
-        signed_deferrals: The deferrals that trusted signers signed with it; None if they did not
-            sign the row.
+            countersignatures, or empty if the row has none.
+        is_seed: Whether a manifest lists the row, or its sidecar claims an ensemble.
+        manifest: The id of the manifest that lists it, or None.
+        ensemble: The id of the ensemble that its sidecar claims, or None.
+        named: The same, also if the sidecar describes other bytes.
+        misses_a_model: Whether a model is missing, so that its external data is not known.
+        origin: The origin of an imported model, or None.
+        signatures: The signatures over its bundle that counted.
+        signed_deferrals: The deferrals that trusted signers signed with the row, or None if they
+            did not sign the row.
         signed_subjects: If `misses_a_model`, the names of all files that they signed for it.
     """
 
@@ -152,7 +156,7 @@ class RowFacts:
         signed_deferrals: tuple[Mapping[str, Any], ...] | None = None,
         signed_subjects: tuple[str, ...] = (),
     ) -> RowFacts:
-        """What is kept of a row; before anything that was signed is judged, the row alone."""
+        """Return the facts of a row. Without judged signatures, they cover only the row itself."""
         models = tuple([ModelFacts.of_model(model) for model in row.models])
         known = {model.name: model for model in models}
         return cls(
@@ -175,27 +179,27 @@ class RowFacts:
 
     @property
     def label(self) -> str:
-        """How the row is called in findings."""
+        """The name of the row in findings."""
         return self.row.label
 
     @property
     def onnx(self) -> ModelFacts | None:
-        """The file of `onnx`; a row that has no such file has no int8 variant of it either."""
+        """The file of `onnx`, or None. Without it, a row has no int8 variant either."""
         return next(iter(self.models), None)
 
     @property
     def paths(self) -> list[str]:
-        """The paths of all that belongs to the row in a release."""
+        """The paths of all files that belong to the row in a release."""
         return [f.path for f in (*self.model_files, *self.sidecars, *self.bundle[:1])]
 
     @property
     def claimant(self) -> Claimant:
-        """The row as what its sidecar says of an ensemble is looked up by."""
+        """The row with the ensemble that its sidecar claims."""
         return Claimant(self.row, self.ensemble, self.named)
 
     @property
     def bundles(self) -> Iterator[FileFacts]:
-        """The row bundle and the seed attestation that are there, without countersignatures."""
+        """The row bundle and the seed attestation that exist, without countersignatures."""
         for files in (self.bundle, self.attestation):
             if files and not files[0].missing:
                 yield files[0]

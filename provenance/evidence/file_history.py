@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of a file along the steps of a pipeline: why in-toto refused it."""
+"""Find the change along a pipeline's steps that made in-toto refuse a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file that is another one at a moment than at the moment before it."""
+    """A file that differs between two successive moments."""
 
     file: str
     before: Moment
@@ -60,14 +60,17 @@ class Change:
 
 
 def changes(pipeline: PipelineEvidence) -> list[Change]:
-    """For each file that in-toto refused the change that says why; none where nothing does."""
+    """Return for each file that in-toto refused the change that explains it, if there is one."""
     moments = pipeline.moments
     found = (_cause(file, moments) for file in pipeline.refused_files)
     return [change for change in found if change is not None]
 
 
 def _cause(file: str, moments: Sequence[Moment]) -> Change | None:
-    """Changes outside of steps come first. Of those by steps, the last: the first one may."""
+    """Return the first change between steps, or else the last one by a step, or None.
+
+    An earlier step may be allowed to change the file, so the last change is the likely cause.
+    """
     all_changes = [
         Change(file, a, b) for a, b in pairwise(moments) if a.files.get(file) != b.files.get(file)
     ]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence as it would be after an edit: judged before anything is written.
+"""Evidence as it would be after an edit, to judge the edit before it is written.
 
-For edits of a registry or a manifest that change no file name and no id.
+This supports edits of a registry or a manifest that do not change file names or ids.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from provenance.evidence.registry_diff import Comparison
 
 
 def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
-    """Return the evidence with the registry and manifests whose new text is given, by path.
+    """Return the evidence with the new texts of the registry and manifests, by path.
 
-    The rows have not been read yet.
+    The rows of the evidence must not have been read yet.
     """
     manifests = {
         document.path: _manifest(document, texts[document.path])

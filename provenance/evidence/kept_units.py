@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units as they were read, kept for another judgement on the same evidence that reads no file.
+"""Keep the units that were read, so that they can be judged again without reading files.
 
-They are kept in a temporary file without a name: no more than one task is in memory.
+They are in an unnamed temporary file, so that at most one task is in memory.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from provenance.evidence.units import Unit
 
 
 class KeptUnits:
-    """The evidence of units, in a file that is gone with the block in which it is used.
+    """The evidence of units, in a file that is removed at the end of the `with` block.
 
     Attributes:
-        units: The units that were judged in the end, in their order.
-        made: Bundles that take the place of those that were read, by path.
+        units: The units as they were finally judged, in order.
+        made: New bundles, by path, which replace those that were read.
     """
 
     def __init__(self, wanted: Callable[[Unit], bool] = lambda unit: True) -> None:
@@ -37,7 +37,7 @@ class KeptUnits:
         self._places: dict[object, int] = {}
 
     def __enter__(self) -> Self:
-        """Use it in a block."""
+        """Enter the `with` block."""
         return self
 
     def __exit__(
@@ -46,7 +46,7 @@ class KeptUnits:
         error: BaseException | None,
         where: TracebackType | None,
     ) -> None:
-        """Remove what is kept."""
+        """Remove the file."""
         self._file.close()
 
     def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
@@ -56,7 +56,7 @@ class KeptUnits:
             _Pickler(self._file, pickle.HIGHEST_PROTOCOL).dump(tuple(rows))
 
     def rows_of(self, unit: Unit) -> tuple[RowEvidence, ...] | None:
-        """The rows of a unit, with the bundles that were made since, or None if it is not kept."""
+        """Return the rows of a unit, with the new bundles, or None if the unit is not kept."""
         place = self._places.get(unit.content)
         if place is None:
             return None
@@ -65,7 +65,7 @@ class KeptUnits:
         return tuple(self._with_made(row) for row in rows)
 
     def each(self, around: Evidence) -> Iterator[Evidence]:
-        """The evidence of each unit that is kept; `around` is what they have in common."""
+        """Yield the evidence of each unit that is kept. `around` is the evidence they share."""
         for unit in self.units:
             rows = self.rows_of(unit)
             if rows is not None:
@@ -82,14 +82,14 @@ class KeptUnits:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles evidence without the documents that it refers to."""
+    """Pickles evidence with references to documents instead of the documents."""
 
     def persistent_id(self, obj: Any) -> str | None:
         return obj.path if isinstance(obj, Manifest | GateVerdict) else None
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what this process has written, with the `documents` that it refers to."""
+    """Unpickles evidence that this process wrote, and inserts the `documents`."""
 
     def __init__(self, file: Any, documents: Sequence[Manifest | GateVerdict]) -> None:
         super().__init__(file)

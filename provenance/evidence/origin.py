@@ -4,8 +4,8 @@
     "origin": {"source": "https://github.com/m-tassano/fastdvdnet", "license": "MIT",
                "revision": "c8fdf618…"}
 
-An imported model was not trained in this repository, so that no gate is expected of it. The
-declaration must not hide a gate: beside a record of training it is a contradiction.
+An imported model was not trained in this repository, so no gate is expected. The declaration must
+not hide a gate: together with a record of training it is a contradiction.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from provenance.evidence.rows import RowEvidence
 Place = tuple[str, ...]
 
 ORIGIN: Final = "origin"
-"""The member of a sidecar in which an imported model is declared."""
+"""The member of a sidecar that declares an imported model."""
 
 MAX_TEXT: Final = 2048
-"""Characters of each string of an origin."""
+"""Maximum length of each string of an origin, in characters."""
 
 REQUIRED: Final = ("source", "license")
 OPTIONAL: Final = ("license_url", "revision", "sha256")
-"""What else is kept of an origin; `sha256` is the digest of the upstream file."""
+"""The optional members of an origin; `sha256` is the digest of the upstream file."""
 
 _TRAINED_HERE: Final = (
     "seed",
@@ -51,21 +51,21 @@ _TRAINED_HERE: Final = (
 """The members of a sidecar that record a training or an evaluation in this repository."""
 
 _OF_A_GATE: Final = ("gate", "loso_", "per_seed", "ship_gate", "verdict")
-"""How the names of members begin that record a gate, at any depth: `origin` must hide none."""
+"""Prefixes of members that record a gate, at any depth. An `origin` must not hide one."""
 
 
 def declared(row: RowEvidence) -> dict[str, Any] | None:
     """Return the origin of a row's model as it is signed, or None.
 
-    It counts only where it is valid, the sidecar describes the bytes of the model, and nothing
-    says that the model was trained in this repository.
+    It only counts if it is valid, the sidecar describes the bytes of the model, and nothing records
+    a training of the model in this repository.
     """
     sidecar = own_sidecar(row)
     return stated(row, sidecar) if sidecar is not None else None
 
 
 def stated(row: RowEvidence, sidecar: Sidecar) -> dict[str, Any] | None:
-    """Return the origin in a sidecar of the row, whichever bytes that describes, or None."""
+    """Return the origin in a sidecar of the row, or None, whatever bytes the sidecar describes."""
     value = sidecar.get(ORIGIN)
     if not isinstance(value, dict) or fault(row, sidecar) is not None:
         return None
@@ -125,16 +125,16 @@ def _trained_here(row: RowEvidence, sidecar: Sidecar) -> tuple[Place, str] | Non
     if not records:
         records = _of_a_gate(sidecar)
     if records:
-        says = f"the sidecar declares an `{ORIGIN}`, and records a training in this repository: "
-        return (records[0],), says + ", ".join(f"`{key}`" for key in records)
+        what = f"the sidecar declares an `{ORIGIN}`, but records a training in this repository: "
+        return (records[0],), what + ", ".join(f"`{key}`" for key in records)
     if row.manifest is not None:
-        says = f"the sidecar declares an `{ORIGIN}`, and {row.manifest.path} lists the model as a "
-        return (ORIGIN,), f"{says}seed of its ensemble"
+        what = f"the sidecar declares an `{ORIGIN}`, but {row.manifest.path} lists the model as a "
+        return (ORIGIN,), f"{what}seed of its ensemble"
     return None
 
 
 def _of_a_gate(sidecar: Sidecar) -> list[str]:
-    """The members of a sidecar below which a gate is recorded, whatever they are called."""
+    """Return the members of a sidecar that contain a record of a gate, at any depth."""
     found: dict[str, None] = {}
     below: list[tuple[str, object]] = [("", sidecar.value)]
     while below:

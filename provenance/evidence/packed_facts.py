@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts of rows as JSON values, short: what follows from the row itself is left out.
+"""Pack the facts of rows into short JSON values, without what follows from the row itself.
 
-Thousands of rows travel from one process to another. The general way (`gate/wire.py`) would take a
-quarter of the time that it takes to judge them.
+Thousands of rows are sent between processes. The general serialization (`gate/wire.py`) would take
+a quarter of the time that judging them takes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from provenance.runtime.run import Outcome
 
 
 class FactsError(ValueError):
-    """The values are no facts of the row."""
+    """The values are not valid facts of the row."""
 
 
 def pack(facts: RowFacts, registry: Registry, signatures: int) -> list[Any]:
-    """The facts as JSON values. `signatures` is the number under which they stand elsewhere."""
+    """Return the facts as JSON values. `signatures` is the index of their signatures in a list."""
     onnx, sidecars, bundle, attestation = _expected(facts.row, registry)
     return [
         [_file(f, name, registry) for f, name in _named(facts.model_files, onnx)],
@@ -50,14 +50,15 @@ def unpack(
     signatures: Sequence[tuple[SignatureResult, ...]],
     texts: Mapping[str, str],
 ) -> RowFacts:
-    """The facts of a row that `value` holds, with names and digests of `texts` where they are some.
+    """Return the facts of a row in `value`, sharing equal names and digests with `texts`.
 
-    Raises FactsError.
+    Raises:
+        FactsError: If the value does not have the form that `pack` returns.
     """
     try:
         return _unpacked(value, row, registry, signatures, texts)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as e:
-        raise FactsError(f"no facts of row {row.index}: {e}"[:200]) from e
+        raise FactsError(f"not valid facts of row {row.index}: {e}"[:200]) from e
 
 
 def _unpacked(
@@ -108,7 +109,7 @@ def _unpacked(
 
 
 def _expected(row: Row, registry: Registry) -> tuple[tuple[str, ...], ...]:
-    """The names that files of a row most likely have: models, sidecars, bundle, attestation."""
+    """Return the expected names of a row's files: models, sidecars, bundle, attestation."""
     onnx, signed = row.onnx, row.sigstore_bundle
     models = () if onnx is None else (onnx,)
     bundle = () if signed is None else (registry.name_of(registry.absolute(signed)),)
@@ -129,7 +130,7 @@ _KNOWN: Final = 5
 
 
 def _file(file: FileFacts, expected: str | None, registry: Registry) -> list[Any]:
-    """Name, digest and size; where there is a problem or an odd path, that; of a model the rest."""
+    """Pack a file: name, digest, size; a problem or unexpected path; the fields of a model."""
     name = None if file.name == expected else file.name
     packed = [name, file.sha256, file.size]
     path = None if file.path == registry.absolute(file.name) else file.path
@@ -155,7 +156,7 @@ def _parts(
 ) -> tuple[Any, ...]:
     name, sha256, size, *more = value
     if len(more) not in (0, _KNOWN - _PLAIN):
-        raise ValueError("expected another number of values")
+        raise ValueError("unexpected number of values")
     problem, path = more or (None, None)
     name = expected if name is None else name
     if not isinstance(name, str) or not (path is None or isinstance(path, str)):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence about a pipeline: a layout, the links of its steps, and what in-toto says of both.
+"""Evidence about a pipeline: a layout, the links of its steps, and in-toto's verdict on both.
 
-`collect_pipeline` reads it. Where there is a layout, in-toto has decided already;
-the rules say what it found, in the words of steps and files.
+`collect_pipeline` reads it. in-toto has decided by then, and the rules explain its verdict in terms
+of steps and files.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from provenance.artifacts.inventory import Inventory, Scope
 from provenance.frozen import dataclass
 
 Files = Mapping[str, str]
-"""Paths of files, and their digests."""
+"""Digests of files by path."""
 
 HERE: Final = "here"
-"""Where the chain ends: at the files that lie on disk."""
+"""The last moment of the chain: the files on disk."""
 
 
 class Standing(enum.Enum):
-    """What a link is worth."""
+    """Whether a link counts, or why it does not."""
 
     COUNTS = "counts"
     MALFORMED = "malformed"
@@ -32,13 +32,14 @@ class Standing(enum.Enum):
 
 @dataclass(frozen=True)
 class Link:
-    """A file that says that it is the link of a step.
+    """A file with the name of a step's link.
 
     Attributes:
-        path: As it is shown.
-        key: The beginning of the key id, by the file's name.
-        why: Of a malformed one, what is wrong with it.
-        materials, products: Of one that counts, the files before and after the step.
+        path: The path as it is shown.
+        key: The beginning of the key id, from the file name.
+        standing: Whether the link counts.
+        why: What is wrong with a malformed link.
+        materials, products: The files before and after the step, if the link counts.
     """
 
     path: str
@@ -51,10 +52,14 @@ class Link:
 
 @dataclass(frozen=True)
 class StepEvidence:
-    """A step of the layout, and the links that there are of it.
+    """A step of the layout, with its links.
 
-    `authorized` are the ids of the keys that may do it, `disputed` whether those who did it say
-    different things about the files.
+    Attributes:
+        name: The name of the step.
+        authorized: The ids of the keys that may perform it.
+        threshold: The number of authorized keys that must perform it.
+        links: The links of the step.
+        disputed: Whether the links that count disagree about the files.
     """
 
     name: str
@@ -70,13 +75,13 @@ class StepEvidence:
 
     @property
     def done(self) -> bool:
-        """Whether enough of those who may do it have."""
+        """Whether enough authorized keys performed it."""
         return len(self.counting) >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What in-toto refused: a rule of a step or inspection, and the files that it is about."""
+    """A rule of a step or inspection that in-toto refused, and the files it refused."""
 
     item: str
     rule: tuple[str, ...]
@@ -85,7 +90,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What an inspection would run."""
+    """The command that an inspection would run."""
 
     inspection: str
     words: tuple[str, ...]
@@ -101,31 +106,32 @@ class Moment:
 
     def __str__(self) -> str:
         if self.step == HERE:
-            return "what lies here"
+            return "the file on disk"
         return f"what `{self.step}` {'left' if self.after else 'read'}"
 
 
 @dataclass(frozen=True)
 class PipelineEvidence:
-    """A layout and what belongs to it.
+    """A layout with its links, and in-toto's verdict.
 
     Attributes:
-        path: The layout, as it is shown.
-        keys: The keys that have to have signed it: their paths.
+        path: The path of the layout, as it is shown.
+        keys: The paths of the keys that must have signed the layout.
         links: The folder of the links, as it is shown.
-        malformed: Why it is no layout. Then nothing else is known.
-        unsigned: The keys of `keys` that have not signed it. Then nothing in it is believed.
-        expires: When it expires, as it says.
-        expired: Whether that was before now.
-        commands: What its inspections would run, where that is anything but nothing.
-        steps: Its steps, in their order.
-        refusals: What in-toto refused, of the files.
-        here: The files on disk that an inspection compares; None where nothing was compared.
-        unreadable: Of these, those that cannot be read, and why.
-        scope: Where the files of the release are; None where nothing is believed.
-        listed: What lies in its folders.
-        unseen: What of the release no link can name, and in-toto never sees.
-        in_toto: Why in-toto refuses the whole, in its words; None where it does not.
+        malformed: Why the file is not a layout, or None. If set, nothing else is known.
+        unsigned: The paths in `keys` whose signature is missing. If there are any, the content of
+            the layout is not trusted.
+        expires: The expiry date in the layout.
+        expired: Whether the layout has expired.
+        commands: The commands of its inspections, except the ones known to do nothing.
+        steps: The steps, in order.
+        refusals: The rules about files that in-toto refused.
+        here: The files on disk that an inspection compares, or None if nothing was compared.
+        unreadable: The files of `here` that cannot be read, with the reason.
+        scope: The folders of the release, or None if the layout is not trusted.
+        listed: The files in these folders.
+        unseen: The files of the release that links cannot contain, so in-toto never sees them.
+        in_toto: Why in-toto refuses the pipeline, in its words, or None if it does not.
     """
 
     path: str
@@ -147,7 +153,7 @@ class PipelineEvidence:
 
     @property
     def moments(self) -> Sequence[Moment]:
-        """The chain: the files before and after each step that was done, and those on disk."""
+        """The chain: the files before and after each step that was performed, and on disk."""
         return tuple(self._moments())
 
     def _moments(self) -> Iterator[Moment]:

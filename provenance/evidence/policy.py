@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What two configurations differ in, key by key, and the files that they name, by their digests.
+"""Compare two configurations key by key, and the files that they name by digest.
 
-Every key decides what is read or what counts, so also keys that are not known here are compared.
+Every key decides what is read or what counts, so unknown keys are compared too.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from provenance.frozen import dataclass
 _Key: TypeAlias = tuple[str, ...]
 
 _MOST: Final = 200
-"""Changes that are shown."""
+"""Maximum number of changes that are shown."""
 
 _SHOWN: Final = 120
-"""Characters of a value that are shown."""
+"""Maximum length of a value that is shown, in characters."""
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 
@@ -41,18 +41,18 @@ _IDENTITIES: Final[Mapping[str, Sequence[_Key]]] = {
     "step": (("name",),),
     "gate": (("metric",),),
 }
-"""What an entry of a list of tables is recognised by after it was edited, the surest first."""
+"""The keys by which an edited entry of a list of tables is recognised, the most specific first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A key of the configuration whose value is another one than at the baseline.
+    """A key of the configuration whose value differs from the baseline.
 
     Attributes:
         key: The key, or the entry of a list of tables, as it is shown.
-        was: Its value at the baseline, as it is shown; None if it was missing.
+        was: Its value at the baseline as it is shown, or None if it was missing.
         now: Its present value, or None if it is missing.
-        position: Where it is in the present configuration, or the start of that.
+        position: Its position in the present configuration, or the start of the configuration.
     """
 
     key: str
@@ -62,12 +62,12 @@ class PolicyChange:
 
 
 def policy_changes(baseline: Baseline, config: Config) -> tuple[PolicyChange, ...]:
-    """What the configuration of the present tree has changed since the baseline.
+    """Return the changes of the configuration since the baseline.
 
-    Nothing for a baseline without a configuration of its own.
+    The result is empty if the baseline has no configuration of its own.
 
     Raises:
-        UnavailableError: A key that the baseline's configuration names is not in this clone.
+        UnavailableError: If a key that the baseline's configuration names is not in this clone.
     """
     former = baseline.former
     if former is None:
@@ -77,7 +77,7 @@ def policy_changes(baseline: Baseline, config: Config) -> tuple[PolicyChange, ..
         _Differences(former.config, config).all(),
         _files(former, config),
     )
-    found = tuple(islice(changes, _MOST + 1))  # to locate each takes a pass over the text
+    found = tuple(islice(changes, _MOST + 1))  # locating each change takes a pass over the text
     if len(found) <= _MOST:
         return found
     was = f"other values of more than {_MOST} keys"
@@ -85,7 +85,7 @@ def policy_changes(baseline: Baseline, config: Config) -> tuple[PolicyChange, ..
 
 
 def _places(baseline: Baseline, former: FormerConfig, config: Config) -> Iterator[PolicyChange]:
-    """Which file is the configuration, and which the registry."""
+    """Yield the changes of the paths of the configuration and of the registry."""
     file = former.config.path.rpartition("/")[2]
     was = Place(config.root, former.folder).here(file)
     if was != config.path:
@@ -97,7 +97,7 @@ def _places(baseline: Baseline, former: FormerConfig, config: Config) -> Iterato
 
 
 class _Differences:
-    """The keys whose values differ between two configurations."""
+    """Finds the keys whose values differ between two configurations."""
 
     def __init__(self, then: Config, now: Config) -> None:
         self._then = then
@@ -116,7 +116,7 @@ class _Differences:
             yield from self._values((*at, key), then.get(key), now.get(key))
 
     def _values(self, at: _Key, was: Any, now: Any) -> Iterator[PolicyChange]:
-        """TOML has no null: None is a key that is missing."""
+        """Yield the changes of one key. None is a missing key, because TOML has no null."""
         values = [v for v in (was, now) if v is not None]
         if all(isinstance(v, dict) for v in values):
             yield from self._tables(at, was or {}, now or {})
@@ -129,7 +129,7 @@ class _Differences:
     def _entries(
         self, at: _Key, then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
     ) -> Iterator[PolicyChange]:
-        """Entries of a list of tables that were added, removed or edited; their order is free."""
+        """Yield the entries of a list of tables that were added, removed or edited."""
         left = _without(list(enumerate(then)), now)
         new = _without(list(enumerate(now)), then)
         tables = toml_text.Tables.of(self._now.text, f"{self._now.prefix}{'.'.join(at)}")
@@ -139,7 +139,7 @@ class _Differences:
             left = [(i, was) for i, was in left if i not in known]
             new = [(j, entry) for j, entry in new if j not in edited]
             for (_, was), (j, entry) in pairs:
-                name = f"[[{_name(at)}]] {j + 1}{_called(at, entry)}"
+                name = f"[[{_name(at)}]] {j + 1}{_entry_label(at, entry)}"
                 for key in dict.fromkeys((*was, *entry)):
                     a, b = was.get(key), entry.get(key)
                     if _canonical(a) != _canonical(b):
@@ -158,7 +158,7 @@ class _Differences:
 def _without(
     entries: list[tuple[int, Mapping[str, Any]]], others: Iterable[Mapping[str, Any]]
 ) -> list[tuple[int, Mapping[str, Any]]]:
-    """The entries that are not among the others, each of which stands for one."""
+    """Return the entries that have no equal among the others. Each of those matches one entry."""
     known = Counter(map(_canonical, others))
     left = []
     for index, entry in entries:
@@ -175,7 +175,7 @@ def _pairs(
     now: Sequence[tuple[int, Mapping[str, Any]]],
     identity: _Key,
 ) -> list[tuple[tuple[int, Mapping[str, Any]], tuple[int, Mapping[str, Any]]]]:
-    """The entries that have the same values of the keys `identity`, in their order."""
+    """Return pairs of entries that have the same values of the keys `identity`, in order."""
     waiting: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
     for item in reversed(then):
         waiting.setdefault(_mark(item[1], identity), []).append(item)
@@ -192,7 +192,7 @@ def _mark(entry: Mapping[str, Any], identity: _Key) -> str:
 
 
 def _files(former: FormerConfig, config: Config) -> Iterator[PolicyChange]:
-    """Files that both configurations name and whose bytes differ: other keys by the same name."""
+    """Yield the files that both configurations name and whose bytes differ, such as new keys."""
     both = _named_files(former.config).keys() & _named_files(config).keys()
     here = Tree.at(config.key_folder)
     for (key, path), limit in _named_files(config).items():
@@ -205,7 +205,7 @@ def _files(former: FormerConfig, config: Config) -> Iterator[PolicyChange]:
 
 
 def _named_files(config: Config) -> Mapping[tuple[_Key, str], int]:
-    """The files that a configuration names, each with the size that may be read of it."""
+    """Return the files that a configuration names, each with its maximum size."""
     trust, layout = config.trust_table, config.layout
     named: dict[tuple[_Key, str], int] = {}
     for entry in trust.keys:
@@ -221,7 +221,7 @@ def _digest(tree: Tree | Source, path: str, limit: int) -> str:
     try:
         return f"a file with the SHA-256 {digest.of_bytes(tree.read(path, limit)).sha256[:12]}…"
     except FileError:
-        return "no file that can be read"
+        return "a file that cannot be read"
 
 
 def _is_array_of_tables(value: Any) -> bool:
@@ -229,12 +229,12 @@ def _is_array_of_tables(value: Any) -> bool:
 
 
 def _canonical(value: Any) -> str:
-    """A value as JSON on one line; two of them are equal if their texts are."""
+    """Return a value as JSON on one line. Two values are equal if their JSON is."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _called(at: _Key, entry: Mapping[str, Any]) -> str:
-    """What an entry is recognised by, for a reader who does not count."""
+def _entry_label(at: _Key, entry: Mapping[str, Any]) -> str:
+    """Return the value by which a reader recognises an entry without counting."""
     identity = _IDENTITIES[at[-1]][-1]
     return f" ({_text(entry.get(identity[0]))})"
 
@@ -248,7 +248,7 @@ def _text(value: Any) -> str:
 
 
 def _side_by_side(was: str | None, now: str | None) -> tuple[str | None, str | None]:
-    """Two values, long ones from shortly before where they begin to differ."""
+    """Return two values for display, long ones from shortly before their first difference."""
     both = [text for text in (was, now) if text is not None]
     alike = len(posixpath.commonprefix(both)) if len(both) > 1 else 0
     start = max(0, alike - 20) if max(map(len, both)) > _SHOWN else 0
@@ -257,7 +257,7 @@ def _side_by_side(was: str | None, now: str | None) -> tuple[str | None, str | N
 
 
 def _printable(text: str, start: int = 0) -> str:
-    """A part of a text on one line, with everything escaped that a terminal would act on."""
+    """Return a part of a string on one line, with control characters escaped."""
     part = text[start : start + _SHOWN]
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in part)
     return f"{'…' if start else ''}{shown}{'…' if len(text) > start + _SHOWN else ''}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a run is, for a progress bar."""
+"""The progress of a run, for a progress bar."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from typing import BinaryIO, Final, cast
 
 LARGE: Final = 64 << 20
-"""Bytes from which on the progress within a file is shown: a tenth of a second of hashing."""
+"""File size in bytes from which progress within the file is shown: 0.1 seconds of hashing."""
 
 
 class Progress:
-    """Receives what is being done, from several threads. This one shows nothing."""
+    """Receives what is being done, from several threads. This class shows nothing."""
 
     def begin(self, what: str, steps: int) -> None:
-        """A stage begins, of so many steps; or the present one has turned out to have more."""
+        """Start a stage with this many steps, or raise the number of steps of the current one."""
 
     def advance(self) -> None:
-        """A step is done."""
+        """Count a finished step."""
 
     @contextmanager
     def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
-        """A large file is read; yields a function that takes the number of further bytes."""
+        """Start reading a large file. Yields a function that receives the number of bytes read."""
         yield lambda _count: None
 
     @contextmanager
@@ -36,7 +36,7 @@ class Progress:
 
 
 class _Counted:
-    """The one method of a file that `digest.HashingReader` reads by."""
+    """A file with the one method that `digest.HashingReader` uses."""
 
     def __init__(self, stream: BinaryIO, read: Callable[[int], None]) -> None:
         self._stream = stream

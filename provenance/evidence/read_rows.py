@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading rows: their models, sidecars and bundles, each file once.
+"""Read rows: their models, sidecars and bundles, each file once.
 
-What cannot be read becomes part of the evidence, so that a rule can say so for its row while every
-other row is still judged. No digest comes from anywhere but the bytes on disk.
+A file that cannot be read becomes part of the evidence, so that a rule can report it for its row
+while all other rows are still judged. Digests are always computed from the bytes on disk.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from provenance.evidence.totals import Totals
 def read_bundle(
     path: str, data: bytes, name: str | None = None, *, foreign: bool = False
 ) -> BundleEvidence:
-    """The evidence that a bundle's bytes are. `foreign`: as `statement.decode` takes it."""
+    """Return the evidence of a bundle from its bytes. For `foreign`, see `statement.decode`."""
     return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign=foreign)
 
 
 def _opened(data: bytes) -> bundles.Bundle | str:
-    """The bundle, or why it is none."""
+    """Return the bundle, or why the bytes are not a valid one."""
     try:
         return bundles.decode(data)
     except bundles.BundleError as e:
@@ -62,11 +62,11 @@ def _evidence(
 
 
 class RowReader:
-    """Reads rows of the registry at `registry.path`; `rows` are all that may share a file.
+    """Reads rows of a registry.
 
-    `documents` are the manifests and verdicts beside it. `taken` are paths of other rows' models
-    and sidecars, which are no external data, each with what it is. `progress` is notified of what
-    is read of large files.
+    `rows` are all rows that may share a file. `taken` maps the paths of other rows' models and
+    sidecars, which cannot be external data, to what they are. `progress` receives how much of large
+    files has been read.
     """
 
     def __init__(
@@ -95,9 +95,10 @@ class RowReader:
     def read(
         self, rows: Sequence[Row], documents: ensemble.Documents, *, with_bundles: bool
     ) -> Iterator[RowEvidence]:
-        """The evidence about `rows`; their models are hashed first, several at once if many.
+        """Yield the evidence about `rows`. Their models are hashed first, in several threads.
 
-        Parsing small documents keeps the interpreter: a second thread makes it a third slower.
+        Small documents are parsed in this thread: a second one would make it a third slower,
+        because parsing holds the interpreter lock.
         """
         names = [name for row in rows for name in self.models_of(row)]
         reader = ModelReader(self._root, self._registry, self._rows, self._taken, self._progress)
@@ -125,7 +126,7 @@ class RowReader:
         attestation = None
         if with_bundles and row.sigstore_bundle is not None:
             path = bundles.seed_attestation_path(self._registry.folder, onnx, row.sigstore_bundle)
-            # One that lies there is judged whatever unsigned files say of the row.
+            # An existing attestation is judged even if unsigned files do not call the row a seed.
             is_wanted = manifest is not None or named is not None
             attestation = self.bundle(path) if is_wanted else self._bundle_if_there(path)
         return RowEvidence(
@@ -141,7 +142,7 @@ class RowReader:
         )
 
     def models_of(self, row: Row) -> list[str]:
-        """The names of a row's model and, if it has one, of its int8 variant."""
+        """Return the name of a row's model and, if it has one, of its int8 variant."""
         known = self._names.get(row.index)
         if known is None:
             known = self._names[row.index] = self._look_for_models(row)
@@ -156,7 +157,7 @@ class RowReader:
         return [name, int8] if row.quantized or lies_there else [name]
 
     def bundle(self, path: str) -> BundleEvidence:
-        """The bundle at a path, with the countersignatures beside it."""
+        """Return the bundle at a path, with the countersignatures beside it."""
         found = self._bundle_if_there(path)
         if found is None:
             problem = FileError(FileProblem.MISSING, path, f"{path!r} does not exist")
@@ -164,7 +165,7 @@ class RowReader:
         return found
 
     def _bundle_if_there(self, path: str) -> BundleEvidence | None:
-        """The same, None where nothing lies at the path. It is read once for all that name it."""
+        """Return the same, or None if nothing exists at the path. Each path is read once."""
         known = self._bundles.get(path)
         if known is None:
             known = self._one_bundle(path)
@@ -176,7 +177,7 @@ class RowReader:
         return known
 
     def _countersignatures(self, path: str) -> Iterator[BundleEvidence]:
-        """Numbered from 2 without a gap: what lies beyond one belongs to nothing."""
+        """Yield the countersignatures, numbered from 2. Those after a gap do not belong to it."""
         for number in range(2, bundles.MAX_SIGNERS + 1):
             found = self._one_bundle(bundles.countersignature_path(path, number))
             if found is None:
@@ -184,7 +185,7 @@ class RowReader:
             yield found
 
     def _one_bundle(self, path: str) -> BundleEvidence | None:
-        """The one bundle at a path."""
+        """Return the bundle at a path without its countersignatures, or None."""
         try:
             data = self._root.read_if_there(path, limits.BUNDLE)
         except FileError as e:
@@ -192,18 +193,18 @@ class RowReader:
         if data is None:
             return None
         found, bundle = digest.of_bytes(data), _opened(data)
-        del data  # a summary is large, and so is what its statement takes
+        del data  # a summary is large, and its statement needs as much memory again
         texts = self._texts_of_rows if found.size > LARGE else {}
         return _evidence(path, self._registry.name_of(path), found, bundle, texts=texts)
 
     @cached_property
     def _texts_of_rows(self) -> Mapping[str, str]:
-        """The names and digests of models, which a summary has, too."""
+        """The names and digests of models, which the statement of a summary can share."""
         texts = (text for row in self._registry.rows for text in (row.onnx, row.text("sha256")))
         return {text: text for text in texts if text is not None}
 
     def _sidecar(self, name: str) -> SidecarEvidence:
-        """The sidecar with a name. It is read once, however many rows have its model."""
+        """Return the sidecar with a name. It is read once, even if several rows have its model."""
         path = self._path(name)
         known = self._sidecars.get(path)
         if known is None:
@@ -225,13 +226,13 @@ class RowReader:
         return SidecarEvidence(path, name, found, sidecar=sidecar)
 
     def bundle_of(self, row: Row) -> BundleEvidence | None:
-        """The bundle that a row names."""
+        """Return the bundle that a row names, or None."""
         named = row.sigstore_bundle
         if named is None:
             return None
         path = self._path(named)
-        # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`: behind a link, a '..'
-        # leads elsewhere than its text says, and they would read another file than this one.
+        # Stock consumers let the kernel resolve `<folder>/<sigstore_bundle>`. After a symbolic
+        # link, the kernel resolves '..' differently, and they would read another file.
         if paths.unsafe_reason(named) is None and self._leads_elsewhere(named, path):
             problem = FileError(
                 FileProblem.UNSAFE, path, f"{named!r} climbs with '..' behind a link"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What two states of a registry differ in: rows and fields that were lost, digests that changed.
+"""Compare two states of a registry: lost rows, lost fields, changed digests.
 
-Rows are matched by `id`; a row that has lost its id, by its file. Rules report what is found here,
-`restore` puts it back: both speak of the same fields, by the names that the registry gives them.
+Rows are matched by `id`, or by file if a row has lost its id. Rules report the differences, and
+`restore` reverts them. Both use the field names of the registry.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ OF_BYTES: Final = (
     "quant_mode",
     "smoke",
 )
-"""Fields that say something of the model's bytes: of other bytes, an old value would be a lie."""
+"""Fields that describe the model's bytes. For other bytes, an old value would be wrong."""
 
 EMPTY_IS_LOST: Final = ("license", "license_url", "sigstore_bundle")
-"""Fields that a blank text does not fill, as the rules LIC201 to LIC203 see it."""
+"""Fields for which a blank string counts as missing, as in the rules LIC201 to LIC203."""
 
 
 @dataclass(frozen=True, slots=True)
 class LostField:
-    """A field that was there at the baseline and is not now.
+    """A field that existed at the baseline and is missing now.
 
     Attributes:
-        row: The present row; None for a field of the registry itself.
-        key: What the registry calls it.
-        field: What this project calls it; None where it is the registry's own.
-        was: Its value at the baseline; of a field of the registry itself, as it stood there.
-        after: The nearest key before it that is still there.
+        row: The present row, or None for a field of the registry itself.
+        key: The registry's name for the field.
+        field: This project's name for the field, or None if it is the registry's own.
+        was: Its value at the baseline; for a field of the registry itself, as text.
+        after: The nearest key before it that still exists, or None.
     """
 
     row: Row | None
@@ -54,10 +54,12 @@ class LostField:
 
 @dataclass(frozen=True, slots=True)
 class LostRow:
-    """A row that was there at the baseline and is not now.
+    """A row that existed at the baseline and is missing now.
 
-    `renamed` is a present row that is new, or has the id of another row, and names the same file or
-    the same bytes.
+    Attributes:
+        row: The row at the baseline.
+        renamed: A present row with the same file or bytes that is new or has another row's id, or
+            None.
     """
 
     row: Row
@@ -66,18 +68,18 @@ class LostRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What became of the registry `then` in the registry `now`."""
+    """The differences between the registry `then` and the registry `now`."""
 
     then: Registry
     now: Registry
 
     def was(self, row: Row) -> Row | None:
-        """The row of the baseline that a present row is."""
+        """Return the row of the baseline that matches a present row, or None."""
         id = row.text("id")
         return self._then.get(id) if id is not None else self._nameless.get(row.index)
 
     def lost_fields(self, row: Row) -> Iterator[LostField]:
-        """The fields that a present row had at the baseline, in the order that it had them."""
+        """Yield the fields that a present row has lost, in their order at the baseline."""
         names = self.then.names
         was = self.was(row)
         after: str | None = None
@@ -90,11 +92,11 @@ class Comparison:
 
     @cached_property
     def lost_keys(self) -> frozenset[str]:
-        """The keys that any row has lost."""
+        """The keys that rows have lost."""
         return frozenset(lost.key for row in self.now.rows for lost in self.lost_fields(row))
 
     def lost_fields_of_registry(self) -> Iterator[LostField]:
-        """The fields beside the list of rows that the registry itself had."""
+        """Yield the fields that the registry itself has lost, beside its list of rows."""
         here = frozenset(self.now.keys)
         after: str | None = None
         for key in self.then.keys:
@@ -104,34 +106,34 @@ class Comparison:
                 yield LostField(None, key, None, self._raw((key,)).text, after)
 
     def lost_rows(self) -> Iterable[LostRow]:
-        """The rows whose id is no more, in the order that they had."""
+        """Return the rows whose id no longer exists, in their order at the baseline."""
         return self.lost.values()
 
     @cached_property
     def lost(self) -> Mapping[str, LostRow]:
-        """The same by their id."""
+        """The lost rows by id."""
         found: dict[str, LostRow] = {}
         seen = set(self._now)
         seen.update(row.label for row in self._nameless.values())
         for row in self.then.rows:
             id = row.text("id")
             if id is not None and id not in seen:
-                seen.add(id)  # a second row of the same id says nothing new
+                seen.add(id)  # a second row with the same id is ignored
                 found[id] = LostRow(row, self._renamed(row))
         return found
 
     @cached_property
     def renamed(self) -> Mapping[int, Row]:
-        """By the place of a present row, what it was before it had another id."""
+        """The former row of each present row whose id has changed, by its place."""
         found = ((lost.row, lost.renamed) for lost in self.lost_rows())
         return {now.index: was for was, now in found if now is not None}
 
     def field_edit(self, lost: LostField) -> Insert | Set:
-        """The edit of the present registry that puts a field back where it stood."""
+        """Return the edit that puts a field back in its old place in the present registry."""
         if lost.row is None:
             return Insert((lost.key,), self._raw((lost.key,)), lost.after)
         was = self.was(lost.row)
-        assert was is not None  # else nothing of it is lost
+        assert was is not None  # otherwise it has lost nothing
         raw = self._raw((*self.then.path_of(was), lost.key))
         path = (*self.now.path_of(lost.row), lost.key)
         if lost.key in lost.row.verbatim:
@@ -139,14 +141,14 @@ class Comparison:
         return Insert(path, raw, lost.after)
 
     def row_edit(self, lost: LostRow) -> Insert:
-        """The edit of the present registry that puts a row back where it stood."""
+        """Return the edit that puts a row back in its old place in the present registry."""
         raw = self._raw(self.then.path_of(lost.row))
         neighbour = self.neighbour(lost)
         after = None if neighbour is None else neighbour.index
         return Insert((*self.now.names.path, 0 if after is None else after + 1), raw, after)
 
     def neighbour(self, lost: LostRow) -> Row | None:
-        """The present row that a lost one stood behind; None where it was the first."""
+        """Return the present row that preceded a lost one, or None if it was the first."""
         return self._neighbours.get(lost.row.index)
 
     def _raw(self, path: JsonPath) -> Raw:
@@ -161,7 +163,7 @@ class Comparison:
 
     @cached_property
     def _nameless(self) -> Mapping[int, Row]:
-        """What rows without an id were, by their present place."""
+        """The former rows of present rows without an id, by place."""
         nameless = [row for row in self.now.rows if row.text("id") is None and row.onnx]
         if not nameless:
             return {}
@@ -188,7 +190,7 @@ class Comparison:
     @cached_property
     def _new_by_mark(self) -> Mapping[tuple[str, str], Row]:
         ids = Counter(row.text("id") for row in self.now.rows)
-        # Also one that took the id of another row, which REG102 reports.
+        # A row may also have taken the id of another row, which REG102 reports.
         ids.update(id for id in ids if id not in self._then)
         new = (row for row in self.now.rows if row.text("id") and ids[row.text("id")] > 1)
         found: dict[tuple[str, str], Row] = {}
@@ -199,7 +201,7 @@ class Comparison:
 
 
 def _by_id(registry: Registry) -> dict[str, Row]:
-    """The rows by id; the first of those with one id (REG102 reports the others)."""
+    """Return the rows by id, and the first row if several have the same id (REG102)."""
     found: dict[str, Row] = {}
     for row in registry.rows:
         id = row.text("id")
@@ -209,9 +211,9 @@ def _by_id(registry: Registry) -> dict[str, Row]:
 
 
 def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
-    """The digests that a row declared and now declares otherwise: by file, then and now.
+    """Return the declared digests of a row that have changed: the former and the present one.
 
-    Files are `sha256` and `int8_sha256` for the models, and names for external data.
+    The keys are `sha256` and `int8_sha256` for the models, and file names for external data.
     """
     found = [(f, was.fields.get(f), row.fields.get(f)) for f in ("sha256", "int8_sha256")]
     data, former = row.external_data_sha256, was.external_data_sha256
@@ -221,16 +223,17 @@ def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
 
 
 def _marks(row: Row) -> Iterator[tuple[str, str]]:
-    """What a row is known by without its id: its file, or its bytes."""
+    """Yield what identifies a row without its id: its file, or its digest."""
     for field, value in (("onnx", row.onnx), ("sha256", row.digest("sha256"))):
         if value is not None:
             yield field, value
 
 
 def _is_emptied(field: str | None, now: Any, then: Any) -> bool:
-    """Whether a field that is there says nothing any more. In a registry's own, null may be meant.
+    """Whether a field still exists but has been emptied.
 
-    Of the fields that this project reads, none may be null.
+    A null counts as empty only in fields that this project reads. In the registry's own fields, it
+    may be intended.
     """
     if field in FIELDS and now is None:
         return then is not None

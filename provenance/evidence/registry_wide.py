@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What rows have to know of all others, and of what lies around them: looked up, not searched."""
+"""Lookups over the whole registry, which rules about a single row need."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:  # loaded only for a registry that names a schema
 
 @dataclass(frozen=True)
 class RegistryWide:
-    """What rows have to know of the whole registry, worked out when it is first asked for.
+    """Lookups over the whole registry, each computed on first use.
 
     Attributes:
         registry: The registry, with all its rows.
-        schema: The schema that it names.
+        schema: The schema that it names, or None.
         documents: All manifests and verdicts beside it.
-        broken: The JSON files beside it that cannot be read, or are no documents.
-        strays: What lies beside the models, and no row names.
-        stray_sidecars: The sidecars that no row has.
-        claimed: The ensembles that sidecars name, where all of them are known.
+        broken: The JSON files beside it that cannot be read, or are not valid documents.
+        strays: The files beside the models that no row names.
+        stray_sidecars: The sidecars that do not belong to a row.
+        claimed: The ensembles that sidecars name, if all sidecars are known.
     """
 
     registry: Registry
@@ -47,7 +47,7 @@ class RegistryWide:
 
     @cached_property
     def owners(self) -> Mapping[str, tuple[str, str]]:
-        """The first file of each digest that a row declares, and the label of the row."""
+        """The first file with each declared digest, and the label of its row."""
         found: dict[str, tuple[str, str]] = {}
         for row in self.registry.rows:
             names = {row.onnx: row.text("sha256")} if row.onnx else {}
@@ -58,19 +58,19 @@ class RegistryWide:
 
     @cached_property
     def bundle_names(self) -> BundleNames | None:
-        """How the rows of the registry name their bundles."""
+        """The pattern of the bundles' names, or None."""
         return BundleNames.of(self.registry)
 
     @cached_property
     def odd_licenses(self) -> frozenset[str]:
-        """The first licenses that are not on the SPDX list, of which a near one is suggested."""
+        """The first licenses that are not on the SPDX list, for which findings suggest others."""
         licenses = dict.fromkeys(filter(None, (r.text("license") for r in self.registry.rows)))
         odd = (license for license in licenses if not spdx.is_known(license))
         return frozenset(islice(odd, limits.SUGGESTIONS))
 
     @cached_property
     def violations(self) -> Mapping[str | int | None, Sequence[Violation]]:
-        """What the schema does not allow, each once: by the row's place, None beside the rows."""
+        """The violations of the schema, each once, by the row's place, or None outside the rows."""
         found: defaultdict[str | int | None, dict[object, Violation]] = defaultdict(dict)
         rows = self.registry.names.path
         for each in self.schema.violations if self.schema is not None else ():
@@ -81,9 +81,9 @@ class RegistryWide:
 
     @cached_property
     def manifest_ids(self) -> Mapping[str | None, str]:
-        """The ids of all manifests beside the registry, each with the path of the first of them.
+        """The ids of all manifests beside the registry, each with the path of its first manifest.
 
-        One that lists files goes before one that does not: `members` alone is any list of anything.
+        Manifests that list files come first, because any list of anything may be called `members`.
         """
         manifests = [d for d in self.documents if isinstance(d, ensemble.Manifest)]
         manifests.sort(key=lambda manifest: not any(m.onnx for m in manifest.members))
@@ -91,12 +91,12 @@ class RegistryWide:
 
     @cached_property
     def broken_names(self) -> Sequence[tuple[str, ...]]:
-        """Name and path of the JSON files beside the registry that are not JSON, or no document."""
+        """The names and paths of the files in `broken`, sorted."""
         return sorted((path.rpartition("/")[2], path) for path in self.broken)
 
     @cached_property
     def belongings(self) -> Belongings:
-        """Which files belong to the stray models."""
+        """The files that belong to the stray models."""
         return belongings(self.strays, self.stray_sidecars)
 
     @cached_property
@@ -104,13 +104,13 @@ class RegistryWide:
         return {stray.name: stray.path for stray in self.strays}
 
     def stray_files(self, name: str | None) -> Sequence[str]:
-        """The stray file of that name, relative to the registry, and what belongs to it."""
+        """Return the stray file of that name, relative to the registry, and the files of it."""
         path = self._stray_paths.get(name or "")
         return () if path is None else (path, *self.belongings.of.get(path, ()))
 
     @cached_property
     def stray_owners(self) -> Mapping[str, int]:
-        """The place of the row that each stray sidecar speaks of, by its path."""
+        """The place of the row that each stray sidecar describes, by the sidecar's path."""
         rows = self.registry.rows if self.stray_sidecars else ()
         owners = {row.text("id"): row.index for row in reversed(rows)}
         owners |= {row.onnx: row.index for row in reversed(rows)}
@@ -123,6 +123,6 @@ class RegistryWide:
 
     @cached_property
     def stray_sidecar_of(self) -> Mapping[int, Sidecar]:
-        """The first stray sidecar that speaks of a row, by its place in the registry."""
+        """The first stray sidecar that describes each row, by the row's place."""
         owners = self.stray_owners
         return {owners[s.path]: s for s in reversed(self.stray_sidecars) if s.path in owners}

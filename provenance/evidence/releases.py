@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which release a summary speaks of, and which of two releases is the later one."""
+"""Read the release from a summary, and order the releases of a registry."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
 
 MAX_NAME: Final = 1000
-"""Characters of the name of a registry by which its releases are remembered."""
+"""Maximum length of a registry's name in a state file, in characters."""
 
 MAX_VERSION: Final = 100
-"""Characters of the version of a release."""
+"""Maximum length of a release's version, in characters."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class ReleaseOrder:
-    """Where a release stands among those of its registry: a later one is greater.
+    """The order of a release among those of its registry: a later release is greater.
 
-    The only place that knows what releases are ordered by: the time at which the release was
-    verified, as its signer's clock said.
+    Releases are ordered by the time of verification, from the signer's clock. Only this class
+    depends on that.
     """
 
     time: datetime.datetime
 
     @classmethod
     def of(cls, predicate: Mapping[str, Any]) -> ReleaseOrder | None:
-        """That of the release with this summary; None where it has none."""
+        """Return the order of the release in this summary, or None if it has no valid time."""
         return cls._at(predicate.get("timeVerified"))
 
     @classmethod
     def from_json(cls, value: object) -> ReleaseOrder | None:
-        """Return the order that `as_json` gave, or None if `value` is not one."""
+        """Return the order from the output of `as_json`, or None if `value` is not valid."""
         if not isinstance(value, dict) or value.keys() != {"time"}:
             return None
         return cls._at(value["time"])
 
     def as_json(self) -> dict[str, str]:
-        """The order as it is remembered."""
+        """Return the order as it is stored in a state file."""
         return {"time": str(self)}
 
     @classmethod
@@ -67,12 +67,12 @@ class Release:
     """One release of a registry.
 
     Attributes:
-        registry: What its summary calls the registry.
-        order: Where it stands among the registry's releases.
-        sha256: The digest of the summary's statement: two releases never have the same, and
-            countersigning leaves it alone.
-        version: What the publisher calls it, where it has a name.
-        previous: The `sha256` of the release that it replaced, where it says so.
+        registry: The name of the registry in the summary.
+        order: The order among the registry's releases.
+        sha256: The digest of the summary's statement. It is unique to the release, and
+            countersigning does not change it.
+        version: What the publisher calls the release, or None.
+        previous: The `sha256` of the release that it replaced, or None.
     """
 
     registry: str
@@ -82,44 +82,44 @@ class Release:
     previous: str | None = None
 
     def __str__(self) -> str:
-        """As it is named in a sentence: "the release v1.2.0 of 2026-05-04T10:00:00Z"."""
+        """Return the release for a sentence: "the release v1.2.0 of 2026-05-04T10:00:00Z"."""
         return f"the release {'' if self.version is None else f'{self.version} '}of {self.order}"
 
 
 def divergence(now: Release, last: Release) -> str | None:
-    """Why a release that is later than the last one used does not descend from it, in words.
+    """Return why a release that is later than the last one used does not follow it, or None.
 
-    None where it does, and where that cannot be known: releases in between were never seen, and
-    who keeps no summary from one release to the next names none.
+    None is also returned if that cannot be known: releases in between may not have been seen, and a
+    publisher that does not keep the previous summary cannot name the previous release.
     """
     if now.previous == last.sha256 or not now.order > last.order:
         return None
     if now.sha256 == last.previous:
-        return "that one took its place already"
+        return "that one already replaced this one"
     if last.previous is None:
         return None
     if now.previous == last.previous:
-        return "both took the place of the same release"
-    followed = "that one followed another release, and this one follows none"
+        return "both replace the same release"
+    followed = "that one replaced another release, and this one does not name the one it replaces"
     return followed if now.previous is None else None
 
 
 def is_version(value: object) -> bool:
-    """Whether a release can have this version: a short text that looks like what it is."""
+    """Whether a release can have this version: a short, printable string without outer spaces."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_VERSION:
         return False
     return value.isprintable() and value == value.strip()
 
 
 def files_of(summary: Statement) -> dict[str, str]:
-    """The SHA-256 of every file that a release holds, by name: subjects and input attestations."""
+    """Return the SHA-256 of every file of a release, by name: subjects and input attestations."""
     found = {s.name: s.sha256 for s in summary.subjects}
     found.update(summary.inputs)
     return found
 
 
 def predicate_of(summary: Statement) -> Mapping[str, Any] | None:
-    """What a release summary says; None if the statement is not one, or says that it failed."""
+    """Return the predicate of a release summary, or None if it is not one, or is not PASSED."""
     if summary.predicate_type != predicates.SLSA_SUMMARY:
         return None
     predicate = summary.predicate
@@ -149,7 +149,7 @@ def deferrals_of(summary: Statement) -> int | None:
 
 
 def release_of(summary: BundleEvidence) -> Release | None:
-    """The release that a summary speaks of; None where it does not say which that is."""
+    """Return the release of a summary, or None if the summary does not identify it."""
     content = summary.bundle.content if summary.bundle else None
     predicate = predicate_of(summary.statement) if summary.statement else None
     if predicate is None or not isinstance(content, Envelope):
@@ -160,12 +160,16 @@ def release_of(summary: BundleEvidence) -> Release | None:
     try:
         version, previous = _version_and_previous(predicate.get(predicates.RELEASE_FIELD, {}))
     except ValueError:
-        return None  # what says something of its place that cannot be read has none
+        return None  # a release with an invalid version or predecessor has no order
     return Release(registry, order, digest.of_bytes(content.payload).sha256, version, previous)
 
 
 def _version_and_previous(field: object) -> tuple[str | None, str | None]:
-    """The version of a release, and the digest of the one before. Raises ValueError."""
+    """Return the version of a release, and the digest of the previous one.
+
+    Raises:
+        ValueError: If one of them is not valid.
+    """
     if not isinstance(field, dict):
         raise ValueError("no object")
     version, previous = field.get("version"), None

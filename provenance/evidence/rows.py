@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was read of one row: its models with their external data, sidecars, bundles, documents."""
+"""The evidence of one row: its models with their external data, sidecars, bundles, documents."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from provenance.runtime.run import Run
 
 @dataclass(frozen=True, slots=True)
 class FileEvidence:
-    """One file that was looked for. Either `digest` or `problem` is set.
+    """A file of a row, whether or not it exists. Either `digest` or `problem` is set.
 
     Attributes:
-        path: Relative to the repository's root.
-        name: Relative to the registry's folder; what statements call the file.
-        sha256: The digest that was computed, None where the file could not be read.
+        path: The path relative to the repository's root.
+        name: The path relative to the registry's folder, as in statements.
+        digest: The digest and size, or None if the file could not be read.
+        problem: Why the file could not be read, or None.
+        sha256: The computed digest, or None if the file could not be read.
     """
 
     path: str
@@ -35,25 +37,28 @@ class FileEvidence:
     sha256: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Look the digest up once: every rule compares it."""
+        """Look up the digest once, because every rule compares it."""
         object.__setattr__(self, "sha256", self.digest.sha256 if self.digest else None)
 
     @property
     def missing(self) -> bool:
-        """Whether nothing lies at the path."""
+        """Whether nothing exists at the path."""
         return self.problem is not None and self.problem.problem is FileProblem.MISSING
 
     @property
     def pointer(self) -> bool:
-        """Whether a Git LFS pointer lies at the path."""
+        """Whether the file is a Git LFS pointer."""
         return self.problem is not None and self.problem.problem is FileProblem.POINTER
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalFile(FileEvidence):
-    """An external-data file of a model, and how many bytes of it the model needs.
+    """An external-data file of a model.
 
-    `cut` is the first tensor that is larger than what the model names of the file for it.
+    Attributes:
+        needs: The number of bytes that the model needs of it.
+        tensor: The tensor that needs the last of these bytes.
+        cut: The first tensor that is larger than the part of the file that the model assigns to it.
     """
 
     needs: int = 0
@@ -62,20 +67,24 @@ class ExternalFile(FileEvidence):
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has, None where it could not be read."""
+        """The size in bytes, or None if the file could not be read."""
         return self.digest.size if self.digest else None
 
     @property
     def is_short(self) -> bool:
-        """Whether it is known to have fewer bytes than the model needs of it."""
+        """Whether it is known to have fewer bytes than the model needs."""
         return self.size is not None and self.size < self.needs
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEvidence(FileEvidence):
-    """A `.onnx` file: facts, or why the bytes are not ONNX, and its external data.
+    """A `.onnx` file with its external data.
 
-    `run` is what came of running it, None where it was not run.
+    Attributes:
+        facts: What was read from the model, or None if it could not be read.
+        not_onnx: Why the bytes are not ONNX, or None.
+        external: The external data.
+        run: The result of running the model, or None if it was not run.
     """
 
     facts: OnnxFacts | None = None
@@ -85,17 +94,17 @@ class ModelEvidence(FileEvidence):
 
     @property
     def files(self) -> tuple[FileEvidence, ...]:
-        """The model and its external data: all that the runtime opens for it."""
+        """The model and its external data: all files that the runtime opens for it."""
         return (self, *self.external)
 
     @property
     def lacks_data(self) -> bool:
-        """Whether external data of it does not exist."""
+        """Whether any of its external data is missing."""
         return any(file.missing for file in self.external)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file of it was read, and holds what the model needs of it."""
+        """Whether all of its files were read and contain all that the model needs."""
         return self.facts is not None and all(
             f.digest is not None and not f.is_short and f.cut is None for f in self.external
         )
@@ -103,7 +112,13 @@ class ModelEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class SidecarEvidence(FileEvidence):
-    """A sidecar: its content, or why it has none and, where known, at which place."""
+    """A sidecar.
+
+    Attributes:
+        sidecar: The content, or None if it could not be read.
+        malformed: Why it is not a JSON object, or None.
+        malformed_at: The position of that problem, if it is known.
+    """
 
     sidecar: Sidecar | None = None
     malformed: str | None = None
@@ -115,8 +130,8 @@ class LicenseFile(FileEvidence):
     """A license file of this repository.
 
     Attributes:
-        licenses: SPDX expressions of the licenses that it holds; none where that is not known.
-        says_so: Whether the file names them itself. Else they are known by their text.
+        licenses: The SPDX expressions of its licenses, or empty if they are not known.
+        says_so: Whether the file names its licenses. Otherwise their text was recognized.
     """
 
     licenses: tuple[str, ...] = ()
@@ -125,9 +140,13 @@ class LicenseFile(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class BundleEvidence(FileEvidence):
-    """A bundle: its content and, of a DSSE envelope, its statement; or why it has none.
+    """A bundle.
 
-    `countersigned` are the bundles beside it in which others signed the same.
+    Attributes:
+        bundle: The content, or None if it could not be read.
+        statement: The statement in the DSSE envelope, or None.
+        malformed: Why it is not a valid bundle, or None.
+        countersigned: The bundles beside it in which other signers signed the same statement.
     """
 
     bundle: bundles.Bundle | None = None
@@ -143,13 +162,20 @@ class BundleEvidence(FileEvidence):
 
 @dataclass(frozen=True, slots=True)
 class RowEvidence:
-    """Everything about one row. A part is None where the row does not name it.
+    """Everything about one row. A part is None if the row does not have it.
 
     Attributes:
-        entry: The row as the registry has it.
-        models: The `.onnx` and its int8 variant, where the row has them.
-        model_files: Everything the runtime opens for the row, each file once.
-        sidecars: Those of the models, whether or not they are there.
+        entry: The row of the registry.
+        onnx: The `.onnx` file.
+        int8: Its int8 variant.
+        sidecar, int8_sidecar: The sidecars of these models.
+        bundle: The row bundle.
+        attestation: The seed attestation.
+        manifest: The ensemble manifest that lists the row.
+        verdict: The gate verdict on that ensemble.
+        models: The `.onnx` file and its int8 variant, if the row has them.
+        model_files: All files that the runtime opens for the row, each once.
+        sidecars: The sidecars of the models, whether or not they exist.
     """
 
     entry: Row
@@ -166,7 +192,7 @@ class RowEvidence:
     sidecars: tuple[SidecarEvidence, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Collect once what every rule goes through."""
+        """Collect once what every rule iterates over."""
         models = tuple(m for m in (self.onnx, self.int8) if m is not None)
         files = {f.name: f for m in models for f in m.files}
         sidecars = tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
@@ -176,7 +202,7 @@ class RowEvidence:
 
     @property
     def label(self) -> str:
-        """How the row is called in findings."""
+        """The name of the row in findings."""
         return self.entry.label
 
     @property
@@ -190,7 +216,7 @@ class RowEvidence:
         return self.onnx if self.int8 is None and self.entry.is_variant else self.int8
 
     def declared(self, file: FileEvidence) -> str | None:
-        """The SHA-256 that the row declares for one of its model files, None where it has none.
+        """Return the SHA-256 that the row declares for one of its model files, or None.
 
         It is in lower-case hex, however the row spells it.
         """
@@ -203,36 +229,37 @@ class RowEvidence:
         return sha256_of(found)
 
     def replaced(self, file: FileEvidence) -> bool:
-        """Whether one of its model files is known to be another one than the row names.
+        """Whether one of its model files has another digest than the row declares.
 
-        ART302 says so. What such a file holds says nothing about the row.
+        ART302 reports it. The content of such a file proves nothing about the row.
         """
         return file.sha256 is not None and self.declared(file) not in (None, file.sha256)
 
     @property
     def misses_a_model(self) -> bool:
-        """Whether a model, or a Git LFS pointer in its place, leaves open what it refers to."""
+        """Whether a model is missing or a Git LFS pointer, so its external data is not known."""
         return any(m.missing or m.pointer for m in self.models)
 
     @property
     def is_seed(self) -> bool:
-        """Whether a manifest lists the row's model, or its sidecar says that it is a seed."""
+        """Whether a manifest lists the row's model, or its sidecar claims an ensemble."""
         sidecar = self.sidecar.sidecar if self.sidecar else None
-        says_so = sidecar is not None and sidecar.text_at("ensemble_id") is not None
-        return self.manifest is not None or says_so
+        claims_ensemble = sidecar is not None and sidecar.text_at("ensemble_id") is not None
+        return self.manifest is not None or claims_ensemble
 
 
 @dataclass(frozen=True, slots=True)
 class FormerRow:
-    """A row as it was at the baseline, and what is known of the files that lay beside it then.
+    """A row as it was at the baseline, with digests of the files beside it.
 
-    Digests are SHA-256, and None where there was no such file, where it is not known, or where no
-    rule asks: a sidecar is looked at where its model has changed or it is gone, a bundle where a
-    model has changed.
+    A SHA-256 is None if the file did not exist, is not known, or no rule needs it. Rules need the
+    former sidecar if its model has changed or the sidecar is missing now, and the former bundle if
+    a model has changed.
 
     Attributes:
-        sidecar, int8_sidecar, bundle: What they were at the baseline.
-        bundle_now: What lies at the bundle's present path.
+        row: The former row.
+        sidecar, int8_sidecar, bundle: Their SHA-256 at the baseline.
+        bundle_now: The SHA-256 of the file at the bundle's present path.
     """
 
     row: Row

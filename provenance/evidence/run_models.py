@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running what was collected: each model that was read whole, several at once, in workers.
+"""Run every model whose files were all read, several at once, in worker processes.
 
-A worker gets a copy of the model's files that has the digests of the evidence.
+A worker receives a copy of the model's files, whose digests are those of the evidence.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from provenance.runtime.settings import RunSettings, is_number
 from provenance.runtime.trial import Job, Runtime
 
 WORKERS: Final = 8
-"""At once, at most: each may take all the memory that a model may take."""
+"""Maximum number of concurrent workers: each may use the full memory limit of a model."""
 
 LARGEST_MEAN: Final = 65504
-"""The largest float16: a mean beyond it would be infinite in some inputs."""
+"""The largest float16. A larger mean would be infinite in float16 inputs."""
 
 
 def names_in(rows: Iterable[RowEvidence]) -> RunNames:
@@ -46,7 +46,11 @@ def names_in(rows: Iterable[RowEvidence]) -> RunNames:
 
 
 def refuse_unknown(settings: RunSettings, names: RunNames, source: str) -> None:
-    """Raises InputError if a setting, of the file `source`, names nothing in any model."""
+    """Check that every setting names something in a model.
+
+    Raises:
+        InputError: If a setting of the file `source` does not.
+    """
     if not names.complete:
         return
     named = {
@@ -58,7 +62,7 @@ def refuse_unknown(settings: RunSettings, names: RunNames, source: str) -> None:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
                 raise InputError(
-                    f"{source}: `run.{table}` names {name!r}, which is no {what} of any model",
+                    f"{source}: `run.{table}` names {name!r}, but no model has such an {what}",
                     help=f"Did you mean {near[0]!r}?" if near else "Remove it.",
                 )
 
@@ -70,9 +74,9 @@ def run_models(
     settings: RunSettings,
     known: Mapping[str, Run],
 ) -> tuple[RowEvidence, ...]:
-    """Return the rows with what came of running each model of which every file was read.
+    """Return the rows with the result of running each model whose files were all read.
 
-    `known` are results of models, by name, that have been run already.
+    `known` are the results of models that were run already, by name.
 
     Raises:
         InputError: If a file has changed since it was read.
@@ -98,7 +102,7 @@ def run_models(
 
 
 def _models(row: RowEvidence) -> Iterable[tuple[ModelEvidence, SidecarEvidence | None]]:
-    """The models of a row that can be run, each with its sidecar."""
+    """Yield the models of a row that can be run, each with its sidecar."""
     if row.onnx is not None and row.onnx.is_whole:
         yield row.onnx, row.sidecar
     if row.int8 is not None and row.int8.is_whole:
@@ -113,7 +117,7 @@ def _attempt(
     settings: RunSettings,
     stop: threading.Event,
 ) -> Run:
-    """Run one model, with other sizes if it is refused. These share the time of one attempt."""
+    """Run one model, and try other input sizes if it refuses. All of these share one timeout."""
     done = runtime.attempt(jobs[0], folder, settings, stop)
     if done.outcome is not Outcome.REFUSED or not done.loaded:
         return done
@@ -136,7 +140,7 @@ def _attempt(
 def _jobs(
     model: ModelEvidence, settings: RunSettings, sidecar: SidecarEvidence | None
 ) -> Sequence[Job]:
-    """What to try, in this order, until the model runs."""
+    """Return the jobs to try, in this order, until the model runs."""
     name = model.name.rpartition("/")[2]
     assert model.facts is not None
     try:
@@ -146,7 +150,7 @@ def _jobs(
 
 
 def _mean(sidecar: SidecarEvidence | None) -> tuple[float, ...]:
-    """The sidecar's `feature_mean`, where it is a list of numbers that every input can hold."""
+    """Return the sidecar's `feature_mean`, or an empty tuple if an input could not hold it."""
     value = sidecar.sidecar.get("feature_mean") if sidecar and sidecar.sidecar else None
     if not isinstance(value, list) or not all(is_number(v, LARGEST_MEAN) for v in value):
         return ()
@@ -154,10 +158,10 @@ def _mean(sidecar: SidecarEvidence | None) -> tuple[float, ...]:
 
 
 def _copy(tree: Tree, model: ModelEvidence, folder: Path) -> None:
-    """Copy the model's files into `folder`, under the names by which the model knows them.
+    """Copy the model's files into `folder`, under the names that the model uses.
 
     Raises:
-        InputError: One is not what was read before.
+        InputError: If a file has changed since it was read.
     """
     beside = model.name.rpartition("/")[0]
     for file in {f.path: f for f in model.files}.values():

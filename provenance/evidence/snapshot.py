@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A snapshot: the digest of every file of a release, at one moment.
+"""Take a snapshot: the digest of every file of a release at one moment.
 
-A release is what lies below the folders of the registry and its bundles, and the configuration. A
-file that in-toto leaves out by its name is in no link, so a release may neither name nor hold one.
+A release consists of the files below the folders of the registry and its bundles, and the
+configuration. in-toto leaves out files with certain names, so links do not contain them. A release
+must neither name nor contain such a file.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from provenance.evidence.workers import map_in_threads
 
 
 def scope_of(config: Config, registry: Registry | None = None) -> Scope:
-    """The scope of a release of `config`, by `registry`, or by the one that is there now, if any.
+    """Return the scope of a release of `config`.
+
+    It follows from `registry`, or else from the present registry if that exists.
 
     Raises:
-        InputError: The registry cannot be read.
+        InputError: If the registry cannot be read.
     """
     tree = Tree.at(config.root)
     bundles: set[str] = set()
@@ -50,7 +53,7 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
 
 
 def named_by(registry: Registry, rows: Iterable[RowEvidence | RowFacts]) -> set[str]:
-    """What the rows of a registry name: models with their data, sidecars that exist, bundles."""
+    """Return the paths that rows name: models with their data, existing sidecars, bundles."""
     found: set[str] = set()
     for row in rows:
         found.update(f.path for f in row.model_files)
@@ -60,9 +63,10 @@ def named_by(registry: Registry, rows: Iterable[RowEvidence | RowFacts]) -> set[
 
 
 def unseen(scope: Scope, listed: Inventory, named: Iterable[str] = ()) -> tuple[str, ...]:
-    """What of a release no link can name: of what was `listed` in its folders, and of its names.
+    """Return the paths of a release that links cannot contain.
 
-    `named` are those beyond the names that the scope knows. A folder stands for all below it.
+    They are among those `listed` in its folders, those of the scope, and those further `named`. A
+    folder represents all files below it.
     """
     names = {*scope.named, *named, *((scope.config,) if scope.config else ())}
     names |= {f"{folder}/" for folder in scope.folders}
@@ -74,24 +78,28 @@ def unseen(scope: Scope, listed: Inventory, named: Iterable[str] = ()) -> tuple[
 
 
 def need_seen(unseen: Sequence[str]) -> None:
-    """Raises InputError where there is anything that no link can name."""
+    """Check that links can contain all files of a release.
+
+    Raises:
+        InputError: If there are `unseen` paths.
+    """
     if unseen:
         more = f" and {len(unseen) - 1} more are" if len(unseen) > 1 else " is"
         patterns = sorted({f"`{left_out_by(path)}`" for path in unseen})
         raise InputError(
-            f"{unseen[0]!r}{more} part of the release and can be in no link: in-toto leaves out "
-            f"{', '.join(patterns)}",
-            help="Rename it, and what names it, or move it elsewhere: what is in no link can "
-            "change between two steps, and nobody sees it.",
+            f"{unseen[0]!r}{more} part of the release, but a link cannot contain it: in-toto "
+            f"leaves out {', '.join(patterns)}",
+            help="Rename it everywhere, or move it elsewhere: a file outside the links can change "
+            "between two steps unnoticed.",
         )
 
 
 def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
-    """The SHA-256 of each file of the release, by its path.
+    """Return the SHA-256 of each file of the release, by its path.
 
     Raises:
-        InputError: A file cannot be read, or is none: a link that leads out, a folder behind a
-            link, a pipe; or in-toto leaves it out. What cannot be recorded cannot be vouched for.
+        InputError: If a file cannot be recorded: it cannot be read, in-toto leaves it out, or it
+            is a symbolic link out of the tree or to a folder, or a pipe.
     """
     tree, scope = Tree.at(config.root), scope_of(config)
     listed = inventory(tree, scope.folders)
@@ -107,7 +115,7 @@ def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
 def hash_files(
     tree: Tree, files: Sequence[str], progress: Progress | None, what: str = "recording files"
 ) -> Mapping[str, Digest | FileError]:
-    """The digest of each of `files`, several at once, or why it cannot be read."""
+    """Return the digest of each file, or why it cannot be read. Files are read in threads."""
     progress = progress or Progress()
     progress.begin(what, len(files))
 

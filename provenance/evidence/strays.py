@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that no row names, and which of them belong to a model: they go, or get a row, with it."""
+"""Stray files, which no row names, and which of them belong to a stray model.
+
+They are removed with their model, or added to its row.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,15 @@ from provenance.evidence.rows import FileEvidence
 from provenance.frozen import dataclass
 
 MODELS: Final = (".onnx", ".ort")
-"""Suffixes of models, in lower case. Other strays hold weights."""
+"""Suffixes of models, in lower case. Other strays contain weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrayModel(FileEvidence):
-    """A `.onnx` file that no row names. It is parsed, and hashed only if a row misses a file.
+    """A `.onnx` file that no row names. It is parsed, but only hashed if a row lacks a file.
 
-    `data` is its external data, there or not; None if it cannot be read as a model.
+    Attributes:
+        data: Its external data, whether or not the files exist; None if it is not a readable model.
     """
 
     data: tuple[FileEvidence, ...] | None = None
@@ -27,11 +31,11 @@ class StrayModel(FileEvidence):
 
 @dataclass(frozen=True)
 class Belongings:
-    """What belongs to the stray models of a registry's folders.
+    """The files that belong to the stray models of a registry's folders.
 
     Attributes:
-        of: The paths of the files that belong to each stray model, by the path of the model.
-        owned: All of them.
+        of: The paths of the files of each stray model, by the path of the model.
+        owned: The paths of all these files.
     """
 
     of: Mapping[str, Sequence[str]]
@@ -40,7 +44,7 @@ class Belongings:
 
 def belongings(strays: Sequence[FileEvidence], sidecars: Sequence[Sidecar]) -> Belongings:
     """Return the external data and the sidecar of each stray model."""
-    # Whatever else a stray model names, such as the registry, is not taken for its data.
+    # Other files that a stray model names, such as the registry, do not count as its data.
     weights = {s.path for s in strays if not s.path.lower().endswith(MODELS)}
     by_stem: dict[str, list[str]] = {}
     for path in sorted(weights):
@@ -51,7 +55,7 @@ def belongings(strays: Sequence[FileEvidence], sidecars: Sequence[Sidecar]) -> B
     def parts(model: StrayModel) -> Iterator[str]:
         if (sidecar := sidecar_of(model.path)) in beside:
             yield sidecar
-        # Where it cannot be read, or misses data, what has its name is taken for its data.
+        # If it cannot be read or lacks data, files named after it count as its data.
         if model.data is None or any(file.missing for file in model.data):
             yield from by_stem.get(model.path, ())
         yield from (file.path for file in model.data or () if file.path in weights)
@@ -62,6 +66,6 @@ def belongings(strays: Sequence[FileEvidence], sidecars: Sequence[Sidecar]) -> B
 
 
 def stems(name: str) -> Iterator[str]:
-    """Everything that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
+    """Yield the names that a file may be named after: `m` and `m.onnx` for `m.onnx.data`."""
     for dot in re.finditer(r"\.", name):
         yield name[: dot.start()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rows of a registry may have together: what they share counts for each of them."""
+"""Limits for all rows of a registry together. Shared files count once for each row."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SIDECARS: Final = "bytes of sidecars"
 
 
 class Totals:
-    """Adds up what the rows of the registry at a path have.
+    """Adds up the totals of the rows of a registry.
 
-    Each method raises InputError where that is more than is judged.
+    Each method raises InputError if a total exceeds its limit.
     """
 
     def __init__(self, registry: str) -> None:
@@ -27,19 +27,19 @@ class Totals:
         self.found: Counter[str] = Counter()
 
     def model(self, model: ModelEvidence) -> None:
-        """A row has this model, or its int8 variant."""
+        """Add a model or int8 variant of a row."""
         self._add(_DATA, len(model.external), limits.EXTERNAL_FILES_OF_ROWS)
         if model.facts is not None:
             tensors = len(model.facts.inputs) + len(model.facts.outputs)
             self._add(_TENSORS, tensors, limits.TENSORS_OF_ROWS)
 
     def sidecar(self, sidecar: SidecarEvidence) -> None:
-        """A row has this sidecar."""
+        """Add a sidecar of a row."""
         if sidecar.digest is not None:
             self._add(_SIDECARS, sidecar.digest.size, limits.SIDECARS_OF_ROWS)
 
     def add(self, found: Mapping[str, int]) -> None:
-        """Other rows have so much of each; of what is not counted here, nothing."""
+        """Add the totals of other rows. Unknown keys are ignored."""
         most = {
             _DATA: limits.EXTERNAL_FILES_OF_ROWS,
             _TENSORS: limits.TENSORS_OF_ROWS,
@@ -52,7 +52,7 @@ class Totals:
         self.found[what] += count
         if self.found[what] > most:
             raise InputError(
-                f"{self._registry}: its rows have more than {most:,} {what} together, where what "
-                "they share counts for each",
-                help="Do rows name the same files? Give each its own.",
+                f"{self._registry}: its rows have more than {most:,} {what} together; a shared "
+                "file counts once for each row",
+                help="If rows name the same files, give each row its own.",
             )

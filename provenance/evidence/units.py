@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Units: rows that have to be judged together, and the documents about them.
+"""Units: rows that must be judged together, with the documents about them.
 
-A unit is a row, or all rows that share a manifest, a verdict or a file. Which they are follows from
-the names in the registry and in the documents beside it, before any file of a row is opened. Only
-what a sidecar says joins more: a row that claims an ensemble is judged with it.
+A unit is a single row, or all rows that share a manifest, a verdict or a file. The names in the
+registry and in the documents beside it determine the units, before any file of a row is opened. In
+addition, a row whose sidecar claims an ensemble is judged with that ensemble.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ NOTHING: Mapping[int, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Rows that are judged together, in the order of the registry, with the documents about them.
+    """Rows that are judged together, with the documents about them.
 
-    A manifest whose members have no row is a unit without rows. `near` are rows that share a file
-    or a document with them and were not selected.
+    Attributes:
+        rows: The rows, in the order of the registry. Empty for a manifest whose members have no
+            row.
+        documents: The manifests and verdicts about them.
+        near: Rows that share a file or a document with them, but were not selected.
     """
 
     rows: tuple[Row, ...]
@@ -34,24 +37,24 @@ class Unit:
 
     @property
     def name(self) -> int | str:
-        """What tells it from the others of a plan: the place of its first row, or a document."""
+        """The unique name of the unit in a plan: the place of its first row, or a document."""
         return self.rows[0].index if self.rows else self.documents[0].path
 
     @property
     def content(self) -> tuple[object, ...]:
-        """What it is of: its rows, by their places, and its documents, by their paths."""
+        """The places of its rows, and the paths of its documents."""
         return (tuple(row.index for row in self.rows), tuple(d.path for d in self.documents))
 
 
 @dataclass
 class _Groups:
-    """Things in groups that are joined where they share something."""
+    """Groups of things that share something (a union-find structure)."""
 
     parent: dict[int, int] = field(default_factory=dict)
     first: dict[object, int] = field(default_factory=dict)
 
     def find(self, thing: int) -> int:
-        """The thing that stands for the group."""
+        """Return the representative of a thing's group."""
         root = thing
         while (above := self.parent.setdefault(root, root)) != root:
             root = above
@@ -60,7 +63,7 @@ class _Groups:
         return root
 
     def share(self, thing: int, what: object) -> None:
-        """`thing` has what others may have, too."""
+        """Join `thing` with all things that share `what`."""
         one, other = self.find(thing), self.find(self.first.setdefault(what, thing))
         if one != other:
             self.parent[max(one, other)] = min(one, other)
@@ -73,14 +76,14 @@ def plan(
     claims: Mapping[int, str] = NOTHING,
     broken: Iterable[str] = (),
 ) -> list[Unit]:
-    """The units of `rows`, by their first row; then those of manifests without rows.
+    """Return the units of `rows` in order of their first row, then those of manifests without rows.
 
     Args:
-        registry: The registry that they are of.
-        rows: All that are to be judged.
+        registry: The registry.
+        rows: All rows to be judged.
         documents: The manifests and verdicts beside the registry.
-        claims: The ensemble that the sidecar of a row names, by the row's place, where it is known.
-        broken: Paths of files beside the registry that cannot be read, or are no documents.
+        claims: The ensemble that the sidecar of a row names, by the row's place, if it is known.
+        broken: The paths of files beside the registry that are unreadable or not valid documents.
     """
     groups = _Groups()
     for at, row in enumerate(rows):
@@ -108,7 +111,7 @@ def plan(
             claiming.setdefault(claims[row.index], []).append(at)
     listing = {groups.find(at) for at in range(len(rows), len(rows) + len(manifests))}
     for id, places in claiming.items():
-        # A claim joins what is about it: without any document it is a name.
+        # A claim joins rows only if some document is about the ensemble.
         verdicts = documents.verdicts_on(id)
         if (
             ("ensemble", id) in groups.first
@@ -125,7 +128,7 @@ def plan(
 
 
 def _names(row: Row) -> Iterator[str]:
-    """Everything that a row names, and what lies beside that by its name."""
+    """Yield the files that a row names, and the files beside them that belong to them by name."""
     if row.onnx is not None:
         variant = int8_of(row.onnx)
         yield from (row.onnx, sidecar_of(row.onnx), variant, sidecar_of(variant))
@@ -135,7 +138,7 @@ def _names(row: Row) -> Iterator[str]:
 
 
 def _listed(manifest: Manifest) -> Iterator[str]:
-    """The files and ids that a manifest lists."""
+    """Yield the files and ids that a manifest lists."""
     yield from (entry for entry in manifest.entries if isinstance(entry, str))
     for member in manifest.members:
         yield from (name for name in (member.onnx, member.id) if name is not None)
@@ -166,7 +169,7 @@ def _units(
 
 
 def plan_of(around: Evidence, claims: Mapping[int, str] = NOTHING) -> list[Unit]:
-    """The units of the rows that `around` selects, with `claims` as `plan` takes them."""
+    """Return the units of the rows that `around` selects. For `claims`, see `plan`."""
     registry = around.registry
     broken = (*around.unreadable, *around.not_documents)
     units = plan(registry, registry.rows, Documents(around.documents), claims, broken)
@@ -174,7 +177,7 @@ def plan_of(around: Evidence, claims: Mapping[int, str] = NOTHING) -> list[Unit]
 
 
 def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
-    """The units of some of the rows: those that were selected."""
+    """Yield the units of the selected rows."""
     selected = {row.index for row in rows}
     for unit in units:
         chosen = tuple(row for row in unit.rows if row.index in selected)
@@ -184,7 +187,10 @@ def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
 
 
 def taken(registry: Registry) -> Mapping[str, str]:
-    """The paths of the rows' models and sidecars, each with what it is: no external data."""
+    """Return the paths of the rows' models and sidecars, each with what it is.
+
+    These files cannot be external data.
+    """
     found: dict[str, str] = {}
     for row in registry.rows:
         if row.onnx is not None:
@@ -194,7 +200,7 @@ def taken(registry: Registry) -> Mapping[str, str]:
 
 
 def in_tasks(units: Iterable[Unit], rows: int) -> Iterator[tuple[Unit, ...]]:
-    """The units in tasks of about so many rows each."""
+    """Yield the units in tasks of about this many rows each."""
     task: list[Unit] = []
     count = 0
     for unit in units:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on many things, several at once."""
+"""Process many items in threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Event, Lock, Thread
 from typing import Any, Final, TypeVar
 
 TASK_ROWS: Final = 50
-"""Rows of a task, about: what is sent with it is then little against what is read for it."""
+"""Approximate number of rows per task, so that sending a task costs little compared to reading."""
 
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
@@ -22,11 +22,11 @@ def map_in_threads(
     most: int | None = None,
     stop: Event | None = None,
 ) -> list[_Done]:
-    """What `work`, which is called from up to `most` threads, gives for each item, in their order.
+    """Return the result of `work` for each item, in order, computed in up to `most` threads.
 
-    `Executor.map` would hold a future for every item that is to come, 2 KB each, and take 4 ms to
-    load. An exception ends the work and is raised here; `stop` is then set, for work that takes so
-    long that it should look.
+    `Executor.map` would hold a future of 2 KB for every remaining item, and take 4 ms to import. An
+    exception in `work` ends the work and is raised. `stop` is then set, so that long-running work
+    can check it.
     """
     done: list[Any] = [None] * len(items)
     left = iter(range(len(items)))
@@ -48,9 +48,9 @@ def map_in_threads(
             if stop is not None:
                 stop.set()
         finally:
-            ended = True  # all are taken, or something is wrong
+            ended = True  # all items are taken, or an error occurred
 
-    # One thread a core: hashing saturates a core, and more would only compete.
+    # One thread per core: hashing saturates a core, so more threads would only compete.
     count = min(len(items), max(2, os.cpu_count() or 1), most or len(items))
     threads = [Thread(target=run) for _ in range(count)]
     try:

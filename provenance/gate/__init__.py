@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is concluded: units, rules, findings, the report that owns the verdict."""
+"""Conclusions from evidence: units, rules, findings, and the report that decides the verdict."""

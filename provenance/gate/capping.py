@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings of a rule, as many as a person can read and a report can hold.
+"""Limit the findings of a rule to a number that a person can read and a report can hold.
 
-A file of some hundred kilobytes can have one defect a million times, and many rows may name that
-file. Every row, ensemble and file keeps a finding of each rule that fails for it: what is bounded
-is how often the same is said of one of them.
+A file of a few hundred kilobytes can have the same defect a million times, and many rows may name
+that file. Every row, ensemble and file keeps a finding of each rule that fails for it. The limit
+applies to repeated findings of one rule about the same row, ensemble or file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _Group: TypeAlias = tuple[object, ...]
 
 
 @dataclass(slots=True)
-class _More:
-    """Findings that are left out: the first, how many there are, their files and their edits."""
+class _LeftOut:
+    """Findings that are left out: the first of them, their number, their files and their edits."""
 
     first: Finding
     count: int = 0
@@ -38,9 +38,9 @@ class _More:
             self.fixes.setdefault((fix.path, type(fix.edit), fix.edit.path), fix)
 
     def as_finding(self) -> Finding:
-        """One finding in the place of all. It fails as they do, and stays the same from run to run.
+        """Return one finding that represents all of them, or the only one unchanged.
 
-        Where it is only one, that itself.
+        It fails if they do, and is the same in every run.
         """
         if self.count == 1:
             return self.first
@@ -64,7 +64,7 @@ class _More:
 
 
 class Covering(Protocol):
-    """What knows the deferral of a finding."""
+    """Something that finds the deferral of a finding."""
 
     def covering(self, rule: str, subject: str) -> Deferral | None:
         """Return the deferral that covers findings of `rule` about `subject`."""
@@ -73,28 +73,28 @@ class Covering(Protocol):
 def gather(
     findings: Iterable[Finding], declared: Covering | None = None, *, of_unit: bool = False
 ) -> Iterator[Finding]:
-    """Findings in their order: all of them, or the first of one thing and how many there are more.
+    """Yield the findings in order, those beyond the limits replaced by a finding with their number.
 
-    One thing is what a deferral covers as a whole or not at all: a rule, and a row, an ensemble or
-    a file. If a rule is about very many things, the last ones share a finding: those that one
-    deferral of `declared` covers, and those that none does.
+    The limits apply to each thing that a deferral covers as a whole or not at all: a rule together
+    with a row, an ensemble or a file. If a rule is about very many things, the last ones share
+    findings: one for each deferral of `declared` that covers some, and one for those without.
 
-    Findings `of_unit` are bounded for each thing alone. With those of the other units they are
-    gathered again, and the same comes out whatever was a unit.
+    Findings `of_unit` are only limited per thing. They are gathered again with those of the other
+    units, and the result does not depend on how rows were grouped into units.
     """
     of_rule: defaultdict[str, int] = defaultdict(int)
     about: defaultdict[_Group, int] = defaultdict(int)
-    more: dict[_Group, _More] = {}
+    more: dict[_Group, _LeftOut] = {}
     for finding in findings:
-        group = _group(finding)
+        group = _group_of(finding)
         many = not of_unit and of_rule[finding.code] >= limits.FINDINGS_OF_RULE
         most = 1 if many else limits.FINDINGS
         if not of_unit and group not in about and len(about) >= limits.THINGS_OF_RULE:
-            group = _rest(finding, declared)
+            group = _shared_group(finding, declared)
         elif finding.count == 1 and about[group] < most:
             about[group] += 1
             of_rule[finding.code] += 1
-            yield _short(finding)
+            yield _shortened(finding)
             continue
         _leave_out(finding, group, more)
     for rest in more.values():
@@ -102,39 +102,39 @@ def gather(
 
 
 class Overflow:
-    """What very many units say, as it comes in: of all but the first things, how much more it is.
+    """Counts findings of very many units as they arrive, beyond those about the first things.
 
-    What is kept and `told` is gathered again with everything else.
+    The findings that were kept, and those of `summed_up`, are gathered again with all others.
     """
 
     def __init__(self, declared: Covering) -> None:
         self._declared = declared
         self._things: dict[str, set[_Group]] = {}
-        self._more: dict[_Group, _More] = {}
+        self._more: dict[_Group, _LeftOut] = {}
 
     def keeps(self, finding: Finding) -> bool:
-        """Whether a finding is to be kept; if not, it is counted with others of its kind."""
-        things, group = self._things.setdefault(finding.code, set()), _group(finding)
+        """Whether a finding is to be kept. If not, it is counted together with similar ones."""
+        things, group = self._things.setdefault(finding.code, set()), _group_of(finding)
         if group in things or len(things) < limits.THINGS_OF_RULE:
             things.add(group)
             return True
-        _leave_out(finding, _rest(finding, self._declared), self._more)
+        _leave_out(finding, _shared_group(finding, self._declared), self._more)
         return False
 
-    def told(self) -> Iterator[Finding]:
-        """One finding in the place of all of a kind that were not kept."""
+    def summed_up(self) -> Iterator[Finding]:
+        """Yield one finding for each group of findings that were not kept."""
         for rest in self._more.values():
             yield rest.as_finding()
 
 
-def _leave_out(finding: Finding, group: _Group, more: dict[_Group, _More]) -> None:
+def _leave_out(finding: Finding, group: _Group, more: dict[_Group, _LeftOut]) -> None:
     if group not in more:
-        more[group] = _More(_short(finding))
+        more[group] = _LeftOut(_shortened(finding))
     more[group].add(finding)
 
 
-def _rest(finding: Finding, declared: Covering | None) -> _Group:
-    """Return what findings that share one finding have in common, whatever they are about."""
+def _shared_group(finding: Finding, declared: Covering | None) -> _Group:
+    """Return what findings have in common that are represented by one finding."""
     deferral = declared.covering(finding.code, finding.subject) if declared else None
     return (
         finding.code,
@@ -146,7 +146,7 @@ def _rest(finding: Finding, declared: Covering | None) -> _Group:
     )
 
 
-def _group(finding: Finding) -> _Group:
+def _group_of(finding: Finding) -> _Group:
     of_neither = finding.row is None and finding.ensemble is None
     return (
         finding.code,
@@ -154,11 +154,11 @@ def _group(finding: Finding) -> _Group:
         finding.row,
         finding.ensemble,
         finding.path if of_neither else None,
-        bool(finding.fixes),  # what `check --fix` makes go away, and what it does not
+        bool(finding.fixes),  # keeps those that `check --fix` fixes apart from the others
     )
 
 
-def _short(finding: Finding) -> Finding:
+def _shortened(finding: Finding) -> Finding:
     if max(len(finding.message), len(finding.help)) <= limits.MESSAGE:
         return finding
     return replace(finding, message=_cut(finding.message), help=_cut(finding.help))

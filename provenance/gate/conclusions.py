@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rules conclude: about units, one by one or all at once, and then about the whole."""
+"""Apply the rules: first to units, one by one or all at once, and then to the whole registry."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ADVICE: Final[Mapping[Target, str]] = {
     Target.MODEL: "Do not use it. Fetch the model and its bundle again from the publisher.",
     Target.BLOB: "Do not use it. Fetch the file and its bundle again from where they come from.",
 }
-"""The help of findings for those who use what others publish."""
+"""The help of every finding for consumers."""
 
 
 def phases_of(evidence: Evidence, trust: Trust | None, require: Require) -> tuple[Phase, ...]:
-    """What is judged in a run."""
+    """Return the phases of a run."""
     unseen = {
         Phase.SIGNATURES: trust is None,
         Phase.RUNTIME: evidence.run is None,
@@ -43,7 +43,7 @@ def phases_of(evidence: Evidence, trust: Trust | None, require: Require) -> tupl
 
 
 def rules_of(case: Case, *, for_consumer: bool) -> list[Rule]:
-    """The rules that judge the target in this run, in the order of the catalogue."""
+    """Return the rules that judge the target in this run, in the order of the catalogue."""
     rules = [
         rule
         for rule in CATALOGUE
@@ -57,7 +57,7 @@ def rules_of(case: Case, *, for_consumer: bool) -> list[Rule]:
 
 
 def about_units(case: Case, rules: Sequence[Rule]) -> tuple[Finding, ...]:
-    """What rules about rows and ensembles find, phase by phase, with deferrals applied."""
+    """Return the findings of rules about rows and ensembles, phase by phase, with deferrals."""
     by_phase: dict[Phase, list[Rule]] = {phase: [] for phase in case.phases}
     for rule in rules:
         if rule.of_units:
@@ -73,9 +73,9 @@ def about_units(case: Case, rules: Sequence[Rule]) -> tuple[Finding, ...]:
 def about_all(
     case: Case, rules: Sequence[Rule], of_units: Iterable[Finding], progress: Progress
 ) -> tuple[Finding, ...]:
-    """All findings: those about units, and what the other rules find, phase by phase.
+    """Return all findings: those about units, and what the other rules find, phase by phase.
 
-    Whether and how the units were judged together makes no difference.
+    The result does not depend on how the units were judged.
     """
     by_rule: dict[str, list[Finding]] = {rule.code: [] for rule in rules}
     for finding in of_units:
@@ -84,7 +84,7 @@ def about_all(
     places, texts = case.places, case.texts
 
     def in_order(findings: Iterable[Finding]) -> Iterable[Finding]:
-        # Without a registry to read, causes stand before consequences.
+        # Without a registry to read, the order of the rules puts causes before consequences.
         if case.target is not Target.REGISTRY:
             return findings
         return sorted(findings, key=lambda finding: order(finding, places))
@@ -107,15 +107,15 @@ def about_all(
 
 
 def order(finding: Finding, places: Mapping[str, int]) -> tuple[object, ...]:
-    """As a registry is read: row by row, then the registry as a whole, then the deferrals.
+    """Return a sort key: row by row, then the registry as a whole, then the deferrals.
 
-    Those at one place of one file stay as they were found: they are of one unit.
+    Findings at the same place in a file keep their order, because they come from one unit.
     """
     row = places.get(finding.row, len(places)) if finding.row else len(places)
     line = finding.position.line if finding.position is not None else 0
-    said_of_many = finding.count > 1
+    represents_many = finding.count > 1
     is_deferral = finding.code.startswith("DEF")
-    return (is_deferral, row, finding.code, said_of_many, line, finding.path)
+    return (is_deferral, row, finding.code, represents_many, line, finding.path)
 
 
 def _deferred(finding: Finding, case: Case) -> Finding:
@@ -126,9 +126,9 @@ def _deferred(finding: Finding, case: Case) -> Finding:
 
 
 def _located(findings: Iterable[Finding], registry: Registry, texts: Set[str]) -> Iterator[Finding]:
-    """Where findings point is looked up in the registry's text, which units do not have.
+    """Look up the positions of findings in the registry's text, which units do not have.
 
-    What is said of one of the `texts` as a whole has its start for a place.
+    A finding about one of the `texts` as a whole points at its start.
     """
     for finding in findings:
         if finding.place is not None:
@@ -140,12 +140,12 @@ def _located(findings: Iterable[Finding], registry: Registry, texts: Set[str]) -
 
 
 def facts_of(case: Case, row: RowEvidence) -> RowFacts:
-    """What is kept of a row: the little that was read, and what trusted signers said of it."""
+    """Return the facts of a row, including what trusted signers signed about it."""
     if case.trust is None:
         return RowFacts.of(row, origin=origin(row))
     signed = case.signed_row(row)
     statement = case.row_statement(row) if row.misses_a_model else None
-    # What lies beside a file alone is not signed: its bundle says where the model is from.
+    # Files beside a single model are not signed, so only its bundle can state the origin.
     stated = (signed.row.get("origin") if signed else None) if case.alone else origin(row)
     return RowFacts.of(
         row,
@@ -157,7 +157,7 @@ def facts_of(case: Case, row: RowEvidence) -> RowFacts:
 
 
 def _signature_set(case: Case, row: RowEvidence) -> SignatureSet | None:
-    """The signatures that speak for a row: of a release, those over its summary."""
+    """Return the signatures that cover a row: in a release, those over its summary."""
     summary = case.evidence.summary
     if case.target is not Target.RELEASE:
         return case.row_signatures(row)
@@ -165,7 +165,7 @@ def _signature_set(case: Case, row: RowEvidence) -> SignatureSet | None:
 
 
 def _signatures(signature_set: SignatureSet | None) -> tuple[SignatureResult, ...]:
-    """Those that counted; none where they were too few."""
+    """Return the signatures that counted, or nothing if they are too few."""
     if signature_set is None or not signature_set.counts:
         return ()
     return tuple(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which deferral covers which finding: looked up, because there may be thousands of both."""
+"""Match deferrals and findings by lookup, because there may be thousands of both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provenance.gate.finding import Finding
 
 
 class Deferrals:
-    """The declared deferrals, by their rules and the ids that their `rows` spell out."""
+    """The declared deferrals, by their rules and the literal ids in their `rows`."""
 
     def __init__(self, declared: Iterable[Deferral]) -> None:
         self._named: dict[tuple[str, str], Deferral] = {}
@@ -27,7 +27,7 @@ class Deferrals:
                 self._patterns.setdefault(deferral.rule, []).append((deferral, pattern))
 
     def covering(self, rule: str, subject: str) -> Deferral | None:
-        """The first deferral of `rule` that matches a subject."""
+        """Return the first deferral of `rule` that matches a subject, or None."""
         named = self._named.get((rule, subject))
         for deferral, pattern in self._patterns.get(rule, ()):
             if named is not None and named.index < deferral.index:
@@ -38,7 +38,7 @@ class Deferrals:
 
 
 def matched(deferral: Deferral, ids: Mapping[str, int]) -> list[str]:
-    """The ids that a deferral matches, in their order, which is what they are mapped to."""
+    """Return the ids that a deferral matches. `ids` maps each id to its place in the order."""
     found = ids.keys() & {id for id in deferral.rows if not is_pattern(id)}
     pattern = _pattern(deferral)
     if pattern is not None:
@@ -47,7 +47,7 @@ def matched(deferral: Deferral, ids: Mapping[str, int]) -> list[str]:
 
 
 def unmatched(deferral: Deferral, ids: Collection[str]) -> list[str]:
-    """What of a deferral's `rows` matches none of `ids`. Ids are looked up: let it be a set."""
+    """Return the `rows` of a deferral that match none of `ids`, which should be a set."""
     return [p for p in deferral.rows if not _matches_any(p, ids)]
 
 
@@ -58,13 +58,13 @@ def _matches_any(pattern: str, ids: Collection[str]) -> bool:
 
 
 def _pattern(deferral: Deferral) -> re.Pattern[str] | None:
-    """All patterns of a deferral in one, None where its `rows` are ids alone."""
+    """Return all patterns of a deferral as one, or None if its `rows` are only literal ids."""
     marked = [f"(?:{translate(p)})" for p in deferral.rows if is_pattern(p)]
     return re.compile("|".join(marked)) if marked else None
 
 
 class InForce:
-    """The deferrals that cover findings, by what these are about."""
+    """The deferrals that cover findings, by the rows and ensembles of these findings."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self._by_row: dict[str, dict[int, Deferral]] = {}
@@ -81,9 +81,9 @@ class InForce:
                     self._by_ensemble.setdefault(ensemble, {})[deferral.index] = deferral
 
     def of(self, row: str, ensemble: str | None) -> list[dict[str, Any]]:
-        """The deferrals that cover findings about `row`, each once, as they are signed.
+        """Return the deferrals that cover findings about `row`, each once, as they are signed.
 
-        What is deferred for an ensemble is in force for each of its members.
+        A deferral for an ensemble is in force for each of its members.
         """
         used = self._by_row.get(row, {})
         if ensemble:

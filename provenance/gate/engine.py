@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the tasks of a run: in a loop, in processes, or through any executor.
+"""Judge the tasks of a run: in a loop, in processes, or through any executor.
 
-What comes out does not depend on which: results are taken in the order of the tasks.
+The result is the same in each case, because results are taken in the order of the tasks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
 IN_FLIGHT: Final = 8
-"""Tasks that are submitted and not done: enough that no worker waits, and little is in memory."""
+"""Tasks in flight: enough that no worker waits, and few enough that they need little memory."""
 
 
 def judge_tasks(
@@ -30,14 +30,18 @@ def judge_tasks(
     shared: Iterable[str] = (),
     local: Local = Local(),  # noqa: B008 (frozen)
 ) -> Generator[tuple[Task, Judged], None, None]:
-    """Each task with its result, in their order; without an executor in a loop.
+    """Yield each task with its result, in order.
 
-    `shared` are strings that are in memory already, and that results need not hold again. `local`
-    is for a loop alone.
+    Args:
+        context: What is the same for all tasks.
+        tasks: The tasks.
+        executor: Judges the tasks; without one, they are judged in a loop.
+        shared: Strings that are in memory already, so that results need not hold them again.
+        local: The state of this process, for a loop only.
 
     Raises:
-        InputError: Of a task, the first one that has any.
-        UnavailableError: A worker was lost, or its result is not of its task.
+        InputError: The error of the first task that has one.
+        UnavailableError: If a worker was lost, or its result does not belong to its task.
     """
     if executor is None:
         context = context.opened()
@@ -71,7 +75,7 @@ def _result(
 
 @contextmanager
 def _lost_workers() -> Iterator[None]:
-    """What an executor raises where it cannot run a task: no verdict follows from that."""
+    """Turn the errors of an executor into UnavailableError: they allow no verdict."""
     from concurrent.futures import BrokenExecutor, CancelledError
 
     try:
@@ -79,5 +83,5 @@ def _lost_workers() -> Iterator[None]:
     except (BrokenExecutor, CancelledError, OSError) as e:
         raise UnavailableError(
             f"a worker was lost: {e or type(e).__name__}",
-            help="Run it again, where there is more memory if that was short.",
+            help="Run it again, on a machine with more memory if that was the cause.",
         ) from e

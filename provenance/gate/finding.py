@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A finding, and the report that owns the verdict."""
+"""Findings, and the report that decides the verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 
 class Severity(enum.Enum):
-    """Errors decide the verdict; warnings are shown."""
+    """The severity of a finding. Errors decide the verdict; warnings are only shown."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -51,9 +51,9 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is at a path below a row of the registry.
+    """A path below a row of the registry.
 
-    Units know no more of the registry's text than that: where it stands, the judge looks up.
+    Units do not have the text of the registry, so the position is looked up later.
     """
 
     row: int
@@ -62,23 +62,24 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule concluded.
+    """What a rule found.
 
     Attributes:
         code, slug: The rule.
-        row: The id of the row it is about, None for the registry as a whole.
-        path: The file that has to be edited or replaced, relative to the repository's root.
-        position: Where in that file, where it is text.
+        severity: Whether it is an error or a warning.
+        row: The id of the row it is about, or None if it is about something else.
+        path: The file to edit or replace, relative to the repository's root.
+        position: The position in that file, or None if it is not text.
         message: What was found and what was expected.
         help: What to do next.
-        about: The file that the finding speaks of, often a model that a row names.
-        deferred: The deferral that covers it.
-        ensemble: The id of the ensemble that it is about, where it is about one as a whole.
-        fixes: Edits that make it go away, where there is one right way to: what `check --fix` does.
-        others: The files of the findings in whose place it stands, where it does for many.
-        more: What these are about, besides its own subject: rows, ensembles or files as that is.
-        count: For how many findings it stands.
-        place: The same as `position` for a row in the registry, until that is looked up.
+        about: The file that the finding is about, often a model that a row names.
+        deferred: The deferral that covers it, or None.
+        ensemble: The id of the ensemble, if the finding is about an ensemble as a whole.
+        fixes: The edits that `check --fix` makes, if there is exactly one right way to fix it.
+        others: If it represents many findings, their files.
+        more: If it represents many findings, their subjects apart from its own.
+        count: The number of findings that it represents.
+        place: For a row of the registry, what `position` is looked up from.
     """
 
     code: str
@@ -100,43 +101,43 @@ class Finding:
 
     @property
     def files(self) -> frozenset[str]:
-        """The files that it names, to be edited or as what it speaks of."""
+        """The files that it names."""
         return self.others | {self.path, self.about}
 
     @property
     def subject(self) -> str:
-        """What a deferral's `rows` must match: the row, or the ensemble, or the file."""
+        """The row, ensemble or file that a deferral's `rows` must match."""
         return self.row or self.ensemble or self.path
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Return the subjects of all findings in whose place it stands."""
+        """The subjects of all findings that it represents."""
         return (self.subject, *self.more)
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Return the rows that it is about; empty if it is about something else."""
+        """The rows that it is about, or an empty tuple."""
         return () if self.row is None else self.subjects
 
     @property
     def ensembles(self) -> tuple[str, ...]:
-        """Return the ensembles that it is about as a whole; or an empty tuple."""
+        """The ensembles that it is about as a whole, or an empty tuple."""
         if self.ensemble is None:
             return ()
         return (self.ensemble, *(self.more if self.row is None else ()))
 
     def defer(self, deferral: Deferral) -> Finding:
-        """The same finding, covered by `deferral`."""
+        """Return the same finding, covered by `deferral`."""
         return replace(self, deferred=deferral)
 
     @property
     def fails(self) -> bool:
-        """Whether it alone makes the verdict FAILED."""
+        """Whether it makes the verdict FAILED."""
         return self.severity is Severity.ERROR and self.deferred is None
 
 
 def by_subject(findings: Iterable[Finding]) -> Mapping[str | None, Sequence[Finding]]:
-    """Findings by the rows or else the ensembles that they are about, or None."""
+    """Return the findings by row, or else by ensemble. The others are under None."""
     found: dict[str | None, list[Finding]] = {}
     for finding in findings:
         for subject in finding.rows or finding.ensembles or (None,):
@@ -166,9 +167,16 @@ class RowResult:
     """One row of the report.
 
     Attributes:
-        classification: What the row claims; None if no trusted signer has said it.
-        origin: The declared origin of an imported model, as it is signed; None of any other.
-        signatures: Those that counted.
+        id: The id of the row.
+        path: The path of its model.
+        line: The line of the row in the registry.
+        classification: What the row claims, or None if no trusted signer vouches for it.
+        license: The license of the row, or None.
+        verdict: The verdict on the row.
+        model_files: Its model files.
+        signatures: The signatures that counted.
+        deferrals: The deferrals that are in force for it, as they are signed.
+        origin: The declared origin of an imported model as it is signed, or None.
     """
 
     id: str
@@ -184,13 +192,13 @@ class RowResult:
 
     @property
     def smoke(self) -> bool | None:
-        """The `smoke` field that stands for the classification; None if nothing is claimed."""
+        """The `smoke` field for this classification, or None if the row claims nothing."""
         states = {Classification.SMOKE: True, Classification.PRODUCTION: False}
         return states.get(self.classification) if self.classification else None
 
     @property
     def signer(self) -> str | None:
-        """Who signed, as a person would say it, the first of several."""
+        """The first signer in words, or None."""
         return self.signatures[0].signer if self.signatures else None
 
 
@@ -199,10 +207,11 @@ class TrustResult:
     """The trust that was used.
 
     Attributes:
-        keys: Path and SHA-256 of each trusted key.
-        identities, workflows: The others, as they were declared.
-        signatures: How many signers had to sign.
-        root: Where the trusted root was read, and its SHA-256; None where there was none.
+        source: Where the trust was declared.
+        keys: The path and the SHA-256 of each trusted key.
+        identities, workflows: The trusted identities and GitHub workflows, as declared.
+        signatures: The number of signers that must sign.
+        root: The source of the trusted root and its SHA-256, or None if there was no root.
     """
 
     source: str
@@ -215,16 +224,16 @@ class TrustResult:
 
 @dataclass(frozen=True)
 class ReleaseResult:
-    """The release that a trusted signer has summarised.
+    """A release whose summary a trusted signer signed.
 
     Attributes:
-        registry: What the summary calls the registry.
-        time: When the release was made, as its signer's clock said.
+        registry: The name of the registry in the summary.
+        time: When the release was made, by its signer's clock.
         sha256: The digest of the summary's statement.
-        version: What the publisher calls it, where it has a name.
-        previous: The `sha256` of the release that it replaced, where it says so.
-        files: Path and SHA-256 of every file that is part of it, and of the summary itself; none
-            where a single model was judged.
+        version: What the publisher calls the release, or None.
+        previous: The `sha256` of the release that it replaced, or None.
+        files: The path and the SHA-256 of every file in the release and of the summary itself;
+            empty if a single model was judged.
     """
 
     registry: str
@@ -235,23 +244,31 @@ class ReleaseResult:
     files: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Version and time."""
+        """Return version and time."""
         return self.time if self.version is None else f"{self.version}, {self.time}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run concluded.
+    """The result of a run.
 
     Attributes:
-        release: Which release it is of, where a trusted signer says so.
-        trust: Whose signatures counted, None where no signature was judged.
-        baseline: What was compared with, None where nothing was.
-        suppressed: The findings that yield to one of `findings`, and are not among these.
-        fixed: The findings that `check --fix` made go away; `diff` is how.
-        not_judged: What a reader might take for judged and was not, in words.
-        root: The folder that paths of findings are relative to; None where they are relative to
+        registry: The path of the registry, or the name of what was judged instead.
+        rows: The result of each row.
+        findings: The findings.
+        trust: Whose signatures counted, or None if signatures were not judged.
+        written: The files that were written.
+        kept: The files that were current and stayed as they are.
+        notes: What else a reader should know, in words.
+        fixed: The findings that `check --fix` fixed.
+        diff: The edits that fixed them.
+        baseline: What the registry was compared with, or None.
+        not_judged: What was not judged although a reader might expect it, in words.
+        root: The folder that paths of findings are relative to, or None if they are relative to
             the files that were given.
+        release: The release, or None if no trusted signer signed a summary of it.
+        suppressed: The findings that are left out of `findings` because one of these names their
+            cause.
     """
 
     registry: str
@@ -271,7 +288,7 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED where any finding counts; an empty set is never VERIFIED."""
+        """FAILED if any finding fails. A report without rows is never VERIFIED."""
         if any(f.fails for f in self.findings):
             return Verdict.FAILED
         return Verdict.VERIFIED if self.rows else Verdict.NOTHING
@@ -282,22 +299,22 @@ class Report:
         return EXIT_CODES[self.verdict]
 
     def require(self) -> Report:
-        """This report, where it is VERIFIED: for callers who must not go on otherwise.
+        """Return this report if it is VERIFIED, for callers that must not continue otherwise.
 
         Raises:
-            VerificationError: There are findings, or nothing was verified.
+            VerificationError: If any finding fails, or nothing was verified.
         """
         if self.verdict is not Verdict.VERIFIED:
             first = f": {self.failing[0].message}" if self.failing else ""
             raise VerificationError(
                 f"{self.registry}: {self.verdict.value}{first}",
-                help="`findings` of the report says what, where, and what to do.",
+                help="See `findings` of the report: what was found, where, and what to do next.",
             )
         return self
 
     @property
     def failing(self) -> tuple[Finding, ...]:
-        """The findings that decide."""
+        """The findings that make the verdict FAILED."""
         return tuple(f for f in self.findings if f.fails)
 
     @property
@@ -307,5 +324,5 @@ class Report:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that are only shown."""
+        """The warnings that are not deferred."""
         return tuple(f for f in self.findings if f.severity is Severity.WARNING and not f.deferred)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules and deferrals, applied to evidence: the report.
+"""Apply rules and deferrals to evidence, and return a report.
 
-Each phase sees the findings of the earlier ones, so that a deferral can be judged by what it
-covered. The rows of a registry are read and judged unit by unit. The date is given.
+Each phase sees the findings of the earlier ones, so the last phase can judge whether a deferral
+covered anything. The rows of a registry are read and judged unit by unit. The date is an argument.
 """
 
 from __future__ import annotations
@@ -36,21 +36,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a target is judged by.
+    """The terms on which a target is judged.
 
     Attributes:
-        trust: Whose signatures count. Without it no signature is judged.
-        today: The date, in UTC.
-        require: What a consumer requires beyond that it verifies.
-        resource_uri: The project whose release summary it has to be.
-        predicate_types: For a model or file, the types of the statements by others that count. With
-            None each does for a file, and the default ones do for a model. A row that is required
-            is bound by none of them.
-        for_consumer: Whether the help is for those who use a registry of another publisher; that
-            of other targets always is.
+        trust: Whose signatures count, or None if signatures are not judged.
+        today: The date in UTC.
+        require: What a consumer requires beyond a valid signature.
+        resource_uri: The project that the release summary must be about.
+        predicate_types: The types of statements by others that count for a model or file. None
+            accepts any type for a file, and the default types for a model. If a signed row is
+            required, such statements never count as one.
+        for_consumer: Whether the help is for consumers of a registry. For the other targets it
+            always is.
         known: The signatures over documents that were judged before.
-        rooted: Of a registry, completes the trust with a trusted root, where something was signed
-            that needs it.
+        rooted: Adds a trusted root to the trust if a signature over the registry needs one.
     """
 
     trust: Trust | None
@@ -73,9 +72,9 @@ def judge(
     workers: Workers = Workers(),  # noqa: B008 (frozen)
     progress: Progress | None = None,
 ) -> Report:
-    """Everything the rules conclude. `name`: what the report calls what was judged.
+    """Judge a target, and return the report.
 
-    The other arguments and errors: as `conclude`.
+    The report calls the target `name`. For the other arguments and the errors, see `conclude`.
     """
     case = conclude(evidence, config, terms, target=target, workers=workers, progress=progress)
     return report(case, name)
@@ -94,19 +93,19 @@ def conclude(
     """Return the case with all findings.
 
     Args:
-        evidence: What was read of the `target`; of a registry, everything but the rows.
-        config: The configuration; None for all targets but a registry.
-        terms: What it is judged by.
-        target: What is judged as a whole.
-        workers: What reads and judges the rows of a registry.
-        progress: Is notified of each row and each rule.
-        kept: Where the units are kept, if one worker reads them; or were kept, and are not read.
+        evidence: What was read of the `target`; for a registry, everything except the rows.
+        config: The configuration of a registry; None for the other targets.
+        terms: The terms on which the target is judged.
+        target: The kind of the target.
+        workers: The workers that read and judge the rows of a registry.
+        progress: Receives each row and each rule.
+        kept: Keeps the units if one worker reads them. Units that it already has are not read.
 
     Raises:
-        InputError: If a deferral names a rule that does not exist, the rows have more together than
-            is judged, or a file changed meanwhile.
-        UnavailableError: If there is no trusted root to judge a certificate by, no runtime to run
-            models with, or a worker was lost.
+        InputError: If a deferral names an unknown rule, the rows together exceed a limit, or a
+            file changed during the run.
+        UnavailableError: If there is no trusted root to verify a certificate with, no runtime to
+            run models with, or a worker was lost.
     """
     config = config or _no_config(evidence)
     _refuse_unknown_rules(config)
@@ -138,7 +137,7 @@ def conclude(
 
 
 def _judge_units(case: Case, terms: Terms, workers: Workers, rounds: Rounds) -> Rounds:
-    """The rounds when all units are judged: with a trusted root, if they need one."""
+    """Judge all units, with a trusted root if they need one, and return the rounds."""
     around, trust = case.evidence, case.trust
     with workers.running(len(around.unread or ())) as executor:
         if trust is not None and needs_root(trust, _examples(around, in_loop=executor is None)):
@@ -151,7 +150,7 @@ def _judge_units(case: Case, terms: Terms, workers: Workers, rounds: Rounds) -> 
 
 
 def _examples(around: Evidence, *, in_loop: bool) -> list[BundleEvidence]:
-    """Bundles that are looked at before workers begin: they tell what the others most likely need.
+    """Return bundles that show, before workers start, whether a trusted root is likely needed.
 
     A loop finds that out in its first task.
     """
@@ -160,7 +159,7 @@ def _examples(around: Evidence, *, in_loop: bool) -> list[BundleEvidence]:
 
 
 def _no_config(evidence: Evidence) -> Config:
-    """A configuration that declares nothing."""
+    """Return an empty configuration."""
     root, path = evidence.root.root, evidence.registry.path
     return Config(root, path, path, TrustTable(), (), "", "", root)
 

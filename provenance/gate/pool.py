@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes that judge large registries, and when it is worth to begin them.
+"""The processes that judge large registries, and when they are worth starting.
 
-This module loads nothing of the rules: the sooner it begins, the more is done meanwhile.
+This module does not import the rules: workers start loading while the main process does.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 LARGE: Final = 400
-"""Rows from which on workers pay: fewer are read and judged before one begins."""
+"""Rows from which workers pay off: fewer rows are judged before the first worker has started."""
 
 ROW: Final = 512
-"""Bytes of a row in the registry's text, at least, if it names model, license and bundle."""
+"""Minimum size in bytes of a row that names model, license and bundle."""
 
 OBJECTS: Final = 100_000
-"""New objects after which a worker looks for garbage: about those of one task."""
+"""New objects after which a worker collects garbage: about as many as one task creates."""
 
 
 def prepare(registry: Path, processes: int) -> None:
-    """Begin to load what workers load, if the size of a registry says that they will judge it.
+    """Start loading what workers need, if the registry is large enough for them.
 
-    It takes a quarter of a second, in which this process loads the rules and reads the registry.
+    Loading takes a quarter of a second. Meanwhile, this process loads the rules and the registry.
     """
     try:
         size = os.stat(registry).st_size
     except OSError:
-        return  # reading the registry says why
+        return  # reading the registry reports the reason
     if processes < 2 or size < LARGE * ROW:
         return
     if _context().get_start_method() == "forkserver":
@@ -49,10 +49,10 @@ def prepare(registry: Path, processes: int) -> None:
 
 
 def _context() -> BaseContext:
-    """How workers begin: forked from a server that has no threads and has loaded what they need.
+    """Return how workers start: forked from a server without threads that has loaded all they need.
 
-    A fork of this process may hang where it has threads. Where there is no such server, each worker
-    begins as a process of its own.
+    A fork of this process could hang if it has threads. On platforms without fork servers, each
+    worker is spawned.
     """
     import multiprocessing
 
@@ -64,9 +64,10 @@ def _context() -> BaseContext:
 
 
 def _begin() -> None:
-    """Begin a worker: what it has loaded is never garbage, and what a task leaves is little.
+    """Initialize a worker.
 
-    Ctrl-C is for the process that began it: a pool whose workers are interrupted may hang.
+    What it has loaded is never garbage, and a task leaves little garbage. Ctrl-C is ignored,
+    because a pool whose workers are interrupted may hang: the main process handles it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
@@ -75,12 +76,12 @@ def _begin() -> None:
 
 @dataclass(frozen=True)
 class Workers:
-    """What reads and judges the rows of a registry.
+    """The workers that read and judge the rows of a registry.
 
     Attributes:
-        processes: How many processes do, where the registry is large enough to pay.
-        executor: What does instead, however large it is.
-        rows_of_a_task: How many rows are sent to a worker at a time, about.
+        processes: The number of processes, if the registry is large enough for them.
+        executor: Used instead of processes, for a registry of any size.
+        rows_of_a_task: The approximate number of rows that are sent to a worker at a time.
     """
 
     processes: int = 1
@@ -89,9 +90,9 @@ class Workers:
 
     @contextmanager
     def running(self, rows: int) -> Iterator[Executor | None]:
-        """What judges so many rows; None is this process.
+        """Yield the executor that judges so many rows, or None for this process.
 
-        Ctrl-C reaches this process alone, which then ends its workers.
+        On Ctrl-C, this process ends its workers.
         """
         if self.executor is not None or self.processes < 2 or rows < LARGE:
             yield self.executor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report: what follows from the findings, and from the facts of each row."""
+"""Build the report from the findings and the facts of each row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from provenance.signing.trust import Trust
 
 
 def report(case: Case, name: str | None = None) -> Report:
-    """The report of a case with all its findings. `name` is what was judged, if not a registry."""
+    """Return the report of a case with all its findings.
+
+    `name` is the name of what was judged; by default the path of the registry.
+    """
     evidence, is_registry = case.evidence, case.target is Target.REGISTRY
     found = case.findings
     in_force = InForce(found)
@@ -49,9 +52,9 @@ def report(case: Case, name: str | None = None) -> Report:
 
 
 def _failed(case: Case, failing: Sequence[Finding]) -> frozenset[str]:
-    """The rows that a failing finding is about; in a release, also those of its files.
+    """Return the rows that failing findings are about; in a release, also by their files.
 
-    A model or file that is judged alone has failed with any.
+    A model or file that is judged alone fails with any failing finding.
     """
     if case.alone and failing:
         return frozenset(row.label for row in case.facts)
@@ -63,7 +66,7 @@ def _failed(case: Case, failing: Sequence[Finding]) -> frozenset[str]:
 
 
 def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool) -> RowResult:
-    """The result of one row. What a file alone is, only trusted signers have said."""
+    """Return the result of one row. For a single file, only what trusted signers said counts."""
     row, signed = facts.row, facts.signed_deferrals
     stated = not case.alone or signed is not None
     path = facts.models[0].path if facts.models else case.evidence.registry.path
@@ -87,7 +90,7 @@ def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool)
 
 def _all_notes(case: Case) -> Iterator[str]:
     baseline = case.evidence.baseline
-    if baseline is not None and baseline.note:  # it was not read by its own configuration
+    if baseline is not None and baseline.note:  # its own configuration was not used
         yield baseline.note
     yield from _runs(case)
     yield from _pipeline_notes(case.evidence.pipeline)
@@ -99,7 +102,7 @@ def _all_notes(case: Case) -> Iterator[str]:
 
 
 def _runs(case: Case) -> tuple[str, ...]:
-    """How many models ran, if they were to be run: those that cannot be read are not run."""
+    """Return how many models ran, if running was requested. Unreadable models are not run."""
     if case.evidence.run is None:
         return ()
     models = {m.name: m for row in case.facts for m in row.models}
@@ -119,42 +122,42 @@ def _runs(case: Case) -> tuple[str, ...]:
 
 
 def _policy_notes(case: Case) -> Iterator[str]:
-    """What a user has to know about whose policy and which project the verdict is about."""
+    """Yield notes about the policy that was applied, and a project that was not compared."""
     statement = case.signed_statement(case.evidence.summary) if case.trust is not None else None
     if statement is None:
         return
     if case.config.named and releases.policy_of(statement) != case.config.policy_sha256:
-        yield f"policy: {case.config.path}, named on the command line; it is not the signer's"
+        yield f"policy: {case.config.path} from the command line, which differs from the signer's"
     if case.resource_uri is None:
         yield (
-            "the project is not compared: neither --resource-uri, nor `resource_uri` in the "
-            "configuration, nor a git remote names it"
+            "the project of the release was not compared: neither --resource-uri, nor "
+            "`resource_uri` in the configuration, nor a git remote names the expected one"
         )
 
 
 def _required(case: Case) -> Iterator[str]:
-    """What a consumer required: a result without that says less."""
-    newer = ["no release before one that was used"] if case.evidence.seen is not None else []
+    """Yield what a consumer required, because the verdict depends on it."""
+    newer = ["no release older than one that was used"] if case.evidence.seen is not None else []
     words = ", ".join(filter(None, (str(case.require), *newer)))
     if words and case.facts:
         yield f"required: {words}"
 
 
 def _pipeline_notes(pipeline: PipelineEvidence | None) -> Iterator[str]:
-    """Who did which step, by a signed layout."""
+    """Yield who performed which step, by a signed layout."""
     if pipeline is None or not pipeline.steps:
         return
     signed = f"layout {pipeline.path}, signed by {', '.join(pipeline.keys)}"
     yield f"{signed}, expires {pipeline.expires}"
     done = [
-        f"{step.name} by {', '.join(link.key for link in step.counting) or 'nobody'}"
+        f"{step.name} by {', '.join(link.key for link in step.counting) or 'no authorized key'}"
         for step in pipeline.steps
     ]
     yield f"steps: {'; '.join(done)}"
 
 
 def _not_judged(case: Case) -> tuple[str, ...]:
-    """What this run leaves open, so that it does not pass for judged."""
+    """Return what this run did not judge, so that it is not mistaken for verified."""
     evidence = case.evidence
     found = [phase.value for phase in Phase if phase.is_open and phase not in case.phases]
     if not evidence.whole:
@@ -170,11 +173,11 @@ def _not_judged(case: Case) -> tuple[str, ...]:
 
 
 _PARTS: Final = 3
-"""Parts of a schema that are named as not judged."""
+"""How many parts of a schema are listed as not judged."""
 
 
 def _trust_result(trust: Trust | None) -> TrustResult | None:
-    """The trust that was used, for the report."""
+    """Return the trust that was used, for the report."""
     if trust is None:
         return None
     return TrustResult(
@@ -188,7 +191,7 @@ def _trust_result(trust: Trust | None) -> TrustResult | None:
 
 
 def _release_result(case: Case) -> ReleaseResult | None:
-    """The release that a trusted signer speaks of, for the report."""
+    """Return the release whose summary a trusted signer signed, or None."""
     summary, registry = case.evidence.summary, case.evidence.registry
     if summary is None or case.trust is None:
         return None
@@ -199,10 +202,10 @@ def _release_result(case: Case) -> ReleaseResult | None:
     files: dict[str, str] = {}
     if case.evidence.whole and summary.sha256 is not None:
         ours = (f for row in case.facts for f in (*row.model_files, *row.sidecars, *row.bundles))
-        known = {file.path: file.path for file in ours}  # thousands that need not be held twice
+        known = {file.path: file.path for file in ours}  # shares thousands of strings
         signed = ((registry.absolute(n), d) for n, d in releases.files_of(statement).items())
         files = {known.get(path, path): sha256 for path, sha256 in signed}
-        if case.evidence.released is None:  # else it lies wherever the consumer has put it
+        if case.evidence.released is None:  # otherwise the consumer may have put it anywhere
             files[summary.path] = summary.sha256
     return ReleaseResult(
         registry=release.registry,

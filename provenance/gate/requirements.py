@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer requires of a release, beyond that it verifies."""
+"""What a consumer requires of a release, beyond valid signatures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 EXPECTED_TYPES: Final = (predicates.SLSA_PROVENANCE, "https://slsa.dev/provenance/v0.2")
-"""The statements by others that count where nothing else is asked for: how a file was built. Other
-claims may be bad news about it, and the digest among their subjects all the same."""
+"""The types of statements by others that count by default: how a file was built. A statement of
+another type may have the same digest among its subjects, but report a defect of the file."""
 
 NAMES: Final[Mapping[str, str]] = {
     "row": "row",
@@ -24,27 +24,26 @@ NAMES: Final[Mapping[str, str]] = {
     "summary": "summary",
     "files": "files",
 }
-"""What can be required by name, and the field of `Require` that it sets."""
+"""The names of requirements on the command line, with the field of `Require` that each sets."""
 
 
 @dataclass(frozen=True)
 class Require:
-    """What a consumer requires. Nothing by default: then it is enough that a file verifies.
+    """What a consumer requires. By default nothing beyond valid signatures.
 
     Attributes:
-        row: The bundle binds the row: name, license, external data, sidecar. A signature over the
-            bytes alone, or a statement of others about them, is not enough.
-        production: The row was signed as production: it claims so, and the evidence was there.
-        no_deferrals: What is verified was signed without any exception to the rules: the row, or
-            for a whole registry or release, all of it.
-        summary: A release summary of a trusted signer holds these very files and this bundle.
-        files: Every file that was signed with the row is here, sidecars too.
-        licenses: The licenses that are allowed, by SPDX id; empty allows all. `A OR B` is allowed
-            where one of them is, `A AND B` where both are.
-        max_age: How long ago the release may have been verified, in whole days.
+        row: The bundle signs the row: name, license, external data, sidecar. A signature over the
+            bytes alone, or a statement by others about them, is not enough.
+        production: The row was signed as production, so its evidence existed.
+        no_deferrals: The row, or the whole registry or release, was signed without deferrals.
+        summary: A release summary by a trusted signer lists exactly these files and this bundle.
+        files: Every file that was signed with the row exists, sidecars too.
+        licenses: The allowed licenses by SPDX id; if empty, all are allowed. `A OR B` is allowed
+            if one of them is, and `A AND B` if both are.
+        max_age: The maximum age of the release, in whole days.
 
     Raises:
-        InputError: If a license is unknown, or an age is not a number of days.
+        InputError: If a license is unknown, or an age is not a number of whole days.
     """
 
     row: bool = False
@@ -57,7 +56,7 @@ class Require:
 
     def __post_init__(self) -> None:
         if isinstance(self.licenses, str):  # its letters would be taken for licenses
-            raise InputError(f"licenses must be several texts, not {self.licenses!r}")
+            raise InputError(f"licenses must be a list of strings, not {self.licenses!r}")
         for license in self.licenses:
             if spdx.single_id(license) is None:
                 import difflib
@@ -66,14 +65,16 @@ class Require:
                 hint = f"Did you mean {near[0]}? " if near else ""
                 raise InputError(
                     f"{license[:80]!r} is not the SPDX id of a license",
-                    help=f"{hint}Name each one that is allowed by itself, without OR and AND.",
+                    help=f"{hint}Name each allowed license separately, without OR and AND.",
                 )
         day = datetime.timedelta(days=1)
         if self.max_age is not None and (self.max_age < day or self.max_age % day):
-            raise InputError(f"the age of a release is in whole days, at least 1: {self.max_age}")
+            raise InputError(
+                f"the maximum age of a release must be in whole days, at least 1: {self.max_age}"
+            )
 
     def __str__(self) -> str:
-        """What is required, in words; empty where nothing is."""
+        """Return the requirements in words, or an empty string."""
         found = [name for name, field in NAMES.items() if getattr(self, field)]
         if self.licenses:
             found.append(f"a license of {', '.join(self.licenses)}")
@@ -89,7 +90,7 @@ class Require:
 
     @property
     def sidecars(self) -> bool:
-        """Whether every sidecar that was signed with a row has to be here."""
+        """Whether every sidecar that was signed with a row must exist."""
         return self.files or self.production
 
     @property
@@ -99,9 +100,9 @@ class Require:
 
     @cached_property
     def permitted(self) -> frozenset[str]:
-        """The allowed licenses, as ids are compared."""
+        """The allowed licenses as normalized ids."""
         return frozenset(filter(None, map(spdx.single_id, self.licenses)))
 
 
 NOTHING: Final = Require()
-"""It is enough that it verifies."""
+"""No requirements beyond valid signatures."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole registry, judged unit by unit: in two rounds, because some units need to know of others.
+"""Judge a whole registry unit by unit, in two rounds because some units depend on others.
 
-In the first round each unit is judged by itself, wherever that is. Its facts then say which units
-share more than their names told: a claim, bytes, a file that one misses and that lies elsewhere, or
-what was there at the baseline. These few are judged again, here, with everything around them.
+In the first round, each unit is judged alone, in any process. The facts of all rows then show which
+units have more in common than their names do: a claimed ensemble, equal bytes, a file that one
+misses and that lies elsewhere, or a former state at the baseline. In the second round, these few
+units are judged again in this process, with the evidence of the whole registry.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ if TYPE_CHECKING:
 
 
 class RootNeededError(Exception):
-    """Something was signed that only a trusted root can judge."""
+    """A signature needs a trusted root, and the trust has none."""
 
 
 @dataclass
 class Rounds:
-    """What has been judged so far of the registry of `case`, whose rows were not read.
+    """The state of judging the registry of `case`, whose rows have not been read.
 
-    What is found is kept for each unit until it is known which are judged again; from then on it is
-    counted where it is too much for a report.
+    All findings are kept per unit until it is known which units are judged again. After that,
+    findings beyond the limits of a report are only counted.
 
     Attributes:
-        case: What is judged, with what lies around the rows.
-        for_consumer: Whether the help is for those who use what others publish.
-        progress: Is notified of each row.
-        kept: Where the units are kept, or were kept before, for another judgement.
-        facts: By its place in the registry, what is known of a row.
-        evidence: What lies around the rows; after the first round also what is stray.
+        case: What is judged, with the evidence around the rows.
+        for_consumer: Whether the help is for consumers.
+        progress: Receives each row.
+        kept: Keeps the units for another judgement, or has kept them before.
+        facts: The facts of each row, by its place in the registry.
+        evidence: The evidence around the rows; after the first round also the strays.
     """
 
     case: Case
@@ -78,7 +79,7 @@ class Rounds:
     _names: RunNames = RunNames()  # noqa: RUF009 (frozen)
 
     def __post_init__(self) -> None:
-        """Begin with what was read before the rows."""
+        """Start with the evidence that was read before the rows."""
         self.evidence = self.case.evidence
         self._overflow = Overflow(self.case.deferrals)
         self._rows = self.evidence.unread or ()
@@ -90,29 +91,29 @@ class Rounds:
 
     @property
     def findings(self) -> Iterator[Finding]:
-        """What was found about the units, unit by unit."""
+        """The findings about the units, unit by unit."""
         for found in self._findings.values():
             yield from found
-        yield from self._overflow.told()
+        yield from self._overflow.summed_up()
 
     def again(self, trust: Trust) -> Rounds:
-        """The same from the beginning, with a trust that has a root."""
+        """Return new rounds of the same registry, with a trust that has a root."""
         case = replace(self.case, trust=trust)
         return Rounds(case, self.for_consumer, self.progress, self.kept, self._memory)
 
     def run(self, executor: Executor | None, rows_of_a_task: int) -> Rounds:
-        """Judge all units. Raises: as `first` and `second`."""
+        """Judge all units in both rounds. The errors are those of `first` and `second`."""
         self.first(executor, rows_of_a_task)
         self.second()
         return self
 
     def first(self, executor: Executor | None, rows_of_a_task: int = TASK_ROWS) -> None:
-        """Judge every unit by itself, through an executor where there is one.
+        """Judge every unit alone, through the executor if there is one.
 
         Raises:
-            RootNeededError: It takes a trusted root, which the context does not have.
-            InputError: The rows have more together than is judged.
-            UnavailableError: A worker was lost.
+            RootNeededError: If a signature needs a trusted root, which the trust does not have.
+            InputError: If the rows together exceed a limit.
+            UnavailableError: If a worker was lost.
         """
         evidence = self.evidence
         context = Context.alone(self.case, for_consumer=self.for_consumer)
@@ -141,13 +142,13 @@ class Rounds:
             self._take(task, judged)
 
     def second(self) -> None:
-        """Judge those again which have to do with others, with everything around them.
+        """Judge the units again that depend on others, with the evidence of the whole registry.
 
         Raises:
             RootNeededError, UnavailableError: As `first`.
-            InputError: A file has changed meanwhile.
+            InputError: If a file changed during the run.
         """
-        if self.evidence.wide is None:  # else the same evidence is judged again
+        if self.evidence.wide is None:  # otherwise the same evidence is judged again
             self.evidence = complete(self.evidence, self.rows)
         self.evidence = replace(self.evidence, unread=None)
         units = self._units
@@ -158,7 +159,7 @@ class Rounds:
         if self.kept is not None:
             self.kept.units = units
         local = self._local()
-        again = [unit for unit in units if self._is_again(unit, local.taken)]
+        again = [unit for unit in units if self._must_be_judged_again(unit, local.taken)]
         found, self._findings, self._again, self._units = self._findings, {}, set(), []
         renewed = {unit.name for unit in again}
         for unit in units:
@@ -179,7 +180,7 @@ class Rounds:
     def _needs_root(self) -> NoReturn:
         trust = self.case.trust
         if trust is None or trust.root is not None:
-            raise UnavailableError("a worker asks for a trusted root that it was given")
+            raise UnavailableError("a worker asked for a trusted root, but it already had one")
         raise RootNeededError
 
     def _task(self, units: tuple[Unit, ...]) -> Task:
@@ -197,9 +198,9 @@ class Rounds:
         return Local(others, self._runs, self._memory, self.progress)
 
     def _note_again(self, task: Task, judged: Judged) -> None:
-        """Which units are judged again for what was found in the first round."""
+        """Note which units must be judged again because of the findings of the first round."""
         for number, finding in judged.findings:
-            if number < 0:  # it is of no single unit
+            if number < 0:  # it does not belong to a single unit
                 self._again.update(unit.name for unit in task.units)
             elif BY_CODE[finding.code].looks_around:
                 self._again.add(task.units[number].name)
@@ -223,15 +224,15 @@ class Rounds:
             self._keep(task.units[number], findings)
 
     def _keep(self, unit: Unit, findings: list[Finding]) -> None:
-        """Keep what was found about a unit, unless it is judged again."""
+        """Keep the findings about a unit, unless it is judged again."""
         if unit.name in self._again:
             return
         kept = findings if self._units else [f for f in findings if self._overflow.keeps(f)]
         if kept:
             self._findings.setdefault(unit.name, []).extend(kept)
 
-    def _is_again(self, unit: Unit, others: Mapping[str, str]) -> bool:
-        """Whether a unit has to do with others, or with the baseline."""
+    def _must_be_judged_again(self, unit: Unit, others: Mapping[str, str]) -> bool:
+        """Whether a unit depends on others or on the baseline, and must be judged again."""
         if unit.name in self._again:
             return True
         evidence, baseline = self.evidence, self.evidence.baseline
@@ -255,7 +256,7 @@ class Rounds:
 
 
 def _signed_texts(summary: BundleEvidence | None) -> Iterator[str]:
-    """The names and digests that a release summary holds: most are those of files that are here."""
+    """Yield the names and digests in a release summary: most files in the registry have them."""
     statement = summary.statement if summary is not None else None
     if statement is not None:
         for subject in statement.subjects:
@@ -266,7 +267,7 @@ def _signed_texts(summary: BundleEvidence | None) -> Iterator[str]:
 
 
 def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
-    """Whether a row is not what it was, or misses what it had."""
+    """Whether a row differs from the baseline, or lacks a file that it had there."""
     former = baseline.rows.get(row.index)
     if former is None or former.row.verbatim != row.verbatim:
         return True
@@ -274,18 +275,22 @@ def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
 
 
 def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -> None:
-    """Raises InputError where a file that was read twice was another one the second time."""
+    """Check that files that were read in both rounds have not changed between them.
+
+    Raises:
+        InputError: If a file changed.
+    """
     for index, before in then.items():
         after = _files(now[index])
         for use, file in _files(before).items():
             found = after.get(use, file)
-            refused = found.problem is FileProblem.UNSAFE  # now that the other rows are known
+            refused = found.problem is FileProblem.UNSAFE  # known only with the other rows
             if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
                 raise changed(file.path)
 
 
 def _files(row: RowFacts) -> Mapping[tuple[str, str], FileFacts]:
-    """The files of a row, by what they are to it and their names."""
+    """Return the files of a row, by their use and name."""
     uses = {
         "model": row.model_files,
         "sidecar": row.sidecars,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has signed one document: its bundle, and the countersignatures beside it, taken together."""
+"""The signatures over one document: those of its bundle and of its countersignatures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from provenance.signing.trust import Entry, Trust
 
 @dataclass(frozen=True)
 class SignatureSet:
-    """What was found out about every signature over one document.
+    """All signatures over one document, as judged.
 
     Attributes:
-        judgements: Each bundle that could be read, with the judgement on its signature.
-        counted: The signers that count, each under a trust entry of its own.
-        wanted: How many have to.
+        judgements: Each readable bundle, with the judgement on its signature.
+        counted: The signers that count, each under a different trust entry.
+        wanted: The number of signers that must count.
     """
 
     judgements: tuple[tuple[BundleEvidence, Judgement], ...]
@@ -29,22 +29,22 @@ class SignatureSet:
 
     @cached_property
     def counts(self) -> bool:
-        """Whether what the document says may be believed."""
+        """Whether enough signers count, so that the document can be trusted."""
         return len(self.counted) >= self.wanted
 
     @cached_property
     def is_flawless(self) -> bool:
-        """Whether it counts, and each signature is valid: no rule has anything to say of it."""
+        """Whether it counts and every signature is valid, so no rule has a finding about it."""
         return self.counts and all(j.verdict is Verdict.VALID for _, j in self.judgements)
 
 
 def judge(
     document: BundleEvidence, trust: Trust, artifact_sha256: str | None = None
 ) -> SignatureSet:
-    """The signatures over a well-formed bundle's content, or else over a file of that digest.
+    """Judge the signatures over the content of a well-formed bundle, or over a file of that digest.
 
     Raises:
-        UnavailableError: There is no trusted root to judge a certificate or a timestamp by.
+        UnavailableError: If there is no trusted root to verify a certificate or a timestamp with.
     """
     first = document.bundle
     assert first is not None
@@ -60,7 +60,7 @@ def judge(
 
 
 def _differs(first: Bundle, other: Bundle) -> Judgement | None:
-    """A countersignature is over the same bytes, or over something else altogether."""
+    """Return INVALID if a countersignature is over other bytes than the bundle, or None."""
     one, two = first.content, other.content
     if isinstance(one, Envelope):
         same = isinstance(two, Envelope) and two.payload == one.payload
@@ -68,4 +68,4 @@ def _differs(first: Bundle, other: Bundle) -> Judgement | None:
         same = not isinstance(two, Envelope)
     if same:
         return None
-    return Judgement(Verdict.INVALID, reason="it is over another statement than the bundle")
+    return Judgement(Verdict.INVALID, reason="it signs another statement than the bundle")

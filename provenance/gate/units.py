@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One task: units of rows, read and judged, in this process or in another one.
+"""Read and judge the units of a task, in this process or in another one.
 
-`judge_task` is a pure function of a context, which is the same for all tasks, and of a task. Its
-result is small: findings, and facts of rows. No row, file or document of another unit has a say in
-it.
+`judge_task` is a pure function of a task and a context, which is the same for all tasks. Its result
+is small: findings, and the facts of rows. It does not depend on rows, files or documents of other
+units.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from provenance.signing.trust import Trust
 
 @dataclass(frozen=True)
 class Context:
-    """What is the same for all tasks of a run. Nothing in it grows with the rows.
+    """What is the same for all tasks of a run. Its size does not depend on the number of rows.
 
     Attributes:
-        case: What is judged, without rows, and without what lies around them.
-        for_consumer: Whether the help is for those who use what others publish.
+        case: What is judged, without the rows and the evidence around them.
+        for_consumer: Whether the help is for consumers.
     """
 
     case: Case
@@ -50,7 +50,7 @@ class Context:
 
     @classmethod
     def alone(cls, case: Case, *, for_consumer: bool) -> Context:
-        """The context in which a unit is judged by itself: of all others it knows nothing."""
+        """Return the context for judging a unit alone, without knowledge of other units."""
         evidence, nothing = case.evidence, pack(b"{}")
         registry = replace(
             evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
@@ -79,7 +79,7 @@ class Context:
         )
 
     def opened(self) -> Context:
-        """The same in the process that judges: with the rules, and for one pass of reading."""
+        """Return the context for the process that judges: with the rules, and with open folders."""
         evidence = self.case.evidence
         evidence = replace(evidence, root=evidence.root.keeping_folders())
         return replace(self, case=replace(self.case, evidence=evidence, catalogue=BY_CODE))
@@ -87,12 +87,12 @@ class Context:
 
 @dataclass(frozen=True)
 class Task:
-    """Units that are judged one after the other.
+    """Units that are judged together by one worker.
 
     Attributes:
-        units: What is judged.
+        units: The units.
         licenses: The license files that their rows point at.
-        read: Their rows as they were read before, or None if they are to be read.
+        read: Their rows if they were read before, or None if they still have to be read.
     """
 
     units: tuple[Unit, ...]
@@ -107,17 +107,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of the rows of a task.
+    """The result of a task.
 
     Attributes:
-        rows: Facts of each row, in the order of the task.
-        findings: What rules about rows and ensembles found, each with the number of its unit in
-            the task, or -1 where it is of no single one. Deferrals are applied later.
-        totals: What the rows have together, to be added up.
-        claims: By its place, the ensemble that the sidecar of a row names.
-        needs_root: Whether it was not judged, for want of a trusted root.
-        runs: What came of running models, by name.
-        names: The names in the models that settings may refer to, if they were run.
+        rows: The facts of each row, in the order of the task.
+        findings: The findings of rules about rows and ensembles, each with the number of its unit
+            in the task, or -1 if it does not belong to a single one. Deferrals are applied later.
+        totals: The totals of the rows, to be added up.
+        claims: The ensemble that the sidecar of a row names, by the row's place.
+        needs_root: Whether the task was not judged because it needs a trusted root.
+        runs: The results of running models, by name.
+        names: The names in the models that settings may refer to, if the models were run.
     """
 
     rows: tuple[RowFacts, ...] = ()
@@ -131,13 +131,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Local:
-    """What a task is given, or leaves, in the process that plans all of them.
+    """The state that tasks share in the process that plans them.
 
     Attributes:
-        taken: As `RowReader` has it.
-        runs: What came of running models before.
-        kept: Where the units are kept, to be judged again.
-        progress: Is notified of what is read of large files.
+        taken: As for `RowReader`.
+        runs: The results of models that ran before.
+        kept: Keeps the units, to judge them again.
+        progress: Receives how much of large files has been read.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
@@ -147,18 +147,18 @@ class Local:
 
 
 class Kept(Protocol):
-    """Where units are kept that were read. `KeptUnits` keeps them in a file."""
+    """Something that keeps the units that were read. `KeptUnits` keeps them in a file."""
 
     def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
         """Keep the rows of a unit."""
 
     def rows_of(self, unit: Unit) -> Sequence[RowEvidence] | None:
-        """The rows of a unit, or None if it is not kept."""
+        """Return the rows of a unit, or None if it is not kept."""
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Keeps the units of a registry that is not large."""
+    """Keeps the units of a small registry in memory."""
 
     rows: dict[object, Sequence[RowEvidence]] = field(default_factory=dict)
 
@@ -167,7 +167,7 @@ class InMemory:
         self.rows[unit.content] = rows
 
     def rows_of(self, unit: Unit) -> Sequence[RowEvidence] | None:
-        """The rows of a unit, or None if it is not kept."""
+        """Return the rows of a unit, or None if it is not kept."""
         return self.rows.get(unit.content)
 
 
@@ -175,8 +175,8 @@ def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged: 
     """Read and judge the units of a task.
 
     Raises:
-        InputError: The rows of the task have more together than is judged.
-        UnavailableError: Models are to be run, and there is no runtime.
+        InputError: If the rows of the task together exceed a limit.
+        UnavailableError: If models are to be run and there is no runtime.
     """
     around = context.case.evidence
     documents = {d.path: d for unit in task.units for d in unit.documents}
@@ -238,7 +238,7 @@ def _read(
 
 
 def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Finding]]:
-    """The findings with the numbers of the units that they are of: by row, or by document."""
+    """Yield each finding with the number of its unit, which its row or document determines."""
     of_row = {row.label: n for n, unit in enumerate(task.units) for row in unit.rows}
     of_path = {d.path: n for n, unit in enumerate(task.units) for d in unit.documents}
     for finding in findings:
@@ -249,7 +249,7 @@ def _by_unit(task: Task, findings: Iterable[Finding]) -> Iterator[tuple[int, Fin
 
 
 def first_bundle(evidence: Evidence) -> BundleEvidence | None:
-    """The bundle of the first row that names one: what it needs, the others most likely do."""
+    """Return the bundle of the first row that names one: others are likely signed the same way."""
     for row in evidence.unread or ():
         if row.sigstore_bundle is not None:
             return RowReader(evidence.root, evidence.registry, ()).bundle_of(row)
@@ -257,7 +257,7 @@ def first_bundle(evidence: Evidence) -> BundleEvidence | None:
 
 
 def needs_root(trust: Trust, documents: Sequence[BundleEvidence]) -> bool:
-    """Whether anything that was signed is judged by a trusted root, which the trust lacks."""
+    """Whether a signature needs a trusted root, and the trust has none."""
     if trust.root is not None or not trust.needs_root:
         return False
     signed = [f.bundle for document in documents for f in document.files if f.bundle is not None]
@@ -267,9 +267,9 @@ def needs_root(trust: Trust, documents: Sequence[BundleEvidence]) -> bool:
 
 
 def step(context: bytes, task: bytes) -> bytes:
-    """`judge_task` for an executor: what was pickled for it, and the result as JSON.
+    """Run `judge_task` in a worker: the arguments are pickled, and the result is JSON.
 
-    An error that is the input's, or of what is not at hand, is part of the result.
+    InputError and UnavailableError are part of the result.
     """
     from provenance.gate import wire
 
@@ -284,7 +284,7 @@ def step(context: bytes, task: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Sent:
-    """`Judged` as it travels: `signatures` are those of all rows, each once."""
+    """`Judged` as it is sent between processes. `signatures` has those of all rows, each once."""
 
     rows: tuple[tuple[int, Any], ...]
     signatures: tuple[tuple[SignatureResult, ...], ...]
@@ -320,9 +320,13 @@ class _Sent:
         )
 
     def judged(self, rows: Sequence[Row], registry: Registry, texts: Mapping[str, str]) -> Judged:
-        """What it says of `rows`. Raises FactsError."""
+        """Return the result for `rows`.
+
+        Raises:
+            FactsError: If it is about other rows, or cannot be unpacked.
+        """
         if [index for index, _ in self.rows] != [row.index for row in rows]:
-            raise packed_facts.FactsError("they are of other rows than it was asked for")
+            raise packed_facts.FactsError("the facts are about other rows than the task")
         packed = zip(self.rows, rows, strict=True)
         facts = [
             packed_facts.unpack(p, row, registry, self.signatures, texts) for (_, p), row in packed
@@ -348,22 +352,22 @@ class _Failed:
 
 @lru_cache(maxsize=2)
 def _context(data: bytes) -> Context:
-    """The context, which each task brings, and each process unpacks once."""
+    """Unpickle the context. It is sent with each task, and each process unpickles it once."""
     context: Context = pickle.loads(data)  # noqa: S301
     return context.opened()
 
 
 def read_result(data: object, task: Task, registry: Registry, texts: Mapping[str, str]) -> Judged:
-    """What another process says of a task, with strings of `texts` where they are the same.
+    """Read the result of a task from another process, sharing equal strings with `texts`.
 
     Raises:
-        InputError, UnavailableError: That is what it says; or UnavailableError: it is no result of
-            this very task.
+        InputError, UnavailableError: If the task ended with this error.
+        UnavailableError: If the data is not a result of this task.
     """
     from provenance.gate import wire
 
     if not isinstance(data, bytes) or len(data) > limits.RESULT:
-        raise UnavailableError("a worker gave no result, or one that is too large")
+        raise UnavailableError("a worker returned no result, or one that is too large")
     try:
         found: _Sent | _Failed = wire.load(_Sent | _Failed, data)
         if isinstance(found, _Failed):
@@ -374,14 +378,14 @@ def read_result(data: object, task: Task, registry: Registry, texts: Mapping[str
         rows = task.rows
         judged = found.judged(rows, registry, texts)
     except (wire.WireError, packed_facts.FactsError) as e:
-        raise UnavailableError(f"a worker gave what is no result of its task: {e}") from e
+        raise UnavailableError(f"a worker returned an invalid result: {e}") from e
     if not _is_about(judged, task, rows):
-        raise UnavailableError("a worker gave a result of other rows than it was asked for")
+        raise UnavailableError("a worker returned a result about other rows than its task")
     return judged
 
 
 def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
-    """Whether a result is about these rows of a task, and about nothing else."""
+    """Whether a result is about these rows of a task and nothing else."""
     places, labels = {row.index for row in rows}, {row.label for row in rows} | {None}
     return (
         [[m.name for m in facts.models[:1]] for facts in judged.rows]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of frozen dataclasses as JSON, and back: how results travel between processes.
+"""Serialize frozen dataclasses as JSON, to send results between processes.
 
-What comes from another process is parsed as strictly as any other document, and becomes nothing but
-the values that its type has.
+Data from another process is parsed as strictly as any other document. It can only become a value of
+the expected type.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ _Reader: TypeAlias = Callable[[Any], Any]
 
 
 class WireError(ValueError):
-    """It is not of the type that was expected."""
+    """The data is not of the expected type."""
 
 
 def dump(value: object) -> bytes:
-    """`value` as JSON. What `load` gives for it and its type is equal to it."""
+    """Return `value` as JSON. `load` with the same type returns an equal value."""
     return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
 
 
 def load(kind: Any, data: bytes) -> Any:
-    """The value of the type `kind` that `data` holds. Raises WireError."""
+    """Return the value of the type `kind` in `data`.
+
+    Raises:
+        WireError: If the data is not JSON, or not of that type.
+    """
     try:
         return _reader(kind)(json.loads(data))
     except (ValueError, RecursionError) as e:
@@ -38,7 +42,7 @@ def load(kind: Any, data: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The parts of a value that JSON knows: a dataclass is its name, and the list of its fields."""
+    """Return a value as JSON types. A dataclass becomes a list: its name, then its fields."""
     if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, enum.Enum):
@@ -65,35 +69,35 @@ def _names(kind: Any) -> tuple[str, ...]:
 
 @cache
 def _reader(kind: Any) -> _Reader:
-    """What reads a value of a type."""
+    """Return the reader for a type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return lambda value: value
     if kind in _PLAIN or kind is types.NoneType:
-        return _of_class(kind)
+        return _class_reader(kind)
     if origin in (typing.Union, types.UnionType):
-        return _of_union(arguments)
+        return _union_reader(arguments)
     if origin is tuple and arguments[1:] != (...,):
-        return _of_tuple(tuple(map(_reader, arguments)))
+        return _tuple_reader(tuple(map(_reader, arguments)))
     if origin in (tuple, frozenset):
-        return _of_list(origin, _reader(arguments[0]))
+        return _list_reader(origin, _reader(arguments[0]))
     if origin is not None and issubclass(origin, Mapping):
-        return _of_mapping(_reader(arguments[1]))
+        return _mapping_reader(_reader(arguments[1]))
     if issubclass(kind, enum.Enum):
         return lambda value: _member(kind, value)
     if kind in (date, datetime):
-        return lambda value: kind.fromisoformat(_of_class(str)(value))
-    return _of_dataclass(kind)
+        return lambda value: kind.fromisoformat(_class_reader(str)(value))
+    return _dataclass_reader(kind)
 
 
 def _member(kind: Any, value: Any) -> Any:
     found = kind.__members__.get(value) if isinstance(value, str) else None
     if found is None:
-        raise WireError(f"no {kind.__name__}: {value!r:.100}")
+        raise WireError(f"not a valid {kind.__name__}: {value!r:.100}")
     return found
 
 
-def _of_class(kind: type) -> _Reader:
+def _class_reader(kind: type) -> _Reader:
     def read(value: Any) -> Any:
         if type(value) is not kind and not (value is None and kind is types.NoneType):
             raise WireError(f"expected {kind.__name__}, found {type(value).__name__}")
@@ -102,14 +106,14 @@ def _of_class(kind: type) -> _Reader:
     return read
 
 
-def _of_list(container: Callable[[Any], Any], item: _Reader) -> _Reader:
+def _list_reader(container: Callable[[Any], Any], item: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         return container(map(item, _list(value)))
 
     return read
 
 
-def _of_tuple(items: Sequence[_Reader]) -> _Reader:
+def _tuple_reader(items: Sequence[_Reader]) -> _Reader:
     def read(value: Any) -> Any:
         found = _list(value)
         if len(found) != len(items):
@@ -119,7 +123,7 @@ def _of_tuple(items: Sequence[_Reader]) -> _Reader:
     return read
 
 
-def _of_mapping(item: _Reader) -> _Reader:
+def _mapping_reader(item: _Reader) -> _Reader:
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise WireError(f"expected an object, found {type(value).__name__}")
@@ -128,9 +132,9 @@ def _of_mapping(item: _Reader) -> _Reader:
     return read
 
 
-def _of_dataclass(kind: Any) -> _Reader:
+def _dataclass_reader(kind: Any) -> _Reader:
     hints = typing.get_type_hints(kind)
-    parts = _of_tuple(tuple(_reader(hints[name]) for name in _names(kind)))
+    parts = _tuple_reader(tuple(_reader(hints[name]) for name in _names(kind)))
     name = kind.__name__
 
     def read(value: Any) -> Any:
@@ -142,8 +146,8 @@ def _of_dataclass(kind: Any) -> _Reader:
     return read
 
 
-def _of_union(kinds: Sequence[Any]) -> _Reader:
-    """One of several types, each of which another JSON type or another name stands for."""
+def _union_reader(kinds: Sequence[Any]) -> _Reader:
+    """Return the reader for a union, whose types differ by JSON type or by dataclass name."""
     classes: dict[str, _Reader] = {}
     readers: list[_Reader] = []
     for kind in kinds:
@@ -161,7 +165,7 @@ def _of_union(kinds: Sequence[Any]) -> _Reader:
                 return reader(value)
             except WireError:
                 continue
-        raise WireError(f"expected another type than {type(value).__name__}")
+        raise WireError(f"unexpected type {type(value).__name__}")
 
     return read
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every worker comes to load, to be loaded once for all of them.
+"""Imports everything that workers use, so that the server they are forked from loads it once.
 
-Commands load the most of this only where they use it. A process that judges thousands of rows uses
-all of it: the server that workers are forked from imports this module first.
+Commands import most of this only when they need it. A process that judges thousands of rows needs
+all of it.
 """
 
 from __future__ import annotations

@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One operation a file: from plain arguments to a frozen result. No printing, no exit codes."""
+"""The operations behind the commands, one per module.
+
+Each takes plain arguments and returns a frozen result. None prints or exits.
+"""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing one file of any kind, or a statement, for any Sigstore client to verify."""
+"""Sign a single file of any kind, or a statement, so that any Sigstore client can verify it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from provenance.signing.signers import ArtifactSigner, StatementSigner
 
 
 def sign_artifact(path: Path, signer: StatementSigner) -> bytes:
-    """A bundle (JSON) with a signature over the bytes of a file. It binds them, and no name.
+    """Return a bundle (JSON) with a signature over the bytes of a file, but not over its name.
 
     Raises:
-        InputError: The file cannot be read, or the signer signs statements only.
-        UnavailableError: The signer, or a service that it needs, did not do its part.
+        InputError: If the file cannot be read, or the signer can only sign statements.
+        UnavailableError: If the signer, or a service it depends on, fails.
     """
     if not isinstance(signer, ArtifactSigner):
         raise InputError(
-            "this signer signs statements, and no bare files",
+            "this signer can only sign statements, not the bytes of a file",
             help="Sign with an identity: --signer keyless.",
         )
     return signer.sign_digest(named_files.sha256_of(path))
 
 
 def sign_statement(payload: bytes, signer: StatementSigner) -> bytes:
-    """A bundle (JSON) with an in-toto statement v1 in a DSSE envelope, byte for byte as given.
+    """Return a bundle (JSON) with an in-toto statement v1 in a DSSE envelope.
+
+    The payload is signed byte for byte as given.
 
     Raises:
-        InputError: It is no statement that `verify_blob` would read.
-        UnavailableError: The signer, or a service that it needs, did not do its part.
+        InputError: If the payload is not a statement that `verify_blob` accepts.
+        UnavailableError: If the signer, or a service it depends on, fails.
     """
     try:
         decode(payload)
     except StatementError as e:
-        raise InputError(f"it cannot be signed: {e}") from e
+        raise InputError(f"the statement cannot be signed: {e}") from e
     (bundle,) = signer.sign([payload], lambda: None)
     return bundle

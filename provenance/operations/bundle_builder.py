@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the bundles of `sign`, `attest` and `release`, in memory: what is right already is kept."""
+"""Build the bundles of `sign`, `attest` and `release` in memory, except those that are current."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from provenance.signing.trust import Trust
 from provenance.version import __version__
 
 NAMELESS: Final = (
-    "the summary does not say which project it is of: set `resource_uri` in the configuration"
+    "the summary does not name the project of this release: set `resource_uri` in the configuration"
 )
 
 
 class Documents(enum.Flag):
-    """Which documents are made."""
+    """The documents to sign."""
 
     ROWS = enum.auto()
     SEEDS = enum.auto()
@@ -47,24 +47,27 @@ class Documents(enum.Flag):
 
 
 def admit(signer: StatementSigner, declared: Trust | None, config: Config) -> None:
-    """Raises InputError where the signer is known and not trusted."""
-    who = signer.distrusted(declared) if declared is not None else None
-    if who is not None:
+    """Refuse a signer whose identity is known and not trusted.
+
+    Raises:
+        InputError: If `declared` does not trust the signer.
+    """
+    distrusted = signer.distrusted(declared) if declared is not None else None
+    if distrusted is not None:
         raise InputError(
-            f"the signer is not trusted by {config.path}: {who}. What it signs would not verify",
-            help="Sign as somebody who is trusted, or add this signer to the trust: "
-            f"{table(signer)}.",
+            f"{config.path} does not trust {distrusted}: its signatures would not verify",
+            help=f"Use a trusted signer, or add this one to the trust: {table(signer)}.",
         )
 
 
 def table(signer: StatementSigner) -> str:
-    """How the configuration trusts a signer."""
+    """Return the configuration tables that can trust a signer, as words of a sentence."""
     return "as [[trust.key]]" if signer.own.keys else "as [[trust.github]] or [[trust.identity]]"
 
 
 @dataclass(frozen=True)
 class _Draft:
-    """A bundle that has to be signed: where it lies, and what it has to say."""
+    """A bundle to be signed: its path and its payload."""
 
     path: str
     payload: bytes
@@ -72,10 +75,18 @@ class _Draft:
 
 @dataclass
 class BundleBuilder:
-    """Makes bundles in memory: `written` has to be written, `kept` is right already.
+    """Builds bundles in memory, from a registry that has passed all checks.
 
-    `evidence` and `rows` are those of a registry that has passed, whose `units` were kept. What is
-    made takes the place of what was read there.
+    Attributes:
+        config: The configuration.
+        declared: The trust that it declares, or None.
+        evidence: The evidence of the registry. `summary` replaces the release summary in it.
+        rows: The facts of its rows.
+        units: The units as they were read. New bundles replace the ones that were read.
+        signer: The signer of the bundles.
+        progress: Receives what is being done.
+        written: The new bundles, by path. They still have to be written.
+        kept: The paths of the bundles that are current and stay as they are.
     """
 
     config: Config
@@ -89,7 +100,7 @@ class BundleBuilder:
     kept: list[str] = field(default_factory=list)
 
     def documents(self, wanted: Documents, findings: Sequence[Finding]) -> list[str]:
-        """Sign what is wanted about rows and seeds, all at once; what there is to say about it."""
+        """Sign the `wanted` documents of rows and seeds together, and return notes for the user."""
         in_force = InForce(findings)
         drafts: dict[int, list[_Draft]] = {}
         stale = 0
@@ -98,7 +109,7 @@ class BundleBuilder:
             for row in evidence.rows:
                 made = drafts[row.index] = []
                 if Documents.ROWS in wanted:
-                    assert row.bundle is not None  # a row without sigstore_bundle is LIC203
+                    assert row.bundle is not None  # LIC203 reports rows without sigstore_bundle
                     deferrals = in_force.of(row.label, row.manifest.id if row.manifest else None)
                     statement = canonical.row_statement(evidence, row, deferrals)
                     made += self._draft(row.bundle, statement)
@@ -112,17 +123,17 @@ class BundleBuilder:
         self._sign([d for index in sorted(drafts) for d in drafts[index]], "signing documents")
         if not stale:
             return []
-        which = "1 seed is" if stale == 1 else f"{stale} seeds are"
-        return [f"{which} not attested: a sidecar that describes other bytes is no provenance"]
+        seeds = "1 seed was" if stale == 1 else f"{stale} seeds were"
+        return [f"{seeds} not attested: the sidecar describes other bytes than the model has"]
 
     def summary(self, deferrals: int, version: str | None) -> list[str]:
-        """Sign the summary of what the evidence is now; what there is to say about it."""
+        """Sign the release summary of the present evidence, and return notes for the user."""
         old, registry = self.evidence.summary, self.evidence.registry
         project = self.config.project
         uri = project or registry.name_of(registry.path)
         assert old is not None  # collected with the whole registry
 
-        def says(place: Place, previous: Release | None = None) -> Statement:
+        def statement(place: Place, previous: Release | None = None) -> Statement:
             return expected_statements.summary_statement(
                 self.evidence,
                 self.rows,
@@ -137,11 +148,11 @@ class BundleBuilder:
                 previous=previous.sha256 if previous else None,
             )
 
-        if self._keeps(old, says(release_order.place_after(None)), version):
+        if self._keep_summary(old, statement(release_order.place_after(None)), version):
             return []
         previous = release_order.replaced(old, uri, self.trust())
         place = release_order.place_after(previous)
-        draft = _Draft(old.path, _payload(old, says(place, previous)))
+        draft = _Draft(old.path, _payload(old, statement(place, previous)))
         self._sign([draft], "signing the summary")
         made = read_bundle(old.path, self.written[old.path], old.name)
         self.evidence = replace(self.evidence, summary=made)
@@ -150,7 +161,7 @@ class BundleBuilder:
         return [*([release_order.NEW_HISTORY] if new else []), *place.notes, *nameless]
 
     def _bundles(self) -> list[Subject]:
-        """All row bundles and seed attestations as they will be, each once."""
+        """Return all row bundles and seed attestations as they will be written, each once."""
         found: dict[str, Subject] = {}
         for row in self.rows:
             for bundle in (*row.bundle[:1], *row.attestation[:1]):
@@ -161,29 +172,29 @@ class BundleBuilder:
         return list(found.values())
 
     def trust(self) -> Trust:
-        """Whose signatures count when what was made is judged before it is written."""
+        """Return the trust that the new bundles are verified with before they are written."""
         own = self.signer.own
         if self.declared is None:
             return own
-        # The first signer of several cannot have been countersigned yet.
+        # If several signers are required, the others cannot have countersigned yet.
         declared = replace(self.declared, signatures=1, root=self.declared.root or own.root)
         return judging.with_public_root(declared)
 
     def _draft(self, old: BundleEvidence, statement: Statement) -> list[_Draft]:
-        """What has to be signed: nothing where the signer has signed the same already."""
+        """Return the bundle to sign, or an empty list if the signer has signed the same payload."""
         payload = _payload(old, statement)
         content = old.bundle.content if old.bundle else None
         same = isinstance(content, bundles.Envelope) and content.payload == payload
-        return [] if self._kept(old, same) else [_Draft(old.path, payload)]
+        return [] if self._keep(old, same) else [_Draft(old.path, payload)]
 
-    def _keeps(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
-        """Whether the summary that is there says the same, and the signer has signed it."""
+    def _keep_summary(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
+        """Whether the existing summary has the same content and a signature of this signer."""
         release = releases.release_of(old)
         if release is None or old.statement is None or version not in (None, release.version):
             return False
-        return self._kept(old, _same_release(old.statement, decode(_payload(old, summary))))
+        return self._keep(old, _same_release(old.statement, decode(_payload(old, summary))))
 
-    def _kept(self, old: BundleEvidence, same: bool) -> bool:
+    def _keep(self, old: BundleEvidence, same: bool) -> bool:
         if not same or old.bundle is None or old.statement is None:
             return False
         if not self.signer.has_signed(old.bundle, self.declared):
@@ -192,7 +203,7 @@ class BundleBuilder:
         return True
 
     def _sign(self, drafts: Sequence[_Draft], label: str) -> None:
-        """Sign all drafts. One is signed first: then an identity is known."""
+        """Sign all drafts, the first one alone: only then is the identity of the signer known."""
         if not drafts:
             return
         self.progress.begin(label, len(drafts))
@@ -213,7 +224,7 @@ def _payload(old: BundleEvidence, statement: Statement) -> bytes:
 
 
 def _same_release(old: Statement, new: Statement) -> bool:
-    """Whether two summaries are of the same files, whenever and after whatever they were made."""
+    """Whether two summaries have the same content, apart from time, tool and predecessor."""
     apart = ("timeVerified", "verifier", RELEASE_FIELD)
 
     def rest(predicate: Mapping[str, object]) -> dict[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check`: everything that can be judged before signing."""
+"""`check`: judge a registry, without its signatures."""
 
 from __future__ import annotations
 
@@ -29,19 +29,24 @@ def check(
     processes: int = 1,
     executor: Executor | None = None,
 ) -> Report:
-    """Judge the registry of `config`, or the rows with the given ids, without signatures.
+    """Judge the registry of `config`, without signatures.
 
-    `baseline` is what it is compared with: `git:REF`, the path of a folder or of a registry file,
-    or `none`. By default it is the configuration's, whose paths are relative to its root. With
-    `run`, the models are also loaded and run.
-
-    The rows of a large registry are judged by so many `processes`, or those of any registry through
-    an `executor`. The report does not depend on which.
+    Args:
+        config: The configuration.
+        rows: The ids of the rows; by default all.
+        baseline: What the registry is compared with: `git:REF`, the path of a folder or of a
+            registry file, or `none`. By default the baseline of the configuration, whose paths
+            are relative to its root.
+        run: Also load and run the models.
+        progress: Receives what is being done.
+        today: The date on which deferrals expire; by default today, UTC.
+        processes: The number of processes that judge a large registry.
+        executor: Judges the rows of a registry of any size instead. The report is the same.
 
     Raises:
-        InputError: The registry, the configuration or the baseline cannot be read.
-        UnavailableError: The baseline is a commit that is not in this clone, or there is no git;
-            or the models are to be run, and there is no runtime; or a worker was lost.
+        InputError: If the registry, the configuration or the baseline cannot be read.
+        UnavailableError: If git is missing, the baseline is a commit that this clone does not have,
+            models are to be run without a runtime, or a worker was lost.
     """
     name = baseline_of(config, baseline)
     evidence = load_evidence(config, rows=rows, baseline=name, run=run)

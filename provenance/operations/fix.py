@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check --fix`: make the edits that findings carry, and judge again.
+"""`check --fix`: apply the edits that findings carry, and judge again.
 
-A finding carries an edit only where there is one right way to make it go away.
+A finding carries an edit only if there is exactly one right way to fix it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ def fix(
     today: datetime.date | None = None,
     processes: int = 1,
 ) -> Report:
-    """As `check`, after every edit that its findings carry is made: the findings that remain.
+    """Apply the edits of all findings of `check`, and return the report of what remains.
 
-    What is deferred is left as it is. All files are written or none, and only where their text is
-    still the one that was judged.
+    Deferred findings are not fixed. Either all files are written or none, and only if each still
+    has the text that was judged. The arguments are those of `check`.
 
     Raises:
-        InputError: The registry or the configuration cannot be read, or a file not be written.
+        InputError: If the registry or the configuration cannot be read, or a file cannot be
+            written.
     """
     name = baseline_of(config, baseline)
     terms, workers = Terms(trust=None, today=today or today_utc()), Workers(processes)
@@ -69,7 +70,13 @@ def fix(
 
 @dataclass(frozen=True)
 class Repair:
-    """What is to be edited, which findings that makes go away, and what cannot be edited."""
+    """The edits to make.
+
+    Attributes:
+        changes: The new text of each file.
+        fixed: The findings that the edits fix.
+        notes: The findings that cannot be fixed, in words.
+    """
 
     changes: tuple[Change, ...]
     fixed: tuple[Finding, ...]
@@ -77,10 +84,10 @@ class Repair:
 
 
 def plan(case: Case) -> Repair:
-    """The edits that findings carry, a change for each file.
+    """Return the edits that findings carry, one change per file.
 
     Raises:
-        InputError: A file that is to be edited has changed since it was judged.
+        InputError: If a file to be edited has changed since it was judged.
     """
     fixable = [f for f in case.findings if f.fixes and f.deferred is None]
     sources = _sources(case, {fix.path for finding in fixable for fix in finding.fixes})
@@ -91,7 +98,7 @@ def plan(case: Case) -> Repair:
         if all(_possible(sources, f.path, f.edit) for f in finding.fixes):
             fixed.append(finding)
             for found in finding.fixes:
-                key = (type(found.edit), found.edit.path)  # two findings may ask for one edit
+                key = (type(found.edit), found.edit.path)  # two findings may carry the same edit
                 edits.setdefault(found.path, {}).setdefault(key, found.edit)
         else:
             left[finding.fixes[0].path] = left.get(finding.fixes[0].path, 0) + 1
@@ -102,15 +109,15 @@ def plan(case: Case) -> Repair:
         ),
         tuple(fixed),
         tuple(
-            f"{path}: not fixed: {count} {'finding' if count == 1 else 'findings'}; where a "
-            "key stands twice no edit is certain"
+            f"{path}: not fixed: {count} {'finding' if count == 1 else 'findings'}; a key is "
+            "repeated, so it is not clear which one to edit"
             for path, count in left.items()
         ),
     )
 
 
 def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap]:
-    """The texts that were judged and can be edited, by path: none that has a key twice."""
+    """Return the texts that were judged, by path, without a registry that repeats a key."""
     evidence, registry = case.evidence, case.evidence.registry
     sources = {d.path: SourceMap(d.text) for d in evidence.documents if d.path in paths}
     for sidecar in (s for facts in case.facts for s in facts.sidecars if s.path in paths):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hash`: the digest of every model file, and writing them into the rows with a minimal diff.
+"""`hash`: compute the digest of every model file, and write it into its row with a minimal diff.
 
-A digest of other bytes is never replaced, unless the user names its row.
+A digest of other bytes is replaced only if the user names its row.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from provenance.operations.load_evidence import known_rows, load_evidence
 
 @dataclass(frozen=True, slots=True)
 class HashedFile:
-    """A model file, its digest, and what the row says of it.
+    """A model file, its digest, and what its row declares.
 
     Attributes:
         path: Relative to the repository's root, or None if the row names no file.
         field: The registry's name for the field that holds the digest.
-        declared: The digest as the row spells it, or None if the row has none.
-        problem: Why there is no digest that could be written, or None.
-        missing: The field that the row has to have and does not have, or None.
+        declared: The digest as the row spells it, or None if the row has no field for it.
+        problem: Why the file could not be hashed, or None.
+        missing: The required field that the row lacks, or None.
         refused: Why the digest in the row is not replaced, or None.
     """
 
@@ -54,17 +54,17 @@ class HashedFile:
 
     @property
     def matches(self) -> bool:
-        """Whether the row declares these very bytes, in whatever spelling."""
+        """Whether the row declares the digest of these bytes, in any spelling."""
         return self.sha256 is not None and digest.sha256_of(self.declared) == self.sha256
 
     @property
     def wrong(self) -> bool:
-        """Whether the row has a field for the digest and does not declare these bytes."""
+        """Whether the row has a value for the digest, and it is not the digest of these bytes."""
         return self.declared is not None and not self.matches
 
     @property
     def acceptable(self) -> bool:
-        """Whether `accept` would replace what the row declares."""
+        """Whether `accept` would replace the value in the row."""
         if self.refused is None:
             return False
         written = digest.parse(self.declared)
@@ -73,7 +73,7 @@ class HashedFile:
 
 @dataclass(frozen=True)
 class Hashes:
-    """All model files, and, where the registry was or would be written, the difference."""
+    """All model files, with the diff that was or would be written to the registry."""
 
     registry: str
     files: tuple[HashedFile, ...]
@@ -82,7 +82,7 @@ class Hashes:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED if a file could not be hashed, or is not what its row declares, or has to."""
+        """FAILED if a file cannot be hashed, or its row does not declare its digest."""
         if any(
             f.problem or f.missing or f.refused or (f.wrong and not self.written)
             for f in self.files
@@ -105,14 +105,14 @@ def hash_models(
     Args:
         config: The configuration.
         rows: The rows, or all if empty.
-        write: Fill in the digests that the rows have a field for. Nothing else is touched.
+        write: Fill in the digests that the rows have a field for. Nothing else is changed.
         add_external_data: Also add `external_data_sha256` to rows whose weights no digest covers.
         accept: The rows in which a digest of other bytes is replaced. Its spelling is kept.
-        progress: Where to report how far the reading is.
+        progress: Receives how much has been read.
 
     Raises:
-        InputError: The registry cannot be read or written, or a row of `accept` is not one that
-            is hashed.
+        InputError: If the registry cannot be read or written, or a row of `accept` is not among
+            the rows that are hashed.
     """
     around = load_evidence(config, rows=rows)
     registry = around.registry
@@ -126,7 +126,8 @@ def hash_models(
             )
         if rows and label not in rows:
             raise InputError(
-                f"--accept {label}: this row is not hashed", help="Name it among the rows, too."
+                f"--accept {label}: this row is not among the rows to hash",
+                help="Name it among the rows, too.",
             )
     found = [
         entry
@@ -147,9 +148,12 @@ def hash_models(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A file, and the edit that writes its digest, if one is to be made.
+    """A file, and the edit that writes its digest, if any.
 
-    `added` are a row, and a name and digest for its `external_data_sha256`.
+    Attributes:
+        file: The file.
+        edit: The edit of a field that the row has.
+        added: A row, with the name and digest to add to its `external_data_sha256`.
     """
 
     file: HashedFile
@@ -190,7 +194,7 @@ def _declared(
     where: tuple[str, ...],
     accepted: bool,
 ) -> _Entry:
-    """A file whose digest the row has a field for, or has to have."""
+    """Return the entry of a file whose digest has a field in the row, or must have one."""
     holder = row.entry.fields
     called, *entry = (registry.names.of(where[0]), *where[1:])
     if entry:
@@ -210,7 +214,7 @@ def _declared(
 
 
 def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
-    """A file as it was read, before it is known what the row says of it."""
+    """Return a file as it was read, not yet compared with its row."""
     size = file.digest.size if file.digest else None
     return HashedFile(row.label, file.path, file.sha256, size, None, _problem(file), field)
 
@@ -218,7 +222,7 @@ def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
 def _uncovered(
     registry: Registry, row: RowEvidence, file: FileEvidence, add: bool, accepted: bool
 ) -> _Entry:
-    """An external-data file that the row has no digest of."""
+    """Return the entry of an external-data file that the row has no digest for."""
     value = row.entry.fields.get("external_data_sha256")
     called = registry.names.of("external_data_sha256")
     problem, refused = _problem(file), None
@@ -231,9 +235,10 @@ def _uncovered(
 
 
 def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
-    """The edits of all entries.
+    """Return the edits of all entries.
 
-    Raises InputError where a key is repeated: which of the two would be edited is not certain.
+    Raises:
+        InputError: If a key is repeated, so it is not clear which one to edit.
     """
     edits = [e.edit for e in entries if e.edit is not None]
     added: dict[int, tuple[Row, dict[str, str]]] = {}
@@ -244,7 +249,7 @@ def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
     if edits and registry.repeated_keys:
         raise InputError(
             f"{registry.path}: the key `{registry.repeated_keys[0][:60]}` is repeated in an object",
-            help="Keep one of the two. No digest is written before that.",
+            help="Keep one of the two. Until then, no digest is written.",
         )
     return edits
 
@@ -259,26 +264,26 @@ def _additions(registry: Registry, row: Row, missing: dict[str, str]) -> Iterato
     elif not declared:
         yield Set(field, missing)
     else:
-        # Members are added one by one: to replace the object would undo edits inside it.
+        # Members are added one by one: replacing the object would undo edits inside it.
         last = list(declared)[-1]
         for name, sha256 in missing.items():
             yield Insert((*field, name), sha256, after=last)
 
 
 _ABOVE: Final = ("sha256", "onnx", "id")
-"""The fields that `external_data_sha256` is added below: the first that a row has."""
+"""Fields below which `external_data_sha256` is added: the first one that the row has."""
 
 
 def _decide(value: Any, sha256: str, accepted: bool) -> tuple[str | None, str | None]:
-    """Why the digest in a row is not replaced, and what is written into the row; or None.
+    """Return why the digest in a row is not replaced, or None, and the digest to write, or None.
 
-    A digest of another algorithm is left alone in any case: it is not this project's.
+    A digest of another algorithm is never replaced: it does not belong to this project.
     """
     if is_empty(value):
         return None, sha256
     written = digest.parse(value)
     if written is not None and written.sha256 is None:
-        return f"it holds {digest.called(written)}, and only a SHA-256 is ever replaced", None
+        return f"it holds {digest.called(written)}, and only a SHA-256 is replaced", None
     if written is not None and written.sha256 == sha256:
         return None, None
     if accepted:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`init`: look at a repository and write its configuration, with today's findings if so wanted.
+"""`init`: inspect a repository and write its configuration, on request with today's findings.
 
-What is written is known to be read again. An existing configuration is never touched.
+The configuration that is written is one that can be read. An existing one is never changed.
 """
 
 from __future__ import annotations
@@ -39,20 +39,26 @@ def init(
     defer: Callable[[Sequence[Recorded]], bool] | None = None,
     progress: Progress | None = None,
 ) -> Initialised:
-    """Write the configuration for the registry in `folder`, or for the one that is named.
+    """Write the configuration for the registry in `folder`.
 
-    Into pyproject.toml where there is one, else into provenance.toml. Where `defer` is given, a
-    check is run; what it finds and can be deferred is recorded if `defer` says so.
+    It is written into pyproject.toml if that exists, or else into provenance.toml.
+
+    Args:
+        folder: The folder that the configuration is for.
+        registry: The path of the registry; by default it is searched for.
+        defer: If given, the registry is checked, and `defer` is asked whether to record a deferral
+            for each rule that fails and can be deferred.
+        progress: Receives what is being done.
 
     Raises:
-        InputError: There is a configuration already, no registry, or more than one.
+        InputError: If a configuration exists already, or there is no registry or more than one.
     """
     tree = Tree.at(folder)
     target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
     existing = read_text(target) if target.is_file() else ""
     if os.path.lexists(folder / FILE) or _has_table(existing, target):
         own = folder / FILE if os.path.lexists(folder / FILE) else target
-        raise InputError(f"{own}: there is a configuration already", help=f"Edit {own} instead.")
+        raise InputError(f"{own}: a configuration exists already", help=f"Edit {own} instead.")
     shape = _registry(tree, folder, registry)
     remote = remote_of(tree.root)
     workflows = signing_workflows(tree, remote.default_branch)
@@ -78,7 +84,7 @@ def init(
             left=dict(sorted(left.items())),
             fixable=sum(1 for f in report.failing if f.fixes),
         )
-    text = _whole(existing, done)
+    text = _file_text(existing, done)
     if existing:
         writing.write_changes(tree, [Change(target.name, existing, text)])
     else:
@@ -103,8 +109,8 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
         found = list(shapes_of(tree, path))
         if not found:
             raise InputError(
-                f"{named}: not a registry: no JSON with a list of rows, of which each names its "
-                ".onnx file in one field"
+                f"{named}: not a registry: expected JSON with a list of rows, each with the name "
+                "of its .onnx file in one field"
             )
     else:
         found = [s for s in registries(tree) if s.stock or s.complete]
@@ -112,13 +118,13 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
     found = [s for s in found if s.stock]
     if other is not None and not found:
         raise InputError(
-            f"{other.path}: its rows are not in this project's shape: {_differences(other)}",
-            help="Only this project's own shape is read: a list `models` of rows with `id`, "
-            "`onnx`, `sha256`, `license`, …",
+            f"{other.path}: its rows have another shape: {_differences(other)}",
+            help="Only one shape is supported: a list `models` of rows with `id`, `onnx`, "
+            "`sha256`, `license`, …",
         )
     if not found:
         raise InputError(
-            f"{folder}: no registry found: no JSON with a list of rows, of which each names an "
+            f"{folder}: no registry found: no JSON with a list of rows, each with the name of an "
             ".onnx file and its SHA-256",
             help="Name it: provenance init --registry PATH",
         )
@@ -128,28 +134,30 @@ def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
             help="Name one: provenance init --registry PATH",
         )
     if not is_text(found[0].path):
-        raise InputError(f"{found[0].path!r}: not UTF-8, so that no configuration can name it")
+        raise InputError(
+            f"{found[0].path!r}: the name is not UTF-8, so no configuration can name this file"
+        )
     return found[0]
 
 
 def _differences(shape: Shape) -> str:
-    """What an index of another shape calls its rows and their fields."""
+    """Describe how an index of another shape names its rows and their fields."""
     names = shape.names
     rows = "the file is a list" if not names.path else f"their list is `{names.rows}`"
     called = (f"`{known}` is called `{name}`" for known, name in names.renamed.items())
     return ", ".join((rows, *called))[:400]
 
 
-def _whole(existing: str, done: Initialised) -> str:
-    """The text of the file that the configuration is written into."""
+def _file_text(existing: str, done: Initialised) -> str:
+    """Return the whole text of the file that the configuration is written into."""
     newline = "\r\n" if "\r\n" in existing else "\n"
     text = done.text().replace("\n", newline)
     return existing.rstrip("\r\n") + 2 * newline + text if existing else text
 
 
 def _config(existing: str, done: Initialised, target: Path, tree: Tree) -> Config:
-    """The configuration as it will be read, before it is written."""
-    config = configuration.of_text(_whole(existing, done), target, tree.root)
+    """Return the configuration as it will be read, before it is written."""
+    config = configuration.of_text(_file_text(existing, done), target, tree.root)
     assert config is not None  # it has the table
     return config
 
@@ -165,6 +173,6 @@ def _public_keys(tree: Tree) -> Sequence[str]:
         try:
             pem.load_public_keys(tree.read(path, limits.KEY), path)
         except InputError:
-            continue  # an SSH key, or another algorithm: not one that could be trusted here
+            continue  # an SSH key, or a key of another algorithm: it cannot be trusted
         found.append(path)
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a run reads, or may write: a result that took the place of one would destroy it."""
+"""Find the files that a run reads or may write, so that its result does not overwrite one."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _COUNTERSIGNATURE: Final = re.compile(rf"\.\d+{re.escape(bundles.SUFFIX)}$", re.
 
 
 def given_is_read(given: Path, target: Path) -> bool:
-    """Whether `target` is the file that the user named, or one that is read because of it.
+    """Whether `target` is the file that the user named, or a file that is read along with it.
 
-    With a model or registry the files that belong to its rows; with a trust the keys in it; with
-    the name of a key pair both keys; with a folder the links in it.
+    A model or registry is read with the files that belong to its rows, a trust file with its keys,
+    the name of a key pair with both keys, and a folder with the in-toto links in it.
     """
     place = _Place(target)
     if place.any_of((given, *(Path(f"{given}{s}") for s in _KEY_PAIR))):
@@ -54,13 +54,17 @@ def given_is_read(given: Path, target: Path) -> bool:
         tree = Tree.at(given.parent, confined=False)
         registry = _named_registry(tree, given)
     except InputError:
-        return False  # another document: it names no other file that would be read
+        return False  # another document, which names no file to read
     found = place.any_of(tree.root / p for p in _paths(registry))
     return found or (place.is_file and place.any_of(_external(tree, registry)))
 
 
 def _named_registry(tree: Tree, given: Path) -> Registry:
-    """The registry that the user named; for a model one with it alone. Raises InputError."""
+    """Return the registry that the user named, or one with only the model that the user named.
+
+    Raises:
+        InputError: If the registry cannot be read.
+    """
     if given.suffix == ".json":
         return registries.read(tree, given.name)
     row = {"onnx": given.name, "sigstore_bundle": f"{given.name}{bundles.SUFFIX}"}
@@ -68,10 +72,10 @@ def _named_registry(tree: Tree, given: Path) -> Registry:
 
 
 def is_read(config: Config, target: Path) -> bool:
-    """Whether a run over the registry of `config` reads the file at `target`, or writes it.
+    """Whether a run over the registry of `config` reads or writes the file at `target`.
 
     Raises:
-        InputError: The registry cannot be read, or a release was cut short.
+        InputError: If the registry cannot be read, or a release was cut short.
     """
     place = _Place(target)
     keys = (*config.layout.keys, *(k for step in config.layout.steps for k in step.keys))
@@ -92,7 +96,7 @@ def is_read(config: Config, target: Path) -> bool:
 
 
 def baseline_is_read(config: Config, baseline: Path, target: Path) -> bool:
-    """Whether the file at `target` is the baseline, or one that is read in that folder."""
+    """Whether the file at `target` is the baseline, or a file that is read in its folder."""
     if not baseline.is_dir():
         return _Place(target).any_of((baseline,))
     name = BaselineName(str(baseline), Path())
@@ -105,23 +109,23 @@ def baseline_is_read(config: Config, baseline: Path, target: Path) -> bool:
         root, folder = (Path(os.path.realpath(baseline / p)) for p in (former.place, former.folder))
         return is_read(replace(former.config, root=root, key_folder=folder), target)
     except InputError:
-        return False  # of a baseline that cannot be read nothing else is read
+        return False  # if the baseline cannot be read, nothing else in it is read
 
 
 def is_looked_at(folder: Path, target: Path) -> bool:
-    """Whether `init`, which looks at whatever lies below `folder`, reads or writes `target`."""
+    """Whether `init`, which reads files anywhere below `folder`, reads or writes `target`."""
     place = _Place(target)
     below = place.path.is_relative_to(os.path.realpath(folder))
     return place.any_of((folder / FILE, folder / PYPROJECT)) or (place.is_file and below)
 
 
 def _files_of(trust: TrustTable) -> tuple[str, ...]:
-    """The files that a trust names."""
+    """Return the files that a trust names."""
     return (*(k.path for k in trust.keys), *([trust.trusted_root] if trust.trusted_root else ()))
 
 
 def _trusted(given: Path) -> Iterator[Path]:
-    """The files that a trust file names; none where it cannot be read, which is said later."""
+    """Yield the files that a trust file names. If it cannot be read, that is reported later."""
     try:
         values = parse_toml(read_text(given), str(given))
         trust = trust_table.parse(Table(values, None, str(given)))
@@ -131,18 +135,18 @@ def _trusted(given: Path) -> Iterator[Path]:
 
 
 class _Place:
-    """Where a result is to go, compared with the paths of other files."""
+    """The path that a result is written to, compared with the paths of other files."""
 
     def __init__(self, target: Path) -> None:
         self.path = Path(os.path.realpath(target))
-        # The signature of another signer is read with the bundle that it lies beside.
+        # A countersignature is read with the bundle beside it.
         self._names = {self.path.name, _COUNTERSIGNATURE.sub(bundles.SUFFIX, self.path.name)}
         self.is_file = self.path.is_file()
         self._identity = _identity(self.path) if self.is_file else None
         self._folder = cache(os.path.realpath)
 
     def any_of(self, paths: Iterable[Path]) -> bool:
-        """Whether one of `paths` is the same place, or the same file under another name."""
+        """Whether one of `paths` is the same path, or the same file under another name."""
         return any(map(self._is, paths))
 
     def _is(self, path: Path) -> bool:
@@ -161,7 +165,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _paths(registry: Registry) -> Iterator[str]:
-    """What the rows name, and what lies beside that by its name, relative to the root."""
+    """Yield the files that rows name, and those beside them by name, relative to the root."""
     for row in registry.rows:
         names: list[str] = [*row.external_data_sha256]
         if row.onnx is not None:
@@ -172,7 +176,7 @@ def _paths(registry: Registry) -> Iterator[str]:
         if row.onnx is not None and row.sigstore_bundle is not None:
             onnx, bundle = row.onnx, row.sigstore_bundle
             paths.append(bundles.seed_attestation_path(registry.folder, onnx, bundle))
-        yield from (p for p in paths if unsafe_reason(p) is None)  # no other one is opened
+        yield from (p for p in paths if unsafe_reason(p) is None)  # the others are never opened
     yield summary_path(registry)
 
 
@@ -182,21 +186,21 @@ def _beside_the_model(onnx: str) -> tuple[str, ...]:
 
 
 def _external(tree: Tree, registry: Registry) -> Iterator[Path]:
-    """The external data of the models, which only they themselves name."""
+    """Yield the external data of the models. Only the models themselves name it."""
     for row in registry.rows:
         for name in _beside_the_model(row.onnx)[::2] if row.onnx is not None else ():
             try:
                 with tree.open(registry.absolute(name)) as stream:
                     _, facts = read_onnx(stream, os.fstat(stream.fileno()).st_size)
             except (FileError, NotOnnxError, OSError):
-                continue  # it names no other file; the rules say what is wrong with it
+                continue  # it names no other file; the rules report what is wrong with it
             folder = registry.absolute(name).rpartition("/")[0]
             for reference in facts.external:
                 yield tree.root / join(folder, reference.location)
 
 
 def _is_document(place: _Place, tree: Tree, registry: Registry) -> bool:
-    """Whether it is a manifest, a verdict or a sidecar that lies beside the registry."""
+    """Whether a place is a manifest, a verdict or a sidecar beside the registry."""
     if not place.any_of((tree.root / registry.folder).glob("*.json")):
         return False
     try:

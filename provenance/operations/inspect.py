@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`inspect`: what a bundle says, without judging who says it."""
+"""`inspect`: show what a bundle says, without judging its signature."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A bundle, the statement in it where it holds one, and what says who signed it and when."""
+    """A bundle as it was read.
+
+    Attributes:
+        path: The path of the bundle.
+        bundle: The bundle.
+        statement: The statement in it, or None if it signs the bytes of a file.
+        certificate: The signing certificate, or None if a key signed.
+        timestamps: Its timestamps.
+    """
 
     path: str
     bundle: Bundle
@@ -30,7 +38,11 @@ class Inspection:
 
 
 def inspect(path: Path) -> Inspection:
-    """Read the bundle at `path`. Raises InputError if it cannot be read, or is not a bundle."""
+    """Read the bundle at `path`.
+
+    Raises:
+        InputError: If the file cannot be read or is not a bundle.
+    """
     try:
         bundle = bundles.decode(read_named_file(path, limits.BUNDLE))
         statement = None
@@ -49,9 +61,13 @@ def inspect(path: Path) -> Inspection:
 def _signer(
     bundle: Bundle,
 ) -> tuple[CertificateDescription | None, tuple[TimestampDescription, ...]]:
-    """Raises BundleError if the certificate is not valid X.509."""
+    """Describe the certificate and the timestamps of a bundle.
+
+    Raises:
+        BundleError: If the certificate is not valid X.509.
+    """
     if bundle.certificate is None and not bundle.timestamps:
-        return None, ()  # what a key has signed is shown without reading X.509
+        return None, ()  # a bundle signed with a key needs no X.509 code
     from provenance.signing import description
     from provenance.signing.certificate import CertificateError
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`layout`: who may do which step of a release, as a signed in-toto layout."""
+"""`layout`: write a signed in-toto layout, which says who may perform each step of a release."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ from provenance.signing.trust import TrustedKey
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout as it was signed.
+    """A signed layout.
 
     Attributes:
-        data: The file.
-        steps: The steps, in their order, each with who may do it.
-        expires: When it expires, in UTC.
-        required: Files that it names, which have to be there in the end.
-        left_out: How many files the registry names which it does not, because they are too many.
-        signer: The path of the key that signed it.
+        data: The bytes of the layout file.
+        steps: The steps in order, each with the keys that may perform it.
+        expires: When the layout expires, in UTC.
+        required: The files that must exist after the last step.
+        left_out: The number of files of the registry that `required` omits because they are too
+            many.
+        signer: The path of the key that signed the layout.
     """
 
     data: bytes
@@ -59,12 +60,12 @@ def layout(
 ) -> Layout:
     """Write the layout of a release of `config`, and sign it with the key that `signer` names.
 
-    `public_key` and `ask`: as `record_step`.
+    For `public_key` and `ask`, see `record_step`.
 
     Raises:
-        InputError: The registry, a key or the signer cannot be read, nobody may do a step, or
-            something of the release can be in no link.
-        UnavailableError: The signer did not sign, or `in-toto` is not installed.
+        InputError: If the registry, a key or the signer cannot be read, a step has no keys, or
+            a link cannot contain a file of the release.
+        UnavailableError: If the signer fails, or `in-toto` is not installed.
     """
     need_in_toto("provenance layout")
     owner = open_functionary(signer, SIGNER, public_key, ask)
@@ -73,7 +74,7 @@ def layout(
     registry = evidence.registry
     scope = snapshot.scope_of(config, registry)
     named = snapshot.named_by(registry, read_rows(evidence, progress))
-    always = {config.registry}  # the files by which all others are known
+    always = {config.registry}  # the files that name all others
     if config.is_in_root:
         always.add(config.path)
     if evidence.summary is not None:
@@ -95,38 +96,38 @@ def layout(
 
 
 def layout_request(layout: Path, keys: Sequence[Path], link_dir: Path | None) -> LayoutRequest:
-    """What `verify` takes: the layout, who has to have signed it, and where its links are.
+    """Return what `verify` takes: a layout, the keys that must have signed it, and its links.
 
     Raises:
-        InputError: A key cannot be read.
-        UnavailableError: `in-toto` is not installed.
+        InputError: If a key cannot be read.
+        UnavailableError: If `in-toto` is not installed.
     """
     need_in_toto("--layout")
     trusted = (t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
     read = tuple(functionary_key(t) for t in trusted)
     if not read:
         raise InputError(
-            f"whose layout is {layout}? Its own keys have no say in that",
+            f"no key to verify the signature of the layout {layout} with",
             help="Give the public key of the project's owner: --layout-key owner.pub",
         )
     return LayoutRequest(layout, read, link_dir or layout.parent)
 
 
 def _steps(config: Config) -> Iterator[Step]:
-    """The steps, each with the keys that may do it: its own, those of all steps, the trusted."""
+    """Yield the steps, each with the keys of the step, of all steps, or else of the trust."""
     trusted = tuple(k.path for k in config.trust_table.keys)
     for name in STEPS:
         entry = config.layout.step(name)
         keys = tuple(k for path in entry.keys or trusted for k in _keys(config, path))
         if not keys:
             raise InputError(
-                f"{config.path}: nobody may do the step {name!r}",
-                help='Say who does: [layout]\nkeys = ["keys/builder.pub"]',
+                f"{config.path}: no key may perform the step {name!r}",
+                help='Add the keys that may: [layout]\nkeys = ["keys/builder.pub"]',
             )
         if len({k.key_id for k in keys}) < entry.threshold:
             raise InputError(
-                f"{config.path}: the step {name!r} has a threshold of {entry.threshold}, and "
-                f"{len({k.key_id for k in keys})} may do it",
+                f"{config.path}: the step {name!r} has a threshold of {entry.threshold}: expected "
+                f"as many different keys, found {len({k.key_id for k in keys})}",
                 help="Add keys to its [[layout.step]], or lower the threshold.",
             )
         yield Step(name, keys, entry.threshold)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to evidence: the first step of every operation on a registry."""
+"""Read the evidence that a configuration names: the first step of every operation on a registry."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from provenance.evidence.evidence import Evidence
 
 
 def today_utc() -> datetime.date:
-    """Today's date, by which deferrals expire."""
+    """Return today's date in UTC. Deferrals expire by it."""
     return datetime.datetime.now(datetime.UTC).date()
 
 
 def baseline_of(config: Config, given: str | None) -> BaselineName | None:
-    """What is compared with: what was `given`, or else what the configuration says."""
+    """Return the baseline that was `given`, or else that of the configuration."""
     return named(config.baseline, config.root) if given is None else named(given, Path())
 
 
@@ -40,25 +40,30 @@ def load_evidence(
     baseline: BaselineName | None = None,
     run: bool = False,
 ) -> Evidence:
-    """Read what lies around the rows of `config`'s registry, or those with the given ids.
+    """Read everything around the rows of `config`'s registry.
 
-    The rows themselves are left to be read while they are judged: `with_bundles`; and with `run`,
-    the models are then also run, as the configuration says. With `baseline`, what the rows were
-    there is read too.
+    The rows themselves are read later, while they are judged.
+
+    Args:
+        config: The configuration.
+        rows: The ids of the rows; by default all.
+        with_bundles: Also read the bundles of the rows.
+        baseline: The baseline to read the former rows from, or None.
+        run: Also run the models, as the configuration says.
 
     Raises:
-        InputError: The registry cannot be read, there or here, an id is unknown, or a release was
-            cut short.
-        UnavailableError: The baseline is not at hand, or there is no runtime to run models with.
+        InputError: If the present registry or that of the baseline cannot be read, an id is
+            unknown, or a release was cut short.
+        UnavailableError: If the baseline is not available, or there is no runtime to run models.
     """
     if run:
         from provenance.runtime.trial import Runtime
 
-        Runtime.find()  # before anything is hashed in vain
+        Runtime.find()  # fails before any file is hashed
     tree, registry = read_registry(config)
     known_rows(registry, rows)
     former = None
-    if baseline is not None:  # before the models, for the same reason
+    if baseline is not None:  # before the models are read, for the same reason
         with open_baseline(baseline, config) as opened:
             former = collect_baseline(tree, registry, opened, config, rows or None)
     wanted = set(rows)
@@ -75,22 +80,26 @@ def load_evidence(
 
 
 def read_registry(config: Config) -> tuple[Tree, Registry]:
-    """The repository of `config` and its registry.
+    """Return the repository of `config` and its registry.
 
     Raises:
-        InputError: It cannot be read, or a release was cut short.
+        InputError: If the registry cannot be read, or a release was cut short.
     """
     tree = Tree.at(config.root)
     if journal.interrupted(tree):
         raise InputError(
-            "a release was cut short after it was committed: some of its bundles are not in place",
+            "a release was cut short after its commit: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",
         )
     return tree, registries.read(tree, config.registry)
 
 
 def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()) -> None:
-    """Raises InputError where an id is in neither the registry nor `also`; it names the nearest."""
+    """Check that each id in `rows` exists.
+
+    Raises:
+        InputError: If an id is in neither the registry nor `also`. It names the closest id.
+    """
     labels = dict.fromkeys((*(r.label for r in registry.rows), *also))
     for wanted in rows:
         if wanted not in labels:
@@ -103,7 +112,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
                 else f"Row ids are the values of `{registry.names.of('id')}` in the registry."
             )
             if wanted.endswith(".json") and not near:
-                help = "A ROW is an `id`. The registry is that of the configuration: -C, --config."
+                help = "A ROW is an `id`. The configuration names the registry: -C, --config."
             elif wanted.endswith(".onnx"):
                 file = shlex.quote(wanted)
                 help += f"\nIf it is a file: provenance verify-model {file} --key PUBLISHER.pub"

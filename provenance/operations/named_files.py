@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that a consumer names: what is verified, its bundles, the summary of its release."""
+"""Read the files that a consumer names: the file to verify, its bundles, its release summary."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report, Verdict
 
 MAX_TRIED: Final = 32
-"""Bundles about one file that are verified until one counts."""
+"""How many bundles about the same file are tried until one verifies."""
 
 Judged = tuple[Report, Evidence]
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read it inside the block. Raises InputError if that fails."""
+    """Open a file for reading inside the `with` block.
+
+    Raises:
+        InputError: If the file cannot be opened or read.
+    """
     try:
         with open_named_file(path) as stream:
             yield stream
@@ -41,16 +45,23 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file. Raises InputError if it cannot be read."""
+    """Return the SHA-256 of a file.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
     with opened(path) as stream:
         return digest.of_stream(stream).sha256
 
 
 def compared_by_sha384(document: BundleEvidence, file: Path, sha256: str | None) -> BundleEvidence:
-    """The bundle, its stated SHA-384 compared with the file whose bytes have that SHA-256.
+    """Return the bundle after comparing its SHA-384 with the file that has that SHA-256.
 
-    Keys of ECDSA P-384 sign the SHA-384 of a file. The file is read once more, for both digests at
-    once: what is compared by SHA-256 was signed. Raises InputError if it cannot be read.
+    ECDSA P-384 keys sign the SHA-384 of a file. The file is read again and both digests are
+    computed in one pass, so the bytes that were signed are the bytes of that SHA-256.
+
+    Raises:
+        InputError: If the file cannot be read.
     """
     if not any(map(_stating_sha384, document.files)):
         return document
@@ -72,7 +83,7 @@ def compared_by_sha384(document: BundleEvidence, file: Path, sha256: str | None)
 
 
 def _stating_sha384(document: BundleEvidence) -> bundles.MessageSignature | None:
-    """The signature over the bytes of a file, if it states their SHA-384."""
+    """Return the signature over the bytes of a file if it states their SHA-384, or None."""
     content = document.bundle.content if document.bundle else None
     return content if isinstance(content, bundles.MessageSignature) and content.sha384 else None
 
@@ -80,21 +91,26 @@ def _stating_sha384(document: BundleEvidence) -> bundles.MessageSignature | None
 def judged(
     bundle: Path, sha256_of: Callable[[], str], judge: Callable[[BundleEvidence], Judged]
 ) -> Judged:
-    """Judge a file by the bundle at a path, or by each one in it that may be about the file.
+    """Judge a file by the bundle or bundles at a path.
 
-    A file can hold one bundle a line, as `gh attestation download` writes them. Of several, the
-    first that verifies decides; if none does, the one that comes nearest to it: a bundle of a
-    trusted signer before any other, then one of the expected type, then the one with the fewest
-    errors. `sha256_of` returns the digest of the file.
+    The path may hold one bundle per line, as `gh attestation download` writes them. The first
+    bundle about the file that verifies decides. If none verifies, the closest one is reported: a
+    bundle by a trusted signer first, then one of the expected type, then the one with the fewest
+    errors.
+
+    Args:
+        bundle: The path of the bundles.
+        sha256_of: Returns the digest of the file.
+        judge: Judges the file by one bundle.
 
     Raises:
-        InputError: If the bundle cannot be read, no line is about the file, or more than are tried.
+        InputError: If the bundles cannot be read, none is about the file, or too many are.
     """
     data = bundle_bytes(bundle)
     if not recognition.is_lines_of(recognition.BUNDLE, data):
         return judge(with_countersignatures(bundle, data))
     failed = []
-    for name, line in _about(bundle, recognition.lines(data), sha256_of()):
+    for name, line in _bundles_about(bundle, recognition.lines(data), sha256_of()):
         found = judge(read_bundle(name, line, foreign=True))
         if found[0].verdict is Verdict.VERIFIED:
             return found
@@ -102,8 +118,10 @@ def judged(
     return min(failed, key=lambda found: _distance(found[0]))
 
 
-def _about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[str, bytes]]:
-    """Each bundle that may be about a file with that digest, and its name for messages."""
+def _bundles_about(
+    path: Path, lines: tuple[bytes, ...], sha256: str
+) -> Iterator[tuple[str, bytes]]:
+    """Yield each bundle that may be about a file with that digest, with a name for messages."""
     found = [(n, line) for n, line in enumerate(lines, 1) if _may_be_about(line, sha256)]
     if not found:
         raise InputError(
@@ -112,9 +130,9 @@ def _about(path: Path, lines: tuple[bytes, ...], sha256: str) -> Iterator[tuple[
         )
     if len(found) > MAX_TRIED:
         raise InputError(
-            f"bundle {path}: {len(found)} of its bundles are about one file, at most {MAX_TRIED} "
-            "are tried",
-            help="Give the one that matters in a file of its own.",
+            f"bundle {path}: {len(found)} of its bundles are about this file, but at most "
+            f"{MAX_TRIED} are tried",
+            help="Put the bundle that matters into a file of its own.",
         )
     for number, line in found:
         yield f"{path} (line {number})", line
@@ -126,7 +144,7 @@ def _distance(report: Report) -> tuple[bool, bool, int]:
 
 
 def _may_be_about(line: bytes, sha256: str) -> bool:
-    """What a bundle claims, before anything of it is judged."""
+    """Whether a bundle claims to be about a digest. The claim is not verified."""
     try:
         content = bundles.decode(line).content
         if not isinstance(content, bundles.Envelope):
@@ -138,7 +156,11 @@ def _may_be_about(line: bytes, sha256: str) -> bool:
 
 
 def bundle_bytes(path: Path) -> bytes:
-    """Return the content of a bundle. Raises InputError if it cannot be read."""
+    """Return the bytes of a bundle.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
     try:
         return read_named_file(path, limits.BUNDLE)
     except FileError as e:
@@ -146,7 +168,7 @@ def bundle_bytes(path: Path) -> bytes:
             f"bundle {path}: {e.message}",
             help=e.help
             if e.problem is FileProblem.POINTER
-            else "A bundle lies beside its model as <file>.onnx.sigstore.json; "
+            else "The default is <file>.onnx.sigstore.json beside the model; "
             "name another with --bundle.",
         ) from e
 
@@ -154,7 +176,8 @@ def bundle_bytes(path: Path) -> bytes:
 def with_countersignatures(path: Path, data: bytes, *, foreign: bool = True) -> BundleEvidence:
     """Return the bundle at `path`, which holds `data`, and its countersignatures.
 
-    Raises InputError if one of these exists and cannot be read.
+    Raises:
+        InputError: If a countersignature exists and cannot be read.
     """
     found = []
     for number in range(2, bundles.MAX_SIGNERS + 1):
@@ -166,7 +189,11 @@ def with_countersignatures(path: Path, data: bytes, *, foreign: bool = True) -> 
 
 
 def read_summary(path: Path) -> BundleEvidence:
-    """Return a release summary and its countersignatures. Raises InputError."""
+    """Return a release summary and its countersignatures.
+
+    Raises:
+        InputError: If one of them cannot be read.
+    """
     try:
         data = read_named_file(path, limits.BUNDLE)
     except FileError as e:
@@ -175,7 +202,7 @@ def read_summary(path: Path) -> BundleEvidence:
 
 
 def summary_in(folders: Iterable[Path]) -> Path | None:
-    """Return the release summary in any of the folders, or None.
+    """Return the release summary in one of the folders, or None.
 
     Raises:
         InputError: If there are several, a folder cannot be listed, or there are too many files.
@@ -194,14 +221,18 @@ def summary_in(folders: Iterable[Path]) -> Path | None:
         found += [folder / name for name in listed if name.endswith(bundles.SUMMARY_SUFFIX)]
     if len(found) > 1:
         raise InputError(
-            f"{found[0]} and {found[1]}: which is the summary of the release?",
-            help="Name it: --summary FILE",
+            f"several release summaries: {found[0]} and {found[1]}",
+            help="Name the one to use: --summary FILE",
         )
     return found[0] if found else None
 
 
 def names(folder: Path) -> list[str]:
-    """Return the sorted names in a folder. Raises InputError if it cannot be listed."""
+    """Return the sorted names in a folder.
+
+    Raises:
+        InputError: If the folder cannot be listed.
+    """
     try:
         return sorted(os.listdir(folder))
     except OSError as e:

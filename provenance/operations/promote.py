@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`promote`: from smoke to production, and only on complete evidence (ADR-1105).
+"""`promote`: turn smoke rows into production, but only with complete evidence (ADR-1105).
 
-The rows as they would be are judged by the rules that judge them afterwards.
+The rows are judged as they would be after the promotion, by the same rules as in later runs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from provenance.operations.load_evidence import baseline_of, known_rows, load_ev
 
 @dataclass(frozen=True)
 class Missing:
-    """A condition that does not hold for rows, which no finding says."""
+    """A condition that rows do not meet and that no finding reports."""
 
     rows: tuple[str, ...]
     obstacle: Obstacle
@@ -54,17 +54,17 @@ class Missing:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was promoted, or would be, or what stands in the way of it.
+    """The result of a promotion: what was or would be promoted, or what prevents it.
 
     Attributes:
-        ensemble: The ensemble that it is about, None where it is about single rows.
-        report: The rows as they would be, with what fails about them; no other row's findings.
-        missing: What else stands in the way.
-        unvouched: External data of which nothing but the row says that it is what was evaluated.
-        flipped: The rows that were smoke.
-        deferrals: The findings that deferrals have to go, whatever is promoted.
-        diff: The edits; empty where nothing is to be promoted, or may be.
-        written: Whether they were made.
+        ensemble: The ensemble to promote, or None if single rows are promoted.
+        report: The rows as they would be, with only the findings about them.
+        missing: The other conditions that are not met.
+        unvouched: External data that nothing but the row ties to the evaluation.
+        flipped: The rows that are not production yet.
+        deferrals: The findings that deferrals have to be removed, whatever is promoted.
+        diff: The edits; an empty string if nothing changes or the promotion is refused.
+        written: Whether the edits were written.
     """
 
     ensemble: str | None
@@ -78,12 +78,12 @@ class Promotion:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED where anything stands in the way; also for rows that are production already."""
+        """FAILED if anything prevents the promotion, also for rows that are production already."""
         return Verdict.FAILED if self.missing else self.report.verdict
 
     @property
     def exit_code(self) -> int:
-        """0 promoted, or production on complete evidence already; 1 refused; 3 no rows."""
+        """0 if promoted, or already production with complete evidence; 1 refused; 3 no rows."""
         return EXIT_CODES[self.verdict]
 
 
@@ -97,14 +97,21 @@ def promote(
     progress: Progress | None = None,
     today: datetime.date | None = None,
 ) -> Promotion:
-    """Say production of the rows with the given ids, or of all members of an ensemble.
+    """Promote the rows with the given ids, or all members of an ensemble, to production.
 
-    `baseline` is what they are compared with, named as for `check`; by default the configuration's.
+    Args:
+        config: The configuration.
+        rows: The ids of the rows.
+        ensemble: The id of the ensemble, instead of `rows`.
+        baseline: What the rows are compared with, named as for `check`.
+        dry_run: Do not write the edits.
+        progress: Receives what is being done.
+        today: The date on which deferrals expire; by default today, UTC.
 
     Raises:
-        InputError: Unreadable input, an unknown id, a row that is promoted with its ensemble only,
-            or a file that cannot be written.
-        UnavailableError: The baseline is not at hand.
+        InputError: If the input cannot be read, an id is unknown, a row can only be promoted with
+            its ensemble, or a file cannot be written.
+        UnavailableError: If the baseline is not available.
     """
     evidence = load_evidence(config, baseline=baseline_of(config, baseline))
     registry = evidence.registry
@@ -148,13 +155,13 @@ def promote(
 
 
 def _outline(evidence: Evidence, wanted: str) -> Outline:
-    """The ensemble with an id: its manifest, and the rows that ship its members."""
+    """Return the ensemble with an id: its manifest, and the rows of its members."""
     documents, rows = evidence.documents, evidence.registry.rows
     claimants = [Claimant(row, None, None) for row in rows]
     found = [o for o in outlines(claimants, documents) if o.manifest.id == wanted]
     if len(found) == 1 == sum(isinstance(d, Manifest) and d.id == wanted for d in documents):
         return found[0]
-    # A list of ids is a manifest only if the sidecar of a row names it.
+    # A list of ids counts as a manifest only if the sidecar of a row names it.
     claimants = [RowFacts.of(row).claimant for row in read_rows(evidence)]
     known = [o for o in outlines(claimants, documents) if o.manifest.id]
     found = [o for o in known if o.manifest.id == wanted]
@@ -163,7 +170,7 @@ def _outline(evidence: Evidence, wanted: str) -> Outline:
         import difflib
 
         near = difflib.get_close_matches(wanted, ids, 1)
-        other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There is no manifest."
+        other = f"Ensembles are: {', '.join(ids[:10])}." if ids else "There are no manifests."
         raise InputError(
             f"no ensemble manifest beside {evidence.registry.path} has the id {wanted!r}",
             help=f"Did you mean {near[0]!r}?" if near else other,
@@ -172,13 +179,13 @@ def _outline(evidence: Evidence, wanted: str) -> Outline:
         paths = ", ".join(o.manifest.path for o in found)
         raise InputError(
             f"several ensemble manifests have the id {wanted!r}: {paths}",
-            help="Keep the one that is meant.",
+            help="Keep the right one.",
         )
     return found[0]
 
 
 def _is_about(unit: Unit, labels: Collection[str], target: Manifest | None) -> bool:
-    """Whether a unit has one of the rows, or the manifest that they are promoted with."""
+    """Whether a unit contains one of the rows, or the manifest to promote."""
     paths = {document.path for document in unit.documents}
     return any(row.label in labels for row in unit.rows) or (
         target is not None and target.path in paths
@@ -186,7 +193,7 @@ def _is_about(unit: Unit, labels: Collection[str], target: Manifest | None) -> b
 
 
 def _refuse_members(rows: Iterable[RowEvidence]) -> None:
-    """An ensemble is promoted as a whole, or not at all."""
+    """Refuse single rows that are members of an ensemble: it is promoted as a whole."""
     for row in rows:
         if row.manifest is not None:
             id, path = row.manifest.id, row.manifest.path
@@ -195,16 +202,16 @@ def _refuse_members(rows: Iterable[RowEvidence]) -> None:
                 "a whole or not at all",
                 help=command("promote", "--ensemble", id)
                 if id
-                else f"Give {path} an `id`: an ensemble is promoted by it.",
+                else f"Give {path} an `id`, by which the ensemble can be promoted.",
             )
 
 
 def _changes(
     registry: Registry, flipped: Sequence[Row], manifest: Manifest | None
 ) -> tuple[Change, ...]:
-    """The manifest first: after a crash between the two, the same command goes on from there."""
+    """Return the edits, the manifest first, so that the command can be rerun after a crash."""
     if registry.repeated_keys:
-        return ()  # REG103 stands in the way; of two equal keys, which one to edit is not certain
+        return ()  # REG103 fails: if a key is repeated, it is not clear which one to edit
     changes = []
     if manifest is not None and manifest.get("smoke") is True:
         source = SourceMap(manifest.text)
@@ -218,7 +225,7 @@ def _changes(
 
 
 def _flip(registry: Registry, row: Row) -> Edit:
-    """The edit that makes a row say production; one that claims nothing gets the field."""
+    """Return the edit that sets or adds `"smoke": false` in a row."""
     path = registry.path_of(row, "smoke")
     if "smoke" in row.fields:
         return Set(path, False)
@@ -231,7 +238,7 @@ _FLIPPED: Final = (PromotedByHand.code, ProductionUnproven.code)
 def _about(
     report: Report, units: Iterable[Evidence], rows: Sequence[RowEvidence], ensemble: str | None
 ) -> Report:
-    """What of a report is about these rows, their ensembles and documents, or the registry."""
+    """Reduce a report to these rows, their ensembles and documents, and the registry itself."""
     labels = {row.label for row in rows}
     theirs = [
         e
@@ -255,13 +262,13 @@ def _about(
     return replace(
         report,
         rows=tuple(r for r in report.rows if r.id in labels),
-        # What these say of a flip by hand, the conditions that are missing say of this one.
+        # `missing` reports the same conditions that these two report of a flip by hand.
         findings=tuple(f for f in report.findings if f.code not in _FLIPPED and concerns(f)),
     )
 
 
 def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[Finding, ...]:
-    """The findings that a deferral of these rows, their ensemble or its manifest has no cause."""
+    """Return the findings about stale deferrals of these rows, their ensemble or its manifest."""
     ids = dict.fromkeys((s for s in subjects if s is not None), 0)
     theirs = [d for d in config.deferrals if deferral_matching.matched(d, ids)]
     places = {config.deferral_position(d, key) for d in theirs for key in (None, "rows")}
@@ -270,7 +277,7 @@ def _stale(report: Report, config: Config, subjects: set[str | None]) -> tuple[F
 
 
 def _missing(report: Report, rows: Iterable[tuple[Evidence, RowEvidence]]) -> tuple[Missing, ...]:
-    """The conditions that do not hold and that no finding says, each once for all its rows."""
+    """Return the unmet conditions that no finding reports, each once with all its rows."""
     found: dict[tuple[str, str], Missing] = {}
     findings = by_subject(report.findings)
     for unit, row in rows:
@@ -282,9 +289,10 @@ def _missing(report: Report, rows: Iterable[tuple[Evidence, RowEvidence]]) -> tu
 
 
 def _unvouched(rows: Iterable[RowEvidence]) -> Iterator[str]:
-    """The external data whose bytes no sidecar ties to the evaluation, if no baseline does.
+    """Yield the external data that no sidecar ties to the evaluation.
 
-    A model that was trained anew may differ in its weights alone: sidecar and verdict say the same.
+    A retrained model may differ only in its weights, and keep its sidecar and verdict. Without a
+    baseline, only a digest in the sidecar shows which weights were evaluated.
     """
     for row in rows:
         for model, found in pairs(row):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recording a step: the files before and after it, signed by the one who did it."""
+"""Record a step of a release: the files before and after it, signed by who performed it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}")
 
 @dataclass
 class Recording:
-    """A step that is being done. `link` is the file with its link, once that is written."""
+    """A step that is being recorded.
+
+    Attributes:
+        discarded: Whether the step failed, so that no link is written.
+        link: The path of the link, or None until it is written.
+    """
 
     discarded: bool = False
     link: Path | None = None
 
     def succeeded(self, yes: bool) -> None:
-        """Whether the step succeeded. Where it did not, no link is written."""
+        """Set whether the step succeeded. If it did not, no link is written."""
         self.discarded = not yes
 
 
@@ -46,21 +51,31 @@ def record_step(
     ask: Ask | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Recording]:
-    """Record the step `name` of a release of `config`, which is what is done inside of this block.
+    """Record what the `with` block does to the files of a release, as the step `name`.
 
-    Where the block ends, the link `NAME.KEYID.link` is written into `link_dir`, a folder of its
-    own: the files of the release before and after, with their digests, signed with the key that
-    the URI `key` names. Where it raises, or says that the step did not succeed, nothing is.
-    A key in a token or a KMS needs its `public_key` (PEM); `ask` asks for a passphrase or PIN that
-    is not in the environment.
+    At the end of the block, the link `NAME.KEYID.link` is written: the files before and after the
+    block, with their digests, signed. If the block raises or reports a failure, no link is written.
+
+    Args:
+        name: The name of the step.
+        config: The configuration of the release.
+        link_dir: The folder for the link. It must not be part of the release.
+        key: The URI of the private key.
+        public_key: The public key (PEM), required if the private key is in a token or a KMS.
+        ask: Asks for a passphrase or PIN that is not in the environment.
+        progress: Receives what is being done.
 
     Raises:
-        InputError: A file cannot be recorded, the key cannot be read, or the link not be written.
-        UnavailableError: The key did not sign, or `in-toto` is not installed.
+        InputError: If a file cannot be recorded, the key cannot be read, or the link cannot be
+            written.
+        UnavailableError: If signing fails, or `in-toto` is not installed.
     """
     need_in_toto("recording a step")
     if _NAME.fullmatch(name) is None:
-        raise InputError(f"{name!r} is no name for a step", help="For example: export")
+        raise InputError(
+            f"{name!r} is not a valid name for a step",
+            help="Use letters, digits, `_`, `-` and `.`, for example: export",
+        )
     from provenance.evidence import snapshot
     from provenance.signing.functionary import open_functionary
     from provenance.signing.key_uris import LINK_KEY
@@ -81,11 +96,15 @@ def record_step(
 
 
 def _target(config: Config, link_dir: Path, name: str) -> Path:
-    """Where the link is written. Raises InputError where it would be among the files."""
+    """Return the path of the link.
+
+    Raises:
+        InputError: If the link would be among the recorded files.
+    """
     if link_dir.exists():
         Tree.at(link_dir).target(name)
     elif not link_dir.parent.is_dir():
-        raise InputError(f"--link-dir {link_dir}: there is no folder {link_dir.parent}")
+        raise InputError(f"--link-dir {link_dir}: the folder {link_dir.parent} does not exist")
     from provenance.evidence import snapshot
 
     root, real = Tree.at(config.root).root, link_dir.resolve()
@@ -99,7 +118,7 @@ def _target(config: Config, link_dir: Path, name: str) -> Path:
 
 
 def _link(name: str, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
-    """The payload of a link. No command and no environment: they may hold secrets."""
+    """Return the payload of a link, without command and environment: both may hold secrets."""
     return {
         "_type": LINK,
         "name": name,

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time of a new release, and the release that it follows.
+"""Determine the time of a new release, and the release that it replaces.
 
-A release is later than the one that it replaces, by a true time: a clock that is behind stops a
-release; where only the second is the same, the next one is waited for.
+A release must be later than the one that it replaces, and its time is never altered to achieve
+that. If the clock is behind, the release is refused. If both are of the same second, the release
+waits for the next second.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from provenance.gate import signature_set
 from provenance.signing.trust import Trust
 
 NEW_HISTORY: Final = (
-    "nobody who counts has signed the release summary that is replaced: this release starts a new "
+    "the release summary that is replaced has no trusted signature: this release starts a new "
     "history"
 )
 
@@ -33,30 +34,33 @@ def _now() -> datetime.datetime:
 
 @dataclass(frozen=True)
 class Place:
-    """The time of a new release, as its summary says it, and what there is to say about it."""
+    """The time of a new release, as in its summary, with notes for the user."""
 
     time: str
     notes: tuple[str, ...] = ()
 
 
 def checked(version: str | None) -> str | None:
-    """A version that a release may have. Raises InputError."""
+    """Return a version that is valid for a release, or None.
+
+    Raises:
+        InputError: If the version is not valid.
+    """
     if version is not None and not is_version(version):
         raise InputError(
-            f"{version[: MAX_VERSION + 1]!r} is no version of a release",
-            help=f"One to {MAX_VERSION} printable characters, no space at either end: v1.2.0",
+            f"{version[: MAX_VERSION + 1]!r} is not a valid version of a release",
+            help=f"Use 1 to {MAX_VERSION} printable characters, no space at either end: v1.2.0",
         )
     return version
 
 
 def replaced(summary: BundleEvidence, registry: str, trust: Trust) -> Release | None:
-    """The release whose summary lies where a new one is written; None where that one says nothing.
+    """Return the release whose summary is about to be replaced, or None if it does not count.
 
-    It counts where a signer in `trust` signed it, it is a summary of this registry, and says
-    which release it is of.
+    It counts if a signer in `trust` signed it, and it names this registry and its release.
 
     Raises:
-        UnavailableError: There is no trusted root to judge its signature by.
+        UnavailableError: If there is no trusted root to verify its signature with.
     """
     if summary.bundle is None or not signature_set.judge(summary, trust).counts:
         return None
@@ -70,7 +74,11 @@ def place_after(
     clock: Callable[[], datetime.datetime] = _now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Place:
-    """The place of a release made now. Raises InputError if by this clock it is not later."""
+    """Return the place of a release made now.
+
+    Raises:
+        InputError: If by this clock it is not later than the previous release.
+    """
     now = clock()
     if previous is None or ReleaseOrder(now.replace(microsecond=0)) > previous.order:
         return Place(_text(now))
@@ -81,15 +89,17 @@ def place_after(
     now = clock()
     if not ReleaseOrder(now.replace(microsecond=0)) > last:
         raise _behind(now, previous)
-    return Place(_text(now), ("the release before is of the same second: the next was waited for",))
+    return Place(
+        _text(now), ("waited for the next second: the previous release is of the same second",)
+    )
 
 
 def _behind(now: datetime.datetime, previous: Release) -> InputError:
     return InputError(
-        f"the clock of this machine says {_text(now)}, and {previous} is replaced: a release has "
-        "to be later than the one before",
-        help="Set the clock. If it is right, the release before was made with one that was ahead: "
-        f"release again after {previous.order}.",
+        f"the clock of this machine says {_text(now)}, but a release must be later than "
+        f"{previous}, which it replaces",
+        help="Set the clock. If it is right, the previous release was made with a clock that was "
+        f"ahead: release again after {previous.order}.",
     )
 
 

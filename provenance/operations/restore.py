@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`restore`: rows and fields that were lost since the baseline are put back where they stood.
+"""`restore`: put back the rows and fields that were lost since the baseline, in their old places.
 
-A digest, an opset or a `smoke` of former bytes is refused. Licenses, notes and the registry's own
-fields are put back whatever the bytes are (ADR-1105). What was changed and not lost is left alone.
+A digest, an opset or a `smoke` that describes other bytes is refused. Licenses, notes and the
+registry's own fields are put back in any case (ADR-1105). Changed values are left alone.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from provenance.operations.load_evidence import known_rows, read_registry
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One thing that was lost, and what became of it.
+    """A row or field that was lost, and whether it is put back.
 
     Attributes:
-        row: The row; None for a field of the registry itself.
-        field: The field, by the registry's own name; None for a whole row.
-        refused: Why it is not put back; None where it is.
+        row: The id of the row, or None for a field of the registry itself.
+        field: The field by the registry's own name, or None for a whole row.
+        refused: Why it is not put back, or None if it is.
     """
 
     row: str | None
@@ -55,9 +55,15 @@ class Restored:
 
 @dataclass(frozen=True)
 class Restoration:
-    """Everything that was lost, and the difference that putting it back made, or would make.
+    """Everything that was lost, and the diff of putting it back.
 
-    `declared` are the rows, or the registry's path, whose losses a deferral declares.
+    Attributes:
+        registry: The path of the registry.
+        baseline: The baseline, for the report.
+        lost: What was lost.
+        declared: The rows, or the registry's path, whose losses a deferral declares.
+        diff: The edits that were or would be made.
+        written: Whether they were written.
     """
 
     registry: str
@@ -69,12 +75,12 @@ class Restoration:
 
     @property
     def refused(self) -> tuple[Restored, ...]:
-        """What is not put back."""
+        """The losses that are not put back."""
         return tuple(lost for lost in self.lost if lost.refused is not None)
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED where anything is refused."""
+        """FAILED if anything is refused."""
         return Verdict.FAILED if self.refused else Verdict.VERIFIED
 
 
@@ -86,14 +92,20 @@ def restore(
     write: bool = True,
     progress: Progress | None = None,
 ) -> Restoration:
-    """Put back what the registry, or the rows with the given ids, lost since `baseline`.
+    """Put back what the registry lost since `baseline`.
 
-    `baseline` is named as for `check`. Without `rows`, what a deferral declares to be gone on
-    purpose is left alone.
+    Args:
+        config: The configuration.
+        baseline: The baseline, named as for `check`.
+        rows: The ids of the rows to restore. By default all rows and the registry's own fields,
+            except losses that a deferral declares.
+        write: Write the registry, instead of only returning the diff.
+        progress: Receives what is being done.
 
     Raises:
-        InputError: A registry cannot be read, there or here, or cannot be written.
-        UnavailableError: The baseline is not at hand.
+        InputError: If the present registry or that of the baseline cannot be read, or the present
+            one cannot be written.
+        UnavailableError: If the baseline is not available.
     """
     name = named(baseline, Path())
     if name is None:
@@ -126,7 +138,7 @@ def restore(
 def _lost(
     comparison: Comparison, selected: Sequence[str], config: Config
 ) -> tuple[list[LostField | LostRow], tuple[str, ...]]:
-    """What was lost and is to be put back; and whose losses are declared."""
+    """Return what was lost and is to be put back, and the rows whose losses are declared."""
     everything = list(_all_lost(comparison))
     known_rows(comparison.now, selected, (name for _, _, names in everything for name in names))
     wanted = set(selected)
@@ -147,17 +159,17 @@ def _lost(
 def _all_lost(
     comparison: Comparison,
 ) -> Iterator[tuple[LostField | LostRow, str | None, tuple[str, ...]]]:
-    """All that was lost, the rule whose deferral declares it, and what it is called."""
+    """Yield every loss, the rule whose deferral may declare it, and the ids it goes by."""
     for field in comparison.lost_fields_of_registry():
         yield field, "BAS807", (comparison.now.path,)
     for row in comparison.lost_rows():
         yield row, "BAS801", (row.row.label,)
     for present in comparison.now.rows:
         for field in comparison.lost_fields(present):
-            # No deferral covers a missing license: LIC201 to LIC203 see to that.
+            # A deferral cannot cover a missing license: LIC201 to LIC203 report it.
             rule = None if field.field in EMPTY_IS_LOST else "BAS802"
             was = comparison.was(present) or present
-            yield field, rule, (present.label, was.label)  # which differ where the id was lost
+            yield field, rule, (present.label, was.label)  # they differ if the id was lost
 
 
 def _refused(
@@ -167,9 +179,9 @@ def _refused(
     edits: Sequence[Edit],
     progress: Progress | None,
 ) -> Mapping[int, str | None]:
-    """Why lost things are refused whose bytes must be looked at, with everything put back.
+    """Return why losses that depend on the bytes of files are refused, by the `id()` of each loss.
 
-    By the identity of what was lost.
+    A loss that is not refused has None. The files are read as if everything were put back.
     """
     back = {item.row.label: item.row for item in lost if isinstance(item, LostRow)}
     of_row: dict[int, list[LostField | LostRow]] = {}  # a former row, or a present one
@@ -193,19 +205,19 @@ def _refused(
 
 
 def _refusal(comparison: Comparison, item: LostField | LostRow, row: RowEvidence) -> str | None:
-    """Why a thing is not put back of which the bytes of `row` know whether it is true."""
+    """Return why a loss is not put back, by the bytes of `row`, or None."""
     if isinstance(item, LostRow):
-        declared = {"sha256": None, **item.row.fields}  # without one nothing says which bytes
+        declared = {"sha256": None, **item.row.fields}  # a row without a digest matches no bytes
         return other_bytes(row, declared)
     was = comparison.was(item.row) if item.row is not None else None
     return refutation(row, item.field, was) if was is not None and item.field else None
 
 
 def _result(comparison: Comparison, item: LostField | LostRow, refused: str | None) -> Restored:
-    """What becomes of one lost thing: put back, or refused where it would be a lie."""
+    """Return the result for one loss."""
     if isinstance(item, LostField):
         return Restored(item.row.label if item.row else None, item.key, refused)
     if item.renamed is not None:
         now = item.renamed.label
-        refused = f"the row {now!r} has its model now: it has another id"
+        refused = f"its model is now that of the row {now!r}: the id has changed"
     return Restored(item.row.label, None, refused)

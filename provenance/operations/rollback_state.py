@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state file: the last release of each registry that a consumer has used.
+"""The state file, which remembers the last release of each registry that a consumer has used.
 
-It is open for as long as a release is judged, by one process at a time.
+One process at a time holds it open, for as long as it judges a release.
 """
 
 from __future__ import annotations
@@ -28,29 +28,38 @@ from provenance.gate.finding import Report, Verdict
 
 VERSION: Final = 2
 FORMER: Final = 1
-"""Without version and predecessor of a release. Read, and written anew with the next release."""
+"""The format without a release's version and predecessor. It is read, and replaced when the next
+release is recorded."""
 
 LOCK: Final = ".lock"
-"""Suffix of the file that is locked. The state file itself is replaced, and a lock with it."""
+"""Suffix of the file that is locked. The state file itself is replaced, so it cannot be locked."""
 
 HELD: Final = ".held"
-"""Suffix of the file that takes the place of a lock where the file system has none."""
+"""Suffix of the file that replaces the lock on file systems without locks."""
 
 PATIENCE: Final = 60.0
-"""Seconds to wait for other processes. Each holds the lock for as long as rules take."""
+"""Seconds to wait for other processes. Each holds the lock while it evaluates the rules."""
 
 _PAUSE: Final = 0.01
 
 
 class Seen:
-    """An open state file. `releases` holds the last release of each registry, by its name."""
+    """An open state file.
+
+    Attributes:
+        releases: The last release of each registry that was used, by the registry's name.
+    """
 
     def __init__(self, path: Path, releases: Mapping[str, Release]) -> None:
         self._path = path
         self.releases = releases
 
     def record(self, report: Report, release: Release | None) -> None:
-        """Remember a release that may be used. Raises InputError if the file cannot be written."""
+        """Remember a release if it is VERIFIED.
+
+        Raises:
+            InputError: If the file cannot be written.
+        """
         if release is None or report.verdict is not Verdict.VERIFIED:
             return
         if self.releases.get(release.registry) == release:
@@ -71,7 +80,7 @@ class Seen:
         data = (json.dumps(value, indent=2) + "\n").encode("ascii")
         if len(data) > limits.DOCUMENT:
             raise InputError(
-                f"state file {self._path}: {len(releases):,} registries are more than it can hold",
+                f"state file {self._path}: too many registries for one file ({len(releases):,})",
                 help="Use a state file for each publisher.",
             )
         write_named_file(self._path, data)
@@ -82,9 +91,13 @@ class Seen:
 def comparing(
     evidence: Evidence, path: str | os.PathLike[str] | None
 ) -> Iterator[tuple[Evidence, Callable[[Report], None]]]:
-    """Evidence with the releases that were used before, and what records the one it is about.
+    """Add the releases that were used before to the evidence.
 
-    Without a state file, nothing was used before and nothing is recorded. Raises: as `opened`.
+    Yields the evidence, and a function that records its release if the report is VERIFIED. Without
+    a state file, the evidence stays as it is and nothing is recorded.
+
+    Raises:
+        InputError, UnavailableError: As `opened`.
     """
     if path is None:
         yield evidence, lambda report: None
@@ -96,14 +109,15 @@ def comparing(
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Seen]:
-    """The state file at `path`, which need not exist yet, while no other process has it open.
+    """Open the state file at `path` and lock it. It does not have to exist yet.
 
     Raises:
-        InputError: It cannot be read or locked, or is no state file.
-        UnavailableError: Others do not let go of it, or this system has no such locks.
+        InputError: If the file cannot be read or locked, or is not a state file.
+        UnavailableError: If other processes hold the lock for too long, or this platform has no
+            file locks.
     """
     if sys.platform == "win32":
-        raise UnavailableError("a state file needs locks that this system does not have")
+        raise UnavailableError("a state file needs file locks, which this platform does not have")
     with contextlib.ExitStack() as release:
         try:
             _acquire(path, release)
@@ -120,14 +134,14 @@ def _read(path: Path) -> Mapping[str, Release]:
         value = parse_object(paths.read_named_file(path, limits.DOCUMENT))
     except FileError as e:
         if e.problem is FileProblem.MISSING and not os.path.lexists(path):
-            return {}  # nothing was seen yet
+            return {}  # no release was used yet
         raise InputError(f"state file {path}: {e.message}", help=e.help) from e
     except JsonError as e:
         raise _malformed(path, str(e)) from e
     version = value.get("version")
     known = type(version) is int and version in (FORMER, VERSION)  # True is equal to 1
     if value.keys() != {"version", "releases"} or not known:
-        raise _malformed(path, f"is not one of version {FORMER} or {VERSION}")
+        raise _malformed(path, f"is not a state file of version {FORMER} or {VERSION}")
     releases = value["releases"]
     if not isinstance(releases, dict):
         raise _malformed(path, "has no object `releases`")
@@ -153,22 +167,26 @@ def _release(path: Path, name: str, entry: Any, fields: frozenset[str]) -> Relea
 def _malformed(path: Path, why: str) -> InputError:
     return InputError(
         f"state file {path} {why}",
-        help="Restore it. Without it, nobody knows which releases were used before.",
+        help="Restore it. Without it, an older release cannot be recognized.",
     )
 
 
 def _acquire(path: Path, release: contextlib.ExitStack) -> None:
-    """Take the lock, which `release` gives up. Raises OSError or UnavailableError.
+    """Take the lock; leaving the `release` stack gives it up.
 
-    One process at a time has it. The kernel lets go of the lock of a process that is gone.
+    One process at a time holds the lock. If that process dies, the kernel releases it.
+
+    Raises:
+        OSError: If the lock file cannot be opened.
+        UnavailableError: If another process holds the lock for too long.
     """
-    # Next to the file that a link leads to: all who write it meet at one lock.
+    # The lock is next to the real file, so all processes use the same one, with or without links.
     real = Path(os.path.realpath(path))
     lock = file_system.twin(real, LOCK)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     descriptor = os.open(lock, flags, 0o600)
     release.callback(os.close, descriptor)
-    # Run by root, a file of a user gets a lock that this user can open too.
+    # If root runs this, the owner of the state file must still be able to open the lock.
     file_system.keep_owner(descriptor, file_system.status(real))
     if not _waiting(lambda: file_system.lock(descriptor), path, f"See which: fuser {lock}"):
         held = file_system.twin(real, HELD)
@@ -178,12 +196,16 @@ def _acquire(path: Path, release: contextlib.ExitStack) -> None:
 
 
 def _give_up(held: Path) -> None:
-    with contextlib.suppress(OSError):  # the next process says what is left
+    with contextlib.suppress(OSError):  # the next process reports a leftover file
         held.unlink()
 
 
 def _create(lock: Path) -> bool:
-    """Make the file that only one process can make. Raises BlockingIOError if it is there."""
+    """Create the file that only one process can create.
+
+    Raises:
+        BlockingIOError: If it exists.
+    """
     try:
         file_system.create(lock, f"process {os.getpid()}\n".encode("ascii"), 0o600)
     except FileExistsError as e:
@@ -192,7 +214,11 @@ def _create(lock: Path) -> bool:
 
 
 def _waiting(attempt: Callable[[], bool], path: Path, help: str) -> bool:
-    """What `attempt` returns once it is not blocked any more, for as long as `PATIENCE`."""
+    """Call `attempt` until it does not block, and return its result.
+
+    Raises:
+        UnavailableError: If it still blocks after `PATIENCE` seconds.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

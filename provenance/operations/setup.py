@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`keygen`: the key pair that an author signs with."""
+"""`keygen`: generate a key pair for signing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from provenance.signing import key_advice, pem
 
 
 def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
-    """Write a fresh ECDSA P-256 key pair: `<stem>.key` (only its owner can read it), `<stem>.pub`.
+    """Write a new ECDSA P-256 key pair: `<stem>.key` (readable only by its owner) and `<stem>.pub`.
 
-    The private key is encrypted with `passphrase`, where there is one. A folder that is missing is
-    made, for its owner alone.
+    If there is a `passphrase`, the private key is encrypted with it. A missing folder is created,
+    accessible only to its owner.
 
     Raises:
-        InputError: A file is in the way, or cannot be written.
+        InputError: If a file exists already or cannot be written.
     """
     if stem.name in ("", ".", ".."):
         raise InputError(
@@ -32,7 +32,7 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
     for path in (private_path, public_path):
         if os.path.lexists(path):
             raise InputError(
-                f"{path}: exists",
+                f"{path}: exists already",
                 help="Choose another name, or remove it yourself: provenance keygen "
                 + _free(str(stem)),
             )
@@ -52,15 +52,15 @@ def keygen(stem: Path, passphrase: str | None = None) -> tuple[Path, Path]:
 
 
 def _free(stem: str) -> str:
-    """Return a name for a key pair that can be made, as a shell takes it."""
+    """Return an unused name for a key pair, quoted for a shell."""
     return shlex.quote(key_advice.free_pair(stem))
 
 
 def trusting(public: Path, folder: Path, config: Config | None) -> tuple[str | None, str]:
     """Return how to trust a new public key: a command that copies it, if one is needed, and TOML.
 
-    A configuration trusts only keys in its own folder and below. Without a configuration, `folder`
-    is where it will be.
+    A configuration can only trust keys in its own folder or below. Without a configuration,
+    `folder` is where it will be.
     """
     home = config.key_folder if config else Path(os.path.realpath(folder))
     real = Path(os.path.realpath(public))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sign`, `attest`, `release`: refuse on findings, sign in memory, verify, write all or nothing."""
+"""`sign`, `attest`, `release`: check the rows, sign in memory, verify, and write all or nothing."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ def sign(
 ) -> Report:
     """Write the row bundle of every row, or of the rows with the given ids.
 
-    Returns the report of `check`, with what was written; with findings, nothing was.
+    Returns the report of `check` with the files that were written. If any finding fails, nothing
+    is written.
 
     Raises:
-        InputError: Unreadable input, an untrusted signer, or nothing could be written.
-        UnavailableError: The signer did not sign.
+        InputError: If the input cannot be read, the signer is not trusted, or the files cannot be
+            written.
+        UnavailableError: If the signer fails.
     """
     return _make(config, signer, Documents.ROWS, rows, progress)
 
@@ -51,7 +53,8 @@ def attest(
 ) -> Report:
     """Write the attestation of every ensemble seed whose sidecar describes its bytes.
 
-    Raises: as `sign`.
+    Raises:
+        InputError, UnavailableError: As `sign`.
     """
     return _make(config, signer, Documents.SEEDS, rows, progress)
 
@@ -64,16 +67,22 @@ def release(
     progress: Progress | None = None,
     processes: int = 1,
 ) -> Report:
-    """Check, sign, attest, verify and summarise the whole registry. All or nothing.
+    """Check, sign, attest, summarise and verify the whole registry, then write all files or none.
 
-    `version` is what the release is called. The summary also names the release that it replaces,
-    if a trusted signer signed that, and has to be later: if both are of one second,
-    the next one is waited for.
+    If a trusted signer signed the previous release summary, the new one names its release and is
+    later. If both are of the same second, the release waits for the next second.
 
-    `processes`: as `verify`.
+    Args:
+        config: The configuration.
+        signer: The signer of all documents.
+        version: What the publisher calls the release, or None.
+        progress: Receives what is being done.
+        processes: The number of processes that judge a large registry.
 
-    Raises: as `sign`; InputError too if the version is not valid, or the clock is behind the
-        release that is replaced.
+    Raises:
+        InputError: As `sign`; also if the version is not valid, or the clock is behind the time
+            of the previous release.
+        UnavailableError: As `sign`.
     """
     everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
     version = release_order.checked(version)
@@ -122,16 +131,16 @@ def _make(
     warning = writing.write_all(tree, builder.written)
     notes += [warning] if warning is not None else []
     if wanted is Documents.SEEDS and not builder.written and not builder.kept:
-        return replace(report, rows=(), notes=(*notes, "there is no ensemble seed to attest"))
+        return replace(report, rows=(), notes=(*notes, "no ensemble seeds to attest"))
     stale_summary = Documents.SUMMARY not in wanted and builder.written and evidence.summary
     if stale_summary and not stale_summary.missing:
-        notes.append("the release summary does not cover this yet: provenance release")
+        notes.append("the release summary does not cover these bundles yet: provenance release")
     if declared is None:
-        notes.append(f"{config.path} trusts nobody yet: add this signer, {table(signer)}")
+        notes.append(f"{config.path} has no trusted signers yet: add this one, {table(signer)}")
     if declared is not None and declared.signatures > 1 and builder.written:
         notes.append(
-            f"{declared.signatures} signers have to sign; this was the first: what was written "
-            "does not verify before the others have countersigned it"
+            f"{declared.signatures} signers have to sign, and this was the first: the bundles do "
+            "not verify until the others have countersigned them"
         )
     return replace(
         report, written=tuple(builder.written), kept=tuple(builder.kept), notes=tuple(notes)
@@ -139,7 +148,7 @@ def _make(
 
 
 def _written_by(case: Case) -> list[str]:
-    """The paths that a release of what was collected writes."""
+    """Return the paths that a release writes."""
     found = [f[0].path for row in case.facts for f in (row.bundle, row.attestation) if f]
     summary = case.evidence.summary
     return [*found, summary.path] if summary is not None else found

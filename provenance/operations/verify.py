@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify`: everything `check` does, and signatures, signers, attestations."""
+"""`verify`: everything that `check` does, plus signatures, signers and attestations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from provenance.evidence.collect_pipeline import LayoutRequest
 
 TRUST_HELP = (
-    "Say whose signatures count: [[trust.key]], [[trust.github]] or [[trust.identity]] in the "
+    "Choose whose signatures count: [[trust.key]], [[trust.github]] or [[trust.identity]] in the "
     "configuration, or --key release.pub, or --identity SUBJECT --issuer URL, or --trust FILE."
 )
 
@@ -41,31 +41,31 @@ def verify(
 
     Args:
         config: The configuration, which also says whose signatures count.
-        options: What else it is judged by.
-        trust: Whose signatures count instead. This is for users of what others publish: the help
-            of each finding is then for them.
+        options: What is required beyond trusted signatures, and how the registry is judged.
+        trust: Whose signatures count instead. A consumer gives it: the help of each finding is
+            then written for consumers.
         rows: The ids of the rows; by default all, with the release summary.
         run: Also load and run the models.
-        layout: Also judge the steps by which the release came about.
+        layout: Also judge the steps of the release by this layout.
         progress: Receives what is being done.
 
     Raises:
-        InputError: If the registry, the configuration, the layout or the state file cannot be read,
-            or the state file cannot be written; or if what only a whole registry has is required of
-            some rows.
-        UnavailableError: If no signer is trusted, or a trusted root is needed and cannot be had; or
-            if models are to be run without a runtime, or a worker was lost.
+        InputError: If the registry, the configuration, the layout or the state file cannot be read;
+            if the state file cannot be written; or if the options require a release summary or
+            a state file, but only some rows are verified.
+        UnavailableError: If no signer is trusted, a required trusted root is not available, models
+            are to be run without a runtime, or a worker was lost.
     """
     if rows and (options.require.of_release or options.state is not None):
         raise InputError(
-            "the release summary is of a whole registry: some rows of it have no age and no order",
+            "a release summary covers a whole registry: it cannot be required of single rows",
             help="Verify the registry, or the model of the row: provenance verify-model FILE",
         )
     for_consumer = trust is not None
     trust = trust or config.trust()
     if trust is None:
-        known_rows(read_registry(config)[1], rows)  # or it is a file that is taken for a row
-        raise UnavailableError(f"{config.path} trusts nobody", help=TRUST_HELP)
+        known_rows(read_registry(config)[1], rows)  # the user may have given a file as a row
+        raise UnavailableError(f"{config.path} has no trusted signers", help=TRUST_HELP)
     if for_consumer and journal.interrupted(paths.Tree.at(config.root)):
         raise InputError(
             "the publisher's release was cut short: some of its bundles are not in place",

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`verify-model`, `verify-release`, `verify-blob`: what a consumer has downloaded.
+"""`verify-model`, `verify-release`, `verify-blob`: verify what a consumer has downloaded.
 
-Trust comes from the consumer: nothing that was downloaded has a say in it, and no configuration is
-read.
+Trust comes only from the consumer, never from a download, and no configuration is read.
 """
 
 from __future__ import annotations
@@ -53,19 +52,19 @@ def verify_model(
     summary: Path | None = None,
     open_tree: Callable[[Path], Tree] = _tree_at,
 ) -> tuple[Report, Evidence]:
-    """Judge one model, as `Verifier.model` does; `open_tree` opens the folder that it is in.
+    """Judge one model, as `Verifier.model` does. `open_tree` opens the folder of the model.
 
-    The row that the bundle signs takes the place of the registry: the file and its external data
-    must have the signed bytes under the signed names, and every signed model must be here. A
-    sidecar is compared if it is here. A plain signature over the file counts too, and a statement
-    about its digest of one of the expected types. They bind less, which is a warning.
+    The row in the bundle takes the place of the registry. The file and its external data must have
+    the signed bytes and names, and no signed model may be missing. A sidecar is compared if it
+    exists. A signature over the bytes of the file also counts, and so does a statement of one of
+    the expected types about its digest. Both cover less than a row, which is a warning.
     """
     if summary is not None or options.resource_uri is not None:
         options = replace(options, require=replace(options.require, summary=True))
     if not path.exists():
         raise InputError(f"{path}: no such file")
     reason = paths.unsafe_reason(path.name)
-    if reason is not None:  # `Tree` would not open it, and what is not hashed is not verified
+    if reason is not None:  # `Tree` would refuse to open it, so it would not be hashed
         raise InputError(
             f"{path}: its name {reason}", help="Give it the name that it was published under."
         )
@@ -93,9 +92,9 @@ def verify_release(
 ) -> Report:
     """Judge a registry and all files of its release, as `Verifier.release` does.
 
-    The summary names every file relative to the registry's folder, with its digest. What is
-    required is required of every row. Nothing but the summary is opened before trusted signers are
-    known to have signed it; then every file is hashed in one pass, and no bundle is judged.
+    The summary lists every file relative to the registry's folder, with its digest. Requirements
+    apply to every row. No other file is opened until trusted signatures over the summary are
+    found. Then every file is hashed in one pass. Row bundles are not judged.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
@@ -115,13 +114,13 @@ def verify_release(
 def verify_blob(blob: Path | str, bundle: Path, trust: Trust, options: VerifyOptions) -> Report:
     """Judge the bytes of a file, as `Verifier.blob` does.
 
-    They are verified by a signature over them, or over an in-toto statement that has their digest
-    among its subjects. Of a model `verify_model` judges more: its name, its external data, its row.
+    The bundle must sign these bytes, or an in-toto statement with their digest among its subjects.
+    For a model, `verify_model` judges more: its name, its external data and its row.
     """
     required = options.require != NOTHING
     if required or options.state is not None or options.resource_uri is not None:
         raise InputError(
-            "nothing but a signature can be required of a blob: it has no row and no release",
+            "requirements do not apply to a blob, because it has no row and no release",
             help="If it is a model, verify it as one: provenance verify-model FILE",
         )
     sha256 = named_files.sha256_of(blob) if isinstance(blob, Path) else _digest(blob)
@@ -143,7 +142,7 @@ def _judged(
     options: VerifyOptions,
     known: tuple[tuple[BundleEvidence, SignatureSet], ...] = (),
 ) -> tuple[Report, Evidence]:
-    """The report, and the evidence that it is of. A release that may be used is remembered."""
+    """Return the report and its evidence, and record the release in the state file if VERIFIED."""
     with rollback_state.comparing(evidence, options.state) as (evidence, record):
         terms = replace(options.terms(trust), known=known)
         report = judge(evidence, None, terms, target=target, name=str(name))
@@ -152,13 +151,13 @@ def _judged(
 
 
 def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:
-    """What is here of the row that a bundle signs for a model."""
+    """Return the evidence of a model and the files of its signed row."""
     content = document.bundle.content if document.bundle else None
-    signed = None  # whether it counts is judged later
+    signed = None  # whether the signature counts is judged later
     if isinstance(content, bundles.Envelope):
         with contextlib.suppress(StatementError):  # SIG602 reports why
             signed = signed_row(decode(content.payload))
-    # Which files count is for the statement to say, not for what the row repeats of them.
+    # The files are the ones in the statement, not the ones that the row repeats.
     fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
     if signed is not None and signed.smoke is not None:
         fields["smoke"] = signed.smoke
@@ -192,7 +191,7 @@ def _opened(
     *,
     with_rows: bool,
 ) -> Evidence:
-    """The evidence with the files of the release that a trusted `summary` names."""
+    """Return the evidence with the files of the release, as a trusted `summary` lists them."""
     statement = summary.statement
     if statement is None or releases.predicate_of(statement) is None:
         return evidence
@@ -200,13 +199,13 @@ def _opened(
     registry = path
     if path.is_dir():
         if paths.unsafe_reason(str(index)) is not None or ".." in index.parts:
-            raise InputError(f"{summary.path} is about a registry at {str(index)!r:.200}")
+            raise InputError(f"{summary.path}: not a valid path of a registry: {str(index)!r:.200}")
         registry = path / index
     if index.name != registry.name:
         raise InputError(
             f"{summary.path} is the summary of the registry {index.name!r:.200}, not of "
             f"{registry.name!r}",
-            help="Name the registry under the name that it was released with.",
+            help="Give the registry the name under which it was released.",
         )
     signed = releases.files_of(statement)
     return collect_release(registry, summary, signed, progress, with_rows=with_rows)

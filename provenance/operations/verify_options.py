@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verification is judged by, as one value that is passed along."""
+"""The options of a verification, as one value."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyOptions:
-    """What a verification is judged by, other than whose signatures count.
+    """The options of a verification, apart from whose signatures count.
 
     Attributes:
         require: What is required beyond a valid signature.
         root: The trusted root for certificates, logs and timestamps, in place of the trust's own.
-        instance: The public Sigstore instance whose trusted root takes the place of the trust's
-            own. By default production's is used, and only if neither names a root.
-        offline: Use that instance's trusted root as it is cached; never refresh it.
-        state: A file that remembers which releases were used: an older one is refused, a newer one
-            is recorded.
+        instance: The public Sigstore instance whose trusted root is used in place of the trust's
+            own. By default, production is used, and only if neither the options nor the trust
+            name a root.
+        offline: Use the cached trusted root of that instance, and never refresh it.
+        state: A state file, which remembers the releases that were used: an older release is
+            refused, a newer one is recorded.
         resource_uri: The project that the release summary must be about. Naming it for a model
             requires a summary. For a registry, the default is the project of its configuration or
             git remote.
         predicate_types: The types of statements by others that count for a model or a blob. None
-            accepts any type for a blob: the caller then has to look at what the statement claims.
+            accepts any type for a blob: the caller must then check what the statement claims.
         today: The date on which deferrals expire and a release is too old; by default today, UTC.
-        processes: How many processes judge a large registry. Processes are spawned, so the
+        processes: The number of processes that judge a large registry. They are spawned, so the
             program's main module must be importable.
-        executor: What judges a registry instead, unit by unit. It is trusted as this process is: a
-            worker can say what it likes of what it judged.
+        executor: Judges a registry instead, unit by unit. It must be as trusted as this process,
+            because the results of its workers are believed.
     """
 
     require: Require = NOTHING
@@ -76,11 +77,11 @@ class VerifyOptions:
 
     @property
     def workers(self) -> Workers:
-        """What reads and judges the rows of a registry."""
+        """The workers that read and judge the rows of a registry."""
         return Workers(self.processes, self.executor)
 
     def terms(self, trust: Trust, *, for_consumer: bool = False) -> Terms:
-        """What is judged by, with `trust`."""
+        """Return the terms of the verification, with `trust`."""
         return Terms(
             trust=trust,
             today=self.today or today_utc(),
@@ -92,6 +93,10 @@ class VerifyOptions:
         )
 
     def completed(self, trust: Trust) -> Trust:
-        """Return the trust with a trusted root. Raises: as `rooted`."""
+        """Return the trust with a trusted root.
+
+        Raises:
+            UnavailableError: As `rooted`.
+        """
         instance = self.instance or Instance.PRODUCTION
         return judging.with_public_root(trust, instance=instance, offline=self.offline)

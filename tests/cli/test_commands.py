@@ -316,11 +316,11 @@ def test_init_never_touches_a_configuration(full: Repository) -> None:
     before = (full.root / "provenance.toml").read_bytes()
     result = run_cli("init", cwd=full.root)
     assert result.code == 2
-    assert "there is a configuration already" in result.err
+    assert "a configuration exists already" in result.err
     assert (full.root / "provenance.toml").read_bytes() == before
     (full.root / "provenance.toml").rename(full.root / "pyproject.toml")
     (full.root / "pyproject.toml").write_text('[tool.provenance]\nregistry = "x.json"\n')
-    assert "there is a configuration already" in run_cli("init", cwd=full.root).err
+    assert "a configuration exists already" in run_cli("init", cwd=full.root).err
 
 
 def test_init_asks_which_of_several_registries(full: Repository) -> None:

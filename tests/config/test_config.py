@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration: strict, because a misspelt policy is one that nobody enforces."""
+"""The configuration is read strictly, because a misspelt policy would not be enforced."""
 
 from __future__ import annotations
 

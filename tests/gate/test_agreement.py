@@ -41,7 +41,9 @@ def others(*values: Any) -> list[Any]:
         ([True, 1, 1], [True]),
     ],
 )
-def test_who_says_otherwise_than_most_is_told(values: list[Any], told: list[Any]) -> None:
+def test_values_that_differ_from_the_majority_are_reported(
+    values: list[Any], told: list[Any]
+) -> None:
     assert others(*values) == told
 
 

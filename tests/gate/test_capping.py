@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much is told of one rule about one thing, and that nothing else is left out for it."""
+"""The limits on findings of one rule about one thing do not hide findings about other things."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def findings(count: int, **fields: Any) -> list[Finding]:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three findings about a thing are told, and of a rule six."""
+    """Limit the findings to three about a thing, and six of a rule."""
     monkeypatch.setattr(limits, "FINDINGS", 3)
     monkeypatch.setattr(limits, "FINDINGS_OF_RULE", 6)
 
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("count", [0, 1, 3, 4])
-def test_a_few_are_told_one_by_one(count: int) -> None:
+def test_a_few_findings_are_reported_one_by_one(count: int) -> None:
     found = findings(count)
     assert list(gather(found)) == found
 
 
 @pytest.mark.usefixtures("few")
-def test_of_many_the_first_are_told_and_how_many_there_are_more() -> None:
+def test_of_many_findings_the_first_are_reported_and_the_rest_counted() -> None:
     found = findings(1503)
     *first, last = gather(iter(found))
     assert first == found[:3]
@@ -76,7 +76,7 @@ def test_of_many_the_first_are_told_and_how_many_there_are_more() -> None:
         {"severity": Severity.WARNING},
     ],
 )
-def test_what_is_about_another_thing_is_told_all_the_same(other: dict[str, Any]) -> None:
+def test_findings_about_another_thing_are_still_reported(other: dict[str, Any]) -> None:
     (one,) = findings(1, **other)
     assert one in list(gather([*findings(50), one]))
     assert one in list(gather([one, *findings(50)]))
@@ -85,10 +85,15 @@ def test_what_is_about_another_thing_is_told_all_the_same(other: dict[str, Any])
 @pytest.mark.usefixtures("few")
 def test_of_a_rule_with_many_findings_each_thing_has_its_own() -> None:
     rows = [f"r{i}" for i in range(40)]
-    told = list(gather(f for row in rows for f in findings(9, row=row)))
-    assert set(Counter(f.row for f in told).values()) == {2, 4}
-    assert [f.message for f in told if f.row == "r0"] == ["no 0", "no 1", "no 2", MORE.format(6)]
-    assert [f.message for f in told if f.row == "r39"] == ["no 0", MORE.format(8)]
+    reported = list(gather(f for row in rows for f in findings(9, row=row)))
+    assert set(Counter(f.row for f in reported).values()) == {2, 4}
+    assert [f.message for f in reported if f.row == "r0"] == [
+        "no 0",
+        "no 1",
+        "no 2",
+        MORE.format(6),
+    ]
+    assert [f.message for f in reported if f.row == "r39"] == ["no 0", MORE.format(8)]
     one = list(gather([*findings(9, row="a"), *findings(9, row="b"), *findings(2, row="c")]))
     assert [f.message for f in one if f.row == "c"] == ["no 0", "no 1"]
 
@@ -101,23 +106,23 @@ def test_one_finding_in_the_place_of_many_makes_all_of_their_edits() -> None:
     found = [replace(f, fixes=edits(range(i, i + 2))) for i, f in enumerate(findings(9))]
     *_, last = gather(found)
     assert last.fixes == edits(range(3, 10))  # each once
-    told = list(gather([*found, *findings(9)]))
-    assert [f.message for f in told[-2:]] == [MORE.format(6)] * 2
-    assert [bool(f.fixes) for f in told[-2:]] == [True, False]
+    reported = list(gather([*found, *findings(9)]))
+    assert [f.message for f in reported[-2:]] == [MORE.format(6)] * 2
+    assert [bool(f.fixes) for f in reported[-2:]] == [True, False]
 
 
 @pytest.mark.usefixtures("few")
-def test_what_is_left_out_has_one_fingerprint_however_many_it_is() -> None:
+def test_the_finding_for_the_rest_has_one_fingerprint_for_any_count() -> None:
     def last(count: int, first: int) -> str:
         found = findings(count + first, path="m.json")[first:]
-        told = list(gather([replace(f, about=f"{i}.onnx") for i, f in enumerate(found)]))
-        assert len(set(fingerprints(told))) == 4
-        return fingerprints(told)[-1]
+        reported = list(gather([replace(f, about=f"{i}.onnx") for i, f in enumerate(found)]))
+        assert len(set(fingerprints(reported))) == 4
+        return fingerprints(reported)[-1]
 
     assert last(9, 0) == last(5000, 0) == last(9, 4)
 
 
-def test_a_message_is_as_long_as_somebody_can_read() -> None:
+def test_a_long_message_is_cut() -> None:
     (found,) = gather(findings(1, message="x" * 9_000_000, help="y" * 9_000_000))
     assert (found.message, found.help) == ("x" * 1999 + "…", "y" * 1999 + "…")
     (same,) = findings(1, message="x" * 2000, help="y" * 2000)
@@ -166,7 +171,7 @@ def test_all_is_fixed_that_can_be(unused: Repository) -> None:
     assert [list(row["external_data_sha256"]) for row in rows] == [["m.onnx.data"], ["n.onnx.data"]]
 
 
-def test_what_is_left_out_is_deferred_as_what_is_told(
+def test_findings_that_are_left_out_are_deferred_like_the_reported_ones(
     repository: Repository, tmp_path: Path
 ) -> None:
     row = repository.add("m")
@@ -235,7 +240,7 @@ def test_a_row_that_is_listed_often_is_one_member(repository: Repository) -> Non
         ("SIDECARS_OF_ROWS", 100, "bytes of sidecars"),
     ],
 )
-def test_what_rows_share_counts_for_each(
+def test_shared_files_count_once_for_each_row(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, limit: str, of_a_row: int, what: str
 ) -> None:
     weights = [External(f"w{i}", tensor=f"t{i}") for i in range(4)]
@@ -261,7 +266,7 @@ def test_what_rows_share_counts_for_each(
         (lambda n: {"row": None, "path": n}, "file"),
     ],
 )
-def test_of_very_many_things_the_last_are_told_together(
+def test_of_very_many_things_the_last_share_one_finding(
     fields: Callable[[str], dict[str, Any]], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 2)
@@ -274,10 +279,10 @@ def test_of_very_many_things_the_last_are_told_together(
     assert last.ensembles == (("c", "d", "e") if kind == "ensemble" else ())
 
 
-def test_a_thing_that_was_told_of_stays_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thing_with_a_finding_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 1)
-    told = list(gather([*findings(2, row="a"), *findings(2, row="b"), *findings(1, row="a")]))
-    assert [(f.subjects, f.message) for f in told] == [
+    reported = list(gather([*findings(2, row="a"), *findings(2, row="b"), *findings(1, row="a")]))
+    assert [(f.subjects, f.message) for f in reported] == [
         (("a",), "no 0"),
         (("a",), "no 1"),
         (("a",), "no 0"),
@@ -285,7 +290,7 @@ def test_a_thing_that_was_told_of_stays_apart(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-def test_findings_of_several_severities_are_not_told_together(
+def test_findings_of_different_severities_do_not_share_one_finding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 0)

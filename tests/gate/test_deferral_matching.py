@@ -58,7 +58,7 @@ def finding(row: str | None, by: Deferral | None, ensemble: str | None = None) -
     return replace(made, deferred=by, ensemble=ensemble)
 
 
-def test_what_is_in_force_is_told_once_in_the_order_of_the_configuration() -> None:
+def test_deferrals_in_force_are_listed_once_in_the_order_of_the_configuration() -> None:
     first, second, third = (deferral(i, "*") for i in range(3))
     in_force = InForce(
         [
@@ -72,8 +72,8 @@ def test_what_is_in_force_is_told_once_in_the_order_of_the_configuration() -> No
     )
 
     def indexes(row: str, ensemble: str | None) -> list[int]:
-        told = (d["reason"] for d in in_force.of(row, ensemble))
-        return [int(re.sub(r"\D", "", reason)) for reason in told]
+        reasons = (d["reason"] for d in in_force.of(row, ensemble))
+        return [int(re.sub(r"\D", "", reason)) for reason in reasons]
 
     assert indexes("a", None) == [0, 1]
     assert indexes("a", "e") == [0, 1, 2]

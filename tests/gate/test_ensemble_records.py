@@ -59,14 +59,24 @@ def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
 @pytest.mark.parametrize(
     ("name", "mutation", "says", "line"),
     [
-        ("ens.json", put("members", to={}), "is no manifest: `members` is an object", '"members"'),
-        ("ens.json", drop("members"), "is no manifest: `members` is missing", "{"),
-        ("ens_PROMOTE.json", put("gate", to=[]), "is no gate verdict: `gate` is an", '"gate"'),
-        ("ens_PROMOTE.json", put("verdict", to=1), "is no gate verdict: `verdict` is", '"verdict"'),
-        ("ens_PROMOTE.json", drop("verdict"), "no gate verdict: `verdict` is missing", "{"),
+        (
+            "ens.json",
+            put("members", to={}),
+            "is not a manifest: `members` is an object",
+            '"members"',
+        ),
+        ("ens.json", drop("members"), "is not a manifest: `members` is missing", "{"),
+        ("ens_PROMOTE.json", put("gate", to=[]), "is not a gate verdict: `gate` is an", '"gate"'),
+        (
+            "ens_PROMOTE.json",
+            put("verdict", to=1),
+            "is not a gate verdict: `verdict` is",
+            '"verdict"',
+        ),
+        ("ens_PROMOTE.json", drop("verdict"), "not a gate verdict: `verdict` is missing", "{"),
     ],
 )
-def test_a_document_without_its_form_is_told_once_and_where_it_lies(
+def test_a_malformed_document_is_reported_once_at_its_place(
     ensemble: Repository, name: str, mutation: Change, says: str, line: str
 ) -> None:
     (finding,) = mutated(ensemble, (name, mutation), expected=["ENS519"])

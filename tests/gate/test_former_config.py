@@ -226,8 +226,8 @@ def test_a_configuration_outside_the_repository_applies_to_both(
     report = compared(git, explicit=own)
     assert changes(report) == []
     assert report.notes == (
-        "the configuration policy.toml is not part of git:main: it was applied to both, and its "
-        "own changes are not judged",
+        "the configuration policy.toml is not part of git:main: it was applied to both, and "
+        "changes of the configuration are not judged",
     )
 
 
@@ -419,7 +419,7 @@ def test_a_key_of_the_same_name_with_other_bytes_is_a_change(git: GitRepository)
     assert text.startswith('`trust.key` "release.pub" is a file with the SHA-256 3fc4ccfe7458…;')
     (git.root / "release.pub").unlink()
     (text,) = changes(compared(git))
-    assert "is no file that can be read; git:main has a file with the SHA-256" in text
+    assert "is a file that cannot be read; git:main has a file with the SHA-256" in text
 
 
 def test_hostile_keys_and_values_are_escaped_and_cut(git: GitRepository) -> None:

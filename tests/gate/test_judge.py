@@ -200,10 +200,10 @@ def test_trust_that_is_given_takes_the_place_of_the_configurations(
     assert set(codes(report)) == {"SIG604"}
 
 
-def test_nobody_trusted_is_not_a_verdict(tmp_path: Path) -> None:
+def test_without_trusted_signers_there_is_no_verdict(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     repository.add()
-    with pytest.raises(UnavailableError, match="trusts nobody"):
+    with pytest.raises(UnavailableError, match="has no trusted signers"):
         repository.save().verify()
 
 
@@ -238,8 +238,8 @@ def test_an_unknown_rule_in_a_deferral_names_the_nearest(stale: Repository) -> N
     assert raised.value.help == "provenance rules lists them."
 
 
-def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
-    class Told(Progress):
+def test_progress_receives_every_row(full: Repository) -> None:
+    class Recorder(Progress):
         def __init__(self) -> None:
             self.stages: dict[str, list[int]] = {}
 
@@ -250,13 +250,13 @@ def test_progress_is_told_of_all_that_is_read(full: Repository) -> None:
         def advance(self) -> None:
             self.now[0] += 1
 
-    told, rows = Told(), len(full.rows)
-    check(full.config, progress=told)
-    assert told.stages.pop("judging rules")
-    assert told.stages == {"judging rows": [rows, rows]}
-    told = Told()
-    hash_models(full.config, progress=told)
-    assert told.stages == {"reading rows": [rows, rows]}
+    recorder, rows = Recorder(), len(full.rows)
+    check(full.config, progress=recorder)
+    assert recorder.stages.pop("judging rules")
+    assert recorder.stages == {"judging rows": [rows, rows]}
+    recorder = Recorder()
+    hash_models(full.config, progress=recorder)
+    assert recorder.stages == {"reading rows": [rows, rows]}
 
 
 def test_a_folder_with_more_files_than_are_searched_is_refused(
@@ -313,12 +313,12 @@ def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(
     assert (tmp_path / "registry.json.vsa.sigstore.json").exists()
 
 
-def test_a_verified_report_is_what_a_caller_requires(full: Repository) -> None:
+def test_require_returns_a_verified_report(full: Repository) -> None:
     report = full.check()
     assert report.require() is report
 
 
-def test_a_report_with_findings_is_not_what_a_caller_requires(full: Repository) -> None:
+def test_require_refuses_a_report_with_findings(full: Repository) -> None:
     full.rows[0]["license"] = ""
     report = full.save().check()
     with pytest.raises(VerificationError, match=r"failed: .*`license`") as raised:
@@ -327,7 +327,7 @@ def test_a_report_with_findings_is_not_what_a_caller_requires(full: Repository) 
     assert "findings" in (raised.value.help or "")
 
 
-def test_a_report_about_nothing_is_not_what_a_caller_requires(repository: Repository) -> None:
+def test_require_refuses_a_report_without_rows(repository: Repository) -> None:
     report = repository.save().check()
     with pytest.raises(VerificationError, match=r"nothing to verify$"):
         report.require()

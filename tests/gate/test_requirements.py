@@ -77,11 +77,11 @@ def test_a_misspelt_license_is_named_with_the_nearest() -> None:
     assert caught.value.help.startswith("Did you mean Apache-2.0?")
 
 
-def test_what_is_like_no_license_gets_no_guess() -> None:
+def test_an_unknown_license_that_resembles_no_other_gets_no_suggestion() -> None:
     with pytest.raises(InputError) as caught:
         Require(licenses=["?"])
     assert caught.value.help is not None
-    assert caught.value.help.startswith("Name each one")
+    assert caught.value.help.startswith("Name each allowed")
 
 
 def test_an_expression_is_no_license_that_can_be_allowed() -> None:
@@ -90,7 +90,7 @@ def test_an_expression_is_no_license_that_can_be_allowed() -> None:
 
 
 def test_one_text_is_not_taken_for_its_letters() -> None:
-    with pytest.raises(InputError, match="several texts, not 'MIT'"):
+    with pytest.raises(InputError, match="a list of strings, not 'MIT'"):
         Require(licenses="MIT")
 
 
@@ -161,10 +161,10 @@ def test_releases_that_may_follow_each_other(now: Release, last: Release) -> Non
 @pytest.mark.parametrize(
     ("now", "last", "why"),
     [
-        (release(3, "c", "a"), release(2, "b", "a"), "both took the place of the same release"),
-        (release(3, "c"), release(2, "b", "a"), "this one follows none"),
-        (release(3, "a"), release(2, "b", "a"), "that one took its place already"),
-        (release(3, "a", "0"), release(2, "b", "a"), "that one took its place already"),
+        (release(3, "c", "a"), release(2, "b", "a"), "both replace the same release"),
+        (release(3, "c"), release(2, "b", "a"), "this one does not name the one it replaces"),
+        (release(3, "a"), release(2, "b", "a"), "that one already replaced this one"),
+        (release(3, "a", "0"), release(2, "b", "a"), "that one already replaced this one"),
     ],
 )
 def test_a_later_release_of_another_history(now: Release, last: Release, why: str) -> None:

@@ -33,7 +33,7 @@ NAN = runnable.RECIPES["gives-nan"]()
 
 
 class Told(Progress):
-    """Keeps what it is told."""
+    """Keeps what it receives."""
 
     def __init__(self) -> None:
         self.all: list[object] = []
@@ -83,7 +83,7 @@ def test_the_report_says_how_many_models_were_run(full: Repository, command: str
     assert run_cli(command, "--format", "json", cwd=full.root).json["notes"] == []
 
 
-def test_where_no_model_can_be_run_the_report_says_so(repository: Repository) -> None:
+def test_the_report_notes_that_no_model_could_be_run(repository: Repository) -> None:
     repository.add("m")
     repository.save()
     repository.path("m.onnx").unlink()
@@ -250,7 +250,7 @@ def test_nothing_is_left_of_the_copies(
     assert list(private.iterdir()) == []
 
 
-def test_whoever_interrupts_does_not_wait_for_models_that_hang(repository: Repository) -> None:
+def test_an_interrupt_does_not_wait_for_models_that_hang(repository: Repository) -> None:
     for id in ("a", "b", "c"):
         repository.add(id, runnable.loop("Add"))
     began = time.monotonic()
@@ -286,7 +286,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _is_there(pid: int) -> bool:
-    """Whether a process runs: one that nobody has waited for yet does not."""
+    """Whether a process runs. A zombie, which was not waited for yet, does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -335,9 +335,13 @@ def test_an_int8_variant_is_fed_by_its_own_sidecar_or_by_the_rows(
 @pytest.mark.parametrize(
     ("settings", "found", "help"),
     [
-        ({"dimensions": {"bacht": 2}}, "'bacht', which is no open dimension", "'batch'"),
-        ({"dimensions": {"x.1": 2}}, "'x.1', which is no open dimension", "Remove it"),
-        ({"inputs": {"features": 2}}, "'features', which is no input", "Remove it"),
+        (
+            {"dimensions": {"bacht": 2}},
+            "'bacht', but no model has such an open dimension",
+            "'batch'",
+        ),
+        ({"dimensions": {"x.1": 2}}, "'x.1', but no model has such an open dimension", "Remove it"),
+        ({"inputs": {"features": 2}}, "'features', but no model has such an input", "Remove it"),
     ],
 )
 def test_a_setting_that_names_nothing_is_an_error(
@@ -374,7 +378,7 @@ def test_a_deferral_of_what_only_a_run_shows_is_not_one_that_was_to_be_signed(
     assert [(f.code, f.row) for f in report.deferred] == [("RUN003", "plain")]
 
 
-def test_a_model_that_nobody_can_stop_does_not_stop_the_others(repository: Repository) -> None:
+def test_a_model_that_cannot_be_stopped_does_not_stop_the_others(repository: Repository) -> None:
     repository.add("a", runnable.loop("Add"))
     repository.add("b", PASSES)
     repository.add("c", runnable.bomb())

@@ -329,7 +329,7 @@ def minimal(root: Path, row: Callable[[int], object], rows: int) -> Config:
     return load(root)
 
 
-def told(config: Config) -> Report:
+def full_report(config: Config) -> Report:
     """The report on a registry, written in the formats of people and machines."""
     report = check(config)
     for format in ("human", "json"):
@@ -351,7 +351,7 @@ def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
 
     def calls(rows: int) -> int:
         config = minimal(tmp_path / str(rows), row, rows)
-        count, report = counting.calls(lambda: told(config))
+        count, report = counting.calls(lambda: full_report(config))
         assert report.exit_code == 1
         return count
 
@@ -379,7 +379,7 @@ def test_a_finding_about_all_rows_is_not_searched_for_each_of_them(
     for rows in (40, 80, 160):
         config = minimal(tmp_path / str(rows), MINIMAL["rows that say production"], rows)
         handed_out = 0
-        told(config)
+        full_report(config)
         counts.append(handed_out)
     small, middle, large = counts
     assert (large - middle) / (middle - small) < 2.2
@@ -390,7 +390,7 @@ def test_a_row_that_says_nothing_takes_little_memory(
 ) -> None:
     """100,000 of them, and an interpreter of 40 MiB, take less than 150 MiB."""
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 10)
-    told(minimal(tmp_path / "warm", MINIMAL["empty rows"], 10))
+    full_report(minimal(tmp_path / "warm", MINIMAL["empty rows"], 10))
 
     def peak(rows: int) -> int:
         config = minimal(tmp_path / str(rows), MINIMAL["empty rows"], rows)
@@ -406,7 +406,7 @@ def test_a_row_that_says_nothing_takes_little_memory(
     assert (peak(3000) - peak(1000)) / 2000 < 1100
 
 
-def test_of_very_many_rows_the_last_are_told_together(
+def test_of_very_many_rows_the_last_share_one_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 3)

@@ -282,7 +282,7 @@ def test_an_executor_that_takes_no_more_tasks_gives_no_verdict(tree: Path) -> No
         check(load_config(tree))
 
 
-def test_what_a_worker_cannot_read_ends_the_run_with_the_first_such_task(tree: Path) -> None:
+def test_an_error_in_a_worker_ends_the_run_with_the_first_such_task(tree: Path) -> None:
     def fail(task: int) -> None:
         if task in (1, 2):
             raise KeyError(task)
@@ -292,7 +292,7 @@ def test_what_a_worker_cannot_read_ends_the_run_with_the_first_such_task(tree: P
 
 
 @pytest.mark.parametrize(("what", "most"), [("EXTERNAL_FILES_OF_ROWS", 3), ("SIDECARS_OF_ROWS", 9)])
-def test_what_rows_have_together_is_bounded_in_units_too(
+def test_totals_of_rows_are_limited_across_units(
     tree: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int
 ) -> None:
     monkeypatch.setattr(limits, what, most)
@@ -306,7 +306,7 @@ def test_what_rows_have_together_is_bounded_in_units_too(
     assert {*messages} == {error.value.message}
 
 
-def test_an_interrupt_cancels_what_is_not_done(tree: Path) -> None:
+def test_an_interrupt_cancels_the_remaining_tasks(tree: Path) -> None:
     class Interrupted(InRandomOrder):
         def __init__(self) -> None:
             super().__init__()

@@ -186,7 +186,7 @@ def test_what_is_no_digest_is_unreadable_input(download: Download, text: str) ->
 def test_a_digest_that_the_bundle_states_has_to_be_the_files(
     download: Download, key: KeyPair
 ) -> None:
-    """The signature would hold: whoever reads the stated digest alone is shown another file."""
+    """The signature is valid, but a client that reads only the stated digest sees another file."""
     made = message_bundle(CONTENT, key)
     digest = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
     made["messageSignature"]["messageDigest"]["digest"] = digest
@@ -208,7 +208,7 @@ def test_other_kinds_of_claims_count_only_where_they_are_asked_for(download: Dow
     assert codes(download.verify(predicate_types=[])) == ["ATT701"]
 
 
-def test_somebody_else_is_named(download: Download) -> None:
+def test_an_untrusted_signer_is_named(download: Download) -> None:
     made = instance().sign_bytes(CONTENT, email("mallory@example.org", ISSUER))
     report = download.signed(made).verify()
     assert codes(report) == ["SIG604"]
@@ -237,7 +237,7 @@ def test_two_signers_are_counted_where_two_have_to_sign(download: Download) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"mediaType": "a", "mediaType": "b"}'])
-def test_what_is_no_bundle_is_refused(download: Download, content: bytes) -> None:
+def test_a_file_that_is_not_a_bundle_is_refused(download: Download, content: bytes) -> None:
     download.bundle.write_bytes(content)
     assert codes(download.verify()) == ["SIG602"]
 
@@ -347,15 +347,15 @@ def test_a_statement_is_signed_byte_for_byte(download: Download) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", statement(), statement(("a", "0" * 63))])
-def test_what_nobody_could_verify_is_not_signed(payload: bytes) -> None:
+def test_a_statement_that_cannot_be_verified_is_not_signed(payload: bytes) -> None:
     scribe = Scribe()
     with pytest.raises(InputError, match="cannot be signed"):
         sign_statement(payload, scribe)
     assert scribe.given == []
 
 
-def test_a_key_signs_no_bare_files(download: Download, key: KeyPair) -> None:
-    with pytest.raises(InputError, match="signs statements"):
+def test_a_key_cannot_sign_the_bytes_of_a_file(download: Download, key: KeyPair) -> None:
+    with pytest.raises(InputError, match="can only sign statements"):
         sign_artifact(download.file, open_signer(f"file:{key.private}"))
 
 
@@ -454,7 +454,7 @@ def test_no_more_than_a_few_bundles_are_tried(tmp_path: Path) -> None:
     file = tmp_path / "a.bin"
     file.write_bytes(CONTENT)
     path = in_lines(tmp_path / "b.jsonl", *[about_it()] * 33)
-    with pytest.raises(InputError, match="33 of its bundles are about one file, at most 32"):
+    with pytest.raises(InputError, match="33 of its bundles are about this file, but at most 32"):
         verify_blob(file, trust(), bundle=path)
 
 

@@ -825,7 +825,7 @@ def test_a_link_is_never_taken_for_a_place_to_put_a_configuration(
     (unsigned.root / "provenance.toml").symlink_to(leads_to)
     before = snapshot(unsigned.root.parent)
     shown = said(run_cli("init", cwd=unsigned.root), 2)
-    assert "there is a configuration already" in shown
+    assert "a configuration exists already" in shown
     assert snapshot(unsigned.root.parent) == before
 
 
@@ -841,7 +841,7 @@ def test_a_table_is_not_added_to_a_pyproject_that_is_a_link(unsigned: Repository
 
 @pytest.fixture
 def behind_a_link(repository: Repository) -> Repository:
-    """A bundle path whose '..' leads elsewhere than its text says, for whoever follows links."""
+    """A bundle path whose '..' leads elsewhere if symbolic links are followed."""
     repository.add("m", sigstore_bundle=f"link/../m.onnx{SUFFIX}")
     (repository.root / "real" / "deep").mkdir(parents=True)
     repository.save()
@@ -879,7 +879,7 @@ def test_signing_a_row_says_that_the_summary_does_not_cover_it_yet(
     one_row.save()
     result = run_cli("sign", "--signer", key.signer, "--format", "json", cwd=one_row.root)
     assert result.json["notes"] == [
-        "the release summary does not cover this yet: provenance release"
+        "the release summary does not cover these bundles yet: provenance release"
     ]
 
 
@@ -894,7 +894,7 @@ def test_attesting_where_there_is_no_seed_is_nothing_done(
     one_row: Repository, key: KeyPair
 ) -> None:
     result = run_cli("attest", "--signer", key.signer, cwd=one_row.root)
-    assert "there is no ensemble seed to attest" in said(result, 3)
+    assert "no ensemble seeds to attest" in said(result, 3)
 
 
 # --- a policy that is kept elsewhere ------------------------------------------------------------
@@ -954,7 +954,7 @@ def test_a_tree_needs_the_deferrals_that_its_release_was_signed_with(
 ESCAPE = "\x1b[2J\x1b[31m"
 
 
-def test_a_path_cannot_move_the_cursor_of_whoever_runs_init(tmp_path: Path, key: KeyPair) -> None:
+def test_a_path_cannot_move_the_cursor_in_the_output_of_init(tmp_path: Path, key: KeyPair) -> None:
     repository = Repository(tmp_path, key, folder=f"mo{ESCAPE}del")
     repository.add("m")
     repository.save()
@@ -1150,7 +1150,7 @@ def test_a_policy_that_the_user_names_is_the_users_own_and_the_report_says_that(
     shutil.copy(tree.root / "release.pub", policy.parent)
     result = run_cli("verify", "--config", policy, cwd=tree.root)
     assert result.code == 0, result.out
-    assert "named on the command line; it is not the signer's" in " ".join(result.out.split())
+    assert "from the command line, which differs from the signer's" in " ".join(result.out.split())
 
 
 def test_the_summary_of_another_project_with_the_same_registry_name_is_refused(

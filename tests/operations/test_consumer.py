@@ -202,7 +202,7 @@ def test_a_changed_sidecar_beside_the_file_is_refused(downloads: Downloads) -> N
     assert (result.code, result.codes) == (1, [("ATT704", "plain")])
 
 
-def test_a_sidecar_that_nobody_signed_beside_the_file_is_refused(downloads: Downloads) -> None:
+def test_an_unsigned_sidecar_beside_the_file_is_refused(downloads: Downloads) -> None:
     downloads.fetch_with_bundle("ext.onnx", "ext.onnx.data")
     (downloads.folder / "ext.json").write_text("{}")
     result = downloads.verify("ext.onnx")
@@ -229,7 +229,7 @@ def test_an_int8_variant_beside_the_file_is_verified_with_it(downloads: Download
     assert (result.code, result.codes) == (1, [("SIG605", "q")])
 
 
-def test_an_int8_variant_that_nobody_signed_is_refused(downloads: Downloads) -> None:
+def test_an_unsigned_int8_variant_is_refused(downloads: Downloads) -> None:
     downloads.fetch_with_bundle("plain.onnx", "plain.json")
     (downloads.folder / "plain.int8.onnx").write_bytes(model(salt=99))
     result = downloads.verify("plain.onnx")
@@ -304,7 +304,7 @@ def test_a_trust_file_with_another_key_trusts_only_that(
     assert (result.code, [code for code, _ in result.codes]) == (1, ["SIG604"])
 
 
-def test_a_trust_file_without_a_key_trusts_nobody(downloads: Downloads, tmp_path: Path) -> None:
+def test_a_trust_file_without_a_key_is_refused(downloads: Downloads, tmp_path: Path) -> None:
     downloads.fetch_with_bundle("plain.onnx", "plain.json")
     (tmp_path / "trust.toml").write_text("")
     result = downloads.verify("plain.onnx", "--trust", tmp_path / "trust.toml", trusted=False)

@@ -296,9 +296,7 @@ def test_an_empty_bundle_before_its_model_is_moved_and_then_named(repository: Re
 
 
 @pytest.mark.parametrize("where", ["in-a-row", "beside-the-rows"])
-def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
-    repository: Repository, where: str
-) -> None:
+def test_a_registry_with_a_repeated_key_is_not_edited(repository: Repository, where: str) -> None:
     another_opset(repository)
     repository.save()
     if where == "in-a-row":
@@ -312,7 +310,7 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
     assert result.code == 1
     assert {"REG103", "ART310"} == {code for code, _ in result.codes}
     assert result.json["diff"] == ""
-    assert result.json["notes"][0].startswith("model/registry.json: not fixed: 1 finding; where")
+    assert result.json["notes"][0].startswith("model/registry.json: not fixed: 1 finding; a key")
     assert repository.registry.read_bytes() == before
 
 
@@ -324,7 +322,7 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(
         Fix("model/elsewhere.json", Set(("opset",), 17)),
     ],
 )
-def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
+def test_an_edit_without_a_target_is_skipped_and_the_others_are_made(
     repository: Repository, fix: Fix
 ) -> None:
     another_opset(repository)
@@ -335,7 +333,7 @@ def test_an_edit_of_what_is_not_there_is_left_and_the_others_are_made(
     repair = operation.plan(replace(case, findings=findings))
     assert repair.fixed == (real,)
     assert changed("".join(c.diff for c in repair.changes)) == ['-"opset": 18', '+"opset": 17']
-    assert "not fixed: 1 finding; where" in repair.notes[0]
+    assert "not fixed: 1 finding; a key is repeated" in repair.notes[0]
 
 
 def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(

@@ -142,7 +142,7 @@ def test_accepting_one_row_blesses_no_other(repository: Repository) -> None:
     ("arguments", "message"),
     [
         (["--accept", "nope"], "no row with the id 'nope'"),
-        (["plain", "--accept", "ext"], "--accept ext: this row is not hashed"),
+        (["plain", "--accept", "ext"], "--accept ext: this row is not among the rows to hash"),
     ],
 )
 def test_a_row_that_is_not_hashed_cannot_be_accepted(

@@ -90,7 +90,7 @@ def test_a_configuration_trusts_the_workflows_that_sign_and_explains_each_key(
     assert f'workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n' in text
     assert f"it trusts the workflow {FOLDER}/release.yml of o/r for refs/tags/v*\n" in result.out
     assert "look whether each of them releases, and no other does" in result.err
-    assert f"note: {FOLDER}/broken.yml was not looked into: it is not YAML" in result.out
+    assert f"note: {FOLDER}/broken.yml was skipped: it is not YAML" in result.out
     assert bare.check().exit_code == 1  # the configuration is read again
 
 
@@ -108,7 +108,7 @@ CALLER = f"on: push\njobs: {{a: {{uses: ./{FOLDER}/release.yml}}}}"
         (WORKFLOW.replace("on: {push", "on: {pull").replace(", release", ", x"),
          "w.yml", ["git@github.com:o/r"], "the ref is a guess"),
         (WORKFLOW, "my release.yml", ["git@github.com:o/r"], "its name has characters"),
-        (CALLED, "release.yml", ["git@github.com:o/r"], f"it runs where {FOLDER}/caller.yml calls"),
+        (CALLED, "release.yml", ["git@github.com:o/r"], f"{FOLDER}/caller.yml calls it"),
     ],
 )  # fmt: skip
 def test_trust_that_is_not_certain_is_noted_with_the_reason_and_not_in_force(
@@ -135,7 +135,7 @@ def test_workflows_below_the_top_of_a_clone_do_not_run(tmp_path: Path) -> None:
     workflow(below.root)
     clone(tmp_path, "git@github.com:o/r")
     result = init(below)
-    assert f"not in force: {FOLDER}/release.yml for refs/tags/v*: GitHub runs" in result.out
+    assert f"not in force: {FOLDER}/release.yml for refs/tags/v*: GitHub only runs" in result.out
     assert "trust" not in written(below)
 
 
@@ -173,7 +173,7 @@ def test_todays_findings_are_recorded_and_what_cannot_be_is_said(bare: Repositor
     assert all("TODO" in text[f["line"] - 1] for f in todos)
 
 
-def test_a_release_is_refused_until_somebody_has_written_why(
+def test_a_release_is_refused_until_the_reasons_are_written(
     bare: Repository, key: Any, tmp_path: Path
 ) -> None:
     bare.rows = bare.rows[:4]
@@ -263,7 +263,7 @@ def test_an_index_of_another_shape_is_named_for_what_it_is(
     (tmp_path / "catalogue.json").write_text(json.dumps(index))
     result = run_cli("init", cwd=tmp_path)
     assert (result.code, result.out) == (2, "")
-    assert "catalogue.json: its rows are not in this project's shape" in result.err
+    assert "catalogue.json: its rows have another shape" in result.err
     assert says in " ".join(result.err.split())
     assert os.listdir(tmp_path) == ["catalogue.json"]
 
@@ -366,7 +366,7 @@ def test_a_path_that_is_no_text_cannot_be_named(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"r\xff.json")).write_text(json.dumps({"models": rows}))
     result = run_cli("init", cwd=tmp_path)
     assert result.code == 2
-    assert "not UTF-8, so that no configuration can name it" in result.err
+    assert "not UTF-8, so no configuration can name this file" in result.err
     assert os.listdir(tmp_path) == [os.fsdecode(b"r\xff.json")]
 
 

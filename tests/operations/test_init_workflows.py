@@ -154,7 +154,7 @@ def test_a_workflow_that_others_call_has_their_permissions_and_no_refs_of_its_ow
         (b"#" * (limits.WORKFLOW + 1), "it cannot be read: "),
     ],
 )  # fmt: skip
-def test_what_cannot_be_looked_into_is_named_and_the_rest_is_looked_into(
+def test_an_unreadable_workflow_is_named_and_the_rest_is_read(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     found(tmp_path, good=SIGNS)
@@ -162,7 +162,7 @@ def test_what_cannot_be_looked_into_is_named_and_the_rest_is_looked_into(
     result = found(tmp_path)
     assert [w.path for w in result.workflows] == [f"{FOLDER}/good.yml"]
     (note,) = result.notes
-    assert f"{FOLDER}/bad.yaml was not looked into: {reason}" in note
+    assert f"{FOLDER}/bad.yaml was skipped: {reason}" in note
 
 
 def test_aliases_and_merge_keys_do_not_grow(tmp_path: Path) -> None:
@@ -178,14 +178,14 @@ def test_how_much_is_looked_into_is_bounded(
     monkeypatch.setattr(limits, "WORKFLOWS", len(SIGNS) + 5)
     result = found(tmp_path, a=SIGNS, b=SIGNS)
     assert [w.path for w in result.workflows] == [f"{FOLDER}/a.yml"]
-    assert "b.yml was not looked into: it cannot be read" in result.notes[0]
+    assert "b.yml was skipped: it cannot be read" in result.notes[0]
 
 
 def test_so_many_workflows_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "WORKFLOW_FILES", 1)
     result = found(tmp_path, a=SIGNS, b=SIGNS, c=SIGNS)
     assert [w.path for w in result.workflows] == [f"{FOLDER}/a.yml"]
-    assert result.notes == ("2 workflows were not looked into: at most 1 are",)
+    assert result.notes == ("2 workflows were skipped: at most 1 are read",)
 
 
 def test_no_workflows_are_nothing_to_speak_of(tmp_path: Path) -> None:

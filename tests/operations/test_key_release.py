@@ -276,7 +276,7 @@ def test_a_timestamp_that_the_root_of_the_configuration_does_not_know_is_not_wri
     "option",
     [("--timestamp-url", "http://127.0.0.1:1"), ("--trust-config", "trust.json"), ("--staging",)],
 )
-def test_offline_nobody_is_asked(
+def test_offline_makes_no_network_requests(
     unsigned: Repository, key: KeyPair, option: tuple[str, ...]
 ) -> None:
     done = release(unsigned, key, "--offline", *option)

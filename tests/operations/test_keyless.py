@@ -130,7 +130,7 @@ def test_one_byte_of_a_countersignature_counts(tmp_path: Path, key: KeyPair) -> 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A model as somebody else publishes it, and the trusted root."""
+    """A model of another publisher, and the trusted root."""
     instance().write_root(tmp_path / "root.json")
     path = tmp_path / "m.onnx"
     path.write_bytes(model())
@@ -207,7 +207,7 @@ def test_a_statement_about_other_bytes_does_not_count(file: Path) -> None:
     assert verify(file, "--format", "json").codes == [("SIG605", "m.onnx")]
 
 
-def test_a_statement_of_a_kind_that_nobody_expects_does_not_count(file: Path) -> None:
+def test_a_statement_of_an_unexpected_type_does_not_count(file: Path) -> None:
     scan = "https://example.org/malware-scan/v1"
     write(file.with_name("m.onnx.sigstore.json"), instance().attest(statement(file, scan)))
     result = verify(file, "--format", "json")

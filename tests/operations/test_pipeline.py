@@ -51,7 +51,7 @@ def done(finished: Pipeline, tmp_path: Path) -> Pipeline:
 
 @pytest.fixture
 def begun(tmp_path: Path) -> Pipeline:
-    """A pipeline with its layout, of which no step is done."""
+    """A pipeline with a layout, before its first step."""
     return make_pipeline(tmp_path)
 
 
@@ -282,7 +282,7 @@ def test_a_layout_that_has_to_be_signed_by_two_and_is_by_one(done: Pipeline) -> 
         ({"keys": {"zz": {}}}, "in-toto does not take it"),
     ],
 )
-def test_a_layout_that_is_none(done: Pipeline, change: dict[str, Any], why: str) -> None:
+def test_an_invalid_layout(done: Pipeline, change: dict[str, Any], why: str) -> None:
     done.forge(done.layout, lambda p: p.update(change), by="owner")
     code, message = done.refusal()
     assert (code, why in message) == ("PIP001", True), message
@@ -339,7 +339,7 @@ def test_a_layout_that_asks_for_less_than_it_seems_to(
         (b" " * (limits.LAYOUT + 1), "is larger than"),
     ],
 )
-def test_a_file_that_is_no_layout(done: Pipeline, content: bytes, why: str) -> None:
+def test_a_file_that_is_not_a_layout(done: Pipeline, content: bytes, why: str) -> None:
     done.layout.write_bytes(content)
     code, message = done.refusal()
     assert (code, why in message) == ("PIP001", True), message
@@ -401,18 +401,18 @@ def test_links_that_were_swapped_between_steps(done: Pipeline) -> None:
     assert done.in_toto() == 1
     found = [(f.code, f.message) for f in done.ours().failing]
     assert [code for code, _ in found] == ["PIP005", "PIP005"]
-    assert "is no link of the step `check`: it is the link of step 'verify'" in found[0][1]
+    assert "is no link of the step `check`: it is a link of the step 'verify'" in found[0][1]
 
 
 def test_a_link_that_stands_in_for_a_step_which_was_not_done(begun: Pipeline) -> None:
     """in-toto does not compare names: after a release that changed nothing it would pass."""
     for step in STEPS:
         begun.do(step)
-    for step in STEPS[:3]:  # once more: nothing changes, and nobody verifies
+    for step in STEPS[:3]:  # once more, without changes and without `verify`
         begun.do(step)
     begun.link("verify").write_bytes(begun.link("check").read_bytes())
     code, message = begun.finding()
-    assert (code, "it is the link of step 'check'" in message) == ("PIP005", True)
+    assert (code, "it is a link of the step 'check'" in message) == ("PIP005", True)
 
 
 def _link_with(change: Callable[[dict[str, Any]], object]) -> Callable[[Pipeline, Path], object]:
@@ -447,7 +447,7 @@ def _huge(pipeline: Pipeline, link: Path) -> None:
         (_as_a_link_to_itself, "leaves the repository", 0),
     ],
 )
-def test_a_link_that_is_none(
+def test_an_invalid_link(
     done: Pipeline, change: Callable[[Pipeline, Path], object], why: str, by_in_toto: int
 ) -> None:
     change(done, done.link("check"))
@@ -524,7 +524,7 @@ def test_a_file_that_became_a_link_out_of_the_repository(done: Pipeline, elsewhe
 def test_a_released_file_behind_a_link_out_of_the_repository(
     done: Pipeline, elsewhere: Path
 ) -> None:
-    """in-toto follows the link; the same bytes pass there, as long as nobody changes them."""
+    """in-toto follows the link, so the same bytes pass there as long as they do not change."""
     notes = done.notes
     (elsewhere / "notes.txt").write_bytes(notes.read_bytes())
     notes.unlink()

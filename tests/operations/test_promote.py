@@ -278,7 +278,7 @@ def test_an_ensemble_that_is_flipped_is_not_half_of_another(ready: Repository) -
     assert "ENS510" in {code for code, _ in result.codes}
 
 
-def test_a_registry_in_which_a_key_stands_twice_is_not_edited(ready: Repository) -> None:
+def test_a_registry_with_a_repeated_key_is_not_edited(ready: Repository) -> None:
     ready.edit_registry('"schema_version": 1', '"schema_version": 1, "schema_version": 1')
     before = files(ready)
     result = promote(ready, "--ensemble", "ens")
@@ -326,7 +326,7 @@ def test_without_a_manifest_there_is_no_ensemble(repository: Repository) -> None
     repository.add()
     result = promote(repository.save(), "--ensemble", "ens")
     assert result.code == 2
-    assert "There is no manifest." in result.err
+    assert "There are no manifests." in result.err
 
 
 def test_an_ensemble_that_lists_none_of_its_members_is_refused(ready: Repository) -> None:

@@ -130,12 +130,14 @@ UNSEEN = [
 
 @pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
 @pytest.mark.parametrize("during", [False, True])
-def test_what_no_link_can_name_stops_the_step(
+def test_a_file_that_links_cannot_contain_stops_the_step(
     pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str, during: bool
 ) -> None:
     if not during:
         make(pipeline)
-    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`") as caught:
+    with pytest.raises(
+        InputError, match=f"a link cannot contain it: .*`{re.escape(pattern)}`"
+    ) as caught:
         pipeline.do("export", change=make if during else None)
     assert path in str(caught.value) or "more are part of" in str(caught.value)
     assert "Rename it" in (caught.value.help or "")
@@ -143,15 +145,15 @@ def test_what_no_link_can_name_stops_the_step(
 
 
 @pytest.mark.parametrize(("make", "path", "pattern"), UNSEEN)
-def test_what_no_link_can_name_is_no_part_of_a_layout(
+def test_a_file_that_links_cannot_contain_stops_the_layout(
     pipeline: Pipeline, make: Callable[[Pipeline], None], path: str, pattern: str
 ) -> None:
     make(pipeline)
-    with pytest.raises(InputError, match=f"can be in no link: .*`{re.escape(pattern)}`"):
+    with pytest.raises(InputError, match=f"a link cannot contain it: .*`{re.escape(pattern)}`"):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 
-def test_a_configuration_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+def test_a_configuration_that_links_cannot_contain_stops_the_step(pipeline: Pipeline) -> None:
     (pipeline.root / "provenance.toml").rename(pipeline.root / "x.link.toml")
     config = provenance.load_config(pipeline.root, pipeline.root / "x.link.toml")
     key = pipeline.key("ci").signer
@@ -162,7 +164,9 @@ def test_a_configuration_that_no_link_can_name_stops_the_step(pipeline: Pipeline
         pass
 
 
-def test_a_registry_in_a_folder_that_no_link_can_name_stops_the_step(pipeline: Pipeline) -> None:
+def test_a_registry_in_a_folder_that_links_cannot_contain_stops_the_step(
+    pipeline: Pipeline,
+) -> None:
     (pipeline.root / "model").rename(pipeline.root / "model.link")
     pipeline.repository.folder = "model.link"
     pipeline.repository.save()
@@ -313,7 +317,7 @@ def test_a_folder_for_links_that_cannot_be_made(pipeline: Pipeline) -> None:
     config = pipeline.repository.config
     nowhere = pipeline.outside / "a" / "b"
     with (
-        pytest.raises(InputError, match="there is no folder"),
+        pytest.raises(InputError, match="does not exist"),
         provenance.record_step("check", config, nowhere, key),
     ):
         pass
@@ -335,8 +339,8 @@ def test_a_link_is_not_written_through_a_link(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../check", "a/b", ".hidden", "x" * 65])
-def test_a_name_that_is_none(pipeline: Pipeline, name: str) -> None:
-    with pytest.raises(InputError, match="is no name for a step"):
+def test_an_invalid_name_of_a_step(pipeline: Pipeline, name: str) -> None:
+    with pytest.raises(InputError, match="is not a valid name for a step"):
         pipeline.do(name, by="ci")
 
 
@@ -543,19 +547,24 @@ def test_a_table_that_is_wrong(pipeline: Pipeline, table: str, why: str) -> None
         ("[layout]\nkeys = ['nowhere.pub']", "layout key: 'nowhere.pub' does not exist"),
         ("[layout]\nkeys = ['../outside/keys/ci.pub']", "leaves the repository"),
         ("[layout]\nkeys = ['provenance.toml']", "provenance.toml: not an ECDSA P-256 key"),
-        ("[[layout.step]]\nname = 'sign'\nthreshold = 2", "has a threshold of 2, and 1 may do it"),
+        (
+            "[[layout.step]]\nname = 'sign'\nthreshold = 2",
+            "has a threshold of 2: expected as many different keys, found 1",
+        ),
     ],
 )
-def test_a_layout_that_nobody_could_follow(pipeline: Pipeline, table: str, why: str) -> None:
+def test_a_layout_that_cannot_be_fulfilled_is_refused(
+    pipeline: Pipeline, table: str, why: str
+) -> None:
     pipeline.configure(table)
     with pytest.raises(InputError, match=why):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 
-def test_a_layout_where_nobody_is_named_and_nobody_trusted(pipeline: Pipeline) -> None:
+def test_a_layout_without_any_keys(pipeline: Pipeline) -> None:
     pipeline.repository.key = None
     pipeline.configure("")
-    with pytest.raises(InputError, match="nobody may do the step 'export'"):
+    with pytest.raises(InputError, match="no key may perform the step 'export'"):
         provenance.layout(pipeline.repository.config, pipeline.key("owner").signer)
 
 

@@ -64,11 +64,11 @@ def change(repository: Repository) -> None:
     repository.save()
 
 
-def test_the_first_release_follows_none(repository: Repository) -> None:
+def test_the_first_release_has_no_predecessor(repository: Repository) -> None:
     assert decode(payload(repository)).predicate[RELEASE_FIELD] == {"version": "v1"}
 
 
-def test_a_release_without_a_version_that_follows_none_has_no_such_field(
+def test_a_first_release_without_a_version_has_no_release_field(
     tmp_path: Path, key: KeyPair
 ) -> None:
     repository = Repository(tmp_path / "tree", key)
@@ -141,18 +141,20 @@ def test_a_clock_that_is_behind_stops_the_release(repository: Repository) -> Non
     assert repository.key is not None
     done = run_cli("release", "--signer", repository.key.signer, "-C", str(repository.root))
     assert done.code == 2
-    assert f"the release v1 of {TO_COME} is replaced: a release has to be later" in done.err
+    assert (
+        f"a release must be later than the release v1 of {TO_COME}, which it replaces" in done.err
+    )
     assert "Set the clock." in done.err
     assert path_of(repository).read_bytes() == before
 
 
 @pytest.mark.parametrize("version", ["", " v1", "v1\n", "v1\x1b[0m", "v\u202e1", "v" * 101])
-def test_what_cannot_be_a_version_is_refused_before_anything_is_read(
+def test_an_invalid_version_is_refused_before_anything_is_read(
     tmp_path: Path, key: KeyPair, version: str
 ) -> None:
     repository = Repository(tmp_path / "tree", key)
     repository.add("m")
-    with pytest.raises(InputError, match="is no version of a release"):
+    with pytest.raises(InputError, match="is not a valid version of a release"):
         repository.save().release(version=version)
 
 
@@ -164,7 +166,7 @@ LAST = Release("registry.json", ReleaseOrder(at("2026-05-04T10:00:00+00:00")), "
 
 
 class Clock:
-    """Stands still unless somebody sleeps."""
+    """A clock that only advances in `sleep`."""
 
     def __init__(self, text: str, *, runs: bool = True) -> None:
         self.now, self.slept, self._runs = at(text), 0.0, runs
@@ -178,12 +180,12 @@ class Clock:
             self.now += datetime.timedelta(seconds=seconds)
 
 
-def test_a_second_release_in_a_second_waits_for_the_next_and_says_so() -> None:
+def test_a_second_release_in_the_same_second_waits_and_notes_it() -> None:
     clock = Clock("2026-05-04T10:00:00.25+00:00")
     place = place_after(LAST, clock=clock, sleep=clock.sleep)
     assert place.time == "2026-05-04T10:00:01Z"
     assert clock.slept == 0.75
-    assert "the next was waited for" in place.notes[0]
+    assert "waited for the next second" in place.notes[0]
 
 
 def test_a_later_release_waits_for_nothing() -> None:
@@ -195,17 +197,17 @@ def test_a_later_release_waits_for_nothing() -> None:
 @pytest.mark.parametrize("now", ["2026-05-04T09:59:59.9+00:00", "2025-01-01T00:00:00+00:00"])
 def test_no_time_is_made_up_where_the_clock_is_behind(now: str) -> None:
     clock = Clock(now)
-    with pytest.raises(InputError, match="has to be later"):
+    with pytest.raises(InputError, match="must be later"):
         place_after(LAST, clock=clock, sleep=clock.sleep)
     assert clock.slept == 0
 
 
 def test_a_clock_that_does_not_move_is_behind() -> None:
     clock = Clock("2026-05-04T10:00:00+00:00", runs=False)
-    with pytest.raises(InputError, match="has to be later"):
+    with pytest.raises(InputError, match="must be later"):
         place_after(LAST, clock=clock, sleep=clock.sleep)
 
 
-def test_a_release_that_follows_none_is_made_now() -> None:
+def test_a_release_without_a_predecessor_is_made_now() -> None:
     clock = Clock("2026-05-04T10:00:00+00:00")
     assert release_order.place_after(None, clock=clock).time == "2026-05-04T10:00:00Z"

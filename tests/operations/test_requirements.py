@@ -136,7 +136,7 @@ def test_a_row_that_a_release_does_not_have_is_refused(consumer: Consumer, tmp_p
     assert f"new.onnx is not part of the release of {MAY}" in message
 
 
-def test_weights_that_nobody_signed_are_reported_as_such_only(consumer: Consumer) -> None:
+def test_unsigned_weights_are_not_also_reported_as_another_release(consumer: Consumer) -> None:
     consumer.take_row(consumer.published.may, "kept")
     consumer.take(consumer.published.may, SUMMARY)
     (consumer.folder / "kept.int8.onnx").write_bytes(
@@ -259,7 +259,7 @@ def test_of_two_summaries_one_has_to_be_named(consumer: Consumer) -> None:
     consumer.take_row(consumer.published.may, "changed")
     consumer.take(consumer.published.may, SUMMARY)
     shutil.copy(consumer.folder / SUMMARY, consumer.folder / "other.json.vsa.sigstore.json")
-    with pytest.raises(InputError, match="which is the summary of the release"):
+    with pytest.raises(InputError, match="several release summaries"):
         consumer.verify("changed", require=SUMMARISED)
 
 
@@ -326,10 +326,12 @@ def test_a_state_file_serves_a_whole_registry(tmp_path: Path, key: KeyPair) -> N
     [{"require": SUMMARISED}, {"require": Require(max_age=datetime.timedelta(days=1))},
      {"state": Path("seen.json")}],
 )  # fmt: skip
-def test_some_rows_have_no_release(repository: Repository, options: dict[str, Any]) -> None:
+def test_requirements_of_a_release_cannot_be_applied_to_some_rows(
+    repository: Repository, options: dict[str, Any]
+) -> None:
     repository.add("m")
     repository.released()
-    with pytest.raises(InputError, match="of a whole registry"):
+    with pytest.raises(InputError, match="covers a whole registry"):
         verify(repository.config, VerifyOptions(**options), rows=["m"])
 
 
@@ -340,7 +342,7 @@ def test_of_some_rows_their_own_can_be_required(repository: Repository) -> None:
     assert [code for code, _ in said(report)] == ["USE002"]
 
 
-def test_who_requires_nothing_is_not_told_what_was_not_required(repository: Repository) -> None:
+def test_without_requirements_the_report_does_not_mention_them(repository: Repository) -> None:
     repository.add("m")
     repository.released()
     assert not any("require" in what for what in verify(repository.config).not_judged)

@@ -81,7 +81,7 @@ def test_rows_return_to_their_place(kept: Repository) -> None:
     assert kept.registry.read_text("utf-8") == before(kept)
 
 
-def test_all_rows_return_where_none_is_left(kept: Repository) -> None:
+def test_all_rows_are_restored_if_all_were_lost(kept: Repository) -> None:
     expected = json.loads(before(kept))
     kept.rows = []
     kept.save()
@@ -302,7 +302,7 @@ def test_a_row_that_has_another_id_now_does_not_return_beside_it(kept: Repositor
     kept.save()
     result = put_back(kept)
     assert refused(result) == {
-        ("ext", None): "the row 'ext_v2' has its model now: it has another id"
+        ("ext", None): "its model is now that of the row 'ext_v2': the id has changed"
     }
 
 

@@ -106,7 +106,7 @@ def test_a_token_is_in_nothing_that_is_left_or_seen(
     token = services.token()
     source = repository.root.parent / "token"
     seen = watch(services)
-    if outcome == "refused":  # and repeated by whoever refuses
+    if outcome == "refused":  # and the refusal repeats it
         services.faults["ca"] = lambda request, _answer: Answer(
             f"no: {request.headers['Authorization']}".encode(), 403
         )

@@ -343,7 +343,7 @@ def test_a_registry_file_is_verified_by_the_summary_beside_it(download: Download
 def test_which_of_several_summaries_counts_is_not_guessed(download: Download) -> None:
     shutil.copy(download.summary, download.model(SUMMARY))
     verifier = Verifier(trust_from_keys([download.key.public]), today=RELEASED_IN_MAY)
-    with pytest.raises(InputError, match="which is the summary"):
+    with pytest.raises(InputError, match="several release summaries"):
         verifier.release(download.root)
     assert verifier.release(download.root, summary=download.summary).exit_code == 0
 
@@ -511,7 +511,7 @@ def test_one_old_file_in_a_new_release_is_refused(download: Download, published:
     assert (code, row) == ("ATT710", "plain")
 
 
-def test_an_old_release_replayed_whole_is_refused_by_who_remembers(
+def test_an_old_release_replayed_whole_is_refused_with_a_state_file(
     download: Download, published: Published, tmp_path: Path
 ) -> None:
     state = tmp_path / "seen.json"
@@ -548,7 +548,7 @@ def test_a_release_of_another_history_is_refused(
     assert said(download.verify(state=state)) == []
     ((code, _, message),) = said(fork.verify(state=state))
     assert code == "USE010"
-    assert "both took the place of the same release" in message
+    assert "both replace the same release" in message
 
 
 def test_a_release_that_follows_is_used(

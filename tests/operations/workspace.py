@@ -63,7 +63,7 @@ class Workspace:
         return report
 
     def edit_registry(self, change: Callable[[list[dict[str, Any]]], object]) -> None:
-        """Change the rows as somebody with an editor would."""
+        """Change the rows as a person with an editor would."""
         value = json.loads(self.registry.read_text())
         change(value["models"])
         self.registry.write_text(json.dumps(value, indent=2) + "\n")

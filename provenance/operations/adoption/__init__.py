@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `init` finds out about a repository, and what it writes: one question a file."""
+"""The parts of `init`: what it finds in a repository, and what it writes."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a repository's registry is, and what it calls its rows and their fields.
+"""Find a repository's registry, and how it names its rows and their fields.
 
-A field is known by what its values are; its name decides only between several that could be it.
-What is not certain is left to the author.
+A field is recognized by its values. Its name decides only if several fields have fitting values.
+What remains ambiguous is left to the author.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from provenance.frozen import dataclass
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
 _MAX_FILES: Final = 100_000
 _OPSETS: Final = range(1, 100)
-"""What an opset can be: in ten years there were 26."""
+"""Plausible opset versions: ONNX published 26 in ten years."""
 
 Row = Mapping[str, Any]
 
@@ -36,8 +36,12 @@ Row = Mapping[str, Any]
 class Shape:
     """A JSON file that can be read as a registry.
 
-    `names` is what it calls its rows and their fields, as far as that is certain; `unsure` has the
-    keys that could be a field. `complete` says whether rows have a model and a digest.
+    Attributes:
+        path: The path of the file.
+        rows: The number of its rows.
+        names: The names of its rows and fields, as far as they are certain.
+        unsure: For each other field, the keys that could be it.
+        complete: Whether the rows have a model and a digest.
     """
 
     path: str
@@ -48,25 +52,25 @@ class Shape:
 
     @property
     def stock(self) -> bool:
-        """Whether its rows are where this project expects them, with their model under `onnx`."""
+        """Whether its rows are under `models`, each with its model under `onnx`."""
         return self.names.rows == FieldNames.rows and self.names.of("onnx") == "onnx"
 
 
 def registries(tree: Tree) -> Iterator[Shape]:
-    """The JSON files below the root that can be read as registries, in the order of their paths."""
+    """Yield the JSON files below the root that can be read as registries, ordered by path."""
     for path in files(tree, (".json",)):
         yield from shapes_of(tree, path)
 
 
 def shapes_of(tree: Tree, path: str) -> Iterator[Shape]:
-    """How the file at `path` can be read as a registry: not at all, or in one or more ways."""
+    """Yield each way in which the file at `path` can be read as a registry, if any."""
     try:
         data = tree.read(path, limits.REGISTRY)
         if b".onnx" not in data:
             return
         value = parse(decode(data), duplicate_keys=[])
     except (FileError, JsonError):
-        return  # whatever it is, it is not a registry
+        return  # not a registry
     lists = {ITSELF: value} if isinstance(value, list) else value if isinstance(value, dict) else {}
     for key, rows in lists.items():
         objects = [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
@@ -77,7 +81,7 @@ def shapes_of(tree: Tree, path: str) -> Iterator[Shape]:
 
 
 def files(tree: Tree, suffixes: tuple[str, ...]) -> Iterator[str]:
-    """The files below the root with one of these suffixes, but not those of tools."""
+    """Yield the files below the root with one of these suffixes, except in folders of tools."""
     seen = 0
     for folder, folders, names in os.walk(tree.root):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _SKIP)
@@ -101,10 +105,13 @@ def _label(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class _Field:
-    """How a field is known: by values that fit, and by the names that it usually has, best first.
+    """How a field is recognized.
 
-    With `by_name`, it is certain only under one of these names; if `marked`, under one that tells
-    that it is about the int8 variant.
+    Attributes:
+        fits: Whether a value fits the field.
+        named: The names that the field usually has, the best first.
+        by_name: Whether it is certain only under one of these names.
+        marked: Whether its name must contain `int8`.
     """
 
     fits: Callable[[Any], bool]
@@ -150,11 +157,11 @@ _KNOWN: Final[Mapping[str, _Field]] = {
     ),
     "sigstore_bundle": _Field(lambda v: isinstance(v, str) and v.endswith(bundles.SUFFIX)),
 }
-"""The fields that are looked for, of `FIELDS`; in the others nothing is judged."""
+"""The fields of `FIELDS` that are searched for. The others are not judged."""
 
 
 def _shape(path: str, key: str, rows: Sequence[Row]) -> Shape | None:
-    """What the rows under `key` call their fields; None where no field holds models."""
+    """Return how the rows under `key` name their fields, or None if no field holds models."""
     values: dict[str, list[Any]] = {}
     for row in rows:
         for name, value in row.items():
@@ -174,7 +181,7 @@ def _shape(path: str, key: str, rows: Sequence[Row]) -> Shape | None:
     found = {*renamed, *unsure, *(k for k in _KNOWN if k in values)}
     if "onnx" not in found:
         return None
-    if renamed:  # else it is a registry of this project's shape, and the rest are fields of its own
+    if renamed:  # otherwise it has the supported shape, and the rest are fields of its own
         taken = {*values} & {*FIELDS, *renamed.values(), *chain.from_iterable(unsure.values())}
         for known in (k for k in _KNOWN if k not in found):
             could = [n for n in values if n not in taken and _could_be(known, values[n], len(rows))]
@@ -189,14 +196,15 @@ def _may_be(known: str, how: _Field, name: str, values: Sequence[Any], rows: int
         return False
     if how.marked != ("int8" in name.casefold()) or not all(map(how.fits, values)):
         return False
-    # Each row has an id of its own.
+    # Ids are unique.
     return known != "id" or (len(values) == rows and len(set(values)) == rows)
 
 
 def _could_be(known: str, values: Sequence[Any], rows: int) -> bool:
-    """Whether a field whose name says nothing could be `known`, by its values alone.
+    """Whether a field with an unknown name could be `known`, judged by its values alone.
 
-    Of texts only those that are a license, and for `kind` those that rows share.
+    Strings could be a `license` only if all are SPDX expressions, or a `kind` only if rows share
+    them.
     """
     if known == "id" or not all(map(_KNOWN[known].fits, values)):
         return False

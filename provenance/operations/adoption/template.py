@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration that `init` writes, with today's findings as deferrals if so wanted.
+"""The configuration that `init` writes, on request with today's findings as deferrals.
 
-Then only new findings fail from the day on which a gate begins.
+With these deferrals, only new findings fail from then on.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ REASON: Final = "TODO: why is this shipped all the same?"
 REFERENCE: Final = "TODO"
 _NUMBERED: Final = re.compile(r"(.*\D)\d+", re.DOTALL)
 _MANY: Final = 3
-"""So many names that differ only in a number at their end are written as one pattern."""
+"""From this many on, names that differ only in a final number are written as one pattern."""
 
 _WIDTH: Final = 100
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A deferral that is yet to be explained, and how many findings it covers."""
+    """A deferral whose reason is still to be written, and the number of findings it covers."""
 
     rule: str
     rows: tuple[str, ...]
@@ -45,16 +45,20 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Initialised:
-    """What was written, and what was found that it was made of.
+    """The configuration that `init` writes, and what it found in the repository.
 
     Attributes:
         path: The file that the configuration is written into.
-        signers: The workflows that it trusts, and those that it only notes.
+        shape: The registry.
+        keys: The public keys in the repository.
+        remote: The origin of the clone.
+        workflows: The workflows that sign.
+        signers: The workflows that are trusted, and those that are only in comments.
         recorded: The deferrals that were written.
-        todo: How many places of them are to be explained.
-        left: How many findings of each rule, by code and name, fail beside these; None where no
-            check was run.
-        fixable: How many of these `check --fix` makes go away.
+        todo: The number of TODOs in these deferrals.
+        left: For each other rule that fails, by code and name, the number of findings; or None if
+            no check was run.
+        fixable: How many of these findings `check --fix` fixes.
     """
 
     path: str
@@ -69,7 +73,7 @@ class Initialised:
     fixable: int = 0
 
     def text(self) -> str:
-        """Return the configuration, in which a line before each key says what it is for."""
+        """Return the text of the configuration, with a comment above each key."""
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
@@ -79,10 +83,10 @@ class Initialised:
         yield f"registry = {quoted(self.shape.path)}"
         if self.remote.github is not None and self.remote.upstream is None:
             yield ""
-            yield "# The repository that this is: license URLs that lead here are compared with it."
+            yield "# This repository. License URLs into it are compared with the license files."
             yield f"repository = {quoted(self.remote.github)}"
         yield ""
-        yield "# What `provenance check` compares the registry with: what was lost since is named."
+        yield "# What `provenance check` compares the registry with, to report what was lost since."
         yield f"# baseline = {quoted(f'git:origin/{self.remote.default_branch}')}"
         yield from self._trusted_keys()
         yield from self._trusted_workflows()
@@ -102,12 +106,12 @@ class Initialised:
             yield '# path = "release.pub"'
 
     def _trusted_workflows(self) -> Iterator[str]:
-        """The workflows that sign, each once for every ref; as a comment where one is not sure."""
+        """Yield a table for each ref of each workflow that signs, as a comment if it is unsure."""
         if not self.signers:
             return
         yield ""
-        yield "# Whose signatures count: workflows of yours that sign with their own identity."
-        yield "# Keep those that release, and add `owner_id`, which outlives a name (docs: Trust)."
+        yield "# Whose signatures count: your workflows that sign with their own identity."
+        yield "# Keep those that release, and add `owner_id`, which survives renames (docs: Trust)."
         for number, signer in enumerate(self.signers):
             if number:
                 yield ""
@@ -127,13 +131,13 @@ class Initialised:
             yield f"# [[{self._name('deferral')}]]"
             yield '# rule = "SID402"'
             yield '# rows = ["my_ensemble_seed*"]'
-            yield '# reason = "why this is shipped all the same"'
+            yield '# reason = "why this is shipped anyway"'
             yield '# reference = "the decision: an ADR, an issue"'
             yield "# expires = 2026-12-31"
             return
-        yield "# What was found when this was written. Write why each is shipped all the same, or"
-        yield "# correct it and remove the table: a TODO fails until then (DEF906). `expires` can"
-        yield "# give it a last day. A deferral fails as soon as its cause is gone."
+        yield "# The findings when this file was written. Replace each TODO by the reason and the"
+        yield "# decision, or fix the cause and remove the table: a TODO fails (DEF906). `expires`"
+        yield "# can set a last day. A deferral fails as soon as its cause is gone."
         for number, deferral in enumerate(self.recorded):
             if number:
                 yield ""
@@ -145,7 +149,7 @@ class Initialised:
 
 
 def _list(key: str, values: Sequence[str]) -> Iterator[str]:
-    """A list of strings: on one line where it fits, else with a line for each."""
+    """Yield a list of strings: on one line if it fits, or else one line per string."""
     line = f"{key} = [{', '.join(map(quoted, values))}]"
     if len(line) <= _WIDTH:
         yield line
@@ -156,9 +160,9 @@ def _list(key: str, values: Sequence[str]) -> Iterator[str]:
 
 
 def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded, ...]:
-    """A deferral for each rule that fails and can be deferred, over what it fails for.
+    """Return a deferral for each rule that fails and can be deferred.
 
-    What `check --fix` makes go away needs none. `labels` are the ids of all rows.
+    Findings that `check --fix` fixes need no deferral. `labels` are the ids of all rows.
     """
     by_rule: dict[str, list[str]] = {}
     for finding in findings:
@@ -173,7 +177,7 @@ def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded
 
 
 def _patterns(subjects: Mapping[str, None], labels: Sequence[str]) -> Iterator[str]:
-    """Patterns that match the subjects and, of what there is, nothing else."""
+    """Yield patterns that match the subjects, and none of the other labels."""
     names = sorted({*labels, *subjects})
     families: dict[str, list[str]] = {}
     for subject in subjects:

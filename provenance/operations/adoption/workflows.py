@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a clone comes from, and its workflows that sign, whose identities a consumer will trust.
+"""Find the origin of a clone, and its workflows that sign with an identity that can be trusted.
 
-A workflow signs if a job of it may ask for an identity token and runs a tool that signs with it.
-This only suggests a configuration; nothing in a workflow is run. Trust is never guessed: what is
-not known for certain is written as a comment, with the reason. The URL of a clone can hold a
-password: only the name of the repository is taken out of it.
+A workflow signs if one of its jobs may request an identity token and runs a tool that signs with
+it. The result only suggests a configuration, and no part of a workflow is run. Trust is never
+guessed: an uncertain table is written as a comment, with the reason. The URL of a clone may
+contain a password, so only the name of the repository is read from it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,13 @@ _EVERY_BRANCH: Final = ("refs/heads/*", "refs/heads/**")
 
 @dataclass(frozen=True)
 class Remote:
-    """What a clone knows of where it comes from.
+    """The origin of a clone.
 
-    `github` is the `owner/name` of its origin, None where that is elsewhere; `upstream` that of a
-    fork's original. `below_top` says whether this is a folder below the top of the clone.
+    Attributes:
+        github: The `owner/name` of the origin, or None if it is not on GitHub.
+        default_branch: The default branch.
+        upstream: The `owner/name` of the remote `upstream`, which a fork has, or None.
+        below_top: Whether the folder is below the top of the clone.
     """
 
     github: str | None = None
@@ -64,9 +67,9 @@ class Workflow:
     """A workflow that signs.
 
     Attributes:
-        path: Relative to the repository's root, as it stands in the certificate.
-        tools: What signs in it.
-        refs: The refs that it runs for by itself, as globs; empty where nothing in it says.
+        path: Relative to the repository's root, as in the signing certificate.
+        tools: The tools that sign in it.
+        refs: The refs that trigger it, as globs; empty if its triggers do not name any.
         callers: The workflows of the same repository that call it.
     """
 
@@ -78,7 +81,7 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Found:
-    """The workflows that sign, and, in words, what could not be looked into."""
+    """The workflows that sign, and notes about workflows that could not be read."""
 
     workflows: tuple[Workflow, ...] = ()
     notes: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Signer:
-    """One `[[trust.github]]` table. `unsure` is why it is not in force, in words, or None."""
+    """One `[[trust.github]]` table. `unsure` says why it is only a comment, or is None."""
 
     repository: str
     workflow: Workflow
@@ -95,7 +98,7 @@ class Signer:
 
 
 def remote_of(root: Path) -> Remote:
-    """What the clone at `root` knows; nothing if it is not a clone, or git is missing."""
+    """Return the origin of the clone at `root`; empty if it is not a clone, or git is missing."""
     try:
         git = Git.at(root)
         url = git.answer("remote", "get-url", "origin")
@@ -110,24 +113,24 @@ def remote_of(root: Path) -> Remote:
 
 
 def github_name(url: str) -> str | None:
-    """`owner/name` of a repository on GitHub, by any URL that git takes."""
+    """Return the `owner/name` of a GitHub repository from any URL that git accepts, or None."""
     match = _GITHUB.fullmatch(url)
     return match["name"] if match else None
 
 
 def signing_workflows(tree: Tree, default_branch: str) -> Found:
-    """The workflows of the repository at `tree` that sign with an identity of their own."""
+    """Return the workflows of the repository at `tree` that sign with their own identity."""
     try:
         names = sorted(os.listdir(tree.root / tree.resolve(FOLDER)))
     except (FileNotFoundError, NotADirectoryError):
         return Found()  # no folder of workflows
     except (FileError, OSError) as e:
-        return Found(notes=(f"no workflow was looked into: {e}",))
+        return Found(notes=(f"cannot read the workflows: {e}",))
     paths = [f"{FOLDER}/{n}" for n in names if n.endswith((".yml", ".yaml")) and is_text(n)]
     notes: list[str] = []
     most = limits.WORKFLOW_FILES
     if len(paths) > most:
-        notes.append(f"{len(paths) - most:,} workflows were not looked into: at most {most:,} are")
+        notes.append(f"{len(paths) - most:,} workflows were skipped: at most {most:,} are read")
         del paths[most:]
     texts = _parsed(tree, paths, notes)
     found = []
@@ -141,7 +144,7 @@ def signing_workflows(tree: Tree, default_branch: str) -> Found:
 
 
 def signers(found: Found, remote: Remote) -> tuple[Signer, ...]:
-    """A table for each workflow that signs, and each ref that it runs for."""
+    """Return a table for each ref of each workflow that signs."""
     return tuple(
         Signer(remote.github or _PLACEHOLDER, workflow, ref, _unsure(workflow, ref, remote))
         for workflow in found.workflows
@@ -151,32 +154,32 @@ def signers(found: Found, remote: Remote) -> tuple[Signer, ...]:
 
 def _unsure(workflow: Workflow, ref: str, remote: Remote) -> str | None:
     if WORKFLOW_PATH.fullmatch(workflow.path) is None:
-        return "its name has characters that no trusted workflow may have"
+        return "its name has characters that are not allowed for a trusted workflow"
     if workflow.callers and not workflow.refs:
         return (
-            f"it runs where {', '.join(workflow.callers)[:200]} calls it, and what a called "
-            "workflow signs never counts"
+            f"{', '.join(workflow.callers)[:200]} calls it, and signatures of a called workflow "
+            "never count"
         )
     if not workflow.refs:
-        return "nothing in it says for which refs it runs: the ref is a guess"
+        return "its triggers do not say for which refs it runs: the ref is a guess"
     if ref in _EVERY_BRANCH:
-        return "it runs for every branch: whoever may push one could sign"
+        return "it runs for every branch: anyone who may push a branch could sign"
     if remote.below_top:
-        return "GitHub runs the workflows at the top of a repository, and this folder is below it"
+        return "GitHub only runs workflows at the top of a repository, and this folder is below it"
     if remote.github is None:
-        return "which repository on GitHub this is, the clone does not say"
+        return "the clone does not say which GitHub repository it comes from"
     if remote.upstream not in (None, remote.github):
-        return f"this looks like a fork of {remote.upstream}: say which of the two releases"
+        return f"this looks like a fork of {remote.upstream}: choose which of the two releases"
     return None
 
 
 def is_text(name: str) -> bool:
-    """Whether a name that the file system gave can be written as UTF-8."""
+    """Whether a name from the file system can be written as UTF-8."""
     return not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def _parsed(tree: Tree, paths: Sequence[str], notes: list[str]) -> dict[str, Mapping[str, Any]]:
-    """The files that can be read as workflows, by path; why others cannot is added to `notes`."""
+    """Return the workflows by path, and add to `notes` why other files cannot be read."""
     from provenance.artifacts.documents import strict_yaml
 
     workflows: dict[str, Mapping[str, Any]] = {}
@@ -196,7 +199,7 @@ def _parsed(tree: Tree, paths: Sequence[str], notes: list[str]) -> dict[str, Map
             problem = f"is not UTF-8 (byte {e.start})"
         except strict_yaml.YamlError as e:
             problem = str(e)
-        notes.append(f"{path} was not looked into: it {problem}")
+        notes.append(f"{path} was skipped: it {problem}")
     return workflows
 
 
@@ -205,7 +208,7 @@ def _jobs(workflow: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _triggers(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`on` by event, whichever of its three forms it has."""
+    """Return `on` by event, for each of its three forms."""
     on = workflow.get("on")
     if isinstance(on, dict):
         return on
@@ -214,12 +217,12 @@ def _triggers(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _signs(workflow: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[str]:
-    """What signs in a job that may have an identity."""
+    """Yield the tools that sign in a job, if it may request an identity token."""
     permissions = job.get("permissions", workflow.get("permissions"))
     may = permissions == "write-all" or (
         isinstance(permissions, dict) and permissions.get("id-token") == "write"
     )
-    # A workflow that others call has the permissions of its caller, unless it says otherwise.
+    # A called workflow has the permissions of its caller, unless it sets its own.
     if not may and (permissions is not None or "workflow_call" not in _triggers(workflow)):
         return
     steps = job.get("steps")
@@ -242,7 +245,7 @@ def _calls(job: Mapping[str, Any], path: str) -> bool:
 
 
 def _refs(triggers: Mapping[str, Any], default_branch: str) -> tuple[str, ...]:
-    """The refs that a workflow runs for, as globs over whole refs, from its triggers."""
+    """Return the refs that trigger a workflow, as globs over whole refs."""
     found: list[str] = []
     if "push" in triggers:
         push = triggers["push"] if isinstance(triggers["push"], dict) else {}
@@ -265,6 +268,6 @@ def _patterns(push: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _glob(pattern: str) -> str:
-    """GitHub's pattern without its classes and quantifiers, which `ref` does not have: wider."""
+    """Return a wider glob for a GitHub pattern: `ref` has no classes and quantifiers."""
     plain = _CLASS.sub("?", _QUANTIFIED.sub(_REPEATED, pattern))
     return _STARS.sub(lambda stars: "**" if "**" in stars[0] else "*", plain)
