@@ -240,7 +240,7 @@ def test_an_ensemble_without_a_verdict_is_held_by_one_advice(tmp_path: Path) -> 
     (found,) = made.save().check().failing
     assert found.code == "ENS510"
     assert found.help == (
-        'Until its gate says PROMOTE, say "smoke": true in the row ens_seed0 and in '
+        'Until its gate says PROMOTE, write "smoke": true in the row ens_seed0 and in '
         "model/ens.json. Then: provenance promote --ensemble ens"
     )
     made.rows[0]["smoke"] = True
@@ -264,7 +264,7 @@ def test_a_manifest_that_says_another_smoke_than_its_rows_has_advice_that_works(
     if verdict == "PROMOTE":
         follow(made, found.help)
     else:
-        assert 'say "smoke": true in model/ens.json' in found.help
+        assert 'write "smoke": true in model/ens.json' in found.help
         made.write("ens.json", manifest | {"smoke": True})
     assert codes(made.check()) == []
 

@@ -123,7 +123,7 @@ def test_a_mix_is_resolved_by_a_command_if_the_ensemble_has_a_name(
     drop("id")(ensemble.path("ens.json"))
     (nameless,) = [f for f in ensemble.check().failing if f.code == "ENS510"]
     assert nameless.help == (
-        'Until its gate says PROMOTE, say "smoke": true in the rows s0, s1, s2.'
+        'Until its gate says PROMOTE, write "smoke": true in the rows s0, s1, s2.'
     )
 
 

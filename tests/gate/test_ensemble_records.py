@@ -39,7 +39,7 @@ def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
         ("ens_PROMOTE.json", put("verdict", to="APPROVED")),
         expected=["ENS511"],
     )
-    assert finding.message.startswith("the verdict is 'APPROVED'; its numbers give PROMOTE; `")
+    assert finding.message.startswith("the verdict is 'APPROVED', but its numbers give PROMOTE; `")
     assert "`mean_plcc` is 0.5" in finding.message
     assert place(ensemble, finding) == '"verdict": "APPROVED"'
 
@@ -144,7 +144,7 @@ def test_a_sidecar_without_a_seed_leaves_a_member_without_one(ensemble: Reposito
         expected=["ENS506 s1", "SID407 s1"],
     )
     told = {f.code: f.message for f in found}
-    assert told["ENS506"].endswith("missing here; a whole number is expected")
+    assert told["ENS506"].endswith("missing in the manifest; expected a whole number")
 
 
 def test_where_as_many_say_one_thing_as_another_the_verdict_counts(repository: Repository) -> None:

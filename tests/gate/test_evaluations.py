@@ -208,7 +208,7 @@ def test_a_gate_that_was_not_passed(changes: dict[str, Any]) -> None:
 )
 def test_why_a_gate_was_not_passed(changes: dict[str, Any], says: str) -> None:
     ((_, message),) = wrong_gate(record(**evaluation(**changes)))
-    assert message.startswith(f"`gate_passed` is True; {says}")
+    assert message.startswith(f"`gate_passed` is True, but {says}")
 
 
 @pytest.mark.parametrize("passed", [True, False, None, 1])
@@ -230,7 +230,7 @@ def test_a_pass_that_is_not_true_or_false_is_told_once() -> None:
 def test_of_several_outcomes_the_first_that_differs_is_told() -> None:
     fields = {"gate": {"verdict": "PROMOTE", "passed": True}, "verdict": "PROMOTE"}
     ((_, message),) = wrong_gate(record(**fields, gate_passed=False))
-    assert message == "`gate.verdict` is 'PROMOTE' and `gate_passed` is False"
+    assert message == "`gate.verdict` is 'PROMOTE', but `gate_passed` is False"
 
 
 def test_a_pass_without_a_limit_is_not_refuted() -> None:
@@ -272,7 +272,7 @@ def test_folds_that_no_float_can_sum_are_told(statistic: str) -> None:
     folds = [{"rmse": 1.7e308}, {"rmse": 1.7e308 if statistic == "mean" else -1.7e308}]
     found = list(wrong_statistics(record(loso_folds=folds, **{f"loso_{statistic}_rmse": 1})))
     assert places(found) == [f"loso_{statistic}_rmse"]
-    assert found[0][1].endswith("its folds give a number that no float holds")
+    assert found[0][1].endswith("its folds give a number too large for a float")
 
 
 def test_of_a_wrong_deviation_that_of_a_sample_is_told() -> None:

@@ -304,7 +304,7 @@ def test_a_fingerprint_leaves_out_what_changes_with_bytes_and_lines(
 
 def test_a_fingerprint_keeps_what_tells_members_apart() -> None:
     one, other = (
-        fingerprints([replace(finding(), message=f"no row ships the member 'seed{n}'")])
+        fingerprints([replace(finding(), message=f"no row for the member 'seed{n}'")])
         for n in (1, 2)
     )
     assert one != other

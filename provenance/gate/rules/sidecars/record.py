@@ -269,7 +269,7 @@ class SeedRecordIncomplete(Rule):
     A sidecar with `"ensemble_id"` and no `"seed"`.
 
     ## How to fix
-    Export sidecar and manifest again, with the whole record.
+    Export the sidecar and the manifest again with the full record.
     """
 
     code = "SID407"
@@ -287,7 +287,7 @@ class SeedRecordIncomplete(Rule):
             expected_statements.seed_predicate(case.evidence, row)
         except StatementError as e:
             lost = lost_manifest(case, row) if row.manifest is None else None
-            export = "Export sidecar and manifest again, with the whole record."
+            export = "Export the sidecar and the manifest again with the full record."
             yield self.finding(
                 str(e) + (lost.said if lost else ""),
                 lost.help if lost else export,
