@@ -141,7 +141,7 @@ SLIPS: Final = [
     Advice(
         "REG101",
         Mutation("registry.json", rename(*ROW, "sha256", to="sha")),
-        "Did you mean `sha256` where it says `sha`?",
+        "Did you mean `sha256` instead of `sha`?",
         lambda scene, _: rename("models", "s1", "sha", to="sha256")(scene.registry),
     ),
     Advice(
@@ -375,7 +375,7 @@ SLIPS: Final = [
 """Slips in a registry that is as it should be."""
 
 CASES: Final = [
-    Advice("REG102", "registry-with-duplicate-ids", "an id of its own",
+    Advice("REG102", "registry-with-duplicate-ids", "a unique id",
            edited(REGISTRY, put("models", 1, "id", to="n"))),
     Advice("REG114", "registry-violates-its-schema", "Shorten it",
            edited(REGISTRY, put("models", "m", "notes", to="short"))),
@@ -516,10 +516,10 @@ CASES: Final = [
     Advice("PIP007", "pipeline-step-by-another", "Do `check`", steps_again),
     Advice("PIP008", "pipeline-step-by-too-few", "by another of them too",
            then(check_by_another, steps_again)),
-    Advice("PIP009", "pipeline-step-disputed", "done again by all", check_by_both),
-    Advice("PIP010", "pipeline-file-changed", "Else put it back. Do `sign`",
+    Advice("PIP009", "pipeline-step-disputed", "everyone repeat the step", check_by_both),
+    Advice("PIP010", "pipeline-file-changed", "Otherwise put it back. Do `sign`",
            then(put_back("notes.txt"), steps_again)),
-    Advice("PIP011", "pipeline-file-added", "Else put it back. Do `check`",
+    Advice("PIP011", "pipeline-file-added", "Otherwise put it back. Do `check`",
            then(edited("model/more.txt", remove()), steps_again)),
     Advice("PIP012", "pipeline-file-gone", "put back what was released", put_back("notes.txt")),
     Advice("PIP013", "pipeline-refused-by-a-rule-of-its-own", "--signer URI --output", command),

@@ -106,7 +106,8 @@ def test_what_no_link_can_name_is_told_with_the_pattern_and_the_first_step() -> 
     text = only(pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",)))
     assert text.position == Position(1, 1)
     assert told.message == (
-        "model/x.link/ is part of the release and can be in no link: in-toto leaves out `*.link*`"
+        "model/x.link/ is part of the release, but no link can record it: "
+        "in-toto excludes `*.link*`"
     )
     assert "begin again with `check`" in told.help
 
@@ -149,32 +150,31 @@ def test_every_step_is_judged_behind_one_that_is_right() -> None:
 def test_a_step_by_another_is_told_by_who_did_it_and_who_may() -> None:
     finding = only(pipeline(step(ANOTHER)))
     assert finding.message == (
-        "links/check.2.link: the step `check` was done by the key aaaaaaaa, who may not do it; the "
-        "layout wants the key aaaaaaaa or bbbbbbbb"
+        "links/check.2.link: the step `check` was done by the key aaaaaaaa, which is not "
+        "authorized for it; authorized: the key aaaaaaaa or bbbbbbbb"
     )
     assert (
         "in the name of the key aaaaaaaa, which did not sign"
         in only(pipeline(step(FORGED))).message
     )
     nobody = replace(step(ANOTHER), authorized=())
-    assert only(pipeline(nobody)).message.endswith("the layout wants nobody")
+    assert only(pipeline(nobody)).message.endswith("authorized: no key")
 
 
 def test_of_too_few_the_others_are_named() -> None:
     finding = only(pipeline(step(RIGHT, ANOTHER, threshold=3)))
     assert finding.message == (
-        "the step `check` was done by 1 of those who may, and 3 have to: the key aaaaaaaa or "
-        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, who may not do it"
+        "the step `check` was done with 1 of 3 required keys; authorized: the key aaaaaaaa or "
+        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, which is not authorized for it"
     )
 
 
 def test_a_missing_step_is_told_by_the_links_that_would_do() -> None:
     message = only(pipeline(step())).message
     assert message == (
-        "the step `check` was not done: there is no check.aaaaaaaa.link or check.bbbbbbbb.link in "
-        "links"
+        "no link of the step `check`: expected check.aaaaaaaa.link or check.bbbbbbbb.link in links"
     )
-    assert "there is no any in links" in only(pipeline(replace(step(), authorized=()))).message
+    assert "expected any link in links" in only(pipeline(replace(step(), authorized=()))).message
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_two_who_did_a_step_differ_in_a_file(
     finding = only(pipeline(disputed))
     assert (finding.code, finding.path, finding.about) == ("PIP009", "links/other", file)
     assert finding.message == (
-        f"links/check.aaaaaaaa.link and links/other do not agree on {file}, which the step "
+        f"links/check.aaaaaaaa.link and links/other disagree about {file}, which the step "
         f"`check` {what}"
     )
 
@@ -237,10 +237,10 @@ ADDED: Final = OWN | {"n.onnx": "4" * 64, "n.toml": "5" * 64}
     [
         (OTHER, OTHER, "m.onnx", "PIP010", "changed while `check` ran"),
         (OWN, OTHER, "m.onnx", "PIP010", "changed after `check`"),
-        (ADDED, ADDED, "n.onnx", "PIP011", "appeared while `check` ran"),
-        (OWN, ADDED, "n.toml", "PIP011", "appeared after `check`"),
-        (OWN, WITHOUT, "m.onnx", "PIP012", "it was lost after `check`"),
-        (WITHOUT, WITHOUT, "m.onnx", "PIP012", "it was lost while `check` ran"),
+        (ADDED, ADDED, "n.onnx", "PIP011", "was added while `check` ran"),
+        (OWN, ADDED, "n.toml", "PIP011", "was added after `check`"),
+        (OWN, WITHOUT, "m.onnx", "PIP012", "was removed after `check`"),
+        (WITHOUT, WITHOUT, "m.onnx", "PIP012", "was removed while `check` ran"),
     ],
 )
 def test_a_file_is_told_by_what_became_of_it(
@@ -251,9 +251,9 @@ def test_a_file_is_told_by_what_became_of_it(
     assert message in finding.message
     assert (finding.position is not None) is (file == "n.toml")
     within = "while" in message
-    assert ("do `check` again in a way that leaves it alone" in finding.help) is within
-    assert ("Else put back what was released." in finding.help) is not within
-    assert finding.help.startswith("If it is meant, begin again with `export`")
+    assert ("repeat `check` without touching it" in finding.help) is within
+    assert ("Otherwise put back what was released." in finding.help) is not within
+    assert finding.help.startswith("If it is intended, begin again with `export`")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_what_changed_between_two_steps_is_told_with_the_step_that_saw_it(next_s
         f"what `{next_step}` read is 333333333333…"
     )
     assert finding.help.startswith(
-        "Find out who did that. If it is meant, begin again with `check`"
+        "Find out who did that. If it is intended, begin again with `check`"
     )
 
 

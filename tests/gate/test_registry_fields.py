@@ -74,7 +74,7 @@ def test_twenty_entries_that_are_no_rows_are_told_one_by_one(
     rest = [f for f in found if f.row is None]
     assert len(rest) == (1 if count > 20 else 0)
     for finding in rest:
-        assert finding.message == f"{count} entries of `models` are no rows"
+        assert finding.message == f"{count} entries of `models` are not rows (objects)"
         assert finding.position is not None
         first = text.index('    "x",') + 1
         assert finding.position.line == first + 20
@@ -116,8 +116,8 @@ def test_two_bundles_that_differ_in_case_are_one_on_some_disks(repository: Repos
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.row) == ("REG108", "n")
     assert finding.message == (
-        "'bundles/M.ONNX.sigstore.json' is also where a document of row 'm' goes, "
-        "'bundles/m.onnx.sigstore.json', on a disk that ignores case"
+        "'bundles/M.ONNX.sigstore.json' is also the path of a document of row 'm' "
+        "('bundles/m.onnx.sigstore.json'), if the disk ignores case"
     )
 
 
@@ -125,7 +125,7 @@ def test_a_field_that_is_misspelt_is_named_by_its_nearest(repository: Repository
     row = repository.add("m")
     row["sha265"], row["shaa"] = row.pop("sha256"), "x"
     (finding,) = repository.save().check().failing
-    assert finding.help == "Did you mean `sha256` where it says `sha265`?"
+    assert finding.help == "Did you mean `sha256` instead of `sha265`?"
 
 
 def test_an_id_is_told_twice_behind_a_row_that_has_none(repository: Repository) -> None:
@@ -283,4 +283,4 @@ def test_bundles_that_differ_in_case_are_one_on_some_disks(
         repository.add(id)["sigstore_bundle"] = f"{name}.sigstore.json"
     (found,) = repository.save().check().failing
     assert (found.code, found.row) == ("REG108", "y")
-    assert ("on a disk that ignores case" in found.message) == (names[0] != names[1])
+    assert ("if the disk ignores case" in found.message) == (names[0] != names[1])

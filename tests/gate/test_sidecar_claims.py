@@ -296,8 +296,8 @@ def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
         (["x"], "the sidecar declares an input 'x', but m.onnx has features, codec"),
         (
             ["codec", "features"],
-            "the sidecar declares the inputs ['codec', 'features'], but m.onnx has features, codec, "
-            "in this order",
+            "the sidecar declares the inputs ['codec', 'features'], but m.onnx has "
+            "features, codec, in this order",
         ),
     ],
 )
