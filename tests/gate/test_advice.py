@@ -397,7 +397,7 @@ CASES: Final = [
            member("license", "MIT")),
     Advice("LIC206", "license-file-of-another-license", "Write the license of that file",
            member("license", "BSD-2-Clause-Patent"), since=("BAS806",)),
-    Advice("LIC208", "same-bytes-under-two-licenses", "one license in both rows",
+    Advice("LIC208", "same-bytes-under-two-licenses", "the same license in both rows",
            member("license", "CC-BY-NC-4.0"), row="n", since=("BAS806",)),
     Advice("ART301", "int8-missing", "remove `int8_sha256` and `quant_mode`",
            without("int8_sha256", "quant_mode"), since=("BAS802",)),

@@ -187,7 +187,7 @@ def test_a_misspelt_license_is_put_back_to_that_of_the_baseline(repository: Repo
     repository.save()
     found = only(repository)
     assert found.code == "LIC204"
-    assert found.help == "Put 'BSD-3-Clause' back, the license of these bytes so far."
+    assert found.help == "Put 'BSD-3-Clause' back, the former license of these bytes."
     repository.rows[1]["license"] = "BSD-3-Clause"
     repository.save()
     assert codes(compared(repository)) == []

@@ -94,9 +94,9 @@ def test_outputs_that_are_what_is_declared(declared: TensorSpec, given: Output) 
             output(*range(1, 10)),
             "expected y: float [9], found float [1, 2, 3, 4, 5, 6, 7, 8]",
         ),
-        (spec(1), Output("y", None, None), "y: float [1] is no tensor"),
-        (spec(1), Output("y", None, (1,)), "y: float [1] is no tensor"),
-        (spec(1), Output("y", "double", None), "y: float [1] is no tensor"),
+        (spec(1), Output("y", None, None), "expected y: float [1], found no tensor"),
+        (spec(1), Output("y", None, (1,)), "expected y: float [1], found no tensor"),
+        (spec(1), Output("y", "double", None), "expected y: float [1], found no tensor"),
     ],
 )
 def test_outputs_that_are_something_else(declared: TensorSpec, given: Output, message: str) -> None:
@@ -130,7 +130,7 @@ def test_of_many_differences_three_are_shown() -> None:
     assert message is not None
     assert message.count("float [2]") == 3
     assert message.endswith("and 6 more")
-    assert "(y0, y1, y2 and 6 more) declared" in (differing(declared, []) or "")
+    assert "expected 9 outputs (y0, y1, y2 and 6 more)" in (differing(declared, []) or "")
 
 
 def test_names_and_shapes_of_any_length_make_short_messages() -> None:
