@@ -514,7 +514,7 @@ CASES: Final = [
     Advice("PIP005", "pipeline-link-that-is-another-step", "Do `verify`", steps_again),
     Advice("PIP006", "pipeline-step-missing", "Do `check`", steps_again),
     Advice("PIP007", "pipeline-step-by-another", "Do `check`", steps_again),
-    Advice("PIP008", "pipeline-step-by-too-few", "by another of them too",
+    Advice("PIP008", "pipeline-step-by-too-few", "with another of these keys as well",
            then(check_by_another, steps_again)),
     Advice("PIP009", "pipeline-step-disputed", "everyone repeat the step", check_by_both),
     Advice("PIP010", "pipeline-file-changed", "Otherwise put it back. Do `sign`",
