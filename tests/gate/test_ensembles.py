@@ -317,7 +317,7 @@ def test_a_member_of_two_ensembles_names_one(ensemble: Repository) -> None:
     mutated(ensemble, expected=[])
 
 
-def test_a_manifest_that_cannot_be_read_is_told_once_and_of_a_subset_with_its_seed(
+def test_an_unreadable_manifest_is_reported_once_or_per_seed_for_a_subset(
     ensemble: Repository,
 ) -> None:
     (found,) = mutated(ensemble, ("ens.json", cut(0.5)), expected=["ENS519"])

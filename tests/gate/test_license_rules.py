@@ -155,7 +155,7 @@ def test_what_spdx_allows_is_an_expression(repository: Repository, license: str)
         ),
     ],
 )
-def test_what_is_no_id_is_told_with_one_that_could_be_meant(
+def test_an_unknown_id_is_reported_with_a_suggestion(
     repository: Repository, license: str, says: str, help: str
 ) -> None:
     repository.add("m", license=license)
@@ -205,7 +205,7 @@ def test_the_license_file_says_which_is_meant_where_it_holds_one(
     assert [f.message for f in found] == [f"'Apache-2' is not on the SPDX license list; {says}"]
 
 
-def test_a_license_file_that_is_missing_is_told_behind_one_that_is_too_large(
+def test_a_missing_license_file_is_reported_after_one_that_is_too_large(
     repository: Repository,
 ) -> None:
     repository.add("m", license_url="LICENSE")
@@ -262,7 +262,7 @@ def lost_with(repository: Repository, rule: str) -> list[str]:
     return [f.code for f in found]
 
 
-def test_the_file_of_a_row_that_is_gone_is_told_with_the_row(repository: Repository) -> None:
+def test_the_file_of_a_removed_row_is_reported_with_the_row(repository: Repository) -> None:
     repository.add("m")
     repository.add("n")
     assert [f.code for f in since(repository, lambda rows: rows.pop(0))] == ["BAS801"]

@@ -88,7 +88,7 @@ def test_a_layout_as_a_whole(fields: dict[str, Any], code: str | None) -> None:
         {"steps": (step(),)},
     ],
 )
-def test_what_another_rule_explains_is_not_told_in_the_words_of_in_toto(
+def test_a_refusal_that_another_rule_explains_is_not_repeated(
     fields: dict[str, Any],
 ) -> None:
     evidence = replace(pipeline(), **fields)
@@ -100,7 +100,7 @@ def test_what_no_link_can_name_does_not_explain_why_in_toto_refuses() -> None:
     assert codes(evidence) == ["PIP013", "PIP014"]
 
 
-def test_what_no_link_can_name_is_told_with_the_pattern_and_the_first_step() -> None:
+def test_an_excluded_file_is_reported_with_the_pattern_and_the_first_step() -> None:
     told = only(pipeline(step(counts(OWN, OWN)), unseen=("model/x.link/",)))
     assert (told.code, told.path, told.position) == ("PIP014", "model/x.link", None)
     text = only(pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",)))
@@ -147,7 +147,7 @@ def test_every_step_is_judged_behind_one_that_is_right() -> None:
     assert codes(pipeline(first, step(ANOTHER), step(name="sign"))) == ["PIP006", "PIP007"]
 
 
-def test_a_step_by_another_is_told_by_who_did_it_and_who_may() -> None:
+def test_a_step_by_another_key_is_reported_with_the_authorized_keys() -> None:
     finding = only(pipeline(step(ANOTHER)))
     assert finding.message == (
         "links/check.2.link: the step `check` was done by the key aaaaaaaa, which is not "
@@ -169,7 +169,7 @@ def test_of_too_few_the_others_are_named() -> None:
     )
 
 
-def test_a_missing_step_is_told_by_the_links_that_would_do() -> None:
+def test_a_missing_step_is_reported_with_the_expected_links() -> None:
     message = only(pipeline(step())).message
     assert message == (
         "no link of the step `check`: expected check.aaaaaaaa.link or check.bbbbbbbb.link in links"
@@ -243,7 +243,7 @@ ADDED: Final = OWN | {"n.onnx": "4" * 64, "n.toml": "5" * 64}
         (WITHOUT, WITHOUT, "m.onnx", "PIP012", "was removed while `check` ran"),
     ],
 )
-def test_a_file_is_told_by_what_became_of_it(
+def test_a_file_is_reported_with_what_happened_to_it(
     after: dict[str, str], here: dict[str, str], file: str, code: str, message: str
 ) -> None:
     finding = only(chain(after, here, **refused(file)))
@@ -268,7 +268,7 @@ def test_a_text_that_is_here_is_pointed_at(file: str, digests: dict[str, str], t
 
 
 @pytest.mark.parametrize("next_step", ["sign", "a", "z"])
-def test_what_changed_between_two_steps_is_told_with_the_step_that_saw_it(next_step: str) -> None:
+def test_a_change_between_two_steps_is_reported_with_the_next_step(next_step: str) -> None:
     steps = (step(RIGHT), step(counts(OTHER, OTHER), name=next_step))
     unreadable = {"m.onnx": "it is a FIFO"}
     evidence = pipeline(*steps, here=OTHER, unreadable=unreadable, **refused("m.onnx"))
@@ -291,7 +291,7 @@ def test_a_file_that_cannot_be_read_here_is_not_said_to_be_changed() -> None:
     assert other.message.startswith("m.onnx changed after `check`")
 
 
-def test_what_in_toto_refuses_and_nothing_changed_is_told_once_a_file() -> None:
+def test_an_unexplained_refusal_is_reported_once_per_file() -> None:
     refusals = tuple(Refusal(item, ("DISALLOW", "*"), ("nowhere", "m.onnx")) for item in ("a", "b"))
     evidence = chain(OWN, OTHER, refusals=refusals, in_toto="it does")
     told = [(f.code, f.path) for f in found(evidence)]

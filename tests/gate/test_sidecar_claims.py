@@ -301,7 +301,7 @@ def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
         ),
     ],
 )
-def test_names_that_differ_are_told_by_what_is_wrong_with_them(
+def test_the_message_shows_how_names_differ(
     repository: Repository, names: list[str], says: str
 ) -> None:
     row = repository.add("m", model(inputs=[("features", 6), ("codec", 4)]))
@@ -403,7 +403,7 @@ def test_one_feature_has_one_mean(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("features", "named"), [("abc", " (c)"), ("ab", ""), ("a", ""), ([1, 2, 3], "")]
 )
-def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
+def test_a_wrong_entry_is_reported_with_the_name_of_its_feature(
     repository: Repository, features: Any, named: str
 ) -> None:
     row = repository.add("m", image("batch", 3))
@@ -479,7 +479,7 @@ def test_as_many_statistics_as_features_where_the_input_is_of_any_size(
     assert found(repository, image("batch", "any"), **claims) == ["SID414", "SID414"] * wrong
 
 
-def test_the_name_that_stands_twice_is_told(repository: Repository) -> None:
+def test_a_repeated_name_is_reported(repository: Repository) -> None:
     row = repository.add("m")
     repository.write("m.json", {"sha256": row["sha256"], "features": list("abcdce")})
     (finding,) = repository.save().check().failing
@@ -496,7 +496,7 @@ def test_the_sidecar_of_a_variant_is_judged_beside_one_that_names_no_bytes(
     assert found == [("SID402", "model/m.int8.json")]
 
 
-def test_a_variant_without_a_digest_is_told_beside_a_record_without_one(
+def test_a_variant_without_a_digest_is_reported_beside_a_record_without_one(
     repository: Repository,
 ) -> None:
     del repository.add_int8("m")["smoke"]
@@ -617,7 +617,7 @@ def test_a_placeholder_is_one_where_it_says_true(
     assert codes(repository.save().check()) == ["SID408"] * told
 
 
-def test_the_sidecar_of_a_variant_of_a_shared_file_is_told_once(repository: Repository) -> None:
+def test_the_sidecar_of_a_shared_variant_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("m")
     repository.write("m.int8.json", {"sha256": row["int8_sha256"], "kind": "nr"})
     repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
@@ -625,7 +625,7 @@ def test_the_sidecar_of_a_variant_of_a_shared_file_is_told_once(repository: Repo
     assert found == [("SID408", "m"), ("ART313", "n")]
 
 
-def test_smoke_is_told_once(repository: Repository) -> None:
+def test_a_wrong_smoke_is_reported_once(repository: Repository) -> None:
     row = repository.add("m", smoke=False)
     claims = {"sha256": row["sha256"], "smoke": True, "training": {"smoke": True}}
     repository.write("m.json", claims)
@@ -645,7 +645,7 @@ def test_smoke_is_told_once(repository: Repository) -> None:
         ({}, {"kind": True}, False),
     ],
 )
-def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
+def test_the_help_for_placeholder_weights_is_to_train(
     repository: Repository, row: dict[str, Any], claims: dict[str, Any], trains: bool
 ) -> None:
     repository.add_sidecar(repository.add("m", **row), **claims)
@@ -654,7 +654,7 @@ def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
     assert finding.help.startswith("Train the model" if trains else "Decide which is right")
 
 
-def test_a_claim_that_is_the_id_of_its_member_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_claim_that_equals_the_id_of_its_member_is_reported(tmp_path: Path) -> None:
     repository = production(tmp_path / "tree")
     mutated(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
 
@@ -681,14 +681,14 @@ def test_an_int8_variant_has_its_own_sidecar(repository: Repository) -> None:
     assert {f.path for f in report.failing} == {"model/q.int8.json"}
 
 
-def test_a_missing_int8_file_is_told_once(repository: Repository) -> None:
+def test_a_missing_int8_file_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("q")
     repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": "0" * 64})
     repository.path("q.int8.onnx").unlink()
     assert codes(repository.save().check()) == ["ART301"]
 
 
-def test_a_sidecar_that_agrees_with_a_wrong_row_is_told_once(repository: Repository) -> None:
+def test_a_sidecar_that_agrees_with_a_wrong_row_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("q")
     repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": row["int8_sha256"]})
     repository.write("q.int8.onnx", model(salt=77))
@@ -757,7 +757,7 @@ def test_a_stray_sidecar_says_whose_it_is(
         ({"sha256": "0" * 64, "id": "old", "kind": "fr", "feature_order": ["a"]}, 3),
     ],
 )
-def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
+def test_a_stray_sidecar_is_reported_at_its_onnx_or_id(
     repository: Repository, value: dict[str, Any], line: int
 ) -> None:
     repository.add("m")
@@ -807,9 +807,7 @@ def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> 
 @pytest.mark.parametrize(
     "value", [{"onnx_opset": 17}, {"input_name": "x"}, {"onnx": "m"}, {"id": 1}]
 )
-def test_other_documents_are_none_of_the_registrys_business(
-    repository: Repository, value: dict[str, Any]
-) -> None:
+def test_other_documents_are_ignored(repository: Repository, value: dict[str, Any]) -> None:
     repository.add("m")
     repository.write("beside.json", value)
     assert codes(repository.save().check()) == []
@@ -848,9 +846,11 @@ def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Rep
         ("SID401", "model/registry.json"),
         ("SID415", "model/m_v1.json"),
     ]
-    assert "model/m_v0.json, which belongs to no row, describes it" in report.failing[0].message
+    assert (
+        "model/m_v0.json, which belongs to no row, describes the model" in report.failing[0].message
+    )
     assert report.failing[0].help.startswith(
-        "If model/m_v0.json is its sidecar, rename it to that."
+        "If model/m_v0.json is its sidecar, rename it to model/m.json."
     )
 
 
@@ -906,7 +906,7 @@ def test_what_is_no_sha256_in_a_sidecar_is_named_as_that(
     assert f"{digest!r}, not a SHA-256 digest" in finding.message
 
 
-def test_an_id_that_row_and_sidecar_give_differently_is_told_where_no_ensemble_is_judged(
+def test_ids_that_differ_are_reported_if_no_ensemble_is_judged(
     tmp_path: Path,
 ) -> None:
     repository = production(tmp_path / "tree")
@@ -951,7 +951,7 @@ def test_statistics_of_a_variant_are_compared_where_they_are_statistics(
 
 
 @pytest.mark.parametrize("claimed", ["0" * 64, "f" * 64])
-def test_a_sidecar_of_third_bytes_is_told_beside_a_file_that_was_replaced(
+def test_a_sidecar_of_other_bytes_is_reported_beside_a_replaced_file(
     repository: Repository, claimed: str
 ) -> None:
     row = repository.add_int8("m")
@@ -963,7 +963,7 @@ def test_a_sidecar_of_third_bytes_is_told_beside_a_file_that_was_replaced(
     assert all(not f.help.startswith("Write it as") for f in found)
 
 
-def test_a_stale_sidecar_of_a_variant_is_told_beside_a_model_that_was_replaced(
+def test_a_stale_sidecar_of_a_variant_is_reported_beside_a_replaced_model(
     repository: Repository,
 ) -> None:
     row = repository.add_int8("m")

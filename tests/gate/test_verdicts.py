@@ -163,7 +163,7 @@ def test_a_seed_without_a_correlation_never_passes(value: Any) -> None:
     assert named(held | {"mean_plcc": None, "mean_plcc_pass": False}, "HOLD") == set()
 
 
-def test_seeds_without_a_correlation_are_told_beside_those_that_fail() -> None:
+def test_seeds_without_a_correlation_are_reported_beside_failing_seeds() -> None:
     gate = verdict_gate({"0": 0.99, "1": 0.5, "2": 0.4, "3": 0.99})
     gate["per_seed_plccs"] |= {"0": "nan", "3": 1.5}
     says = dict(wrong_verdict(verdict(gate)))[("verdict",)]
@@ -331,7 +331,7 @@ def test_a_pass_on_what_is_no_number(name: str, value: Any) -> None:
     assert says.endswith("` is not a number")
 
 
-def test_a_pass_is_told_as_it_is_written() -> None:
+def test_a_refuted_pass_is_quoted_as_written() -> None:
     failing = seed_gate(0.9)
     assert wrong(failing)[0].startswith("the gate says PROMOTE, but `mean_plcc` 0.9 fails")
     assert wrong(without(failing, "verdict"))[0].startswith("the gate says passed, but ")

@@ -68,7 +68,7 @@ _FORMS: Final[Mapping[str, Form[Any]]] = {
     "notes": STRING,
     "description": STRING,
 }
-"""What each of `provenance.artifacts.registry.FIELDS` must be."""
+"""The required form of each field in `provenance.artifacts.registry.FIELDS`."""
 
 
 def is_malformed(field: str, value: Any) -> bool:

@@ -432,7 +432,7 @@ class EnsembleIdDiffers(EnsembleRule):
 
 
 def _names_other_bytes(member: EnsembleMember) -> bool:
-    """Whether the member's row has its digest, and names a file with other bytes (ART302)."""
+    """Return whether the row has the member's digest, but names a file of other bytes (ART302)."""
     row = member.row
     if row is None or row.onnx is None or not row.replaced(row.onnx):
         return False

@@ -64,8 +64,10 @@ class SidecarMissing(Rule):
             "onnx",
             f"production row without a sidecar: {row.sidecar.path} does not exist"
             + (lost.said if lost else "")
-            + (f"; {stray.path}, which belongs to no row, describes it" if stray else ""),
-            f"If {stray.path} is its sidecar, rename it to that. {help}" if stray else help,
+            + (f"; {stray.path}, which belongs to no row, describes the model" if stray else ""),
+            f"If {stray.path} is its sidecar, rename it to {row.sidecar.path}. {help}"
+            if stray
+            else help,
             about=row.sidecar.path,
         )
 
