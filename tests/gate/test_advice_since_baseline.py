@@ -187,7 +187,7 @@ def test_a_misspelt_license_is_put_back_to_that_of_the_baseline(repository: Repo
     repository.save()
     found = only(repository)
     assert found.code == "LIC204"
-    assert found.help == "Put 'BSD-3-Clause' back, the license of these bytes so far."
+    assert found.help == "Put 'BSD-3-Clause' back, the former license of these bytes."
     repository.rows[1]["license"] = "BSD-3-Clause"
     repository.save()
     assert codes(compared(repository)) == []
@@ -240,7 +240,7 @@ def test_an_ensemble_without_a_verdict_is_held_by_one_advice(tmp_path: Path) -> 
     (found,) = made.save().check().failing
     assert found.code == "ENS510"
     assert found.help == (
-        'Until its gate says PROMOTE, say "smoke": true in the row ens_seed0 and in '
+        'Until its gate says PROMOTE, write "smoke": true in the row ens_seed0 and in '
         "model/ens.json. Then: provenance promote --ensemble ens"
     )
     made.rows[0]["smoke"] = True
@@ -264,7 +264,7 @@ def test_a_manifest_that_says_another_smoke_than_its_rows_has_advice_that_works(
     if verdict == "PROMOTE":
         follow(made, found.help)
     else:
-        assert 'say "smoke": true in model/ens.json' in found.help
+        assert 'write "smoke": true in model/ens.json' in found.help
         made.write("ens.json", manifest | {"smoke": True})
     assert codes(made.check()) == []
 

@@ -824,7 +824,7 @@ def test_a_folder_that_is_not_there_at_the_baseline_holds_nothing(tmp_path: Path
 def test_a_field_that_says_nothing_of_bytes_is_always_true() -> None:
     row = Row(0, {"id": "m", "notes": "x", "opset": 17}, {})
     assert refutation(RowEvidence(row), "notes", row) is None
-    assert refutation(RowEvidence(row), "opset", row) == "the model is not here"
+    assert refutation(RowEvidence(row), "opset", row) == "the model is missing"
 
 
 def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> None:
@@ -832,9 +832,9 @@ def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> N
     from provenance.gate.rules.stale_fields import other_bytes
 
     row = RowEvidence(Row(0, {}, {}), onnx=ModelEvidence("m.onnx", "m.onnx", Digest("a" * 64, 1)))
-    assert other_bytes(row, {"sha256": 7}) == "the bytes of m.onnx are aaaaaaaaaaaa…, not 7"
+    assert other_bytes(row, {"sha256": 7}) == "the digest of m.onnx is aaaaaaaaaaaa…, not 7"
     assert other_bytes(row, {"sha256": "a" * 64}) is None
-    assert other_bytes(RowEvidence(row.entry), {"sha256": 7}) == "the model is not here"
+    assert other_bytes(RowEvidence(row.entry), {"sha256": 7}) == "the model is missing"
 
 
 def test_of_a_file_that_is_no_registry_no_other_file_is_blamed(three: Repository) -> None:

@@ -121,14 +121,14 @@ def test_names_of_a_sidecar_are_looked_up_among_those_of_the_graph() -> None:
     assert comparisons(400) < 3 * comparisons(200) + 100
 
 
-def test_of_very_many_inputs_a_few_are_told(repository: Repository) -> None:
+def test_few_of_very_many_inputs_are_listed(repository: Repository) -> None:
     inputs = [("features", 6), ("n" * 3000, 1), *((f"i{n}", 1) for n in range(500))]
     row = repository.add("m", model(inputs=inputs))
     repository.add_sidecar(row, input_names=["x"])
     (found,) = repository.save().check().failing
     assert found.code == "SID410"
     assert found.message == (
-        "the sidecar declares an input 'x'; m.onnx has "
+        "the sidecar declares an input 'x', but m.onnx has "
         f"features, {'n' * 60}, i0, i1, i2 and 497 more"
     )
 

@@ -213,7 +213,7 @@ def test_the_members_that_are_looked_at_are_a_number(
     repository.write("ens.json", manifest)
     (found,) = repository.check().failing
     assert (found.code, found.ensemble) == ("ENS501", "ens")
-    assert found.message == "there are 5 members; at most 2 are looked at"
+    assert found.message == "found 5 members; only the first 2 are checked"
 
 
 def test_a_row_that_is_listed_often_is_one_member(repository: Repository) -> None:

@@ -111,7 +111,7 @@ def test_an_empty_vocabulary_is_that_of_no_layout(repository: Repository) -> Non
     assert codes(repository.save().check()) == ["ENS507"]
 
 
-def test_a_manifest_of_another_width_is_told_once_where_members_differ_too(
+def test_a_wrong_width_in_the_manifest_is_reported_once_if_members_differ_too(
     repository: Repository,
 ) -> None:
     repository.add_ensemble("ens", 3, input_names=None, codec_block_layout=None, encoder_vocab=None,
@@ -146,7 +146,7 @@ def test_sidecars_that_are_wrong_of_one_input_say_nothing_of_the_other(
 
 
 @pytest.mark.parametrize("wrong", [["x"] * 6, [[1.0]] * 6])
-def test_statistics_that_are_none_are_told_by_their_sidecar_alone(
+def test_invalid_statistics_are_reported_for_the_sidecar_only(
     ensemble: Repository, wrong: list[Any]
 ) -> None:
     mutated(ensemble, ("s1.json", put("feature_mean", to=wrong)), expected=["SID414 s1"])

@@ -60,7 +60,7 @@ def test_a_seed_is_compared_behind_one_that_stands_twice(ensemble: Repository) -
     )
 
 
-def test_a_member_that_stands_twice_is_told_at_the_first_field_that_repeats(
+def test_a_repeated_member_is_reported_at_its_first_repeated_field(
     ensemble: Repository,
 ) -> None:
     member = json.loads(ensemble.path("ens.json").read_text("utf-8"))["members"][0]
@@ -99,7 +99,7 @@ def test_a_digest_in_a_message_is_short_and_another_value_is_shown(ensemble: Rep
     assert "the manifest has 'abc' for s1.onnx" in other.message
 
 
-def test_a_sidecar_of_no_ensemble_is_told_behind_one_of_a_known_one(
+def test_a_sidecar_of_an_unknown_ensemble_is_reported_after_one_of_a_known_ensemble(
     repository: Repository,
 ) -> None:
     repository.add_ensemble("ens", 1, smoke=False)
@@ -109,7 +109,9 @@ def test_a_sidecar_of_no_ensemble_is_told_behind_one_of_a_known_one(
 
 
 @pytest.mark.parametrize("other", ["s0", "s2"])
-def test_a_sidecar_under_the_id_of_another_member_is_told(ensemble: Repository, other: str) -> None:
+def test_a_sidecar_with_the_id_of_another_member_is_reported(
+    ensemble: Repository, other: str
+) -> None:
     mutated(ensemble, ("s1.json", put("id", to=other)), expected=["SID408 s1"])
 
 
@@ -141,7 +143,7 @@ def test_a_mix_is_resolved_by_a_command_if_the_ensemble_has_a_name(
     drop("id")(ensemble.path("ens.json"))
     (nameless,) = [f for f in ensemble.check().failing if f.code == "ENS510"]
     assert nameless.help == (
-        'Until its gate says PROMOTE, say "smoke": true in the rows s0, s1, s2.'
+        'Until its gate says PROMOTE, write "smoke": true in the rows s0, s1, s2.'
     )
 
 
@@ -160,7 +162,7 @@ def test_a_verdict_is_missed_behind_an_ensemble_whose_verdict_cannot_be_read(
 
 
 @pytest.mark.parametrize("other", ["ens_PROMOTE.json", "ens-notes.json", "ens .json"])
-def test_each_document_of_an_ensemble_that_cannot_be_read_is_told(
+def test_each_unreadable_document_of_an_ensemble_is_reported(
     ensemble: Repository, other: str
 ) -> None:
     found = mutated(

@@ -29,7 +29,7 @@ def place(repository: Repository, finding: Any) -> str:
     return str(lines[finding.position.line - 1]).strip()
 
 
-def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
+def test_the_outcome_is_reported_before_other_wrong_fields(
     ensemble: Repository,
 ) -> None:
     (finding,) = mutated(
@@ -39,12 +39,12 @@ def test_of_several_members_that_do_not_follow_the_outcome_is_told_first(
         ("ens_PROMOTE.json", put("verdict", to="APPROVED")),
         expected=["ENS511"],
     )
-    assert finding.message.startswith("the verdict is 'APPROVED'; its numbers give PROMOTE; `")
+    assert finding.message.startswith("the verdict is 'APPROVED', but its numbers give PROMOTE; `")
     assert "`mean_plcc` is 0.5" in finding.message
     assert place(ensemble, finding) == '"verdict": "APPROVED"'
 
 
-def test_a_record_is_told_at_the_first_statistic_that_its_folds_do_not_give(
+def test_a_record_is_reported_at_its_first_wrong_statistic(
     ensemble: Repository,
 ) -> None:
     (finding,) = mutated(
@@ -85,7 +85,7 @@ def test_a_malformed_document_is_reported_once_at_its_place(
     assert place(ensemble, finding).startswith(line)
 
 
-def test_a_placeholder_needs_no_verdict_and_what_looks_like_one_is_none(
+def test_a_placeholder_needs_no_verdict_and_similar_files_are_ignored(
     repository: Repository,
 ) -> None:
     repository.add_ensemble()
@@ -120,7 +120,7 @@ def test_a_verdict_is_on_the_members_that_are_shipped(
     assert ("ENS512" in codes(repository.save().check())) is told
 
 
-def test_a_hold_without_numbers_is_on_nobody(repository: Repository) -> None:
+def test_a_hold_without_numbers_is_accepted(repository: Repository) -> None:
     repository.add_ensemble("ens", 2, gate={"verdict": "HOLD"})
     put("gate", to={})(repository.path(VERDICT))
     put("verdict", to="HOLD")(repository.path(VERDICT))
@@ -154,7 +154,7 @@ def test_a_sidecar_without_a_seed_leaves_a_member_without_one(ensemble: Reposito
         expected=["ENS506 s1", "SID407 s1"],
     )
     told = {f.code: f.message for f in found}
-    assert told["ENS506"].endswith("missing here; a whole number is expected")
+    assert told["ENS506"].endswith("missing in the manifest; expected a whole number")
 
 
 def test_where_as_many_say_one_thing_as_another_the_verdict_counts(repository: Repository) -> None:
@@ -180,7 +180,7 @@ def test_a_member_need_not_say_which_ensemble_it_is_of(ensemble: Repository, see
     mutated(ensemble, (f"s{seed}.json", drop("ensemble_id")), expected=[])
 
 
-def test_a_mean_that_is_no_number_is_told_by_its_record_alone(ensemble: Repository) -> None:
+def test_a_mean_that_is_not_a_number_is_reported_for_its_record_only(ensemble: Repository) -> None:
     mutated(ensemble, ("s1.json", put("loso_mean_plcc", to="x")), expected=["ENS516 s1"])
 
 
@@ -239,7 +239,7 @@ def test_the_gate_of_a_manifest_is_held_against_a_verdict_of_any_name(
         (True, {"plcc_spread_max": 0.006}, {"ENS512 ens_seed1"}),
     ],
 )
-def test_a_sidecar_on_hold_is_told_once_where_there_is_no_verdict(
+def test_a_sidecar_on_hold_is_reported_once_without_a_verdict(
     repository: Repository, smoke: bool, change: dict[str, Any], expected: set[str]
 ) -> None:
     repository.add_ensemble("ens", 3, smoke=smoke)

@@ -142,7 +142,10 @@ def test_a_verdict_of_another_run_is_named_once(ensemble: Repository) -> None:
     (found,) = mutated(ensemble, ("ens_PROMOTE.json", consistent(other)), expected=["ENS512"])
     assert found.path == "model/ens_PROMOTE.json"
     assert found.message.count("`gate.mean_plcc` is 0.996") == 1
-    assert "its numbers are not those of the sidecars: seed 0 has 0.996" in found.message
+    assert (
+        "the numbers of the verdict are not those of the sidecars: seed 0 has 0.996"
+        in found.message
+    )
 
 
 def test_one_sidecar_against_the_verdict_is_the_one_that_is_named(repository: Repository) -> None:
@@ -161,7 +164,7 @@ def test_a_verdict_that_counts_a_seed_more(ensemble: Repository) -> None:
         ("ens.json", drop("gate")),
         expected=["ENS512"],
     )
-    assert "seeds of which there is no member: 3" in found[0].message
+    assert "numbers for seeds without a member: 3" in found[0].message
 
 
 def test_a_verdict_that_counts_a_seed_less(ensemble: Repository) -> None:
@@ -248,7 +251,7 @@ def test_a_seed_that_nothing_records(ensemble: Repository) -> None:
         ("s1.json", put("sha256", to="0" * 64)),
         expected=["ENS506 s1", "SID404 s1"],
     )
-    assert "missing here; a whole number is expected" in found[0].message
+    assert "missing in the manifest; expected a whole number" in found[0].message
 
 
 def test_a_width_that_is_disputed_is_no_measure_of_the_manifest(ensemble: Repository) -> None:
@@ -258,7 +261,7 @@ def test_a_width_that_is_disputed_is_no_measure_of_the_manifest(ensemble: Reposi
         ("s1.json", shorten("codec_block_layout")),
         expected=["SID403 s1", "ENS507"],
     )
-    assert "all members have 8, 6 of them the one-hot" in found[1].message
+    assert "all members have 8, 6 of them for the one-hot" in found[1].message
 
 
 def test_a_manifest_need_not_have_seeds(ensemble: Repository) -> None:
@@ -300,7 +303,7 @@ def test_a_sidecar_that_names_an_ensemble_of_which_there_is_nothing(
     row = repository.add("m")
     repository.add_sidecar(row, ensemble_id="gone", sha256=None)
     (found,) = mutated(repository.save(), expected=["ENS518 m"])
-    assert "'gone'; no manifest is" in found.message
+    assert "'gone', but no manifest has this id" in found.message
 
 
 def test_a_stale_sidecar_names_no_ensemble(repository: Repository) -> None:
@@ -329,11 +332,14 @@ def test_a_member_of_two_ensembles_names_one(ensemble: Repository) -> None:
     mutated(ensemble, expected=[])
 
 
-def test_a_manifest_that_cannot_be_read_is_told_once_and_of_a_subset_with_its_seed(
+def test_an_unreadable_manifest_is_reported_once_or_per_seed_for_a_subset(
     ensemble: Repository,
 ) -> None:
     (found,) = mutated(ensemble, ("ens.json", cut(0.5)), expected=["ENS519"])
-    assert "model/ens.json, by its name about the ensemble 'ens', cannot be read" in found.message
+    assert (
+        "model/ens.json, by its name a document of the ensemble 'ens', cannot be read"
+        in found.message
+    )
     (seed,) = ensemble.check("s1").failing
     assert (seed.code, seed.row) == ("SID407", "s1")
     assert "model/ens.json cannot be read: is not JSON" in seed.message

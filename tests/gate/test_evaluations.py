@@ -208,11 +208,11 @@ def test_a_gate_that_was_not_passed(changes: dict[str, Any]) -> None:
 )
 def test_why_a_gate_was_not_passed(changes: dict[str, Any], says: str) -> None:
     ((_, message),) = wrong_gate(record(**evaluation(**changes)))
-    assert message.startswith(f"`gate_passed` is True; {says}")
+    assert message.startswith(f"`gate_passed` is True, but {says}")
 
 
 @pytest.mark.parametrize("passed", [True, False, None, 1])
-def test_a_limit_that_is_no_number_is_told_once(passed: Any) -> None:
+def test_a_limit_that_is_not_a_number_is_reported_once(passed: Any) -> None:
     """By the gate, where it decides a pass; else as a number of the record."""
     fields = evaluation(gate_passed=passed, ship_gate_mean_plcc="0.95")
     where = ["ship_gate_mean_plcc"]
@@ -221,16 +221,16 @@ def test_a_limit_that_is_no_number_is_told_once(passed: Any) -> None:
     assert places(wrong_statistics(below)) == ([] if passed is True else ["training." + where[0]])
 
 
-def test_a_pass_that_is_not_true_or_false_is_told_once() -> None:
+def test_a_pass_that_is_not_a_boolean_is_reported_once() -> None:
     """1 is not true, whatever it would be taken for: the folds are not held against it too."""
     fields = evaluation(gate_passed=1, ship_gate_mean_plcc=0.999)
     assert places(wrong_gate(record(**fields))) == ["gate_passed"]
 
 
-def test_of_several_outcomes_the_first_that_differs_is_told() -> None:
+def test_the_first_contradicting_outcome_is_reported() -> None:
     fields = {"gate": {"verdict": "PROMOTE", "passed": True}, "verdict": "PROMOTE"}
     ((_, message),) = wrong_gate(record(**fields, gate_passed=False))
-    assert message == "`gate.verdict` is 'PROMOTE' and `gate_passed` is False"
+    assert message == "`gate.verdict` is 'PROMOTE', but `gate_passed` is False"
 
 
 def test_a_pass_without_a_limit_is_not_refuted() -> None:
@@ -268,14 +268,14 @@ def test_where_an_outcome_is_stated() -> None:
 
 
 @pytest.mark.parametrize("statistic", ["mean", "std"])
-def test_folds_that_no_float_can_sum_are_told(statistic: str) -> None:
+def test_folds_whose_sum_overflows_are_reported(statistic: str) -> None:
     folds = [{"rmse": 1.7e308}, {"rmse": 1.7e308 if statistic == "mean" else -1.7e308}]
     found = list(wrong_statistics(record(loso_folds=folds, **{f"loso_{statistic}_rmse": 1})))
     assert places(found) == [f"loso_{statistic}_rmse"]
-    assert found[0][1].endswith("its folds give a number that no float holds")
+    assert found[0][1].endswith("its folds give a number too large for a float")
 
 
-def test_of_a_wrong_deviation_that_of_a_sample_is_told() -> None:
+def test_a_wrong_deviation_is_reported_with_that_of_a_sample() -> None:
     found = list(wrong_statistics(record(**evaluation(loso_std_plcc=0.5))))
     assert places(found) == ["loso_std_plcc"]
     assert found[0][1].endswith(f"its folds give {statistics.stdev(FOLDS)!r}")

@@ -89,7 +89,7 @@ def test_a_deferral_that_rings_is_narrowed_to_what_is_left_or_removed(
     assert finding.position is not None
     lines = (stale.root / "provenance.toml").read_text("utf-8").splitlines()
     if cured == ["seed0"]:
-        assert finding.help == "Narrow `rows` to what still has the finding."
+        assert finding.help == "Narrow `rows` to those that still have the finding."
         assert lines[finding.position.line - 1].startswith("rows = ")
     else:
         assert finding.help == "Remove the [[deferral]]."

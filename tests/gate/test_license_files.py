@@ -153,7 +153,7 @@ def test_what_leads_to_no_readable_file_leads_nowhere(repository: Repository) ->
         ("http://[::1/LICENSE", False),
     ],
 )
-def test_an_address_is_one_that_somebody_can_open(
+def test_an_address_must_be_one_that_can_be_opened(
     repository: Repository, url: str, leads: bool
 ) -> None:
     repository.add("m", license_url=url)

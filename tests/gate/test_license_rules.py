@@ -79,7 +79,7 @@ def test_an_expression_has_an_end(repository: Repository, length: int, readable:
     license = "LicenseRef-" + "a" * (spdx.MAX_EXPRESSION - len("LicenseRef-") + length)
     repository.add("m", license=license)
     found = [f.message for f in repository.save().check().failing]
-    told = f"`license` has {spdx.MAX_EXPRESSION + 1:,} characters; at most 1,000 are read"
+    told = f"`license` has {spdx.MAX_EXPRESSION + 1:,} characters; the limit is 1,000"
     assert found == ([] if readable else [told])
 
 
@@ -108,25 +108,54 @@ def test_what_spdx_allows_is_an_expression(repository: Repository, license: str)
 @pytest.mark.parametrize(
     ("license", "says", "help"),
     [
-        ("MIT WITH MIT", "'MIT' is a license, and stands where an exception does", "Behind WITH"),
-        ("GPL-3.0-only WITH ISC", "'ISC' is a license, and stands where", "join licenses with AND"),
-        ("LLVM-exception", "'LLVM-exception' is an exception, and stands where a license does", ""),
-        ("MIT WITH LicenseRef-x", "'LicenseRef-x' is no id of an exception", "AdditionRef-"),
-        ("LicenseRef-", "'LicenseRef-' is no id of a license", "Write an id: https://"),
-        ("LicenseRef-a b", "'LicenseRef-a b' is no id of a license", "Write LicenseRef-a-b for"),
-        ("LicenseRef-BSD_3", "it is `LicenseRef-` and letters, digits,", "Write LicenseRef-BSD-3 "),
-        ("DocumentRef-x", "'DocumentRef-x' is no id of a license", "LicenseRef-DocumentRef-x for"),
-        ("Apache 2.0", "the nearest is 'Apache-2.0'", "or LicenseRef-Apache-2.0 for a license"),
+        ("MIT WITH MIT", "expected an exception, found a license: 'MIT'", "after WITH"),
+        (
+            "GPL-3.0-only WITH ISC",
+            "expected an exception, found a license: 'ISC'",
+            "join licenses with AND",
+        ),
+        ("LLVM-exception", "expected a license, found an exception: 'LLVM-exception'", ""),
+        ("MIT WITH LicenseRef-x", "'LicenseRef-x' is not an id of an exception", "AdditionRef-"),
+        ("LicenseRef-", "'LicenseRef-' is not an id of a license", "Write an id: https://"),
+        (
+            "LicenseRef-a b",
+            "'LicenseRef-a b' is not an id of a license",
+            "Write LicenseRef-a-b for",
+        ),
+        (
+            "LicenseRef-BSD_3",
+            "expected `LicenseRef-` and letters, digits,",
+            "Write LicenseRef-BSD-3 ",
+        ),
+        (
+            "DocumentRef-x",
+            "'DocumentRef-x' is not an id of a license",
+            "LicenseRef-DocumentRef-x for",
+        ),
+        (
+            "Apache 2.0",
+            "the most similar id is 'Apache-2.0'",
+            "or LicenseRef-Apache-2.0 for a license",
+        ),
         (
             "Apache-2.0 WITH LLVM-exceptoin",
-            "'LLVM-exceptoin' is not on the SPDX exception list; the nearest is 'LLVM-exception'",
+            "'LLVM-exceptoin' is not on the SPDX exception list; "
+            "the most similar id is 'LLVM-exception'",
             "Write LLVM-exception if that is the exception, or AdditionRef-LLVM-exceptoin for an",
         ),
-        ("MIT WITH Nope", "'Nope' is not on the SPDX exception list; none is near", "AdditionRef-"),
-        ("GPLv3", "none is near", "Look it up at https://spdx.org/licenses/, or write LicenseRef-"),
+        (
+            "MIT WITH Nope",
+            "'Nope' is not on the SPDX exception list, and no id is similar",
+            "AdditionRef-",
+        ),
+        (
+            "GPLv3",
+            "no id is similar",
+            "Look it up at https://spdx.org/licenses/, or write LicenseRef-",
+        ),
     ],
 )
-def test_what_is_no_id_is_told_with_one_that_could_be_meant(
+def test_an_unknown_id_is_reported_with_a_suggestion(
     repository: Repository, license: str, says: str, help: str
 ) -> None:
     repository.add("m", license=license)
@@ -151,18 +180,19 @@ def test_the_first_id_that_is_not_on_the_list_is_named(repository: Repository) -
     repository.add("m", license="Apache-2 AND MIIT")
     (finding,) = repository.save().check().failing
     assert (
-        finding.message == "'Apache-2' is not on the SPDX license list; the nearest is 'Apache-2.0'"
+        finding.message
+        == "'Apache-2' is not on the SPDX license list; the most similar id is 'Apache-2.0'"
     )
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("nothing that is known", "the nearest is 'Apache-2.0'"),
+        ("nothing that is known", "the most similar id is 'Apache-2.0'"),
         ("SPDX-License-Identifier: ISC\n", "model/LICENSE in this repository is ISC"),
         (
             "SPDX-License-Identifier: ISC\nSPDX-License-Identifier: MIT\n",
-            "the nearest is 'Apache-2.0'",
+            "the most similar id is 'Apache-2.0'",
         ),
     ],
 )
@@ -175,7 +205,7 @@ def test_the_license_file_says_which_is_meant_where_it_holds_one(
     assert [f.message for f in found] == [f"'Apache-2' is not on the SPDX license list; {says}"]
 
 
-def test_a_license_file_that_is_missing_is_told_behind_one_that_is_too_large(
+def test_a_missing_license_file_is_reported_after_one_that_is_too_large(
     repository: Repository,
 ) -> None:
     repository.add("m", license_url="LICENSE")
@@ -232,7 +262,7 @@ def lost_with(repository: Repository, rule: str) -> list[str]:
     return [f.code for f in found]
 
 
-def test_the_file_of_a_row_that_is_gone_is_told_with_the_row(repository: Repository) -> None:
+def test_the_file_of_a_removed_row_is_reported_with_the_row(repository: Repository) -> None:
     repository.add("m")
     repository.add("n")
     assert [f.code for f in since(repository, lambda rows: rows.pop(0))] == ["BAS801"]

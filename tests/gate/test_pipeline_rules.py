@@ -88,7 +88,7 @@ def test_a_layout_as_a_whole(fields: dict[str, Any], code: str | None) -> None:
         {"steps": (step(),)},
     ],
 )
-def test_what_another_rule_explains_is_not_told_in_the_words_of_in_toto(
+def test_a_refusal_that_another_rule_explains_is_not_repeated(
     fields: dict[str, Any],
 ) -> None:
     evidence = replace(pipeline(), **fields)
@@ -100,13 +100,14 @@ def test_what_no_link_can_name_does_not_explain_why_in_toto_refuses() -> None:
     assert codes(evidence) == ["PIP013", "PIP014"]
 
 
-def test_what_no_link_can_name_is_told_with_the_pattern_and_the_first_step() -> None:
+def test_an_excluded_file_is_reported_with_the_pattern_and_the_first_step() -> None:
     told = only(pipeline(step(counts(OWN, OWN)), unseen=("model/x.link/",)))
     assert (told.code, told.path, told.position) == ("PIP014", "model/x.link", None)
     text = only(pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",)))
     assert text.position == Position(1, 1)
     assert told.message == (
-        "model/x.link/ is part of the release and can be in no link: in-toto leaves out `*.link*`"
+        "model/x.link/ is part of the release, but no link can record it: "
+        "in-toto excludes `*.link*`"
     )
     assert "begin again with `check`" in told.help
 
@@ -146,35 +147,34 @@ def test_every_step_is_judged_behind_one_that_is_right() -> None:
     assert codes(pipeline(first, step(ANOTHER), step(name="sign"))) == ["PIP006", "PIP007"]
 
 
-def test_a_step_by_another_is_told_by_who_did_it_and_who_may() -> None:
+def test_a_step_by_another_key_is_reported_with_the_authorized_keys() -> None:
     finding = only(pipeline(step(ANOTHER)))
     assert finding.message == (
-        "links/check.2.link: the step `check` was done by the key aaaaaaaa, who may not do it; the "
-        "layout wants the key aaaaaaaa or bbbbbbbb"
+        "links/check.2.link: the step `check` was done by the key aaaaaaaa, which is not "
+        "authorized for it; authorized: the key aaaaaaaa or bbbbbbbb"
     )
     assert (
         "in the name of the key aaaaaaaa, which did not sign"
         in only(pipeline(step(FORGED))).message
     )
     nobody = replace(step(ANOTHER), authorized=())
-    assert only(pipeline(nobody)).message.endswith("the layout wants nobody")
+    assert only(pipeline(nobody)).message.endswith("authorized: no key")
 
 
 def test_of_too_few_the_others_are_named() -> None:
     finding = only(pipeline(step(RIGHT, ANOTHER, threshold=3)))
     assert finding.message == (
-        "the step `check` was done by 1 of those who may, and 3 have to: the key aaaaaaaa or "
-        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, who may not do it"
+        "the step `check` was done with 1 of 3 required keys; authorized: the key aaaaaaaa or "
+        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, which is not authorized for it"
     )
 
 
-def test_a_missing_step_is_told_by_the_links_that_would_do() -> None:
+def test_a_missing_step_is_reported_with_the_expected_links() -> None:
     message = only(pipeline(step())).message
     assert message == (
-        "the step `check` was not done: there is no check.aaaaaaaa.link or check.bbbbbbbb.link in "
-        "links"
+        "no link of the step `check`: expected check.aaaaaaaa.link or check.bbbbbbbb.link in links"
     )
-    assert "there is no any in links" in only(pipeline(replace(step(), authorized=()))).message
+    assert "expected any link in links" in only(pipeline(replace(step(), authorized=()))).message
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_two_who_did_a_step_differ_in_a_file(
     finding = only(pipeline(disputed))
     assert (finding.code, finding.path, finding.about) == ("PIP009", "links/other", file)
     assert finding.message == (
-        f"links/check.aaaaaaaa.link and links/other do not agree on {file}, which the step "
+        f"links/check.aaaaaaaa.link and links/other disagree about {file}, which the step "
         f"`check` {what}"
     )
 
@@ -237,13 +237,13 @@ ADDED: Final = OWN | {"n.onnx": "4" * 64, "n.toml": "5" * 64}
     [
         (OTHER, OTHER, "m.onnx", "PIP010", "changed while `check` ran"),
         (OWN, OTHER, "m.onnx", "PIP010", "changed after `check`"),
-        (ADDED, ADDED, "n.onnx", "PIP011", "appeared while `check` ran"),
-        (OWN, ADDED, "n.toml", "PIP011", "appeared after `check`"),
-        (OWN, WITHOUT, "m.onnx", "PIP012", "it was lost after `check`"),
-        (WITHOUT, WITHOUT, "m.onnx", "PIP012", "it was lost while `check` ran"),
+        (ADDED, ADDED, "n.onnx", "PIP011", "was added while `check` ran"),
+        (OWN, ADDED, "n.toml", "PIP011", "was added after `check`"),
+        (OWN, WITHOUT, "m.onnx", "PIP012", "was removed after `check`"),
+        (WITHOUT, WITHOUT, "m.onnx", "PIP012", "was removed while `check` ran"),
     ],
 )
-def test_a_file_is_told_by_what_became_of_it(
+def test_a_file_is_reported_with_what_happened_to_it(
     after: dict[str, str], here: dict[str, str], file: str, code: str, message: str
 ) -> None:
     finding = only(chain(after, here, **refused(file)))
@@ -251,9 +251,9 @@ def test_a_file_is_told_by_what_became_of_it(
     assert message in finding.message
     assert (finding.position is not None) is (file == "n.toml")
     within = "while" in message
-    assert ("do `check` again in a way that leaves it alone" in finding.help) is within
-    assert ("Else put back what was released." in finding.help) is not within
-    assert finding.help.startswith("If it is meant, begin again with `export`")
+    assert ("repeat `check` without touching it" in finding.help) is within
+    assert ("Otherwise put back what was released." in finding.help) is not within
+    assert finding.help.startswith("If it is intended, begin again with `export`")
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_text_that_is_here_is_pointed_at(file: str, digests: dict[str, str], t
 
 
 @pytest.mark.parametrize("next_step", ["sign", "a", "z"])
-def test_what_changed_between_two_steps_is_told_with_the_step_that_saw_it(next_step: str) -> None:
+def test_a_change_between_two_steps_is_reported_with_the_next_step(next_step: str) -> None:
     steps = (step(RIGHT), step(counts(OTHER, OTHER), name=next_step))
     unreadable = {"m.onnx": "it is a FIFO"}
     evidence = pipeline(*steps, here=OTHER, unreadable=unreadable, **refused("m.onnx"))
@@ -278,7 +278,7 @@ def test_what_changed_between_two_steps_is_told_with_the_step_that_saw_it(next_s
         f"what `{next_step}` read is 333333333333…"
     )
     assert finding.help.startswith(
-        "Find out who did that. If it is meant, begin again with `check`"
+        "Find out who did that. If it is intended, begin again with `check`"
     )
 
 
@@ -291,7 +291,7 @@ def test_a_file_that_cannot_be_read_here_is_not_said_to_be_changed() -> None:
     assert other.message.startswith("m.onnx changed after `check`")
 
 
-def test_what_in_toto_refuses_and_nothing_changed_is_told_once_a_file() -> None:
+def test_an_unexplained_refusal_is_reported_once_per_file() -> None:
     refusals = tuple(Refusal(item, ("DISALLOW", "*"), ("nowhere", "m.onnx")) for item in ("a", "b"))
     evidence = chain(OWN, OTHER, refusals=refusals, in_toto="it does")
     told = [(f.code, f.path) for f in found(evidence)]

@@ -61,7 +61,7 @@ def test_what_a_field_of_a_row_may_be(field: str, right: list[Any], wrong: list[
 
 
 @pytest.mark.parametrize(("count", "findings"), [(19, 19), (20, 20), (21, 21), (25, 21)])
-def test_twenty_entries_that_are_no_rows_are_told_one_by_one(
+def test_twenty_invalid_entries_are_reported_one_by_one(
     repository: Repository, count: int, findings: int
 ) -> None:
     repository.add("m")
@@ -74,7 +74,7 @@ def test_twenty_entries_that_are_no_rows_are_told_one_by_one(
     rest = [f for f in found if f.row is None]
     assert len(rest) == (1 if count > 20 else 0)
     for finding in rest:
-        assert finding.message == f"{count} entries of `models` are no rows"
+        assert finding.message == f"{count} entries of `models` are not rows (objects)"
         assert finding.position is not None
         first = text.index('    "x",') + 1
         assert finding.position.line == first + 20
@@ -99,7 +99,7 @@ def test_an_id_that_is_too_long_is_not_shown_in_full(repository: Repository) -> 
     assert len(finding.message) < 300
 
 
-def test_a_mode_that_nobody_knows_is_told_with_those_that_are_known(
+def test_an_unknown_mode_is_reported_with_the_known_modes(
     repository: Repository,
 ) -> None:
     repository.add("m", quant_mode="Dynamic")
@@ -116,8 +116,8 @@ def test_two_bundles_that_differ_in_case_are_one_on_some_disks(repository: Repos
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.row) == ("REG108", "n")
     assert finding.message == (
-        "'bundles/M.ONNX.sigstore.json' is also where a document of row 'm' goes, "
-        "'bundles/m.onnx.sigstore.json', on a disk that ignores case"
+        "'bundles/M.ONNX.sigstore.json' is also the path of a document of row 'm' "
+        "('bundles/m.onnx.sigstore.json'), if the disk ignores case"
     )
 
 
@@ -125,10 +125,10 @@ def test_a_field_that_is_misspelt_is_named_by_its_nearest(repository: Repository
     row = repository.add("m")
     row["sha265"], row["shaa"] = row.pop("sha256"), "x"
     (finding,) = repository.save().check().failing
-    assert finding.help == "Did you mean `sha256` where it says `sha265`?"
+    assert finding.help == "Did you mean `sha256` instead of `sha265`?"
 
 
-def test_an_id_is_told_twice_behind_a_row_that_has_none(repository: Repository) -> None:
+def test_a_duplicate_id_is_reported_after_a_row_without_an_id(repository: Repository) -> None:
     repository.add("m")
     del repository.add("n")["id"]
     repository.add("m", onnx="o.onnx")
@@ -147,7 +147,7 @@ def test_an_id_is_told_twice_behind_a_row_that_has_none(repository: Repository) 
         ('{"o": {"a": 1,\n "a": 2},\n"models": [{"id": "m"}]}', None, 2, 2),
     ],
 )
-def test_a_key_that_stands_twice_is_told_where_it_stands_again(
+def test_a_repeated_key_is_reported_at_its_second_place(
     repository: Repository, text: str, row: str | None, line: int, column: int
 ) -> None:
     """Of a row it is told only where it stands in the list of rows, not in another list."""
@@ -213,14 +213,14 @@ def test_the_order_of_two_fields_counts_in_a_row_that_has_no_others(
     assert "REG105" in codes(repository.save().check())
 
 
-def test_a_seed_with_two_documents_at_one_path_is_told_once(repository: Repository) -> None:
+def test_a_seed_with_two_documents_at_one_path_is_reported_once(repository: Repository) -> None:
     """The bundle and the attestation of the second are where those of the first go."""
     rows = repository.add_ensemble("ens", 2)
     rows[1]["sigstore_bundle"] = rows[0]["sigstore_bundle"]
     assert [(f.code, f.row) for f in repository.save().check().failing] == [("REG108", "ens_seed1")]
 
 
-def test_a_seed_whose_bundle_is_its_attestation_is_told(repository: Repository) -> None:
+def test_a_seed_whose_bundle_is_its_attestation_is_reported(repository: Repository) -> None:
     (row,) = repository.add_ensemble("ens", 1)
     row["sigstore_bundle"] = f"../bundles/{row['onnx']}.provenance.sigstore.json"
     assert codes(repository.save().check()) == ["REG108"]
@@ -234,7 +234,7 @@ def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:
     assert codes(repository.save().check()) == ["LIC203", "REG108"]
 
 
-def test_a_path_outside_of_the_repository_is_told_as_that_alone(repository: Repository) -> None:
+def test_a_path_outside_the_repository_is_reported_once(repository: Repository) -> None:
     for id in "ab":
         repository.add(id)["sigstore_bundle"] = "../../same.sigstore.json"
     assert codes(repository.save().check()) == ["REG107", "REG107"]
@@ -267,7 +267,7 @@ def test_a_field_of_another_type_is_corrected(
     assert finding.help == f"Correct `{field}`."
 
 
-def test_a_shared_bundle_is_told_behind_a_path_that_is_none(repository: Repository) -> None:
+def test_a_shared_bundle_is_reported_after_an_invalid_path(repository: Repository) -> None:
     for id in "abc":
         repository.add(id)["sigstore_bundle"] = "same.sigstore.json"
     repository.rows[0]["sigstore_bundle"] = "none.json"
@@ -283,4 +283,4 @@ def test_bundles_that_differ_in_case_are_one_on_some_disks(
         repository.add(id)["sigstore_bundle"] = f"{name}.sigstore.json"
     (found,) = repository.save().check().failing
     assert (found.code, found.row) == ("REG108", "y")
-    assert ("on a disk that ignores case" in found.message) == (names[0] != names[1])
+    assert ("if the disk ignores case" in found.message) == (names[0] != names[1])

@@ -74,21 +74,29 @@ def test_outputs_that_are_what_is_declared(declared: TensorSpec, given: Output) 
 @pytest.mark.parametrize(
     ("declared", "given", "message"),
     [
-        (spec(), output(1), "y: float [] is float [1]"),
-        (spec(1, 6), output(1, 7), "y: float [1, 6] is float [1, 7]"),
-        (spec(1, 6), output(6, 1), "y: float [1, 6] is float [6, 1]"),
-        (spec(None), output(3, 4), "y: float [?] is float [3, 4]"),
-        (spec(0), output(1), "y: float [0] is float [1]"),
-        (spec(1), output(1, dtype="double"), "y: float [1] is double [1]"),
-        (spec("n"), output(2), "y: float [n] is float [2] with n=1"),
-        (spec("new", "new"), output(7, 8), "y: float [new, new] is float [7, 8] with new=7"),
-        (spec(1, 6), output(6), "y: float [1, 6] is float [6]"),
-        (spec(6), output(1, 6), "y: float [6] is float [1, 6]"),
-        (spec(6, 1), output(6), "y: float [6, 1] is float [6]"),
-        (spec(9), output(*range(1, 10)), "y: float [9] is float [1, 2, 3, 4, 5, 6, 7, 8]"),
-        (spec(1), Output("y", None, None), "y: float [1] is no tensor"),
-        (spec(1), Output("y", None, (1,)), "y: float [1] is no tensor"),
-        (spec(1), Output("y", "double", None), "y: float [1] is no tensor"),
+        (spec(), output(1), "expected y: float [], found float [1]"),
+        (spec(1, 6), output(1, 7), "expected y: float [1, 6], found float [1, 7]"),
+        (spec(1, 6), output(6, 1), "expected y: float [1, 6], found float [6, 1]"),
+        (spec(None), output(3, 4), "expected y: float [?], found float [3, 4]"),
+        (spec(0), output(1), "expected y: float [0], found float [1]"),
+        (spec(1), output(1, dtype="double"), "expected y: float [1], found double [1]"),
+        (spec("n"), output(2), "expected y: float [n], found float [2] with n=1"),
+        (
+            spec("new", "new"),
+            output(7, 8),
+            "expected y: float [new, new], found float [7, 8] with new=7",
+        ),
+        (spec(1, 6), output(6), "expected y: float [1, 6], found float [6]"),
+        (spec(6), output(1, 6), "expected y: float [6], found float [1, 6]"),
+        (spec(6, 1), output(6), "expected y: float [6, 1], found float [6]"),
+        (
+            spec(9),
+            output(*range(1, 10)),
+            "expected y: float [9], found float [1, 2, 3, 4, 5, 6, 7, 8]",
+        ),
+        (spec(1), Output("y", None, None), "expected y: float [1], found no tensor"),
+        (spec(1), Output("y", None, (1,)), "expected y: float [1], found no tensor"),
+        (spec(1), Output("y", "double", None), "expected y: float [1], found no tensor"),
     ],
 )
 def test_outputs_that_are_something_else(declared: TensorSpec, given: Output, message: str) -> None:
@@ -99,16 +107,16 @@ def test_a_symbol_is_one_size_over_all_outputs() -> None:
     declared = [spec("k"), spec("k", name="z")]
     assert differing(declared, [output(3), output(3, name="z")]) is None
     assert differing(declared, [output(3), output(4, name="z")]) == (
-        "z: float [k] is float [4] with k=3"
+        "expected z: float [k], found float [4] with k=3"
     )
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "2 outputs (y, z) declared, 0 outputs () given"),
-        ([output(1)], "2 outputs (y, z) declared, 1 outputs (y) given"),
-        ([output(1, name="z"), output(1)], "2 outputs (y, z) declared, 2 outputs (z, y) given"),
+        ([], "expected 2 outputs (y, z), found 0 outputs ()"),
+        ([output(1)], "expected 2 outputs (y, z), found 1 outputs (y)"),
+        ([output(1, name="z"), output(1)], "expected 2 outputs (y, z), found 2 outputs (z, y)"),
     ],
 )
 def test_other_outputs_than_are_declared(given: list[Output], message: str) -> None:
@@ -122,7 +130,7 @@ def test_of_many_differences_three_are_shown() -> None:
     assert message is not None
     assert message.count("float [2]") == 3
     assert message.endswith("and 6 more")
-    assert "(y0, y1, y2 and 6 more) declared" in (differing(declared, []) or "")
+    assert "expected 9 outputs (y0, y1, y2 and 6 more)" in (differing(declared, []) or "")
 
 
 def test_names_and_shapes_of_any_length_make_short_messages() -> None:
@@ -180,10 +188,10 @@ def test_outputs_with_elements_that_are_not_finite_are_named_once() -> None:
     outputs = (Output("a", "float", (1,), 0), Output("b", "float", (1,), 1))
     declared = [spec(1, name="a"), spec(1, name="b")]
     assert found(declared, Run(Outcome.RAN, "1.2", outputs=outputs)) == {
-        "RUN005": "m.onnx gives NaN or infinity in 'b'"
+        "RUN005": "m.onnx returns NaN or infinity in 'b'"
     }
     more = (*outputs, Output("c", "float", (1,), 1))
     declared.append(spec(1, name="c"))
     assert found(declared, Run(Outcome.RAN, "1.2", outputs=more)) == {
-        "RUN005": "m.onnx gives NaN or infinity in 'b' and 1 more"
+        "RUN005": "m.onnx returns NaN or infinity in 'b' and 1 more"
     }

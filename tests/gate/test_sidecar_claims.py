@@ -287,21 +287,21 @@ def test_a_type_of_shapes_and_places_is_not_that_of_the_model(
     [
         (
             ["features"],
-            "the sidecar does not declare the input 'codec'; m.onnx has features, codec",
+            "the sidecar does not declare the input 'codec', but m.onnx has features, codec",
         ),
         (
             ["features", "codec", "x"],
-            "the sidecar declares an input 'x'; m.onnx has features, codec",
+            "the sidecar declares an input 'x', but m.onnx has features, codec",
         ),
-        (["x"], "the sidecar declares an input 'x'; m.onnx has features, codec"),
+        (["x"], "the sidecar declares an input 'x', but m.onnx has features, codec"),
         (
             ["codec", "features"],
-            "the sidecar declares the inputs ['codec', 'features']; m.onnx has features, codec, "
-            "in this order",
+            "the sidecar declares the inputs ['codec', 'features'], but m.onnx has "
+            "features, codec, in this order",
         ),
     ],
 )
-def test_names_that_differ_are_told_by_what_is_wrong_with_them(
+def test_the_message_shows_how_names_differ(
     repository: Repository, names: list[str], says: str
 ) -> None:
     row = repository.add("m", model(inputs=[("features", 6), ("codec", 4)]))
@@ -368,17 +368,17 @@ def test_a_vector_is_scaled_and_an_image_may_be_centred_only(
         (
             {"input_mean": SIX},
             {"input_mean": [1, 5, 1, 1, 1, 1]},
-            "`input_mean[1]` is 5; in model/m.json it is 1.0",
+            "`input_mean[1]` is 5, but 1.0 in model/m.json",
         ),
         (
             {"input_mean": 1, "input_std": 2.0},
             {"input_mean": 1, "input_std": 3.0},
-            "`input_std` is 3.0; in model/m.json it is 2.0",
+            "`input_std` is 3.0, but 2.0 in model/m.json",
         ),
         (
             {"input_mean": 1},
             {"input_mean": SIX},
-            "`input_mean` is of another form than in model/m.json",
+            "`input_mean` has another structure than in model/m.json",
         ),
         ({"sha256": "0" * 64, "input_mean": SIX}, {"input_mean": [5] * 6}, None),
     ],
@@ -403,7 +403,7 @@ def test_one_feature_has_one_mean(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("features", "named"), [("abc", " (c)"), ("ab", ""), ("a", ""), ([1, 2, 3], "")]
 )
-def test_an_entry_is_told_with_its_feature_where_that_has_a_name(
+def test_a_wrong_entry_is_reported_with_the_name_of_its_feature(
     repository: Repository, features: Any, named: str
 ) -> None:
     row = repository.add("m", image("batch", 3))
@@ -447,17 +447,17 @@ def test_a_vocabulary_is_refuted_behind_one_that_is_right(repository: Repository
     row = repository.add("m", image("batch", 2))
     repository.write("m.json", {"sha256": row["sha256"], **claims})
     found = [f.message for f in repository.save().check().failing if "layout" in f.message]
-    assert found == ["`codec_block_layout` holds 2 encoders, `codec_vocab` 3"]
+    assert found == ["`codec_block_layout` has 2 encoders, `codec_vocab` has 3"]
 
 
 @pytest.mark.parametrize(
     ("vocabulary", "says"),
     [
-        (["x265", "x264"], "`encoder_vocab` 2, in another order"),
-        (["x264"], "`encoder_vocab` 1"),
-        (["x264", "x266"], "`encoder_vocab` 2, and 'x266' is none of the layout's"),
-        (["x264", "x264"], "`encoder_vocab` 2, without 'x265'"),
-        (["x264", "x265", "x266"], "`encoder_vocab` 3"),
+        (["x265", "x264"], "`encoder_vocab` has 2, in another order"),
+        (["x264"], "`encoder_vocab` has 1"),
+        (["x264", "x266"], "`encoder_vocab` has 2, but 'x266' is not in the layout"),
+        (["x264", "x264"], "`encoder_vocab` has 2, without 'x265'"),
+        (["x264", "x265", "x266"], "`encoder_vocab` has 3"),
     ],
 )
 def test_a_vocabulary_is_that_of_the_layout_in_its_order(
@@ -468,7 +468,7 @@ def test_a_vocabulary_is_that_of_the_layout_in_its_order(
     claims = {"codec_block_layout": layout, "encoder_vocab": vocabulary}
     repository.write("m.json", {"sha256": row["sha256"], **claims})
     found = [f.message for f in repository.save().check().failing if f.code == "SID403"]
-    assert found == [f"`codec_block_layout` holds 2 encoders, {says}"]
+    assert found == [f"`codec_block_layout` has 2 encoders, {says}"]
 
 
 @pytest.mark.parametrize(("features", "wrong"), [("ab", True), ("abc", False), ("abcd", True)])
@@ -479,11 +479,11 @@ def test_as_many_statistics_as_features_where_the_input_is_of_any_size(
     assert found(repository, image("batch", "any"), **claims) == ["SID414", "SID414"] * wrong
 
 
-def test_the_name_that_stands_twice_is_told(repository: Repository) -> None:
+def test_a_repeated_name_is_reported(repository: Repository) -> None:
     row = repository.add("m")
     repository.write("m.json", {"sha256": row["sha256"], "features": list("abcdce")})
     (finding,) = repository.save().check().failing
-    assert finding.message == "`features` names 'c' twice"
+    assert finding.message == "`features` contains 'c' twice"
 
 
 def test_the_sidecar_of_a_variant_is_judged_beside_one_that_names_no_bytes(
@@ -496,7 +496,7 @@ def test_the_sidecar_of_a_variant_is_judged_beside_one_that_names_no_bytes(
     assert found == [("SID402", "model/m.int8.json")]
 
 
-def test_a_variant_without_a_digest_is_told_beside_a_record_without_one(
+def test_a_variant_without_a_digest_is_reported_beside_a_record_without_one(
     repository: Repository,
 ) -> None:
     del repository.add_int8("m")["smoke"]
@@ -617,7 +617,7 @@ def test_a_placeholder_is_one_where_it_says_true(
     assert codes(repository.save().check()) == ["SID408"] * told
 
 
-def test_the_sidecar_of_a_variant_of_a_shared_file_is_told_once(repository: Repository) -> None:
+def test_the_sidecar_of_a_shared_variant_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("m")
     repository.write("m.int8.json", {"sha256": row["int8_sha256"], "kind": "nr"})
     repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
@@ -625,14 +625,14 @@ def test_the_sidecar_of_a_variant_of_a_shared_file_is_told_once(repository: Repo
     assert found == [("SID408", "m"), ("ART313", "n")]
 
 
-def test_smoke_is_told_once(repository: Repository) -> None:
+def test_a_wrong_smoke_is_reported_once(repository: Repository) -> None:
     row = repository.add("m", smoke=False)
     claims = {"sha256": row["sha256"], "smoke": True, "training": {"smoke": True}}
     repository.write("m.json", claims)
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.message) == (
         "SID408",
-        "`smoke` is True; in the row `smoke` is False",
+        "`smoke` is True, but `smoke` of the row is False",
     )
 
 
@@ -645,7 +645,7 @@ def test_smoke_is_told_once(repository: Repository) -> None:
         ({}, {"kind": True}, False),
     ],
 )
-def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
+def test_the_help_for_placeholder_weights_is_to_train(
     repository: Repository, row: dict[str, Any], claims: dict[str, Any], trains: bool
 ) -> None:
     repository.add_sidecar(repository.add("m", **row), **claims)
@@ -654,7 +654,7 @@ def test_who_says_that_the_weights_are_no_production_weights_is_told_to_train(
     assert finding.help.startswith("Train the model" if trains else "Decide which is right")
 
 
-def test_a_claim_that_is_the_id_of_its_member_is_told_all_the_same(tmp_path: Path) -> None:
+def test_a_claim_that_equals_the_id_of_its_member_is_reported(tmp_path: Path) -> None:
     repository = production(tmp_path / "tree")
     mutated(repository, ("s1.json", put("kind", to="s1")), expected=["SID408 s1"])
 
@@ -666,7 +666,7 @@ def test_a_placeholder_beside_a_row_that_claims_nothing_is_reported(repository: 
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.message) == (
         "SID408",
-        "`smoke` is True; the row has no `smoke`",
+        "`smoke` is True, but the row has no `smoke`",
     )
 
 
@@ -681,14 +681,14 @@ def test_an_int8_variant_has_its_own_sidecar(repository: Repository) -> None:
     assert {f.path for f in report.failing} == {"model/q.int8.json"}
 
 
-def test_a_missing_int8_file_is_told_once(repository: Repository) -> None:
+def test_a_missing_int8_file_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("q")
     repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": "0" * 64})
     repository.path("q.int8.onnx").unlink()
     assert codes(repository.save().check()) == ["ART301"]
 
 
-def test_a_sidecar_that_agrees_with_a_wrong_row_is_told_once(repository: Repository) -> None:
+def test_a_sidecar_that_agrees_with_a_wrong_row_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("q")
     repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": row["int8_sha256"]})
     repository.write("q.int8.onnx", model(salt=77))
@@ -704,7 +704,7 @@ def test_weights_outside_the_model_may_be_claimed_by_their_name(repository: Repo
     repository.write("ext.json", claims | {"external_data_sha256": {"ext.onnx.data": "nothing"}})
     (finding,) = repository.save().check().failing
     assert finding.code == "SID409"
-    assert "is 'nothing'; the bytes of model/ext.onnx.data are" in finding.message
+    assert "is 'nothing', but the digest of model/ext.onnx.data is" in finding.message
 
 
 @pytest.mark.parametrize(
@@ -731,10 +731,10 @@ def test_an_element_type_is_spelled_in_many_ways(spelling: str, name: str | None
 @pytest.mark.parametrize(
     ("stray", "owner"),
     [
-        ({"onnx": "m.onnx"}, "that of 'm'"),
-        ({"id": "m", "sha256": "0" * 64}, "that of 'm'"),
-        ({"onnx": "gone.onnx"}, "it speaks of 'gone.onnx'"),
-        ({"onnx_opset": 17, "input_names": ["x"]}, "the sidecar of no row"),
+        ({"onnx": "m.onnx"}, "matches the row 'm'"),
+        ({"id": "m", "sha256": "0" * 64}, "matches the row 'm'"),
+        ({"onnx": "gone.onnx"}, "it names 'gone.onnx'"),
+        ({"onnx_opset": 17, "input_names": ["x"]}, "a sidecar without a row"),
     ],
 )
 def test_a_stray_sidecar_says_whose_it_is(
@@ -757,7 +757,7 @@ def test_a_stray_sidecar_says_whose_it_is(
         ({"sha256": "0" * 64, "id": "old", "kind": "fr", "feature_order": ["a"]}, 3),
     ],
 )
-def test_a_stray_sidecar_is_told_at_the_model_that_it_names_or_at_its_id(
+def test_a_stray_sidecar_is_reported_at_its_onnx_or_id(
     repository: Repository, value: dict[str, Any], line: int
 ) -> None:
     repository.add("m")
@@ -787,12 +787,12 @@ def test_beside_its_sidecar_a_model_may_have_records(
     assert found == (["SID415"] if told else [])
 
 
-def test_nobody_is_told_to_write_over_a_sidecar(repository: Repository) -> None:
+def test_the_help_never_suggests_to_overwrite_a_sidecar(repository: Repository) -> None:
     sidecar = repository.add_sidecar(repository.add("m"))
     repository.write("copy.json", sidecar | {"onnx": "m.onnx"})
     (finding,) = repository.save().check().failing
     assert finding.help == "Remove it."
-    assert finding.message.endswith("it is that of 'm', whose sidecar is m.json")
+    assert finding.message.endswith("matches the row 'm', whose sidecar is m.json")
 
 
 def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> None:
@@ -807,9 +807,7 @@ def test_a_stray_sidecar_can_be_deferred_by_its_path(repository: Repository) -> 
 @pytest.mark.parametrize(
     "value", [{"onnx_opset": 17}, {"input_name": "x"}, {"onnx": "m"}, {"id": 1}]
 )
-def test_other_documents_are_none_of_the_registrys_business(
-    repository: Repository, value: dict[str, Any]
-) -> None:
+def test_other_documents_are_ignored(repository: Repository, value: dict[str, Any]) -> None:
     repository.add("m")
     repository.write("beside.json", value)
     assert codes(repository.save().check()) == []
@@ -848,8 +846,12 @@ def test_a_production_row_names_the_sidecar_that_was_left_behind(repository: Rep
         ("SID401", "model/registry.json"),
         ("SID415", "model/m_v1.json"),
     ]
-    assert "model/m_v0.json, which no row has, speaks of it" in report.failing[0].message
-    assert report.failing[0].help.startswith("If model/m_v0.json is its sidecar, name it so.")
+    assert (
+        "model/m_v0.json, which belongs to no row, describes the model" in report.failing[0].message
+    )
+    assert report.failing[0].help.startswith(
+        "If model/m_v0.json is its sidecar, rename it to model/m.json."
+    )
 
 
 @pytest.mark.parametrize(
@@ -901,10 +903,10 @@ def test_what_is_no_sha256_in_a_sidecar_is_named_as_that(
     repository.write("m.json", {"sha256": digest})
     (finding,) = repository.save().check().failing
     assert finding.code == "SID402"
-    assert f"{digest!r}, which is no SHA-256 digest" in finding.message
+    assert f"{digest!r}, not a SHA-256 digest" in finding.message
 
 
-def test_an_id_that_row_and_sidecar_give_differently_is_told_where_no_ensemble_is_judged(
+def test_ids_that_differ_are_reported_if_no_ensemble_is_judged(
     tmp_path: Path,
 ) -> None:
     repository = production(tmp_path / "tree")
@@ -927,8 +929,8 @@ def test_of_a_mean_and_a_deviation_the_one_that_is_missing_is_named(
     row = repository.add("m")
     repository.write("m.json", {"sha256": row["sha256"], there: SIX})
     (found,) = repository.save().check().failing
-    assert found.message == f"`{there}` stands there without `{lacking}`"
-    assert found.help.endswith(f"Where the model needs no `{lacking}`, write {neutral}.")
+    assert found.message == f"`{there}` is present, but `{lacking}` is missing"
+    assert found.help.endswith(f"If the model needs no `{lacking}`, write {neutral}.")
 
 
 def test_statistics_of_a_variant_are_compared_where_they_are_statistics(
@@ -945,11 +947,11 @@ def test_statistics_of_a_variant_are_compared_where_they_are_statistics(
         "m.int8.json", {"sha256": row["int8_sha256"], **claims, "feature_std": [2.0] * 6}
     )
     (found,) = repository.check().failing
-    assert found.message == "`feature_std[0]` is 2.0; in model/m.json it is 1.0"
+    assert found.message == "`feature_std[0]` is 2.0, but 1.0 in model/m.json"
 
 
 @pytest.mark.parametrize("claimed", ["0" * 64, "f" * 64])
-def test_a_sidecar_of_third_bytes_is_told_beside_a_file_that_was_replaced(
+def test_a_sidecar_of_other_bytes_is_reported_beside_a_replaced_file(
     repository: Repository, claimed: str
 ) -> None:
     row = repository.add_int8("m")
@@ -961,7 +963,7 @@ def test_a_sidecar_of_third_bytes_is_told_beside_a_file_that_was_replaced(
     assert all(not f.help.startswith("Write it as") for f in found)
 
 
-def test_a_stale_sidecar_of_a_variant_is_told_beside_a_model_that_was_replaced(
+def test_a_stale_sidecar_of_a_variant_is_reported_beside_a_replaced_model(
     repository: Repository,
 ) -> None:
     row = repository.add_int8("m")
@@ -982,4 +984,4 @@ def test_blocks_of_statistics_of_a_variant_are_compared_entry_by_entry(
     blocks["input_mean"] = [[0.0, 1.0], [0.5, 0.6]]
     repository.write("m.int8.json", {"sha256": row["int8_sha256"], **blocks})
     (found,) = repository.check().failing
-    assert found.message == "`input_mean[1][1]` is 0.6; in model/m.json it is 0.5"
+    assert found.message == "`input_mean[1][1]` is 0.6, but 0.5 in model/m.json"

@@ -156,14 +156,14 @@ def test_a_seed_without_a_correlation_never_passes(value: Any) -> None:
     assert {"verdict", "per_seed_pass", "failing_seeds"} <= named(gate)
     says = [message for where, message in wrong_verdict(verdict(gate)) if where == ("verdict",)]
     assert says == [
-        f"the verdict is 'PROMOTE'; its numbers give HOLD: "
+        f"the verdict is 'PROMOTE', but its numbers give HOLD: "
         f"seed 1 has no correlation: {shown(value, 40)}"
     ]
     held = gate | {"failing_seeds": [1], "per_seed_pass": False, "passed": False}
     assert named(held | {"mean_plcc": None, "mean_plcc_pass": False}, "HOLD") == set()
 
 
-def test_seeds_without_a_correlation_are_told_beside_those_that_fail() -> None:
+def test_seeds_without_a_correlation_are_reported_beside_failing_seeds() -> None:
     gate = verdict_gate({"0": 0.99, "1": 0.5, "2": 0.4, "3": 0.99})
     gate["per_seed_plccs"] |= {"0": "nan", "3": 1.5}
     says = dict(wrong_verdict(verdict(gate)))[("verdict",)]
@@ -186,7 +186,7 @@ def test_a_condition_without_a_threshold_never_passes(limit: str, value: Any) ->
     gate = without(gate, limit) if value == "absent" else gate
     assert named(gate) == {"verdict"}
     messages = [message for _, message in wrong_verdict(verdict(gate))]
-    assert messages[0].endswith(f"its numbers give HOLD: `{limit}` is no number")
+    assert messages[0].endswith(f"its numbers give HOLD: `{limit}` is not a number")
     assert named(without(gate, "passed"), "HOLD") == set()
 
 
@@ -326,15 +326,15 @@ def test_a_pass_that_its_numbers_refute(name: str, value: float) -> None:
 @pytest.mark.parametrize("value", [None, "0.99", True, math.nan, math.inf, [], 10**400])
 def test_a_pass_on_what_is_no_number(name: str, value: Any) -> None:
     (says,) = wrong(seed_gate(0.99) | {name: value})
-    assert says.startswith("the gate says PROMOTE; `")
+    assert says.startswith("the gate says PROMOTE, but `")
     assert f"`{name}`" in says
     assert says.endswith("` is not a number")
 
 
-def test_a_pass_is_told_as_it_is_written() -> None:
+def test_a_refuted_pass_is_quoted_as_written() -> None:
     failing = seed_gate(0.9)
-    assert wrong(failing)[0].startswith("the gate says PROMOTE; `mean_plcc` 0.9 fails")
-    assert wrong(without(failing, "verdict"))[0].startswith("the gate says passed; ")
+    assert wrong(failing)[0].startswith("the gate says PROMOTE, but `mean_plcc` 0.9 fails")
+    assert wrong(without(failing, "verdict"))[0].startswith("the gate says passed, but ")
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_value_that_is_the_beginning_of_the_other_is_shown_to_its_end() -> Non
     assert differing("x" * 70, "x" * 69) == ("…" + "x" * 10 + "x'", "…" + "x" * 10 + "'")
 
 
-def test_a_digest_is_told_by_twelve_digits() -> None:
+def test_a_digest_is_shortened_to_twelve_digits() -> None:
     assert short("0123456789abcdef" * 4) == "0123456789ab…"
     assert short(None) == "none"
 
@@ -74,5 +74,5 @@ def test_the_help_names_the_command_that_makes_the_fix(
 @pytest.mark.parametrize(
     ("names", "said"), [("a", "a"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more")]
 )
-def test_three_names_are_told_and_the_rest_is_counted(names: str, said: str) -> None:
+def test_three_names_are_listed_and_the_rest_is_counted(names: str, said: str) -> None:
     assert some(list(names), 3) == said

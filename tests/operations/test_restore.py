@@ -177,8 +177,8 @@ def test_of_changed_bytes_the_license_returns_and_what_was_said_of_them_does_not
     reasons = refused(result)
     assert reasons.keys() == {("plain", "opset"), ("plain", "sha256"), ("plain", "smoke")}
     assert "imports opset 18, not 17" in reasons["plain", "opset"]
-    assert "the bytes of model/plain.onnx are" in reasons["plain", "sha256"]
-    assert "the bytes of model/plain.onnx are" in reasons["plain", "smoke"]
+    assert "the digest of model/plain.onnx is" in reasons["plain", "sha256"]
+    assert "the digest of model/plain.onnx is" in reasons["plain", "smoke"]
     (row, *_) = json.loads(kept.registry.read_text("utf-8"))["models"]
     assert row["license"] == "MIT"
     assert row["notes"] == "about plain \u2014"
@@ -204,7 +204,7 @@ LIES: dict[str, tuple[Callable[[Repository], object], str, str, str]] = {
         lambda r: r.write("q.int8.onnx", model(salt=98)),
         "q",
         "int8_sha256",
-        "the bytes of model/q.int8.onnx are",
+        "the digest of model/q.int8.onnx is",
     ),
     "int8 variant gone": (
         lambda r: r.path("q.int8.onnx").unlink(),
@@ -228,7 +228,7 @@ LIES: dict[str, tuple[Callable[[Repository], object], str, str, str]] = {
         lambda r: r.write("ext.onnx.data", data(24, salt=77)),
         "ext",
         "external_data_sha256",
-        "the bytes of model/ext.onnx.data are",
+        "the digest of model/ext.onnx.data is",
     ),
     "weights gone": (
         lambda r: r.path("ext.onnx.data").unlink(),
@@ -246,7 +246,7 @@ LIES: dict[str, tuple[Callable[[Repository], object], str, str, str]] = {
         lambda r: r.write("plain.onnx", model(salt=97)),
         "plain",
         "onnx",
-        "the bytes of model/plain.onnx are",
+        "the digest of model/plain.onnx is",
     ),
 }
 
@@ -277,11 +277,11 @@ ROWS: dict[str, tuple[Callable[[Repository], object], str]] = {
     "gone": (lambda r: r.path("ext.onnx").unlink(), "'model/ext.onnx' does not exist"),
     "replaced": (
         lambda r: r.write("ext.onnx", model(salt=96, external=External("ext.onnx.data"))),
-        "the bytes of model/ext.onnx are",
+        "the digest of model/ext.onnx is",
     ),
     "with other weights": (
         lambda r: r.write("ext.onnx.data", data(24, salt=95)),
-        "the bytes of model/ext.onnx.data are",
+        "the digest of model/ext.onnx.data is",
     ),
 }
 

@@ -100,7 +100,7 @@ def test_the_listing_fits_a_narrow_terminal_and_is_a_line_a_rule_for_a_pipe() ->
 def test_a_section_and_the_family_of_a_rule_are_found() -> None:
     rule = BY_CODE["DEF904"]
     assert catalogue.section(rule, "Example").startswith("```toml\n[[deferral]]")
-    assert catalogue.section(rule, "How to fix").startswith("Write why")
+    assert catalogue.section(rule, "How to fix").startswith("Write the reason")
     assert catalogue.family(rule) == "deferrals"
 
 

@@ -127,7 +127,7 @@ def test_ensembles_and_files_have_blocks_of_their_own(repository: Repository) ->
     text = shown(repository.save().check())
     assert (
         "\n  ensemble ens\n    model/ens.json\n"
-        "    2:33  ENS505  `ensemble_size` is 9; there are 2 members\n"
+        "    2:33  ENS505  `ensemble_size` is 9, but `members` has 2\n"
         "\n  model/left.onnx\n          ART311  model/left.onnx is named by no row and no model\n"
     ) in text
 
@@ -197,7 +197,7 @@ def test_a_release_says_what_it_wrote_and_what_it_kept(full: Repository) -> None
 def test_warnings_are_apart_and_counted_apart(repository: Repository) -> None:
     repository.add_sidecar(repository.add_unclaimed(), sha256=None)
     text = shown(repository.save().check())
-    assert "1 warning\n  m\n    model/m.json\n    1:1  SID406  the sidecar names no" in text
+    assert "1 warning\n  m\n    model/m.json\n    1:1  SID406  the sidecar has no" in text
     assert "error" not in text
     assert text.splitlines()[-1] == "OK: 1 row passed, unclaimed; 1 warning"
 

@@ -88,7 +88,7 @@ def test_a_warning_fails_nothing_and_is_written_down(repository: Repository) -> 
     suite = suites(repository.save().check())["m"]
     (test,) = suite
     assert test.is_passed
-    assert "model/m.json:1:1: the sidecar names no `sha256`" in test.system_out
+    assert "model/m.json:1:1: the sidecar has no `sha256`" in test.system_out
 
 
 def test_what_is_about_no_row_is_in_the_suite_of_the_registry(repository: Repository) -> None:

@@ -288,8 +288,8 @@ def test_every_finding_has_a_fingerprint_of_its_own() -> None:
     ("before", "after"),
     [
         (
-            "the id 'm' is already that of the row at line 4",
-            "the id 'm' is already that of the row at line 12",
+            "the row at line 4 already has the id 'm'",
+            "the row at line 12 already has the id 'm'",
         ),
         (f"the file is {'a' * 12}…", f"the file is {'b' * 12}…"),
         ("it needs 1,024 bytes", "it needs 2,048 bytes"),
@@ -304,7 +304,7 @@ def test_a_fingerprint_leaves_out_what_changes_with_bytes_and_lines(
 
 def test_a_fingerprint_keeps_what_tells_members_apart() -> None:
     one, other = (
-        fingerprints([replace(finding(), message=f"no row ships the member 'seed{n}'")])
+        fingerprints([replace(finding(), message=f"no row for the member 'seed{n}'")])
         for n in (1, 2)
     )
     assert one != other

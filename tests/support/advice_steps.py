@@ -80,7 +80,7 @@ def do_step(scene: Scene, name: str, by: KeyPair) -> None:
 def steps_again(scene: Scene, finding: Any) -> None:
     """Run the command of the help, and do the steps that follow."""
     command(scene, finding)
-    found = re.search(r"Do `(\w+)`, and what follows it", finding["help"])
+    found = re.search(r"Do `(\w+)` and all later steps", finding["help"])
     assert found
     steps = list(_COMMANDS)
     for name in steps[steps.index(found[1]) + 1 :]:

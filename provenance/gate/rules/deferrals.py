@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DEF9xx: a deferral is an alarm clock. These rules make it ring."""
+"""DEF9xx: deferrals must be explained, allowed and unexpired, and must still have a finding."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Phase, Scope, Target
 
 EXPLANATIONS: Final = ("reason", "reference")
-"""What every deferral has to say, in words."""
+"""The keys that every deferral must fill in."""
 
 _Conclusion: TypeAlias = tuple[str | None, str, str]
-"""The key that it is about, None for the deferral as a whole; message and help."""
+"""The key of the deferral (None for the deferral as a whole), the message and the help."""
 
 
 class _DeferralRule(Rule):
@@ -44,20 +44,20 @@ class DeferralStale(_DeferralRule):
     """A deferral covers a row that no longer has its finding.
 
     ## What it does
-    Requires that every row a deferral matches still has the finding it defers. A row where a
-    sterner rule has taken over (SID404 for SID402) fails by that rule and is not named here. Where
-    the rule is about an ensemble, a file or a row that is gone, each pattern in `rows` must still
-    match one that has the finding.
+    Requires that every row matched by a deferral still has the deferred finding. If a stricter rule
+    has replaced the deferred one for a row (SID404 for SID402), that rule fails, and the row is not
+    reported here. For a rule about ensembles, files or removed rows, each pattern in `rows` must
+    still match one with the finding.
 
     ## Why it matters
-    An exception that outlives its cause covers the next incident. In ADR-1105 the exception was a
-    strict xfail for this reason: it fails the moment the retrain lands.
+    An exception that outlives its cause also hides the next incident. For this reason ADR-1105 used
+    a strict xfail, which fails as soon as the retrained weights arrive.
 
     ## Example
-    SID402 is deferred for five seeds, and the production export has just written fresh sidecars.
+    SID402 is deferred for five seeds, but the production export has just written correct sidecars.
 
     ## How to fix
-    Remove the `[[deferral]]`, or narrow `rows` to those that still need it.
+    Remove the `[[deferral]]`, or narrow `rows` to those that still have the finding.
     """
 
     code = "DEF901"
@@ -82,7 +82,7 @@ class DeferralStale(_DeferralRule):
                 "the cause of this deferral is gone",
                 "Remove the [[deferral]]."
                 if every
-                else "Narrow `rows` to what still has the finding.",
+                else "Narrow `rows` to those that still have the finding.",
             )
 
 
@@ -93,8 +93,8 @@ class DeferralMatchesNothing(_DeferralRule):
     Requires that each pattern in `rows` matches the id of at least one row of the registry.
 
     ## Why it matters
-    A misspelt pattern looks like an exception and is none; a pattern for rows that were removed
-    will cover whatever gets that name next.
+    A misspelt pattern has no effect. A pattern for removed rows covers any new row that gets such
+    an id later.
 
     ## Example
     `rows = ["fr_regresor_v2_ensemble_v1_seed*"]`
@@ -108,7 +108,7 @@ class DeferralMatchesNothing(_DeferralRule):
 
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         if not case.catalogue[deferral.rule].about_rows:
-            return  # DEF901 says it, where the rule is judged
+            return  # DEF901 reports it if the rule is checked in this run
         for pattern in deferral_matching.unmatched(deferral, case.evidence.registry.labels):
             yield (
                 "rows",
@@ -121,17 +121,17 @@ class DeferralExpired(_DeferralRule):
     """A deferral's date has passed.
 
     ## What it does
-    Compares `expires` with today's date (UTC). The day itself still counts.
+    Compares `expires` with today's date (UTC). The deferral is still valid on that day.
 
     ## Why it matters
-    The date is a promise that somebody would look again by then.
+    The date is a promise to review the exception by then.
 
     ## Example
     `expires = 2026-06-30`, in July.
 
     ## How to fix
-    Remove the cause and the deferral. If it has to go on, decide that again: a new date, and a
-    reference to the decision.
+    Remove the cause and the deferral. To keep the deferral, decide on a new date, and refer to that
+    decision.
     """
 
     code = "DEF903"
@@ -140,14 +140,17 @@ class DeferralExpired(_DeferralRule):
     scopes = (Scope.ROW, Scope.OUTCOME)
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        """What one model was signed with: without a registry, that is in force."""
+        """Yield the expired deferrals that a model was signed with.
+
+        They are checked if a single model is verified without a registry.
+        """
         signed = case.signed_row(row) if case.target is Target.MODEL else None
         for deferral in signed.deferrals if signed else ():
             expires = deferral.get("expires")  # dates in ISO form compare as strings
             if isinstance(expires, str) and expires < case.today.isoformat():
                 yield self.finding(
-                    f"it was signed with a deferral of {deferral.get('rule')} that expired on "
-                    f"{expires}",
+                    f"the model was signed with a deferral of {deferral.get('rule')} that expired "
+                    f"on {expires}",
                     "Ask the publisher for a release without it.",
                     path=row.onnx.path if row.onnx else "",
                     row=row.label,
@@ -158,7 +161,7 @@ class DeferralExpired(_DeferralRule):
         if deferral.expires is not None and deferral.expires < case.today:
             yield (
                 "expires",
-                f"it expired on {deferral.expires.isoformat()}",
+                f"the deferral of {deferral.rule} expired on {deferral.expires.isoformat()}",
                 "Remove its cause, or decide on a new date and refer to that decision.",
             )
 
@@ -170,8 +173,8 @@ class DeferralUnexplained(_DeferralRule):
     Requires a `reason` in words and a `reference` to the decision on every deferral.
 
     ## Why it matters
-    The reason is signed and shown to every consumer. An exception that nobody can explain is an
-    open door.
+    The reason is signed and shown to every consumer. An exception without a reason cannot be
+    reviewed.
 
     ## Example
     ```toml
@@ -181,7 +184,7 @@ class DeferralUnexplained(_DeferralRule):
     ```
 
     ## How to fix
-    Write why, and where it was decided: `reason = "…"`, `reference = "ADR-1105"`.
+    Write the reason and the decision: `reason = "…"`, `reference = "ADR-1105"`.
     """
 
     code = "DEF904"
@@ -190,19 +193,20 @@ class DeferralUnexplained(_DeferralRule):
     def conclude(self, case: Case, deferral: Deferral) -> Iterator[_Conclusion]:
         for field in EXPLANATIONS:
             if not getattr(deferral, field):
-                yield field, f"it has no `{field}`", f'Write it: {field} = "…"'
+                message = f"the deferral of {deferral.rule} has no `{field}`"
+                yield field, message, f'Write it: {field} = "…"'
 
 
 class NotDeferrable(_DeferralRule):
     """A deferral names a rule that cannot be deferred.
 
     ## What it does
-    Refuses deferrals of rules about signatures, digests, licenses that are missing, paths that lead
-    out of the repository, and models that crash a runtime or take more than they may.
+    Refuses deferrals of rules about signatures, digests, missing licenses, paths outside the
+    repository, and models that crash the runtime or exceed its limits.
 
     ## Why it matters
-    There is no honest reason to ship bytes that are not the declared ones. Whoever could defer that
-    could switch the gate off.
+    There is no legitimate reason to ship bytes that differ from the declared ones. If such rules
+    could be deferred, the gate could be switched off.
 
     ## Example
     `rule = "ART302"`
@@ -219,7 +223,7 @@ class NotDeferrable(_DeferralRule):
             yield (
                 "rule",
                 f"{deferral.rule} cannot be deferred",
-                "Remove the deferral and correct what it was to cover.",
+                "Remove the deferral and correct the finding.",
             )
 
 
@@ -227,15 +231,15 @@ _TODO: Final = re.compile(r"todo\b", re.IGNORECASE)
 
 
 class DeferralTodo(_DeferralRule):
-    """A deferral still has to be explained.
+    """A deferral still has a TODO instead of an explanation.
 
     ## What it does
-    Looks for a `reason` or `reference` that begins with TODO, in any case of letters.
+    Looks for a `reason` or `reference` that starts with TODO, in upper or lower case.
 
     ## Why it matters
-    `provenance init` can record today's findings as deferrals, so that only new ones fail from
-    then on. Why each is shipped all the same it cannot know. Until somebody has written that, there
-    is nothing that could be signed and shown to a consumer.
+    `provenance init` can record today's findings as deferrals, so that only new findings fail. It
+    cannot know why each model is shipped anyway. Only a written reason can be signed and shown to a
+    consumer.
 
     ## Example
     ```toml
@@ -247,7 +251,7 @@ class DeferralTodo(_DeferralRule):
     ```
 
     ## How to fix
-    Write why, and where it was decided. What should not be shipped is not deferred: correct it, and
+    Write the reason and the decision. If the model should not be shipped, correct the finding and
     remove the `[[deferral]]`.
     """
 
@@ -259,9 +263,9 @@ class DeferralTodo(_DeferralRule):
             if _TODO.match(getattr(deferral, field)):
                 yield (
                     field,
-                    f"the deferral of {deferral.rule} has a `{field}` that is still to be written",
-                    'Write why it is shipped all the same (reason = "…") and where that was '
-                    'decided (reference = "…").',
+                    f"`{field}` of the deferral of {deferral.rule} is still a TODO",
+                    'Write why it is shipped anyway (reason = "…") and where that was decided '
+                    '(reference = "…").',
                 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG115: how a row spells its digests, and what to do about a field that holds none."""
+"""REG115: the spelling of digests in rows, and the help for fields without a valid digest."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from provenance.gate.rules.case import Case
 
 
 def is_digest(value: object) -> bool:
-    """Whether a field of a row holds a SHA-256, in whatever spelling."""
+    """Return whether a field of a row holds a SHA-256 digest in any spelling."""
     return digest.sha256_of(value) is not None
 
 
 def is_empty(value: object) -> bool:
-    """Whether a field for a digest, or for digests by file name, is there to be filled in."""
+    """Return whether a field for a digest, or for digests by file name, is empty."""
     return value is None or is_blank(value) or value in ({}, [])
 
 
 def quoted(value: str) -> str:
-    """A string in a message: quoted, and short."""
+    """Return a string quoted and shortened, for a message."""
     return f"{value[:60]!r}" + ("…" if len(value) > 60 else "")
 
 
 def found_digest(value: Any) -> str:
-    """What a field holds that should hold a SHA-256 digest."""
+    """Describe a value that should be a SHA-256 digest, for a message."""
     if not isinstance(value, str):
         return type_name(value)
     written = digest.parse(value)
@@ -40,9 +40,12 @@ def found_digest(value: Any) -> str:
 
 
 def how_to_write(row: str, value: Any, *, is_object: bool) -> str:
-    """How the digest of the file comes into a field that holds `value`; `row` is its row's label.
+    """Return the help that says how to write the file's digest into a field.
 
-    `is_object` says that the field is one of digests by file name.
+    Args:
+        row: The label of the row.
+        value: The present value of the field.
+        is_object: Whether the field is an object of digests by file name.
     """
     written = digest.parse(value)
     if written is not None:
@@ -52,28 +55,28 @@ def how_to_write(row: str, value: Any, *, is_object: bool) -> str:
     if is_empty(value):
         return command("hash", "--write", *add)
     accept = command("hash", row, "--write", *add, "--accept", row)
-    return f"If the file is the one that is meant: {accept}"
+    return f"If the file is the right one: {accept}"
 
 
 class DigestSpelling(Rule):
     """A digest is not written as 64 lower-case hex digits.
 
     ## What it does
-    Warns where a row spells the digest of its file in upper case, with a prefix (`sha256:`), or in
-    base64. A warning does not fail the gate: the value is compared, and it is right. It looks only
-    at registries with the field names of the stock consumers. Silent where REG114 reports that the
-    registry's schema does not allow the spelling.
+    Warns if a row spells the digest of its file in upper case, with a prefix (`sha256:`) or in
+    base64. A warning does not fail the gate, because the digest itself is right. The rule applies
+    only to registries with the field names of the stock consumers. If the registry's schema forbids
+    the spelling, REG114 reports it instead.
 
     ## Why it matters
-    The stock consumers compare `sha256` as text with 64 lower-case hex digits. Any other spelling
-    is a mismatch for them, and they refuse the model.
+    The stock consumers compare `sha256` as a string of 64 lower-case hex digits. They refuse a
+    model whose digest is spelled in any other way.
 
     ## Example
     `"sha256": "SHA256:08AB1AED…"`
 
     ## How to fix
-    Write the same digest in lower-case hex, as `provenance check --fix` does. It changes nothing
-    but the spelling. If no stock consumer reads this registry, nothing is wrong.
+    Write the same digest in lower-case hex, as `provenance check --fix` does. This changes only the
+    spelling. If no stock consumer reads this registry, ignore the warning.
     """
 
     code = "REG115"
@@ -106,7 +109,7 @@ SPELL: Final = "Write the same digest in lower-case hex."
 
 
 def respelled(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any, str]]:
-    """The digests that are not in lower-case hex: where each is, its spelling, and the digest."""
+    """Yield the digests that are not in lower-case hex: path, present spelling, and digest."""
     for where, value in _declared(row):
         sha256 = digest.sha256_of(value)
         if sha256 is not None and sha256 != value:
@@ -114,7 +117,7 @@ def respelled(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any, str]]:
 
 
 def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The digests of a row whose files are not known to be other ones (ART302 reports those)."""
+    """Yield the paths and values of a row's digests, except for replaced files (ART302)."""
     for model in row.models:
         if not row.replaced(model):
             field = "int8_sha256" if model is row.int8 else "sha256"
@@ -128,7 +131,7 @@ def _declared(row: RowEvidence) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def is_another_variant(row: RowEvidence) -> bool:
-    """Whether a row whose model is an int8 variant has another digest of it in `int8_sha256`."""
+    """Return whether a row whose model is an int8 variant has a wrong `int8_sha256` for it."""
     model = row.onnx
     if model is None or model is not row.variant or model.sha256 is None:
         return False
@@ -136,7 +139,7 @@ def is_another_variant(row: RowEvidence) -> bool:
 
 
 def as_declared(row: RowEvidence) -> bool:
-    """Whether the models are those that the row means: what they say can be written into it."""
+    """Return whether the models match the row's digests, so that their values can be written."""
     models = ((row.onnx, "sha256"), (row.int8, "int8_sha256"))
     return all(m is None or m.sha256 == row.entry.digest(field) for m, field in models)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of the fields of sidecars, manifests and verdicts that rules compare.
+"""The required forms of fields in sidecars, manifests and verdicts.
 
-A rule names the form that it can compare. A field that has another form is a finding of that rule:
-otherwise "agrees" and "was not compared" would look the same.
+Each rule declares the form of the fields that it compares, and reports a field with another form.
+Otherwise a field that agrees and a field that was not compared would look the same.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from provenance.artifacts.forms import WHOLE, Form, is_names, is_whole
 from provenance.artifacts.sidecar import Document
 
 Place = tuple[str, ...]
-"""The path of a member through the objects of a document."""
+"""The path of a field through the objects of a document."""
 
 
 Forms = Mapping[Place, Form[Any]]
 
 
 def misfits(document: Document, forms: Forms) -> Iterator[tuple[Place, str, Form[Any]]]:
-    """The members that are there in another form, each with what is said. null is not there."""
+    """Yield the fields with another form, each with a message and the required form.
+
+    A field that is null counts as missing.
+    """
     top = document.value
     for place, form in forms.items():
         if place[0] not in top:
@@ -43,7 +46,7 @@ WIDTHS: Final[dict[Place, Form[Any]]] = {
         *("codec_block_layout", "codec_vocab", "encoder_vocab", "num_codecs"),
     )
 }
-"""What declares the width of an input, in sidecars and manifests."""
+"""The fields of sidecars and manifests that declare the width of an input."""
 
 INTERFACE: Final[Forms] = WIDTHS | {("opset",): WHOLE}
-"""What a manifest says of the interface of its members."""
+"""The fields of a manifest that describe the interface of its members."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LIC2xx: every row says under which license its model is, smoke or not (ADR-1105)."""
+"""LIC2xx: every row declares the license of its model, smoke or not (ADR-1105)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Missing(Rule):
             yield self._lost(case, row) or self._missing(case, row)
 
     def edit(self, evidence: Evidence, row: Row) -> Edit | None:
-        """What adds the field to a row that lacks it, if there is one way to."""
+        """Return the edit that adds the missing field, or None if its value is uncertain."""
         return None
 
     def _missing(self, case: Case, row: RowEvidence) -> Finding:
@@ -43,7 +43,7 @@ class _Missing(Rule):
         return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fixes)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
-        """The same where the baseline had it: then it is known what was there."""
+        """Return the finding if the baseline has the field, with its former value; else None."""
         lost = lost_field(case, row, self.field)
         baseline = case.evidence.baseline
         if baseline is None or lost is None or lost.field is None or is_blank(lost.field.was):
@@ -59,12 +59,13 @@ class LicenseMissing(_Missing):
     """A row has no license.
 
     ## What it does
-    Requires a `license` on every row; a text without a letter or a digit is none. Smoke rows are no
-    exception.
+    Requires a non-empty `license` on every row, including smoke rows. The value must contain a
+    letter or a digit.
 
     ## Why it matters
-    Whoever ships the model ships it without permission. In ADR-1105 a load fix dropped the field
-    from five rows, and nothing noticed. That is why this rule cannot be deferred.
+    Without a license, downstream users have no permission to use the model. In ADR-1105 a load fix
+    dropped the field from five rows, and no check noticed. For this reason the rule cannot be
+    deferred.
 
     ## Example
     ```json
@@ -72,7 +73,7 @@ class LicenseMissing(_Missing):
     ```
 
     ## How to fix
-    Add the SPDX expression: `"license": "Apache-2.0"`. If it was there before,
+    Add the SPDX expression: `"license": "Apache-2.0"`. If the row had a license before,
     `provenance restore ROW --baseline git:origin/main` puts it back.
     """
 
@@ -87,11 +88,11 @@ class LicenseUrlMissing(_Missing):
     """A row has no license_url.
 
     ## What it does
-    Requires a `license_url` on every row; an empty text is none.
+    Requires a non-empty `license_url` on every row.
 
     ## Why it matters
-    The expression names a license; the URL says where its text is, with the holder's name and the
-    year. Several licenses require that this text is passed on.
+    The expression only names a license. The URL leads to its text, with the name of the copyright
+    holder and the year. Several licenses require that this text is passed on.
 
     ## Example
     ```json
@@ -113,11 +114,11 @@ class BundleFieldMissing(_Missing):
     """A row has no sigstore_bundle.
 
     ## What it does
-    Requires a `sigstore_bundle` on every row, where the row's signature is; an empty text is none.
+    Requires a non-empty `sigstore_bundle` on every row: the path of the row's signature.
 
     ## Why it matters
-    A consumer that verifies before it loads refuses a row without one, and a consumer that does
-    not, loads it unverified.
+    A consumer that verifies models refuses a row without a bundle. A consumer that does not verify
+    loads the model unverified.
 
     ## Example
     ```json
@@ -125,8 +126,8 @@ class BundleFieldMissing(_Missing):
     ```
 
     ## How to fix
-    Add `"sigstore_bundle": "<onnx>.sigstore.json"`, below `onnx`. Where all other rows, and at
-    least two, name their bundles by one pattern, `provenance check --fix` adds it by that pattern.
+    Add `"sigstore_bundle": "<onnx>.sigstore.json"` below `onnx`. If all other rows, and at least
+    two, name their bundles by one pattern, `provenance check --fix` adds it by that pattern.
     """
 
     code = "LIC203"
@@ -141,16 +142,15 @@ class BundleFieldMissing(_Missing):
 
 
 class NotSpdx(Rule):
-    """A license is not an SPDX expression.
+    """A license is not a valid SPDX expression.
 
     ## What it does
-    Parses `license` as an SPDX license expression and looks each id up in the SPDX license list,
-    and what stands behind WITH in the list of exceptions. `LicenseRef-…`, and of an exception
-    `AdditionRef-…`, is accepted: it says itself that it is on no list. Behind it stand letters,
-    digits, `.` and `-`.
+    Parses `license` as an SPDX license expression. It looks each id up in the SPDX license list,
+    and each id after WITH in the list of exceptions. Custom ids are accepted: `LicenseRef-…` for a
+    license and `AdditionRef-…` for an exception, followed by letters, digits, `.` and `-`.
 
     ## Why it matters
-    Scanners, package managers and lawyers' tools read SPDX. They treat an unknown id as no license.
+    Scanners, package managers and legal tools read SPDX. They treat an unknown id as no license.
 
     ## Example
     ```json
@@ -158,10 +158,10 @@ class NotSpdx(Rule):
     ```
 
     ## How to fix
-    Use the id that the message names if it is the license you mean: that of the license file,
-    where `license_url` points at one in this repository, else the one that is spelled most like it.
-    If the license is on no list, write `LicenseRef-` before a name of your own and let
-    `license_url` point at its text.
+    If the id in the message is the right license, use it. It is the license of the file that
+    `license_url` points at in this repository, or otherwise the id with the most similar spelling.
+    If the license is on no list, write `LicenseRef-` and a name of your own, and let `license_url`
+    point at its text.
     """
 
     code = "LIC204"
@@ -177,17 +177,20 @@ class NotSpdx(Rule):
         message, help = self._wrong(case, expression, file)
         was = former_license(case, row)
         if was is not None:
-            help = f"Put {shown(was)} back, the license of these bytes so far."
+            help = f"Put {shown(was)} back, the former license of these bytes."
         elif file is None and (then := _text_before(case, row)) is not None:
             help = f"{help} If that is not what {shown(then)} meant, declare the change: "
             help += f"[[deferral]] of BAS806 for {row.label!r}."
         yield self.in_row(case, row, "license", message, help)
 
     def _wrong(self, case: Case, expression: str, file: LicenseFile | None) -> tuple[str, str]:
-        """What is wrong with an expression, and the next step."""
+        """Return what is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
             says = f"`{case.name_of('license')}` has {len(expression):,} characters"
-            return f"{says}; at most {spdx.MAX_EXPRESSION:,} are read", "Write an SPDX expression."
+            return (
+                f"{says}; the limit is {spdx.MAX_EXPRESSION:,}",
+                "Write a shorter SPDX expression.",
+            )
         try:
             unknown = spdx.unknown_ids(expression)
         except spdx.NotAnExpressionError:
@@ -201,7 +204,10 @@ class NotSpdx(Rule):
 
 
 def former_license(case: Case, row: RowEvidence) -> str | None:
-    """The valid license that the baseline has for the same bytes: it goes before a near one."""
+    """Return the license in the baseline if it is valid and of the same bytes, or None.
+
+    It takes precedence over a license with a similar spelling.
+    """
     former = case.evidence.baseline.former(row) if case.evidence.baseline else None
     license = _text_before(case, row)
     if former is None or license is None or changed_digests(row.entry, former.row):
@@ -219,12 +225,12 @@ def _unknown(id: spdx.UnknownId, file: LicenseFile | None, *, suggest: bool) -> 
     own = spdx.own_id(name[:80], kind)
     for_own = f"{own} for {_ARTICLE[kind]} of your own." if own else f"an id: {_LIST}"
     if name.startswith(spdx.OWN):
-        allowed = f"`{kind.own}` and letters, digits, `.` and `-`"
-        return (f"{name[:80]!r} is no id of {_ARTICLE[kind]}: it is {allowed}", f"Write {for_own}")
+        allowed = f"expected `{kind.own}` and letters, digits, `.` and `-`"
+        return f"{name[:80]!r} is not an id of {_ARTICLE[kind]}: {allowed}", f"Write {for_own}"
     for other in spdx.Kind:
         if other is not kind and name in spdx.known_ids(other):
-            return f"{name!r} is {_ARTICLE[other]}, and stands where {_ARTICLE[kind]} does", (
-                f"Behind WITH stands an exception; join licenses with AND and OR: {_LIST}"
+            return f"expected {_ARTICLE[kind]}, found {_ARTICLE[other]}: {name!r}", (
+                f"Write an exception after WITH; join licenses with AND and OR: {_LIST}"
             )
     found = f"{name[:80]!r} is not on the SPDX {kind.value} list"
     if file is not None and len(file.licenses) == 1 and kind is spdx.Kind.LICENSE:
@@ -232,10 +238,10 @@ def _unknown(id: spdx.UnknownId, file: LicenseFile | None, *, suggest: bool) -> 
         return f"{found}; {license_files.says(file)}", f"Write {here}, or {for_own}"
     near = _nearest(name, kind) if suggest else None
     if near is None:
-        says = f"{found}; none is near" if suggest else found
+        says = f"{found}, and no id is similar" if suggest else found
         return says, f"Look it up at {_LIST}, or write {for_own}"
     return (
-        f"{found}; the nearest is {near!r}",
+        f"{found}; the most similar id is {near!r}",
         f"Write {near} if that is the {kind.value}, or {for_own}",
     )
 
@@ -244,11 +250,11 @@ class SignedLicenseDiffers(Rule):
     """The license in the row is not the one that was signed.
 
     ## What it does
-    Compares `license` and `license_url` with the row that the bundle signs.
+    Compares `license` and `license_url` with the row signed in the bundle.
 
     ## Why it matters
-    The signer released the model under one license and the registry now offers it under another.
-    Nobody with the key agreed to that.
+    The signer released the model under one license, but the registry now offers it under another.
+    No trusted signer has agreed to the change.
 
     ## Example
     The bundle was signed over `"license": "CC-BY-NC-4.0"`; the row now says `"MIT"`.
@@ -281,14 +287,14 @@ class SignedLicenseDiffers(Rule):
                 case,
                 row,
                 field,
-                f"`{case.name_of(field)}` is {is_now}; signed is {was}",
+                f"`{case.name_of(field)}` is {is_now}, but the signed value is {was}",
                 "Put the signed value back, or sign again: provenance release",
             )
 
 
 @lru_cache(maxsize=4096)
 def _nearest(name: str, kind: spdx.Kind) -> str | None:
-    """The id on the list that is spelled most like `name`."""
+    """Return the id on the list with the spelling most similar to `name`, or None."""
     import difflib
 
     ids = sorted(k for k in spdx.known_ids(kind) if not k.startswith(spdx.OWN))
@@ -296,14 +302,17 @@ def _nearest(name: str, kind: spdx.Kind) -> str | None:
 
 
 _NEAR: Final = 0.75
-"""How alike two ids are that may be one: `Apache-2` is as near to `Apache-2.0`, `GPLv3` to none."""
+"""The least similarity of a suggested id: `Apache-2` suggests `Apache-2.0`, `GPLv3` no id."""
 
 _LIST: Final = "https://spdx.org/licenses/"
 _ARTICLE: Final = {spdx.Kind.LICENSE: "a license", spdx.Kind.EXCEPTION: "an exception"}
 
 
 def same_license(a: str, b: str) -> bool:
-    """Whether two expressions name the same license: in other words, or newly as `LicenseRef-`."""
+    """Return whether two expressions name the same license.
+
+    The expressions may be equivalent, or differ only in case or in the prefix `LicenseRef-`.
+    """
     plain = [expression.removeprefix("LicenseRef-").lower() for expression in (a, b)]
     return plain[0] == plain[1] or spdx.equivalent(a, b)
 

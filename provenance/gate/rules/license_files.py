@@ -19,15 +19,15 @@ class LicenseFileDiffers(Rule):
     """A row's license is not that of the license file that it points at.
 
     ## What it does
-    Where `license_url` is a path in this repository, or the address of a file in it on a branch,
-    reads that file and compares. Which license it is, the file says itself
-    (`SPDX-License-Identifier: MIT`), or its text does, for 35 well-known licenses. A license that
-    is part of an expression on either side agrees with it, and `-only` and `-or-later` are one
-    text. Which repository this is, `repository` in the configuration says, or the remote `origin`.
+    If `license_url` is a path in this repository, or the URL of a file in it on a branch, reads the
+    file and compares its license with `license`. The license of a file is determined by its
+    `SPDX-License-Identifier`, or by its text for 35 well-known licenses. Two expressions agree if
+    they share a license, and `-only` and `-or-later` share one text. The repository is given by
+    `repository` in the configuration, or by the remote `origin`.
 
     ## Why it matters
-    The row promises one license and hands out the text of another. Whoever relies on the row has no
-    permission that anybody gave.
+    The row promises one license but links to the text of another. A user who relies on the row may
+    have no permission at all.
 
     ## Example
     `"license": "MIT"` and `"license_url": "../../LICENSE"`, a file that says
@@ -51,23 +51,23 @@ class LicenseFileDiffers(Rule):
             case,
             row,
             "license",
-            f"`{case.name_of('license')}` is {license[:80]!r}; {says(file)}",
-            f"Write the license of that file, or point `{called}` at the text of this one.",
+            f"`{case.name_of('license')}` is {license[:80]!r}, but {says(file)}",
+            f"Write the license of that file, or point `{called}` at the text of this license.",
             about=file.path,
         )
 
 
 class LicenseUrlNowhere(Rule):
-    """A license_url is neither an address nor a file of this repository.
+    """A license_url is neither a URL nor a file of this repository.
 
     ## What it does
-    Requires that `license_url` is a URL with a host, of a kind that can be opened and without
-    blanks or control characters, or a path that leads to a file, relative to the registry's folder
-    or to the root. That the address is there is not tried: nothing is fetched.
+    Requires that `license_url` is a URL or the path of a file, relative to the registry's folder or
+    to the root. A URL must have a host and a scheme that can be opened, and no blanks or control
+    characters. It is not fetched.
 
     ## Why it matters
-    Nobody can read the license there. The expression alone says neither who grants it, nor since
-    when, and several licenses require that their text is passed on.
+    Users cannot find the text of the license. The expression alone gives neither the copyright
+    holder nor the year, and several licenses require that their text is passed on.
 
     ## Example
     `"license_url": "see LICENSE"`
@@ -86,34 +86,33 @@ class LicenseUrlNowhere(Rule):
         if url is None or file is None or file.problem is None:
             return
         if file.problem.problem is FileProblem.TOO_LARGE:
-            return  # it is there
+            return  # the file exists
         yield self.in_row(
             case,
             row,
             "license_url",
             f"`{case.name_of('license_url')}` is {url[:80]!r}: neither an address (https://…) "
-            "nor a file here",
+            "nor a file in this repository",
             "Write the address of the license file that came with the model, or its path.",
         )
 
 
 class LicenseOfSameBytes(Rule):
-    """The same bytes are under two licenses.
+    """Two rows with the same bytes have different licenses.
 
     ## What it does
-    Compares the licenses of rows whose models are the same bytes, with the first of them. Two
-    licenses agree where an alternative of one is an alternative of the other: `MIT OR Apache-2.0`
-    and `MIT`.
+    Compares the license of each row with that of the first row whose model has the same bytes. Two
+    licenses agree if they share an alternative, such as `MIT OR Apache-2.0` and `MIT`.
 
     ## Why it matters
-    Who may do what with a model does not depend on the id it was asked for by. One of the two rows
-    offers what nobody granted.
+    The permissions for a model do not depend on the id under which it is found. One of the two rows
+    promises permissions that were never granted.
 
     ## Example
-    `a.onnx` under `CC-BY-NC-4.0`, and a copy of it as `b.onnx` under `MIT`.
+    `a.onnx` is under `CC-BY-NC-4.0`, and its copy `b.onnx` under `MIT`.
 
     ## How to fix
-    Write one license in both rows.
+    Write the same license in both rows.
     """
 
     code = "LIC208"
@@ -134,26 +133,26 @@ class LicenseOfSameBytes(Rule):
                 case,
                 facts,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}; row {label!r} has the "
+                f"`{case.name_of('license')}` is {license[:80]!r}, but row {label!r} has the "
                 f"same bytes under {theirs[:80]!r}",
-                "Write one license in both rows.",
+                "Write the same license in both rows.",
                 about=onnx.path,
             )
 
 
 def says(file: LicenseFile) -> str:
-    """What a license file of this repository holds, in words."""
+    """Return which licenses a file of this repository contains, for a message."""
     return f"{file.path} in this repository is {' and '.join(file.licenses)[:160]}"
 
 
 def _contradicts(license: str, file: LicenseFile) -> bool:
-    """Whether a file is known to hold another license than a row says."""
-    claimed = spdx.ids_in(license)  # none where LIC204 speaks, or of a license of one's own
+    """Return whether a file is known to contain another license than the row declares."""
+    claimed = spdx.ids_in(license)  # empty for an invalid expression (LIC204) or a custom id
     held = frozenset[str]().union(*map(spdx.ids_in, file.licenses))
     if not claimed or not held or claimed & held:
         return False
-    # A text is taken for the nearest one that is known. That it is not the row's license, it shows
-    # only where that is known too.
+    # A text is identified as the most similar known license. It can refute the row's license only
+    # if that one is among the known licenses too.
     return file.says_so or license_text.recognisable().issuperset(claimed)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The opset of a row and that of its model: ART310 reports it, and no other rule."""
+"""Compare the opset of a row with that of its model. Only ART310 reports a difference."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from provenance.artifacts.forms import is_whole
 from provenance.evidence.rows import RowEvidence
 
 OPSETS: Final = ("opset", "onnx_opset")
-"""What a sidecar calls the version of ONNX's own operator set."""
+"""The fields of a sidecar for the version of the ONNX operator set."""
 
 
 def other_opset(row: RowEvidence) -> int | None:
-    """The opset that the row's model imports, if the row declares another one."""
+    """Return the opset that the row's model imports, or None if the row declares the same."""
     declared = row.entry.fields.get("opset")
     model = row.onnx
     if model is None or model.facts is None or row.replaced(model):
@@ -24,6 +24,6 @@ def other_opset(row: RowEvidence) -> int | None:
 
 
 def repeats_opset(row: RowEvidence, claim: object) -> bool:
-    """Whether a sidecar of the row's model claims the wrong opset that the row declares."""
+    """Return whether a sidecar's claim repeats the wrong opset of its row."""
     declared = row.entry.fields.get("opset")
     return is_whole(claim) and claim == declared and other_opset(row) is not None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PIP0xx: the steps by which the release came about, and the layout that says which they are.
+"""PIP0xx: the steps of the release, and the layout that prescribes them.
 
-in-toto decides (`provenance.evidence.collect_pipeline`). These rules say what it found, each cause
-once, and are stricter where it believes what it reads.
+in-toto decides (`provenance.evidence.collect_pipeline`). These rules report its result, each cause
+once, and check strictly what in-toto accepts unchecked.
 """
 
 from __future__ import annotations
@@ -41,26 +41,27 @@ class _PipelineRule(Rule):
             yield from self.conclude(case.evidence.pipeline)
 
     def conclude(self, pipeline: PipelineEvidence) -> Iterable[Finding]:
-        """The findings of this rule."""
+        """Return the findings of this rule."""
         raise NotImplementedError
 
 
 class LayoutMalformed(_PipelineRule):
-    """The layout is none.
+    """The layout is not a valid in-toto layout.
 
     ## What it does
-    Reads the layout strictly: JSON without repeated keys, in a DSSE envelope, of the type `layout`,
-    with steps, a threshold of one or more for each, and every key once, under its own id.
+    Reads the layout strictly. It must be JSON without repeated keys, in a DSSE envelope, and of the
+    type `layout`. It must have steps, each with a threshold of one or more, and list every key once
+    under its own id.
 
     ## Why it matters
-    A layout that readers understand differently, or that asks for nothing, proves nothing. in-toto
-    itself accepts a layout without steps, and counts a key that stands there under two ids twice.
+    A layout that readers interpret differently, or that requires nothing, proves nothing. in-toto
+    itself accepts a layout without steps, and counts a key twice if it is listed under two ids.
 
     ## Example
-    `--layout` is given the link of a step.
+    `--layout` names the link of a step instead of the layout.
 
     ## How to fix
-    Give the layout that the project's owner published, or write one with `provenance layout`.
+    Use the layout that the project's owner published, or write one with `provenance layout`.
     """
 
     code = "PIP001"
@@ -69,29 +70,29 @@ class LayoutMalformed(_PipelineRule):
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         if pipeline.malformed is not None:
             yield self.finding(
-                f"{pipeline.path} is no layout: {pipeline.malformed}",
-                "Fetch the layout again from the project's owner, or write it anew: "
+                f"{pipeline.path} is not a valid layout: {pipeline.malformed}",
+                "Fetch the layout again from the project's owner, or write a new one: "
                 + _anew(pipeline),
                 path=pipeline.path,
             )
 
 
 class LayoutUnsigned(_PipelineRule):
-    """The layout is not signed by a key that was given.
+    """The layout lacks a valid signature by a key given with `--layout-key`.
 
     ## What it does
-    Looks for a valid signature of each key that `--layout-key` names. Without one, nothing in the
-    layout is believed and nothing else is judged by it.
+    Requires a valid signature by each key that `--layout-key` names. Otherwise the layout is not
+    trusted, and no other rule about the pipeline is checked.
 
     ## Why it matters
-    Whoever writes the layout says whose work counts. The key has to come from somebody you trust,
-    and not from beside the layout.
+    The layout decides whose work counts. Get the key from someone you trust, through a separate
+    channel, and not from the place where the layout is.
 
     ## Example
-    An attacker writes a layout of one step and signs it with a key of their own.
+    An attacker writes a layout with one step and signs it with their own key.
 
     ## How to fix
-    Give the public key of the project's owner. Where the layout was changed, fetch it again.
+    Give the public key of the project's owner. If the layout was changed, fetch it again.
     """
 
     code = "PIP002"
@@ -102,8 +103,8 @@ class LayoutUnsigned(_PipelineRule):
         for key in pipeline.unsigned:
             yield self.finding(
                 f"{pipeline.path} is not signed by {key}, or was changed after it was signed",
-                "Do not use it. Get the layout from the project's owner, and the key on another "
-                "way: --layout-key owner.pub",
+                "Do not use it. Get the layout from the project's owner, and the public key "
+                "through a separate channel: --layout-key owner.pub",
                 path=pipeline.path,
             )
 
@@ -115,14 +116,14 @@ class LayoutExpired(_PipelineRule):
     Compares the layout's `expires` with the time of this run, in UTC.
 
     ## Why it matters
-    A layout counts for some time, so that its owner looks again at who may do what. A layout that
-    is served after that may name somebody who left.
+    A layout is valid for a limited time, so that its owner reviews regularly who may do what. An
+    expired layout may name people who have left.
 
     ## Example
-    `expires` is `2026-11-01T00:00:00Z`, and it is the second.
+    `expires` is `2026-11-01T00:00:00Z`, and today is 2 November.
 
     ## How to fix
-    The owner writes and signs the layout anew. Links that were made stay as they are.
+    The owner writes and signs a new layout. Existing links stay as they are.
     """
 
     code = "PIP003"
@@ -132,28 +133,28 @@ class LayoutExpired(_PipelineRule):
         if pipeline.expired:
             yield self.finding(
                 f"{pipeline.path} expired at {pipeline.expires}",
-                f"Get the layout that holds now; its owner signs it anew: {_anew(pipeline)}",
+                f"Get the current layout; its owner signs a new one: {_anew(pipeline)}",
                 path=pipeline.path,
             )
 
 
 class LayoutRunsCommands(_PipelineRule):
-    """The layout wants to run a command here.
+    """The layout contains a command to run on the verifier's machine.
 
     ## What it does
-    Refuses a layout with an inspection that runs anything but `true`. No command of a layout is
-    ever run by this tool.
+    Refuses a layout with an inspection that runs anything but `true`. This tool never runs a
+    command of a layout.
 
     ## Why it matters
-    in-toto-verify runs the inspections of a layout in your folder, with your rights. The inspection
-    that `provenance layout` writes only has the files compared, for which nothing has to be run.
+    in-toto-verify runs the inspections of a layout in your folder, with your permissions. The
+    inspection that `provenance layout` writes only compares files, which needs no command.
 
     ## Example
     An inspection `untar` runs `tar xf models.tar`.
 
     ## How to fix
-    If you trust its owner with a shell on this machine, run `in-toto-verify` yourself. Else ask for
-    a layout without commands.
+    If you trust the owner with a shell on this machine, run `in-toto-verify` yourself. Otherwise
+    ask for a layout without commands.
     """
 
     code = "PIP004"
@@ -163,9 +164,9 @@ class LayoutRunsCommands(_PipelineRule):
         for found in pipeline.commands:
             yield self.finding(
                 f"the inspection {shown(found.inspection, 40)} of {pipeline.path} would run "
-                f"{shown(' '.join(found.words))}; nothing was run, and its rules were not judged",
+                f"{shown(' '.join(found.words))}; it was not run, and its rules were not checked",
                 "Ask the owner for a layout whose inspections run `true`, as `provenance layout` "
-                "writes it.",
+                "writes them.",
                 path=pipeline.path,
             )
 
@@ -174,19 +175,19 @@ class LinkMalformed(_PipelineRule):
     """A link cannot be read, or is not the link of its step.
 
     ## What it does
-    Reads each link of a key that may do the step, strictly: a regular file in the folder of the
-    links, in bounds, JSON without repeated keys, in a DSSE envelope, of the type `link`, and of the
-    step that its file name says.
+    Reads each link by an authorized key strictly. It must be a regular file in the folder of the
+    links, within the size limits, JSON without repeated keys, in a DSSE envelope, of the type
+    `link`, and of the step that its file name gives.
 
     ## Why it matters
-    in-toto does not compare the step in a link with the name of its file: the link of one step,
-    renamed, would stand in for another by the same key.
+    in-toto does not compare the step inside a link with its file name. A renamed link of one step
+    would count as another step by the same key.
 
     ## Example
     `check.4fa3bc21.link` is a copy of `export.4fa3bc21.link`.
 
     ## How to fix
-    Do the step again with `--link-dir`.
+    Repeat the step with `--link-dir`.
     """
 
     code = "PIP005"
@@ -197,26 +198,27 @@ class LinkMalformed(_PipelineRule):
             for link in step.links:
                 if link.standing is Standing.MALFORMED:
                     yield self.finding(
-                        f"{link.path} is no link of the step `{step.name}`: {link.why}",
+                        f"{link.path} is not a valid link of the step `{step.name}`: {link.why}",
                         _do(step.name, pipeline),
                         path=link.path,
                     )
 
 
 class StepMissing(_PipelineRule):
-    """A step was not done.
+    """A step of the layout has no link.
 
     ## What it does
-    Looks for a link of each step of the layout.
+    Requires a link for each step of the layout.
 
     ## Why it matters
-    A release that nobody checked, or verified, looks like any other.
+    Without the link there is no proof that the step, such as checking or verifying, was done.
 
     ## Example
-    There are links of `export` and `sign`, and none of `check`.
+    There are links of `export` and `sign`, but no link of `check`.
 
     ## How to fix
-    Do the step, and all that follow it, with `--link-dir`. Where it was done, bring its link here.
+    Do the step and all later steps with `--link-dir`. If the step was done elsewhere, copy its link
+    into the folder of the links.
     """
 
     code = "PIP006"
@@ -225,10 +227,9 @@ class StepMissing(_PipelineRule):
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         for step in pipeline.steps:
             if not step.links:
-                wanted = " or ".join(link_name(step.name, k) for k in step.authorized) or "any"
+                wanted = " or ".join(link_name(step.name, k) for k in step.authorized) or "any link"
                 yield self.finding(
-                    f"the step `{step.name}` was not done: there is no {wanted} in "
-                    f"{pipeline.links}",
+                    f"no link of the step `{step.name}`: expected {wanted} in {pipeline.links}",
                     _do(step.name, pipeline),
                     path=pipeline.path,
                     about=pipeline.links,
@@ -236,21 +237,21 @@ class StepMissing(_PipelineRule):
 
 
 class StepByAnother(_PipelineRule):
-    """A step was done by somebody who may not do it.
+    """A step was done with a key that is not authorized for it.
 
     ## What it does
-    Compares the key of each link with those that the layout names for the step, and judges its
-    signature.
+    Compares the key of each link with the keys that the layout authorizes for the step, and
+    verifies the signature.
 
     ## Why it matters
-    Anybody can do a step and sign that they did. The layout says whose word counts.
+    Anyone can do a step and sign a link for it. The layout decides whose links count.
 
     ## Example
-    `check` has to be done with the key of the CI, and was done with that of a developer.
+    The layout authorizes the CI key for `check`, but the link is signed with a developer's key.
 
     ## How to fix
-    Have the step done by somebody who may. If this key is to count, the owner adds it to
-    `[[layout.step]]` and signs the layout anew.
+    Repeat the step with an authorized key. To authorize this key, the owner adds it to
+    `[[layout.step]]` and signs a new layout.
     """
 
     code = "PIP007"
@@ -263,28 +264,28 @@ class StepByAnother(_PipelineRule):
                 continue
             for link in wrong:
                 yield self.finding(
-                    f"{link.path}: the step `{step.name}` was done {_by(link)}; the layout wants "
-                    f"{_keys(step)}",
+                    f"{link.path}: the step `{step.name}` was done {_by(link)}; "
+                    f"authorized: {_keys(step)}",
                     _do(step.name, pipeline),
                     path=link.path,
                 )
 
 
 class StepTooFew(_PipelineRule):
-    """A step was done by fewer than have to do it.
+    """Fewer authorized keys did a step than the layout requires.
 
     ## What it does
-    Counts the links of a step that are signed by different keys which may do it, and compares with
+    Counts the links of a step that different authorized keys signed, and compares the number with
     the threshold of the layout.
 
     ## Why it matters
-    A threshold of two is there so that one person, or one stolen key, cannot do the step alone.
+    With a threshold of two, no single person and no single stolen key can do the step alone.
 
     ## Example
-    `sign` has a threshold of 2, and there is the link of one key.
+    `sign` has a threshold of 2, but there is a link of one key only.
 
     ## How to fix
-    Have the step done by another functionary too, on the same files.
+    Have another authorized person do the step as well, on the same files.
     """
 
     code = "PIP008"
@@ -297,9 +298,9 @@ class StepTooFew(_PipelineRule):
                 others = [link for link in step.links if link.standing in _BY_ANOTHER]
                 more = "".join(f"; {link.path} is {_by(link)}" for link in others)
                 yield self.finding(
-                    f"the step `{step.name}` was done by {len(step.counting)} of those who may, "
-                    f"and {step.threshold} have to: {_keys(step)}{more}",
-                    f"Have it done by another of them too, on the same files. "
+                    f"the step `{step.name}` was done with {len(step.counting)} of "
+                    f"{step.threshold} required keys; authorized: {_keys(step)}{more}",
+                    f"Have it done with another of these keys as well, on the same files. "
                     f"{_do(step.name, pipeline)}",
                     path=pipeline.path,
                     about=pipeline.links,
@@ -307,20 +308,20 @@ class StepTooFew(_PipelineRule):
 
 
 class StepDisputed(_PipelineRule):
-    """Those who did a step say different things about the files.
+    """The links of a step disagree about the files.
 
     ## What it does
-    Where a step has a threshold above one, compares the files that its links name.
+    If a step has a threshold above one, compares the files in its links.
 
     ## Why it matters
-    Two who export the same models have to come to the same bytes. If they do not, one of them
-    worked on something else, or the export cannot be repeated.
+    Two people who export the same models must get the same bytes. If they do not, one of them
+    worked on other input, or the export is not reproducible.
 
     ## Example
     Two exports of one seed differ.
 
     ## How to fix
-    Find out which of them is right, and have the step done again from the same files.
+    Find out which link is right, and have all of them repeat the step from the same files.
     """
 
     code = "PIP009"
@@ -331,9 +332,9 @@ class StepDisputed(_PipelineRule):
             if step.disputed:
                 first, other, file, what = _disputed(step)
                 yield self.finding(
-                    f"{first.path} and {other.path} do not agree on {file}, which the step "
+                    f"{first.path} and {other.path} disagree about {file}, which the step "
                     f"`{step.name}` {what}",
-                    "Have the step done again by all, from the same files.",
+                    "Have everyone repeat the step from the same files.",
                     path=other.path,
                     about=file,
                 )
@@ -356,28 +357,28 @@ class _FileRule(_PipelineRule):
                 )
 
     def message(self, change: Change, pipeline: PipelineEvidence) -> str:
-        """What became of the file."""
+        """Return what happened to the file."""
         raise NotImplementedError
 
 
 class FileChanged(_FileRule):
-    """A file changed where the layout does not let it.
+    """A file changed where the layout does not allow it.
 
     ## What it does
-    Follows each file that in-toto refuses along the chain: what each step read is what the one
-    before it left, `check` and `verify` change nothing, `sign` writes bundles and nothing else, and
-    what lies here is what `verify` saw.
+    Follows each file that in-toto refuses through the steps. Each step must read what the previous
+    step left, `check` and `verify` must change nothing, `sign` may only write bundles, and the
+    present files must be those that `verify` saw.
 
     ## Why it matters
-    What was checked, signed and verified has to be what the export made. A file that changes in
-    between was never seen by the steps before.
+    The files that were checked, signed and verified must be those that were exported. If a file
+    changes in between, the earlier steps did not see its present content.
 
     ## Example
     A seed is replaced after `check` and before `sign`.
 
     ## How to fix
-    Find out who changed it. Put the file back, or do the steps again from the first that has not
-    seen it.
+    Find out who changed the file. Put it back, or repeat the steps from the first one that has not
+    seen the change.
     """
 
     code = "PIP010"
@@ -395,19 +396,20 @@ class FileChanged(_FileRule):
 
 
 class FileAdded(_FileRule):
-    """A file appeared where the layout does not let it.
+    """A file was added where the layout does not allow it.
 
     ## What it does
-    As `step-file-changed`, for a file that was not there before.
+    Like `step-file-changed`, for a file that did not exist before.
 
     ## Why it matters
-    A model that appears after `check` was checked by nobody.
+    A model added after `check` was never checked.
 
     ## Example
     An `.onnx` file is put into the registry's folder between `check` and `sign`.
 
     ## How to fix
-    Find out who added it. Remove it, or do the steps again from the first that has not seen it.
+    Find out who added the file. Remove it, or repeat the steps from the first one that has not seen
+    it.
     """
 
     code = "PIP011"
@@ -415,26 +417,26 @@ class FileAdded(_FileRule):
     kind = Kind.ADDED
 
     def message(self, change: Change, pipeline: PipelineEvidence) -> str:
-        return f"{change.file} appeared {change.when}: it is not in {change.before}"
+        return f"{change.file} was added {change.when}: it is not in {change.before}"
 
 
 class FileGone(_FileRule):
-    """A file is gone that the layout wants to be there.
+    """A file is missing that the layout requires.
 
     ## What it does
-    As `step-file-changed`, for a file that is not there any more. The layout also names the files
-    that the rows of the registry named when it was written: they have to be here.
+    Like `step-file-changed`, for a file that no longer exists. The layout also lists the files that
+    the registry named when the layout was written: they must exist.
 
     ## Why it matters
-    A model, a sidecar or a bundle that gets lost on the way takes its license and its record with
+    If a model, a sidecar or a bundle is lost on the way, its license and its record are lost with
     it.
 
     ## Example
     A sidecar is removed after `verify`.
 
     ## How to fix
-    Put it back, or do the steps again without it. Where the registry has changed since, the owner
-    writes the layout anew.
+    Put the file back, or repeat the steps without it. If the registry has changed since, the owner
+    writes a new layout.
     """
 
     code = "PIP012"
@@ -442,43 +444,43 @@ class FileGone(_FileRule):
     kind = Kind.GONE
 
     def message(self, change: Change, pipeline: PipelineEvidence) -> str:
-        return f"{change.file} is gone since {change.before}: it was lost {change.when}"
+        return f"{change.file} was removed {change.when}: it is in {change.before}"
 
 
 class PipelineRefused(_PipelineRule):
     """in-toto refuses the pipeline for another reason.
 
     ## What it does
-    Reports what in-toto says where none of the rules above does: rules of a layout that
-    `provenance layout` did not write, for example.
+    Reports the message of in-toto if no other rule explains the failure, for example because the
+    layout has rules that `provenance layout` does not write.
 
     ## Why it matters
-    in-toto's verdict counts, whether or not this tool can say it better.
+    The result of in-toto counts, even if this tool cannot explain it.
 
     ## Example
     A layout requires a file that no step ever had.
 
     ## How to fix
-    Compare the rules of the layout with what the links say; `in-toto-verify --verbose` shows both.
+    Compare the rules of the layout with the links: `in-toto-verify --verbose` shows both.
     """
 
     code = "PIP013"
     slug = "pipeline-refused"
 
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
-        told = {change.file for change in changes(pipeline)}
+        reported = {change.file for change in changes(pipeline)}
         for refusal in pipeline.refusals:
-            untold = [f for f in refusal.files if f not in told]
-            for file in untold:
-                told.add(file)
+            unreported = [f for f in refusal.files if f not in reported]
+            for file in unreported:
+                reported.add(file)
                 yield self.finding(
                     f"`{refusal.item}` of {pipeline.path} refuses {file}: "
                     f"{shown(' '.join(refusal.rule))}",
-                    "Do the steps again as the layout has them, or have its owner write it anew: "
-                    + _anew(pipeline),
+                    "Repeat the steps as the layout requires them, or have its owner write a new "
+                    "one: " + _anew(pipeline),
                     path=file,
                 )
-        if pipeline.in_toto is not None and not told and not _explained(pipeline):
+        if pipeline.in_toto is not None and not reported and not _explained(pipeline):
             yield self.finding(
                 f"in-toto refuses {pipeline.path}: {pipeline.in_toto}",
                 "Compare the layout with the links: in-toto-verify --verbose shows both.",
@@ -487,23 +489,24 @@ class PipelineRefused(_PipelineRule):
 
 
 class FileUnseen(_PipelineRule):
-    """A file of the release can be in no link.
+    """in-toto does not record a file of the release, because of its name.
 
     ## What it does
-    Looks for files that in-toto leaves out by their names, among those that the registry names and
-    those that lie in its folder and in the folders of the bundles: `*.link*`, `.git`, `*.pyc`,
-    `*~`, and what lies below a folder of such a name. Links themselves (`*.link`), `.git`, and
-    what Python and editors leave behind are no finding where nothing names them.
+    Looks for files that in-toto excludes by name: `*.link*`, `.git`, `*.pyc`, `*~`, and everything
+    below a folder with such a name. It checks the files that the registry names, those in the
+    registry's folder, and those in the folders of the bundles. Links (`*.link`), `.git`, and files
+    left behind by Python and editors are reported only if something names them.
 
     ## Why it matters
-    What is in no link can change, appear or go away between two steps, and in-toto-verify passes.
+    A file that no link records can be changed, added or removed between two steps, and
+    in-toto-verify still passes.
 
     ## Example
-    A row has `"onnx": "m.link.onnx"`: neither the model nor its sidecar `m.link.json` was recorded.
+    A row has `"onnx": "m.link.onnx"`: neither the model nor its sidecar `m.link.json` is recorded.
 
     ## How to fix
-    Rename it, and what names it, or move it out of the folders of the release. Then do the steps
-    again.
+    Rename the file and all references to it, or move it out of the folders of the release. Then
+    repeat the steps.
     """
 
     code = "PIP014"
@@ -512,9 +515,9 @@ class FileUnseen(_PipelineRule):
     def conclude(self, pipeline: PipelineEvidence) -> Iterator[Finding]:
         for file in pipeline.unseen:
             yield self.finding(
-                f"{file} is part of the release and can be in no link: in-toto leaves out "
+                f"{file} is part of the release, but no link can record it: in-toto excludes "
                 f"`{left_out_by(file)}`",
-                "Rename it, and what names it, or move it elsewhere, and begin again with "
+                "Rename it and all references to it, or move it elsewhere, and begin again with "
                 f"`{pipeline.steps[0].name}`, so that every step sees it.",
                 path=file.removesuffix("/"),
                 position=START if file.endswith(_TEXTS) else None,
@@ -525,7 +528,10 @@ _BY_ANOTHER: Final = (Standing.UNAUTHORIZED, Standing.UNSIGNED)
 
 
 def _explained(pipeline: PipelineEvidence) -> bool:
-    """Whether another rule says why in-toto refuses, which it never does for what it cannot see."""
+    """Return whether another rule reports why in-toto refuses the pipeline.
+
+    FileUnseen never does, because in-toto does not see those files.
+    """
     others = (rule() for rule in RULES if rule not in (PipelineRefused, FileUnseen))
     return any(True for rule in others for _ in rule.conclude(pipeline))
 
@@ -533,34 +539,37 @@ def _explained(pipeline: PipelineEvidence) -> bool:
 def _by(link: Link) -> str:
     if link.standing is Standing.UNSIGNED:
         return f"in the name of the key {link.key}, which did not sign these bytes"
-    return f"by the key {link.key}, who may not do it"
+    return f"by the key {link.key}, which is not authorized for it"
 
 
 def _keys(step: StepEvidence) -> str:
-    """Who may do a step."""
-    return "the key " + " or ".join(k[:8] for k in step.authorized) if step.authorized else "nobody"
+    """Return the keys that are authorized for a step, for a message."""
+    return "the key " + " or ".join(k[:8] for k in step.authorized) if step.authorized else "no key"
 
 
 def _do(step: str, pipeline: PipelineEvidence) -> str:
-    """How a step is done."""
+    """Return the help that says how to do a step."""
     if step not in _COMMANDS:
         return f"Do the step `{step}` with --link-dir {pipeline.links}."
     words = (_COMMANDS[step], "--link-dir", pipeline.links, "--link-key", "file:NAME.key")
-    return f"Do `{step}`, and what follows it: {command(*words)}"
+    return f"Do `{step}` and all later steps: {command(*words)}"
 
 
 def _again(change: Change, pipeline: PipelineEvidence) -> str:
     step, first = change.after.step, pipeline.steps[0].name
-    meant = f"If it is meant, begin again with `{first}`, so that every step sees it."
+    intended = f"If it is intended, begin again with `{first}`, so that every step sees it."
     if step == HERE:
-        return f"{meant} Else put back what was released."
+        return f"{intended} Otherwise put back what was released."
     if change.within:
-        return f"{meant} Else put it back, and do `{step}` again in a way that leaves it alone."
-    return f"Find out who did that. {meant} Else put it back. {_do(step, pipeline)}"
+        return f"{intended} Otherwise put it back, and repeat `{step}` without touching it."
+    return f"Find out who did that. {intended} Otherwise put it back. {_do(step, pipeline)}"
 
 
 def _disputed(step: StepEvidence) -> tuple[Link, Link, str, str]:
-    """Two links that differ, the first file that they differ in, and what the step did to it."""
+    """Return two links that differ, the first file in which they do, and what the step did to it.
+
+    The last is "read" or "left".
+    """
     first, *others = step.counting
     for other in others:
         for what, ours, theirs in (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG1xx: the registry itself, and what its stock consumers need of it."""
+"""REG1xx: the registry file itself, and the format that the stock consumers need."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _is_id(value: Any) -> bool:
 
 
 _UNSEEN: Final = ("Cc", "Cf", "Zl", "Zp")
-"""Kinds of characters that are not seen, end a line, or move a terminal's cursor."""
+"""The Unicode categories of characters that are invisible, end a line, or move the cursor."""
 
 _MODES: Final = (
     f"{', '.join(INT8_MODES)} (the runtime opens the int8 variant), or {', '.join(OTHER_MODES)}"
@@ -46,7 +46,7 @@ _DIGEST: Final = Form[str]("a SHA-256 digest: 64 lower-case hex digits", is_dige
 _FORMS: Final[Mapping[str, Form[Any]]] = {
     "id": Form(
         f"a string of at most {MAX_ID} characters, with a letter or a digit, "
-        "without control characters, and without blanks at its ends",
+        "without control characters, and without leading or trailing blanks",
         _is_id,
     ),
     "kind": STRING,
@@ -68,28 +68,28 @@ _FORMS: Final[Mapping[str, Form[Any]]] = {
     "notes": STRING,
     "description": STRING,
 }
-"""What each of `provenance.artifacts.registry.FIELDS` must be."""
+"""The required form of each field in `provenance.artifacts.registry.FIELDS`."""
 
 
 def is_malformed(field: str, value: Any) -> bool:
-    """Whether a field of a row has not the type or form that REG101 requires of it."""
+    """Return whether a field lacks the type or form that REG101 requires."""
     return field in _FORMS and not _FORMS[field].has(value)
 
 
 _SHOWN: Final = 20
-"""Entries that are no rows are shown one by one up to this number."""
+"""The maximum number of invalid entries that are reported one by one."""
 
 _REQUIRED: Final = ("id", "onnx", "sha256")
 
 
 class RegistrySchema(Rule):
-    """A row lacks a field, or a field has another type than it must have.
+    """A row lacks a required field, or a field has the wrong type.
 
     ## What it does
-    Looks at the fields that this tool and the stock consumers read: `id`, `onnx` and `sha256` must
-    be there, and each must have its type and form: an id can be read on one line, and `quant_mode`
-    is a word by which it is known whether the runtime opens the int8 variant. Fields of your own
-    are left alone.
+    Checks the fields that this tool and the stock consumers read. `id`, `onnx` and `sha256` are
+    required, and each field must have its type and form: an id must fit on one line, and
+    `quant_mode` must be a word that decides whether the runtime opens the int8 variant. Other
+    fields are ignored.
 
     ## Why it matters
     A consumer that finds a number where it expects a digest skips the check, or crashes.
@@ -100,9 +100,9 @@ class RegistrySchema(Rule):
     ```
 
     ## How to fix
-    Write the field as the message says. `provenance hash --write` fills in a digest that is `""`;
-    one of other bytes it replaces only with `--accept ROW`, and one of another algorithm (`md5:…`)
-    never.
+    Write the field as the message says. `provenance hash --write` fills in a digest that is `""`.
+    It replaces the digest of other bytes only with `--accept ROW`, and never one of another
+    algorithm (`md5:…`).
     """
 
     code = "REG101"
@@ -125,8 +125,10 @@ class RegistrySchema(Rule):
                 )
             if len(registry.not_rows) > _SHOWN:
                 yield self.finding(
-                    f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are no rows",
-                    "Is this a registry? Remove what is no row.",
+                    f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are not rows "
+                    "(objects)",
+                    "Make sure that this file is a registry, and remove the entries that are not "
+                    "rows.",
                     path=registry.path,
                     position=registry.locate(registry.not_rows[_SHOWN][0]),
                 )
@@ -170,7 +172,7 @@ class RegistrySchema(Rule):
 
         near = difflib.get_close_matches(name, [f for f in fields if f not in _FORMS])
         if near:
-            return f"Did you mean `{name}` where it says `{near[0]}`?"
+            return f"Did you mean `{name}` instead of `{near[0]}`?"
         return f'Add "{name}": "", then: provenance hash --write' if digest else f"Add `{name}`."
 
 
@@ -181,8 +183,8 @@ class DuplicateId(Rule):
     Compares the ids of all rows.
 
     ## Why it matters
-    A consumer asks for a model by its id. With two rows it gets one of them, and which one depends
-    on the reader: one may be verified and the other loaded.
+    A consumer asks for a model by its id. If two rows have the same id, it depends on the reader
+    which one is used: one may be verified and the other loaded.
 
     ## Example
     ```json
@@ -190,7 +192,7 @@ class DuplicateId(Rule):
     ```
 
     ## How to fix
-    Give each row an id of its own, or remove the row that is not meant.
+    Give each row a unique id, or remove the wrong row.
     """
 
     code = "REG102"
@@ -214,27 +216,27 @@ class DuplicateId(Rule):
                     case,
                     facts,
                     "id",
-                    f"the id {identifier!r} is already that of the row at line {line}",
+                    f"the row at line {line} already has the id {identifier!r}",
                     f"Give the row of {former[identifier].onnx} its id back: "
                     f"{former[identifier].label!r}."
                     if identifier in former
-                    else "Remove one of the two rows: both name one file."
+                    else "Remove one of the two rows: both name the same file."
                     if row.onnx == same.onnx
-                    else "Give each row an id of its own.",
+                    else "Give each row a unique id.",
                 )
             else:
                 first[identifier] = row
 
 
 class DuplicateKey(Rule):
-    """An object in the registry names the same key twice.
+    """An object in the registry contains the same key twice.
 
     ## What it does
-    Looks for a repeated key in any object of the registry.
+    Looks for repeated keys in all objects of the registry.
 
     ## Why it matters
-    JSON readers disagree: most take the last value, a text scan takes the first. A row that says
-    two things can be verified as one and loaded as the other.
+    JSON readers disagree: most take the last value, a text scan takes the first. A row with two
+    values can be verified with one and loaded with the other.
 
     ## Example
     ```json
@@ -242,7 +244,7 @@ class DuplicateKey(Rule):
     ```
 
     ## How to fix
-    Remove the value that is not meant.
+    Remove the wrong value.
     """
 
     code = "REG103"
@@ -250,13 +252,14 @@ class DuplicateKey(Rule):
     scopes = (Scope.DOCUMENT,)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
-        # Also where only some rows are judged: which rows these are depends on the reader.
+        # This is checked even if only some rows are selected: the selection itself may be
+        # ambiguous.
         registry = case.evidence.registry
         if not registry.repeated_keys:
             return
         if not registry.source.duplicates:
             yield self.finding(
-                f"the key `{registry.repeated_keys[0][:60]}` stands twice in one object",
+                f"the key `{registry.repeated_keys[0][:60]}` occurs twice in one object",
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
             )
@@ -267,7 +270,7 @@ class DuplicateKey(Rule):
             index = next(iter(member.path[len(rows) :]), None) if inside else None
             assert member.key_start is not None
             yield self.finding(
-                f"the key `{str(member.path[-1])[:60]}` stands twice in one object",
+                f"the key `{str(member.path[-1])[:60]}` occurs twice in one object",
                 "Keep one of the two; readers disagree about which one counts.",
                 path=registry.path,
                 row=labels.get(index) if isinstance(index, int) else None,
@@ -279,11 +282,11 @@ class NotABareName(Rule):
     """`onnx` is not a bare file name.
 
     ## What it does
-    Requires that `onnx` has no folder in it: models lie beside the registry.
+    Requires that `onnx` has no folder in it, because models are stored beside the registry.
 
     ## Why it matters
-    The stock C consumer joins the registry's folder and this name, and hands the result to
-    `cosign verify-blob`. It refuses a name with a `/`, so such a row is never verified there.
+    The stock C consumer joins the registry's folder and this name, and passes the result to
+    `cosign verify-blob`. It refuses a name with a `/`, so it cannot verify such a row.
 
     ## Example
     ```json
@@ -292,7 +295,7 @@ class NotABareName(Rule):
 
     ## How to fix
     Move the model beside the registry and write its name. If no C consumer reads this registry,
-    defer the rule with that reason.
+    defer the rule and give that as the reason.
     """
 
     code = "REG104"
@@ -306,16 +309,16 @@ class NotABareName(Rule):
                 case,
                 row,
                 "onnx",
-                f"`onnx` is {name!r}, not a bare file name",
+                f"`onnx` is {name!r}, expected a bare file name",
                 "Move the model beside the registry; the C consumer refuses a path.",
             )
 
 
 class KeyOrder(Rule):
-    """`sigstore_bundle` stands before `onnx` in a row.
+    """`sigstore_bundle` comes before `onnx` in a row.
 
     ## What it does
-    Requires `onnx` before `sigstore_bundle` in the text of each row.
+    Requires that `onnx` comes before `sigstore_bundle` in the text of each row.
 
     ## Why it matters
     The stock C consumer does not parse JSON: it scans for `"onnx"` and then for the next
@@ -343,26 +346,26 @@ class KeyOrder(Rule):
                 case,
                 row,
                 "sigstore_bundle",
-                "`sigstore_bundle` stands before `onnx`",
+                "`sigstore_bundle` comes before `onnx`",
                 "Move it below `onnx`, where the C consumer scans the text for it.",
                 fixes=(Fix(registry.path, move),),
             )
 
 
 class TooLargeForConsumer(Rule):
-    """The registry is larger than its C consumer reads.
+    """The registry is too large for the C consumer.
 
     ## What it does
-    Warns from a size of 1 MiB on. A warning does not fail the gate.
+    Warns if the registry is 1 MiB or larger. A warning does not fail the gate.
 
     ## Why it matters
-    The stock C consumer reads at most 1 MiB. Rows beyond that do not exist for it.
+    The stock C consumer reads less than 1 MiB. It does not see the rows after that.
 
     ## Example
     A registry of 1,500 rows with long notes.
 
     ## How to fix
-    Shorten `notes`, or split the registry. If no C consumer reads it, nothing is wrong.
+    Shorten `notes`, or split the registry. If no C consumer reads it, ignore the warning.
     """
 
     code = "REG106"
@@ -374,7 +377,7 @@ class TooLargeForConsumer(Rule):
         registry = case.evidence.registry
         if registry.names.stock and registry.digest.size >= limits.CONSUMER_REGISTRY:
             yield self.finding(
-                f"the registry is {registry.digest.size:,} bytes; its C consumer reads less than "
+                f"the registry is {registry.digest.size:,} bytes; the C consumer reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
                 case.in_its_words("Shorten `notes` and `description`, or split the registry."),
                 path=registry.path,
@@ -382,15 +385,15 @@ class TooLargeForConsumer(Rule):
 
 
 class OutsideRepository(Rule):
-    """A path in a row leaves the repository, or is no relative path.
+    """A path in a row leaves the repository, or is not a relative path.
 
     ## What it does
-    Looks at `onnx` and `sigstore_bundle`: relative to the registry's folder, with `/`, without NUL,
-    and below the folder of the configuration.
+    Checks `onnx` and `sigstore_bundle`. Each must be a path relative to the registry's folder, with
+    `/` as separator, without NUL, and below the folder of the configuration.
 
     ## Why it matters
-    A path like `../../../etc/passwd` makes the tool hash, and a release overwrite, what is not
-    yours. Nothing outside the repository is ever opened.
+    With a path like `../../../etc/passwd` the tool would hash a file outside the repository, and a
+    release could overwrite it. No file outside the repository is ever opened.
 
     ## Example
     ```json
@@ -422,13 +425,13 @@ class SharedBundlePath(Rule):
     """Two documents would be written to one path.
 
     ## What it does
-    Computes where each row's bundle, each seed's attestation and the release summary go, and
-    compares the paths with each other and with those of all models, sidecars and documents. Two
-    that differ in nothing but case are one path: they are on macOS and Windows.
+    Computes the paths of each row's bundle, each seed's attestation and the release summary, and
+    compares them with each other and with those of all models, sidecars and documents. Paths that
+    differ only in case count as equal, because they are on macOS and Windows.
 
     ## Why it matters
-    Each row has a bundle of its own. With one path for two, signing the second would replace the
-    first, and that row would be unsigned.
+    Each row has its own bundle. If two rows share a path, signing the second row overwrites the
+    bundle of the first, and the first row is unsigned.
 
     ## Example
     ```json
@@ -458,9 +461,9 @@ class SharedBundlePath(Rule):
             is_first = row.onnx is None or row.onnx.path not in models
             models |= {row.onnx.path} if row.onnx is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):
-                continue  # LIC203, REG107 or REG101 says what is wrong with it
+                continue  # LIC203, REG107 or REG101 reports what is wrong with it
             places = [registry.absolute(value)]
-            # Two rows with one model are reported as that (ART302, ART313).
+            # Two rows with the same model are left to ART302 and ART313.
             if row.is_seed and onnx is not None and is_first:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
@@ -468,25 +471,28 @@ class SharedBundlePath(Rule):
                 path = owner.setdefault(_folded(place), place)
                 other = taken.setdefault(path, mine)
                 if other != mine or places.count(place) > 1:
-                    where = "" if path == place else f", {path!r}, on a disk that ignores case"
+                    where = "" if path == place else f" ({path!r}), if the disk ignores case"
                     yield self.in_row(
                         case,
                         row,
                         "sigstore_bundle",
-                        f"{place!r} is also where {other} goes{where}",
+                        f"{place!r} is also the path of {other}{where}",
                         f"Name the bundle after the model: {onnx}{bundles.SUFFIX}",
                     )
                     break
 
 
 def _folded(path: str) -> str:
-    """The path without regard to case; itself where it has none, as thousands are compared."""
+    """Return the path with its case folded.
+
+    If nothing changes, the same object is returned, because thousands of paths are compared.
+    """
     folded = path.casefold()
     return path if folded == path else folded
 
 
 def outside(case: Case, value: str) -> str | None:
-    """Why a path of a row is refused without looking at the disk, None where it may be tried."""
+    """Return why a path of a row is refused without a look at the disk, or None if it is not."""
     reason = paths.unsafe_reason(value)
     if reason is not None:
         return reason

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RUN0xx: what happens when a runtime loads and runs the model."""
+"""RUN0xx: the results of loading and running each model with onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ANYTHING: Final = (
     *("unknown", "undefined"),
     *("sequence_type", "map_type", "optional_type", "sparse_tensor_type"),
 )
-"""What says nothing about a tensor; that a sequence is one is checked by the runtime."""
+"""Declared types that are not compared: they do not describe a tensor."""
 
 
 class _RuntimeRule(ModelRule):
@@ -34,7 +34,7 @@ class _RuntimeRule(ModelRule):
             yield self.in_row(case, row, field, message, help, about=model.path)
 
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
-        """What is wrong with the run of one model, and what to do next."""
+        """Yield a message and a help for each problem with the run of one model."""
         raise NotImplementedError
 
 
@@ -42,19 +42,19 @@ class DoesNotLoad(_RuntimeRule):
     """The runtime refuses to load a model.
 
     ## What it does
-    With `--run`, loads every model with onnxruntime, in a process of its own.
+    With `--run`, loads every model with onnxruntime, each in a separate process.
 
     ## Why it matters
-    The file is ONNX and has the right digest, and no consumer can use it: it imports an opset that
-    the runtime does not know, has a node without an implementation, or a graph that does not fit
-    together.
+    The file is a valid ONNX file with the right digest, but no consumer can use it. It imports an
+    opset that the runtime does not support, has a node without an implementation, or has an
+    inconsistent graph.
 
     ## Example
     A model of opset 99.
 
     ## How to fix
-    Export the model again for the runtime that its consumers have. A model that is made for another
-    runtime, with operators of its own, can be deferred.
+    Export the model again for the runtime that its consumers have. If a model is made for another
+    runtime with its own operators, defer the rule.
     """
 
     code = "RUN001"
@@ -65,29 +65,29 @@ class DoesNotLoad(_RuntimeRule):
         if run.outcome is Outcome.REFUSED and not run.loaded:
             yield (
                 f"{model.name} does not load: {run.reason}",
-                f"Export it again for onnxruntime {run.version}, or declare a [[deferral]] where "
-                "it is made for another runtime.",
+                f"Export it again for onnxruntime {run.version}, or declare a [[deferral]] if it "
+                "is made for another runtime.",
             )
 
 
 class DoesNotRun(_RuntimeRule):
-    """A model loads, and fails when it is run.
+    """A model loads, but fails when it is run.
 
     ## What it does
-    With `--run`, runs every model on tensors of the declared shapes, filled with harmless values:
-    `docs/run.md` lists them. If a model with open dimensions does not run with their default sizes,
-    it is run with other usual ones, until one works.
+    With `--run`, runs every model on tensors of the declared shapes, filled with the harmless
+    values that `docs/run.md` lists. If a model with open dimensions fails with their default sizes,
+    other common sizes are tried until one works.
 
     ## Why it matters
-    The declared inputs are the contract of the model. One that cannot be run on them fails at its
+    The declared inputs are the contract of the model. A model that cannot run on them fails at its
     first use.
 
     ## Example
-    The graph declares `[batch, 6]`, and a `Reshape` inside it works for `[8, 6]` only.
+    The graph declares `[batch, 6]`, but a `Reshape` inside it works for `[8, 6]` only.
 
     ## How to fix
-    Declare the shapes that the model takes, and export it again. If an open dimension needs a size
-    that was not tried, or an input another value, set them in `[run]` of the configuration:
+    Declare the shapes that the model takes, and export it again. If an open dimension needs another
+    size, or an input another value, set them in `[run]` of the configuration:
     `dimensions = { H = 640, W = 480 }`.
     """
 
@@ -109,22 +109,22 @@ class DoesNotRun(_RuntimeRule):
 
 
 class OutputsDiffer(_RuntimeRule):
-    """A model gives other outputs than its graph declares.
+    """The outputs of a model differ from those that its graph declares.
 
     ## What it does
-    With `--run`, compares what the model gave with what its graph declares: how many outputs, their
-    names, element types, ranks and fixed dimensions. A symbol such as `batch` has to be the same
-    size wherever it stands, in inputs and outputs.
+    With `--run`, compares the outputs of the model with those that its graph declares: their
+    number, names, element types, ranks and fixed dimensions. A symbolic dimension such as `batch`
+    must have the same size in all inputs and outputs.
 
     ## Why it matters
-    Consumers size their buffers by the declaration. onnxruntime only warns where an output has
-    another shape; a C consumer reads beyond it.
+    Consumers allocate their buffers according to the declaration. If an output has another shape,
+    onnxruntime only warns, and a C consumer reads out of bounds.
 
     ## Example
-    The graph declares `score: float [batch]` and gives `[1, 1]`.
+    The graph declares `score: float [batch]`, but the output is `[1, 1]`.
 
     ## How to fix
-    Declare the outputs that the model gives, and export it again.
+    Declare the outputs that the model returns, and export it again.
     """
 
     code = "RUN003"
@@ -136,30 +136,30 @@ class OutputsDiffer(_RuntimeRule):
             differing = list(_differing(model.facts.outputs, run))
             if differing:
                 yield (
-                    f"{model.name} gives other outputs than it declares: "
+                    f"the outputs of {model.name} differ from those it declares: "
                     f"{some(differing, 3, '; ')}",
-                    "Declare the outputs that it gives, and export it again.",
+                    "Declare the outputs that it returns, and export it again.",
                 )
 
 
 class OverLimit(_RuntimeRule):
-    """A model takes more time or memory than it may.
+    """A model exceeds the time or memory limit.
 
     ## What it does
-    With `--run`, stops a model that is not done after `run.timeout` seconds, and does not give it
-    more than `run.memory` MiB. `docs/run.md` has the defaults.
+    With `--run`, stops a model after `run.timeout` seconds and limits it to `run.memory` MiB.
+    `docs/run.md` lists the defaults.
 
     ## Why it matters
-    A model can hang or ask for all memory that there is: a loop of 2⁶² rounds, a tensor of a
-    terabyte. Whoever loads it is stopped by it. A finding is better than a dead gate.
+    A model can hang or request all memory, for example with a loop of 2⁶² rounds or a tensor of a
+    terabyte. It blocks every program that loads it.
 
     ## Example
     A `Loop` whose trip count is 4,611,686,018,427,387,904.
 
     ## How to fix
-    Do not use a model of somebody else's that does so. Where the model is known to be large, raise
-    `timeout` or `memory` in `[run]` of the configuration. It cannot be deferred: a limit is what
-    can be decided instead.
+    Do not use such a model from another project. If the model is known to be large, raise `timeout`
+    or `memory` in `[run]` of the configuration. The rule cannot be deferred; raise the limit
+    instead.
     """
 
     code = "RUN004"
@@ -171,34 +171,34 @@ class OverLimit(_RuntimeRule):
         if run.outcome is Outcome.TOO_LONG:
             yield (
                 f"{model.name} was still {doing} after {settings.timeout} s",
-                "Do not use it where it is not known to be large. Where it is, raise `timeout` in "
-                "[run] of the configuration.",
+                "Do not use it unless it is known to be large. If it is, raise `timeout` in [run] "
+                "of the configuration.",
             )
         elif run.outcome is Outcome.TOO_LARGE:
             yield (
                 f"{model.name} needs more than {settings.memory:,} MiB while {doing}: {run.reason}",
-                "Do not use it where it is not known to be large. Where it is, raise `memory` in "
-                "[run] of the configuration.",
+                "Do not use it unless it is known to be large. If it is, raise `memory` in [run] "
+                "of the configuration.",
             )
 
 
 class OutputsNotFinite(_RuntimeRule):
-    """A model gives NaN or infinity for harmless inputs.
+    """A model returns NaN or infinity for harmless inputs.
 
     ## What it does
-    With `--run`, counts elements of floating-point outputs that are not finite. A warning: the
-    inputs are made up, and a model may be undefined for them.
+    With `--run`, looks for elements of floating-point outputs that are not finite. This is only a
+    warning, because the inputs are generated and the model may be undefined for them.
 
     ## Why it matters
-    Weights that are NaN give NaN for every input, and so does a division by a standard deviation of
-    zero. Such a model loads, runs and has the right shapes.
+    NaN weights give NaN for every input, and so does a division by a standard deviation of zero.
+    Such a model loads, runs and has the right shapes.
 
     ## Example
     An export of a training run that had diverged.
 
     ## How to fix
-    Look at the weights and at the normalisation. Where the model is right and the inputs are not,
-    say what to feed in `[run.inputs]` of the configuration.
+    Check the weights and the normalisation. If the model is right and the inputs are not, set the
+    inputs in `[run.inputs]` of the configuration.
     """
 
     code = "RUN005"
@@ -209,26 +209,25 @@ class OutputsNotFinite(_RuntimeRule):
         bad = [repr(o.name[:60]) for o in run.outputs if o.nonfinite]
         if bad:
             yield (
-                f"{model.name} gives NaN or infinity in {some(bad, 1)}",
-                "Look at its weights and its normalisation, or say what to feed it in [run.inputs] "
-                "of the configuration.",
+                f"{model.name} returns NaN or infinity in {some(bad, 1)}",
+                "Check its weights and its normalisation, or set its inputs in [run.inputs] of the "
+                "configuration.",
             )
 
 
 class RuntimeCrashes(_RuntimeRule):
-    """A model takes the process down that loads or runs it.
+    """A model crashes the process that loads or runs it.
 
     ## What it does
-    With `--run`, watches how the process of each model ends. Each model has one of its own, so no
-    other model is lost with it.
+    With `--run`, checks how the process of each model ends. Each model has a separate process, so a
+    crash does not affect the others.
 
     ## Why it matters
-    A model that makes the runtime crash stops every consumer that opens it, and a crash is often
-    the first sign of memory that can be corrupted. That is no exception to live with: it cannot be
-    deferred.
+    A model that crashes the runtime crashes every consumer that opens it, and a crash is often the
+    first sign of memory corruption. For this reason the rule cannot be deferred.
 
     ## Example
-    SIGSEGV while a node with a negative axis is run.
+    SIGSEGV while a node with a negative axis runs.
 
     ## How to fix
     Do not use this model. If it is yours, export it again, and report the crash to the runtime.
@@ -247,20 +246,20 @@ class RuntimeCrashes(_RuntimeRule):
 
 
 class NotRun(_RuntimeRule):
-    """A model was loaded and not run, because no input can be made for it.
+    """A model was loaded but not run, because no input can be generated for it.
 
     ## What it does
-    With `--run`, says which models were only loaded: an input is a sequence, a map or an optional,
-    has a type that there is no value for, or declares no shape.
+    With `--run`, lists the models that were only loaded because an input is a sequence, a map or an
+    optional, has a type without generated values, or declares no shape.
 
     ## Why it matters
-    Nothing is known of what such a model gives. That should not look like a pass.
+    The outputs of such a model are unknown, and this must not look like a pass.
 
     ## Example
     `boxes: sequence_type`
 
     ## How to fix
-    Declare the shape of the input. Where it is meant to be what it is, try the model another way.
+    Declare the shape of the input. If the declaration is right, test the model in another way.
     """
 
     code = "RUN007"
@@ -270,13 +269,13 @@ class NotRun(_RuntimeRule):
     def conclude(self, case: Case, model: ModelEvidence, run: Run) -> Iterator[tuple[str, str]]:
         if run.outcome is Outcome.UNFED:
             yield (
-                f"{model.name} was loaded and not run: {run.reason}",
-                "Declare the shape of the input, or try the model another way.",
+                f"{model.name} was loaded but not run: {run.reason}",
+                "Declare the shape of the input, or test the model in another way.",
             )
 
 
 def _setting(model: ModelEvidence) -> str:
-    """An example of the setting for a model with open dimensions, as TOML."""
+    """Return an example of the setting for a model with open dimensions, as TOML, or ""."""
     inputs = model.facts.inputs if model.facts is not None else ()
     names = [n[:40] for i in inputs for n in open_dimensions(i)]
     # The first one is usually the batch.
@@ -291,18 +290,19 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 def _differing(specs: Sequence[TensorSpec], run: Run) -> Iterator[str]:
-    """What the outputs are instead of what is declared of them, in words."""
-    declared, given = [s.name for s in specs], [o.name for o in run.outputs]
-    if declared != given:
-        yield f"{_names(declared)} declared, {_names(given)} given"
+    """Yield the differences between declared and actual outputs, for a message."""
+    declared, actual = [s.name for s in specs], [o.name for o in run.outputs]
+    if declared != actual:
+        yield f"expected {_names(declared)}, found {_names(actual)}"
         return
     sizes = dict(run.sizes)
     for spec, output in zip(specs, run.outputs, strict=True):
-        # Where a symbol stands for the first time, it takes the size that is there.
+        # The first occurrence of a symbol fixes its size.
         if not _fits(spec, output, sizes):
             symbols = [d for d in spec.shape or () if isinstance(d, str)]
             known = ", ".join(f"{d[:40]}={sizes[d]}" for d in dict.fromkeys(symbols) if d in sizes)
-            yield f"{str(spec)[:100]} is {_shown(output)}{f' with {known}' if known else ''}"
+            sizes_known = f" with {known}" if known else ""
+            yield f"expected {str(spec)[:100]}, found {_shown(output)}{sizes_known}"
 
 
 def _fits(spec: TensorSpec, output: Output, sizes: dict[str, int]) -> bool:
@@ -316,7 +316,7 @@ def _fits(spec: TensorSpec, output: Output, sizes: dict[str, int]) -> bool:
         return False
     for wanted, size in zip(spec.shape, output.shape, strict=True):
         expected = sizes.setdefault(wanted, size) if isinstance(wanted, str) else wanted
-        if expected is not None and 0 <= expected != size:  # exporters write -1 for what is open
+        if expected is not None and 0 <= expected != size:  # exporters write -1 if it is open
             return False
     return True
 

@@ -29,15 +29,15 @@ class SchemaViolated(Rule):
     """The registry violates the JSON Schema that it names in `$schema`.
 
     ## What it does
-    Evaluates the schema, if `$schema` is a path in this repository, relative to the registry's
-    folder. Drafts 4 to 2020-12 are understood. `format` is not judged, and nothing is fetched: a
-    schema at a URL, or a `$ref` to another document, is not evaluated. Keywords and patterns that
-    cannot be evaluated with bounded work are listed under "not judged". What another rule reports
-    about the same field is not reported again.
+    Evaluates the schema if `$schema` is a path in this repository, relative to the registry's
+    folder. Drafts 4 to 2020-12 are supported. `format` is ignored, and nothing is fetched: a schema
+    at a URL, or a `$ref` to another document, is not evaluated. Keywords and patterns that cannot
+    be evaluated with bounded work are listed under "not judged". Problems that another rule reports
+    about the same field are not reported again.
 
     ## Why it matters
-    The schema is the registry's own contract with its readers. A loader that validates by it
-    refuses the whole file, or trips over the field that it did not expect.
+    The schema is the registry's contract with its readers. A loader that validates the registry
+    refuses the whole file, and one that does not may fail on an unexpected field.
 
     ## Example
     The schema allows `notes` of at most 512 characters:
@@ -75,7 +75,7 @@ class SchemaViolated(Rule):
         registry = case.evidence.registry
         found = case.evidence.registry_wide.violations.get(None, ())
         for violation in found if case.evidence.whole else ():
-            # REG102 reports of their ids that rows are not unique.
+            # Rows that are not unique have equal ids, which REG102 reports.
             if (violation.path, violation.keyword) != (registry.names.path, "uniqueItems"):
                 member = registry.source.find((*violation.path, *_member(violation)))
                 yield self.finding(
@@ -87,7 +87,7 @@ class SchemaViolated(Rule):
 
 
 def _member(violation: Violation) -> JsonPath:
-    """The key that is not allowed, if it is there."""
+    """Return the path of the key that is not allowed, or () if the violation is not about one."""
     if violation.member is None or violation.keyword == "required":
         return ()
     return (violation.member,)
@@ -100,7 +100,7 @@ def _says(case: Case, violation: Violation, below: JsonPath) -> str:
 
 
 def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
-    """The edit that spells the digest at `place` as others expect it, if it is another spelling."""
+    """Return the fix that writes the digest at `place` in lower-case hex, or () if it is."""
     registry = case.evidence.registry
     found = ((registry.path_of(row.entry, *where), sha256) for where, _, sha256 in respelled(row))
     return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
@@ -115,12 +115,12 @@ def _help(case: Case, violation: Violation) -> str:
     declare = f"{declare.removesuffix('additionalProperties')}properties"
     is_known = case.evidence.registry.names.known_as(violation.member) in FIELDS
     if is_known or _was_there(case, violation):
-        return f"Declare {shown} in the schema: {declare}"  # another rule asks for it
+        return f"Declare {shown} in the schema: {declare}"  # another rule requires the field
     return f"Remove {shown}, or declare it in the schema: {declare}"
 
 
 def _was_there(case: Case, violation: Violation) -> bool:
-    """Whether the baseline has the key, too: BAS802 or BAS807 reports that it is removed."""
+    """Return whether the baseline has the key too, so that BAS802 or BAS807 reports its removal."""
     baseline, place = case.evidence.baseline, case.evidence.registry.names.path
     if baseline is None:
         return False
@@ -134,7 +134,7 @@ def _was_there(case: Case, violation: Violation) -> bool:
 
 
 def _reported(case: Case, row: RowEvidence, violation: Violation, below: JsonPath) -> bool:
-    """Whether another rule reports the same cause at the same place."""
+    """Return whether another rule reports the same cause at the same place."""
     fields: Mapping[str, Any] = row.entry.fields
     first = below[0] if below else violation.member
     field = case.evidence.registry.names.known_as(first) if isinstance(first, str) else None

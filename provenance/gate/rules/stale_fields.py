@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a former field is still true: what a row said of its bytes, and the bytes that are here.
+"""Check whether a former field of a row is still true of the present files.
 
-Bytes that cannot be read confirm nothing.
+If a file cannot be read, the field counts as not true.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from provenance.gate.rules.base import short, shown
 
 
 def refutation(row: RowEvidence, field: str, was: Row) -> str | None:
-    """Why `field` as it was in `was` is not true of the files of `row`; None where it is.
+    """Return why the former value of a field is not true of the present files, or None if it is.
 
-    `row` is the evidence about the present row with the former field put back. Fields that say
-    nothing of bytes are always true.
+    A field that does not describe bytes is always true.
+
+    Args:
+        row: The evidence about the present row with the former field put back.
+        field: The name of the field.
+        was: The former row.
     """
     value = was.fields.get(field)
     match field:
@@ -38,7 +42,7 @@ def refutation(row: RowEvidence, field: str, was: Row) -> str | None:
 
 
 def other_bytes(row: RowEvidence, declared: Mapping[str, Any]) -> str | None:
-    """Which file has not the digest that a former row declares for it; None where all have."""
+    """Return which file lacks the digest that a former row declares, or None if all have it."""
     for absent, file, sha256 in _declared(row, declared):
         if file is None:
             return absent
@@ -46,18 +50,18 @@ def other_bytes(row: RowEvidence, declared: Mapping[str, Any]) -> str | None:
             return file.problem.message if file.problem else f"{file.path} cannot be read"
         if file.sha256 != sha256_of(sha256):
             known = short(canonical(sha256)) if isinstance(sha256, str) else shown(sha256)
-            return f"the bytes of {file.path} are {short(file.sha256)}, not {known}"
+            return f"the digest of {file.path} is {short(file.sha256)}, not {known}"
     return None
 
 
 def _declared(
     row: RowEvidence, declared: Mapping[str, Any]
 ) -> Iterator[tuple[str, FileEvidence | None, Any]]:
-    """Each declared digest with its file, and what to say where there is none."""
+    """Yield each declared digest with its file, and the message if the file is missing."""
     if "sha256" in declared:
-        yield "the model is not here", row.onnx, declared["sha256"]
+        yield "the model is missing", row.onnx, declared["sha256"]
     if "int8_sha256" in declared:
-        yield "the int8 variant is not here", row.variant, declared["int8_sha256"]
+        yield "the int8 variant is missing", row.variant, declared["int8_sha256"]
     data = declared.get("external_data_sha256")
     files = {f.name: f for m in row.models for f in m.external}
     for name, sha256 in data.items() if isinstance(data, dict) else ():
@@ -74,7 +78,7 @@ def _other_opset(model: ModelEvidence | None, value: Any) -> str | None:
 
 def _unreadable(model: ModelEvidence | None, called: str) -> str | None:
     if model is None:
-        return f"{called} is not here"
+        return f"{called} is missing"
     if model.problem is not None:
         return model.problem.message
     return None if model.facts is not None else f"{model.path} is not an ONNX model"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ENS5xx: an ensemble is its members, one vocabulary, and a verdict that its numbers give.
+"""ENS5xx: the rules about ensembles.
 
-`members`: who belongs to it. `interface` and `vocabulary`: what all of them take. `production` and
-`gates`: what it takes to be production. The other files are the arithmetic of gates: `verdicts` and
-`folds` of one document, `records` of several, on numbers as they are `recorded`.
+`members` checks which models belong to an ensemble, `interface` and `vocabulary` whether they take
+the same input, `production` and `gates` what a production ensemble must have. The other modules do
+the arithmetic of gates: `verdicts` and `folds` on one document, `records` across several.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rules about ensembles share: one finding at a member of a document, one comparison.
+"""Base class of the rules about ensembles, and the comparison of an ensemble's documents.
 
-An ensemble is described in several documents. Where they must agree, the value that most of them
-have is taken for right, and the finding is at those that have another.
+Several documents describe one ensemble. Where they must agree, the most frequent value counts as
+right, and each document with another value is reported.
 """
 
 from __future__ import annotations
@@ -23,20 +23,27 @@ T = TypeVar("T")
 
 
 class EnsembleRule(Rule):
-    """A rule about an ensemble as a whole, or (`about_rows`) about its members one by one."""
+    """A rule about an ensemble as a whole or, with `about_rows`, about its members one by one."""
 
     needs_whole = True
     about_rows = False
     scopes: ClassVar[tuple[Scope, ...]] = (Scope.ENSEMBLE,)
 
     def at_claim(self, claim: Claim[Any], message: str, help: str, ensemble: Ensemble) -> Finding:
-        """A finding at the field that makes a claim."""
+        """Return a finding at the field that makes a claim."""
         row = claim.row
         return self.at(claim.document, claim.where, message, help, row=row, ensemble=ensemble)
 
 
 class Claim(NamedTuple, Generic[T]):
-    """What one document says; `row` is the label of the row whose sidecar it is, if it is one."""
+    """The value of one field of a document.
+
+    Attributes:
+        document: The document with the field.
+        row: If the document is a sidecar, the label of its row; otherwise None.
+        where: The path of the field in the document.
+        value: The value, or None if the field is missing.
+    """
 
     document: Document
     row: str | None
@@ -45,14 +52,15 @@ class Claim(NamedTuple, Generic[T]):
 
     @property
     def name(self) -> str:
-        """The name of the field, for a message."""
+        """Return the dotted name of the field, for a message."""
         return ".".join(self.where)
 
 
 def claims(ensemble: Ensemble, field: str, in_manifest: str | None = None) -> Iterator[Claim[Any]]:
-    """Return what the documents of an ensemble say in one field; None where it is missing.
+    """Yield the value of one field from each document of an ensemble.
 
-    Sidecars that describe other bytes and a manifest that is older than its members make no claim.
+    Sidecars that describe other bytes are left out, and so is a manifest that is older than its
+    members.
     """
     for seat, sidecar in ensemble.described:
         yield Claim(sidecar, seat.row_label, (field,), sidecar.get(field))
@@ -62,7 +70,7 @@ def claims(ensemble: Ensemble, field: str, in_manifest: str | None = None) -> It
 
 @dataclass(frozen=True)
 class Agreement(Generic[T]):
-    """The claims that say what most say, and the others."""
+    """The claims that share the most frequent value, and the others."""
 
     most: Sequence[Claim[T]]
     others: Sequence[Claim[T]]
@@ -74,18 +82,19 @@ class Agreement(Generic[T]):
         same: Callable[[T, T], bool] | None = None,
         key: Callable[[T], object] = repr,
     ) -> Agreement[T]:
-        """Divide `claims`. Of two values that are as frequent, the first counts.
+        """Divide `claims` by value. If two values are equally frequent, the first one wins.
 
         Args:
-            claims: What is compared.
-            same: Whether two values agree; by default those with the same key do.
-            key: Equal for values that certainly agree: what is compared first.
+            claims: The claims to compare.
+            same: Return whether two values agree. By default, values with equal keys agree.
+            key: Return a key that is equal only for values that agree. It is compared before
+                `same` is called.
         """
         keyed = [(key(one.value), one) for one in claims]
         if len({k for k, _ in keyed}) < 2:
             return cls([one for _, one in keyed], [])
         first = {k: one.value for k, one in reversed(keyed)}
-        # Values that differ by rounding only are each their own key: several are tried.
+        # Values that differ only by rounding have different keys, so try several as the center.
         camps = [
             [
                 k == of_camp or (same is not None and same(one.value, first[of_camp]))
@@ -101,13 +110,14 @@ class Agreement(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What most of them say."""
+        """Return the most frequent value."""
         return self.most[0].value
 
     @property
     def whose(self) -> str:
-        """The documents that say what most say, for a message."""
+        """Name the documents with the most frequent value, for a message."""
         return some([one.document.path for one in self.most], 1)
 
 
 _TRIED: Final = 8
+"""The number of most frequent keys that are tried as the value of the majority."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The flat record of an evaluation: `loso_folds`, what is computed of them, and `gate_passed`.
+"""The statistics of an evaluation that a sidecar records beside its `loso_folds`.
 
-A model that is no member of an ensemble keeps its gate like this, at the top of its sidecar, under
-`training`, or in both.
+A model outside an ensemble records its gate in this flat form, with `gate_passed`: at the top level
+of its sidecar, under `training`, or in both places.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _BEGIN: Final = ("loso_", _LIMIT[:5])
 
 
 def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
-    """Means, extremes and deviations that the folds do not give, or that two places have twice."""
+    """Yield the statistics that do not follow from the folds or differ between two places.
+
+    Each comes with a message.
+    """
     named: set[Place] = set()
     recorded = {record: _recorded(document, record) for record in RECORDS}
     if not any(recorded.values()):
@@ -41,14 +44,14 @@ def wrong_statistics(document: Document) -> Iterator[tuple[Place, str]]:
         if not _is_statistic(name) or theirs is None:
             continue
         if not named & {(name,), other} and not same(mine, theirs):
-            yield (name,), f"`{name}` is {shown(mine)}, and `{'.'.join(other)}` is {shown(theirs)}"
+            yield (name,), f"`{name}` is {shown(mine)}, but `{'.'.join(other)}` is {shown(theirs)}"
 
 
 _Recorded = Mapping[Place, Mapping[str, Any]]
 
 
 def _recorded(document: Document, record: Place) -> Mapping[str, Any]:
-    """What is in a record under a name that begins as those of an evaluation do."""
+    """Return the members of a record whose names start like those of an evaluation."""
     return {k: value for k, value in record_at(document, record).items() if k[:5] in _BEGIN}
 
 
@@ -57,12 +60,15 @@ def _is_statistic(name: str) -> bool:
 
 
 def _no_numbers(document: Document, recorded: _Recorded) -> Iterator[tuple[Place, str]]:
-    """The statistics that are no numbers; where a limit decides, the gate says so (ENS511)."""
+    """Yield the statistics that are not numbers.
+
+    A limit that decides whether the gate passed is left to ENS511.
+    """
     for record, members in recorded.items():
-        told = {_LIMIT} if document.get(*record, "gate_passed") is True else set()
+        left_to_gate = {_LIMIT} if document.get(*record, "gate_passed") is True else set()
         for name, value in members.items():
             is_no_number = value is not None and number(value) is None
-            if is_no_number and _is_statistic(name) and name not in told:
+            if is_no_number and _is_statistic(name) and name not in left_to_gate:
                 where = (*record, name)
                 yield where, f"`{'.'.join(where)}` is {shown(value)}, not a number"
 
@@ -76,7 +82,7 @@ def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple
             return
         if not folds:
             found = shown(document.get(*at))
-            yield at, f"`{'.'.join(at)}` is {found}, which is no list of folds"
+            yield at, f"`{'.'.join(at)}` is {found}, not a list of folds"
             continue
         measures = measures_of(folds)
         for name, found in members.items():
@@ -87,7 +93,7 @@ def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple
             where, says = (*record, name), f"`{'.'.join((*record, name))}` is {shown(found)}"
             known = [v for v in values if v is not None]
             if len(known) < len(folds):
-                yield where, f"{says}; a fold has no number `{statistic[2]}`"
+                yield where, f"{says}, but a fold has no number `{statistic[2]}`"
                 continue
             slack = max(map(unit, known)) * (2 if statistic[1] == "std" else 1)
             try:
@@ -95,15 +101,17 @@ def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple
             except OverflowError:
                 given = ()
             if not any(close(found, value, slack) for value in given):
-                gives = repr(given[-1]) if given else "a number that no float holds"
-                yield where, f"{says}; its folds give {gives}"
+                gives = repr(given[-1]) if given else "a number too large for a float"
+                yield where, f"{says}, but its folds give {gives}"
 
 
 def _compute(statistic: str, values: Sequence[float]) -> tuple[float, ...]:
-    """What a statistic may be. Exporters differ in which deviation they mean by "std".
+    """Return the values that a statistic may have.
+
+    For "std", exporters record either the population or the sample deviation: both are returned.
 
     Raises:
-        OverflowError: What is computed of these numbers is none that a float holds.
+        OverflowError: If the result is too large for a float.
     """
     match statistic:
         case "mean":
@@ -114,5 +122,5 @@ def _compute(statistic: str, values: Sequence[float]) -> tuple[float, ...]:
             return (max(values),)
     import statistics
 
-    whole = statistics.pstdev(values)
-    return (whole, statistics.stdev(values)) if len(values) > 1 else (whole,)
+    population = statistics.pstdev(values)
+    return (population, statistics.stdev(values)) if len(values) > 1 else (population,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all members take and give: one width, one opset, one interface."""
+"""Rules about the graphs of an ensemble's members: equal widths, opsets and interfaces."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class EnsembleWidth(EnsembleRule):
     """The members of an ensemble do not take the input that its manifest describes.
 
     ## What it does
-    Compares what the manifest says of the two inputs (`feature_order` or `features`; `codec_vocab`,
-    `encoder_vocab`, `codec_block_layout`, `num_codecs`; each a list of names or a number) and its
-    `opset` with the members' graphs, and the graphs with each other. Where the sidecars'
-    `codec_block_layout` says that more than the one-hot is in the codec block, a vocabulary may be
-    the one-hot alone. What is said of one member already does not count: a file that is not the one
-    its row names (ART302), a width that its own sidecar disputes (SID403), an opset that is not its
-    row's (ART310). A manifest that is older than its members (ENS521) does not count.
+    Compares the members' graphs with the manifest and with each other. In the manifest it reads the
+    widths of the two inputs (`feature_order` or `features`; `codec_vocab`, `encoder_vocab`,
+    `codec_block_layout`, `num_codecs`; each a list of names or a number) and `opset`. If the
+    sidecars' `codec_block_layout` shows that the codec block holds more than the one-hot, a
+    vocabulary may be as long as the one-hot alone. Problems that another rule reports for a single
+    member are skipped: a file that is not the one its row names (ART302), a width that its own
+    sidecar disputes (SID403), an opset that is not its row's (ART310). A manifest that is older
+    than its members (ENS521) is skipped too.
 
     ## Why it matters
     The consumer builds one input for all members. A member of another width does not run.
@@ -35,7 +36,7 @@ class EnsembleWidth(EnsembleRule):
     `codec_vocab` has 6 entries; the members take `codec_onehot [batch, 14]`.
 
     ## How to fix
-    Export the manifest with the weights, at one vocabulary.
+    Export the manifest together with the weights, with one vocabulary.
     """
 
     code = "ENS507"
@@ -61,7 +62,7 @@ class EnsembleWidth(EnsembleRule):
         fields: Sequence[str],
         of_members: Sequence[tuple[str, int | None]],
     ) -> Iterator[Finding]:
-        """Compare a number of the graphs with what the manifest says, and with each other."""
+        """Compare one number of the members' graphs with the manifest and with each other."""
         by_value: dict[int, list[str]] = {}
         for label, value in of_members:
             if value is not None:
@@ -81,13 +82,13 @@ class EnsembleWidth(EnsembleRule):
                 continue
             wrong = True
             of_these = [str(onehots[width]) for width in by_value if width in onehots]
-            onehot = f", {' and '.join(of_these)} of them the one-hot" if of_these else ""
+            onehot = f", {' and '.join(of_these)} of them for the one-hot" if of_these else ""
             has = f"has {size} entries" if isinstance(declared, list) else f"is {size}"
             yield self.at(
                 ensemble.manifest,
                 (field,),
                 f"`{field}` {has}; {spread[:300]}{onehot}",
-                "Export the manifest with the weights, at one vocabulary.",
+                "Export the manifest together with the weights, with one vocabulary.",
                 ensemble=ensemble,
             )
         if not wrong and len(by_value) > 1:
@@ -100,14 +101,15 @@ class InterfaceDiffers(EnsembleRule):
     """The members of an ensemble cannot be run in the same way.
 
     ## What it does
-    Compares the graphs of the members: number, element type and shape of inputs and outputs, inputs
-    by their names where all members have the same. Widths of the first two inputs are for ENS507.
-    What is said of one member already does not count: a file that is not the one its row names
-    (ART302), a graph that its own sidecar disputes (SID410, SID411, SID412).
+    Compares the number, element types and shapes of the inputs and outputs of all members. Inputs
+    are matched by name if all members use the same names. The widths of the first two inputs are
+    left to ENS507. Problems that another rule reports for a single member are skipped: a file that
+    is not the one its row names (ART302), a graph that its own sidecar disputes (SID410, SID411,
+    SID412).
 
     ## Why it matters
-    The consumer builds one input, runs each member on it and takes the mean of what comes out. A
-    member that takes another type or gives another shape stops it, or spoils the mean.
+    The consumer builds one input, runs each member on it and takes the mean of the outputs. A
+    member with another input type or output shape raises an error or distorts the mean.
 
     ## Example
     Four members give `score: float [batch, 1]`, one gives `score: float [batch, 2]`.
@@ -139,14 +141,14 @@ _WIDTH_FIELDS = (
     ("feature_order", "features"),
     ("codec_vocab", "encoder_vocab", "codec_block_layout", "num_codecs"),
 )
-"""What a manifest says of the width of the first and of the second input."""
+"""The fields of a manifest that give the width of the first and of the second input."""
 
 
 _VOCABULARIES = ("codec_vocab", "encoder_vocab", "num_codecs")
 
 
 def input_names(ensemble: Ensemble) -> Sequence[str]:
-    """What most sidecars call the inputs, in order; nothing where none says."""
+    """Return the input names that most sidecars declare, in order, or () if no sidecar has any."""
     agreed = Agreement.of(
         Claim(sidecar, member.row_label, ("input_names",), tuple(sidecar.input_names))
         for member, sidecar in ensemble.described
@@ -156,7 +158,7 @@ def input_names(ensemble: Ensemble) -> Sequence[str]:
 
 
 def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | None:
-    """The width of the input that holds the features (0) or the codec block (1)."""
+    """Return the width of the input with the features (`at` 0) or with the codec block (1)."""
     if facts is None:
         return None
     if at < len(names):
@@ -165,14 +167,14 @@ def width_at(facts: OnnxFacts | None, at: int, names: Sequence[str]) -> int | No
 
 
 def _undisputed_width(member: EnsembleMember, at: int, names: Sequence[str]) -> int | None:
-    """The width at a place, where the member's own sidecar does not say another (SID403)."""
+    """Return the width of an input, or None if the member's own sidecar disputes it (SID403)."""
     wrong = wrong_widths(member.sidecar, member.facts) if member.sidecar else ()
     disputed = any(claim.at == at for claim, _ in wrong)
     return None if disputed else width_at(member.facts, at, names)
 
 
 def _undisputed_graph(member: EnsembleMember) -> OnnxFacts | None:
-    """What a member's graph says, where its own sidecar does not say otherwise (SID410 to 412)."""
+    """Return a member's graph, or None if its own sidecar disputes it (SID410 to SID412)."""
     facts, sidecar = member.facts, member.sidecar
     if facts is None or sidecar is None:
         return facts
@@ -184,7 +186,7 @@ _OF_GRAPHS = (SidecarNames, SidecarShape, SidecarDtype)
 
 
 def _onehots(ensemble: Ensemble) -> Mapping[int, int]:
-    """How many columns of a codec block are the one-hot, by its width, as the layouts say."""
+    """Return the number of one-hot columns by codec block width, as the layouts declare it."""
     found: dict[int, int] = {}
     for _, sidecar in ensemble.described:
         layout, encoders = sidecar.get("codec_block_layout"), sidecar.layout_encoders
@@ -194,7 +196,7 @@ def _onehots(ensemble: Ensemble) -> Mapping[int, int]:
 
 
 def _opset(member: EnsembleMember) -> int | None:
-    """The opset of a member, where its row does not say another (ART310)."""
+    """Return the opset of a member, or None if its row declares another one (ART310)."""
     if member.facts is None or member.row is None:
         return None
     found = member.facts.opset
@@ -202,7 +204,10 @@ def _opset(member: EnsembleMember) -> int | None:
 
 
 def _interface(facts: OnnxFacts, names: Sequence[str], *, named: bool) -> tuple[Any, ...]:
-    """What must be the same for all members. Symbols are names that each export chooses."""
+    """Return what must be equal for all members.
+
+    Symbolic dimensions are not compared by name, because each export chooses its own names.
+    """
     for_widths = names[: len(_WIDTH_FIELDS)] or [t.name for t in facts.inputs[: len(_WIDTH_FIELDS)]]
     inputs = sorted(facts.inputs, key=lambda spec: spec.name) if named else facts.inputs
     return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who the members of an ensemble are: listed, shipped, of one id, one seed and one digest."""
+"""Rules about the members of an ensemble: the manifest's list, and each id, seed and digest."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ class MemberMissing(EnsembleRule):
     """A member of an ensemble is not in the registry.
 
     ## What it does
-    Looks for the row of each member of the manifest, by its `onnx` or else by its `id`, and
-    compares the two names. Of more than 10,000 members it looks at the first, and
-    reports that. Silent where BAS801 reports that the row of the member is gone since the baseline,
-    or has another id.
+    Looks up the row of each member of the manifest, by `onnx` or else by `id`, and compares both
+    names. If a manifest has more than 10,000 members, only the first 10,000 are checked, and that
+    is reported. If the row was removed or renamed since the baseline, BAS801 reports it instead.
 
-    ART302 reports a member whose row names the file of another row. The file of a member without a
-    row is reported here, and not as a stray (ART311).
+    A member whose row names the file of another row is left to ART302. This rule also covers the
+    file of a member without a row, so that ART311 does not report it as a stray.
 
     ## Why it matters
-    An ensemble of five that ships four members gives other scores and other intervals.
+    An ensemble of five that ships only four members gives other scores and other intervals.
 
     ## Example
-    The manifest lists seed 4; no row has `"onnx": "…_seed4.onnx"`.
+    The manifest lists seed 4, but no row has `"onnx": "…_seed4.onnx"`.
 
     ## How to fix
-    Add the row, or export the manifest for the members that are shipped.
+    Add the row, or export the manifest with the shipped members only.
     """
 
     code = "ENS501"
@@ -54,8 +53,9 @@ class MemberMissing(EnsembleRule):
             yield self.at(
                 manifest,
                 ("members",),
-                f"there are {manifest.count:,} members; at most {limits.MEMBERS:,} are looked at",
-                "Is this an ensemble? Export the manifest for its members alone.",
+                f"found {manifest.count:,} members; only the first {limits.MEMBERS:,} are checked",
+                "Make sure that this is an ensemble manifest, and export it with the members of "
+                "this ensemble only.",
                 ensemble=ensemble,
             )
         for index, member in enumerate(manifest.entries):
@@ -63,7 +63,7 @@ class MemberMissing(EnsembleRule):
                 yield self.at(
                     manifest,
                     ("members", index),
-                    f"the member {shown(member)} names no model: it is no object",
+                    f"expected a member (an object), found {shown(member)}",
                     'Write it as {"id": …, "onnx": …, "seed": …, "sha256": …}.',
                     ensemble=ensemble,
                 )
@@ -74,13 +74,12 @@ class MemberMissing(EnsembleRule):
             if member.row is None:
                 files = case.evidence.registry_wide.stray_files(listed.onnx)
                 remove = f"remove {some(files, 3, ' and ')} and " if files else ""
-                names = f" ({listed.onnx})" if listed.onnx else ", which names no `onnx`"
+                names = f" ({listed.onnx})" if listed.onnx else ", which has no `onnx`"
                 yield self.at(
                     manifest,
                     where,
-                    f"no row ships the member {member.label!r}{names}",
-                    f"Add the row, or {remove}export the manifest for the members that are "
-                    "shipped.",
+                    f"no row for the member {member.label!r}{names}",
+                    f"Add the row, or {remove}export the manifest with the shipped members only.",
                     ensemble=ensemble,
                 )
                 continue
@@ -94,9 +93,9 @@ class MemberMissing(EnsembleRule):
                     yield self.at(
                         manifest,
                         (*where, field),
-                        f"the `{field}` of {row.label!r} is {here} here and {theirs!r} in the "
-                        "registry",
-                        "Write one name in both.",
+                        f"`{field}` of {row.label!r} is {here} in the manifest, but {theirs!r} in "
+                        "the registry",
+                        "Use the same name in both.",
                         row=row.label,
                         ensemble=ensemble,
                     )
@@ -106,8 +105,9 @@ class MemberTwice(EnsembleRule):
     """An ensemble lists a member, a file or a seed twice.
 
     ## What it does
-    Compares the ids, files and seeds of a manifest's members with each other, and the bytes of its
-    production members. Of two with one seed, the one whose sidecar has another is named.
+    Looks for members of a manifest that share an id, a file or a seed, and for production members
+    with equal bytes. If two members have one seed, the one whose sidecar has another seed is
+    reported.
 
     ## Why it matters
     A seed that counts twice makes the ensemble look more certain than it is.
@@ -128,7 +128,7 @@ class MemberTwice(EnsembleRule):
             marks: dict[str, str | int | None] = {
                 field: getattr(member.listed, field) for field in ("id", "onnx", "seed")
             }
-            # A name that its row does not have is reported as that (ENS501).
+            # A name that differs from the row is left to ENS501.
             fields = member.row.entry.fields if member.row else marks
             wrong_name = {f for f in ("id", "onnx") if fields.get(f) != marks[f]}
             if "onnx" not in wrong_name:
@@ -142,7 +142,7 @@ class MemberTwice(EnsembleRule):
                     ensemble.manifest,
                     ("members", wrong.index, field),
                     f"{wrong.label!r} has the {', '.join(f for f, _ in again)} of {right.label!r}",
-                    "Export the manifest again: each member is one seed.",
+                    "Export the manifest again, with each seed once.",
                     ensemble=ensemble,
                 )
             for mark in known:
@@ -150,18 +150,18 @@ class MemberTwice(EnsembleRule):
 
 
 class MemberUnlisted(EnsembleRule):
-    """A model says that it belongs to an ensemble which does not list it.
+    """A sidecar names an ensemble that does not list its model.
 
     ## What it does
-    Compares `ensemble_id` of every sidecar with the members of that ensemble's manifest. A sidecar
-    that is known to describe other bytes does not count.
+    Looks up the model of each sidecar with an `ensemble_id` in the manifest of that ensemble. A
+    sidecar that is known to describe other bytes is skipped.
 
     ## Why it matters
-    The consumer loads what the manifest lists. A seed that is left out was trained, signed and
-    shipped for nothing, or the manifest is that of a former run.
+    The consumer loads only what the manifest lists. A seed that is left out was trained, signed and
+    shipped for nothing, or the manifest belongs to an earlier run.
 
     ## Example
-    Six seeds with `"ensemble_id": "e"`, and five members in the manifest.
+    Six seeds have `"ensemble_id": "e"`, but the manifest lists five members.
 
     ## How to fix
     Export the manifest again, or remove the row.
@@ -177,7 +177,7 @@ class MemberUnlisted(EnsembleRule):
             yield self.at(
                 ensemble.manifest,
                 ("members",),
-                f"{row.label!r} says that it belongs to this ensemble, which does not list it",
+                f"the sidecar of {row.label!r} names this ensemble, which does not list the model",
                 "Export the manifest again, or remove the row.",
                 row=row.label,
                 ensemble=ensemble,
@@ -185,21 +185,22 @@ class MemberUnlisted(EnsembleRule):
 
 
 class MemberDigest(EnsembleRule):
-    """A member's digest is not that of its file.
+    """A member's digest in the manifest does not match its file.
 
     ## What it does
-    Compares `sha256` of each member with the bytes of its file, or, where that cannot be read, with
-    its row. Where manifest and row agree on another digest, the file was replaced: ART302 says so.
+    Compares `sha256` of each member with the digest of its file or, if the file cannot be read,
+    with its row. If manifest and row agree on another digest, the file was replaced, and ART302
+    reports it.
 
     ## Why it matters
-    The manifest was written for other weights. Its vocabulary, its evaluation and its intervals
-    are theirs.
+    The manifest was written for other weights, and so were its vocabulary, its evaluation and its
+    intervals.
 
     ## Example
     The manifest was exported with a smoke run, and production weights were put in place later.
 
     ## How to fix
-    Export the manifest with the weights.
+    Export the manifest together with the weights.
     """
 
     code = "ENS504"
@@ -217,7 +218,7 @@ class MemberDigest(EnsembleRule):
             expected, of = (in_file, "file") if in_file else (in_row, "row")
             claimed = _written(ensemble.manifest, member, "sha256")
             claimed = sha256_of(claimed) or claimed
-            # Where row and manifest agree, the file is another than both of them name (ART302).
+            # If row and manifest agree, the file was replaced: that is left to ART302.
             if not is_sha256(expected) or claimed in (expected, in_row or expected):
                 continue
             if claimed is None:
@@ -228,7 +229,7 @@ class MemberDigest(EnsembleRule):
                 ensemble.manifest,
                 ("members", member.index, "sha256"),
                 f"{says} for {member.row.entry.onnx}; the {of} has {short(expected)}",
-                "Export the manifest with the weights.",
+                "Export the manifest together with the weights.",
                 row=member.row.label,
                 ensemble=ensemble,
             )
@@ -238,23 +239,22 @@ class ManifestOutdated(EnsembleRule):
     """An ensemble's manifest is older than its members.
 
     ## What it does
-    Compares `sha256` of each member with its row and its file. Where several members have digests
-    that the manifest does not have anywhere, they were written again and the manifest was not. It
-    is then reported once, and what else it says of its members is not
-    compared with them: vocabulary and widths (ENS507, ENS508), `smoke` (ENS509), gate (ENS512),
-    corpus (ENS514), statistics (ENS515).
+    Compares `sha256` of each member with its row and its file. If several members have digests that
+    appear nowhere in the manifest, the members were exported again and the manifest was not. This
+    is reported once, and the rest of the manifest is not compared with the members: vocabulary and
+    widths (ENS507, ENS508), `smoke` (ENS509), gate (ENS512), corpus (ENS514), statistics (ENS515).
 
     ## Why it matters
-    The manifest is what the consumer loads the ensemble by: its vocabulary, its statistics and its
-    digests are those of former weights.
+    The consumer loads the ensemble with the vocabulary, the statistics and the digests of the
+    manifest. These belong to the former weights.
 
     ## Example
-    All five seeds were trained again for another vocabulary, and `e_v1.json` still has the digests
-    and the `feature_mean` of the former ones.
+    All five seeds were trained again for another vocabulary, but `e_v1.json` still has the digests
+    and the `feature_mean` of the former seeds.
 
     ## How to fix
-    Export the manifest again, with the weights that are here. Changing its digests by hand leaves
-    everything else that it says as it was.
+    Export the manifest again with the present weights. Editing its digests by hand leaves all other
+    values outdated.
     """
 
     code = "ENS521"
@@ -271,22 +271,22 @@ class ManifestOutdated(EnsembleRule):
             ensemble.manifest,
             ("members", first.index, "sha256"),
             f"the manifest is older than {len(outdated)} of its {len(ensemble.shipped)} members: "
-            f"{names[:300]}; it has {short(first.listed.sha256)} for {first.label}, which is "
-            f"{short(first.sha256)}",
-            "Export the manifest again with the weights that are here.",
+            f"{names[:300]}; it has {short(first.listed.sha256)} for {first.label}, whose digest "
+            f"is {short(first.sha256)}",
+            "Export the manifest again with the present weights.",
             ensemble=ensemble,
         )
 
 
 class EnsembleSize(EnsembleRule):
-    """An ensemble's size is not the number of its members.
+    """`ensemble_size` is not the number of members.
 
     ## What it does
-    Compares `ensemble_size` with the length of `members`. It is also right where it counts the rows
-    that belong to the ensemble: what ENS501, ENS502 and ENS503 say of the list is said once.
+    Compares `ensemble_size` with the length of `members`. The number of rows that belong to the
+    ensemble is accepted too: if the list itself is wrong, ENS501, ENS502 or ENS503 reports that.
 
     ## Why it matters
-    Consumers divide by it.
+    Consumers divide by this number.
 
     ## Example
     `"ensemble_size": 5` and four members.
@@ -308,7 +308,7 @@ class EnsembleSize(EnsembleRule):
             yield self.at(
                 ensemble.manifest,
                 ("ensemble_size",),
-                f"`ensemble_size` is {shown(size)}; there are {count} members",
+                f"`ensemble_size` is {shown(size)}, but `members` has {count}",
                 "Export the manifest again.",
                 ensemble=ensemble,
             )
@@ -318,17 +318,18 @@ class SeedDiffers(EnsembleRule):
     """A member's seed is not the one in its sidecar.
 
     ## What it does
-    Compares `seed` in the manifest with `seed` in the sidecar of the same model, unless that
-    describes other bytes. Where one member has a seed, each must have a whole number.
+    Compares `seed` in the manifest with `seed` in the sidecar of the same model, unless the sidecar
+    describes other bytes. If one member has a seed, all members must have one, and each must be a
+    whole number.
 
     ## Why it matters
-    The seed is how a run is repeated. With two, one of them repeats something else.
+    A run is repeated from its seed. If the two differ, one of them repeats another run.
 
     ## Example
-    Seed 3 in the manifest, seed 4 in the sidecar.
+    The manifest says seed 3, the sidecar seed 4.
 
     ## How to fix
-    Export manifest and sidecars together.
+    Export the manifest and the sidecars together.
     """
 
     code = "ENS506"
@@ -344,43 +345,42 @@ class SeedDiffers(EnsembleRule):
         for member in ensemble.members:
             claimed = member.listed.seed
             if member.row is None or (claimed is not None and listed[claimed] > 1):
-                continue  # ENS501 or ENS502 says so
+                continue  # ENS501 or ENS502 reports it
             recorded = member.sidecar.seed if member.sidecar else None
             if claimed is not None and recorded in (None, claimed):
                 continue
             here = "missing" if written[member.index] is None else shown(written[member.index])
-            there = "a whole number is expected"
+            there = "; expected a whole number"
             if member.sidecar is not None and recorded is not None:
-                there = f"it is {recorded} in {member.sidecar.path}"
+                there = f", but {recorded} in {member.sidecar.path}"
             yield self.at(
                 ensemble.manifest,
                 ("members", member.index, "seed"),
-                f"the seed of {member.label!r} is {here} here; {there}",
-                "Export manifest and sidecars together.",
+                f"the seed of {member.label!r} is {here} in the manifest{there}",
+                "Export the manifest and the sidecars together.",
                 row=member.row.label,
                 ensemble=ensemble,
             )
 
 
 class EnsembleIdDiffers(EnsembleRule):
-    """An ensemble is not known by one id, or an id is not that of one ensemble.
+    """The documents of an ensemble use different ids, or two manifests use the same id.
 
     ## What it does
-    Compares `ensemble_id` of the members' sidecars with the `id` of the manifest. Requires that
-    each ensemble which a sidecar names has a manifest, and that no two manifests have one id. A
-    sidecar that is known to describe other bytes does not count. Where the named ensemble does not
-    list the model, ENS503 says so; where the seed cannot be attested for want of a manifest, SID407
-    does.
+    Compares `ensemble_id` of the members' sidecars with the `id` of the manifest. Each ensemble
+    that a sidecar names must have a manifest, and no two manifests may share an id. A sidecar that
+    is known to describe other bytes is skipped. If the named ensemble does not list the model,
+    ENS503 reports that. If a seed cannot be attested because the manifest is missing, SID407 does.
 
     ## Why it matters
-    The id is what binds manifest, verdict and sidecars. With two, nobody can tell which verdict is
-    on these weights.
+    The id links manifest, verdict and sidecars. With two ids it is unclear which verdict is about
+    these weights.
 
     ## Example
-    `"id": "regressor_v2"` in the manifest, `"ensemble_id": "regressor_v1"` in a sidecar.
+    The manifest has `"id": "regressor_v2"`, a sidecar has `"ensemble_id": "regressor_v1"`.
 
     ## How to fix
-    Export manifest and sidecars together.
+    Export the manifest and the sidecars together.
     """
 
     code = "ENS518"
@@ -398,21 +398,25 @@ class EnsembleIdDiffers(EnsembleRule):
             return
         is_id = isinstance(named, str) and named in case.evidence.registry_wide.manifest_ids
         if is_id or (ensemble is None and expected_statements.attestable(row)):
-            return  # ENS503 or SID407 says so, where anything is wrong
-        there = f"by its manifest it is {ensemble.name!r}" if ensemble else "no manifest is"
-        says = f"the sidecar says that the ensemble is {shown(named)}; {there}"
+            return  # if anything is wrong, ENS503 or SID407 reports it
+        there = (
+            f"the manifest that lists this model has the id {ensemble.name!r}"
+            if ensemble
+            else "no manifest has this id"
+        )
+        says = f"`ensemble_id` of the sidecar is {shown(named)}, but {there}"
         yield self.at(sidecar, ("ensemble_id",), says, _ONE_ID, row=row.label)
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         manifest = ensemble.manifest
         if ensemble.name != manifest.id:
             written = manifest.value.get("id")
-            here = "the manifest has none" if written is None else f"here it is {shown(written)}"
+            here = "has no `id`" if written is None else f"has the id {shown(written)}"
             yield self.at(
                 manifest,
                 ("id",),
-                f"the id of the ensemble is {shown(ensemble.name)} for the sidecars of its "
-                f"members; {here}",
+                f"the manifest {here}, but `ensemble_id` of its members' sidecars is "
+                f"{shown(ensemble.name)}",
                 _ONE_ID,
                 ensemble=ensemble,
             )
@@ -421,14 +425,14 @@ class EnsembleIdDiffers(EnsembleRule):
             yield self.at(
                 manifest,
                 ("id",),
-                f"{first} has the id {shown(manifest.id)} too",
-                "Keep the manifest of the members that are shipped.",
+                f"{first} also has the id {shown(manifest.id)}",
+                "Keep the manifest of the shipped members, and remove the other.",
                 ensemble=ensemble,
             )
 
 
 def _names_other_bytes(member: EnsembleMember) -> bool:
-    """Whether the member's row has its digest, and names a file with other bytes (ART302)."""
+    """Return whether the row has the member's digest, but names a file of other bytes (ART302)."""
     row = member.row
     if row is None or row.onnx is None or not row.replaced(row.onnx):
         return False
@@ -436,32 +440,38 @@ def _names_other_bytes(member: EnsembleMember) -> bool:
 
 
 def _file(row: RowEvidence) -> str | None:
-    """The name of a row's file, plainly; None where there is no such file, which is said of it."""
+    """Return the normalized name of a row's file, or None if the file has a problem of its own."""
     if row.onnx is None or row.onnx.problem is not None:
         return None
     return posixpath.normpath(row.onnx.name)
 
 
 def _bytes(member: EnsembleMember) -> str | None:
-    """The digest of a production member. Placeholders may be one file under several names."""
+    """Return the digest of a production member's file, or None.
+
+    Placeholders have no digest here: they may be one file under several names.
+    """
     model = member.row.onnx if member.row and not member.row.entry.smoke else None
-    # Bytes that the row does not name are reported as that (ART302).
+    # Bytes other than those that the row declares are left to ART302.
     declared = member.row.entry.digest("sha256") if member.row else None
     return model.sha256 if model and declared in (None, model.sha256) else None
 
 
-_ONE_ID = "Export manifest and sidecars together, under one id."
+_ONE_ID = "Export the manifest and the sidecars together, under one id."
 
 
 def _blamed(member: EnsembleMember, other: EnsembleMember) -> tuple[EnsembleMember, EnsembleMember]:
-    """Which of two members with one mark has it wrongly: the later, unless its sidecar agrees."""
+    """Return which of two members with an equal field is wrong, and the other.
+
+    The later one is wrong, unless its sidecar confirms it and the other's sidecar does not.
+    """
     mine, theirs = (s.sidecar.seed if s.sidecar else None for s in (member, other))
     other_is_wrong = theirs not in (None, other.listed.seed) and mine == member.listed.seed
     return (other, member) if other_is_wrong else (member, other)
 
 
 def _written(manifest: Manifest, member: EnsembleMember, field: str) -> Any:
-    """The field of a member as it stands there, whatever its type."""
+    """Return a field of a member as written in the manifest, of any type."""
     return manifest.value["members"][member.index].get(field)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a production ensemble must have: one flag, and a gate that it passed."""
+"""Rules about production ensembles: a consistent `smoke`, and a verdict that says PROMOTE."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class SmokeMixed(EnsembleRule):
     """An ensemble is partly smoke and partly production.
 
     ## What it does
-    Compares `smoke` of the members' rows with each other and with that of the manifest. Silent
-    where there is no verdict on the production members (ENS510): then all of them are held. A
-    manifest that is older than its members (ENS521) does not count.
+    Compares `smoke` of the members' rows with each other and with the manifest. If the production
+    members have no verdict, only ENS510 reports that, because its fix sets all members to smoke. A
+    manifest that is older than its members (ENS521) is skipped.
 
     ## Why it matters
-    One placeholder among five trained seeds is enough to spoil the mean and the interval.
+    One placeholder among five trained seeds is enough to distort the mean and the interval.
 
     ## Example
-    The rows say `"smoke": false`, the manifest still says `"smoke": true`.
+    The rows say `"smoke": false`, but the manifest still says `"smoke": true`.
 
     ## How to fix
-    Where the verdict is PROMOTE: `provenance promote --ensemble ID` flips rows and manifest, if the
-    evidence is complete. Otherwise say `"smoke": true` in all rows and in the manifest.
+    If the verdict is PROMOTE, run `provenance promote --ensemble ID`: it updates rows and manifest
+    once the evidence is complete. Otherwise write `"smoke": true` in all rows and in the manifest.
     """
 
     code = "ENS509"
@@ -50,7 +50,7 @@ class SmokeMixed(EnsembleRule):
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterator[Finding]:
         if not held_for_want_of_a_verdict(case, ensemble):
-            # A deferral that was made for placeholders does not hide what production says.
+            # A deferral of ENS521 made for placeholders must not hide a claim of production.
             id = ensemble.manifest.id or ensemble.manifest.path
             deferred = ensemble.production and case.deferrals.covering("ENS521", id)
             claims = ensemble.manifest.value if deferred else ensemble.claims
@@ -75,16 +75,16 @@ class SmokeMixed(EnsembleRule):
             fewest = min(kinds, key=list(rows.values()).count)
             these = ", ".join(label for label, kind in rows.items() if kind is fewest)
             where = "members"
-            says = f"some members are {' and others '.join(kinds)}; {fewest} are {these}"
+            says = f"some members are {' and others '.join(kinds)}; {fewest}: {these}"
             says = says[:400]
         elif not rows or claimed is None:
             return
         elif not isinstance(claimed, bool):
-            says = f"`smoke` is {shown(claimed)}, which is not true or false"
+            says = f"`smoke` is {shown(claimed)}, expected true or false"
             smoke = next(iter(rows.values())) is Classification.SMOKE
             help = f"Write {str(smoke).lower()}, as the rows of its members do."
         elif _claim(claimed) not in rows.values():
-            says = f"the manifest says {_claim(claimed)}, the rows of all its members say otherwise"
+            says = f"the manifest says {_claim(claimed)}, but no row of its members does"
         else:
             return
         yield self.at(ensemble.manifest, (where,), says, help, ensemble=ensemble)
@@ -95,7 +95,7 @@ _ORDER: Final = (
     Classification.PRODUCTION,
     Classification.UNCLAIMED,
 )
-"""In what order the kinds of members are named; of two that are as few, the first is blamed."""
+"""The order in which classifications are listed. If two are equally rare, the first is blamed."""
 
 
 def _claim(smoke: bool) -> Classification:
@@ -106,20 +106,20 @@ class VerdictMissing(EnsembleRule):
     """A production ensemble has no gate verdict.
 
     ## What it does
-    Looks for the verdict file of an ensemble that has production members: a JSON file beside the
-    registry whose name starts with the ensemble's id, with a `verdict` and its `gate`; or the
-    manifest itself, where it has both. A file of such a name that cannot be read, or has one of the
-    two, is reported as that (ENS519).
+    Looks for the verdict file of each ensemble with production members. It is a JSON file beside
+    the registry whose name starts with the ensemble's id and that has `verdict` and `gate`, or the
+    manifest itself if it has both. A file with such a name that cannot be read, or has only one of
+    the two, is left to ENS519.
 
     ## Why it matters
-    Production means that the gate was passed. Without the numbers that is hearsay.
+    Production means that the ensemble passed its gate. Without the verdict there is no evidence.
 
     ## Example
-    Five rows with `"smoke": false`, and no `…_PROMOTE.json`.
+    Five rows say `"smoke": false`, but there is no `…_PROMOTE.json`.
 
     ## How to fix
-    Run the gate and commit its verdict; then `provenance promote --ensemble ID`. Until then, say
-    `"smoke": true` in the rows of all members and in the manifest.
+    Run the gate and commit its verdict, then run `provenance promote --ensemble ID`. Until then,
+    write `"smoke": true` in the rows of all members and in the manifest.
     """
 
     code = "ENS510"
@@ -132,11 +132,11 @@ class VerdictMissing(EnsembleRule):
         count = f"{len(ensemble.production)} production members"
         several = ", ".join(v.path for v in ensemble.verdicts)[:300]
         if several:
-            says = f"{count}, and several gate verdicts: {several}"
+            says = f"{count}, but several gate verdicts: {several}"
             help = "Keep the verdict on these members, and move the others elsewhere."
         elif ensemble.name not in case.evidence.broken_documents:
             lost = lost_verdict(case, ensemble.name)
-            says = f"{count}, and no gate verdict whose name starts with {ensemble.name!r}"
+            says = f"{count}, but no gate verdict whose name starts with {ensemble.name!r}"
             says += lost.said if lost else ""
             help = lost.help if lost else hold(case, ensemble)
         else:
@@ -145,17 +145,17 @@ class VerdictMissing(EnsembleRule):
 
 
 class VerdictHold(EnsembleRule):
-    """A production ensemble was not promoted by its gate.
+    """The gate did not promote an ensemble whose members are not smoke.
 
     ## What it does
-    Requires the verdict PROMOTE for an ensemble that has one, and members that are not smoke. Where
-    the verdict is not what its numbers give, ENS511 reports that.
+    Requires that the verdict on an ensemble is PROMOTE if one of its members is not smoke. A
+    verdict that does not follow from its numbers is left to ENS511.
 
     ## Why it matters
-    HOLD means that the numbers did not reach their thresholds. Somebody flipped the rows anyway.
+    HOLD means that the numbers did not reach their thresholds, so the rows must not claim more.
 
     ## Example
-    `"smoke": false`, and a verdict file with HOLD.
+    The rows say `"smoke": false`, but the verdict file says HOLD.
 
     ## How to fix
     Put `"smoke": true` back, and train again.
@@ -172,29 +172,28 @@ class VerdictHold(EnsembleRule):
             yield self.at(
                 verdict,
                 ("verdict",),
-                f"the verdict is {shown(verdict.verdict)}, and {len(ensemble.offered)} members "
+                f"the verdict is {shown(verdict.verdict)}, but {len(ensemble.offered)} members "
                 "are not smoke",
-                "Let the members say that they are smoke until the gate says PROMOTE.",
+                "Declare the members as smoke until the gate says PROMOTE.",
                 ensemble=ensemble,
             )
 
 
 class GateNotPassed(Rule):
-    """The sidecar of a row that is not smoke says that its gate was not passed.
+    """The sidecar of a row that is not smoke says that the model did not pass its gate.
 
     ## What it does
-    For each row that is not `smoke: true`: looks for a HOLD, and for `passed` or `gate_passed` that
-    are false. Of the members of an ensemble with a verdict, ENS512 and ENS513 judge that; of one
-    without, ENS512 leaves such a record alone. A record
-    that contradicts itself is reported as that (ENS511), and a sidecar that is known to describe
-    other bytes does not count.
+    Looks for a HOLD, `passed: false` or `gate_passed: false` in the sidecar of each row that is not
+    `smoke: true`. Members of an ensemble with a verdict are left to ENS512 and ENS513; for an
+    ensemble without one, this rule reports the record and ENS512 ignores it. A record that
+    contradicts itself is left to ENS511. A sidecar that is known to describe other bytes is
+    skipped.
 
     ## Why it matters
-    Production is a promise that these bytes passed the gate. Here the record says that they did
-    not.
+    Production promises that these bytes passed the gate, but the record says that they did not.
 
     ## Example
-    `"smoke": false` in the row, `"gate_passed": false` in the sidecar.
+    The row says `"smoke": false`, the sidecar `"gate_passed": false`.
 
     ## How to fix
     Put `"smoke": true` back, and train again.
@@ -214,24 +213,25 @@ class GateNotPassed(Rule):
             yield self.at(
                 sidecar,
                 failed,
-                f"{row.entry.classification.said}, and `{'.'.join(failed)}` of its sidecar is "
+                f"{row.entry.classification.said}, but `{'.'.join(failed)}` of its sidecar is "
                 f"{shown(sidecar.get(*failed))}",
-                case.in_its_words('Put "smoke": true back until the gate is passed.'),
+                case.in_its_words('Put "smoke": true back until the model passes its gate.'),
                 row=row.label,
             )
 
 
 class DocumentUnreadable(EnsembleRule):
-    """A manifest or a verdict cannot be read, or has not the form of one.
+    """A manifest or a gate verdict cannot be read, or is not valid.
 
     ## What it does
-    Reads the JSON files beside the registry that are named after an ensemble: one that a manifest
-    has, or that a sidecar names. Where its manifest is missing, a file of its very name must be it:
-    with a list `members`. Where it has production members and no verdict, one with a `verdict` or a
-    `gate` must be it: with both, a text and an object.
+    Reads the JSON files beside the registry whose names start with the id of an ensemble, as given
+    by a manifest or a sidecar. If the manifest of an ensemble is missing, the file named exactly
+    like the ensemble must be the manifest, with a list `members`. If an ensemble has production
+    members and no verdict, a file with a `verdict` or a `gate` must be the verdict: `verdict` must
+    be a string and `gate` an object.
 
     ## Why it matters
-    What cannot be read cannot be judged: the members, or the numbers, are as good as not there.
+    A file that cannot be read cannot be checked. The members or the numbers in it count as missing.
 
     ## Example
     `regressor_v2_PROMOTE.json` ends in the middle of a number.
@@ -245,12 +245,12 @@ class DocumentUnreadable(EnsembleRule):
     looks_around = True
 
     def judge_unit(self, case: Case) -> Iterator[Finding]:
-        """The findings about ids of the unit: also those that its rows claim without a manifest."""
+        """Yield the findings about the ensemble ids of the unit, with or without a manifest."""
         for id, broken in case.evidence.broken_documents.items():
             for path, fault in broken.items():
                 is_pointer = fault.reason.endswith(IS_POINTER)
                 yield self.finding(
-                    f"{path}, by its name about the ensemble {id!r}, {fault.reason}",
+                    f"{path}, by its name a document of the ensemble {id!r}, {fault.reason}",
                     FETCH if is_pointer else "Export it again, or correct it at this place.",
                     path=path,
                     position=fault.position,
@@ -259,7 +259,7 @@ class DocumentUnreadable(EnsembleRule):
 
 
 def hold(case: Case, ensemble: Ensemble) -> str:
-    """How an ensemble becomes production, and everything that says smoke until then."""
+    """Return the help that lists what must say smoke until the ensemble can be promoted."""
     production = [s.row.label for s in ensemble.production if s.row is not None]
     places = (
         [f"the row{'s' if production[1:] else ''} {some(production, 10)}"] if production else []
@@ -267,7 +267,7 @@ def hold(case: Case, ensemble: Ensemble) -> str:
     if ensemble.claims.get("smoke") is False:
         places.append(ensemble.manifest.path)
     smoke = case.in_its_words('"smoke": true')
-    until = f"Until its gate says PROMOTE, say {smoke} in {' and in '.join(places)}"
+    until = f"Until its gate says PROMOTE, write {smoke} in {' and in '.join(places)}"
     id = ensemble.manifest.id
     return (
         f"{until}. Then: {command('promote', '--ensemble', id)}" if id is not None else f"{until}."
@@ -275,13 +275,13 @@ def hold(case: Case, ensemble: Ensemble) -> str:
 
 
 def held_for_want_of_a_verdict(case: Case, ensemble: Ensemble) -> bool:
-    """Whether ENS510 asks for all members to be smoke: then they are no longer mixed."""
+    """Return whether the fix of ENS510 sets all members to smoke, so that none differ anymore."""
     broken = ensemble.name in case.evidence.broken_documents
     missing = ensemble.production and not ensemble.verdicts and not broken
     return bool(missing) and lost_verdict(case, ensemble.name) is None
 
 
 def documents_are_pointers(row: RowEvidence, broken: Mapping[str, Mapping[str, Fault]]) -> bool:
-    """Whether a Git LFS pointer is among the `broken` documents of a seed's ensemble."""
+    """Return whether one of the `broken` documents of a seed's ensemble is a Git LFS pointer."""
     id = row.manifest.id if row.manifest else named_ensemble(row)
     return any(fault.reason.endswith(IS_POINTER) for fault in broken.get(id or "", {}).values())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of one gate: the verdict file, and what manifest and sidecars repeat of it."""
+"""Compare the records of one gate: the verdict file, the manifest and the sidecars."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REPEATED: Final[tuple[tuple[Place, Place], ...]] = (
     (("gate", "plcc_spread"), ("gate", "plcc_spread")),
     (("gate", "plcc_spread_max"), ("gate", "plcc_spread_max")),
 )
-"""What a sidecar or a manifest repeats, and where it stands in the verdict file."""
+"""The fields that a sidecar or a manifest may repeat, each with its path in the verdict file."""
 
 _OWN_MEAN: Final = ("loso_mean_plcc",)
 _OWN_NUMBER: Final = ("gate", "this_seed_loso_plcc")
@@ -38,7 +38,7 @@ _NUMBERS: Final = ("gate", "per_seed_plccs")
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A member of a document in which it differs from the other records of the gate."""
+    """A field of a document that differs from the other records of the gate."""
 
     document: Document
     row: str | None
@@ -47,9 +47,9 @@ class Disagreement:
 
 
 def disagreements(ensemble: Ensemble) -> Iterator[Disagreement]:
-    """The documents that differ from the other records of the gate, each once.
+    """Yield the documents that differ from the other records of the gate, each once.
 
-    A record that contradicts itself is no measure of others: ENS511 names it.
+    A record that contradicts itself is not compared: ENS511 reports it.
     """
     found: dict[str, dict[Place, Disagreement]] = {}
     for difference in (*_repeated(ensemble), *_of_each_seed(ensemble)):
@@ -61,19 +61,19 @@ def disagreements(ensemble: Ensemble) -> Iterator[Disagreement]:
 
 
 def is_of_another_run(ensemble: Ensemble) -> bool:
-    """Whether the numbers of the verdict are those of no sidecar: ENS512 reports that."""
+    """Return whether the verdict's numbers differ from those of all sidecars (see ENS512)."""
     verdict = ensemble.verdict
     return any(d.document is verdict and d.where == _NUMBERS for d in _of_each_seed(ensemble))
 
 
 def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
-    """How the seeds of a verdict are not those of the members that are shipped."""
+    """Yield how the seeds of a verdict differ from those of the shipped members."""
     judged = verdict.get(*_NUMBERS)
     current = ensemble.offered or ensemble.described
     if not current or not isinstance(judged, dict) or _sound(verdict) is None:
         return
-    # ENS506 names a seed that manifest and sidecar give differently, ENS501 or ENS503 a member that
-    # only one of registry and manifest has, or that is no object.
+    # ENS506 reports a seed that differs between manifest and sidecar. ENS501 or ENS503 reports a
+    # member that is missing in the registry or in the manifest, or is not an object.
     shipped = [s.seeds for s in ensemble.members if s.row is not None and s.seeds]
     sidecars = (current_sidecar(r.onnx, r.sidecar) for r in ensemble.unlisted)
     unlisted = [sidecar.seed for sidecar in sidecars if sidecar is not None]
@@ -85,14 +85,14 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     all_known = are_objects and all(s.seeds for s in ensemble.members)
     extra = sorted(judged.keys() - known)
     if extra and all_known and known:
-        yield f"the verdict counts seeds of which there is no member: {_joined(extra)}"
+        yield f"the verdict has numbers for seeds without a member: {_joined(extra)}"
 
 
 def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
     verdict = _sound(ensemble.verdict)
     records = list(_records(ensemble))
     for where, in_verdict in _REPEATED:
-        said = [
+        stated = [
             Claim(document, row, where, value)
             for document, row in records
             if (value := document.get(*where)) is not None
@@ -100,45 +100,51 @@ def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
         ]
         value = verdict.get(*in_verdict) if verdict else None
         if verdict is not None and value is not None:
-            said.insert(0, Claim(verdict, None, in_verdict, value))
-        yield from _dissent(said)
+            stated.insert(0, Claim(verdict, None, in_verdict, value))
+        yield from _dissent(stated)
 
 
-def _dissent(said: Sequence[Claim[Any]]) -> Iterator[Disagreement]:
-    """The claims that differ from what most of them say."""
-    agreed = Agreement.of(said, same)
+def _dissent(stated: Sequence[Claim[Any]]) -> Iterator[Disagreement]:
+    """Yield the claims that differ from the most frequent value."""
+    agreed = Agreement.of(stated, same)
     for one in agreed.others:
-        says = f"`{one.name}` is {shown(one.value)}, and {shown(agreed.value)} in {agreed.whose}"
+        says = f"`{one.name}` is {shown(one.value)}, but {shown(agreed.value)} in {agreed.whose}"
         yield Disagreement(one.document, one.row, one.where, says)
 
 
 def _is_of_its_own(document: Document, mean: object) -> bool:
-    """Whether it is the mean of one seed, as some exporters keep it; or none at all (ENS516)."""
+    """Return whether a mean is that of a single seed, or not a number (which ENS516 reports).
+
+    Some exporters record the mean of the single seed under the same name.
+    """
     return number(mean) is None or same(mean, document.get(*_OWN_NUMBER))
 
 
 def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
-    """The numbers of single seeds. Where all of them differ, the verdict is of another run."""
+    """Yield the differences in the numbers of single seeds.
+
+    If the numbers of all seeds differ, the verdict is of another run, and only that is reported.
+    """
     verdict = _sound(ensemble.verdict)
     if verdict is None:
         return
-    told: list[tuple[Sidecar, list[Claim[Any]]]] = []
+    compared: list[tuple[Sidecar, list[Claim[Any]]]] = []
     for member, sidecar in ensemble.described:
         recorded = (*_NUMBERS, str(sidecar.seed))
         expected, found = verdict.get(*recorded), sidecar.get(*_OWN_NUMBER)
-        # With two seeds for one member (ENS506), it is not known whose number this is.
+        # If a member has two seeds (ENS506), it is unknown which seed this number belongs to.
         if expected is None or found is None or len(member.seeds) != 1 or any(wrong_gate(sidecar)):
             continue
         own = Claim(sidecar, member.row_label, _OWN_NUMBER, found)
-        told.append((sidecar, [Claim(verdict, None, recorded, expected), own]))
-    wrong = [list(_dissent(pair)) for _, pair in told]
-    if len(told) > 1 and all(wrong):
-        sidecar, (expected, found) = told[0]
+        compared.append((sidecar, [Claim(verdict, None, recorded, expected), own]))
+    wrong = [list(_dissent(pair)) for _, pair in compared]
+    if len(compared) > 1 and all(wrong):
+        sidecar, (expected, found) = compared[0]
         seed = (
-            f"seed {sidecar.seed} has {shown(expected.value)} here and {shown(found.value)} in "
+            f"seed {sidecar.seed} has {shown(expected.value)}, but {shown(found.value)} in "
             f"{sidecar.path}"
         )
-        says = f"its numbers are not those of the sidecars: {seed}"
+        says = f"the numbers of the verdict are not those of the sidecars: {seed}"
         yield Disagreement(verdict, None, _NUMBERS, says)
         return
     for found_wrong in wrong:
@@ -150,7 +156,10 @@ def _sound(verdict: GateVerdict | None) -> GateVerdict | None:
 
 
 def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:
-    """What repeats the gate beside the verdict file, and does not contradict itself."""
+    """Yield the documents that repeat the gate without contradicting themselves.
+
+    Each comes with the label of its row if it is a sidecar. The verdict file is left out.
+    """
     verdict, manifest = ensemble.verdict, ensemble.manifest
     own = verdict is not None and verdict.path == manifest.path
     if ensemble.claims and not own and not any(wrong_gate(manifest)):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The arithmetic of a gate: what its own numbers say of its verdict, wherever that is stated.
+"""Recompute a gate from its numbers, and compare the result with the verdict and flags recorded.
 
-Pure functions of one document. Each yields the members that do not follow from the others, and why.
+All functions are pure functions of one document. They return the fields that do not follow from the
+others, each with the reason.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.forms import Forms, Place, misfits
 
 Named = tuple[Place, str]
-"""A member of a document that does not follow from the others, and why."""
+"""The path of a field that does not follow from the others, and the reason."""
 
 _FORMS: Final[Forms] = {
     ("gate",): OBJECT,
@@ -40,37 +41,38 @@ _FORMS: Final[Forms] = {
 }
 
 _OF_A_GATE: Final = frozenset((*OUTCOMES, FLAGS[0]))
-_SAYING: Final = frozenset(place[0] for place in _FORMS)
-"""The members of a document without which it says nothing of a gate."""
+_GATE_MEMBERS: Final = frozenset(place[0] for place in _FORMS)
+"""The top-level members that record a gate. A document without any of them is skipped."""
 
 
 @once
 def wrong_verdict(verdict: GateVerdict) -> Sequence[Named]:
-    """What does not follow from the numbers of a verdict file."""
+    """Return the fields of a verdict file that do not follow from its numbers."""
     return tuple(_wrong_verdict(verdict))
 
 
 def _wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
     per_seed = verdict.get("gate", "per_seed_plccs")
     if not isinstance(per_seed, dict) or not per_seed:
-        if verdict.verdict != HOLD:  # which needs no evidence
-            says = f"the verdict is {shown(verdict.verdict)}, and it records no `per_seed_plccs`"
+        if verdict.verdict != HOLD:  # HOLD needs no evidence
+            says = f"the verdict is {shown(verdict.verdict)}, but it has no `per_seed_plccs`"
             yield ("verdict",), says
         return
     seeds = verdict.value.get("seeds")
     if seeds is not None and _texts(seeds) != sorted(per_seed):
-        yield ("seeds",), f"`seeds` is {shown(seeds)}; `per_seed_plccs` has {_listed(per_seed)}"
+        says = f"`seeds` is {shown(seeds)}, but `per_seed_plccs` has {_listed(per_seed)}"
+        yield ("seeds",), says
     yield from _wrong_numbers(verdict.value["gate"], per_seed, verdict.verdict, ("verdict",))
 
 
 @once
 def wrong_gate(document: Document) -> Sequence[Named]:
-    """What does not follow from the gate that a sidecar or a manifest repeats.
+    """Return the fields of a sidecar's or manifest's gate that do not follow from its numbers.
 
-    A sidecar has only its own seed's number: it can refute a pass, and never a failure. What it
-    does not repeat is for the verdict file to show.
+    A sidecar has only the number of its own seed, so it can refute a pass but never a failure.
+    Conditions that it does not record are checked in the verdict file only.
     """
-    if document.value.keys().isdisjoint(_SAYING):
+    if document.value.keys().isdisjoint(_GATE_MEMBERS):
         return ()
     wrong_forms = tuple((place, message) for place, message, _ in misfits(document, _FORMS))
     if wrong_forms:
@@ -84,12 +86,12 @@ def wrong_gate(document: Document) -> Sequence[Named]:
 
 
 def not_passed(document: Document) -> Place | None:
-    """The first place in which it says that its gate was not passed."""
+    """Return the first field that says that the gate was not passed, or None."""
     return next((where for where, passed in stated_outcomes(document) if not passed), None)
 
 
 def _refuted(document: Document) -> Iterator[Named]:
-    """The passes that the numbers beside them refute."""
+    """Yield the claims of a pass that the recorded numbers refute."""
     gate = document.get("gate")
     passes = (where for where, passed in stated_outcomes(document) if passed)
     claim = next((where for where in passes if where in _OF_A_GATE), None)
@@ -97,24 +99,24 @@ def _refuted(document: Document) -> Iterator[Named]:
         failed = list(_failed_conditions(document, gate))
         if failed:
             says = PROMOTE if claim in OUTCOMES else "passed"
-            yield claim, f"the gate says {says}; {'; '.join(failed)}"
+            yield claim, f"the gate says {says}, but {'; '.join(failed)}"
     for record in RECORDS:
         where = (*record, "gate_passed")
         passed = document.get(*where) is True
         reason = _below_ship_gate(document, record) if passed else None
         if reason is not None:
-            yield where, f"`{'.'.join(where)}` is True; {reason}"
+            yield where, f"`{'.'.join(where)}` is True, but {reason}"
 
 
 def _contradiction(document: Document) -> Iterator[Named]:
-    """Two places of one document that state two outcomes."""
+    """Yield the first field of a document whose outcome another field contradicts."""
     outcomes = stated_outcomes(document)
     for where, passed in outcomes:
         if passed != outcomes[0][1]:
             first = outcomes[0][0]
             yield (
                 first,
-                f"`{'.'.join(first)}` is {shown(document.get(*first))} and "
+                f"`{'.'.join(first)}` is {shown(document.get(*first))}, but "
                 f"`{'.'.join(where)}` is {shown(document.get(*where))}",
             )
             return
@@ -125,7 +127,7 @@ def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[
         if limit_name not in gate and (name not in gate or correlation(gate[name]) is not None):
             continue
         if name not in gate and isinstance(document, Manifest):
-            continue  # a manifest is of no single seed
+            continue  # a manifest does not describe a single seed
         spread = name == "plcc_spread"
         value = number(gate.get(name)) if spread else correlation(gate.get(name))
         limit = number(gate.get(limit_name))
@@ -136,7 +138,7 @@ def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[
 
 
 def _below_ship_gate(document: Document, record: Place) -> str | None:
-    """Why the mean does not reach the ship gate; None where it does, or where there is none."""
+    """Return why the mean is below the ship gate, or None if it is not or no ship gate is set."""
     found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
     if not found:
         return None
@@ -156,9 +158,12 @@ class _Condition:
     """One of the three conditions of a gate, recomputed.
 
     Attributes:
-        limit: The threshold, None where it is no number.
-        counted: Whether every number that it limits is one.
-        reached: None where number and limit cannot be told apart.
+        flag: The name of the field that records whether the condition holds.
+        name: The value that is compared, for a message.
+        limit_name: The name of the field with the threshold.
+        limit: The threshold, or None if it is not a number.
+        counted: Whether every value that is compared with the threshold is a number.
+        reached: Whether the threshold is reached, or None if rounding leaves that open.
     """
 
     flag: str
@@ -170,26 +175,30 @@ class _Condition:
 
     @property
     def known(self) -> bool:
-        """Whether there is all that it takes to decide."""
+        """Return whether all numbers are present that the decision needs."""
         return self.limit is not None and self.counted
 
     def passed(self, recorded: object) -> bool | None:
-        """On the limit itself, the order of a sum decides: the record does then."""
+        """Return whether the condition holds, or None if that is unknown.
+
+        If the value equals the limit up to rounding, the order of summation decides, so the
+        `recorded` flag counts.
+        """
         undecided = self.reached is None and isinstance(recorded, bool)
         return bool(recorded) if undecided else self.reached
 
     @property
     def why(self) -> str | None:
-        """Why it does not hold; None where a seed without a number is the reason."""
+        """Return why the condition fails, or None if the reason is a seed without a number."""
         if self.limit is None:
-            return f"`{self.limit_name}` is no number"
+            return f"`{self.limit_name}` is not a number"
         return f"{self.name} fails `{self.limit_name}`" if self.counted and self.name else None
 
 
 def _wrong_numbers(
     gate: Mapping[str, Any], per_seed: Mapping[str, Any], word: str | None, at: Place
 ) -> Iterator[Named]:
-    """What does not follow from the number of each seed: mean, spread, flags, and the verdict."""
+    """Yield the mean, spread, flags and verdict that do not follow from the seeds' numbers."""
     by_seed = {seed: correlation(value) for seed, value in per_seed.items()}
     values = [v for v in by_seed.values() if v is not None]
     mean = spread = None
@@ -199,14 +208,14 @@ def _wrong_numbers(
         for name, value, give in (("mean_plcc", mean, slack), ("plcc_spread", spread, 2 * slack)):
             found = gate.get(name)
             if found is not None and not close(found, value, give):
-                yield ("gate", name), f"`{name}` is {shown(found)}; its numbers give {value!r}"
+                yield ("gate", name), f"`{name}` is {shown(found)}, but its numbers give {value!r}"
     lowest = number(gate.get("per_seed_min"))
     failing = sorted(
         seed for seed, v in by_seed.items() if v is None or lowest is None or v < lowest
     )
     listed = gate.get("failing_seeds")
     if lowest is not None and listed is not None and _texts(listed) != failing:
-        says = f"`failing_seeds` is {shown(listed)}; they are {_listed(failing)}"
+        says = f"`failing_seeds` is {shown(listed)}, but its numbers give {_listed(failing)}"
         yield ("gate", "failing_seeds"), says
     holds, certain = _no_correlations(per_seed, by_seed), True
     below = [seed for seed in failing if by_seed[seed] is not None]
@@ -217,7 +226,7 @@ def _wrong_numbers(
             certain = False
         elif found is not None and condition.known and found is not passed:
             flag = condition.flag
-            yield ("gate", flag), f"`{flag}` is {shown(found)}; its numbers give {passed}"
+            yield ("gate", flag), f"`{flag}` is {shown(found)}, but its numbers give {passed}"
         if passed is False or not condition.known:
             holds += [condition.why] if condition.why else []
     yield from _wrong_outcome(gate.get("passed"), word, at, holds, certain=certain)
@@ -226,23 +235,23 @@ def _wrong_numbers(
 def _wrong_outcome(
     passed: object, word: str | None, at: Place, holds: Sequence[str], *, certain: bool
 ) -> Iterator[Named]:
-    """What does not follow of the verdict and of `passed`; of both, the verdict is named."""
+    """Yield the verdict or `passed` if it does not follow; if neither does, only the verdict."""
     expected = HOLD if holds else PROMOTE
     right = (expected,) if certain else (expected, HOLD)
     why = f"its numbers give {expected}{': ' if holds else ''}{'; '.join(holds)}"
     if word is not None and word not in right:
-        yield at, f"the verdict is {shown(word)}; {why}"[:400]
+        yield at, f"the verdict is {shown(word)}, but {why}"[:400]
     elif passed is None:
         return
     elif word is None:
         if not any(passed is PASSED[one] for one in right):
-            yield ("gate", "passed"), f"`passed` is {shown(passed)}; {why}"[:400]
+            yield ("gate", "passed"), f"`passed` is {shown(passed)}, but {why}"[:400]
     elif passed is not PASSED[word]:
-        yield ("gate", "passed"), f"`passed` is {shown(passed)}; the verdict is {shown(word)}"
+        yield ("gate", "passed"), f"`passed` is {shown(passed)}, but the verdict is {shown(word)}"
 
 
 def _no_correlations(per_seed: Mapping[str, Any], by_seed: Mapping[str, float | None]) -> list[str]:
-    """The seeds whose number is none, each with what stands there."""
+    """Return a message about the seeds whose value is not a correlation, if there are any."""
     unknown = sorted(seed for seed, value in by_seed.items() if value is None)
     if not unknown:
         return []
@@ -276,7 +285,7 @@ def _conditions(
 
 
 def _texts(listed: object) -> list[str] | None:
-    """Seeds as the keys of `per_seed_plccs` spell them, sorted; None for what is no list."""
+    """Return seeds as strings, sorted, like the keys of `per_seed_plccs`; or None if not a list."""
     return sorted(map(str, listed)) if isinstance(listed, list) else None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID4xx: what the sidecar says of the model, and whether it is this model that it describes."""
+"""SID4xx: the rules about sidecars. A sidecar must exist, and must describe its own model."""
 
 from __future__ import annotations
 

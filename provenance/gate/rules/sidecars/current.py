@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which sidecar speaks of which model, and a rule about what it says."""
+"""Pairs of models and sidecars, and the base class of rules about a sidecar's claims."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from provenance.gate.rules.forms import Forms, Place, misfits
 
 
 def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
-    """The models of a row, each with its sidecar: `x.onnx` has `x.json`, `x.int8.onnx` its own."""
+    """Yield the models of a row, each with its sidecar.
+
+    `x.onnx` has `x.json`, and `x.int8.onnx` has `x.int8.json`.
+    """
     if row.onnx is not None and row.sidecar is not None:
         yield row.onnx, row.sidecar
     if row.int8 is not None and row.int8_sidecar is not None:
@@ -26,31 +29,34 @@ def pairs(row: RowEvidence) -> Iterator[tuple[ModelEvidence, SidecarEvidence]]:
 
 
 def describes_its_model(model: ModelEvidence, sidecar: Sidecar) -> bool:
-    """Whether the sidecar's digest is that of the model's bytes, as computed."""
+    """Return whether the sidecar's digest equals the computed digest of the model."""
     return model.sha256 is not None and sidecar.claimed_sha256 == model.sha256
 
 
 def describes_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
-    """Whether the sidecar is known to be that of another file, as SID402 and SID404 report."""
+    """Return whether the sidecar's digest is known to be that of another file (SID402, SID404)."""
     known = sidecar.claimed_sha256 is not None and model.sha256 is not None
     return known and not describes_its_model(model, sidecar)
 
 
 _FORMS: dict[Place, Form[Any]] = {}
-"""The forms of all claims that rules compare."""
+"""The required forms of all claims that rules compare."""
 
 
 class ClaimRule(Rule):
-    """A rule about claims of a sidecar. One that is of other bytes is reported as that only."""
+    """A rule about the claims of a sidecar.
+
+    A sidecar that describes other bytes is left to SID402 and SID404.
+    """
 
     forms: ClassVar[Forms] = {}
-    """The claims that it compares, each with the form in which it can: any other is a finding."""
+    """The claims that the rule compares, each with its required form. Other forms are reported."""
 
     def __init_subclass__(cls) -> None:
         _FORMS.update(cls.forms)
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        """The findings about the sidecars of one row."""
+        """Yield the findings about the sidecars of one row."""
         for model, sidecar in case.evidence.described.get(row.index, ()):
             unfit = unfit_claims(sidecar)
             for member in self.forms if unfit else ():
@@ -64,27 +70,27 @@ class ClaimRule(Rule):
     def judge_sidecar(
         self, case: Case, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[Finding]:
-        """What is wrong with the claims that have their form."""
+        """Yield the findings about claims that have the required form."""
         raise NotImplementedError
 
     def correct(self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath) -> Edit | None:
-        """What a member has to be, where that is certain."""
+        """Return the edit that corrects a member, or None if the right value is uncertain."""
         return None
 
     def correction(
         self, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
     ) -> tuple[Fix, ...]:
-        """The edit of a member that is certain, if there is one."""
+        """Return the fix for a member, or () if the right value is uncertain."""
         edit = self.correct(model, sidecar, member)
         return (Fix(sidecar.path, edit),) if edit else ()
 
 
 @once
 def unfit_claims(sidecar: Sidecar) -> Mapping[Place, tuple[str, Form[Any]]]:
-    """The claims that have not the form in which they are compared, each with what is said."""
+    """Return the claims without the required form, each with a message and that form."""
     return {place: (message, form) for place, message, form in misfits(sidecar, _FORMS)}
 
 
 def entries(values: Sized) -> str:
-    """How many entries a list of a sidecar has, in words."""
+    """Return the number of entries of a list, in words."""
     return f"{len(values)} {'entry' if len(values) == 1 else 'entries'}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID408, SID409: what a sidecar repeats of its row, and the digests of other files in it."""
+"""SID408, SID409: the fields that a sidecar repeats from its row, and digests of other files."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from provenance.gate.rules.sidecars.current import ClaimRule
 
 
 class SidecarIdentity(ClaimRule):
-    """The sidecar says something else of the model than its row.
+    """The sidecar and the row disagree about the model.
 
     ## What it does
-    Compares what the sidecar repeats of the row: `id`, `kind`, `onnx`, `license`, `license_url`,
-    `smoke`, `quant_mode`, `quant_accuracy_budget_plcc`, `quant_calibration_set`, `sigstore_bundle`.
-    What the sidecar does not repeat is not missed, and `name`, `notes` and `description` are free
-    text. The sidecar of an int8 variant may have the id with `_int8`, `-int8` or `.int8` behind it.
-    Of `onnx` the file name counts, of `license_url` the file and not its revision. `training.smoke`
-    must not be true beside a row that does not say smoke.
+    Compares the fields that the sidecar repeats from the row: `id`, `kind`, `onnx`, `license`,
+    `license_url`, `smoke`, `quant_mode`, `quant_accuracy_budget_plcc`, `quant_calibration_set` and
+    `sigstore_bundle`. The sidecar need not repeat them, and `name`, `notes` and `description` may
+    differ. The sidecar of an int8 variant may add `_int8`, `-int8` or `.int8` to the id. For `onnx`
+    only the file name is compared, for `license_url` the file but not its revision.
+    `training.smoke` must not be true unless the row says `"smoke": true`.
 
     ## Why it matters
-    Consumers read one or the other. The scorer takes a model for `nr` by its row, and a tool that
-    reads sidecars takes it for a shot detector; or one of the two is the license of another model.
+    Some consumers read the row, others the sidecar. If the two differ, a scorer may use the model
+    as `nr` while a tool that reads sidecars uses it as a shot detector, or one of the two shows the
+    license of another model.
 
     ## Example
-    `"kind": "shot_detector"` in `transnet_v2.json`, and `"kind": "nr"` in the row.
+    `transnet_v2.json` has `"kind": "shot_detector"`, the row has `"kind": "nr"`.
 
     ## How to fix
     Decide which of the two is right, and write it in both.
@@ -62,44 +63,45 @@ class SidecarIdentity(ClaimRule):
             own = row.entry.fields.get(field, _DEFAULTS.get(field))
             if own is None or is_blank(own) or agrees(claim, own, row, model):
                 continue
-            if is_malformed(field, own) or (field == "id" and _told(case, row, claim)):
-                continue  # REG101 and LIC2xx say what is wrong with the row
+            if is_malformed(field, own) or (field == "id" and _is_reported(case, row, claim)):
+                continue  # REG101 and LIC2xx report what is wrong with the row
             here, there = differing(claim, own)
             called = case.name_of(field)
-            default = "" if field in row.entry.fields else ", as it says nothing else"
-            in_row = f"in the row `{called}` is {there}{default}"
+            default = "" if field in row.entry.fields else " by default"
+            in_row = f"`{called}` of the row is {there}{default}"
             if field == "smoke" and field not in row.entry.fields:
                 in_row = f"the row has no `{called}`"
             yield self.at(
                 sidecar,
                 (field,),
-                f"`{field}` is {here}; {in_row}",
+                f"`{field}` is {here}, but {in_row}",
                 case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
                 row=row.label,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.entry.smoke:
-            says = f"`training.smoke` is true; {row.entry.classification.said}"
+            says = f"`training.smoke` is true, but {row.entry.classification.said}"
             yield self.at(
                 sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN), row=row.label
             )
 
 
 class SidecarDigest(ClaimRule):
-    """A digest of another file in the sidecar is not that file's.
+    """The sidecar has a wrong digest of the int8 variant, the external data or the corpus.
 
     ## What it does
-    Compares `int8_sha256` of the sidecar with the bytes of the int8 variant, and each entry of
-    `external_data_sha256`, which is an object by file name, with the bytes of that file. (`sha256`
-    is for SID402 and SID404.) Where row and sidecar agree on a digest, the file was replaced:
-    ART302 says so. The digest of the corpus, `corpus_sha256` or `corpus.sha256`, must be one; of a
-    seed SID407 says so.
+    Compares `int8_sha256` of the sidecar with the int8 variant, and each entry of
+    `external_data_sha256`, an object by file name, with that file. `sha256` is left to SID402 and
+    SID404. If row and sidecar agree on another digest, the file was replaced, and ART302 reports
+    it. The corpus digest, `corpus_sha256` or `corpus.sha256`, must be a SHA-256 digest; for seeds
+    SID407 reports that.
 
     ## Why it matters
-    The sidecar was exported with another int8 file: what it records of the quantization, such as
-    the measured loss, is not about the file that the runtime opens.
+    The sidecar was exported with another int8 file. What it records about the quantization, such
+    as the measured loss, does not describe the file that the runtime opens.
 
     ## Example
-    `"int8_sha256": "e5ba2086…"`, and `nr_metric_v1.int8.onnx` is `1cff6fe0…`.
+    The sidecar has `"int8_sha256": "e5ba2086…"`, but the digest of `nr_metric_v1.int8.onnx` is
+    `1cff6fe0…`.
 
     ## How to fix
     Quantize again and export the sidecar with it, or put the file back.
@@ -117,30 +119,31 @@ class SidecarDigest(ClaimRule):
             name = ".".join(map(str, member))[:100]
             digest = short(claim) if is_sha256(claim) else shown(claim)
             if file is None:
-                message = f"`{name}` is {digest}; {model.name} has no such file"
+                message = f"`{name}` is {digest}, but {model.name} has no such file"
             elif file.sha256 in (None, claim) or (is_sha256(claim) and claim == sha256_of(in_row)):
                 continue
             else:
-                message = f"`{name}` is {digest}; the bytes of {file.path} are {short(file.sha256)}"
+                actual = short(file.sha256)
+                message = f"`{name}` is {digest}, but the digest of {file.path} is {actual}"
             yield self.at(
                 sidecar,
                 member,
                 message,
-                "Export the sidecar with these files, or put back those that it describes.",
+                "Export the sidecar with these files, or put the files back that it describes.",
                 row=row.label,
             )
         if not expected_statements.attestable(row):
             for where in (("corpus_sha256",), ("corpus", "sha256")):
                 claim = sidecar.get(*where)
                 if claim is not None and sha256_of(claim) is None:
-                    message = f"`{'.'.join(where)}` is {shown(claim)}, which is no SHA-256 digest"
+                    message = f"`{'.'.join(where)}` is {shown(claim)}, not a SHA-256 digest"
                     yield self.at(sidecar, where, message, _CORPUS, row=row.label)
 
     @staticmethod
     def _claims(
         row: RowEvidence, model: ModelEvidence, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, Any, FileEvidence | None, Any]]:
-        """Each digest: where it stands, what it is, of which file, and what the row says of it."""
+        """Yield each digest: its path, its value, its file, and the digest that the row has."""
         quantized = sidecar.text_at("int8_sha256")
         if quantized:
             yield ("int8_sha256",), quantized, row.variant, row.entry.fields.get("int8_sha256")
@@ -153,25 +156,23 @@ class SidecarDigest(ClaimRule):
                 yield ("external_data_sha256", name), claim, file, in_row
 
 
-_CORPUS: Final = (
-    "Write the digest as 64 lower-case hex digits, or leave it out where none is known."
-)
+_CORPUS: Final = "Write the digest as 64 lower-case hex digits, or leave it out if it is unknown."
 _DECIDE: Final = "Decide which is right, and write it in both."
 _TRAIN: Final = 'Train the model and export its sidecar; until then the row is "smoke": true.'
 
 
 def smoke_claim(sidecar: Sidecar) -> Place | None:
-    """Where a sidecar says that its weights are a placeholder's."""
+    """Return the field in which a sidecar declares its weights a placeholder, or None."""
     for where in (("smoke",), ("training", "smoke")):
         if sidecar.get(*where) is True:
             return where
     return None
 
 
-def _told(case: Case, row: RowEvidence, id: object) -> bool:
-    """Whether another rule reports the sidecar's id.
+def _is_reported(case: Case, row: RowEvidence, id: object) -> bool:
+    """Return whether another rule reports the sidecar's id.
 
-    ENS501, if the row's ensemble has it too; BAS801, if it is the one that the row had.
+    ENS501 does if the row's ensemble has the id too, and BAS801 if it is the row's former id.
     """
     if isinstance(id, str) and is_renamed(case, row.entry, id):
         return True
@@ -184,7 +185,7 @@ _Agrees = Callable[[Any, Any, RowEvidence, ModelEvidence], bool]
 
 
 def _same(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
-    """Equal, as JSON values are: 1 is 1.0 and is not true."""
+    """Return whether two JSON values are equal: 1 equals 1.0, but not true."""
     return isinstance(claim, bool) == isinstance(own, bool) and bool(claim == own)
 
 
@@ -214,7 +215,7 @@ def _url(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool
 
 
 def _mode(claim: Any, own: Any, _row: RowEvidence, _model: ModelEvidence) -> bool:
-    # Another word, such as "int8", is of another vocabulary and says nothing about the row's.
+    # Any other word, such as "int8", belongs to another vocabulary and cannot be compared.
     return claim == own or claim not in ("fp32", *INT8_MODES)
 
 
@@ -230,7 +231,7 @@ _REPEATED: Final[Mapping[str, _Agrees]] = {
     "quant_calibration_set": _same,
     "sigstore_bundle": _same,
 }
-"""What a sidecar may repeat of its row, and what counts as the same."""
+"""The fields that a sidecar may repeat from its row, each with the function that compares them."""
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"smoke": False, "quant_mode": "fp32"}
-"""What a row says that does not say it."""
+"""The values of fields that a row leaves out."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID410 to SID413: the sidecar's names, shapes, types and opset are the graph's."""
+"""SID410 to SID413: the names, shapes, types and opset in the sidecar match the graph."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from provenance.gate.rules.sidecars.current import ClaimRule, describes_its_mode
 _SIDES: Final = ("input", "output")
 
 _SIZES: Final = {"frame_window": 5, "thumbnail_h": 4, "thumbnail_w": 4}
-"""What a sidecar calls a size of its input, and how many dimensions one with such a size has."""
+"""The fields for a size of an input, each with the least number of dimensions of that input."""
 
 _SHAPES: Final = frozenset((*(f"{side}_shape{s}" for side in _SIDES for s in ("", "s")), *_SIZES))
 _DTYPES: Final = frozenset((*(f"{side}_dtype{s}" for side in _SIDES for s in ("", "s")), "dtype"))
-"""The members of a sidecar that speak of shapes, and of types."""
+"""The members of a sidecar that declare shapes, and those that declare types."""
 
 
 class _GraphClaim(ClaimRule):
@@ -46,27 +46,27 @@ class _GraphClaim(ClaimRule):
     def is_reported(
         self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar, member: JsonPath
     ) -> bool:
-        """Whether another rule reports the same claim."""
+        """Return whether another rule reports the same claim."""
         return False
 
     def refuted(
         self, facts: OnnxFacts, name: str, sidecar: Sidecar
     ) -> Iterator[tuple[JsonPath, str]]:
-        """The members that the graph of the file `name` refutes, each with what it shows."""
+        """Yield the members that the graph of the file `name` refutes, each with a message."""
         raise NotImplementedError
 
 
 class SidecarNames(_GraphClaim):
-    """An input or output that the sidecar names is not the model's.
+    """The input or output names in the sidecar are not those of the model.
 
     ## What it does
-    Compares `input_names` and `output_names` with the inputs and outputs of the graph, in their
-    order. A single `input_name` or `output_name` names one of them. What is no name, or no list
-    of names, cannot be compared, and is named too.
+    Compares `input_names` and `output_names` with the inputs and outputs of the graph, in order. A
+    single `input_name` or `output_name` must be one of them. A value that is not a name, or not a
+    list of names, is reported too.
 
     ## Why it matters
-    A runtime binds tensors by name, and refuses one that the model does not have. A consumer that
-    binds by place feeds one tensor as the other.
+    A runtime binds tensors by name and refuses a name that the model does not have. A consumer that
+    binds by position may feed one tensor in place of another.
 
     ## Example
     `"input_names": ["features", "codec"]`; the model has `features` and `codec_onehot`.
@@ -93,9 +93,11 @@ class SidecarNames(_GraphClaim):
             has = [s.name for s in _specs(facts, side)]
             if single in (None, *has) and several in (None, has):
                 continue
-            there = f"{name} has {some([n[:60] for n in has], 5) or 'none'}"
+            names = some([n[:60] for n in has], 5)
+            there = f"{name} has {names or f'no {side}s'}"
             if single is not None and single not in has:
-                yield (f"{side}_name",), f"the sidecar declares an {side} {shown(single)}; {there}"
+                says = f"the sidecar declares an {side} {shown(single)}, but {there}"
+                yield (f"{side}_name",), says
             if several is not None and several != has:
                 known, declared = set(has), set(several)
                 unknown = [n for n in several if n not in known]
@@ -108,7 +110,7 @@ class SidecarNames(_GraphClaim):
                     says = f"the sidecar declares the {side}s {shown(several)}"
                 yield (
                     (f"{side}_names",),
-                    f"{says}; {there}" + ("" if unknown or left_out else ", in this order"),
+                    f"{says}, but {there}" + ("" if unknown or left_out else ", in this order"),
                 )
 
 
@@ -116,20 +118,20 @@ class SidecarShape(_GraphClaim):
     """A shape in the sidecar is not that of the model's input or output.
 
     ## What it does
-    Compares `input_shape`, `input_shapes`, `output_shape` and `output_shapes` with the graph: how
-    many dimensions, and each one that is a number in both. -1, null and names stand for any size.
-    Several shapes are a list in the order of the names, or an object by name. A shape that is no
-    list, such as a text, cannot be compared, and is named too.
+    Compares `input_shape`, `input_shapes`, `output_shape` and `output_shapes` with the graph: the
+    number of dimensions, and each dimension that is a number in both. -1, null and names match any
+    size. Several shapes are a list in the order of the names, or an object by name. A shape that is
+    not a list, such as a string, is reported too.
 
-    `thumbnail_h` and `thumbnail_w` are a size of an image that goes in, or divide one, and
-    `frame_window` one of an input with a dimension for time (`[batch, frames, channels, height,
-    width]`). Where a dimension is not fixed, or a model takes one frame at a time, the graph cannot
-    say. Nor can it say how many parameters a model has: exporters count what was trained, and a
-    graph also holds what is constant, and lacks what was folded. `n_params` is left alone.
+    `thumbnail_h` and `thumbnail_w` must equal or divide a dimension of an image input, and
+    `frame_window` a dimension of an input with a time axis (`[batch, frames, channels, height,
+    width]`). They are not compared if a dimension is not fixed, or if the model takes one frame at
+    a time. `n_params` is not compared at all: exporters count trained parameters, while a graph
+    also holds constants and lacks what was folded.
 
     ## Why it matters
-    A consumer allocates its tensors by the sidecar. A runtime refuses another number of dimensions,
-    and another size.
+    A consumer allocates its tensors according to the sidecar. A runtime refuses tensors with
+    another number of dimensions or another size.
 
     ## Example
     `"input_shape": [1, 3, 224, 224]` for an input `[batch, 1, 224, 224]`.
@@ -153,7 +155,7 @@ class SidecarShape(_GraphClaim):
             claim = sidecar.value.get(field)
             if is_whole(claim) and not _can_take(facts, claim, dimensions):
                 there = _listed(facts.inputs)
-                yield (field,), f"`{field}` is {shown(claim)}; {name} has {there}"
+                yield (field,), f"`{field}` is {shown(claim)}, but {name} has {there}"
 
 
 class SidecarDtype(_GraphClaim):
@@ -161,14 +163,14 @@ class SidecarDtype(_GraphClaim):
 
     ## What it does
     Compares `input_dtype`, `input_dtypes`, `output_dtype` and `output_dtypes` with the graph. A
-    single `dtype` must be that of an input, an output or a weight; beside weights of another type,
-    those of `int64`, `int32` and `bool` are shapes and places. `float32`, `float`, `fp32`,
-    `FLOAT` and `tensor(float)` are one type. A text that is no name of a type is left alone; what
-    is no text is named.
+    single `dtype` must be the type of an input, an output or a weight. If there are weights of
+    other types, `int64`, `int32` and `bool` initializers count as shapes and indices, not as
+    weights. `float32`, `float`, `fp32`, `FLOAT` and `tensor(float)` are one type. A string that is
+    not the name of a type is ignored. A value that is not a string is reported.
 
     ## Why it matters
-    A runtime refuses a tensor of another type. In a consumer without a check, its bytes are read as
-    other numbers.
+    A runtime refuses a tensor of another type. A consumer without a check reads its bytes as other
+    numbers.
 
     ## Example
     `"input_dtype": "float32"` for an input of `float16`.
@@ -194,25 +196,23 @@ class SidecarDtype(_GraphClaim):
         weights = set(facts.weight_dtypes)
         used = {s.dtype for s in (*facts.inputs, *facts.outputs)} | (weights - _PLACES or weights)
         if plain_dtype(claim) not in (None, *used):
-            says = (
-                f"`dtype` is {shown(claim)}; {name} has {', '.join(sorted(used)) or 'no tensors'}"
-            )
-            yield ("dtype",), says
+            there = ", ".join(sorted(used)) or "no tensors"
+            yield ("dtype",), f"`dtype` is {shown(claim)}, but {name} has {there}"
 
 
 class SidecarOpset(_GraphClaim):
     """The sidecar's opset is not the model's.
 
     ## What it does
-    Compares `opset` and `onnx_opset` with the version of ONNX's own operator set that the file
-    imports. The row's `opset` is for ART310, which also reports a sidecar that repeats it. What is
-    no whole number, such as `"17"`, cannot be compared, and is named too.
+    Compares `opset` and `onnx_opset` with the version of the ONNX operator set that the file
+    imports. The row's `opset` is left to ART310, which also covers a sidecar that repeats it. A
+    value that is not a whole number, such as `"17"`, is reported too.
 
     ## Why it matters
-    Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18.
+    Consumers choose a runtime by the opset. A runtime that supports opset 17 refuses opset 18.
 
     ## Example
-    `"opset": 17` in `nr_metric_v1.json`; the file imports opset 18.
+    `nr_metric_v1.json` has `"opset": 17`, but the file imports opset 18.
 
     ## How to fix
     Write the file's opset into the sidecar, and into the row. `provenance check --fix` writes it
@@ -243,7 +243,7 @@ class SidecarOpset(_GraphClaim):
         for field in OPSETS:
             claim = sidecar.value.get(field)
             if is_whole(claim) and actual is not None and claim != actual:
-                yield (field,), f"`{field}` is {claim}; {name} imports opset {actual}"
+                yield (field,), f"`{field}` is {claim}, but {name} imports opset {actual}"
 
 
 def _specs(facts: OnnxFacts, side: str) -> tuple[TensorSpec, ...]:
@@ -259,10 +259,18 @@ def _wrong_claims(
     form: Form[Any],
     has: Callable[[TensorSpec, Any], bool],
 ) -> Iterator[tuple[JsonPath, str]]:
-    """The claims under `input_shape`, `input_shapes` and the like that no tensor meant by them has.
+    """Yield the wrong claims under `input_shape`, `input_shapes` and the like.
 
-    `side` is "input" or "output", `what` is "shape" or "dtype". `form` tells one claim from a list
-    or an object of them; `has` says whether a tensor is as one claims.
+    A claim is wrong if none of the tensors that it may describe matches it.
+
+    Args:
+        facts: The graph.
+        name: The file name of the model, for messages.
+        sidecar: The sidecar with the claims.
+        side: "input" or "output".
+        what: "shape" or "dtype".
+        form: The form of a single claim, as opposed to a list or an object of claims.
+        has: Return whether a tensor matches a claim.
     """
     specs = _specs(facts, side)
     claims: list[tuple[str, JsonPath, Sequence[TensorSpec | None], Any]]
@@ -272,20 +280,20 @@ def _wrong_claims(
     single = by_name.get(sidecar.text_at(f"{side}_name") or "")
     for field in (f"{side}_{what}", f"{side}_{what}s"):
         claim = sidecar.value.get(field)
-        if form.has(claim):  # of the one that is named, or of any: only one of several has no name
+        if form.has(claim):  # it describes the named tensor, or any tensor if none is named
             claims = [(field, (field,), [single] if single else specs, claim)]
         elif isinstance(claim, dict):
             for tensor in (n for n in by_name if claim.get(n) is not None):
                 if not form.has(claim[tensor]):
                     where = f"{field}.{tensor[:60]}"
                     yield (field, tensor), form.refused(where, claim[tensor])
-            # What is no name of a tensor may be anything: sizes at least and at most.
+            # A key that is not the name of a tensor may hold anything, such as size limits.
             each = [(n, c) for n, c in claim.items() if form.has(c)]
             claims = [(f"{field}.{n[:60]}", (field, n), [by_name.get(n)], c) for n, c in each]
         elif isinstance(claim, list) and claim and all(map(form.has, claim)):
             if len(claim) != len(in_order):
                 says = f"`{field}` has {entries(claim)}"
-                yield (field,), f"{says}; {name} has {_listed(specs) or 'none'}"
+                yield (field,), f"{says}, but {name} has {_listed(specs) or f'no {side}s'}"
                 continue
             places = enumerate(zip(in_order, claim, strict=True))
             claims = [(f"{field}[{i}]", (field,), [s], c) for i, (s, c) in places]
@@ -294,9 +302,9 @@ def _wrong_claims(
                 yield (field,), form.refused(field, claim)
             continue
         for where, member, meant, one in claims:
-            known = [s for s in meant if s is not None]  # SID410 has named the others
+            known = [s for s in meant if s is not None]  # SID410 reports unknown names
             if known and not any(has(s, one) for s in known):
-                yield member, f"`{where}` is {shown(one)}; {name} has {_listed(known)}"
+                yield member, f"`{where}` is {shown(one)}, but {name} has {_listed(known)}"
 
 
 def _listed(specs: Sequence[TensorSpec]) -> str:
@@ -304,12 +312,15 @@ def _listed(specs: Sequence[TensorSpec]) -> str:
 
 
 def _names(value: Any) -> list[str] | None:
-    """A list of names, None for anything else."""
+    """Return a list of names, or None for any other value."""
     return list(value) if is_names(value) else None
 
 
 def _is_shape(value: object) -> bool:
-    """A list of sizes: numbers, names, null. An empty one may also be no list of shapes."""
+    """Return whether a value is a list of sizes: numbers, names or null.
+
+    An empty list is a shape, not a list of shapes.
+    """
     return isinstance(value, list) and all(
         d is None or isinstance(d, str) or is_whole(d) for d in value
     )
@@ -329,7 +340,10 @@ def _is_size(dimension: int | str | None) -> bool:
 
 
 def _can_take(facts: OnnxFacts, size: int, dimensions: int) -> bool:
-    """Whether an input may have such a size, or one that it divides: frames beside each other."""
+    """Return whether a dimension of an input may equal `size` or a multiple of it.
+
+    A multiple occurs where frames are stacked in one dimension.
+    """
     for spec in facts.inputs:
         shape = spec.shape or ()
         behind_batch = shape[1:]
@@ -341,7 +355,7 @@ def _can_take(facts: OnnxFacts, size: int, dimensions: int) -> bool:
 
 
 _PLACES: Final = frozenset(("int64", "int32", "bool"))
-"""Types of initializers that say how large something is, or where, and are no weights."""
+"""The types of initializers that hold sizes or indices rather than weights."""
 
 _SHAPE: Final = Form[list[Any]]("a list of sizes", _is_shape)
 _DTYPE: Final = Form[str]("the name of a type", lambda value: isinstance(value, str))

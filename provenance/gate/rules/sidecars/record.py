@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID401 to SID407: whether there is a sidecar, and whether it is of this very model."""
+"""SID401 to SID407: each production model has a sidecar, and the sidecar describes that model."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class SidecarMissing(Rule):
 
     ## Why it matters
     The sidecar is the inference contract: feature order, normalisation, vocabulary. Without it the
-    model runs and gives numbers that mean nothing.
+    model runs and returns meaningless numbers.
 
     ## Example
-    A row with `"smoke": false`, and no JSON file of the model's name.
+    A row has `"smoke": false` and `"onnx": "m.onnx"`, but there is no `m.json`.
 
     ## How to fix
-    Export the model again with its sidecar. If the row is a placeholder, say `"smoke": true`.
+    Export the model again with its sidecar. If the row is a placeholder, write `"smoke": true`.
     """
 
     code = "SID401"
@@ -64,8 +64,10 @@ class SidecarMissing(Rule):
             "onnx",
             f"production row without a sidecar: {row.sidecar.path} does not exist"
             + (lost.said if lost else "")
-            + (f"; {stray.path}, which no row has, speaks of it" if stray else ""),
-            f"If {stray.path} is its sidecar, name it so. {help}" if stray else help,
+            + (f"; {stray.path}, which belongs to no row, describes the model" if stray else ""),
+            f"If {stray.path} is its sidecar, rename it to {row.sidecar.path}. {help}"
+            if stray
+            else help,
             about=row.sidecar.path,
         )
 
@@ -84,17 +86,17 @@ class _Stale(Rule):
     def _is_stale(self, row: RowEvidence, model: ModelEvidence, sidecar: Sidecar) -> bool:
         if model.sha256 is None or describes_its_model(model, sidecar):
             return False
-        if names_no_bytes(sidecar):  # else SID406 says so
+        if names_no_bytes(sidecar):  # SID406 reports the others
             return self.production and _is_record(sidecar)
-        # Where it is of what the row declares, the file was replaced: ART302 says so.
+        # If the sidecar matches the row, the model file was replaced: ART302 reports that.
         return sidecar.claimed_sha256 != row.declared(model)
 
     def _says(self, model: ModelEvidence, sidecar: Sidecar) -> str:
         if names_no_bytes(sidecar):
-            return "the sidecar records a gate or a seed and does not say of which bytes"
+            return "the sidecar records a gate or a seed, but has no `sha256` of its model"
         if not is_sha256(sidecar.claimed_sha256):
             written = shown(sidecar.get("sha256"))
-            return f"`sha256` of the sidecar is {written}, which is no SHA-256 digest: {_DIGEST}"
+            return f"`sha256` of the sidecar is {written}, not a SHA-256 digest: {_DIGEST}"
         parts = [f"the sidecar describes other bytes ({short(sidecar.claimed_sha256)}"]
         widths = sorted(
             {
@@ -115,22 +117,21 @@ class SidecarStale(_Stale):
     """The sidecar of a smoke row describes another file.
 
     ## What it does
-    Compares the digest that the sidecar claims (`sha256`) with that of the model's bytes, by value:
-    upper case, a prefix `sha256:` and `sha256-BASE64` make no difference. What is no SHA-256 digest
-    is named as that. The message says what else
-    the sidecar claims of the other file: widths, verdict. Where row and sidecar agree on a digest,
-    the file was replaced: ART302 says so.
+    Compares `sha256` of the sidecar with the digest of the model. Upper case, the prefix `sha256:`
+    and `sha256-BASE64` are accepted. A value that is not a SHA-256 digest is reported too. The
+    message also shows what the sidecar claims about the other file: its widths and its verdict. If
+    row and sidecar agree on another digest, the file was replaced, and ART302 reports it.
 
     ## Why it matters
-    A sidecar that says PROMOTE beside a placeholder looks like the evidence for it. In ADR-1105
-    five such sidecars stayed behind.
+    A sidecar that says PROMOTE beside a placeholder looks like evidence for the placeholder. In
+    ADR-1105 five such sidecars stayed behind.
 
     ## Example
     The sidecar describes `08ab1aed…` with `codec_onehot [14]`; the file is `fa89df1b…` with `[6]`.
 
     ## How to fix
-    Export model and sidecar together. Where that has to wait, declare it: a `[[deferral]]` with the
-    reason and the decision it refers to. It rings as soon as the sidecar is fresh again.
+    Export model and sidecar together. If that has to wait, declare a `[[deferral]]` with the reason
+    and the decision behind it. The deferral fails (DEF901) as soon as the sidecar is correct again.
     """
 
     code = "SID402"
@@ -146,21 +147,21 @@ class ProductionSidecarStale(_Stale):
     """The sidecar of a row that is not smoke describes another file.
 
     ## What it does
-    As SID402, for rows that are not `smoke: true`: also for those that claim nothing, because
-    evidence that exists must agree. And also where a sidecar that records a gate
-    (`gate`, `verdict`, `gate_passed`) or a seed names no digest at all. It cannot be deferred.
+    Checks the same as SID402 for rows that are not `smoke: true`. This includes unclaimed rows,
+    because evidence that exists must be consistent. It also fails if a sidecar that records a gate
+    (`gate`, `verdict`, `gate_passed`) or a seed has no digest at all. It cannot be deferred.
 
     ## Why it matters
-    A row that says production is a promise that these bytes passed the gate. A sidecar of other
-    bytes is no evidence for it. Flipping `smoke` to false by hand, with the old sidecar still
-    there, is exactly what ADR-1105 forbids.
+    A production row promises that these bytes passed the gate. A sidecar of other bytes is no
+    evidence for that. ADR-1105 forbids setting `smoke` to false by hand beside an old sidecar.
 
     ## Example
-    `"smoke": false`, and the sidecar's `sha256` is that of the model before the last export.
+    The row says `"smoke": false`, but the sidecar's `sha256` is that of the model before the last
+    export.
 
     ## How to fix
-    Export model and sidecar together. Until then the row is a placeholder, whose sidecar is known
-    to be stale: `"smoke": true`, and a `[[deferral]]` of SID402.
+    Export model and sidecar together. Until then, declare the row a placeholder with
+    `"smoke": true`, and defer SID402 for its stale sidecar with a `[[deferral]]`.
     """
 
     code = "SID404"
@@ -179,11 +180,11 @@ class SidecarMalformed(Rule):
     """A sidecar cannot be read.
 
     ## What it does
-    Reads each sidecar as strict JSON: an object, UTF-8, no key twice, no NaN, at most 4 MiB, and a
-    regular file in the repository.
+    Reads each sidecar as strict JSON: an object in UTF-8, without repeated keys and without NaN, of
+    at most 4 MiB, in a regular file inside the repository.
 
     ## Why it matters
-    What cannot be read cannot be compared, and another reader may read it differently.
+    A file that cannot be read cannot be checked, and other readers may interpret it differently.
 
     ## Example
     `{"feature_std": [NaN]}`
@@ -200,7 +201,7 @@ class SidecarMalformed(Rule):
             if evidence.sidecar is not None:
                 continue
             if row.entry.onnx is not None and outside(case, row.entry.onnx) is not None:
-                return  # REG107 has said it
+                return  # REG107 reports it
             problem = evidence.problem
             reason = f"{evidence.path} {evidence.malformed}" if evidence.malformed else None
             if problem is not None and not evidence.missing:
@@ -217,15 +218,15 @@ class SidecarMalformed(Rule):
 
 
 class SidecarUnlinked(Rule):
-    """The sidecar of a row that claims nothing does not say which file it describes.
+    """The sidecar of an unclaimed row has no digest of its model.
 
     ## What it does
-    Warns where a row has no `smoke`, and its sidecar no `sha256`. A warning does not fail the gate.
-    Where the sidecar records a gate or a seed, SID404 fails; where the row says production, SID417.
+    Warns if a row has no `smoke` and its sidecar has no `sha256`. A warning does not fail the gate.
+    If the sidecar records a gate or a seed, SID404 fails; if the row says production, SID417 does.
 
     ## Why it matters
-    Without the digest nothing links sidecar and model: after the next export nobody can tell
-    whether the sidecar was written with it. That is how ADR-1105 went unnoticed.
+    Only the digest links sidecar and model. Without it, after the next export, it is unknown
+    whether the sidecar belongs to the new model. That is how ADR-1105 went unnoticed.
 
     ## Example
     ```json
@@ -246,30 +247,30 @@ class SidecarUnlinked(Rule):
         for _, evidence in pairs(row):
             sidecar = evidence.sidecar
             if sidecar is not None and names_no_bytes(sidecar) and not _is_record(sidecar):
-                says = "the sidecar names no `sha256`: nothing says which bytes it describes"
+                says = "the sidecar has no `sha256`, so nothing links it to its model"
                 help = 'Let the exporter write "sha256", the digest of the model it exported.'
                 yield self.at(sidecar, (), says, help, row=row.label)
 
 
 class SeedRecordIncomplete(Rule):
-    """The record of an ensemble seed lacks what its attestation must state.
+    """The record of an ensemble seed is too incomplete for its attestation.
 
     ## What it does
-    For each seed whose sidecar describes its bytes: requires `seed`, `training_recipe`, a corpus
-    digest that is one where it is recorded, and an ensemble manifest: one that lists the model, or
-    one with the `ensemble_id` of the sidecar. (That such a manifest does not list it is for ENS503;
-    one that is none, or cannot be read, is told once, by ENS519, where the whole registry is
-    judged.)
+    Checks each seed whose sidecar describes its bytes. The sidecar must have `seed` and
+    `training_recipe`, and its corpus digest, if recorded, must be a SHA-256 digest. There must be
+    an ensemble manifest that lists the model or has the `ensemble_id` of the sidecar. If a manifest
+    with that id does not list the model, ENS503 reports that. If the manifest is unreadable or not
+    valid, ENS519 reports it once when the whole registry is checked.
 
     ## Why it matters
-    The seed attestation says how these bytes came to be. It cannot be written from half a record,
-    and a release without it would leave the seed linked to nothing.
+    The seed attestation records how these bytes came to be. It cannot be written from an incomplete
+    record, and a release without it would not link the seed to its ensemble.
 
     ## Example
-    A sidecar with `"ensemble_id"` and no `"seed"`.
+    A sidecar has `"ensemble_id"` but no `"seed"`.
 
     ## How to fix
-    Export sidecar and manifest again, with the whole record.
+    Export the sidecar and the manifest again with the full record.
     """
 
     code = "SID407"
@@ -280,14 +281,14 @@ class SeedRecordIncomplete(Rule):
         if not expected_statements.attestable(row) or row.sidecar is None:
             return
         if case.evidence.whole and expected_statements.broken_manifest(case.evidence, row):
-            return  # ENS519 says it once, and not for each seed
+            return  # ENS519 reports it once instead of once per seed
         if row.manifest is None and is_lost_with_its_manifest(case, row):
             return  # BAS809 reports the manifest
         try:
             expected_statements.seed_predicate(case.evidence, row)
         except StatementError as e:
             lost = lost_manifest(case, row) if row.manifest is None else None
-            export = "Export sidecar and manifest again, with the whole record."
+            export = "Export the sidecar and the manifest again with the full record."
             yield self.finding(
                 str(e) + (lost.said if lost else ""),
                 lost.help if lost else export,
@@ -297,12 +298,12 @@ class SeedRecordIncomplete(Rule):
 
 
 def names_no_bytes(sidecar: Sidecar) -> bool:
-    """Whether the sidecar leaves out which bytes it describes. What is no digest is a wrong one."""
+    """Return whether the sidecar has no `sha256`. An invalid value counts as a wrong digest."""
     return sidecar.value.get("sha256") is None
 
 
 def _is_record(sidecar: Sidecar) -> bool:
-    """Whether a sidecar says how these weights did at a gate, or that they are a seed."""
+    """Return whether a sidecar records a gate or a seed."""
     training = sidecar.get("training")
     in_training = _GATE & training.keys() if isinstance(training, dict) else None
     return bool(in_training or (_GATE | _SEED) & sidecar.value.keys())
@@ -311,4 +312,4 @@ def _is_record(sidecar: Sidecar) -> bool:
 _DIGEST: Final = "expected the SHA-256 of the model in hex"
 
 _GATE: Final = frozenset(("gate", "verdict", "gate_passed"))
-_SEED: Final = frozenset(("seed", "ensemble_id"))  # under `training` it is that of a generator
+_SEED: Final = frozenset(("seed", "ensemble_id"))  # `training.seed` is a random generator's seed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID414, SID416: the numbers that inputs are normalised with, and names that stand twice."""
+"""SID414, SID416: the statistics that normalise the input, and repeated names in lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from provenance.gate.rules.sidecars.widths import can_be, is_fixed, refuted_widt
 
 _NUMBERS: Final = frozenset((int, float))
 _KINDS: Final = {"feature": True, "input": False}
-_EXPORT: Final = "Export the sidecar again, with the statistics of the training data."
+_EXPORT: Final = "Export the sidecar again with the statistics of the training data."
 _LISTS: Final = ("feature_order", "features", "encoder_vocab", "codec_vocab", "codec_block_layout")
 
 
@@ -29,22 +29,23 @@ class SidecarStatistics(ClaimRule):
     """The mean or the standard deviation in the sidecar cannot normalise the input.
 
     ## What it does
-    Looks at `feature_mean`, `feature_std`, `input_mean` and `input_std`: each is a list of numbers
-    (those of an input also one number, or lists of them), those of a standard deviation are above
-    0, there are as many as features (or as the input is wide), as many means as deviations, and
-    neither without the other where the input is a vector of features. Those in the sidecar of an
-    int8 variant are those of its model: it takes the same input.
+    Checks `feature_mean`, `feature_std`, `input_mean` and `input_std`. Each must be a list of
+    numbers; those of an input may also be a single number or nested lists. Standard deviations must
+    be above 0. There must be one number for each feature (or as many as the input is wide), and as
+    many means as deviations. If the input is a vector of features, both must be present. The
+    sidecar of an int8 variant must have the same statistics as that of its model, because both take
+    the same input.
 
     ## Why it matters
-    The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN, a list that
-    is one short shifts every feature behind the gap, and no error is raised anywhere.
+    The consumer computes `(x - mean) / std`. A zero makes every score infinite or NaN. A list that
+    is one entry short shifts all features after the gap. Neither raises an error.
 
     ## Example
-    `"feature_order"` of 6 names and `"feature_std"` of 5 numbers, or one that is `0.0`.
+    `"feature_order"` has 6 names but `"feature_std"` 5 numbers, or one of the numbers is `0.0`.
 
     ## How to fix
-    Export the sidecar again, with the statistics of the training data. Where nothing is subtracted,
-    write means of 0; where nothing is divided, deviations of 1.
+    Export the sidecar again with the statistics of the training data. If nothing is subtracted,
+    write means of 0; if nothing is divided, write deviations of 1.
     """
 
     code = "SID414"
@@ -70,13 +71,13 @@ class SidecarStatistics(ClaimRule):
             for field, found in wrong.items():
                 if found is not None:
                     yield self._at(row, sidecar, field, *found)
-            # Some image models are centred only, or scaled; a scaler of features always has both.
+            # Some image models only subtract a mean or only scale; feature vectors need both.
             if len(there) == 1 and (has_both or _is_vector(spec)):
                 lacking, neutral = (
                     (std, "deviations of 1") if mean in there else (mean, "means of 0")
                 )
-                help = f"{_EXPORT} Where the model needs no `{lacking}`, write {neutral}."
-                says = f"`{there[0]}` stands there without `{lacking}`"
+                help = f"{_EXPORT} If the model needs no `{lacking}`, write {neutral}."
+                says = f"`{there[0]}` is present, but `{lacking}` is missing"
                 yield self.at(sidecar, (there[0],), says, help, row=row.label)
             for field in (mean, std) if model is row.int8 and not any(wrong.values()) else ():
                 message = _differs_from_model(row, sidecar, field)
@@ -92,14 +93,17 @@ class SidecarStatistics(ClaimRule):
     def _wrong_entry(
         sidecar: Sidecar, field: str, *, positive: bool
     ) -> tuple[str, JsonPath] | None:
-        """What is wrong with the first entry that is no number, or no deviation; and its place."""
+        """Return what is wrong with the first invalid entry, and its path; or None.
+
+        Each entry must be a number, and above 0 if `positive`.
+        """
         value = sidecar.value.get(field)
         if value is None:
             return None
         all_numbers = isinstance(value, list) and _NUMBERS.issuperset(map(type, value))
         if all_numbers and (not positive or min(value, default=1) > 0):
             return None
-        flat = field.startswith("feature_")  # an image may have one for all of it, or a block
+        flat = field.startswith("feature_")  # image statistics may be one number, or nested lists
         if isinstance(value, dict) or (flat and not isinstance(value, list)):
             return f"`{field}` is {shown(value)}, not a list of numbers", ()
         for places, entry in _entries(value, deep=not flat):
@@ -109,7 +113,7 @@ class SidecarStatistics(ClaimRule):
             at = "".join(f"[{place}]" for place in places)
             where = f"`{field}{at}`{_feature(sidecar, places)}"
             if is_number:
-                return f"{where} is {entry}; a standard deviation is above 0", tuple(places)
+                return f"{where} is {entry}; a standard deviation must be above 0", tuple(places)
             return f"{where} is {shown(entry)}, not a number", tuple(places)
         return None
 
@@ -118,7 +122,7 @@ class SidecarStatistics(ClaimRule):
         value = sidecar.value.get(field)
         if not isinstance(value, list) or list in map(type, value):
             return None
-        # What fits the model or the order of features is right: SID403 compares these two.
+        # A length that fits the model or the feature order is accepted: SID403 compares these two.
         decides = spec is not None and is_fixed(spec)
         if spec is not None and decides and can_be(len(value), spec):
             return None
@@ -127,19 +131,19 @@ class SidecarStatistics(ClaimRule):
             if isinstance(features, list):
                 if len(features) == len(value):
                     return None
-                return f"`{field}` has {entries(value)}, `{order}` {len(features)}"
-        return f"`{field}` has {entries(value)}; the model has {spec}" if decides else None
+                return f"`{field}` has {entries(value)}, but `{order}` has {len(features)}"
+        return f"`{field}` has {entries(value)}, but the model has {spec}" if decides else None
 
     @staticmethod
     def _other_length(sidecar: Sidecar, mean: str, std: str) -> str | None:
         means, stds = sidecar.value.get(mean), sidecar.value.get(std)
         if not isinstance(means, list) or not isinstance(stds, list) or len(means) == len(stds):
             return None
-        return f"`{std}` has {entries(stds)}, `{mean}` {len(means)}"
+        return f"`{std}` has {entries(stds)}, but `{mean}` has {len(means)}"
 
 
 def _differs_from_model(row: RowEvidence, sidecar: Sidecar, field: str) -> str | None:
-    """How a statistic of an int8 variant's sidecar differs from that of its model's."""
+    """Return how a statistic in an int8 variant's sidecar differs from its model's sidecar."""
     own = row.sidecar.sidecar if row.sidecar else None
     if own is None or row.onnx is None or describes_other_bytes(row.onnx, own):
         return None
@@ -148,25 +152,26 @@ def _differs_from_model(row: RowEvidence, sidecar: Sidecar, field: str) -> str |
         return None
     mine, theirs = dict(_entries(here, deep=True)), dict(_entries(there, deep=True))
     if mine.keys() != theirs.keys():
-        return f"`{field}` is of another form than in {own.path}"
+        return f"`{field}` has another structure than in {own.path}"
     for places, value in mine.items():
         numbers = number(value), number(theirs[places])
         if None not in numbers and not same_statistic(value, theirs[places]):
             at = "".join(f"[{place}]" for place in places)
-            return f"`{field}{at}` is {shown(value)}; in {own.path} it is {shown(theirs[places])}"
+            return f"`{field}{at}` is {shown(value)}, but {shown(theirs[places])} in {own.path}"
     return None
 
 
 class SidecarEntryTwice(ClaimRule):
-    """A list of names in the sidecar holds a name twice.
+    """A list of names in the sidecar contains a name twice.
 
     ## What it does
     Looks for repeated names in `feature_order`, `features`, `encoder_vocab`, `codec_vocab` and
-    `codec_block_layout`. Where the list has another length than the model's input, SID403 says so.
+    `codec_block_layout`. If the length of the list does not fit the model's input, SID403 reports
+    that instead.
 
     ## Why it matters
-    Each name has one place in the model's input. With two, the consumer fills one of them, and the
-    other keeps a zero.
+    Each name has one place in the model's input. If a name has two places, the consumer fills one
+    of them, and the other keeps a zero.
 
     ## Example
     `"encoder_vocab": ["x264", "x265", "x264"]`
@@ -185,13 +190,13 @@ class SidecarEntryTwice(ClaimRule):
         for field in _LISTS:
             names = sidecar.value.get(field)
             if not is_names(names) or len(set(names)) == len(names):
-                continue  # SID403 says so of what is no list of names
+                continue  # SID403 reports a value that is not a list of names
             if (field,) not in {member for member, _ in refuted_widths(model, sidecar)}:
                 again = next(name for name, count in Counter(names).items() if count > 1)
                 yield self.at(
                     sidecar,
                     (field,),
-                    f"`{field}` names {shown(again)} twice",
+                    f"`{field}` contains {shown(again)} twice",
                     "Export the sidecar again.",
                     row=row.label,
                 )
@@ -200,7 +205,7 @@ class SidecarEntryTwice(ClaimRule):
 def _entries(
     value: Any, *, deep: bool, places: tuple[int, ...] = ()
 ) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """The entries of a list, and where it is `deep` of the lists in it, each with its places."""
+    """Yield the entries of a list with their indices; if `deep`, those of nested lists too."""
     if not isinstance(value, list) or (places and not (deep and value)):
         yield places, value
         return
@@ -209,7 +214,7 @@ def _entries(
 
 
 def _first_input(model: ModelEvidence, sidecar: Sidecar) -> TensorSpec | None:
-    """The input that statistics are of: the one that the sidecar names first, or the first."""
+    """Return the input that statistics describe: the first that the sidecar names, or the first."""
     inputs = model.facts.inputs if model.facts else ()
     names = sidecar.input_names
     named = [s for s in inputs if s.name == names[0]] if names else list(inputs)
@@ -221,7 +226,7 @@ def _is_vector(spec: TensorSpec | None) -> bool:
 
 
 def _feature(sidecar: Sidecar, places: tuple[int, ...]) -> str:
-    """The name of the feature that an entry of a flat list is of, where the sidecar names it."""
+    """Return the feature name of an entry, for a message, or "" if the sidecar has none."""
     match places:
         case (index,):
             pass

@@ -19,26 +19,26 @@ from provenance.gate.rules.sidecars.current import ClaimRule, unfit_claims
 
 
 class SidecarWidth(ClaimRule):
-    """A width that the sidecar declares is not the model's.
+    """A width that the sidecar declares is not that of the model's input.
 
     ## What it does
     Compares `feature_order` (or `features`), `in_features`, `codec_block_layout`, `num_codecs`,
-    `codec_vocab` and `encoder_vocab` with the last dimension of the model input they speak of, and
-    the encoders of the layout with the vocabularies. An input with more dimensions than
-    `[batch, width]` has its width in any of them. Each is a list of names or a number; what is
-    anything else cannot be compared, and is named. `in_features` may also be the sum of all inputs,
-    and `num_codecs` the encoders of the layout alone. A sidecar that is known to describe another
-    file is reported as that only.
+    `codec_vocab` and `encoder_vocab` with the last dimension of the input that they describe, and
+    the encoders of the layout with the vocabularies. If an input has more dimensions than
+    `[batch, width]`, any of them may be the width. Each field must be a list of names or a number;
+    any other value is reported. `in_features` may also be the sum of all inputs, and `num_codecs`
+    the number of encoders in the layout. A sidecar that is known to describe another file is left
+    to SID402 and SID404.
 
     ## Why it matters
-    A consumer builds its input by the sidecar. With another width the model does not run, or worse,
-    a feature lands in the wrong column.
+    A consumer builds its input according to the sidecar. With a wrong width the model does not run,
+    or a feature ends up in the wrong column.
 
     ## Example
-    A `codec_block_layout` of 14 entries for an input `codec_onehot [batch, 6]`.
+    `codec_block_layout` has 14 entries, but the input is `codec_onehot [batch, 6]`.
 
     ## How to fix
-    Export model and sidecar together, at one vocabulary.
+    Export model and sidecar together, with one vocabulary.
     """
 
     code = "SID403"
@@ -54,17 +54,17 @@ class SidecarWidth(ClaimRule):
     ) -> Iterator[Finding]:
         for member, message in refuted_widths(model, sidecar):
             if member not in unfit_claims(sidecar):
-                help = "Export model and sidecar together, at one vocabulary."
+                help = "Export model and sidecar together, with one vocabulary."
                 yield self.at(sidecar, member, message, help, row=row.label)
 
 
 def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[JsonPath, str]]:
-    """The members that declare another width than the model or the layout has, each with why."""
+    """Yield the members whose width differs from the model or the layout, each with a message."""
     for claim, spec in wrong_widths(sidecar, model.facts):
         member = ".".join(map(str, claim.member))
         yield (
             claim.member,
-            f"`{member}` declares a width of {claim.width} for input {spec.name!r}; "
+            f"`{member}` declares a width of {claim.width} for input {spec.name!r}, but "
             f"{model.name} has {spec}",
         )
     encoders, layout = sidecar.layout_encoders, sidecar.get("codec_block_layout")
@@ -74,45 +74,48 @@ def refuted_widths(model: ModelEvidence, sidecar: Sidecar) -> Iterator[tuple[Jso
         vocabulary = sidecar.get(field)
         if not isinstance(vocabulary, list):
             continue
-        # The layout names encoders; a codec may be called otherwise, or be with its norms.
+        # The layout names encoders. `codec_vocab` may use other names, or include the norms.
         as_long = len(vocabulary) in (len(encoders), len(layout))
         if list(encoders) != vocabulary and not (field == "codec_vocab" and as_long):
             yield (
                 (field,),
-                f"`codec_block_layout` holds {len(encoders)} encoders, `{field}` "
-                f"{len(vocabulary)}{_otherwise(encoders, vocabulary)}",
+                f"`codec_block_layout` has {len(encoders)} encoders, `{field}` has "
+                f"{len(vocabulary)}{_difference(encoders, vocabulary)}",
             )
 
 
-def _otherwise(encoders: Sequence[str], vocabulary: Sequence[object]) -> str:
-    """In what a vocabulary that is as long as the layout differs from it."""
+def _difference(encoders: Sequence[str], vocabulary: Sequence[object]) -> str:
+    """Return how a vocabulary differs from a layout of the same length, for a message."""
     if len(vocabulary) != len(encoders):
         return ""
     other = next((name for name in vocabulary if name not in encoders), None)
     if other is not None:
-        return f", and {shown(other)} is none of the layout's"
+        return f", but {shown(other)} is not in the layout"
     missing = next((name for name in encoders if name not in vocabulary), None)
     return ", in another order" if missing is None else f", without {shown(missing)}"
 
 
 def input_width(spec: TensorSpec | None) -> int | None:
-    """The size of an input's last dimension, None where it is not fixed."""
+    """Return the size of an input's last dimension, or None if it is not fixed."""
     last = spec.shape[-1] if spec is not None and spec.shape else None
     return last if isinstance(last, int) else None
 
 
 def can_be(width: int, spec: TensorSpec) -> bool:
-    """Whether an input can hold so many features."""
+    """Return whether an input can hold `width` features."""
     return width in _holding(spec) or not is_fixed(spec)
 
 
 def is_fixed(spec: TensorSpec) -> bool:
-    """Whether it is known how many features an input holds."""
+    """Return whether all dimensions that can hold features are fixed."""
     return bool(spec.shape) and all(isinstance(d, int) for d in _holding(spec))
 
 
 def _holding(spec: TensorSpec) -> Sequence[int | str | None]:
-    """The dimensions that can hold features: of an image or a window, any but the batch."""
+    """Return the dimensions that can hold features.
+
+    That is the last one, or for an image or a window any dimension but the batch.
+    """
     shape = spec.shape or ()
     return shape[1:] if len(shape) > 2 else shape[-1:]
 
@@ -121,19 +124,19 @@ def _holding(spec: TensorSpec) -> Sequence[int | str | None]:
 def wrong_widths(
     sidecar: Sidecar, facts: OnnxFacts | None
 ) -> Sequence[tuple[WidthClaim, TensorSpec]]:
-    """The widths that are not those of the inputs they are declared for."""
+    """Return the declared widths that do not fit their inputs, each with that input."""
     if facts is None:
         return ()
     by_name: dict[str | None, TensorSpec] = {s.name: s for s in reversed(facts.inputs)}
     wrong: list[tuple[WidthClaim, TensorSpec]] = []
     for claim in sidecar.width_claims:
-        # An input is meant by its name, or without names by its place.
+        # A claim refers to an input by name, or by position if the sidecar has no names.
         at_place = facts.inputs[claim.at] if claim.at < len(facts.inputs) else None
         spec = by_name.get(claim.input) if sidecar.input_names else at_place
         if spec is None or can_be(claim.width, spec):
             continue
         if at_place is not None and can_be(claim.width, at_place):
-            continue  # the names are in another order, as SID410 says
+            continue  # the names are in another order: SID410 reports it
         widths = [input_width(s) for s in facts.inputs]
         if claim.of_all and (None in widths or claim.width == sum(w for w in widths if w)):
             continue
