@@ -403,7 +403,9 @@ def test_links_that_were_swapped_between_steps(done: Pipeline) -> None:
     assert done.in_toto() == 1
     found = [(f.code, f.message) for f in done.ours().failing]
     assert [code for code, _ in found] == ["PIP005", "PIP005"]
-    assert "is not a valid link of the step `check`: it is a link of the step 'verify'" in found[0][1]
+    assert (
+        "is not a valid link of the step `check`: it is a link of the step 'verify'" in found[0][1]
+    )
 
 
 def test_a_link_that_stands_in_for_a_step_which_was_not_done(begun: Pipeline) -> None:
