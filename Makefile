@@ -25,8 +25,8 @@ MUTATE ?=
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
-.PHONY: help demo test interop interop-docs bench bench-keyless fuzz mutation format-check lint types contracts unit format lock reference \
-	resign docs clean
+.PHONY: help demo test interop interop-docs bench bench-keyless fuzz mutation format-check lint prose \
+	types contracts unit format lock reference resign docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ format-check: $(READY) ## is the code formatted?
 
 lint: $(READY) ## ruff
 	@$(STAGE) lint $(BIN)/ruff check
+
+prose: $(READY) ## phrases that mark unidiomatic prose
+	@$(STAGE) prose $(BIN)/python scripts/check_prose.py
 
 types: $(READY) ## mypy --strict, tests too
 	@$(STAGE) types $(BIN)/mypy
