@@ -10,6 +10,8 @@
 PYTHON ?= python3
 # xdist workers: one a core.
 WORKERS ?= auto
+# Set to measure branch coverage: make test COVERAGE=1
+COVERAGE ?=
 # How far and from where `make fuzz` goes.
 ROUNDS ?= 20000
 SEED ?= 1
@@ -75,13 +77,19 @@ types: $(READY) ## mypy --strict, tests too
 contracts: $(READY) ## imports point only to a lower floor
 	@$(STAGE) contracts $(BIN)/lint-imports
 
+TESTS := -m pytest -q -n $(WORKERS) --durations=10 --ignore=tests/interop --ignore=tests/benchmarks
+
+ifneq ($(filter-out 0,$(COVERAGE)),)
 # Child processes write coverage data of their own (`patch = subprocess` in pyproject.toml).
-unit: $(READY) ## tests with branch coverage
+unit: $(READY) ## tests; COVERAGE=1 for branch coverage and its floor
 	@$(BIN)/coverage erase
-	@$(STAGE) tests $(BIN)/coverage run -m pytest -n $(WORKERS) \
-		--ignore=tests/interop --ignore=tests/benchmarks
+	@$(STAGE) tests $(BIN)/coverage run $(TESTS)
 	@$(BIN)/coverage combine --quiet
 	@$(STAGE) coverage $(BIN)/coverage report
+else
+unit: $(READY)
+	@$(STAGE) tests $(BIN)/python $(TESTS)
+endif
 
 # --- what a maintainer runs --------------------------------------------------------------------
 
