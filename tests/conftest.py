@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 def other_key(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
     """Somebody else's key pair."""
     return make_pair(tmp_path_factory.mktemp("keys"), "other")
+
+
+@pytest.fixture(scope="session")
+def retrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`model/` after the production run of its exporter. Not to be changed: copy it."""
+    from tests.operations.workspace import MODEL, export_production
+
+    folder = tmp_path_factory.mktemp("retrained") / "model"
+    shutil.copytree(MODEL, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    export_production(folder)
+    return folder
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.support.cases import functionary_id
 from tests.support.command import Result, clean_environment, run_cli
 from tests.support.keys import KeyPair, make_pair
 from tests.support.repository import Repository, full_repository
+from tests.support.repository import copied as copied_repository
 
 STEPS: Final = ("export", "check", "sign", "verify")
 IN_TOTO_VERIFY: Final = Path(sys.executable).parent / "in-toto-verify"
@@ -230,9 +231,8 @@ def make_pipeline(folder: Path, layout: str = LAYOUT) -> Pipeline:
 
 def copied(pipeline: Pipeline, folder: Path) -> Pipeline:
     """The same pipeline elsewhere, with the same keys."""
-    shutil.copytree(pipeline.root, folder / "repository")
     shutil.copytree(pipeline.outside, folder / "outside")
-    repository = Repository(folder / "repository", pipeline.repository.key)
+    repository = copied_repository(pipeline.repository, folder / "repository")
     return Pipeline(repository, folder / "outside", dict(pipeline.keys))
 
 
