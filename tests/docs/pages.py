@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 NAMES: Final = tuple(page.relative_to(ROOT).as_posix() for page in PAGES)
@@ -68,6 +70,12 @@ def anchors(text: str) -> set[str]:
 def problems(find: Callable[[str], Iterable[Problem]], pages: Iterable[str] = NAMES) -> list[str]:
     """Return what `find` reports of all pages, as `page:line: problem`."""
     return [f"{page}:{line}: {problem}" for page in pages for line, problem in find(page)]
+
+
+def require_none(found: Iterable[str]) -> None:
+    """Fail with all problems, a line each; pytest would shorten the list of an assertion."""
+    if lines := [*found]:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def _line(text: str, offset: int) -> int:

@@ -20,6 +20,7 @@ from tests.docs.pages import (
     problems,
     prose,
     read,
+    require_none,
 )
 
 _FILE = re.compile(r"(?:provenance|model|scripts|tests|docs|bundles)/[\w./-]+\.\w+")
@@ -87,22 +88,21 @@ def uneven_tables(page: str) -> Iterator[Problem]:
 
 
 def test_every_link_leads_to_a_file_and_a_heading() -> None:
-    assert problems(broken_links) == []
+    require_none(problems(broken_links))
 
 
 def test_every_page_of_the_docs_is_linked_from_another() -> None:
     linked = {path for page in NAMES for _, _, path, _ in internal(page) if path != page}
     linked |= {f"{path}/README.md" for path in linked}
-    unlinked = [page for page in NAMES if page.startswith("docs/") and page not in linked]
-    assert unlinked == []
+    require_none(page for page in NAMES if page.startswith("docs/") and page not in linked)
 
 
 def test_every_file_that_is_named_exists() -> None:
-    assert problems(missing_files) == []
+    require_none(problems(missing_files))
 
 
 def test_every_file_and_name_on_the_page_about_the_house_exists() -> None:
-    assert problems(missing_names, [HOUSE]) == []
+    require_none(problems(missing_names, [HOUSE]))
 
 
 def defined(tree: ast.Module | ast.ClassDef) -> set[str]:
@@ -119,7 +119,7 @@ def defined(tree: ast.Module | ast.ClassDef) -> set[str]:
 
 
 def test_every_table_has_as_many_cells_in_each_line() -> None:
-    assert problems(uneven_tables) == []
+    require_none(problems(uneven_tables))
 
 
 def test_a_heading_is_found_by_its_anchor() -> None:

@@ -13,7 +13,7 @@ from jsonschema.exceptions import SchemaError
 from provenance.attestations import predicates
 from provenance.attestations.signed_row import REGISTRY_ROW
 from scripts.write_docs import SCHEMAS
-from tests.docs.pages import ROOT, fences, read
+from tests.docs.pages import ROOT, fences, read, require_none
 
 PACKAGED = ROOT / "provenance" / "schemas"
 EXPLAINED: Final = {
@@ -46,7 +46,7 @@ def wrong_with(name: str) -> Iterator[str]:
 
 
 def test_published_schemas_are_those_of_the_package_and_valid() -> None:
-    assert [problem for name in SCHEMAS for problem in wrong_with(name)] == []
+    require_none(problem for name in SCHEMAS for problem in wrong_with(name))
 
 
 def examples(page: str) -> list[Any]:
@@ -81,10 +81,9 @@ def test_the_report_that_is_shown_fits_its_schema() -> None:
 
 def test_every_required_field_of_a_document_is_explained() -> None:
     assert EXPLAINED.keys() == set(SCHEMAS)
-    unexplained = [
-        f"{page}: {field}"
+    require_none(
+        f"{page}: no `{field}`"
         for name, page in EXPLAINED.items()
         for field in json.loads((PACKAGED / name).read_text("utf-8"))["required"]
         if f"`{field}" not in read(page)
-    ]
-    assert unexplained == []
+    )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from tests.docs.pages import ROOT, Problem, problems, read
+from tests.docs.pages import ROOT, Problem, problems, read, require_none
 
 PAGE = "docs/threat-model.md"
 HEADING = "## Attacks and the tests that hold them"
@@ -61,4 +61,4 @@ def test_the_threat_model_lists_attacks() -> None:
 
 
 def test_each_attack_names_tests_that_exist() -> None:
-    assert problems(untested, [PAGE]) == []
+    require_none(problems(untested, [PAGE]))
