@@ -10,6 +10,8 @@
 PYTHON ?= python3
 # xdist workers: one a core.
 WORKERS ?= auto
+# Set to measure branch coverage: make test COVERAGE=1
+COVERAGE ?=
 # How far and from where `make fuzz` goes.
 ROUNDS ?= 20000
 SEED ?= 1
@@ -25,8 +27,8 @@ MUTATE ?=
 COMPILE := $(LOCK)/bin/uv --quiet pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-strip-extras --upgrade
 
-.PHONY: help demo test interop interop-docs bench bench-keyless fuzz mutation format-check lint types contracts unit format lock reference \
-	resign docs clean
+.PHONY: help demo test interop interop-docs bench bench-keyless fuzz mutation format-check lint prose \
+	types contracts unit format lock reference resign docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -66,19 +68,28 @@ format-check: $(READY) ## is the code formatted?
 lint: $(READY) ## ruff
 	@$(STAGE) lint $(BIN)/ruff check
 
+prose: $(READY) ## phrases that mark unidiomatic prose
+	@$(STAGE) prose $(BIN)/python scripts/check_prose.py
+
 types: $(READY) ## mypy --strict, tests too
 	@$(STAGE) types $(BIN)/mypy
 
 contracts: $(READY) ## imports point only to a lower floor
 	@$(STAGE) contracts $(BIN)/lint-imports
 
+TESTS := -m pytest -q -n $(WORKERS) --durations=10 --ignore=tests/interop --ignore=tests/benchmarks
+
+ifneq ($(filter-out 0,$(COVERAGE)),)
 # Child processes write coverage data of their own (`patch = subprocess` in pyproject.toml).
-unit: $(READY) ## tests with branch coverage
+unit: $(READY) ## tests; COVERAGE=1 for branch coverage and its floor
 	@$(BIN)/coverage erase
-	@$(STAGE) tests $(BIN)/coverage run -m pytest -n $(WORKERS) \
-		--ignore=tests/interop --ignore=tests/benchmarks
+	@$(STAGE) tests $(BIN)/coverage run $(TESTS)
 	@$(BIN)/coverage combine --quiet
 	@$(STAGE) coverage $(BIN)/coverage report
+else
+unit: $(READY)
+	@$(STAGE) tests $(BIN)/python $(TESTS)
+endif
 
 # --- what a maintainer runs --------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,10 +19,10 @@ from tests.support.command import time_limit
 from tests.support.git import GitRepository
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> GitRepository:
-    """Two commits: `model/m.json` is "then" at v1 and "now" at main; a link and a folder."""
-    made = GitRepository.init(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def two_commits(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
+    """`model/m.json` is "then" at v1 and "now" at main; a link and a folder. Tests copy it."""
+    made = GitRepository.init(tmp_path_factory.mktemp("git") / "repository")
     model = made.root / "model"
     model.mkdir()
     (model / "m.json").write_text("then")
@@ -37,6 +38,13 @@ def repository(tmp_path: Path) -> GitRepository:
     (model / "m.json").write_text("now")
     made.commit()
     return made
+
+
+@pytest.fixture
+def repository(two_commits: GitRepository, tmp_path: Path) -> GitRepository:
+    """A copy of `two_commits`, which a test may change."""
+    shutil.copytree(two_commits.root, tmp_path / "repository", symlinks=True)
+    return GitRepository(tmp_path / "repository")
 
 
 def read(folder: Path, ref: str, path: str, limit: int = 100) -> bytes:

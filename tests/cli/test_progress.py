@@ -14,6 +14,7 @@ from rich.console import Console
 from provenance.artifacts import digest
 from provenance.cli.progress_bar import Bar
 from provenance.evidence import progress as gate_progress
+from tests.support.command import run_cli
 from tests.support.models import External, model
 from tests.support.repository import Repository, sha256
 from tests.support.terminal import run_on_terminal
@@ -22,19 +23,15 @@ SHOW_CURSOR = "\x1b[?25h"
 ERASE_LINE = "\x1b[2K"
 
 
-def test_a_bar_is_shown_where_standard_error_is_a_terminal(full: Repository) -> None:
+def test_a_bar_is_shown_on_a_terminal_and_leaves_nothing_behind(full: Repository) -> None:
     result = run_on_terminal("check", cwd=full.root, stream="stderr")
     assert result.code == 0
     for stage in ("judging rows", "judging rules"):
         assert stage in result.err
     assert result.out.splitlines()[-1].startswith("OK")
     assert "\x1b" not in result.out
-
-
-def test_a_bar_leaves_nothing_behind(full: Repository) -> None:
-    shown = run_on_terminal("check", cwd=full.root, stream="stderr").err
-    assert shown.rindex(ERASE_LINE) > shown.rindex("judging rules")
-    assert SHOW_CURSOR in shown
+    assert result.err.rindex(ERASE_LINE) > result.err.rindex("judging rules")
+    assert SHOW_CURSOR in result.err
 
 
 def test_a_release_says_what_it_is_at(full: Repository) -> None:
@@ -51,11 +48,13 @@ def test_no_bar_where_standard_error_is_no_terminal(full: Repository, command: s
 
 
 def test_no_bar_where_it_is_not_wanted(full: Repository) -> None:
-    assert run_on_terminal("check", "--quiet", cwd=full.root, stream="stderr").err == ""
+    assert run_cli("check", cwd=full.root, terminal=True).err != ""
+    assert run_cli("check", "--quiet", cwd=full.root, terminal=True).err == ""
 
 
 def test_a_terminal_that_can_do_nothing_is_sent_no_control_characters(full: Repository) -> None:
-    assert "\x1b" not in run_on_terminal("check", cwd=full.root, stream="stderr", term="dumb").err
+    assert "\x1b" in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "xterm"}).err
+    assert "\x1b" not in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "dumb"}).err
 
 
 def test_a_large_file_has_a_line_of_its_own(repository: Repository) -> None:

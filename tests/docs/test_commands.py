@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from provenance.cli import COMMANDS, group
-from tests.docs.pages import NAMES, fences, inline_code, read
+from tests.docs.pages import Problem, blocks, inline_code, problems, read, require_none
 
 _ENDS = {";", "|", "||", "&", "&&", ">", ">>", "<", "(", ")"}
 
 
-def shown_commands(text: str) -> Iterator[str]:
-    for language, block in fences(text):
+def shown_commands(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each shell command in a fenced block."""
+    for first, language, block in blocks(text):
         if language in ("console", "sh"):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("$ "):
-                    yield line.removeprefix("$ ")
+            for match in re.finditer(r"^\$ ((?:\\\n|.)*)", block, re.MULTILINE):
+                line = first + block.count("\n", 0, match.start())
+                yield line, match[1].replace("\\\n", " ")
 
 
 def calls(line: str) -> Iterator[list[str]]:
@@ -36,7 +39,7 @@ def calls(line: str) -> Iterator[list[str]]:
 
 
 def problem(words: list[str]) -> str | None:
-    """Why the command line would not understand these words; None where it would."""
+    """Return why the command line rejects these words, or None."""
     command: click.Command = group
     context = click.Context(group, info_name="provenance")
     if words and not words[0].startswith("-"):
@@ -55,27 +58,35 @@ def problem(words: list[str]) -> str | None:
     return None if chosen is None or chosen in known else f"no format {chosen!r}"
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_every_command_that_is_shown_exists_with_its_options(page: str) -> None:
-    for line in shown_commands(read(page)):
-        for words in calls(line):
-            assert problem(words) is None, f"{page}: {line}: {problem(words)}"
+def wrong_in_blocks(page: str) -> Iterator[Problem]:
+    """Yield what is wrong with the commands in the fenced blocks of a page."""
+    for line, command in shown_commands(read(page)):
+        for words in calls(command):
+            if wrong := problem(words):
+                yield line, f"{command}: {wrong}"
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_every_command_that_is_named_in_a_sentence_exists(page: str) -> None:
-    for code in inline_code(read(page)):
-        if code.startswith("provenance ") and not code.endswith("…"):
-            words = code.split()[1:]
-            assert problem(words) is None, f"{page}: `{code}`: {problem(words)}"
+def wrong_in_sentences(page: str) -> Iterator[Problem]:
+    """Yield what is wrong with the commands in the code spans of a page."""
+    for line, code in inline_code(read(page)):
+        whole = code.startswith("provenance ") and not code.endswith("…")
+        if whole and (wrong := problem(code.split()[1:])):
+            yield line, f"`{code}`: {wrong}"
+
+
+def test_every_command_that_is_shown_exists_with_its_options() -> None:
+    require_none(problems(wrong_in_blocks))
+
+
+def test_every_command_that_is_named_in_a_sentence_exists() -> None:
+    require_none(problems(wrong_in_sentences))
 
 
 def test_the_readme_has_every_command_and_every_exit_code() -> None:
     text = read("README.md")
-    for name in COMMANDS:
-        assert f"| `provenance {name}` |" in text
-    for code in range(5):
-        assert f"| {code} |" in text
+    named = {name for name in COMMANDS if f"| `provenance {name}` |" in text}
+    assert named == set(COMMANDS)
+    assert [code for code in range(5) if f"| {code} |" not in text] == []
 
 
 @pytest.mark.parametrize(
@@ -90,3 +101,19 @@ def test_the_readme_has_every_command_and_every_exit_code() -> None:
 def test_a_wrong_command_is_noticed(line: str, expected: str) -> None:
     (words,) = calls(line)
     assert (problem(words) or "").startswith(expected)
+
+
+def test_a_wrong_command_is_reported_with_its_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n$ provenance check \\\n--format xml\nprovenance x\n"
+        "$ provenance chekc; provenance check\n```\n`provenance\nchekc` and `provenance …`\n",
+        "utf-8",
+    )
+    assert problems(wrong_in_blocks, [str(page)]) == [
+        f"{page}:2: provenance check  --format xml: no format 'xml'",
+        f"{page}:5: provenance chekc; provenance check: no command 'chekc'",
+    ]
+    assert problems(wrong_in_sentences, [str(page)]) == [
+        f"{page}:7: `provenance chekc`: no command 'chekc'"
+    ]

@@ -4,10 +4,24 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import NAMES, ROOT, anchors, inline_code, links, prose, read
+from tests.docs.pages import (
+    NAMES,
+    ROOT,
+    Problem,
+    anchors,
+    inline_code,
+    links,
+    problems,
+    prose,
+    read,
+    require_none,
+)
 
 _FILE = re.compile(r"(?:provenance|model|scripts|tests|docs|bundles)/[\w./-]+\.\w+")
 _PLACEHOLDER = re.compile(r"[A-Z]{3}")
@@ -21,41 +35,74 @@ def target(page: str, link: str) -> tuple[str, str]:
     return os.path.normpath(os.path.join(folder, path)) if path else page, anchor
 
 
-def internal(page: str) -> list[tuple[str, str, str]]:
-    found = [link for link in links(read(page)) if not link.startswith(("https://", "http://"))]
-    return [(link, *target(page, link)) for link in found]
+def internal(page: str) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the line, the link, its file and its anchor, for each link into the repository."""
+    for line, link in links(read(page)):
+        if not link.startswith(("https://", "http://")):
+            yield line, link, *target(page, link)
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
-    for link, path, anchor in internal(page):
-        assert (ROOT / path).exists(), f"{page}: {link}"
-        assert not path.startswith(".."), f"{page}: {link} leaves the repository"
-        if anchor:
-            assert anchor in anchors(read(path)), f"{page}: {link}: no such heading"
+@cache
+def headings(page: str) -> set[str]:
+    return anchors(read(page))
+
+
+def broken_links(page: str) -> Iterator[Problem]:
+    for line, link, path, anchor in internal(page):
+        if path.startswith(".."):
+            yield line, f"{link}: leaves the repository"
+        elif not (ROOT / path).exists():
+            yield line, f"{link}: no such file"
+        elif anchor and anchor not in headings(path):
+            yield line, f"{link}: no such heading"
+
+
+def missing_files(page: str) -> Iterator[Problem]:
+    for line, code in inline_code(read(page)):
+        named = _FILE.fullmatch(code) and not _PLACEHOLDER.search(os.path.basename(code))
+        if named and not (ROOT / code).exists():
+            yield line, f"`{code}`: no such file"
+
+
+def missing_names(page: str) -> Iterator[Problem]:
+    """Yield the files and names that the page on the architecture mentions and nothing defines."""
+    for line, code in inline_code(read(page)):
+        if not _IN_CODE.fullmatch(code):
+            continue
+        path, _, name = code.partition("::")
+        in_root = path.startswith("tests/") or path == "pyproject.toml"
+        file = (ROOT if in_root else ROOT / "provenance") / path
+        if not file.exists():
+            yield line, f"`{code}`: no such file"
+        elif name and name not in defined(ast.parse(file.read_text("utf-8"))):
+            yield line, f"`{code}`: no such name"
+
+
+def uneven_tables(page: str) -> Iterator[Problem]:
+    width = 0
+    for number, line in enumerate(prose(read(page)).splitlines(), 1):
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        if cells and width and cells != width:
+            yield number, f"another number of cells than in the line before: {line}"
+        width = cells
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    require_none(problems(broken_links))
 
 
 def test_every_page_of_the_docs_is_linked_from_another() -> None:
-    linked = {path for page in NAMES for _, path, _ in internal(page) if path != page}
+    linked = {path for page in NAMES for _, _, path, _ in internal(page) if path != page}
     linked |= {f"{path}/README.md" for path in linked}
-    unlinked = [page for page in NAMES if page.startswith("docs/") and page not in linked]
-    assert unlinked == []
+    require_none(page for page in NAMES if page.startswith("docs/") and page not in linked)
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_every_file_that_is_named_exists(page: str) -> None:
-    for code in inline_code(read(page)):
-        if _FILE.fullmatch(code) and not _PLACEHOLDER.search(os.path.basename(code)):
-            assert (ROOT / code).exists(), f"{page}: `{code}`"
+def test_every_file_that_is_named_exists() -> None:
+    require_none(problems(missing_files))
 
 
-@pytest.mark.parametrize("code", [c for c in inline_code(read(HOUSE)) if _IN_CODE.fullmatch(c)])
-def test_every_file_and_name_on_the_page_about_the_house_exists(code: str) -> None:
-    path, _, name = code.partition("::")
-    base = ROOT if path.startswith("tests/") or path == "pyproject.toml" else ROOT / "provenance"
-    assert (base / path).exists()
-    if name:
-        assert name in defined(ast.parse((base / path).read_text("utf-8")))
+def test_every_file_and_name_on_the_page_about_the_house_exists() -> None:
+    require_none(problems(missing_names, [HOUSE]))
 
 
 def defined(tree: ast.Module | ast.ClassDef) -> set[str]:
@@ -71,15 +118,38 @@ def defined(tree: ast.Module | ast.ClassDef) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("page", NAMES)
-def test_every_table_has_as_many_cells_in_each_line(page: str) -> None:
-    width = 0
-    for line in prose(read(page)).splitlines():
-        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
-        if cells and width:
-            assert cells == width, f"{page}: {line}"
-        width = cells
+def test_every_table_has_as_many_cells_in_each_line() -> None:
+    require_none(problems(uneven_tables))
 
 
 def test_a_heading_is_found_by_its_anchor() -> None:
     assert anchors("# A b\n## The `x` key's\n```\n# no\n```\n") == {"a-b", "the-x-keys"}
+
+
+@pytest.mark.parametrize(
+    ("find", "text", "expected"),
+    [
+        (broken_links, "[a](#top)\n\n[b](missing.md)\n", ["4: missing.md: no such file"]),
+        (broken_links, "```sh\n[a](b)\n```\n![a\nb](c)\n", ["6: c: no such file"]),
+        (broken_links, "[a](page.md#tpo)", ["2: page.md#tpo: no such heading"]),
+        (missing_files, "`docs/gone.md`, `docs/XYZ.md`", ["2: `docs/gone.md`: no such file"]),
+        (missing_names, "\n`gone.py`", ["3: `gone.py`: no such file"]),
+        (missing_names, "`version.py::gone`", ["2: `version.py::gone`: no such name"]),
+        (
+            uneven_tables,
+            "| a |\n| - |\n| b | c |\n\n| d | e |\n",
+            ["4: another number of cells than in the line before: | b | c |"],
+        ),
+    ],
+)
+def test_what_is_wrong_on_a_page_is_reported_with_its_line(
+    tmp_path: Path, find: Callable[[str], Iterator[Problem]], text: str, expected: list[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# Top\n{text}", "utf-8")
+    assert problems(find, [str(page)]) == [f"{page}:{problem}" for problem in expected]
+
+
+def test_a_link_out_of_the_repository_is_reported() -> None:
+    assert target("README.md", "../x.md#y") == ("../x.md", "y")
+    assert target("docs/adr/a.md", "../../README.md") == ("README.md", "")

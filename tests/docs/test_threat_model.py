@@ -5,43 +5,60 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 
-import pytest
-
-from tests.docs.pages import ROOT, read
+from tests.docs.pages import ROOT, Problem, problems, read, require_none
 
 PAGE = "docs/threat-model.md"
 HEADING = "## Attacks and their tests"
+_ROW = re.compile(r"^\| (.+?) \| (.+?) \| (.+) \|$")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)(?:\[[^`]*\])?`")
 
 
-def attacks() -> dict[str, tuple[str, str]]:
-    """What stops each attack, and the tests that mount it."""
-    section = read(PAGE).partition(f"{HEADING}\n")[2].partition("\n## ")[0]
-    found = re.findall(r"^\| (.+?) \| (.+?) \| (.+) \|$", section, re.MULTILINE)
-    lines = [line for line in found if line[0] not in ("attack", "---")]
-    assert len(lines) == len({line[0] for line in lines}), "an attack is listed twice"
-    return {attack: (stopped, tests) for attack, stopped, tests in lines}
+def attacks(page: str) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the line of each attack, its name, what stops it, and the tests that mount it."""
+    before, _, rest = read(page).partition(f"{HEADING}\n")
+    section = rest.partition("\n## ")[0]
+    for line, text in enumerate(section.splitlines(), before.count("\n") + 2):
+        found = _ROW.match(text)
+        if found and found[1] not in ("attack", "---"):
+            yield line, found[1], found[2], found[3]
 
 
+@cache
 def functions(path: str) -> set[str]:
-    """The names of the functions that a file of tests defines, parametrised or not."""
+    """Return the names of the functions that a file of tests defines, parametrised or not."""
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+def untested(page: str) -> Iterator[Problem]:
+    """Yield what is wrong with the table of attacks."""
+    seen: set[str] = set()
+    for line, attack, stopped, tests in attacks(page):
+        if attack in seen:
+            yield line, f"{attack}: listed twice"
+        seen.add(attack)
+        if not stopped.strip():
+            yield line, f"{attack}: nothing stops it"
+        named = _TEST.findall(tests)
+        if not named:
+            yield line, f"{attack}: no test"
+        if _TEST.sub("", tests).strip(", "):
+            yield line, f"{attack}: not a test: {tests}"
+        for path, name in named:
+            if not name.startswith("test_"):
+                yield line, f"{attack}: not a test: {path}::{name}"
+            elif not (ROOT / path).is_file():
+                yield line, f"{attack}: no such file: {path}"
+            elif name not in functions(path):
+                yield line, f"{attack}: no such test: {path}::{name}"
+
+
 def test_the_threat_model_lists_attacks() -> None:
-    assert len(attacks()) >= 25
+    assert len([*attacks(PAGE)]) >= 25
 
 
-@pytest.mark.parametrize("attack", attacks())
-def test_each_attack_names_tests_that_exist(attack: str) -> None:
-    stopped, tests = attacks()[attack]
-    assert stopped.strip()
-    named = _TEST.findall(tests)
-    assert named, "no test"
-    assert _TEST.sub("", tests).strip(", ") == "", "not a test"
-    for path, name in named:
-        assert name.startswith("test_")
-        assert (ROOT / path).is_file(), path
-        assert name in functions(path), f"{path}::{name}"
+def test_each_attack_names_tests_that_exist() -> None:
+    require_none(problems(untested, [PAGE]))

@@ -104,21 +104,20 @@ def test_one_model_has_external_data_and_one_an_int8_variant() -> None:
     assert facts(MODEL / "quality_regressor_q_v1.int8.onnx").opsets[""] == 17
 
 
-def test_a_production_run_describes_its_own_bytes_and_promotes_nothing(tmp_path: Path) -> None:
-    for name, data in generated(MODEL).items():
-        (tmp_path / name).write_bytes(data)
-    export(tmp_path)
-    rows = json.loads((tmp_path / "registry.json").read_text())["models"]
+def test_a_production_run_describes_its_own_bytes_and_promotes_nothing(
+    retrained_model: Path,
+) -> None:
+    rows = json.loads((retrained_model / "registry.json").read_text())["models"]
     for row in rows[:5]:
-        sha256 = of_bytes((tmp_path / row["onnx"]).read_bytes()).sha256
-        sidecar = json.loads((tmp_path / f"{row['id']}.json").read_text())
+        sha256 = of_bytes((retrained_model / row["onnx"]).read_bytes()).sha256
+        sidecar = json.loads((retrained_model / f"{row['id']}.json").read_text())
         assert row["sha256"] == sidecar["sha256"] == sha256
         assert row["smoke"] is True
     changed = [
         (old, new)
         for old, new in zip(
             (MODEL / "registry.json").read_text().splitlines(),
-            (tmp_path / "registry.json").read_text().splitlines(),
+            (retrained_model / "registry.json").read_text().splitlines(),
             strict=True,
         )
         if old != new

@@ -20,10 +20,10 @@ def release_candidate(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def production(tmp_path_factory: pytest.TempPathFactory, retrained_model: Path) -> Workspace:
     """The registry after the one-shot retrain, released with seed attestations."""
     workspace = make_workspace(tmp_path_factory.mktemp("production"))
-    workspace.export_production()
+    workspace.retrain(retrained_model)
     workspace.remove_deferrals()
     workspace.release()
     return workspace

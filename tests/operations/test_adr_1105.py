@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from provenance import Verdict
 from tests.operations.workspace import SEEDS, Workspace, codes
@@ -73,8 +74,8 @@ def test_swapped_bundles_verify_for_neither_row(candidate: Workspace) -> None:
     assert f"the bundle of row '{SEED1}'" in report.failing[0].message
 
 
-def test_the_retrain_makes_the_deferral_ring(candidate: Workspace) -> None:
-    candidate.export_production()
+def test_the_retrain_makes_the_deferral_ring(candidate: Workspace, retrained_model: Path) -> None:
+    candidate.retrain(retrained_model)
     report = candidate.check()
     assert codes(report) == {(None, "DEF901")}
     assert report.failing[0].path == "provenance.toml"
@@ -82,9 +83,9 @@ def test_the_retrain_makes_the_deferral_ring(candidate: Workspace) -> None:
 
 
 def test_without_the_deferral_the_retrained_seeds_pass_and_are_to_be_promoted(
-    candidate: Workspace,
+    candidate: Workspace, retrained_model: Path
 ) -> None:
-    candidate.export_production()
+    candidate.retrain(retrained_model)
     candidate.remove_deferrals()
     report = candidate.check()
     assert report.exit_code == 0

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,12 +88,23 @@ def outdated(unreleased: Workspace) -> Workspace:
     return unreleased
 
 
-def run_killed(
-    workspace: Workspace, change: int, layout: Layout
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(KILLER), str(workspace.root), str(workspace.key), str(change)]
+@contextmanager
+def killer(workspace: Workspace, layout: Layout) -> Iterator[Callable[[int], int]]:
+    """Give a function that releases and is killed before change N; it returns the exit status."""
+    command = [sys.executable, str(KILLER), str(workspace.root), str(workspace.key)]
     command += [] if layout.exchanges else ["no-exchange"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=REPOSITORY) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        ours, theirs = process.stdin, process.stdout
+
+        def run(change: int) -> int:
+            ours.write(f"{change}\n")
+            ours.flush()
+            return int(theirs.readline())
+
+        yield run
 
 
 def state(workspace: Workspace) -> dict[str, bytes]:
@@ -120,18 +132,19 @@ def test_killed_at_any_write_the_tree_is_old_or_new_and_the_next_run_finishes(
     before = state(workspace)
     change = 0
     outcomes = set()
-    while True:
-        change += 1
-        shutil.rmtree(workspace.root)
-        shutil.copytree(saved, workspace.root)
-        run = run_killed(workspace, change, layout)
-        if run.returncode == 0:
-            break
-        assert run.returncode == -signal.SIGKILL, run.stderr
-        outcomes.add(self_consistent(workspace, before, atomic=layout.atomic))
-        workspace.release()
-        assert leftovers(workspace) == [], f"killed at change {change}"
-        assert workspace.verify().exit_code == 0
+    with killer(workspace, layout) as release:
+        while True:
+            change += 1
+            shutil.rmtree(workspace.root)
+            shutil.copytree(saved, workspace.root)
+            status = release(change)
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL
+            outcomes.add(self_consistent(workspace, before, atomic=layout.atomic))
+            workspace.release()
+            assert leftovers(workspace) == [], f"killed at change {change}"
+            assert workspace.verify().exit_code == 0
     assert change > 8, "the release made fewer changes than it has files to write"
     assert workspace.verify().exit_code == 0, "the run that was not killed"
     assert "old" in outcomes

@@ -41,7 +41,7 @@ from tests.support.keys import KeyPair
 from tests.support.models import External, data, model, proto
 from tests.support.production import production
 from tests.support.releases import SUMMARY
-from tests.support.repository import SUFFIX, Repository, codes, replace_once, sha256
+from tests.support.repository import SUFFIX, Repository, codes, copied, replace_once, sha256
 from tests.support.verifying import verify_model
 
 SEED0 = SEEDS[0]
@@ -107,12 +107,18 @@ def test_a_model_and_its_int8_variant_exchanged_and_hashed_again_are_not_what_wa
 # --- a registry that says two things ------------------------------------------------------------
 
 
-@pytest.fixture
-def one_row(repository: Repository) -> Repository:
-    """A released row, and another."""
+@pytest.fixture(scope="module")
+def two_rows(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Repository:
+    """A released row, and another. Not to be changed: copy them."""
+    repository = Repository(tmp_path_factory.mktemp("rows") / "repository", key)
     repository.add("m", license="MIT")
     repository.add("n", license="ISC")
     return repository.released()
+
+
+@pytest.fixture
+def one_row(two_rows: Repository, tmp_path: Path) -> Repository:
+    return copied(two_rows, tmp_path / "repository")
 
 
 def test_a_row_is_not_verified_in_a_registry_with_two_lists_of_models(one_row: Repository) -> None:

@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tenacity import wait_none
 
-from provenance.signing import uploads
 from tests.signing.workshop import stranger
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair, private_pem
 from tests.support.kms import aws
 from tests.support.repository import Repository, full_repository
-from tests.support.sigstore.services import Answer, Services, serving
+from tests.support.sigstore.services import Answer, Services
 from tests.support.terminal import converse
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 PASSPHRASE: Final = "correct horse"
 DATED: Final = """
@@ -31,18 +30,6 @@ trusted_root = "trust.json"
 """
 DOCUMENTS: Final = 8
 """Five rows, two seeds, one summary."""
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts."""
-    monkeypatch.setattr(uploads, "BACKOFF", wait_none())
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

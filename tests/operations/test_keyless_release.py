@@ -6,14 +6,12 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from tenacity import wait_none
 
-from provenance.signing import uploads
 from tests.support.command import Result, run_cli
 from tests.support.repository import Repository, full_repository
 from tests.support.sigstore.services import (
@@ -29,6 +27,8 @@ from tests.support.sigstore.services import (
     serving,
 )
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 TRUST = f"""
 [trust]
 trusted_root = "trust.json"
@@ -39,18 +39,6 @@ subject = "{SUBJECT}"
 """
 DOCUMENTS = 8
 """Five rows, two seeds, one summary."""
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts; that they wait is tested elsewhere."""
-    monkeypatch.setattr(uploads, "BACKOFF", wait_none())
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A release step by step: what in-toto-verify refuses, ours refuses, and says which step and file.
 
-`refusal` runs both tools, the real command of in-toto in a process of its own.
+`refusal` runs both tools, in-toto's by the entry point of its command.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ def double(tmp_path: Path) -> Pipeline:
 
 
 def test_a_finished_release_passes_both_tools(done: Pipeline) -> None:
+    assert done.in_toto(process=True) == 0, done.said
     assert done.in_toto() == 0, done.said
     report = done.ours()
     assert report.exit_code == 0, report.failing
@@ -75,6 +76,7 @@ def test_a_finished_release_passes_both_tools(done: Pipeline) -> None:
 def test_a_step_that_is_missing(done: Pipeline, step: str) -> None:
     name = done.link(step).name
     done.link(step).unlink()
+    assert done.in_toto(process=True) == 1
     code, message = done.refusal()
     assert code == "PIP006"
     assert f"no link of the step `{step}`: expected {name} in" in message

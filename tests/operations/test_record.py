@@ -24,13 +24,19 @@ from tests.support.command import run_cli
 from tests.support.keys import PRIVATE, private_pem
 from tests.support.kms import aws
 from tests.support.models import External, data, model
-from tests.support.pipeline import LAYOUT, Pipeline, make_pipeline
+from tests.support.pipeline import LAYOUT, Pipeline, copied, make_pipeline
 from tests.support.repository import sha256
 
 
+@pytest.fixture(scope="module")
+def with_layout(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A pipeline with its layout, of which no step is done. Not to be changed: copy it."""
+    return make_pipeline(tmp_path_factory.mktemp("pipeline"))
+
+
 @pytest.fixture
-def pipeline(tmp_path: Path) -> Pipeline:
-    return make_pipeline(tmp_path)
+def pipeline(with_layout: Pipeline, tmp_path: Path) -> Pipeline:
+    return copied(with_layout, tmp_path)
 
 
 def payload(path: Path) -> Any:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,15 +14,9 @@ import pytest
 from tests.support.command import clean_environment
 from tests.support.keys import KeyPair, private_pem
 from tests.support.repository import Repository, full_repository
-from tests.support.sigstore.services import SIGNING, Answer, Request, Services, serving
+from tests.support.sigstore.services import SIGNING, Answer, Request, Services
 
 PROC = Path("/proc")
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

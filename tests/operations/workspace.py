@@ -71,14 +71,9 @@ class Workspace:
     def edit_row(self, row_id: str, change: Callable[[dict[str, Any]], object]) -> None:
         self.edit_registry(lambda rows: [change(r) for r in rows if r["id"] == row_id])
 
-    def export_production(self) -> None:
-        """The one-shot retrain: new weights, sidecars, manifest and verdict, digests renewed."""
-        script = self.root / "model" / "export_ensemble_v2_seeds.py"
-        subprocess.run(
-            [sys.executable, str(script), "--out", str(self.root / "model")],
-            check=True,
-            capture_output=True,
-        )
+    def retrain(self, retrained_model: Path) -> None:
+        """Copy what the one-shot retrain writes: the fixture `retrained_model`."""
+        shutil.copytree(retrained_model, self.root / "model", dirs_exist_ok=True)
 
     def remove_deferrals(self) -> None:
         (self.root / "provenance.toml").write_text(CONFIG)
@@ -90,6 +85,14 @@ class Workspace:
             for p in sorted(self.root.rglob("*"))
             if p.is_file()
         }
+
+
+def export_production(model: Path) -> None:
+    """The one-shot retrain: new weights, sidecars, manifest and verdict, digests renewed."""
+    script = MODEL / "export_ensemble_v2_seeds.py"
+    subprocess.run(
+        [sys.executable, str(script), "--out", str(model)], check=True, capture_output=True
+    )
 
 
 def make_workspace(folder: Path) -> Workspace:

@@ -17,11 +17,10 @@ from asn1crypto import tsp
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
-from tenacity import wait_none
 
 from provenance.attestations.bundle import Bundle, Envelope, decode
 from provenance.errors import InputError, UnavailableError
-from provenance.signing import judging, services, trusted_root, uploads, waiting
+from provenance.signing import judging, services, trusted_root, waiting
 from provenance.signing.judgement import Clock
 from provenance.signing.key_signer import KeySigner
 from provenance.signing.keyless import instance as instances
@@ -34,15 +33,11 @@ from tests.support.keys import KeyPair
 from tests.support.sigstore.services import Answer, NoAnswerError, Request, Service, serving
 from tests.support.sigstore.services import Services as Simulated
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 PAYLOADS = [b'{"n": 1}', b'{"n": 2}', b'{"n": 3}']
 NOW = datetime.datetime.now(datetime.UTC)
 HOUR = datetime.timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts."""
-    monkeypatch.setattr(uploads, "BACKOFF", wait_none())
 
 
 @pytest.fixture(scope="module")

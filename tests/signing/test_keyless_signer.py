@@ -9,7 +9,7 @@ import json
 import threading
 import urllib.request
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,6 @@ def payload(number: int) -> bytes:
         b'{"sha256":"%s"}}],"predicateType":"https://example.org/p","predicate":{}}'
         % (number, b"0" * 64)
     )
-
-
-@pytest.fixture
-def services() -> Iterator[Services]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -9,18 +9,13 @@ from collections.abc import Callable
 
 import pytest
 import requests
-from tenacity import wait_none
 
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.signing import uploads
 from provenance.signing.uploads import explained, in_parallel
 from provenance.signing.waiting import TransientError
 
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts."""
-    monkeypatch.setattr(uploads, "BACKOFF", wait_none())
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def nothing() -> None:

@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
+
+import pytest
 
 import provenance
 from provenance import Report
@@ -19,6 +25,7 @@ from tests.support.cases import functionary_id
 from tests.support.command import Result, clean_environment, run_cli
 from tests.support.keys import KeyPair, make_pair
 from tests.support.repository import Repository, full_repository
+from tests.support.repository import copied as copied_repository
 
 STEPS: Final = ("export", "check", "sign", "verify")
 IN_TOTO_VERIFY: Final = Path(sys.executable).parent / "in-toto-verify"
@@ -132,18 +139,16 @@ class Pipeline:
         }
         return json.dumps(envelope).encode()
 
-    def in_toto(self, by: str = "owner") -> int:
-        """The exit code of the real command of in-toto."""
-        command = [str(IN_TOTO_VERIFY), "--layout", str(self.layout)]
-        command += ["--verification-keys", str(self.key(by).public), "--link-dir", str(self.links)]
+    def in_toto(self, by: str = "owner", *, process: bool = False) -> int:
+        """Return the exit code of in-toto's own command, which runs in this process by default."""
+        arguments = ["--layout", str(self.layout), "--link-dir", str(self.links)]
+        arguments += ["--verification-keys", str(self.key(by).public)]
+        run = _in_toto_in_a_process if process else _in_toto_here
         with clean_environment():
-            done = subprocess.run(
-                command, cwd=self.root, capture_output=True, text=True, timeout=60, check=False
-            )
+            code, self.said = run(arguments, self.root)
         for left in self.root.glob("*.link"):  # what it records of its inspections
             left.unlink()
-        self.said = done.stderr
-        return done.returncode
+        return code
 
     said: str = ""
 
@@ -164,6 +169,37 @@ class Pipeline:
         found = [(f.code, f.message) for f in report.failing]
         assert len(found) == 1, found
         return found[0]
+
+
+def _in_toto_here(arguments: list[str], root: Path) -> tuple[int, str]:
+    from in_toto import in_toto_verify, log
+
+    said = io.StringIO()
+    former = log.HANDLER.setStream(said)
+    try:
+        with (
+            contextlib.chdir(root),
+            mock.patch.object(sys, "argv", [IN_TOTO_VERIFY.name, *arguments]),
+            warnings.catch_warnings(action="ignore"),
+            pytest.raises(SystemExit) as ended,
+        ):
+            in_toto_verify.main()
+    finally:
+        log.HANDLER.setStream(former)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, said.getvalue()
+
+
+def _in_toto_in_a_process(arguments: list[str], root: Path) -> tuple[int, str]:
+    done = subprocess.run(
+        [IN_TOTO_VERIFY, *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
 
 
 _BY: Final = {"export": "builder", "check": "ci", "sign": "release", "verify": "ci"}
@@ -195,9 +231,8 @@ def make_pipeline(folder: Path, layout: str = LAYOUT) -> Pipeline:
 
 def copied(pipeline: Pipeline, folder: Path) -> Pipeline:
     """The same pipeline elsewhere, with the same keys."""
-    shutil.copytree(pipeline.root, folder / "repository")
     shutil.copytree(pipeline.outside, folder / "outside")
-    repository = Repository(folder / "repository", pipeline.repository.key)
+    repository = copied_repository(pipeline.repository, folder / "repository")
     return Pipeline(repository, folder / "outside", dict(pipeline.keys))
 
 

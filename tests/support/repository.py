@@ -6,7 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+import shutil
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,13 @@ class Repository:
         report = self.release(**options)
         assert report.exit_code == 0, [(f.code, f.message) for f in report.failing]
         return self
+
+
+def copied(repository: Repository, root: Path) -> Repository:
+    """The same repository elsewhere, with the same key."""
+    shutil.copytree(repository.root, root)
+    rows, deferrals = deepcopy(repository.rows), deepcopy(repository.deferrals)
+    return replace(repository, root=root, rows=rows, deferrals=deferrals)
 
 
 def verdict_gate(per_seed_plccs: dict[str, float]) -> dict[str, Any]:
