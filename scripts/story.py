@@ -390,7 +390,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "no-trust": Scene(
         "download",
         (f'provenance verify-model {EXTERNAL}.onnx; echo "exit $?"',),
-        ("whose signature counts?", "exit 2"),
+        ("no trusted signer", "exit 2"),
         "downloads",
     ),
     "no-signer": Scene("release", ('provenance release; echo "exit $?"',), ("no signer", "exit 4")),

@@ -19,7 +19,7 @@ from provenance.cli.signing_options import open_signer, recorded, report_step, s
     "  provenance release --signer file:release.key --link-dir links --link-key file:release.key",
 )
 @click.option(
-    "--release-version", "version", metavar="TEXT", help="What the release is called: v1.2.0."
+    "--release-version", "version", metavar="TEXT", help="Version of the release, such as v1.2.0."
 )
 @signing
 @recorded
@@ -31,12 +31,12 @@ def command(
     link_key: str | None,
     **who: Any,
 ) -> int:
-    """Check, sign, attest, verify and summarise. All or nothing.
+    """Check, sign, attest, verify and summarize. All or nothing.
 
-    Nothing is written before everything that will be has passed the rules of `verify`. A run that
-    is cut short leaves the old state or the new one, and the next run finishes.
+    Nothing is written until every new file has passed the rules of `verify`. An interrupted run
+    leaves either the old state or the new one, and the next run completes it.
 
-    With --link-dir, this is the step `sign` of the release, recorded for its layout.
+    With --link-dir, the run is recorded as the release step `sign`.
     """
     from provenance.operations.sign import release
 

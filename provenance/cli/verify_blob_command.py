@@ -24,16 +24,16 @@ from provenance.cli.options import Session, consuming
     "--bundle",
     metavar="FILE",
     required=True,
-    help="The bundle, or a file with several, one a line: one that verifies is enough.",
+    help="The bundle, or a file with one bundle on each line; one must verify.",
 )
 @PREDICATE_TYPES
 @consuming
 @trusting
 def command(session: Session, verifier: Callable[..., Any], blob: str, bundle: str) -> int:
-    """Verify the bytes of any file, by a bundle that any Sigstore client made.
+    """Verify any file, with a bundle from any Sigstore client.
 
-    A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: say whose
-    signature counts, with --key, --identity and --issuer, or --trust.
+    A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: name the
+    trusted signer with --key, with --identity and --issuer, or with --trust.
     """
     from provenance.operations.verify_download import DIGEST_PREFIX
 

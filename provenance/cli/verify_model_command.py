@@ -24,12 +24,12 @@ from provenance.cli.options import Session, consuming
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--bundle", metavar="FILE", help="The bundle of the one FILE. By default FILE.sigstore.json."
+    "--bundle", metavar="FILE", help="The bundle of a single FILE. Default: FILE.sigstore.json."
 )
 @click.option(
     "--summary",
     metavar="FILE",
-    help="The release summary that has to hold the model. Where one is needed, by default the one "
+    help="The release summary that must list the model. Default, if one is needed: the summary "
     "beside the bundle or the model.",
 )
 @PREDICATE_TYPES
@@ -42,17 +42,16 @@ def command(
     bundle: str | None,
     summary: str | None,
 ) -> int:
-    """Verify a model as you have it: a file with its bundle.
+    """Verify a model file that you have, with its bundle.
 
-    The row that the bundle signs takes the place of the registry: the model and its external data
-    must have the signed bytes and names. No configuration is read: say whose signature counts, with
-    --key, --identity and --issuer, or --trust.
+    The bundle contains the signed row of the model, so no registry is needed: the model and its
+    external data must have the signed digests and names. No configuration is read: name the
+    trusted signer with --key, with --identity and --issuer, or with --trust.
 
-    With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
-    require of it before you use it.
+    --require, --license-allow, --max-age and --state add requirements of your own.
     """
     if bundle and len(files) != 1:
-        raise click.UsageError("--bundle goes with exactly one FILE")
+        raise click.UsageError("--bundle needs exactly one FILE")
     by = verifier()
     reports = [
         by.model(

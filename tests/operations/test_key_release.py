@@ -281,5 +281,5 @@ def test_offline_nobody_is_asked(
 ) -> None:
     done = release(unsigned, key, "--offline", *option)
     assert done.code == 4
-    assert "--offline: timestamp authorities and logs would have to be asked" in done.err
+    assert "--offline: timestamp authorities and logs need the network" in done.err
     assert release(unsigned, key, "--offline").code == 0

@@ -293,8 +293,8 @@ def test_a_registry_in_which_a_key_stands_twice_is_not_edited(ready: Repository)
         (["--ensemble", "en"], "has the id 'en'", "Did you mean 'ens'?"),
         (["--ensemble", "zzzzz"], "has the id 'zzzzz'", "Ensembles are: ens."),
         (["singel"], "no row with the id 'singel'", "Did you mean 'single'?"),
-        ([], "give the rows, or --ensemble", ""),
-        (["single", "--ensemble", "ens"], "give the rows, or --ensemble", ""),
+        ([], "give either rows, or --ensemble", ""),
+        (["single", "--ensemble", "ens"], "give either rows, or --ensemble", ""),
     ],
 )
 def test_what_cannot_be_promoted_so_is_an_error_that_says_how(
