@@ -483,7 +483,7 @@ def test_hash_prints_every_model_file(full: Repository) -> None:
     assert result.code == 0
     for path in full.models.iterdir():
         assert (f"model/{path.name}" in result.out) == (".onnx" in path.name)
-    assert "OK: every digest that the rows declare is right" in result.out
+    assert "OK: every digest in the rows is correct" in result.out
 
 
 def test_hash_adds_the_digests_of_external_data(repository: Repository) -> None:
@@ -692,7 +692,8 @@ def test_all_rules_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "help"), [("SID42", "Did you mean SID4"), ("zzzzzz", "provenance rules lists all rules")]
+    ("asked", "help"),
+    [("SID42", "Did you mean SID4"), ("zzzzzz", "provenance rules lists all rules")],
 )
 def test_an_unknown_rule_suggests_the_nearest(asked: str, help: str) -> None:
     result = run_cli("rules", asked)
@@ -711,7 +712,7 @@ def test_hash_is_not_content_with_a_row_that_has_no_digest(full: Repository, fie
         assert result.code == 1
         assert "no digest in the row" in result.out
         assert "OK:" not in result.out
-        assert "FAILED: 1 file without the digest that a row has to have" in result.out
+        assert "FAILED: 1 file without a required digest in the row" in result.out
         assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
         assert full.registry.read_bytes() == before
     assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"

@@ -140,8 +140,8 @@ def test_inspect_shows_who_when_and_what(
     assert "timestamp: " in words
     assert sha256_of(artifact) in words
     if about:
-        assert "says: how it was built (SLSA provenance)" in words
-        assert "by: https://example.org/builder" in words
+        assert "statement: how a file was built (SLSA provenance)" in words
+        assert "builder: https://example.org/builder" in words
 
 
 def test_another_identity_is_refused(

@@ -67,7 +67,7 @@ def test_warnings_and_deferrals_are_folded_away_and_counted(repository: Reposito
     repository.defer("SID402", ["b"], reason="until the retrain")
     page = markdown.render(repository.save().check())
     assert page.startswith("### ✅ onnx-provenance: OK\n")
-    assert "<details><summary>1 warning, which fail nothing</summary>\n\n| where |" in page
+    assert "<details><summary>1 warning (not failures)</summary>\n\n| where |" in page
     assert "<details><summary>1 deferred, with their reasons</summary>\n\n| rule |" in page
     assert "| SID402 | <code>b</code> | until the retrain (ADR-1105) |" in page
     assert page.count("</details>") == 2
@@ -141,7 +141,7 @@ def test_the_page_is_bounded_and_says_what_it_left_out() -> None:
     findings = tuple(finding(row=f"r{'x' * n}", message=f"{n} " + "x" * 500) for n in range(2_000))
     page = markdown.render(Report("r.json", (), findings))
     assert len(page.encode()) < markdown.LIMIT + 2_000
-    assert "more lines, which the log has" in page
+    assert "more lines, see the log" in page
     assert "2,000 errors" in page
 
 
