@@ -115,7 +115,7 @@ class _Page:
         return text
 
     def rows(self) -> str:
-        """Return a line for each row with `verbose`, or if signatures of a few rows are verified."""
+        """Return a line for each row, if `verbose` or if signatures of a few rows are verified."""
         report, style = self._report, self._style
         many = report.trust is None or len(report.rows) > _FEW
         if not report.rows or (many and not self._verbose):

@@ -154,7 +154,7 @@ def test_a_file_for_which_there_is_no_room_is_not_begun(
 ) -> None:
     room = shutil._ntuple_diskusage(10, 10, 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
-    with pytest.raises(InputError, match="has room for 0") as caught:
+    with pytest.raises(InputError, match="0 free") as caught:
         downloads.open()
     assert caught.value.help is not None
     assert "folder=" in caught.value.help

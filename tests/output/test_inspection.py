@@ -45,7 +45,7 @@ def test_a_row_bundle_says_the_row_its_sidecar_and_its_deferrals(released: Path)
     for part in (
         "signed with a key; key hint: sha256 ",
         "the signature is not verified",
-        "a registry row, with all of its model files",
+        "a registry row, with all its model files",
         "about: 1 file",
         "  license: MIT",
         "sidecar: stale.json",
