@@ -287,7 +287,7 @@ def test_a_service_that_hangs_is_waited_for_so_long(
 
     services.faults[service] = hang
     error = exits_4_and_writes_nothing(unsigned, "--timeout", "1")
-    assert "no answer within 1 seconds" in error
+    assert "did not answer within 1 seconds" in error
 
 
 def the_first_answer_again() -> Fault:

@@ -343,10 +343,10 @@ def test_a_name_that_is_none(pipeline: Pipeline, name: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
-        ("keyless", "in-toto knows people by their keys"),
+        ("keyless", "in-toto supports keys only"),
         ("file:/nowhere.key", "does not exist"),
         ("file:{public}", "a public key"),
-        ("kms:k", "--link-key kms: no such signer"),
+        ("kms:k", "--link-key kms: unknown kind of signer"),
     ],
 )
 def test_a_key_that_cannot_sign(pipeline: Pipeline, uri: str, why: str) -> None:
@@ -384,7 +384,7 @@ def test_a_key_in_a_kms_signs_a_link_where_its_public_key_is_known(pipeline: Pip
         public = {"PROVENANCE_LINK_PUBLIC_KEY": str(key.public)}
         done = run_cli(*arguments, cwd=pipeline.root, env=environment | public)
     assert unknown.code == 2
-    assert "--link-key awskms: it is not said which key signs" in unknown.err
+    assert "--link-key awskms: the public key is missing" in unknown.err
     assert "in PROVENANCE_LINK_PUBLIC_KEY" in unknown.err
     assert (done.code, "link: " in done.err) == (0, True), done
 

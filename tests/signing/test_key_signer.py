@@ -208,10 +208,10 @@ ROLES: dict[Service, str] = {"tsa": "the timestamp authority http", "log": "the 
         (says(b"not for keys", 400), "refused (HTTP 400): not for keys", 1),
         (says(b"", 404), "refused (HTTP 404)", 1),
         (says(b"", 302), "refused (HTTP 302)", 1),
-        (says(b"what?"), "does not answer with a", 4),
-        (says(b"[]"), "does not answer with a", 4),
-        (says(b"{}"), "does not answer with a", 4),
-        (says(b" " * 9_000_000), "answers with more than", 1),
+        (says(b"what?"), "did not return a", 4),
+        (says(b"[]"), "did not return a", 4),
+        (says(b"{}"), "did not return a", 4),
+        (says(b" " * 9_000_000), "returned more than", 1),
     ],
     ids=["silent", "503", "429", "400", "404", "302", "garbage", "list", "empty", "huge"],
 )
@@ -252,7 +252,7 @@ def test_a_service_that_hangs_ends_the_run_in_time(
 
     simulated.faults["log"] = hang
     by = signer(key, simulated, tmp_path, timeout=1)
-    assert "no answer within 1 seconds" in refused(by).message
+    assert "did not answer within 1 seconds" in refused(by).message
     simulated.over.set()
     simulated.over.clear()
 
@@ -263,7 +263,7 @@ def test_an_authority_that_grants_nothing_is_quoted(
     status = tsp.PKIStatusInfo({"status": "rejection", "status_string": ["no clock"]}).dump()
     simulated.faults["tsa"] = says(bytes([0x30, len(status)]) + status)
     error = refused(signer(key, simulated, tmp_path))
-    assert error.message.endswith("grants no timestamp: no clock")
+    assert error.message.endswith("refused the request: no clock")
 
 
 def test_an_authority_that_answers_an_older_request_is_refused(
@@ -276,7 +276,7 @@ def test_an_authority_that_answers_an_older_request_is_refused(
         )
     )
     error = refused(signer(key, simulated, tmp_path))
-    assert "answers another request than the one it was sent" in error.message
+    assert "returned the answer to another request" in error.message
 
 
 def test_a_timestamp_of_something_else_does_not_hold(
@@ -287,7 +287,7 @@ def test_a_timestamp_of_something_else_does_not_hold(
         tsa.stamp_digest(b"?" * 32, NOW, tsp.TimeStampReq.load(request.body)["nonce"].native)
     )
     error = refused(signer(key, simulated, tmp_path))
-    assert "what the services answered does not hold: its timestamp of" in error.message
+    assert "the signing services returned an invalid answer: its timestamp of" in error.message
 
 
 def test_a_timestamp_of_somebody_else_does_not_hold(
@@ -300,7 +300,7 @@ def test_a_timestamp_of_somebody_else_does_not_hold(
 
     simulated.faults["tsa"] = strange
     error = refused(signer(key, simulated, tmp_path))
-    assert "is by no authority that was trusted then" in error.message
+    assert "was not made by an authority that was trusted then" in error.message
     assert "Nothing was written" in (error.help or "")
 
 
@@ -317,11 +317,11 @@ def other_place(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (other_body, "does not hold: its log entry is of another signature"),
-        (other_place, "does not hold: its inclusion proof does not lead to the tree"),
-        (lambda v: v["logId"].update(keyId="AAAA"), "is not one of the trusted root's"),
-        (lambda v: v.pop("inclusionProof"), "does not answer with an entry"),
-        (lambda v: v.update(more=1), "does not answer with an entry"),
+        (other_body, "returned an invalid answer: its log entry is of another signature"),
+        (other_place, "returned an invalid answer: its inclusion proof does not match the tree"),
+        (lambda v: v["logId"].update(keyId="AAAA"), "is not in the trusted root"),
+        (lambda v: v.pop("inclusionProof"), "did not return a log entry"),
+        (lambda v: v.update(more=1), "did not return a log entry"),
     ],
 )
 def test_an_entry_that_is_not_of_this_signature_does_not_hold(
@@ -349,7 +349,7 @@ def test_an_answer_of_an_older_log_that_is_no_entry_is_refused(
 ) -> None:
     with serving(rekor=1) as old:
         old.faults["log"] = says(json.dumps(value).encode())
-        assert "does not answer with an entry" in refused(signer(key, old, tmp_path)).message
+        assert "did not return a log entry" in refused(signer(key, old, tmp_path)).message
 
 
 def test_more_timestamps_than_a_bundle_may_hold_are_not_written(
@@ -357,7 +357,7 @@ def test_more_timestamps_than_a_bundle_may_hold_are_not_written(
 ) -> None:
     urls = [f"{simulated.urls['tsa']}/{n}" for n in range(33)]
     error = refused(signer(key, simulated, tmp_path, timestamp_urls=urls))
-    assert "what the services answered cannot be used: " in error.message
+    assert "the signing services returned an unusable answer: " in error.message
 
 
 BITS = st.one_of(
@@ -461,8 +461,11 @@ def test_only_an_older_log_says_when_without_an_authority(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timestamp_urls": ["https://tsa.example"]}, "--timestamp-url goes with a key"),
-        ({"public_key": Path("release.pub")}, "--public-key goes with a key"),
+        (
+            {"timestamp_urls": ["https://tsa.example"]},
+            "--timestamp-url cannot be used with keyless",
+        ),
+        ({"public_key": Path("release.pub")}, "--public-key cannot be used with keyless"),
     ],
 )
 @pytest.mark.parametrize("uri", [None, "keyless"])
@@ -474,7 +477,7 @@ def test_what_is_for_keys_is_refused_for_an_identity(
 
 
 def test_an_identity_token_is_refused_for_a_key(key: KeyPair) -> None:
-    with pytest.raises(InputError, match="--identity-token goes with --signer keyless"):
+    with pytest.raises(InputError, match="--identity-token needs --signer keyless"):
         open_signer(key.signer, identity_token=Path("token"))
 
 
@@ -485,6 +488,8 @@ def test_an_authority_is_named_by_a_url(url: str) -> None:
 
 
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InputError, match=r"tsa\.example: a URL with a name or password") as raised:
+    with pytest.raises(
+        InputError, match=r"tsa\.example: the URL contains a user name or a password"
+    ) as raised:
         services.checked_url("https://me:hunter2@tsa.example/")
     assert "hunter2" not in f"{raised.value} {raised.value.help}"

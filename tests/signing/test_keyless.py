@@ -125,15 +125,15 @@ def test_an_instance_without_a_log_is_trusted_for_its_timestamps() -> None:
     for make in (instance().attest, instance().sign_bytes):
         bundle = make(PAYLOAD if make == instance().attest else CONTENT, log=None)
         accepted(bundle, trust(root))
-        assert "knows logs" in refusal(bundle)
+        assert "its log entry is missing" in refusal(bundle)
 
 
 def test_without_a_log_the_signature_is_judged_all_the_same() -> None:
     root = instance().trusted_root() | {"tlogs": []}
     bundle = instance().attest(PAYLOAD, log=None)
     bundle["dsseEnvelope"]["payload"] = "e30="
-    assert "sigstore refuses it" in refusal(bundle, trust(root))
-    assert "sigstore refuses it" in refusal(
+    assert "sigstore does not verify it" in refusal(bundle, trust(root))
+    assert "sigstore does not verify it" in refusal(
         instance().sign_bytes(b"other bytes", log=None), trust(root)
     )
 
@@ -168,7 +168,7 @@ def test_the_rest_of_a_chain_is_not_trusted() -> None:
     chain += theirs[:-1]
     ours = instance().trusted_root()
     root = stranger().trusted_root() | {"certificateAuthorities": ours["certificateAuthorities"]}
-    assert "sigstore refuses it" in refusal(bundle, trust(root))
+    assert "sigstore does not verify it" in refusal(bundle, trust(root))
     accepted(bundle, trust(stranger().trusted_root()))
 
 
@@ -177,7 +177,7 @@ def test_a_chain_with_a_root_certificate_is_refused(version: str) -> None:
     bundle = instance().attest(PAYLOAD, log="v1", version=version)
     chain = material(bundle)["x509CertificateChain"]["certificates"]
     chain += instance().trusted_root()["certificateAuthorities"][0]["certChain"]["certificates"]
-    assert "holds a root certificate" in refusal(bundle)
+    assert "contains a root certificate" in refusal(bundle)
 
 
 def test_an_identity_that_is_not_trusted_is_named() -> None:
@@ -226,14 +226,14 @@ def test_without_a_trusted_root_nothing_can_be_said() -> None:
 
 def test_other_bytes_are_not_what_was_signed() -> None:
     bundle = instance().sign_bytes(CONTENT)
-    assert "sigstore refuses it" in refusal(bundle, sha256="0" * 64)
+    assert "sigstore does not verify it" in refusal(bundle, sha256="0" * 64)
     del bundle["messageSignature"]["messageDigest"]
     accepted(bundle)
-    assert "sigstore refuses it" in refusal(bundle, sha256="0" * 64)
+    assert "sigstore does not verify it" in refusal(bundle, sha256="0" * 64)
 
 
 def test_a_stranger_with_an_instance_of_his_own_is_refused() -> None:
-    assert "is not one of the trusted root's" in refusal(stranger().attest(PAYLOAD))
+    assert "is not in the trusted root" in refusal(stranger().attest(PAYLOAD))
 
 
 def test_any_bit_of_the_evidence_counts() -> None:

@@ -168,7 +168,7 @@ def test_who_signs_is_known_once_it_has_signed(make: Make) -> None:
     assert signer.own.identities == (TrustedIdentity(ISSUER, SUBJECT),)
     reason = signer.distrusted(nobody)
     assert reason is not None
-    assert reason.startswith(f"{SUBJECT!r}, for whom {ISSUER!r} vouches")
+    assert reason.startswith(f"{SUBJECT!r}, whose issuer is {ISSUER!r}")
     assert signer.distrusted(replace(nobody, identities=signer.own.identities)) is None
 
 
@@ -210,18 +210,26 @@ TOO_OLD = {"iat": 1, "exp": 2}
         pytest.param("not.a.token", "malformed", id="not a token"),
         pytest.param("e30.W10.e30", "malformed", id="claims that are a list"),
         pytest.param(TOO_OLD, "it expired at 1970-01-01 00:00:02 UTC", id="expired"),
-        pytest.param({"exp": "4102444800"}, "'exp' is a string, expected a number", id="text"),
-        pytest.param({"iat": "today"}, "'iat' is a string, expected a number", id="word"),
-        pytest.param({"nbf": "1"}, "'nbf' is a string, expected a number", id="text of nbf"),
-        pytest.param({"exp": True}, "'exp' is a boolean", id="boolean"),
-        pytest.param({"exp": None}, "has no time 'exp'", id="without an end"),
+        pytest.param(
+            {"exp": "4102444800"}, "'exp': expected a number of seconds, found a string", id="text"
+        ),
+        pytest.param(
+            {"iat": "today"}, "'iat': expected a number of seconds, found a string", id="word"
+        ),
+        pytest.param(
+            {"nbf": "1"}, "'nbf': expected a number of seconds, found a string", id="text of nbf"
+        ),
+        pytest.param(
+            {"exp": True}, "'exp': expected a number of seconds, found a boolean", id="boolean"
+        ),
+        pytest.param({"exp": None}, "time 'exp' is missing", id="without an end"),
         pytest.param({"exp": 1e300}, "'exp' is out of range", id="after the year 9999"),
         pytest.param({"exp": -1}, "'exp' is out of range", id="negative"),
         pytest.param({"nbf": 4102444800}, "valid only from 2100-01-01", id="not yet valid"),
         pytest.param({"iat": 4102444800}, "valid only from 2100-01-01", id="from the future"),
-        pytest.param({"sub": 7}, "has no 'sub' that is a string", id="subject"),
-        pytest.param({"aud": "somebody else"}, "for another audience", id="of another audience"),
-        pytest.param({"aud": ["a", "b"]}, "for another audience", id="of other audiences"),
+        pytest.param({"sub": 7}, "'sub' is missing or not a string", id="subject"),
+        pytest.param({"aud": "somebody else"}, "not for the audience", id="of another audience"),
+        pytest.param({"aud": ["a", "b"]}, "not for the audience", id="of other audiences"),
         pytest.param({"iss": "https://accounts.google.com"}, "email", id="without an e-mail"),
         pytest.param({"federated_claims": 1}, "unexpected claim type", id="federated"),
     ],
@@ -244,7 +252,7 @@ def test_a_token_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_token_for_a_key_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--identity-token goes with --signer keyless"):
+    with pytest.raises(InputError, match="--identity-token needs --signer keyless"):
         open_signer("file:release.key", identity_token=tmp_path / "token")
 
 
@@ -339,7 +347,7 @@ def test_a_login_that_fails_says_with_whom(
         interactive=True,
     )
     assert isinstance(signer, KeylessSigner)
-    with pytest.raises(UnavailableError, match=f"the login with {services.urls['oidc']}"):
+    with pytest.raises(UnavailableError, match=f"the login at {services.urls['oidc']}"):
         sign(signer)
 
 
@@ -347,7 +355,7 @@ def test_a_trusted_root_alone_is_no_instance_to_sign_with(
     services: Services, tmp_path: Path
 ) -> None:
     root = services.instance.write_root(tmp_path / "root.json")
-    with pytest.raises(InputError, match="no instance to sign with"):
+    with pytest.raises(InputError, match="expected a client trust configuration"):
         instances.of_file(root)
     with pytest.raises(InputError, match=r"trust configuration .*none.json"):
         instances.of_file(tmp_path / "none.json")
@@ -374,11 +382,14 @@ def trusted_root_alone(value: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (no_signing, "signingConfig is null, expected an object"),
-        (older_signing, "v0.1.json', which is unsupported"),
-        (broken_signing, "no instance to sign with: signingConfig.caUrls.0.url cannot be read"),
-        (trusted_root_alone, "it is a trusted root, expected a client trust configuration"),
-        (dict.clear, "it is something else, expected a client trust configuration"),
+        (no_signing, "signingConfig: expected an object, found null"),
+        (older_signing, "found 'application/vnd.dev.sigstore.signingconfig.v0.1"),
+        (
+            broken_signing,
+            "cannot sign with this instance: signingConfig.caUrls.0.url cannot be read",
+        ),
+        (trusted_root_alone, "expected a client trust configuration, found a trusted root"),
+        (dict.clear, "expected a client trust configuration, found another document"),
     ],
 )
 def test_a_trust_configuration_that_is_something_else(

@@ -30,21 +30,21 @@ def nobody() -> str:
 
 
 PUBLIC_WORDS = {
-    "rsa": "an RSA key, expected an ECDSA P-256 key",
-    "ed25519": "an Ed25519 key, expected",
-    "p384": "an ECDSA key on secp384r1",
-    "certificate": "a certificate, not an ECDSA P-256 key",
-    "private": "a private key where the public key is needed",
-    "encrypted": "a private key where the public key is needed",
+    "rsa": "expected an ECDSA P-256 key in PEM, found an RSA key",
+    "ed25519": "expected an ECDSA P-256 key in PEM, found an Ed25519 key",
+    "p384": "expected an ECDSA P-256 key in PEM, found an ECDSA key on secp384r1",
+    "certificate": "expected an ECDSA P-256 key in PEM, found a certificate",
+    "private": "expected a public key, found a private key",
+    "encrypted": "expected a public key, found a private key",
     "garbage": "not an ECDSA P-256 key in PEM",
     "broken": "not an ECDSA P-256 key in PEM",
 }
 PRIVATE_WORDS = {
-    "rsa": "an RSA key, expected",
-    "ed25519": "an Ed25519 key, expected",
-    "p384": "an ECDSA key on secp384r1",
-    "certificate": "a certificate, expected",
-    "public": "a public key; signing needs the private one",
+    "rsa": "expected an ECDSA P-256 key in PEM, found an RSA key",
+    "ed25519": "expected an ECDSA P-256 key in PEM, found an Ed25519 key",
+    "p384": "expected an ECDSA P-256 key in PEM, found an ECDSA key on secp384r1",
+    "certificate": "expected an ECDSA P-256 key in PEM, found a certificate",
+    "public": "expected a private key, found a public key",
     "garbage": "not an ECDSA P-256 key in PEM",
     "broken": "not an ECDSA P-256 key in PEM",
 }
@@ -81,13 +81,13 @@ def test_an_encrypted_key_is_read_with_its_passphrase() -> None:
 @pytest.mark.parametrize("passphrase", ["another", ""])
 def test_an_encrypted_key_is_not_read_with_another_passphrase(passphrase: str) -> None:
     private, _ = pem.generate(PASSPHRASE)
-    with pytest.raises(UnavailableError, match="the passphrase does not open it") as raised:
+    with pytest.raises(UnavailableError, match="wrong passphrase") as raised:
         pem.load_private_key(private, "k.key", lambda: passphrase)
     assert PASSPHRASE not in str(raised.value)
 
 
 def test_an_encrypted_key_of_another_kind_is_named_once_it_is_open() -> None:
-    with pytest.raises(InputError, match="an RSA key, expected"):
+    with pytest.raises(InputError, match="found an RSA key"):
         pem.load_private_key(
             private_pem(rsa.generate_private_key(65537, 2048), b"p"), "k.key", lambda: "p"
         )
@@ -134,7 +134,7 @@ def test_every_key_of_a_file_is_read_once(key: KeyPair, other_key: KeyPair) -> N
     one, two = key.public.read_bytes(), other_key.public.read_bytes()
     found = pem.load_public_keys(b"# ours\n" + one + b"\n# theirs\r\n" + two + one, "k.pub")
     assert [pem.public_pem(k) for k in found] == [one, two]
-    with pytest.raises(InputError, match="2 public keys, expected the one that signs"):
+    with pytest.raises(InputError, match="expected one public key, found 2"):
         pem.load_public_key(one + two, "k.pub")
 
 
@@ -146,16 +146,16 @@ def test_a_file_has_a_bounded_number_of_keys(key: KeyPair) -> None:
 
 
 BESIDE = {
-    "private": "a private key where the public key is needed",
-    "encrypted": "a private key where the public key is needed",
-    "certificate": "a certificate, not",
-    "request": "a certificate signing request, not",
-    "openssh": "a private key where the public key is needed",
-    "cosign": "a private key where the public key is needed",
+    "private": "expected a public key, found a private key",
+    "encrypted": "expected a public key, found a private key",
+    "certificate": "found a certificate",
+    "request": "found a certificate signing request",
+    "openssh": "expected a public key, found a private key",
+    "cosign": "expected a public key, found a private key",
     "other block": r"a PEM block of another kind \(X9 DATA\)",
-    "rsa": r"k.pub \(key 2\): an RSA key, expected",
+    "rsa": r"k.pub \(key 2\): expected an ECDSA P-256 key in PEM, found an RSA key",
     "broken": r"k.pub \(key 2\): not an ECDSA P-256 key",
-    "without an end": "a public key in it has no end",
+    "without an end": "a public key is cut off",
 }
 
 
@@ -192,7 +192,7 @@ def test_what_lies_beside_a_public_key_is_named_and_never_shown(
     content = other + public if first else public + other
     words = BESIDE[kind].replace("key 2", "key 1" if first else "key 2")
     if first and kind == "without an end":
-        words = "not an ECDSA P-256 key|has no end"
+        words = "not an ECDSA P-256 key|is cut off"
     with pytest.raises(InputError, match=words) as raised:
         pem.load_public_keys(content, "k.pub")
     said = f"{raised.value} {raised.value.help}"
@@ -203,10 +203,10 @@ def test_what_lies_beside_a_public_key_is_named_and_never_shown(
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("ssh", "an SSH public key, not"),
-        ("der", "a public key in DER, not"),
-        ("private der", "a private key where"),
-        ("encrypted der", "a private key where"),
+        ("ssh", "found an SSH public key"),
+        ("der", "found a public key in DER"),
+        ("private der", "expected a public key, found a private key"),
+        ("encrypted der", "expected a public key, found a private key"),
     ],
 )
 def test_a_key_that_is_not_in_pem_is_named(kind: str, name: str, key: KeyPair) -> None:
@@ -267,7 +267,7 @@ def test_the_command_in_the_help_makes_a_public_key(
             b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
             "cosign public-key --key k > k-new.pub",
         ),
-        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----", "Only ECDSA P-256 keys count here"),
+        (b"-----BEGIN PGP PRIVATE KEY BLOCK-----", "Only ECDSA P-256 keys are supported"),
         (b"-----BEGIN EC PRIVATE KEY-----", "openssl pkey -in k -pubout -out k-new.pub"),
     ],
 )
@@ -275,7 +275,7 @@ def test_the_public_half_of_a_private_key_is_made_by_the_tool_that_can(
     content: bytes, help: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="a private key where") as raised:
+    with pytest.raises(InputError, match="expected a public key, found a private key") as raised:
         pem.load_public_keys(content, "k")
     assert help.replace("k-new.pub", "k.pub") in str(raised.value.help)
     Path("k.pub").symlink_to("nowhere")

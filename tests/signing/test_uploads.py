@@ -137,7 +137,7 @@ def test_the_first_error_ends_the_work() -> None:
 def test_an_item_that_takes_too_long_ends_the_work() -> None:
     over = threading.Event()
     started = time.monotonic()
-    with pytest.raises(UnavailableError, match=r"no answer within 0.1 seconds"):
+    with pytest.raises(UnavailableError, match=r"did not answer within 0.1 seconds"):
         in_parallel(lambda _: over.wait(30), [1], nothing, timeout=0.1)
     over.set()
     assert time.monotonic() - started < 10
@@ -159,10 +159,10 @@ def test_each_item_has_the_whole_time() -> None:
         ),
         (
             requests.TooManyRedirects(request=requests.Request("GET", "http://x.test")),
-            r"the service http://x.test answered something .* \(TooManyRedirects\)",
+            r"the service http://x.test gave an unexpected .* \(TooManyRedirects\)",
         ),
-        (ValueError("no base64"), "a service answered something that is not understood: no base64"),
-        (KeyError(), "not understood: KeyError"),
+        (ValueError("no base64"), "a service gave an unexpected answer: no base64"),
+        (KeyError(), "unexpected answer: KeyError"),
         (TransientError("no timestamp"), "no timestamp"),
     ],
 )
