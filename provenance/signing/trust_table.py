@@ -90,8 +90,8 @@ class TrustTable:
         signers = keys + len(self.identities) + len(self.workflows)
         if self.signatures > signers:
             raise InputError(
-                f"{where}: trust.signatures is {self.signatures}, but the number of trusted signers "
-                f"is {signers}",
+                f"{where}: trust.signatures is {self.signatures}, but the number of trusted "
+                f"signers is {signers}",
                 help="Add a trust entry for each signer, or lower trust.signatures. Each signer "
                 "counts once.",
             )
