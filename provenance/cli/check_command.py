@@ -41,7 +41,7 @@ def command(
     deferrals. With a baseline, also checks what was lost since then. `provenance rules` lists all
     rules. Signatures are not verified; use `provenance verify` for that.
 
-    With --fix, findings that have exactly one correct fix are fixed, and the others are reported.
+    With --fix, findings that have exactly one correct fix are run_fix, and the others are reported.
 
     With --link-dir, the run is recorded as the release step `check`.
     """
@@ -51,17 +51,17 @@ def command(
         )
     config = session.load()
     if fix:
-        from provenance.operations.fix import fix as fixed
+        from provenance.operations.fix import fix as run_fix
 
-        judge: Any = fixed
+        operation: Any = run_fix
     else:
         prepare(config.root / config.registry, cores())
         from provenance.operations.check import check
 
-        judge = functools.partial(check, processes=cores())
+        operation = functools.partial(check, processes=cores())
 
-    def judged(progress: Any) -> Any:
+    def run_checks(progress: Any) -> Any:
         former = session.baseline(config, baseline)
-        return judge(config, rows=rows, baseline=former, run=run, progress=progress)
+        return operation(config, rows=rows, baseline=former, run=run, progress=progress)
 
-    return report_step(session, "check", config, link_dir, link_key, judged, partial=bool(rows))
+    return report_step(session, "check", config, link_dir, link_key, run_checks, partial=bool(rows))

@@ -43,7 +43,7 @@ def command(
     config = session.load()
     signer = open_signer(session, config, **who)
 
-    def judged(progress: Any) -> Any:
+    def run_release(progress: Any) -> Any:
         return release(config, signer, version=version, progress=progress, processes=cores())
 
-    return report_step(session, "sign", config, link_dir, link_key, judged)
+    return report_step(session, "sign", config, link_dir, link_key, run_release)

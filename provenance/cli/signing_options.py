@@ -173,7 +173,7 @@ def report_step(
     config: Config,
     link_dir: str | None,
     link_key: str | None,
-    judge: Callable[[Any], Report],
+    work: Callable[[Any], Report],
     *,
     partial: bool = False,
 ) -> int:
@@ -187,7 +187,7 @@ def report_step(
         config: The configuration.
         link_dir: The value of --link-dir, or None.
         link_key: The value of --link-key, or None.
-        judge: The work of the step. It receives the progress bar and returns the report.
+        work: The work of the step. It receives the progress bar and returns the report.
         partial: Whether the run covers only some rows. Such a run cannot be recorded.
 
     Raises:
@@ -221,7 +221,7 @@ def report_step(
                 progress=progress,
             )
             step = stack.enter_context(recording)
-        report = judge(progress)
+        report = work(progress)
         if step is not None:
             step.succeeded(report.exit_code == 0)
     if step is not None and step.link is not None:

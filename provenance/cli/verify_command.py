@@ -90,11 +90,13 @@ def command(
         keys = [session.path(key) for key in layout_keys]
         steps = layout_request(session.path(layout), keys, links)
 
-    def judged(progress: Any) -> Any:
+    def run_verification(progress: Any) -> Any:
         return verify(config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress)
 
     recorded_in = None if layout else link_dir
-    return report_step(session, "verify", config, recorded_in, link_key, judged, partial=bool(rows))
+    return report_step(
+        session, "verify", config, recorded_in, link_key, run_verification, partial=bool(rows)
+    )
 
 
 def _load(session: Session, rows: tuple[str, ...]) -> Any:

@@ -123,7 +123,7 @@ def open_key(
             f"{how.option} {scheme.name}: the public key is missing",
             help=f"Give it {how.public_key}. To get it:\n{scheme.public_key_of(uri)}",
         )
-    _admit(uri, scheme, how)
+    _refuse_unknown_parameters(uri, scheme, how)
     return SigningKey(given, scheme, _remote(uri, scheme, given, ask))
 
 
@@ -146,7 +146,7 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
     return SigningKey(public, FILE, lambda data: bytes.fromhex(signer.sign(data).signature))
 
 
-def _admit(uri: str, scheme: Scheme, how: Given) -> None:
+def _refuse_unknown_parameters(uri: str, scheme: Scheme, how: Given) -> None:
     """Refuse unknown parameters in a URI, which `securesystemslib` would ignore.
 
     The message does not repeat them: they may be secrets such as `?pin=1234`.

@@ -55,11 +55,11 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
             reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
             if reason is not None:
                 return Judgement(Verdict.INVALID, reason=reason)
-            return _in_time(bundle, made, trust)
-    return _by_none(bundle, trust, artifact_sha256)
+            return _within_period(bundle, made, trust)
+    return _no_trusted_key(bundle, trust, artifact_sha256)
 
 
-def _by_none(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
+def _no_trusted_key(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
     """Explain a signature that no trusted key made, as far as its unverified claims allow."""
     content = bundle.content
     if not trust.keys:
@@ -97,7 +97,7 @@ def _by_none(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judge
     )
 
 
-def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
+def _within_period(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
     """Verify that the key was trusted when it signed.
 
     A key can have several trust entries with different periods. All entries whose period contains

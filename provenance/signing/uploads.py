@@ -76,7 +76,7 @@ def in_parallel(
                 at, item = left.popleft()
                 started[at] = time.monotonic()
             try:
-                outcomes.put((at, _persistently(work, item), None))
+                outcomes.put((at, _with_retries(work, item), None))
             except Exception as e:  # raised again in the calling thread
                 outcomes.put((at, None, e))
                 stop.set()
@@ -108,7 +108,7 @@ def in_parallel(
     return [results[at] for at in range(len(items))]
 
 
-def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
+def _with_retries(work: Callable[[_Item], _Done], item: _Item) -> _Done:
     retrying = Retrying(
         retry=retry_if_exception(_is_transient),
         stop=stop_after_attempt(ATTEMPTS),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, as its users type it."""
+"""The command line, as users type it."""
 
 from __future__ import annotations
 
@@ -428,7 +428,7 @@ def test_keygen_into_a_file_is_an_error(tmp_path: Path) -> None:
 def test_what_keygen_advises_can_be_pasted(
     name: str, form: str | None, full: Repository, tmp_path: Path
 ) -> None:
-    """The command that copies the key, where one is needed, and the table that trusts it."""
+    """Paste the command that copies the key, if there is one, and the table that trusts it."""
     root = full.root
     text = 'registry = "model/registry.json"\n'
     (root / "provenance.toml").unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results go: `--format`, `--output FILE`, `--output FORMAT=FILE`."""
+"""The outputs of results: `--format`, `--output FILE`, `--output FORMAT=FILE`."""
 
 from __future__ import annotations
 

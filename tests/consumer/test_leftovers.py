@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing of a private copy stays behind, however the work with it ends."""
+"""No private copies are left behind, however the process ends."""
 
 from __future__ import annotations
 

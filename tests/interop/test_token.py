@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release signed by a key in a PKCS#11 token: everybody verifies it, no PIN is left behind."""
+"""A release signed by a key in a PKCS#11 token: all clients verify it, and no PIN leaks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def token(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Token:
 
 @pytest.fixture(scope="session")
 def public_key(token: Token, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the key with number 2, which is the default of `hsm:`."""
+    """The public key of the key with id 2, the default of `hsm:`."""
     return token.generate(2, tmp_path_factory.mktemp("token") / "release.pub")
 
 
@@ -45,7 +45,7 @@ def unsigned(tmp_path: Path, public_key: Path, model_as_it_is: Path) -> Release:
 
 @pytest.fixture
 def sign(unsigned: Release, token: Token) -> Run:
-    """`provenance release` with the token."""
+    """Run `provenance release` with the token."""
 
     def run(
         uri: str | None = None, *more: str | Path, **environment: str

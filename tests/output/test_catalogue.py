@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of rules, and the page of each."""
+"""The catalogue of rules, and the page of each rule."""
 
 from __future__ import annotations
 

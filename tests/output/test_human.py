@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report for people: by row, short, each defect with its place and its next step."""
+"""A report for people: short, by row, with the place and the next step of each finding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shown(report: Report, *, verbose: bool = False, width: int = 100) -> str:
 
 
 def lose(repository: Repository, *fields: str, seeds: int = 5) -> Report:
-    """The report on rows that have lost fields."""
+    """Return the report on rows that have lost fields."""
     for seed in range(seeds):
         row = repository.add(f"seed{seed}")
         for field in fields:

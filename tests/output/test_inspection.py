@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle says, whoever wrote it."""
+"""Inspecting bundles of this project and of other clients."""
 
 from __future__ import annotations
 

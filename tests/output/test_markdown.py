@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Markdown page, read by a parser of Markdown."""
+"""The Markdown page, parsed with a Markdown parser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUR_MARKUP = {"text", "html_inline"}
 
 
 def inlines(page: str) -> list[Token]:
-    """All inline tokens; no block of HTML but ours is among the blocks."""
+    """Return all inline tokens, and check that all HTML blocks are ours."""
     found: list[Token] = []
     for token in MarkdownIt("commonmark").enable("table").parse(page):
         if token.type == "html_block":
@@ -34,7 +34,7 @@ def inlines(page: str) -> list[Token]:
 
 
 def table(page: str) -> list[list[str]]:
-    """The cells of the first table, as text."""
+    """Return the cells of the first table as text."""
     tokens = MarkdownIt("commonmark").enable("table").parse(page)
     cells = [t for t in tokens if (t.type == "inline" and t.level == 4) or t.type == "tr_open"]
     rows: list[list[str]] = []

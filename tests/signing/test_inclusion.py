@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log entries beside a key's signature: proved by the trusted root, or refused."""
+"""Log entries for signatures with a key: proved with the trusted root, or refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EM_DASH: Final = "\u2014"
 
 
 def entry(version: Version = "v2", **changes: Any) -> LogEntry:
-    """An entry that the instance made, changed on the way."""
+    """Return an entry of the instance with changes."""
     bundle = instance().attest(PAYLOAD, log=version)
     made = bundle["verificationMaterial"]["tlogEntries"][0]
     read = decode(json.dumps(bundle).encode()).entry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log entries and timestamps on signatures that a key made, and keys that count for some time."""
+"""Log entries and timestamps of signatures with a key, and keys trusted for a period."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_timestamp_has_to_hold_where_there_is_a_root_though_nobody_asks_when(
 
 
 def logged(key: KeyPair, kind: str, *, signer: KeyPair | None = None, by: Any = None) -> Bundle:
-    """A key bundle with the entry that cosign puts into it."""
+    """Return a key bundle with an entry like that of cosign."""
     enveloped = kind != "hashedrekord 0.0.1" and not kind.endswith("message")
     bundle = dsse_bundle(PAYLOAD, key) if enveloped else message_bundle(CONTENT, key)
     signature = (
@@ -257,7 +257,7 @@ def test_a_log_that_was_not_in_service_says_nothing(key: KeyPair) -> None:
 
 
 def of_a_file(key: KeyPair, kind: str) -> Bundle:
-    """A bundle over the bytes of a file that says when it was signed, or nothing of it."""
+    """Return a bundle over a file, with or without the time of the signature."""
     if kind == "timestamp":
         bundle = message_bundle(CONTENT, key)
         signature = base64.b64decode(bundle["messageSignature"]["signature"])

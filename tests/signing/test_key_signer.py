@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key and services: what is asked of them, and what is made of their answers."""
+"""Signing with a key and services: the requests, and the handling of the answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOUR = datetime.timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts."""
+    """Do not wait between attempts."""
     monkeypatch.setattr(uploads, "BACKOFF", wait_none())
 
 
@@ -53,7 +53,7 @@ def running() -> Iterator[Simulated]:
 
 @pytest.fixture
 def simulated(running: Simulated) -> Iterator[Simulated]:
-    """An instance with a log of the second version, in which nothing is wrong yet."""
+    """Return a working instance with a log of Rekor v2."""
     running.requests.clear()
     yield running
     running.faults.clear()
@@ -163,7 +163,7 @@ def test_staging_is_an_instance_like_any_other(
 def test_the_addresses_of_an_instance_are_what_sigstore_chose(
     simulated: Simulated, tmp_path: Path
 ) -> None:
-    """They are read from objects whose classes `sigstore` does not document."""
+    """The addresses come from undocumented classes of `sigstore`."""
     found = instances.of_file(simulated.write_config(tmp_path / "trust.json"))
     log = f"{simulated.urls['log']}/api/v2/log/entries"
     assert instances.log_service(found) == LogService(log, 2)
@@ -185,7 +185,7 @@ def says(content: bytes, status: int = 200) -> Fault:
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Fault:
-    """The answer of the log, as JSON that was changed."""
+    """Change the answer of the log, which is JSON."""
 
     def fault(request: Request, answer: Respond) -> Answer:
         value = json.loads(answer(request).content)

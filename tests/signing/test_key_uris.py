@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys in files, tokens and KMS: opening what a URI names, and what is said where that fails."""
+"""Keys in files, tokens and KMS: opening the key of a URI, and the messages if that fails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, key: KeyPair) -> Fake:
-    """Puts a client in the place of that of a scheme."""
+    """Replaces the client library of a scheme."""
 
     def put(scheme: str, by: KeyPair = key, **how: object) -> FakeClient:
         client = FakeClient(by, **how)  # type: ignore[arg-type]
@@ -334,7 +334,7 @@ def test_a_token_is_asked_one_thing_at_a_time(key: KeyPair, fake: Fake) -> None:
 
 
 def test_a_kms_is_asked_several_things_at_once(key: KeyPair, fake: Fake) -> None:
-    together = threading.Barrier(4)  # which nobody passes before all four are there
+    together = threading.Barrier(4)  # passed only once all four threads have arrived
     client = fake("awskms", during=lambda: together.wait(10))
     at_once(remote("awskms", key))
     assert (client.signed, together.broken) == (4, False)

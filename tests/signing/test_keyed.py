@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key, and judging signatures."""
+"""Signing with a key, and verifying signatures."""
 
 from __future__ import annotations
 

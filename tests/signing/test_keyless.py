@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each form in which other clients write is accepted, and nothing that was not signed."""
+"""Bundles in every form of other clients are accepted, and unsigned content is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.support.sigstore.rekor import RekorV2
 
 
 def older(kind: Literal["0.0.1", "0.0.2"], **how: Any) -> Bundle:
-    """A bundle with the entry that Rekor v1 wrote of envelopes before it had `dsse`."""
+    """Return a bundle with an entry of the kind that Rekor v1 used before `dsse`."""
     return instance().attest(PAYLOAD, log=f"intoto {kind}", **how)  # type: ignore[arg-type]
 
 
@@ -219,9 +219,9 @@ def test_an_identity_matches_character_by_character(other: str) -> None:
 
 
 def test_without_a_trusted_root_nothing_can_be_said() -> None:
-    nobody = Trust("tests", identities=(TrustedIdentity(ISSUER, SUBJECT),))
+    rootless = Trust("tests", identities=(TrustedIdentity(ISSUER, SUBJECT),))
     with pytest.raises(UnavailableError, match="no trusted root"):
-        judge(instance().attest(PAYLOAD), nobody)
+        judge(instance().attest(PAYLOAD), rootless)
 
 
 def test_other_bytes_are_not_what_was_signed() -> None:
@@ -262,7 +262,7 @@ def test_any_bit_of_the_evidence_counts() -> None:
 
 
 def _leaves(value: Any, way: tuple[str | int, ...] = ()) -> Any:
-    """Where base64 stands."""
+    """Yield the paths of all base64 values."""
     names = ("rawBytes", "keyId", "rootHash", "signedEntryTimestamp", "canonicalizedBody", "sig")
     more = ("payload", "signedTimestamp", "digest", "signature")
     if isinstance(value, dict | list):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles that look right: each differs in one thing from one that is, and each is refused."""
+"""Bundles that differ in one thing from a valid one: each is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def malformed(bundle: Bundle) -> str:
 
 
 def as_such(payload: bytes = PAYLOAD) -> Bundle:
-    """A bundle with an entry `dsse 0.0.2`, which is judged here alone."""
+    """Return a bundle with an entry `dsse 0.0.2`, which only this project verifies."""
     return instance().attest(payload, log="v2 dsse")
 
 
@@ -120,7 +120,7 @@ def test_an_entry_as_such_is_judged_in_all_else_as_any_other() -> None:
 
 
 def relogged(bundle: Bundle, change: Callable[[Any], object]) -> Bundle:
-    """The bundle with an entry of which the log holds, and promises, a changed body."""
+    """Return the bundle with an entry whose changed body the log includes and promises."""
     body = json.loads(base64.b64decode(entry(bundle)["canonicalizedBody"]))
     change(body["spec"])
     logged = instance().v1.add("intoto", body, int(entry(bundle)["integratedTime"]))
@@ -261,7 +261,7 @@ def test_an_intoto_entry_is_in_the_log_and_promised(log: Any) -> None:
 
 
 def test_an_intoto_entry_does_not_make_another_signature_valid() -> None:
-    """The kind 0.0.1 does not hold the signature: that is judged all the same."""
+    """The kind 0.0.1 does not contain the signature, which is verified nevertheless."""
     bundle = instance().attest(PAYLOAD, log="intoto 0.0.1")
     (found,) = bundle["dsseEnvelope"]["signatures"]
     found["sig"] = flipped(found["sig"])
@@ -269,7 +269,7 @@ def test_an_intoto_entry_does_not_make_another_signature_valid() -> None:
 
 
 def test_a_body_that_sigstore_cannot_read_is_refused_in_one_line() -> None:
-    """The models that `sigstore` reads with would list every fault of it, for their authors."""
+    """The parser of `sigstore` would list all errors, for its developers."""
     bundle = instance().attest(PAYLOAD, log="v1")
     body = json.loads(base64.b64decode(entry(bundle)["canonicalizedBody"]))
     del body["spec"]["envelopeHash"]
@@ -574,7 +574,7 @@ def test_a_promised_time_that_was_changed() -> None:
 
 
 def asked(**changes: Any) -> Request:
-    """What the release identity is issued, but for `changes`."""
+    """Return a certificate request of the release identity with `changes`."""
     request = uri(SUBJECT, ISSUER)
     for field, value in changes.items():
         setattr(request, field, value)

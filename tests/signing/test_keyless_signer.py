@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with an identity: what is asked of which service, and what is given back."""
+"""Signing with an identity: the requests to the services, and the returned bundles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Make = Callable[..., KeylessSigner]
 
 
 def payload(number: int) -> bytes:
-    """A statement that `sigstore` takes for one."""
+    """Return a statement that `sigstore` accepts."""
     return (
         b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"m%d","digest":'
         b'{"sha256":"%s"}}],"predicateType":"https://example.org/p","predicate":{}}'
@@ -47,7 +47,7 @@ def services() -> Iterator[Services]:
 
 @pytest.fixture
 def make(services: Services, tmp_path: Path) -> Make:
-    """Makes a signer of an instance, with a token in a file."""
+    """Make a signer for an instance, with a token in a file."""
 
     def made(of: Services = services, **options: float) -> KeylessSigner:
         config = of.write_config(tmp_path / "trust.json")
@@ -111,9 +111,11 @@ def test_one_certificate_serves_a_run_and_each_document_is_logged_once(
 
 
 def test_each_document_that_is_done_is_told(make: Make) -> None:
-    told: list[threading.Thread] = []
-    make().sign([payload(n) for n in range(3)], lambda: told.append(threading.current_thread()))
-    assert told == [threading.main_thread()] * 3
+    calling_threads: list[threading.Thread] = []
+    make().sign(
+        [payload(n) for n in range(3)], lambda: calling_threads.append(threading.current_thread())
+    )
+    assert calling_threads == [threading.main_thread()] * 3
 
 
 def test_uploads_wait_together_and_not_one_after_the_other(make: Make, services: Services) -> None:
@@ -161,15 +163,15 @@ def test_nothing_to_sign_asks_nobody(make: Make, services: Services) -> None:
 
 def test_who_signs_is_known_once_it_has_signed(make: Make) -> None:
     signer = make()
-    nobody = Trust("", identities=(TrustedIdentity(ISSUER, "somebody else"),))
+    stranger = Trust("", identities=(TrustedIdentity(ISSUER, "somebody else"),))
     assert signer.own == Trust(OF_THIS_RUN, root=signer.instance.root)
-    assert signer.distrusted(nobody) is None
+    assert signer.distrusted(stranger) is None
     sign(signer)
     assert signer.own.identities == (TrustedIdentity(ISSUER, SUBJECT),)
-    reason = signer.distrusted(nobody)
+    reason = signer.distrusted(stranger)
     assert reason is not None
     assert reason.startswith(f"{SUBJECT!r}, whose issuer is {ISSUER!r}")
-    assert signer.distrusted(replace(nobody, identities=signer.own.identities)) is None
+    assert signer.distrusted(replace(stranger, identities=signer.own.identities)) is None
 
 
 def test_a_workflow_that_is_trusted_is_told_from_an_identity(make: Make) -> None:
@@ -258,7 +260,7 @@ def test_a_token_for_a_key_is_a_mistake(tmp_path: Path) -> None:
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment in which no CI and no token is found."""
+    """Remove all tokens and CI services from the environment."""
     for name in (*tokens.VARIABLES, "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI"):
         monkeypatch.delenv(name, raising=False)
 
@@ -287,7 +289,7 @@ def test_a_token_in_the_environment_is_enough(
 def test_a_job_of_a_ci_signs_as_itself(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As GitHub Actions gives tokens to jobs: at a URL, to whoever has the job's own secret.
+    # GitHub Actions serves tokens at a URL, to clients with the secret of the job.
     secret: list[str | None] = []
 
     def issue(request: Request, _answer: Callable[[Request], Answer]) -> Answer:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys: one kind is read, and every other is named as what it is."""
+"""Keys: only one kind is accepted, and every other kind is named in the message."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.support.keys import PRIVATE, PUBLIC, KeyPair, private_pem, public_der
 PASSPHRASE = "correct horse battery staple"
 
 
-def nobody() -> str:
-    """Where no passphrase is needed, none is asked for."""
+def no_passphrase() -> str:
+    """Fail if a passphrase is asked for."""
     raise AssertionError("a passphrase was asked for")
 
 
@@ -60,13 +60,13 @@ def test_what_is_no_p256_public_key_is_named(kind: str) -> None:
 @pytest.mark.parametrize("kind", PRIVATE_WORDS)
 def test_what_is_no_p256_private_key_is_named(kind: str) -> None:
     with pytest.raises(InputError, match=f"k.key: {PRIVATE_WORDS[kind]}") as raised:
-        pem.load_private_key(PRIVATE[kind](), "k.key", nobody)
+        pem.load_private_key(PRIVATE[kind](), "k.key", no_passphrase)
     assert raised.value.help
 
 
 def test_a_key_pair_that_was_made_here_is_read_here() -> None:
     private, public = pem.generate()
-    key = pem.load_private_key(private, "k", nobody)
+    key = pem.load_private_key(private, "k", no_passphrase)
     assert pem.public_pem(key.public_key()) == public
     assert pem.public_pem(pem.load_public_key(public, "k")) == public
 
@@ -100,7 +100,10 @@ def test_a_private_key_in_the_older_form_is_read(key: KeyPair) -> None:
         serialization.NoEncryption(),
     )
     assert b"BEGIN EC PRIVATE KEY" in older
-    assert pem.load_private_key(older, "k", nobody).private_numbers() == key.key.private_numbers()
+    assert (
+        pem.load_private_key(older, "k", no_passphrase).private_numbers()
+        == key.key.private_numbers()
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_no_bytes_whatever_are_a_key_by_accident(content: bytes) -> None:
         with pytest.raises(InputError):
             pem.load_public_key(hostile, "k")
         with pytest.raises(InputError):
-            pem.load_private_key(hostile, "k", nobody)
+            pem.load_private_key(hostile, "k", no_passphrase)
 
 
 def test_every_key_of_a_file_is_read_once(key: KeyPair, other_key: KeyPair) -> None:
@@ -290,7 +293,7 @@ def test_the_help_for_a_signer_names_a_key_pair_that_can_be_made(
     monkeypatch.chdir(tmp_path)
     Path("release.key").write_bytes(PRIVATE["rsa"]())
     with pytest.raises(InputError) as raised:
-        pem.load_private_key(Path("release.key").read_bytes(), "release.key", nobody)
+        pem.load_private_key(Path("release.key").read_bytes(), "release.key", no_passphrase)
     command = str(raised.value.help).removeprefix("Make a key pair: ").partition(", then")[0]
     words = shlex.split(command)
     assert words[:2] == ["provenance", "keygen"]

@@ -41,7 +41,7 @@ STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
 
 
 def authority(*, self_signed: bool = False, between: bool = False, **how: Any) -> Authority:
-    """A timestamp authority: below a root, perhaps with one between them, or on its own."""
+    """Make a timestamp authority: below a root, below an intermediate, or self-signed."""
     if self_signed:
         return make_authority("alone", START, END, None, STAMPING, leaf=True, **how)
     above = make_authority("stamp root", START, END)
@@ -57,7 +57,7 @@ def tsa(made: Authority) -> TimestampAuthority:
 
 
 def root_with(*chain: x509.Certificate) -> Trust:
-    """Trust by a root whose one timestamp authority is listed with these certificates."""
+    """Return a trust whose root lists one timestamp authority with these certificates."""
     root = instance().trusted_root()
     listed = [{"rawBytes": b64(c.public_bytes(Encoding.DER))} for c in chain]
     root["timestampAuthorities"][0]["certChain"]["certificates"] = listed
@@ -65,7 +65,7 @@ def root_with(*chain: x509.Certificate) -> Trust:
 
 
 def stamped(by: Authority, *, bundle: Bundle | None = None, **how: Any) -> Bundle:
-    """A bundle whose one timestamp is by an authority."""
+    """Return a bundle with one timestamp of an authority."""
     bundle = bundle or instance().attest(PAYLOAD, timestamps=0)
     made = tsa(by).stamp(signature(bundle), NOW, **how)
     stamps(bundle).append({"signedTimestamp": b64(made)})
@@ -205,7 +205,7 @@ def test_a_response_with_a_crowd_of_certificates_is_refused() -> None:
 @pytest.mark.parametrize("listed", ["a self-signed leaf", "a root alone"])
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_each_byte_of_a_timestamp_counts_or_is_not_looked_at(listed: str) -> None:
-    """Whatever is changed: it is refused, or the same time is read of the same signature."""
+    """A changed byte is refused, or does not change the time or the signature."""
     by, chain = LISTED[listed]
     good = tsa(by).stamp(b"signature", NOW, carried=by.chain)
     root = root_with(*chain()).root

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`[trust]` is read strictly: a misspelt condition is one that nobody checks."""
+"""`[trust]` is read strictly: a misspelt condition would never be checked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trusted roots are read strictly: whatever they hold, our own error or a trusted root."""
+"""Trusted roots are read strictly: the result is a trusted root or an error of our own."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_a_signature_holds_by_one_of_several_roots() -> None:
 
 
 def test_a_signature_does_not_hold_by_two_roots_in_part() -> None:
-    """The log of one instance says nothing of certificates that another issued."""
+    """The log of one instance proves nothing about certificates of another instance."""
     ours, theirs = instance().trusted_root(), stranger().trusted_root()
     half = ours | {"tlogs": theirs["tlogs"]}
     other = theirs | {"tlogs": ours["tlogs"]}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking services several at once: order, persistence, patience, and what an error says."""
+"""Requests to services: order, retries, time limits and error messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from provenance.signing.waiting import TransientError
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between attempts."""
+    """Do not wait between attempts."""
     monkeypatch.setattr(uploads, "BACKOFF", wait_none())
 
 
 def nothing() -> None:
-    """Nobody wants to be told."""
+    """Do nothing after an item."""
 
 
 def http(status: int, text: str = "", url: str = "http://log.test/api/v2/log/entries") -> Exception:
@@ -35,7 +35,7 @@ def http(status: int, text: str = "", url: str = "http://log.test/api/v2/log/ent
 
 
 def wrapped(error: Exception) -> Exception:
-    """As clients wrap what their HTTP library raises."""
+    """Wrap an error as clients wrap those of their HTTP library."""
     try:
         raise RuntimeError("client") from error
     except RuntimeError as e:
@@ -43,7 +43,7 @@ def wrapped(error: Exception) -> Exception:
 
 
 def failing(times: int, error: Exception) -> tuple[Callable[[int], int], list[int]]:
-    """Work that fails so often before it succeeds, and what it was asked."""
+    """Return work that fails a number of times before it succeeds, and the list of its calls."""
     asked: list[int] = []
 
     def work(item: int) -> int:

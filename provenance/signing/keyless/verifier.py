@@ -81,7 +81,7 @@ def _judge(
 ) -> Judgement:
     try:
         identity = certificates.read(bundle.certificate or b"")
-        moments = tuple(_hold(bundle, identity, root, artifact_sha256))
+        moments = tuple(_verified_times(bundle, identity, root, artifact_sha256))
     except UnsupportedError as e:
         return Judgement(Verdict.UNSUPPORTED, reason=str(e), help=_UNSUPPORTED_HELP)
     except CertificateError as e:
@@ -133,7 +133,7 @@ class _Source:
     token: Token | None = None
 
 
-def _hold(
+def _verified_times(
     bundle: Bundle, identity: Identity, root: TrustedRoot, artifact_sha256: str | None
 ) -> Iterator[Moment]:
     """Verify the bundle with each source of time, and yield the times.
@@ -217,7 +217,7 @@ def _verify(
     root: TrustedRoot,
     artifact_sha256: str | None,
 ) -> None:
-    """Verify the bundle at the time of a source. Raises as `_hold`."""
+    """Verify the bundle at the time of a source. Raises as `_verified_times`."""
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, source.moment)
     entry = bundle.entry
