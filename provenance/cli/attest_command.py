@@ -15,7 +15,7 @@ from provenance.cli.signing_options import open_signer, signing
 @ROWS
 @signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
+def command(session: Session, rows: tuple[str, ...], **signer_options: Any) -> int:
     """Attest how the members of an ensemble were trained.
 
     Writes SLSA provenance for each member beside its row bundle. The provenance records the seed,
@@ -25,7 +25,7 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     from provenance.operations.sign import attest
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
     with session.progress() as progress:
         report = attest(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

@@ -29,7 +29,7 @@ def command(
     version: str | None,
     link_dir: str | None,
     link_key: str | None,
-    **who: Any,
+    **signer_options: Any,
 ) -> int:
     """Check, sign, attest, verify and summarize. All or nothing.
 
@@ -41,7 +41,7 @@ def command(
     from provenance.operations.sign import release
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
 
     def run_release(progress: Any) -> Any:
         return release(config, signer, version=version, progress=progress, processes=cores())

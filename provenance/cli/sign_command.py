@@ -19,7 +19,7 @@ from provenance.cli.signing_options import open_signer, signing
 @ROWS
 @signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
+def command(session: Session, rows: tuple[str, ...], **signer_options: Any) -> int:
     """Sign each row: files, name, license and sidecar in one bundle.
 
     Writes a Sigstore bundle to the `sigstore_bundle` path of each row. Refuses to sign while
@@ -29,7 +29,7 @@ def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
     from provenance.operations.sign import sign
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
     with session.progress() as progress:
         report = sign(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

@@ -37,6 +37,6 @@ def command(session: Session, verifier: Callable[..., Any], blob: str, bundle: s
     """
     from provenance.operations.verify_download import DIGEST_PREFIX
 
-    by = verifier()
+    consumer = verifier()
     given = blob if blob.startswith(DIGEST_PREFIX) else session.path(blob)
-    return session.emit_report(by.blob(given, session.path(bundle)))
+    return session.emit_report(consumer.blob(given, session.path(bundle)))

@@ -76,12 +76,12 @@ def command(
             "--link-key and --layout cannot be used together: first record the step `verify` "
             "without --layout, then verify the layout without --link-key",
         )
-    by = verifier(needs_trust=False)
+    consumer = verifier(needs_trust=False)
     config = _load(session, rows)
     prepare(config.root / config.registry, cores())
     from provenance.operations.verify import verify
 
-    trust = getattr(by, "trust", None)  # without it, the trust of the configuration is used
+    trust = getattr(consumer, "trust", None)  # without it, the trust of the configuration is used
     steps = None
     if layout:
         from provenance.operations.layout import layout_request
@@ -91,7 +91,9 @@ def command(
         steps = layout_request(session.path(layout), keys, links)
 
     def run_verification(progress: Any) -> Any:
-        return verify(config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress)
+        return verify(
+            config, consumer, trust=trust, rows=rows, run=run, layout=steps, progress=progress
+        )
 
     recorded_in = None if layout else link_dir
     return report_step(

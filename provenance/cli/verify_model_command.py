@@ -52,9 +52,9 @@ def command(
     """
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle needs exactly one FILE")
-    by = verifier()
+    consumer = verifier()
     reports = [
-        by.model(
+        consumer.model(
             session.path(file),
             bundle=session.path(bundle) if bundle else None,
             summary=session.path(summary) if summary else None,

@@ -38,12 +38,12 @@ def command(session: Session, verifier: Callable[..., Any], path: str, summary: 
     --require, --license-allow, --max-age and --state add requirements of your own, which every row
     must meet.
     """
-    by = verifier()
+    consumer = verifier()
     given = session.path(path)
     if given.is_dir():
         session.spare_below(given)
     with session.progress() as progress:
-        report = by.release(
+        report = consumer.release(
             given, summary=session.path(summary) if summary else None, progress=progress
         )
     return session.emit_report(report)

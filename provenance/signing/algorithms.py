@@ -75,7 +75,7 @@ def of_key(key: PublicKeyTypes) -> Algorithm:
 
 
 def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
-    """Whether the key made the signature over `data`.
+    """Return whether the key made the signature over `data`.
 
     Raises:
         UnsupportedError: If the kind of the key is not supported, or the signature was made with
@@ -110,7 +110,7 @@ def digest_for(key: PublicKeyTypes, digests: Mapping[str, str]) -> tuple[str, by
 
 
 def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping[str, str]) -> bool:
-    """Whether the key signed a file of which only digests are known.
+    """Return whether the key signed a file of which only digests are known.
 
     Raises:
         UnsupportedError: As `digest_for`.
@@ -120,7 +120,7 @@ def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping
 
 
 def is_valid_over(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str) -> bool:
-    """Whether the key made the signature over `data` with the given hash function.
+    """Return whether the key made the signature over `data` with the given hash function.
 
     This is only for CMS, where the signed structure names the hash function.
 
@@ -132,7 +132,7 @@ def is_valid_over(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name:
 
 
 def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> bool:
-    """Whether a key of a trusted root made the signature over `data`.
+    """Return whether a key of a trusted root made the signature over `data`.
 
     Args:
         details: The algorithm that the trusted root states for the key; RSA keys have two.

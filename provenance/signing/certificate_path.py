@@ -57,7 +57,7 @@ def _upwards(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
 
 
 def issued(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether `issuer` issued the certificate, with a secure hash function."""
+    """Return whether `issuer` issued the certificate, with a secure hash function."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
 
@@ -71,7 +71,7 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def may_issue(certificate: Certificate) -> bool:
-    """Whether the certificate may issue other certificates."""
+    """Return whether the certificate may issue other certificates."""
     from cryptography import x509
 
     constraints = certificates.extension(certificate, x509.BasicConstraints)

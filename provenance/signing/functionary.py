@@ -24,8 +24,10 @@ def functionary_key(key: TrustedKey) -> FunctionaryKey:
     """Return the key with its key id, which `securesystemslib` computes."""
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
-    found = SSlibKey.from_crypto(key.public_key)
-    return FunctionaryKey(key.path, found.keyid, found.to_dict() | {"keyid": found.keyid})
+    sslib_key = SSlibKey.from_crypto(key.public_key)
+    return FunctionaryKey(
+        key.path, sslib_key.keyid, sslib_key.to_dict() | {"keyid": sslib_key.keyid}
+    )
 
 
 @dataclass(frozen=True)

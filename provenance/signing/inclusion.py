@@ -81,7 +81,7 @@ def prove(entry: LogEntry, log: Log) -> None:
 
 
 def is_promised(entry: LogEntry, log: Log) -> bool:
-    """Whether the log signed a promise to include the entry, with its time.
+    """Return whether the log signed a promise to include the entry, with its time.
 
     Raises:
         UnsupportedError: If the kind of the log's key is not supported.
@@ -103,7 +103,7 @@ def promise_of(entry: LogEntry) -> bytes:
 
 
 def _is_signed(checkpoint: Checkpoint, log: Log) -> bool:
-    """Whether the log signed the checkpoint. Signatures of witnesses are ignored."""
+    """Return whether the log signed the checkpoint. Signatures of witnesses are ignored."""
     text, _, lines = checkpoint.envelope.partition("\n\n")
     note = f"{text}\n".encode()
     for line in lines.removesuffix("\n").split("\n"):

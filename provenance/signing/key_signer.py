@@ -59,7 +59,7 @@ class KeySigner:
         return None
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether this key made the signature in `bundle`, with the same evidence as now."""
+        """Return whether this key made the signature in `bundle`, with the same evidence as now."""
         services = self.services
         if services is not None and (
             len(bundle.timestamps) < len(services.timestamp_urls)

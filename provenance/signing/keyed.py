@@ -50,12 +50,12 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
         UnavailableError: If a key is trusted only for a period, and there is no trusted root to
             verify the time of the signature.
     """
-    for made in trust.candidates(bundle.hint or ""):
-        if _is_valid(bundle, made[0].public_key, artifact_sha256):
-            reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
+    for key_entries in trust.candidates(bundle.hint or ""):
+        if _is_valid(bundle, key_entries[0].public_key, artifact_sha256):
+            reason = log_body.contradicts(bundle, key_entries[0].public_key, artifact_sha256)
             if reason is not None:
                 return Judgement(Verdict.INVALID, reason=reason)
-            return _within_period(bundle, made, trust)
+            return _within_period(bundle, key_entries, trust)
     return _no_trusted_key(bundle, trust, artifact_sha256)
 
 
@@ -97,21 +97,23 @@ def _no_trusted_key(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -
     )
 
 
-def _within_period(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
+def _within_period(bundle: Bundle, key_entries: Sequence[TrustedKey], trust: Trust) -> Judgement:
     """Verify that the key was trusted when it signed.
 
     A key can have several trust entries with different periods. All entries whose period contains
     the time of the signature count.
     """
     try:
-        moments = _moments(bundle, trust.root, asked=any(k.period is not None for k in made))
+        moments = _moments(
+            bundle, trust.root, time_needed=any(k.period is not None for k in key_entries)
+        )
     except UnsupportedError as e:
         return Judgement(Verdict.UNSUPPORTED, reason=str(e))
     except (TimestampError, RefusedError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     entries = tuple(
         k
-        for k in made
+        for k in key_entries
         if k.period is None or (moments and all(k.period.contains(m.time) for m in moments))
     )
     if not entries:
@@ -120,11 +122,11 @@ def _within_period(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> 
         else:
             reason = (
                 f"it signed at {moments[0].time.isoformat()}, but the key is trusted only "
-                f"{made[0].period}"
+                f"{key_entries[0].period}"
             )
         return Judgement(
             Verdict.UNTRUSTED,
-            reason=f"by {made[0].path}: {reason}",
+            reason=f"by {key_entries[0].path}: {reason}",
             help="Sign with a timestamp within the period, or correct the period in the trust.",
         )
     key = entries[0]
@@ -133,14 +135,14 @@ def _within_period(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> 
     )
 
 
-def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[Moment, ...]:
+def _moments(bundle: Bundle, root: TrustedRoot | None, *, time_needed: bool) -> tuple[Moment, ...]:
     """Return the times of the signature. All evidence in the bundle must be valid.
 
     Without a trusted root, log entries and timestamps are ignored, so a consumer who has only a key
-    needs no root. The exception is a key that is trusted only for a period (`asked`).
+    needs no root. The exception is a key that is trusted only for a period (`time_needed`).
     """
     if root is None:
-        if asked and bundle.says_when:
+        if time_needed and bundle.says_when:
             raise UnavailableError(
                 "no trusted root to verify when a key signed that is trusted only for a period",
                 help=NO_ROOT_HELP,

@@ -44,7 +44,7 @@ class _Maker:
     der: bytes
 
     def is_v2(self, value: Any) -> bool:
-        """Whether `value` is this key or certificate, as Rekor v2 writes it.
+        """Return whether `value` is this key or certificate, as Rekor v2 writes it.
 
         The algorithm is not compared, because the key determines it.
         """
@@ -54,7 +54,7 @@ class _Maker:
         return value.get(name) == {"rawBytes": base64_of(self.der)}
 
     def is_pem(self, value: Any) -> bool:
-        """Whether `value` is this key or certificate, as base64 of PEM.
+        """Return whether `value` is this key or certificate, as base64 of PEM.
 
         Lines may be wrapped anywhere, because clients differ.
         """

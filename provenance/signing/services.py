@@ -106,20 +106,22 @@ def timestamp(url: str, signature: bytes) -> bytes:
         decode_timestamp_response,
     )
 
-    who = f"the timestamp authority {url}"
+    service = f"the timestamp authority {url}"
     request = TimestampRequestBuilder(signature, HashAlgorithm.SHA256).build()
-    content = _post(who, url, request.as_bytes(), "application/timestamp-query", limits.TIMESTAMP)
+    content = _post(
+        service, url, request.as_bytes(), "application/timestamp-query", limits.TIMESTAMP
+    )
     try:
         content = timestamp_token.in_order(content)
         answer = decode_timestamp_response(content)
         if answer.status not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
             reason = "; ".join(answer.status_string)[:200] or PKIStatus(answer.status).name
-            raise UnavailableError(f"{who} refused the request: {reason}", help=AGAIN)
+            raise UnavailableError(f"{service} refused the request: {reason}", help=AGAIN)
         nonce = answer.tst_info.nonce
     except ValueError as e:
-        raise TransientError(f"{who} did not return a timestamp") from e
+        raise TransientError(f"{service} did not return a timestamp") from e
     if nonce != request.nonce:
-        raise UnavailableError(f"{who} returned the answer to another request", help=AGAIN)
+        raise UnavailableError(f"{service} returned the answer to another request", help=AGAIN)
     return content
 
 
@@ -130,16 +132,16 @@ def entry(log: LogService, envelope: Envelope, public_key: EllipticCurvePublicKe
         UnavailableError: If the log refuses.
         TransientError: If it does not answer, or the answer is not an entry.
     """
-    who = f"the transparency log {log.url}"
+    service = f"the transparency log {log.url}"
     make_request = _v1_request if log.version == 1 else _v2_request
     body = json.dumps(make_request(envelope, public_key)).encode()
-    content = _post(who, log.url, body, "application/json", limits.LOG_ENTRY)
+    content = _post(service, log.url, body, "application/json", limits.LOG_ENTRY)
     try:
         answer = parse_object(content)
         value = _v1_entry(answer) if log.version == 1 else answer
         return log_entry.read(Message(value, "", log_entry.FIELDS), proof_required=True)
     except (JsonError, ProtoJsonError, ValueError, TypeError, KeyError) as e:
-        raise TransientError(f"{who} did not return a log entry") from e
+        raise TransientError(f"{service} did not return a log entry") from e
 
 
 def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mapping[str, Any]:
@@ -195,7 +197,7 @@ def _v1_entry(answer: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> bytes:
+def _post(service: str, url: str, body: bytes, content_type: str, limit: int) -> bytes:
     """Send a request to a service, and return the answer. Redirects are not followed.
 
     Raises:
@@ -214,15 +216,15 @@ def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> byt
                 content += chunk
                 if len(content) > limit:
                     raise UnavailableError(
-                        f"{who} returned more than {limit:,} bytes", help=_REFUSED
+                        f"{service} returned more than {limit:,} bytes", help=_REFUSED
                     )
             status = answer.status_code
     except requests.RequestException as e:
-        raise TransientError(f"{who} does not answer ({type(e).__name__})") from e
+        raise TransientError(f"{service} does not answer ({type(e).__name__})") from e
     if 200 <= status < 300:
         return content
     reason = " ".join(content[:1000].decode("utf-8", "replace").split())[:200]
-    message = f"{who} refused (HTTP {status}): {reason}".rstrip(": ")
+    message = f"{service} refused (HTTP {status}): {reason}".rstrip(": ")
     if status >= 500 or status == 429:
         raise TransientError(message)
     raise UnavailableError(message, help=_REFUSED)

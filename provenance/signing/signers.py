@@ -43,7 +43,7 @@ class StatementSigner(Protocol):
         """
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether `bundle` has a valid signature of this signer, which then need not sign again.
+        """Return whether this signer made the valid signature in `bundle` and need not sign again.
 
         An identity has a new key in every run, so a signature of any identity that `declared`
         trusts counts as its own.

@@ -84,7 +84,7 @@ class Token:
         return None
 
     def is_signed_by(self, signer: Certificate, message: bytes) -> bool:
-        """Whether the key of a certificate made this timestamp over `message`.
+        """Return whether the key of a certificate made this timestamp over `message`.
 
         Raises:
             UnsupportedError: If the kind of the key is not supported.

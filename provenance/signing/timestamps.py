@@ -39,8 +39,8 @@ def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
             f"{token.time.isoformat()}"
         )
     for authority in trusted:
-        made = _made_by_path if authority.is_whole else _made_in_part
-        if made(token, signature, authority):
+        is_made_by = _made_by_path if authority.is_whole else _made_in_part
+        if is_made_by(token, signature, authority):
             return Moment(token.time, Clock.TIMESTAMP)
     raise TimestampError(
         f"its timestamp of {token.time.isoformat()} was not made by an authority that was trusted "
@@ -49,7 +49,7 @@ def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
 
 
 def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
-    """Whether the token was made by an authority whose chain is incomplete in the root.
+    """Return whether the token was made by an authority whose chain is incomplete in the root.
 
     Raises:
         UnsupportedError: If the kind of the token is not supported.
@@ -74,7 +74,7 @@ def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
 def _made_in_part(token: Token, signature: bytes, authority: Authority) -> bool:
     listed = Listed.of(authority.chain)
     signer = token.signer(list(listed.leaves))
-    if signer is None:  # the root lists only the issuer; the response has the own certificate
+    if signer is None:  # the root lists only the issuer; the response has the authority's own
         signer = _issued_signer(token, listed)
     if signer is None or not _may_stamp(signer, token):
         return False
@@ -103,7 +103,7 @@ def _issued_signer(token: Token, listed: Listed) -> Certificate | None:
 
 
 def _may_stamp(certificate: Certificate, token: Token) -> bool:
-    """Whether the certificate was valid then, and is only for timestamps (RFC 3161, 2.3)."""
+    """Return whether the certificate was valid then, and is only for timestamps (RFC 3161, 2.3)."""
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 

@@ -52,7 +52,7 @@ class TrustTable:
     trusted_root: str | None = None
 
     def __bool__(self) -> bool:
-        """Whether it has any trust entries."""
+        """Return whether it has any trust entries."""
         return bool(self.keys or self.identities or self.workflows)
 
     def open(

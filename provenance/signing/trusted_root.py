@@ -57,7 +57,7 @@ class Period:
     end: datetime.datetime | None = None
 
     def contains(self, moment: datetime.datetime) -> bool:
-        """Whether `moment` is in the period; both ends are part of it."""
+        """Return whether `moment` is in the period; both ends are part of it."""
         return (self.start is None or self.start <= moment) and (
             self.end is None or moment <= self.end
         )
@@ -119,7 +119,7 @@ class Authority:
         return tuple(map(load_der_x509_certificate, self.certificates))
 
     def in_service(self, moment: datetime.datetime) -> bool:
-        """Whether the authority was in service, and all its certificates valid, at `moment`."""
+        """Return whether the authority was in service and its certificates valid at `moment`."""
         return self.period.contains(moment) and all(
             c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in self.chain
         )

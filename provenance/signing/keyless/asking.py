@@ -67,7 +67,7 @@ def ask(
             same = True
     except Exception as e:
         raise RefusedError(_words(e)) from e
-    if not same or policy.asked != 1:
+    if not same or policy.calls != 1:
         raise RefusedError("sigstore verified another document than this bundle")
 
 
@@ -76,10 +76,10 @@ class _Named:
     """A `sigstore` policy: the certificate is the given one. Its identity is verified later."""
 
     certificate: Certificate
-    asked: int = 0
+    calls: int = 0
 
     def verify(self, cert: Certificate) -> None:
-        self.asked += 1
+        self.calls += 1
         if cert != self.certificate:
             raise ValueError("sigstore read another certificate")
 

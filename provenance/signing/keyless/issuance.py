@@ -98,7 +98,7 @@ def _issuer(
 
 
 def _is_promised(certificate: x509.Certificate, issuer: x509.Certificate, log: Log) -> bool:
-    """Whether the log promised to include the certificate (RFC 6962, section 3.2)."""
+    """Return whether the log promised to include the certificate (RFC 6962, section 3.2)."""
     promise = certificates.promise_of(certificate)
     precertificate = promise.entry_type is LogEntryType.PRE_CERTIFICATE
     if not precertificate or not isinstance(promise.signature_hash_algorithm, hashes.SHA256):

@@ -88,7 +88,7 @@ class KeylessSigner:
         return judgement.reason.removeprefix("by ")
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether an identity that `declared` trusts signed, or this identity if it is None."""
+        """Return whether an identity in `declared` signed, or this identity if it is None."""
         if bundle.certificate is None:
             return False
         trust = declared
