@@ -80,7 +80,7 @@ STORY: Final[Mapping[str, Scene]] = {
             "cat provenance.toml",
             'provenance check; echo "exit $?"',
         ),
-        ("deferral SID402", "2 TODOs to be written", 'reason = "TODO', "DEF906", "exit 1"),
+        ("deferral SID402", "2 TODOs to replace", 'reason = "TODO', "DEF906", "exit 1"),
     ),
     "check": Scene(
         "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
@@ -245,7 +245,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "inspect": Scene(
         "release",
         (f"provenance inspect {_BUNDLE_0}",),
-        ("says: a registry row", "deferred SID402"),
+        ("statement: a registry row", "deferred SID402"),
     ),
     "release-page": Scene(
         "released-again",

@@ -173,7 +173,7 @@ def test_a_token_on_the_command_line_is_refused_and_not_repeated(
     token = services.token()
     done = run_cli("release", "--identity-token", token, cwd=unsigned.root)
     assert done.code == 2
-    assert "take it as spent" in done.err.replace("\n", " ")
+    assert "do not use it any more" in done.err.replace("\n", " ")
     assert token[:20] not in done.err
 
 
@@ -305,14 +305,14 @@ def test_a_log_that_answers_with_the_entry_of_something_else_is_not_believed(
     unsigned: Repository, services: Services
 ) -> None:
     services.faults["log"] = the_first_answer_again()
-    assert "does not hold" in exits_4_and_writes_nothing(unsigned)
+    assert "returned an invalid answer" in exits_4_and_writes_nothing(unsigned)
 
 
 def test_a_timestamp_of_something_else_is_not_believed(
     unsigned: Repository, services: Services
 ) -> None:
     services.faults["tsa"] = the_first_answer_again()
-    assert "does not hold" in exits_4_and_writes_nothing(unsigned)
+    assert "returned an invalid answer" in exits_4_and_writes_nothing(unsigned)
 
 
 def test_a_certificate_for_another_key_is_not_believed(
@@ -323,7 +323,7 @@ def test_a_certificate_for_another_key_is_not_believed(
         return Answer(json.dumps(services.certify(key, SUBJECT, ISSUER)).encode())
 
     services.faults["ca"] = other
-    assert "does not hold" in exits_4_and_writes_nothing(unsigned)
+    assert "returned an invalid answer" in exits_4_and_writes_nothing(unsigned)
 
 
 def test_an_authority_that_repeats_the_token_does_not_get_it_shown(
