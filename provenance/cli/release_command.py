@@ -16,7 +16,8 @@ from provenance.cli.signing_options import open_signer, recorded, report_step, s
     epilog="\b\nExamples:\n  provenance release --signer file:release.key\n"
     "  provenance release --release-version v1.2.0 --output sha256sums=SHA256SUMS \\\n"
     "    --output markdown=release.md\n"
-    "  provenance release --signer file:release.key --link-dir links --link-key file:release.key",
+    "  provenance release --signer file:release.key --link-dir links \\\n"
+    "    --link-key file:release.key",
 )
 @click.option(
     "--release-version", "version", metavar="TEXT", help="Version of the release, such as v1.2.0."

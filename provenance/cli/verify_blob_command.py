@@ -15,7 +15,8 @@ from provenance.cli.options import Session, consuming
 @click.command(
     "verify-blob",
     epilog="\b\nExamples:\n"
-    "  provenance verify-blob corpus.tar --bundle corpus.tar.sigstore.json --key release.pub\n"
+    "  provenance verify-blob corpus.tar --bundle corpus.tar.sigstore.json \\\n"
+    "    --key release.pub\n"
     "  provenance verify-blob sha256:DIGEST --bundle corpus.tar.sigstore.json \\\n"
     "    --identity release@example.org --issuer https://accounts.example.org",
 )

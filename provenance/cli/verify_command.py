@@ -22,7 +22,8 @@ from provenance.gate.pool import prepare
     "  provenance verify vmaf_tiny_v2\n"
     "  provenance verify --key release.pub --require no-deferrals --state seen.json\n"
     "  provenance verify --link-dir links --link-key file:ci.key\n"
-    "  provenance verify --layout release.layout --layout-key owner.pub --link-dir links",
+    "  provenance verify --layout release.layout --layout-key owner.pub \\\n"
+    "    --link-dir links",
 )
 @ROWS
 @RUN
@@ -105,7 +106,7 @@ def _load(session: Session, rows: tuple[str, ...]) -> Any:
     """Load the configuration.
 
     Raises:
-        InputError: If it cannot be read. If there is none, the help suggests `verify-model`, since
+        InputError: If it cannot be read. If it is missing, the help suggests `verify-model`, since
             the user probably wants to verify a downloaded file.
     """
     from provenance.config import NoConfigError

@@ -18,9 +18,11 @@ from provenance.cli.options import Session, consuming
     "  provenance verify-model downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify-model model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
-    "  provenance verify-model model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
-    "  provenance verify-model model.onnx --key release.pub --require production,no-deferrals \\\n"
-    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
+    "  provenance verify-model model.onnx --bundle model.sigstore.json \\\n"
+    "    --trust my-trust.toml\n"
+    "  provenance verify-model model.onnx --key release.pub \\\n"
+    "    --require production,no-deferrals --license-allow MIT,Apache-2.0 \\\n"
+    "    --max-age 90d --state seen.json",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(

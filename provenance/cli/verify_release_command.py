@@ -17,7 +17,8 @@ from provenance.cli.options import Session, consuming
     epilog="\b\nExamples:\n  provenance verify-release downloads --key release.pub\n"
     "  provenance verify-release model/registry.json --key release.pub \\\n"
     "    --summary bundles/registry.json.vsa.sigstore.json\n"
-    "  provenance verify-release downloads --key release.pub --max-age 90d --state seen.json",
+    "  provenance verify-release downloads --key release.pub --max-age 90d \\\n"
+    "    --state seen.json",
 )
 @click.argument("path")
 @click.option(

@@ -23,7 +23,7 @@ def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgemen
     computed digest is `artifact_sha256`.
 
     Raises:
-        UnavailableError: If a certificate or a timestamp needs a trusted root, and there is none.
+        UnavailableError: If a certificate or a timestamp needs a trusted root, and it is missing.
     """
     content = bundle.content
     if isinstance(content, MessageSignature) and content.is_of_file is False:

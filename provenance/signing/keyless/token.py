@@ -70,7 +70,7 @@ def of_environment() -> Tokens | None:
 
 
 def of_ci() -> Tokens | None:
-    """Get the token from the CI service, or return None if there is none.
+    """Get the token from the CI service, or None if no CI service offers one.
 
     Raises:
         UnavailableError: If the CI service offers tokens, but returns none for this job.
