@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public API, each name once: `provenance` offers these names and imports them when used."""
+"""The public API. `provenance` exports these names and imports each when it is first used."""
 
 from __future__ import annotations as _annotations
 

@@ -20,7 +20,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-_FINGERPRINT = re.compile(r"((?<=\bkey )\S+ \(|; its hint: )sha256 [0-9a-f]{64}\b")
+_FINGERPRINT = re.compile(r"((?<=\bkey )\S+ \(|; key hint: )sha256 [0-9a-f]{64}\b")
 _TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\b")
 _COMMIT = re.compile(r"(?<=git:main )\([0-9a-f]{12}\)")
 _KEY_ID = re.compile(r"\b[0-9a-f]{8}(?=\.link\b)|(?<= by )[0-9a-f]{8}\b")
@@ -80,7 +80,7 @@ STORY: Final[Mapping[str, Scene]] = {
             "cat provenance.toml",
             'provenance check; echo "exit $?"',
         ),
-        ("deferral SID402", "2 TODOs to be written", 'reason = "TODO', "DEF906", "exit 1"),
+        ("deferral SID402", "2 TODOs to replace", 'reason = "TODO', "DEF906", "exit 1"),
     ),
     "check": Scene(
         "key", ('provenance check; echo "exit $?"',), ("SID402", "5 deferred", "exit 0")
@@ -205,7 +205,7 @@ STORY: Final[Mapping[str, Scene]] = {
         ("provenance check --fix", "FIXED: 2 findings (ART310, LIC203)", "exit 0"),
     ),
     "hash": Scene(
-        "release", (f'provenance hash {EXTERNAL}; echo "exit $?"',), ("as declared", "exit 0")
+        "release", (f'provenance hash {EXTERNAL}; echo "exit $?"',), ("matches the row", "exit 0")
     ),
     "hash-changed": Scene(
         "release",
@@ -214,7 +214,7 @@ STORY: Final[Mapping[str, Scene]] = {
             f'provenance hash {SEED}0 --write; echo "exit $?"',
             f'provenance hash {SEED}0 --write --accept {SEED}0; echo "exit $?"',
         ),
-        ("not as declared", "is kept: it declares other bytes", '+ "sha256"', "WRITTEN"),
+        ("differs from the row", "is kept: it declares other bytes", '+ "sha256"', "WRITTEN"),
     ),
     "hash-external": Scene(
         "release",
@@ -245,7 +245,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "inspect": Scene(
         "release",
         (f"provenance inspect {_BUNDLE_0}",),
-        ("says: a registry row", "deferred SID402"),
+        ("statement: a registry row", "deferred SID402"),
     ),
     "release-page": Scene(
         "released-again",
@@ -390,7 +390,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "no-trust": Scene(
         "download",
         (f'provenance verify-model {EXTERNAL}.onnx; echo "exit $?"',),
-        ("whose signature counts?", "exit 2"),
+        ("no trusted signer", "exit 2"),
         "downloads",
     ),
     "no-signer": Scene("release", ('provenance release; echo "exit $?"',), ("no signer", "exit 4")),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line. One file a command; each is imported only when it runs."""
+"""The command line. Each command has a file of its own, which is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ from provenance.cli.exits import run
 from provenance.version import __version__
 
 OBJECTS: Final = 20_000
-"""New objects before the garbage collector looks at them. Python's 700 cost a short run 8 % of its
-time: nearly all that a command makes is kept until it ends."""
+"""The number of new objects after which the garbage collector runs.
+
+Python's default of 700 costs a short run 8 % of its time and gains nothing: a command keeps nearly
+all of its objects until it ends.
+"""
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Write the configuration for the registry in this repository.",
-    "hash": "Print every model file's digest; with --write, fill in those that the rows lack.",
-    "check": "Judge everything that can be judged before signing.",
-    "promote": "Flip smoke to false, and only on complete evidence.",
-    "restore": "Put back rows and fields that were lost since the baseline.",
-    "keygen": "Make a key pair for signing.",
-    "sign": "Sign each row: bytes, name, license and sidecar in one bundle.",
-    "attest": "Attest ensemble seeds: how these bytes came to be.",
-    "release": "Check, sign, attest, verify and summarise. All or nothing.",
-    "layout": "Say who may do which step of a release, as a signed in-toto layout.",
-    "verify": "Check, and judge signatures, signers and attestations.",
-    "verify-model": "Verify a model as you have it: a file with its bundle.",
-    "verify-release": "Verify a whole release by the one signature of its summary.",
-    "verify-blob": "Verify the bytes of any file, by a bundle that any Sigstore client made.",
-    "inspect": "Say in words what a bundle says.",
+    "hash": "Print the digest of every model file, and add missing ones to the rows.",
+    "check": "Check everything that can be checked before signing.",
+    "promote": "Set smoke to false on rows whose evidence is complete.",
+    "restore": "Restore rows and fields that were lost since the baseline.",
+    "keygen": "Generate a key pair for signing.",
+    "sign": "Sign each row: files, name, license and sidecar in one bundle.",
+    "attest": "Attest how the members of an ensemble were trained.",
+    "release": "Check, sign, attest, verify and summarize. All or nothing.",
+    "layout": "Sign an in-toto layout: who may perform which step of a release.",
+    "verify": "Run all checks, and verify signatures, signers and attestations.",
+    "verify-model": "Verify a model file that you have, with its bundle.",
+    "verify-release": "Verify a whole release through its signed summary.",
+    "verify-blob": "Verify any file, with a bundle from any Sigstore client.",
+    "inspect": "Print what a bundle contains, without verifying it.",
     "rules": "List the rules, or explain one.",
 }
-"""Short help texts, so that --help imports no command."""
+"""The short help texts. They are kept here so that --help does not import the commands."""
 
 
 class _LazyGroup(click.Group):
@@ -90,6 +93,6 @@ def group(folder: str | None) -> None:
 
 
 def main() -> None:
-    """The entry point of the command `provenance`."""
+    """Run the command `provenance`. This is its entry point."""
     gc.set_threshold(OBJECTS)
     run(group)

@@ -15,16 +15,17 @@ from provenance.cli.signing_options import open_signer, signing
 @ROWS
 @signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
-    """Attest ensemble seeds: how these bytes came to be.
+def command(session: Session, rows: tuple[str, ...], **signer_options: Any) -> int:
+    """Attest how the members of an ensemble were trained.
 
-    Writes SLSA provenance for each member of an ensemble, beside its row bundle: seed, recipe,
-    corpus, manifest, sidecar and verdict. Only where the sidecar describes these very bytes.
+    Writes SLSA provenance for each member beside its row bundle. The provenance records the seed,
+    recipe, corpus, manifest, sidecar and verdict. Members whose sidecar describes a different
+    model file are not attested.
     """
     from provenance.operations.sign import attest
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
     with session.progress() as progress:
         report = attest(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

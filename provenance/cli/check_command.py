@@ -23,7 +23,7 @@ from provenance.gate.pool import prepare
 @ROWS
 @BASELINE
 @RUN
-@click.option("--fix", is_flag=True, help="Make the edits that are safe, and show them.")
+@click.option("--fix", is_flag=True, help="Make the safe edits, and show them.")
 @recorded
 @reporting
 def command(
@@ -35,31 +35,33 @@ def command(
     link_dir: str | None,
     link_key: str | None,
 ) -> int:
-    """Judge everything that can be judged before signing.
+    """Check everything that can be checked before signing.
 
-    Every row, or the given ones: registry, license, bytes, external data, sidecars, deferrals; with
-    a baseline, also what was lost since. `provenance rules` lists what is judged. Signatures are
-    not: see `provenance verify`.
+    Checks every ROW, or all rows: the registry, licenses, digests, external data, sidecars and
+    deferrals. With a baseline, also checks what was lost since then. `provenance rules` lists all
+    rules. Signatures are not verified; use `provenance verify` for that.
 
-    With --fix, what has one right answer is edited, and what remains is reported.
+    With --fix, findings that have exactly one correct fix are run_fix, and the others are reported.
 
-    With --link-dir, this is the step `check` of the release, recorded for its layout.
+    With --link-dir, the run is recorded as the release step `check`.
     """
     if fix and link_dir is not None:
-        raise click.UsageError("--link-dir records what was checked, and --fix changes it")
+        raise click.UsageError(
+            "--fix cannot be used with --link-dir: it would change the files that the link records"
+        )
     config = session.load()
     if fix:
-        from provenance.operations.fix import fix as fixed
+        from provenance.operations.fix import fix as run_fix
 
-        judge: Any = fixed
+        operation: Any = run_fix
     else:
         prepare(config.root / config.registry, cores())
         from provenance.operations.check import check
 
-        judge = functools.partial(check, processes=cores())
+        operation = functools.partial(check, processes=cores())
 
-    def judged(progress: Any) -> Any:
+    def run_checks(progress: Any) -> Any:
         former = session.baseline(config, baseline)
-        return judge(config, rows=rows, baseline=former, run=run, progress=progress)
+        return operation(config, rows=rows, baseline=former, run=run, progress=progress)
 
-    return report_step(session, "check", config, link_dir, link_key, judged, partial=bool(rows))
+    return report_step(session, "check", config, link_dir, link_key, run_checks, partial=bool(rows))

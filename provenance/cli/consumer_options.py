@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options by which a consumer says whom it trusts and what it requires, in one place."""
+"""The options with which a consumer names the signers that it trusts, and its requirements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREDICATE_TYPES: Final = click.option(
     "predicate_types",
     multiple=True,
     metavar="URI",
-    help="Accept a statement of this type about the file. By default, SLSA provenance.",
+    help="Accept statements of this type about the file. Default: SLSA provenance.",
 )
 _TRUST: Final = (
     click.option(
@@ -35,23 +35,32 @@ _TRUST: Final = (
         metavar="PEM",
         help="Trust this public key. May be repeated.",
     ),
-    click.option("--trust", "trust_file", metavar="FILE", help="Trust what this TOML file says."),
+    click.option(
+        "--trust",
+        "trust_file",
+        metavar="FILE",
+        help="Trust the keys and identities in this TOML file.",
+    ),
     click.option(
         "--identity",
         metavar="SUBJECT",
-        help="Trust this very subject of a certificate: an e-mail address or a URI.",
+        help="Trust the certificate subject with exactly this name: an e-mail address or a URI.",
     ),
-    click.option("--issuer", metavar="URL", help="Who has to vouch for it. Goes with --identity."),
+    click.option(
+        "--issuer",
+        metavar="URL",
+        help="The issuer that must have vouched for the identity. Required with --identity.",
+    ),
     click.option(
         "--trusted-root",
         "--trust-config",
         "root",
         metavar="FILE",
-        help="Judge certificates, logs and timestamps by this trusted root, or by the one in this "
-        "client trust configuration. By default by that of the trust, or of the public Sigstore "
-        "instance, refreshed unless --offline.",
+        help="Verify certificates, logs and timestamps with this trusted root, or with the one in "
+        "this client trust configuration. Default: the root named in the trust, or that of the "
+        "public Sigstore instance, updated unless --offline is given.",
     ),
-    click.option("--staging", is_flag=True, help="Judge them by the root of sigstage.dev."),
+    click.option("--staging", is_flag=True, help="Use the trusted root of sigstage.dev."),
 )
 _REQUIREMENTS: Final = (
     click.option(
@@ -59,38 +68,38 @@ _REQUIREMENTS: Final = (
         "demands",
         multiple=True,
         metavar="NAME,...",
-        help=f"Refuse what does not have it: {', '.join(NAMES)}. May be repeated.",
+        help=f"Refuse models that lack one of these: {', '.join(NAMES)}. May be repeated.",
     ),
     click.option(
         "--license-allow",
         "licenses",
         multiple=True,
         metavar="SPDX,...",
-        help="Refuse what is not under one of these licenses. May be repeated.",
+        help="Refuse models under any other license. May be repeated.",
     ),
     click.option(
         "--max-age",
         metavar="DAYSd",
-        help="Refuse a release whose summary is older than that: 90d.",
+        help="Refuse a release whose summary is older than this, such as 90d.",
     ),
     click.option(
         "--state",
         metavar="FILE",
-        help="Refuse a release that is older than the last one that verified with this FILE.",
+        help="Refuse a release that is older than the last one verified with this FILE.",
     ),
     click.option(
         "--resource-uri",
         metavar="URI",
-        help="The project that the release summary has to be of.",
+        help="Refuse a release summary that is not of this project.",
     ),
 )
 
 
 def trusting(function: F) -> F:
-    """Add the options of trust; it stands below the decorator that opens the session.
+    """Add the trust options to a command. Goes below the decorator that opens the session.
 
-    The command receives its own parameters, and `verifier`: a function that makes a `Verifier` of
-    all others, or the `VerifyOptions` if no trust is given and none is needed.
+    The command receives its own parameters and `verifier`. That function makes a `Verifier` from
+    all other parameters, or `VerifyOptions` if the command needs no trust and the user gave none.
     """
     own = inspect.signature(function).parameters
 
@@ -103,17 +112,22 @@ def trusting(function: F) -> F:
 
 
 def requiring(function: F) -> F:
-    """Add the options of requirements to those of trust."""
+    """Add the trust options and the requirement options to a command."""
     return trusting(with_options(*_REQUIREMENTS)(function))
 
 
 def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:
-    """What is verified with. Raises UsageError and InputError."""
+    """Return the `Verifier`, or the `VerifyOptions`, that the options describe.
+
+    Raises:
+        UsageError: If options contradict each other, or trust is missing.
+        InputError: If a file that an option names cannot be read.
+    """
     from provenance.signing import trusted_root
 
     root, state, types = given["root"], given.get("state"), given.get("predicate_types")
     if root and given["staging"]:
-        raise click.UsageError("give --trusted-root or --staging, not both")
+        raise click.UsageError("--trusted-root and --staging cannot be used together")
     options: dict[str, Any] = {
         "require": required(
             given.get("demands", ()), given.get("licenses", ()), given.get("max_age")
@@ -133,8 +147,8 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
         return Verifier(trust, **options)
     if needs_trust:
         raise click.UsageError(
-            "whose signature counts? Give --key PEM, --identity and --issuer, or --trust FILE: "
-            "trust never comes from the files that are verified"
+            "no trusted signer: give --key PEM, --identity and --issuer, or --trust FILE "
+            "(trust is never read from the files that are verified)"
         )
     from provenance.operations.verify_options import VerifyOptions
 
@@ -148,28 +162,34 @@ def _trust(session: Session, given: Mapping[str, Any]) -> Any:
     keys, identity, issuer = given["keys"], given["identity"], given["issuer"]
     if bool(identity) != bool(issuer):
         raise click.UsageError(
-            "--identity and --issuer go together: a subject counts only with who vouches for it"
+            "--identity and --issuer must be given together: an identity is trusted only if the "
+            "right issuer vouches for it"
         )
     if given["trust_file"]:
         if keys or identity:
-            raise click.UsageError("give --key and --identity, or --trust, not both")
+            raise click.UsageError("--trust cannot be used with --key or --identity")
         return trust_from_file(session.path(given["trust_file"]))
     if not keys and not identity:
         return None
-    found = TrustedIdentity(issuer, identity) if identity and issuer else None
-    return trust_from_options([session.path(k) for k in keys], found)
+    trusted = TrustedIdentity(issuer, identity) if identity and issuer else None
+    return trust_from_options([session.path(k) for k in keys], trusted)
 
 
 def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str | None) -> Require:
-    """Return what is required. Raises UsageError and InputError."""
+    """Return the requirements that the options describe.
+
+    Raises:
+        UsageError: If a requirement or an age is not valid.
+        InputError: If a license is not valid.
+    """
     names = _words(demands)
     for name in names:
         if name not in NAMES:
             import difflib
 
             near = difflib.get_close_matches(name, NAMES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"it is one of {', '.join(NAMES)}"
-            raise click.UsageError(f"--require: nothing is called {name!r}; {hint}")
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(NAMES)}"
+            raise click.UsageError(f"--require: unknown requirement {name!r}; {hint}")
     fields: dict[str, bool] = {NAMES[name]: True for name in names}
     return Require(**fields, licenses=_words(licenses), max_age=_days(max_age))
 
@@ -180,10 +200,13 @@ def _days(given: str | None) -> datetime.timedelta | None:
     match = _DAYS.fullmatch(given)
     days = int(match[1]) if match else 0
     if not 0 < days <= MAX_DAYS:
-        raise click.UsageError(f"--max-age: {given!r} is no number of days, such as 90d")
+        raise click.UsageError(
+            f"--max-age: expected a number of days from 1d to {MAX_DAYS}d, such as 90d; "
+            f"found {given!r}"
+        )
     return datetime.timedelta(days=days)
 
 
 def _words(given: tuple[str, ...]) -> tuple[str, ...]:
-    """What is given in several options, in each between commas."""
+    """Return the values of a repeatable option whose values may be separated by commas."""
     return tuple(dict.fromkeys(w.strip() for value in given for w in value.split(",")))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions become exit codes here, and nowhere else.
+"""The one place where exceptions become exit codes.
 
 0 verified, 1 findings, 2 usage, configuration or unreadable input, 3 nothing to verify,
-4 could not verify. A defect of our own is 2: what was not judged is neither verified nor refused.
+4 could not verify. An internal error exits with 2: the run has no verdict, so neither 0 nor 1 would
+be right.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from provenance.cli import streams
 from provenance.errors import ProvenanceError
 
 USAGE: Final = 2
-REPORT: Final = "There is no verdict. This is a defect of provenance: please report it."
+REPORT: Final = "There is no verdict. This is a bug in provenance: please report it."
 INTERRUPTED: Final = 130
 
 
@@ -40,12 +41,12 @@ def run(command: click.Command) -> NoReturn:
         _say("interrupted", None)
         sys.exit(INTERRUPTED)
     except MemoryError:
-        _say("not enough memory", "Run it where more is free.")
+        _say("not enough memory", "Run the command with more free memory.")
         sys.exit(USAGE)
     except OSError as e:
         _say(f"{e.filename or 'input/output'}: {e.strerror or e}", None)
         sys.exit(USAGE)
-    except Exception as e:  # ours: 1 would say that findings were reported
+    except Exception as e:  # a bug of ours; exit code 1 would mean that findings were reported
         streams.narrate(traceback.format_exc().rstrip("\n"))
         _say(f"internal error: {type(e).__name__}: {e}"[:400], REPORT)
         sys.exit(USAGE)
@@ -53,14 +54,14 @@ def run(command: click.Command) -> NoReturn:
 
 
 class _Notes(logging.Handler):
-    """What the library logs, as notes on stderr."""
+    """A log handler that prints the messages of the library as notes on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         streams.narrate(record.getMessage(), label="note: ")
 
 
 def _say_usage(error: click.ClickException) -> None:
-    """Print what was typed wrong: click's own printing shows arguments as they are."""
+    """Print a usage error. Click itself would print the arguments without escaping them."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         streams.narrate(error.format_message())
         return

@@ -18,25 +18,27 @@ from provenance.gate.finding import EXIT_CODES
     "  provenance hash vmaf_tiny_v2 --write --accept vmaf_tiny_v2",
 )
 @ROWS
-@click.option("--write", is_flag=True, help="Fill in the digests that rows have a field for.")
+@click.option("--write", is_flag=True, help="Fill in the digests that are missing from the rows.")
 @click.option(
     "--add-external-data",
     is_flag=True,
-    help="Add external_data_sha256 to rows whose weights no digest covers.",
+    help="Also add external_data_sha256 to rows whose external data has no digest.",
 )
 @click.option(
     "--accept",
     metavar="ROW",
     multiple=True,
-    help="The new bytes of ROW are meant: also replace digests of other bytes. May be repeated.",
+    help="Accept the changed files of ROW: replace digests that differ. May be repeated.",
 )
 @common
 def command(session: Session, rows: tuple[str, ...], **options: Any) -> int:
-    """Print every model file's digest; with --write, fill in those that the rows lack.
+    """Print the digest of every model file, and add missing ones to the rows.
 
-    Only digests change: key order, indentation and every other character of the registry stay as
-    they are. A digest of other bytes is kept, and the exit code is 1, unless --accept names its
-    row. Without --write the difference is only shown.
+    With --write, the missing digests are written to the registry; without it, the changes are only
+    shown. Key order, indentation and everything else in the registry stay as they are.
+
+    A digest that differs from that of the file is kept, and the exit code is 1, unless --accept
+    names its row.
     """
     from provenance.operations.hashing import hash_models
     from provenance.output import listing, machine

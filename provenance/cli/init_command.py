@@ -17,19 +17,22 @@ from provenance.output.text import printable
     epilog="\b\nExamples:\n  provenance init\n"
     "  provenance init --registry model/tiny/registry.json\n  provenance init --defer",
 )
-@click.option("--registry", metavar="PATH", help="The registry, where there are several.")
+@click.option(
+    "--registry", metavar="PATH", help="The registry to use, if the repository has several."
+)
 @click.option(
     "--defer/--no-defer",
     default=None,
-    help="Record today's findings as deferrals, each still to be explained. Asked on a terminal.",
+    help="Record the current findings as deferrals, whose reasons you fill in later. Default: ask, "
+    "if run in a terminal.",
 )
 @common
 def command(session: Session, registry: str | None, defer: bool | None) -> int:
     """Write the configuration for the registry in this repository.
 
-    Looks for a JSON file that lists models, under whatever names, and for the workflows that sign,
-    and writes [tool.provenance] into pyproject.toml, or provenance.toml where there is none. An
-    existing configuration is never touched.
+    Looks for a JSON file that lists models, whatever its fields are called, and for the workflows
+    that sign. Writes [tool.provenance] to pyproject.toml, or to provenance.toml if there is no
+    pyproject.toml. An existing configuration is never changed.
     """
     from provenance.operations.init import init
     from provenance.output import adoption
@@ -39,10 +42,10 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
         progress = bar.enter_context(session.progress())
 
         def consent(recorded: Any) -> bool:
-            """Whether findings are recorded: as the option says, or the user where there is one."""
+            """Return whether to record the findings: the value of the option, or the answer."""
             if defer is not None:
                 return defer
-            bar.close()  # it would be drawn over the question
+            bar.close()  # the bar would be drawn over the question
             return click.confirm(printable(adoption.question(recorded)), default=False, err=True)
 
         asks = session.interactive if defer is None else defer

@@ -14,10 +14,10 @@ from provenance.cli.options import Session, common
 @click.argument("bundle")
 @common
 def command(session: Session, bundle: str) -> int:
-    """Say in words what a bundle says.
+    """Print what a bundle contains, without verifying it.
 
-    The signature is not judged: whoever made the bundle can have written anything into it. To know
-    whether it counts, `provenance verify`.
+    The signature is not verified: the author of the bundle can have written anything into it. To
+    verify it, use `provenance verify`.
     """
     from provenance.operations.inspect import inspect
     from provenance.output import inspection

@@ -15,15 +15,15 @@ from provenance.output.text import printable
 @click.option(
     "--encrypt",
     is_flag=True,
-    help="Encrypt NAME.key with the passphrase in PROVENANCE_KEY_PASSPHRASE, or one that is asked "
-    "for.",
+    help="Encrypt NAME.key with the passphrase in PROVENANCE_KEY_PASSPHRASE. If it is not set, "
+    "ask for one.",
 )
 @common
 def command(session: Session, name: str, encrypt: bool) -> int:
-    """Make a key pair for signing: NAME.key and NAME.pub, ECDSA P-256.
+    """Generate a key pair for signing: NAME.key and NAME.pub, ECDSA P-256.
 
-    NAME.key is the private key: only you can read it, and it belongs in no repository. NAME.pub is
-    what others trust. A folder in NAME that is missing is made.
+    NAME.key is the private key. Only you can read the file; never add it to a repository. NAME.pub
+    is the public key, which others trust. Missing folders in NAME are created.
     """
     from provenance.config import load
     from provenance.operations.setup import keygen, trusting
@@ -42,10 +42,10 @@ def command(session: Session, name: str, encrypt: bool) -> int:
     try:
         config = load(session.folder, session.config)
     except InputError:
-        config = None  # whatever it says: the key was made
+        config = None  # the key exists, so an invalid configuration is not an error
     copy, table = trusting(public, session.folder, config)
     session.say(f"Keep {private.name} secret and out of the repository.")
-    session.say(f"{public.name} is the key with sha256 {sha256}. Trust it with:")
+    session.say(f"{public.name} has the fingerprint sha256 {sha256}. To trust it:")
     for line in (*([copy, ""] if copy else []), *table.splitlines()):
         session.say(f"  {line}".rstrip())
     return 0

@@ -19,18 +19,18 @@ from provenance.cli.signing_options import PUBLIC_KEY, resolved
     "--signer",
     metavar="URI",
     required=True,
-    help="The key of the project's owner: file:PATH, or in a token or a KMS.",
+    help="The key of the project's owner: file:PATH, or a key in a token or KMS.",
 )
 @PUBLIC_KEY
 @common
 def command(session: Session, signer: str, public_key: str | None) -> int:
-    """Say who may do which step of a release, as a signed in-toto layout.
+    """Sign an in-toto layout: who may perform which step of a release.
 
-    The steps are export, check, sign and verify. Who may do them, how many have to, and until when
-    this holds is in [layout] of the configuration. The layout also says what a step may do to the
-    files, and names those that the registry names now.
+    The steps are export, check, sign and verify. The table [layout] of the configuration sets who
+    may perform each step, how many must, and when the layout expires. The layout also lists the
+    files that the registry names now, and what each step may do to them.
 
-    The result is the layout: --output FILE writes it there.
+    The layout is printed; --output FILE writes it to FILE.
     """
     from provenance.operations.layout import layout
 
@@ -50,7 +50,7 @@ def command(session: Session, signer: str, public_key: str | None) -> int:
     session.say(f"signed by {made.signer}, expires {made.expires}")
     if made.left_out:
         session.say(
-            f"not required by name: {made.left_out:,} files that the registry names, more than "
-            "in-toto bears"
+            f"not required by name: {made.left_out:,} of the files that the registry names, "
+            "because they exceed the limits of in-toto"
         )
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that commands share, and the session that they open."""
+"""The options that all commands share, and the session that they open."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ _COLUMNS: Final = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 BASELINE = click.option(
     "--baseline",
     metavar="SPEC",
-    help="Compare with the registry as it was: git:REF, a folder, a registry file, or none.",
+    help="Compare with an earlier registry: git:REF, a folder or a registry file. none turns the "
+    "comparison off.",
 )
 RUN = click.option(
-    "--run", is_flag=True, help="Also load and run every model, each in a process with limits."
+    "--run",
+    is_flag=True,
+    help="Also load and run every model, each in a process with resource limits.",
 )
 
 
 def cores() -> int:
-    """How many cores this process may use, which can be fewer than there are."""
+    """Return the number of cores that this process may use, which can be fewer than exist."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -45,7 +48,7 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Session:
-    """How a command was asked to run."""
+    """The values of the options that all commands share."""
 
     folder: Path
     config: Path | None
@@ -56,13 +59,21 @@ class Session:
     offline: bool = False
 
     def path(self, given: str) -> Path:
-        """As `path_in`. Raises InputError if a result would be written over what is read there."""
+        """Return the path of an input file that the user gave.
+
+        Raises:
+            InputError: If a result would overwrite that file.
+        """
         path = path_in(self.folder, given)
         self._spare(lambda inputs, target: inputs.given_is_read(path, target))
         return path
 
     def baseline(self, config: Any, given: str | None) -> str | None:
-        """A baseline as the user gave it, relative to DIR if it is a path. Raises as `path`."""
+        """Return the baseline that the user gave; a path is resolved relative to DIR.
+
+        Raises:
+            InputError: If a result would overwrite a file of the baseline.
+        """
         named = config.baseline if given is None else given
         if not named or named == "none" or named.startswith("git:"):
             return given
@@ -71,7 +82,11 @@ class Session:
         return None if given is None else str(path)
 
     def load(self) -> Any:
-        """The configuration. Raises InputError, also if a result would replace what a run reads."""
+        """Load the configuration.
+
+        Raises:
+            InputError: If it cannot be read, or a result would overwrite a file that the run reads.
+        """
         from provenance.config import load
 
         config = load(self.folder, self.config)
@@ -79,13 +94,22 @@ class Session:
         return config
 
     def spare_below(self, folder: Path) -> None:
-        """Raises InputError where a result would be written over a file below `folder`."""
+        """Refuse to write results over the files below `folder` that the run reads.
+
+        Raises:
+            InputError: If a result would overwrite such a file.
+        """
         self._spare(lambda inputs, target: inputs.is_looked_at(folder, target))
 
     def _spare(self, is_read: Callable[[Any, Path], bool]) -> None:
-        """Raises InputError where a result would take the place of a file that is read.
+        """Refuse to write results over files that the run reads.
 
-        `is_read` gets `operations.inputs`, which is imported only now, and a file to be written.
+        Args:
+            is_read: Whether the run reads a file that would be written. It receives the module
+                `operations.inputs`, which is imported as late as possible, and the file.
+
+        Raises:
+            InputError: If a result would overwrite a file that the run reads.
         """
         for output in self.outputs:
             if output.path is None or output.append:
@@ -94,14 +118,14 @@ class Session:
 
             if is_read(inputs, output.path):
                 raise InputError(
-                    f"cannot write {output.path}: this run reads that file, or writes it itself",
-                    help="Give --output a file of its own.",
+                    f"cannot write {output.path}: this run also reads or writes that file",
+                    help="Give --output another file.",
                 )
 
     def emit(
         self, result: T, human: Callable[[T, Style], str], json: Callable[[T], dict[str, Any]]
     ) -> None:
-        """Write a result that is no report wherever it goes: for people, or as JSON."""
+        """Write a result that is not a report to all outputs, as text or as JSON."""
         for output in self.outputs:
             if output.format == "json":
                 from provenance.output import machine
@@ -112,7 +136,7 @@ class Session:
                 output.write(human(result, style), colour=style.colour)
 
     def emit_report(self, report: Any) -> int:
-        """Write a report wherever it goes, in the format that is wanted there; its exit code."""
+        """Write a report to all outputs, each in its format, and return the exit code."""
         folder = repository_folder(report.root)
         for output in self.outputs:
             style = self._style(output)
@@ -121,26 +145,29 @@ class Session:
         return int(report.exit_code)
 
     def _style(self, output: Output) -> Style:
-        """How text for people is shown there."""
+        """Return the width and the colours for text that people read in this output."""
         terminal = output.path is None and sys.stdout.isatty()
         colour = terminal and not self.no_color and not os.environ.get("NO_COLOR")
         dumb = os.environ.get("TERM") == "dumb"
-        asked = os.environ.get("COLUMNS", "") if output.path is None else ""
+        columns = os.environ.get("COLUMNS", "") if output.path is None else ""
         width = 100
         if terminal:
             import shutil
 
             width = shutil.get_terminal_size((100, 24)).columns
-        width = int(asked) if _COLUMNS.fullmatch(asked) else width
+        width = int(columns) if _COLUMNS.fullmatch(columns) else width
         return Style(colour and not dumb, min(width, 140))
 
     @property
     def interactive(self) -> bool:
-        """Whether a person is there to be asked."""
+        """Whether the command runs in a terminal, where it can ask questions."""
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     def asking(self, *, twice: bool = False) -> Callable[[str], str] | None:
-        """How that person is asked for a passphrase or a PIN, which is not shown; or None."""
+        """Return a function that asks for a passphrase or a PIN without echo.
+
+        Returns None if the command does not run in a terminal.
+        """
         if not self.interactive:
             return None
         prompt = functools.partial(
@@ -149,12 +176,12 @@ class Session:
         return lambda what: str(prompt(printable(what)))
 
     def say(self, text: str) -> None:
-        """Narrate on standard error."""
+        """Print text on standard error, unless --quiet is given."""
         if not self.quiet:
             streams.narrate(text)
 
     def progress(self) -> AbstractContextManager[Any]:
-        """A progress bar, on a terminal only."""
+        """Return a progress bar, which is shown only in a terminal."""
         if self.quiet or not sys.stderr.isatty():
             return nullcontext()
         from provenance.cli.progress_bar import on_standard_error
@@ -174,7 +201,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def common(function: F, formats: Sequence[str] = RESULT_FORMATS, *, configured: bool = True) -> F:
-    """The options of every command; the command receives a `Session` as its first argument."""
+    """Add the common options to a command, which receives a `Session` as its first argument."""
 
     @functools.wraps(function, updated=())
     def open_session(**options: Any) -> Any:
@@ -200,25 +227,29 @@ def common(function: F, formats: Sequence[str] = RESULT_FORMATS, *, configured: 
 
 
 reporting = functools.partial(common, formats=REPORT_FORMATS)
-"""The same for a command that ends in a report, which has more formats."""
+"""As `common`, for a command whose result is a report: more formats are available."""
 
 consuming = functools.partial(reporting, configured=False)
-"""The same for a command of consumers, which reads no configuration."""
+"""As `reporting`, for a command for consumers, which reads no configuration."""
 
 
 class _Format(click.Choice[str]):
-    """The formats of a command; of one that makes no report, these are few."""
+    """The output formats of a command. Some formats exist only for reports."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         if value in REPORT_FORMATS:
-            return f"{value!r} is for reports; this command prints {' or '.join(self.choices)}."
+            return (
+                f"{value!r} is a format for reports; this command supports "
+                f"{' and '.join(self.choices)}."
+            )
         return super().get_invalid_choice_message(value, ctx)
 
 
 _CONFIG: Final = click.option(
     "--config",
     metavar="FILE",
-    help="This configuration; its registry is then relative to DIR, or the current folder.",
+    help="Use this configuration file. Its registry is then relative to DIR, or to the current "
+    "folder.",
 )
 
 
@@ -232,21 +263,21 @@ def _options(formats: Sequence[str], configured: bool) -> tuple[Callable[[F], F]
             metavar="FORMAT",
             default="human",
             show_default=True,
-            help=f"How the result is written: {', '.join(formats)}.",
+            help=f"Format of the result: {', '.join(formats)}.",
         ),
         click.option(
             "--output",
             metavar="[FORMAT=]FILE",
             multiple=True,
-            help="Write the result to FILE; with FORMAT=, in that format, and besides. "
-            "May be repeated.",
+            help="Write the result to FILE instead of standard output. With FORMAT=, write it to "
+            "FILE in that format as well. May be repeated.",
         ),
         click.option(
             "--offline",
             is_flag=True,
-            help="Never use the network: take the trusted root that is cached.",
+            help="Never use the network; use the cached trusted root.",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="No narration, no progress bar."),
+        click.option("-q", "--quiet", is_flag=True, help="Print no progress and no hints."),
         click.option("-v", "--verbose", is_flag=True, help="Show every row."),
-        click.option("--no-color", is_flag=True, help="No colour; NO_COLOR does the same."),
+        click.option("--no-color", is_flag=True, help="Use no colours, as NO_COLOR does."),
     )

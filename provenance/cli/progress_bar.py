@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress bar: a line for what is being done, and one for each large file meanwhile."""
+"""The progress bar: one line for the current stage, and one for each large file being read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from provenance.output.text import printable, size
 
 
 class _Done(ProgressColumn):
-    """How much is done of how much: steps, or bytes of a file."""
+    """A column that shows how many steps of a stage, or bytes of a file, are done."""
 
     def render(self, task: Task) -> Text:
         if task.fields.get("in_bytes"):
@@ -33,14 +33,14 @@ class _Done(ProgressColumn):
 
 @contextmanager
 def on_standard_error(*, colour: bool) -> Iterator[Bar]:
-    """A bar that is shown for as long as the block runs, and leaves nothing behind."""
+    """Show a progress bar while the block runs, and remove it afterwards."""
     bar = Bar(Console(stderr=True, no_color=not colour or None))
     with bar.lines:
         yield bar
 
 
 class Bar(Progress):
-    """A progress bar on a console, shown while `lines` are."""
+    """A progress bar on a console. It is visible while `lines` is entered."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -54,7 +54,7 @@ class Bar(Progress):
         self._what = ""
 
     def begin(self, what: str, steps: int) -> None:
-        """Show a new stage in place of the last one, or give the present one another length."""
+        """Show a new stage in place of the last one, or change the length of the current one."""
         if self._stage is not None and what == self._what:
             self.lines.update(self._stage, total=steps)
             return
@@ -63,13 +63,13 @@ class Bar(Progress):
         self._stage, self._what = self.lines.add_task(what, total=steps), what
 
     def advance(self) -> None:
-        """Move the bar of the stage by a step."""
+        """Move the bar of the stage by one step."""
         if self._stage is not None:
             self.lines.advance(self._stage)
 
     @contextmanager
     def large_file(self, path: str, size: int) -> Iterator[Callable[[int], None]]:
-        """Show a line for the file, which moves with its bytes."""
+        """Show a line for the file, which advances with the number of bytes read."""
         name = printable(path.rpartition("/")[2])
         task = self.lines.add_task(f"  {name[:40]}", total=size, in_bytes=True)
         try:

@@ -15,9 +15,11 @@ from provenance.cli.options import BASELINE, ROWS, Session, common
     "  provenance promote vmaf_tiny_v2 --baseline git:origin/main --dry-run",
 )
 @ROWS
-@click.option("--ensemble", metavar="ID", help="All members of the ensemble, and its manifest.")
+@click.option(
+    "--ensemble", metavar="ID", help="Promote all members of this ensemble, and its manifest."
+)
 @BASELINE
-@click.option("--dry-run", is_flag=True, help="Write nothing; show what would be.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")
 @common
 def command(
     session: Session,
@@ -26,15 +28,16 @@ def command(
     baseline: str | None,
     dry_run: bool,
 ) -> int:
-    """Flip smoke to false, and only on complete evidence.
+    """Set smoke to false on rows whose evidence is complete.
 
-    The sidecar describes these bytes, the verdict is PROMOTE by its own numbers (an imported model
-    needs none, but its origin), widths agree, the license is complete, and nothing fails that
-    `provenance check` judges, also of what changed since the baseline. Otherwise the reasons are
-    shown and nothing is written. Members of an ensemble are promoted together.
+    The evidence is complete if the sidecar describes the model file, the numbers of the gate
+    verdict support PROMOTE (an imported model needs an origin instead), the widths agree, the
+    license is complete, and `provenance check` passes, also for the changes since the baseline.
+    Otherwise the reasons are shown and nothing is written. The members of an ensemble are promoted
+    together.
     """
     if bool(rows) == (ensemble is not None):
-        raise click.UsageError("give the rows, or --ensemble ID for all of its members")
+        raise click.UsageError("give either rows, or --ensemble ID for all of its members")
     from provenance.operations.promote import promote
     from provenance.output import promotion
 

@@ -16,10 +16,11 @@ from provenance.cli.signing_options import open_signer, recorded, report_step, s
     epilog="\b\nExamples:\n  provenance release --signer file:release.key\n"
     "  provenance release --release-version v1.2.0 --output sha256sums=SHA256SUMS \\\n"
     "    --output markdown=release.md\n"
-    "  provenance release --signer file:release.key --link-dir links --link-key file:release.key",
+    "  provenance release --signer file:release.key --link-dir links \\\n"
+    "    --link-key file:release.key",
 )
 @click.option(
-    "--release-version", "version", metavar="TEXT", help="What the release is called: v1.2.0."
+    "--release-version", "version", metavar="TEXT", help="Version of the release, such as v1.2.0."
 )
 @signing
 @recorded
@@ -29,21 +30,21 @@ def command(
     version: str | None,
     link_dir: str | None,
     link_key: str | None,
-    **who: Any,
+    **signer_options: Any,
 ) -> int:
-    """Check, sign, attest, verify and summarise. All or nothing.
+    """Check, sign, attest, verify and summarize. All or nothing.
 
-    Nothing is written before everything that will be has passed the rules of `verify`. A run that
-    is cut short leaves the old state or the new one, and the next run finishes.
+    Nothing is written until every new file has passed the rules of `verify`. An interrupted run
+    leaves either the old state or the new one, and the next run completes it.
 
-    With --link-dir, this is the step `sign` of the release, recorded for its layout.
+    With --link-dir, the run is recorded as the release step `sign`.
     """
     from provenance.operations.sign import release
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
 
-    def judged(progress: Any) -> Any:
+    def run_release(progress: Any) -> Any:
         return release(config, signer, version=version, progress=progress, processes=cores())
 
-    return report_step(session, "sign", config, link_dir, link_key, judged)
+    return report_step(session, "sign", config, link_dir, link_key, run_release)

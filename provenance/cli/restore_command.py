@@ -20,17 +20,18 @@ from provenance.gate.finding import EXIT_CODES
     "--baseline",
     metavar="SPEC",
     required=True,
-    help="The registry as it was: git:REF, a folder, or a registry file.",
+    help="The earlier registry: git:REF, a folder, or a registry file.",
 )
-@click.option("--dry-run", is_flag=True, help="Only show the difference.")
+@click.option("--dry-run", is_flag=True, help="Show the changes without writing them.")
 @common
 def command(session: Session, rows: tuple[str, ...], baseline: str, dry_run: bool) -> int:
-    """Put back rows and fields that were lost since the baseline.
+    """Restore rows and fields that were lost since the baseline.
 
-    Each returns to where it stood, as it was written; no other character of the registry changes.
-    What was changed is left alone. What would be a lie about the bytes that are here now, such as a
-    former digest, is refused with the reason. Without rows: everything but what a deferral
-    declares.
+    Each returns to its former place, exactly as it was written; nothing else in the registry
+    changes. Rows and fields that were changed, not lost, are left alone. A value that would be
+    wrong for the current files, such as the digest of an older file, is refused with the reason.
+
+    Without ROWs, everything is restored except losses that a deferral declares.
     """
     from provenance.operations.restore import restore
     from provenance.output import listing, machine

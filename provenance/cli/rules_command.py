@@ -18,7 +18,7 @@ from provenance.errors import InputError
 def command(session: Session, code: str | None) -> int:
     """List the rules, or explain one.
 
-    The letters of a family, such as SID, list its rules.
+    CODE is the code or the name of a rule, or the letters of a family, such as SID.
     """
     from provenance.gate.rules import BY_CODE, CATALOGUE
     from provenance.output import catalogue
@@ -37,7 +37,7 @@ def command(session: Session, code: str | None) -> int:
             near = difflib.get_close_matches(code, [*BY_CODE, *slugs], 1)
             raise InputError(
                 f"no rule {code!r}",
-                help=f"Did you mean {near[0]}?" if near else "provenance rules lists them.",
+                help=f"Did you mean {near[0]}?" if near else "provenance rules lists all rules.",
             )
         chosen = (slugs[code],)
     one = code is not None and len(chosen) == 1

@@ -19,16 +19,17 @@ from provenance.cli.signing_options import open_signer, signing
 @ROWS
 @signing
 @reporting
-def command(session: Session, rows: tuple[str, ...], **who: Any) -> int:
-    """Sign each row: bytes, name, license and sidecar in one bundle.
+def command(session: Session, rows: tuple[str, ...], **signer_options: Any) -> int:
+    """Sign each row: files, name, license and sidecar in one bundle.
 
-    Writes a Sigstore bundle at each row's `sigstore_bundle`. Refuses while `check` has findings.
-    What is already signed over the same statement is kept. For a release, `provenance release`.
+    Writes a Sigstore bundle to the `sigstore_bundle` path of each row. Refuses to sign while
+    `check` fails. A bundle that already signs the same statement is kept. To make a release, use
+    `provenance release`.
     """
     from provenance.operations.sign import sign
 
     config = session.load()
-    signer = open_signer(session, config, **who)
+    signer = open_signer(session, config, **signer_options)
     with session.progress() as progress:
         report = sign(config, signer, rows=rows, progress=progress)
     return session.emit_report(report)

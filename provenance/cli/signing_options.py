@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options that say who signs what is released, and the links of recorded steps."""
+"""The options for the signer of a release, and for the recorded steps of a release."""
 
 from __future__ import annotations
 
@@ -23,15 +23,20 @@ _TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class _File(click.ParamType[str]):
-    """A file. A token itself would be in every list of processes, and in the shell's history."""
+    """The path of a file with a token.
+
+    The token itself is refused: on the command line it would be visible in the process list and in
+    the history of the shell.
+    """
 
     name = "file"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if _TOKEN.match(value.strip()):
             self.fail(
-                "this is a token, not a file with one. Others on this machine could see it: take "
-                "it as spent. Put the token in a file, or in SIGSTORE_ID_TOKEN.",
+                "expected the path of a file, found a token. Other users of this machine could "
+                "see it on the command line: do not use it any more. Put a new token in a file, "
+                "or in SIGSTORE_ID_TOKEN.",
                 param,
                 ctx,
             )
@@ -42,16 +47,17 @@ PUBLIC_KEY: Final = click.option(
     "--public-key",
     envvar="PROVENANCE_PUBLIC_KEY",
     metavar="PEM",
-    help="Token or KMS: the public key of the key that signs. Also PROVENANCE_PUBLIC_KEY.",
+    help="With a token or KMS: the public key of the signing key. Environment variable: "
+    "PROVENANCE_PUBLIC_KEY.",
 )
 signing = with_options(
     click.option(
         "--signer",
         envvar="PROVENANCE_SIGNER",
         metavar="URI",
-        help="Who signs: keyless, or an ECDSA P-256 private key in a file (file:PATH), a PKCS#11 "
-        "token (hsm:) or a KMS (awskms:, gcpkms:, azurekms:, hv:). Also PROVENANCE_SIGNER. Without "
-        "it, keyless where there is an identity token.",
+        help="The signer: keyless, or an ECDSA P-256 private key in a file (file:PATH), a PKCS#11 "
+        "token (hsm:) or a KMS (awskms:, gcpkms:, azurekms:, hv:). Environment variable: "
+        "PROVENANCE_SIGNER. Default: keyless, if there is an identity token.",
     ),
     PUBLIC_KEY,
     click.option(
@@ -59,47 +65,51 @@ signing = with_options(
         "timestamp_urls",
         multiple=True,
         metavar="URL",
-        help="Key: have this RFC 3161 timestamp authority say when it signed. May be repeated.",
+        help="With a key: get a timestamp from this RFC 3161 timestamp authority. May be repeated.",
     ),
     click.option(
         "--identity-token",
         type=_File(),
         metavar="FILE",
-        help="Keyless: the identity token in FILE. Also SIGSTORE_ID_TOKEN, with the token itself.",
+        help="With keyless: read the identity token from FILE. The environment variable "
+        "SIGSTORE_ID_TOKEN holds the token itself.",
     ),
     click.option(
         "--trust-config",
         metavar="FILE",
-        help="The Sigstore instance that this client trust configuration describes. Without it, "
-        "keyless signs with sigstore.dev; with a key, no log is asked.",
+        help="Use the Sigstore instance that this client trust configuration describes. Default: "
+        "keyless uses sigstore.dev, and a key uses no log.",
     ),
-    click.option("--staging", is_flag=True, help="The instance sigstage.dev, to try it."),
+    click.option(
+        "--staging", is_flag=True, help="Use the Sigstore instance sigstage.dev, for testing."
+    ),
     click.option(
         "--timeout",
         type=click.FloatRange(min=1),
         default=120,
         show_default=True,
         metavar="SECONDS",
-        help="What signing one document may take.",
+        help="Time limit for signing one document.",
     ),
 )
-"""The options that say who signs; the command receives them as keywords for `open_signer`."""
+"""Add the options for the signer. The command receives them as keywords for `open_signer`."""
 
 recorded = with_options(
     click.option(
         "--link-dir",
         metavar="DIR",
-        help="Record this step: write its in-toto link into DIR, where it succeeds.",
+        help="Record this step: if it succeeds, write its in-toto link to DIR.",
     ),
     click.option(
         "--link-key",
         envvar="PROVENANCE_LINK_KEY",
         metavar="URI",
-        help="Whose key signs the link: file:PATH, or in a token or a KMS, whose public key is "
-        "then in PROVENANCE_LINK_PUBLIC_KEY (a PEM file). Also PROVENANCE_LINK_KEY.",
+        help="The key that signs the link: file:PATH, or a key in a token or KMS, with its public "
+        "key in the PEM file PROVENANCE_LINK_PUBLIC_KEY. Environment variable: "
+        "PROVENANCE_LINK_KEY.",
     ),
 )
-"""The options of a step; the command receives them as `link_dir` and `link_key`."""
+"""Add the options for recording a step. The command receives `link_dir` and `link_key`."""
 
 
 def open_signer(
@@ -114,22 +124,27 @@ def open_signer(
     staging: bool,
     timeout: float,
 ) -> StatementSigner:
-    """The signer that the options name."""
+    """Open the signer that the options name.
+
+    Raises:
+        UsageError: If --trust-config and --staging are both given.
+        UnavailableError: If signing needs the network and --offline is given.
+    """
     if trust_config and staging:
-        raise click.UsageError("give --trust-config or --staging, not both")
+        raise click.UsageError("--trust-config and --staging cannot be used together")
     if session.offline and signer in (None, "keyless"):
         raise UnavailableError(
-            "--offline: signing with an identity asks a certificate authority and a log",
+            "--offline: keyless signing needs a certificate authority and a log",
             help="Sign without --offline, or with a key: --signer file:release.key.",
         )
     if session.offline and (timestamp_urls or trust_config or staging):
         raise UnavailableError(
-            "--offline: timestamp authorities and logs would have to be asked",
+            "--offline: timestamp authorities and logs need the network",
             help="Sign without --offline, or without --timestamp-url, --trust-config, --staging.",
         )
     from provenance.signing.signers import open_signer as open_
 
-    # The operation reports a trust that is wrong; only its root is needed here.
+    # Only the root is needed here; the operation itself reports an invalid trust.
     declared = config.trust() if timestamp_urls and not trust_config else None
     return open_(
         None if signer is None else resolved(session, signer),
@@ -146,7 +161,7 @@ def open_signer(
 
 
 def resolved(session: Session, uri: str) -> str:
-    """The URI of a key, a relative file in it relative to DIR as all paths are."""
+    """Return the URI of a key; the path in a file: URI is resolved relative to DIR."""
     if not uri.startswith("file:"):
         return uri
     return f"file:{session.path(uri.removeprefix('file:'))}"
@@ -158,27 +173,38 @@ def report_step(
     config: Config,
     link_dir: str | None,
     link_key: str | None,
-    judge: Callable[[Any], Report],
+    work: Callable[[Any], Report],
     *,
     partial: bool = False,
 ) -> int:
-    """Do the step `name`, recorded where the user asked for it; write the report of `judge`.
+    """Run a step of a release, write its report, and return the exit code.
 
-    `judge` receives the progress bar. A step is about the whole release: `partial` says that this
-    run is not.
+    With --link-dir, the step is recorded.
+
+    Args:
+        session: The options that all commands share.
+        name: The name of the step in the layout.
+        config: The configuration.
+        link_dir: The value of --link-dir, or None.
+        link_key: The value of --link-key, or None.
+        work: The work of the step. It receives the progress bar and returns the report.
+        partial: Whether the run covers only some rows. Such a run cannot be recorded.
+
+    Raises:
+        UsageError: If the options for recording do not fit together.
     """
     step = None
     with ExitStack() as stack:
         progress = stack.enter_context(session.progress())
         if link_dir is None:
-            refuse_key(link_key, "--link-key goes with --link-dir DIR, where the link is written")
+            refuse_key(link_key, "--link-key needs --link-dir DIR, the folder for the link")
         elif partial:
             raise click.UsageError(
-                "--link-dir records a step of the whole release: leave out the rows"
+                "--link-dir records a step for the whole release: do not name rows"
             )
         elif link_key is None:
             raise click.UsageError(
-                "--link-dir: whose step is this? Give --link-key file:NAME.key, or "
+                "--link-dir: no key to sign the link with; give --link-key file:NAME.key, or set "
                 "PROVENANCE_LINK_KEY"
             )
         else:
@@ -195,7 +221,7 @@ def report_step(
                 progress=progress,
             )
             step = stack.enter_context(recording)
-        report = judge(progress)
+        report = work(progress)
         if step is not None:
             step.succeeded(report.exit_code == 0)
     if step is not None and step.link is not None:
@@ -204,7 +230,11 @@ def report_step(
 
 
 def refuse_key(link_key: str | None, why: str) -> None:
-    """Raises UsageError if a key was given as an option; the environment is for other commands."""
+    """Refuse --link-key. PROVENANCE_LINK_KEY is ignored, since it can be meant for other commands.
+
+    Raises:
+        UsageError: If --link-key was given on the command line; `why` is its message.
+    """
     source = click.get_current_context().get_parameter_source("link_key")
     if link_key is not None and source is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError(why)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The standard streams, and the files of `--output`. All printing is by `result` or `narrate`.
+"""The standard streams, and the files of `--output`. `result` and `narrate` print everything.
 
-Names, paths and arguments come from elsewhere: no control character but the newline, and no colour
-that this program has not chosen, reaches a terminal or a log. No stream changes the exit code by
-being closed, by a reader that has gone, or by an encoding that lacks a character.
+Names, paths and arguments are untrusted. Of all control characters only the newline reaches a
+terminal or a log, and of all colours only those that this program chose. A closed stream, a reader
+that has exited, or a character that the encoding lacks does not change the exit code.
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 TEXT_FORMATS: Final = frozenset({"human", "github"})
-"""Formats that are read by people, in the encoding of the stream. All others are UTF-8."""
+"""Formats that people read, written in the encoding of the stream. All others are UTF-8."""
 
 LONGEST: Final = 4_000
-"""Characters of a line on standard error."""
+"""The maximum length of a line on standard error, in characters."""
 
 _COLOUR: Final = re.compile(r"(\x1b\[[0-9;]*m)")
 _COMMAND: Final = re.compile(r"^([ \t]*):(?=:)|(#)(?=#\[)", re.MULTILINE)
-"""What a runner obeys where it reads a log; only the format that is made for it may say it."""
+"""The start of a workflow command, which a CI runner would execute when it reads the log.
+
+Only the format `github` may print workflow commands.
+"""
 
 _PLAIN: Final = str.maketrans({"…": "...", "×": "x", "·": "-"})
-"""How our own words are written where the encoding of a stream has no such characters."""
+"""ASCII replacements for the characters that our own messages use."""
 
-STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows on the page of a run
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # names the file that GitHub shows on a run's page
 
 
 def prepare() -> None:
     """Make the standard streams usable, whatever they are connected to.
 
-    A closed stream is replaced by the null device: otherwise the next file that is opened takes its
-    number, and what a library prints is written into that file.
+    A closed stream is replaced with the null device. Otherwise the next file that is opened would
+    get the number of the stream, and the output of a library would be written into that file.
     """
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(free, True)
@@ -57,12 +60,23 @@ def prepare() -> None:
 
 
 def result(text: str, format: str, *, colour: bool = False) -> None:
-    """Print a result; `colour` allows colours in it. Raises InputError, as on a full disk."""
+    """Print a result on standard output.
+
+    Args:
+        text: The result.
+        format: The format of the result.
+        colour: Whether the result may contain colours.
+
+    Raises:
+        InputError: If writing fails, for example on a full disk.
+    """
     stream = sys.stdout
     try:
         if format in TEXT_FORMATS:
             shown = _shown(text, colour)
-            stream.write(_fitting(shown if format == "github" else _unheard(shown), stream))
+            stream.write(
+                _fitting(shown if format == "github" else _without_commands(shown), stream)
+            )
         elif isinstance(stream, io.TextIOWrapper):
             stream.flush()
             stream.buffer.write(text.encode("utf-8", "backslashreplace"))
@@ -74,7 +88,7 @@ def result(text: str, format: str, *, colour: bool = False) -> None:
 
 
 def narrate(text: str, *, label: str = "") -> None:
-    """Print text on standard error, each of its lines escaped, behind a label of our own."""
+    """Print text on standard error: each line is escaped and gets the label as a prefix."""
     for line in text.split("\n"):
         shown = printable(line)
         cut = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
@@ -82,20 +96,23 @@ def narrate(text: str, *, label: str = "") -> None:
 
 
 def _shown(text: str, colour: bool) -> str:
-    """Return text with all control characters visible but newlines and chosen colours."""
+    """Return text with visible control characters, except newlines and, if allowed, colours."""
     if colour:
         parts = _COLOUR.split(text)
         return "".join(p if i % 2 else _shown(p, False) for i, p in enumerate(parts))
     return "\n".join(map(visible, text.split("\n")))
 
 
-def _unheard(text: str) -> str:
-    """Return text in which no line is a command to the runner whose log it is written to."""
-    return _COMMAND.sub(lambda found: "\\u0023" if found[2] else f"{found[1]}\\u003a", text)
+def _without_commands(text: str) -> str:
+    """Return text in which no line is a workflow command for a CI runner."""
+    return _COMMAND.sub(lambda match: "\\u0023" if match[2] else f"{match[1]}\\u003a", text)
 
 
 def _fitting(text: str, stream: IO[str]) -> str:
-    """Return text that the encoding of a stream can express; what it lacks is escaped there."""
+    """Replace our special characters with ASCII if the encoding of the stream lacks any character.
+
+    The stream itself escapes the characters that remain.
+    """
     try:
         text.encode(getattr(stream, "encoding", None) or "utf-8")
     except UnicodeError:
@@ -104,10 +121,10 @@ def _fitting(text: str, stream: IO[str]) -> str:
 
 
 class _Tolerant(io.FileIO):
-    """A standard stream on which a reader that has gone is no error.
+    """A standard stream on which errors of the type `ignored`, such as a closed pipe, are ignored.
 
-    After another error, which is raised once, nothing more is written: the interpreter would
-    otherwise try again when it exits, and replace the exit code.
+    Any other error is raised once, and nothing more is written after it. Otherwise the interpreter
+    would try again on exit and replace the exit code.
     """
 
     def __init__(self, number: int, ignored: type[OSError]) -> None:
@@ -130,12 +147,12 @@ class _Tolerant(io.FileIO):
 
 
 def _tolerant(stream: Any, number: int, ignored: type[OSError]) -> Any:
-    """Return `stream`, or what takes its place where it is the standard stream `number`."""
+    """Return a tolerant replacement for the standard stream `number`, or `stream` itself."""
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # of a program that runs this one in its own process
-    if os.name == "nt" and stream.isatty():  # a console takes UTF-16, by calls of its own
+        return stream  # set by a program that runs this one in its own process
+    if os.name == "nt" and stream.isatty():  # a Windows console is written with calls of its own
         stream.reconfigure(errors="backslashreplace")
         return stream
     stream.flush()
@@ -150,14 +167,18 @@ def _tolerant(stream: Any, number: int, ignored: type[OSError]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A result in one format. `path` is None for standard output."""
+    """A place where the result is written, in one format. `path` is None for standard output."""
 
     format: str
     path: Path | None = None
     append: bool = False
 
     def write(self, text: str, *, colour: bool = False) -> None:
-        """Write the result; `colour` says that the text may be coloured. Raises InputError."""
+        """Write the result; `colour` allows colours on standard output.
+
+        Raises:
+            InputError: If writing fails.
+        """
         if self.path is None:
             result(text, self.format, colour=colour)
         elif self.append:
@@ -175,37 +196,44 @@ class Output:
 def outputs(
     format: str, given: Sequence[str], known: Collection[str], folder: Path
 ) -> tuple[Output, ...]:
-    """Where results go by `--format` and every `--output`; paths are relative to `folder`.
+    """Return the outputs that `--format` and `--output` ask for.
 
-    `FORMAT=FILE` adds a file in that format. A plain `FILE` takes the place of standard output.
+    `FORMAT=FILE` adds a file in that format. A plain `FILE` replaces standard output. Paths are
+    relative to `folder`.
 
     Raises:
-        UsageError: A format is unknown, or two results go to one file.
-        InputError: A file cannot be written where it is to be.
+        UsageError: If a format is unknown, or two results go to the same file.
+        InputError: If a file cannot be written because its folder is missing or it is a folder.
     """
     named = [_named(value, known) for value in given]
     if any(path == "-" for _, path in named):
         raise click.UsageError(
-            "--output -: standard output has the result in the format of --format; a file of that "
-            "name is ./-"
+            "--output -: expected a file; the format for standard output is set with --format. "
+            "To write to a file named '-', give ./-"
         )
     files = [Output(chosen or format, path_in(folder, path)) for chosen, path in named]
     _check([output.path for output in files if output.path is not None])
-    # Files first: a reader of standard output that has gone takes no file with it.
-    found = files if any(chosen is None for chosen, _ in named) else [*files, Output(format)]
+    # The files come first, so that they are written even if the reader of standard output exits.
+    result = files if any(chosen is None for chosen, _ in named) else [*files, Output(format)]
     summary = os.environ.get(STEP_SUMMARY)
-    if summary and Output("github") in found:
-        found = [Output("markdown", Path(summary), append=True), *found]
-    return tuple(found)
+    if summary and Output("github") in result:
+        result = [Output("markdown", Path(summary), append=True), *result]
+    return tuple(result)
 
 
 def path_in(folder: Path, given: str) -> Path:
-    """A path as the user gave it, relative to DIR; shown as given where DIR is this folder."""
+    """Return a path from the user, resolved relative to `folder`.
+
+    If `folder` is the current folder, the path stays as given, so that messages show it that way.
+    """
     return Path(given) if folder == Path(os.path.realpath(os.curdir)) else folder / given
 
 
 def repository_folder(root: Path | None) -> str:
-    """Where `root` lies in the git work tree that it is part of, "" where it is the same."""
+    """Return the path of `root` in its git work tree, or "" if it is the work tree itself.
+
+    Also returns "" if `root` is None or not in a git work tree.
+    """
     if root is None:
         return ""
     for above in (root, *root.parents):
@@ -215,7 +243,7 @@ def repository_folder(root: Path | None) -> str:
 
 
 def _named(value: str, known: Collection[str]) -> tuple[str | None, str]:
-    """The format, where one is named, and the file of an `--output`."""
+    """Split a value of `--output` into its format, or None, and its file."""
     name, equals, path = value.partition("=")
     if not equals or "/" in name:
         return None, value
@@ -225,15 +253,21 @@ def _named(value: str, known: Collection[str]) -> tuple[str | None, str]:
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}={path}?" if near else f"formats are {', '.join(known)}."
         raise click.UsageError(
-            f"--output {value}: no format {name!r}; {hint} A file of that name is ./{value}"
+            f"--output {value}: unknown format {name!r}; {hint} To write to a file of that name, "
+            f"give ./{value}"
         )
     if not path:
-        raise click.UsageError(f"--output {value}: name a file: --output {name}=FILE")
+        raise click.UsageError(f"--output {value}: no file; expected --output {name}=FILE")
     return name, path
 
 
 def _check(paths: Sequence[Path]) -> None:
-    """Fail before the work rather than after it."""
+    """Check the paths, so that a run fails before its work instead of after it.
+
+    Raises:
+        UsageError: If a path is given twice.
+        InputError: If a path is a folder, or its folder does not exist.
+    """
     seen = set()
     for path in paths:
         real = os.path.realpath(path)
@@ -243,4 +277,4 @@ def _check(paths: Sequence[Path]) -> None:
         if os.path.isdir(path):
             raise InputError(f"cannot write {path}: it is a folder")
         if not os.path.isdir(path.parent):
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}")
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")

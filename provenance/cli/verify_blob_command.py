@@ -15,7 +15,8 @@ from provenance.cli.options import Session, consuming
 @click.command(
     "verify-blob",
     epilog="\b\nExamples:\n"
-    "  provenance verify-blob corpus.tar --bundle corpus.tar.sigstore.json --key release.pub\n"
+    "  provenance verify-blob corpus.tar --bundle corpus.tar.sigstore.json \\\n"
+    "    --key release.pub\n"
     "  provenance verify-blob sha256:DIGEST --bundle corpus.tar.sigstore.json \\\n"
     "    --identity release@example.org --issuer https://accounts.example.org",
 )
@@ -24,19 +25,19 @@ from provenance.cli.options import Session, consuming
     "--bundle",
     metavar="FILE",
     required=True,
-    help="The bundle, or a file with several, one a line: one that verifies is enough.",
+    help="The bundle, or a file with one bundle on each line; one must verify.",
 )
 @PREDICATE_TYPES
 @consuming
 @trusting
 def command(session: Session, verifier: Callable[..., Any], blob: str, bundle: str) -> int:
-    """Verify the bytes of any file, by a bundle that any Sigstore client made.
+    """Verify any file, with a bundle from any Sigstore client.
 
-    A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: say whose
-    signature counts, with --key, --identity and --issuer, or --trust.
+    A DIGEST is sha256: and 64 lower-case hexadecimal digits. No configuration is read: name the
+    trusted signer with --key, with --identity and --issuer, or with --trust.
     """
     from provenance.operations.verify_download import DIGEST_PREFIX
 
-    by = verifier()
+    consumer = verifier()
     given = blob if blob.startswith(DIGEST_PREFIX) else session.path(blob)
-    return session.emit_report(by.blob(given, session.path(bundle)))
+    return session.emit_report(consumer.blob(given, session.path(bundle)))

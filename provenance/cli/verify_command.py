@@ -22,21 +22,22 @@ from provenance.gate.pool import prepare
     "  provenance verify vmaf_tiny_v2\n"
     "  provenance verify --key release.pub --require no-deferrals --state seen.json\n"
     "  provenance verify --link-dir links --link-key file:ci.key\n"
-    "  provenance verify --layout release.layout --layout-key owner.pub --link-dir links",
+    "  provenance verify --layout release.layout --layout-key owner.pub \\\n"
+    "    --link-dir links",
 )
 @ROWS
 @RUN
 @click.option(
     "--layout",
     metavar="FILE",
-    help="Also judge the steps by which the release came about, by this in-toto layout.",
+    help="Also verify the steps of the release with this in-toto layout.",
 )
 @click.option(
     "--layout-key",
     "layout_keys",
     multiple=True,
     metavar="PEM",
-    help="Whose layout that has to be. May be repeated: then all have to have signed it.",
+    help="Public key of the layout's signer. May be repeated; every key must have signed.",
 )
 @recorded
 @reporting
@@ -51,39 +52,37 @@ def command(
     link_dir: str | None,
     link_key: str | None,
 ) -> int:
-    """Check, and judge signatures, signers and attestations.
+    """Run all checks, and verify signatures, signers and attestations.
 
-    Without arguments: the whole registry of this repository, with its release summary. With ROWs:
-    those rows. To verify a file that you downloaded: `provenance verify-model`, `verify-release` or
-    `verify-blob`.
+    Without ROWs, verifies the whole registry of this repository and its release summary. To verify
+    a downloaded file, use `provenance verify-model`, `verify-release` or `verify-blob`.
 
-    The configuration says whose signatures count, unless you do, with --key, --identity and
-    --issuer, or --trust.
+    The configuration names the trusted signers. --key, --identity with --issuer, or --trust
+    replace them.
 
-    With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
-    require of it before you use it.
+    --require, --license-allow, --max-age and --state add requirements of your own.
 
-    With --layout, the links of the steps are read from --link-dir, or the layout's own folder. With
-    --link-dir alone, this is the step `verify` of the release, recorded for its layout.
+    With --layout, the links of the steps are read from --link-dir, or from the folder of the
+    layout. With --link-dir alone, the run is recorded as the release step `verify`.
     """
     if rows and (layout or link_dir):
         raise click.UsageError(
-            "--layout and --link-dir are about the whole release: leave out rows"
+            "--layout and --link-dir apply to the whole release: do not name rows"
         )
     if layout_keys and not layout:
-        raise click.UsageError("--layout-key goes with --layout FILE")
+        raise click.UsageError("--layout-key needs --layout FILE")
     if layout:
         refuse_key(
             link_key,
-            "--link-key records the step `verify`, and --layout judges the steps that were "
-            "recorded: run it first without --layout, then without --link-key",
+            "--link-key and --layout cannot be used together: first record the step `verify` "
+            "without --layout, then verify the layout without --link-key",
         )
-    by = verifier(needs_trust=False)
+    consumer = verifier(needs_trust=False)
     config = _load(session, rows)
     prepare(config.root / config.registry, cores())
     from provenance.operations.verify import verify
 
-    trust = getattr(by, "trust", None)  # or else the configuration says whom to trust
+    trust = getattr(consumer, "trust", None)  # without it, the trust of the configuration is used
     steps = None
     if layout:
         from provenance.operations.layout import layout_request
@@ -92,15 +91,24 @@ def command(
         keys = [session.path(key) for key in layout_keys]
         steps = layout_request(session.path(layout), keys, links)
 
-    def judged(progress: Any) -> Any:
-        return verify(config, by, trust=trust, rows=rows, run=run, layout=steps, progress=progress)
+    def run_verification(progress: Any) -> Any:
+        return verify(
+            config, consumer, trust=trust, rows=rows, run=run, layout=steps, progress=progress
+        )
 
     recorded_in = None if layout else link_dir
-    return report_step(session, "verify", config, recorded_in, link_key, judged, partial=bool(rows))
+    return report_step(
+        session, "verify", config, recorded_in, link_key, run_verification, partial=bool(rows)
+    )
 
 
 def _load(session: Session, rows: tuple[str, ...]) -> Any:
-    """The configuration. Without one, this is not a repository: a file was downloaded."""
+    """Load the configuration.
+
+    Raises:
+        InputError: If it cannot be read. If it is missing, the help suggests `verify-model`, since
+            the user probably wants to verify a downloaded file.
+    """
     from provenance.config import NoConfigError
 
     try:
@@ -109,6 +117,6 @@ def _load(session: Session, rows: tuple[str, ...]) -> Any:
         file = shlex.quote(rows[0]) if rows else "FILE.onnx"
         raise InputError(
             e.message,
-            help="Name the configuration of the repository with --config, or verify what you "
-            f"downloaded:\nprovenance verify-model {file} --key PUBLISHER.pub",
+            help="Name the configuration of the repository with --config, or verify a downloaded "
+            f"file:\nprovenance verify-model {file} --key PUBLISHER.pub",
         ) from e

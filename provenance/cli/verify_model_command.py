@@ -18,18 +18,20 @@ from provenance.cli.options import Session, consuming
     "  provenance verify-model downloads/vmaf_tiny_v2.onnx --key release.pub\n"
     "  provenance verify-model model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
-    "  provenance verify-model model.onnx --bundle model.sigstore.json --trust my-trust.toml\n"
-    "  provenance verify-model model.onnx --key release.pub --require production,no-deferrals \\\n"
-    "    --license-allow MIT,Apache-2.0 --max-age 90d --state seen.json",
+    "  provenance verify-model model.onnx --bundle model.sigstore.json \\\n"
+    "    --trust my-trust.toml\n"
+    "  provenance verify-model model.onnx --key release.pub \\\n"
+    "    --require production,no-deferrals --license-allow MIT,Apache-2.0 \\\n"
+    "    --max-age 90d --state seen.json",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--bundle", metavar="FILE", help="The bundle of the one FILE. By default FILE.sigstore.json."
+    "--bundle", metavar="FILE", help="The bundle of a single FILE. Default: FILE.sigstore.json."
 )
 @click.option(
     "--summary",
     metavar="FILE",
-    help="The release summary that has to hold the model. Where one is needed, by default the one "
+    help="The release summary that must list the model. Default, if one is needed: the summary "
     "beside the bundle or the model.",
 )
 @PREDICATE_TYPES
@@ -42,20 +44,19 @@ def command(
     bundle: str | None,
     summary: str | None,
 ) -> int:
-    """Verify a model as you have it: a file with its bundle.
+    """Verify a model file that you have, with its bundle.
 
-    The row that the bundle signs takes the place of the registry: the model and its external data
-    must have the signed bytes and names. No configuration is read: say whose signature counts, with
-    --key, --identity and --issuer, or --trust.
+    The bundle contains the signed row of the model, so no registry is needed: the model and its
+    external data must have the signed digests and names. No configuration is read: name the
+    trusted signer with --key, with --identity and --issuer, or with --trust.
 
-    With --require, --license-allow, --max-age or --state, what verifies is also judged by what you
-    require of it before you use it.
+    --require, --license-allow, --max-age and --state add requirements of your own.
     """
     if bundle and len(files) != 1:
-        raise click.UsageError("--bundle goes with exactly one FILE")
-    by = verifier()
+        raise click.UsageError("--bundle needs exactly one FILE")
+    consumer = verifier()
     reports = [
-        by.model(
+        consumer.model(
             session.path(file),
             bundle=session.path(bundle) if bundle else None,
             summary=session.path(summary) if summary else None,

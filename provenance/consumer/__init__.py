@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The consumer: load only what was verified."""
+"""For consumers: verify models, and load only verified ones."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private folder: copies of files that no other user can reach, gone when they are not needed.
+"""A private folder: temporary copies of files that no other user can access.
 
-A copy has an inode of its own: who holds a link to the original, hard or symbolic, or has it open,
-cannot write to the copy. What a process that was killed has left is removed by the next one.
+A copy is a new file. A process that has the original open, or has a hard or symbolic link to it,
+therefore cannot write to the copy. Folders left behind by killed processes are removed by the next
+process that makes one.
 """
 
 from __future__ import annotations
@@ -26,32 +27,36 @@ from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.frozen import dataclass
 
 PREFIX: Final = "onnx-provenance-model-"
-"""How the folders are called; the rest is random."""
+"""The start of the folders' names. A random part follows."""
 
 _ATTEMPTS: Final = 8
 _TICK: Final = 0.01
-"""Seconds between two times that the kernel gives to changes, where it takes no finer clock."""
+"""The coarsest resolution of the kernel's file timestamps, in seconds."""
 
 FICLONE: Final = 0x40049409
-"""`FICLONE` (linux/fs.h). Python has a name for it from 3.14 on."""
+"""`FICLONE` (linux/fs.h). Python defines it since 3.14."""
 
 _RANGE: Final = 1 << 30
-"""Bytes that the kernel is asked to copy at once."""
+"""The number of bytes that the kernel copies in one call."""
 
-_NOT_HERE: Final = (
+_NOT_SUPPORTED: Final = (
     *(errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP),
     *(errno.ENOTTY, errno.EPERM, errno.EACCES, errno.ETXTBSY),
 )
-"""How the kernel says that it does not do this with these two files."""
+"""The errors with which the kernel refuses an operation that these two files do not support."""
 
 Identity = tuple[int, ...]
 
 
 class PrivateFolder:
-    """A folder below `base` that only this user can enter, until it is closed."""
+    """A folder in `base` that only the current user can access. It exists until it is closed."""
 
     def __init__(self, base: Path) -> None:
-        """Raises InputError if `base` is missing, or nothing can be written there."""
+        """Create the folder.
+
+        Raises:
+            InputError: If `base` does not exist or is not writable.
+        """
         try:
             _sweep(base)
             self.path, self._lock = _new_folder(base)
@@ -62,10 +67,14 @@ class PrivateFolder:
         self._folders: dict[Path, Identity] = {}
 
     def copy(self, source: BinaryIO, name: str) -> BinaryIO:
-        """A private copy of an open file under `name` (relative, `/`-separated), open for reading.
+        """Copy an open file into the folder, and return the copy open for reading.
+
+        Args:
+            source: The file.
+            name: The path of the copy in the folder, with `/` as the separator.
 
         Raises:
-            InputError: There is no room for it, or it cannot be written.
+            InputError: If there is not enough space, or the copy cannot be written.
         """
         size = os.fstat(source.fileno()).st_size
         target = self.path / name
@@ -73,8 +82,9 @@ class PrivateFolder:
             room = shutil.disk_usage(self.path).free
             if size > room:
                 raise InputError(
-                    f"{name} has {size:,} bytes, and {self.path.parent} has room for {room:,}",
-                    help="Name a folder with more room: folder=…, or TMPDIR.",
+                    f"not enough space in {self.path.parent} for a copy of {name}: {size:,} bytes "
+                    f"needed, {room:,} free",
+                    help="Name a folder with more space: folder=…, or TMPDIR.",
                 )
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -84,7 +94,7 @@ class PrivateFolder:
         try:
             _copy(source, copy, size)
             os.fchmod(copy.fileno(), 0o400)
-            # From here on, any write to the copy changes this, also while it is hashed.
+            # Any later write to the copy changes its identity, even while it is hashed.
             self._files[name] = _identity(os.fstat(copy.fileno()))
             copy.seek(0)
         except OSError as e:
@@ -93,9 +103,10 @@ class PrivateFolder:
         return copy
 
     def seal(self) -> None:
-        """Take note of the folder as it is: nothing is added from now on.
+        """Record the state of the folder, to which nothing is added from now on.
 
-        It waits until the clock of the file system has moved on, so that every later change shows.
+        Waits until the clock of the file system has advanced, so that any later change is visible
+        in the timestamps.
         """
         folders = {self.path, *(self.path / p for n in self._files for p in PurePath(n).parents)}
         self._folders = {folder: _identity(folder.lstat()) for folder in folders}
@@ -104,9 +115,13 @@ class PrivateFolder:
         time.sleep(min(max(left, 0), _TICK))
 
     def check(self) -> None:
-        """Raise VerificationError if anything in it was written, added, removed or exchanged."""
-        noted = {self.path / name: identity for name, identity in self._files.items()}
-        for path, identity in (*noted.items(), *self._folders.items()):
+        """Check that nothing in the folder was written, added, removed or replaced.
+
+        Raises:
+            VerificationError: If anything was.
+        """
+        files = {self.path / name: identity for name, identity in self._files.items()}
+        for path, identity in (*files.items(), *self._folders.items()):
             try:
                 now = _identity(path.lstat())
             except OSError:
@@ -116,13 +131,20 @@ class PrivateFolder:
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """`again`, for a block: at its end too, the copy is as it was when it was made."""
+        """Open the copy `name` for a block, and check it again at the end of the block.
+
+        Raises:
+            VerificationError: If it was replaced or written to.
+        """
         with self.again(name) as stream:
             yield stream
             self._compare(stream.fileno(), name)
 
     def close(self) -> None:
-        """Remove the folder and everything in it. Once is enough, and no child process does it."""
+        """Remove the folder and everything in it.
+
+        Does nothing if it is already closed, or in a child process.
+        """
         if self._lock < 0 or os.getpid() != self._process:
             return
         try:
@@ -136,7 +158,11 @@ class PrivateFolder:
         return name in self._files
 
     def again(self, name: str) -> BinaryIO:
-        """Open the copy `name`. Raises VerificationError if it was exchanged or written to."""
+        """Open the copy `name`.
+
+        Raises:
+            VerificationError: If it was replaced or written to.
+        """
         path = self.path / name
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -157,18 +183,23 @@ class PrivateFolder:
 
 @dataclass(frozen=True)
 class CopyingTree(Tree):
-    """A tree of which every model file that is opened is first copied into a private folder.
+    """A tree that copies every model file into a private folder before it is opened.
 
-    What the gate judges and what is used afterwards are one file, whatever becomes of the original.
+    The verified file is therefore the same as the one that is loaded later, even if the original
+    changes.
     """
 
     kept: PrivateFolder | None = None
 
     def open(self, path: str) -> BinaryIO:
-        """A private copy of the file at `path`, made once. Raises as `Tree.open`, and InputError.
+        """Open a private copy of the file at `path`, which is made on the first call.
 
-        VerificationError if the copy was changed since another of several bundles was judged by it.
-        Documents are read whole (`read`) and are not kept as files.
+        Documents are read with `read` and not copied.
+
+        Raises:
+            InputError: If the copy cannot be made.
+            VerificationError: If the copy was changed since an earlier bundle was verified with it.
+            FileError: As `Tree.open`.
         """
         assert self.kept is not None
         if path in self.kept:
@@ -177,34 +208,39 @@ class CopyingTree(Tree):
             return self.kept.copy(source, path)
 
 
-def _identity(found: os.stat_result) -> Identity:
-    """What changes where a file or folder is exchanged or written to.
+def _identity(status: os.stat_result) -> Identity:
+    """Return the properties of a file or folder that change when it is replaced or written to.
 
-    No program can set the time of the last change (`st_ctime_ns`), not even one that puts another
-    file in its place and the first one back.
+    No program can set `st_ctime_ns`, the time of the last change. So even a file that was replaced
+    and put back is detected.
     """
     names = ("st_dev", "st_ino", "st_mode", "st_nlink", "st_size", "st_mtime_ns", "st_ctime_ns")
-    return tuple(getattr(found, name) for name in names)
+    return tuple(getattr(status, name) for name in names)
 
 
 def _new_folder(base: Path) -> tuple[Path, int]:
-    """A new folder, locked for as long as it is used. Raises OSError."""
+    """Create a folder, and return it with a lock that is held while the folder is in use.
+
+    Raises:
+        OSError: If it cannot be created.
+        UnavailableError: If other processes keep removing it.
+    """
     for _ in range(_ATTEMPTS):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base)).absolute()
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except FileNotFoundError:
             continue
-        file_system.lock(lock, wait=True)  # without locks, no sweep removes a folder
-        # A sweep may have taken the folder for a left-over before it was locked.
+        file_system.lock(lock, wait=True)  # if locks are not supported, `_sweep` removes nothing
+        # Another process may have removed the unlocked folder as a leftover.
         if os.path.lexists(path) and os.path.samestat(path.lstat(), os.fstat(lock)):
             return path, lock
         os.close(lock)
-    raise UnavailableError(f"{base}: folders are removed there as soon as they are made")
+    raise UnavailableError(f"cannot make a folder in {base}: it is removed as soon as it is made")
 
 
 def _sweep(base: Path) -> None:
-    """Remove what ended processes of this user have left: no process has it locked."""
+    """Remove the folders that ended processes of this user have left, which are not locked."""
     with os.scandir(base) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
     for name in names:
@@ -212,12 +248,12 @@ def _sweep(base: Path) -> None:
         try:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # another user's, or gone by now
+            continue  # it belongs to another user, or no longer exists
         try:
-            found = os.fstat(lock)
-            private = stat.S_IMODE(found.st_mode) == 0o700 and found.st_uid == os.geteuid()
-            if private and file_system.lock(lock):  # without locks, it may be in use
-                shutil.rmtree(path, ignore_errors=True)  # what is left, the next one tries again
+            status = os.fstat(lock)
+            private = stat.S_IMODE(status.st_mode) == 0o700 and status.st_uid == os.geteuid()
+            if private and file_system.lock(lock):  # if locks are not supported, it may be in use
+                shutil.rmtree(path, ignore_errors=True)  # the next process retries the rest
         except OSError:
             continue  # in use
         finally:
@@ -225,16 +261,16 @@ def _sweep(base: Path) -> None:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    """Copy the first `size` bytes: by sharing blocks, else by the kernel, else chunk by chunk.
+    """Copy the first `size` bytes: by sharing blocks, in the kernel, or else in chunks.
 
-    A file that grows meanwhile is not followed: what is copied is what is hashed.
+    Bytes that are appended while copying are ignored. The copy is what is hashed.
     """
     if _clone(source, target):
         return
     left = size
     while left and (count := _sent(source, target, min(left, _RANGE))):
         left -= count
-    while left and (chunk := source.read(min(left, CHUNK))):  # all of it, where the kernel cannot
+    while left and (chunk := source.read(min(left, CHUNK))):  # everything, if the kernel cannot
         left -= len(chunk)
         rest = memoryview(chunk)
         while rest:
@@ -242,7 +278,7 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
 
 
 def _clone(source: BinaryIO, target: BinaryIO) -> bool:
-    """Let the copy share the blocks of the original, where the file system can."""
+    """Let the copy share the blocks of the original, and return whether that is supported."""
     import fcntl
 
     if sys.platform != "linux":
@@ -250,20 +286,23 @@ def _clone(source: BinaryIO, target: BinaryIO) -> bool:
     try:
         fcntl.ioctl(target.fileno(), FICLONE, source.fileno())
     except OSError as e:
-        if e.errno not in _NOT_HERE:
+        if e.errno not in _NOT_SUPPORTED:
             raise
         return False
     return True
 
 
 def _sent(source: BinaryIO, target: BinaryIO, count: int) -> int:
-    """Bytes that the kernel has copied: at a third of the time that `copy_file_range` takes."""
+    """Copy bytes in the kernel, and return their number, or 0 if that is not supported.
+
+    `sendfile` takes a third of the time of `copy_file_range`.
+    """
     if sys.platform != "linux":
-        return 0  # sends to sockets only
+        return 0  # elsewhere, `sendfile` supports sockets only
     try:
         return os.sendfile(target.fileno(), source.fileno(), None, count)
     except OSError as e:
-        if e.errno not in _NOT_HERE:
+        if e.errno not in _NOT_SUPPORTED:
             raise
         return 0
 
@@ -271,12 +310,12 @@ def _sent(source: BinaryIO, target: BinaryIO, count: int) -> int:
 def _changed(path: Path) -> VerificationError:
     return VerificationError(
         f"the private copy {path} was changed after it was made",
-        help="Find out who writes there. Open the model again.",
+        help="Find out which process writes there, then open the model again.",
     )
 
 
 def _unwritable(path: Path, e: OSError) -> InputError:
     return InputError(
-        f"cannot keep a private copy in {path}: {e.strerror or e}",
-        help="Name a folder that can be written to: folder=…, or TMPDIR.",
+        f"cannot write a private copy to {path}: {e.strerror or e}",
+        help="Name a writable folder: folder=…, or TMPDIR.",
     )

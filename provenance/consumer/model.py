@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model that was verified: its bytes, what was signed about it, and what is made of it."""
+"""A verified model: its files, what was signed about it, and ways to load it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 ELSEWHERE: Final = "session.model_external_initializers_file_folder_path"
-"""The setting of onnxruntime that makes it look for external data in another folder."""
+"""The session option of onnxruntime that makes it read external data from another folder."""
 
 _SHOWN: Final = 3
 
 
 class ModelRefusedError(VerificationError):
-    """A model did not verify, or lacks what is required of it.
+    """A model cannot be verified, or does not meet the requirements.
 
     Attributes:
-        report: All findings, each with its rule, its file and what to do next.
+        report: All findings, each with its rule, its file and the next step.
     """
 
     def __init__(self, report: Report) -> None:
@@ -41,14 +41,17 @@ class ModelRefusedError(VerificationError):
 
 
 class VerifiedModel:
-    """A verified model and private copies of its files. A context manager; `close` ends it.
+    """A verified model with private copies of its files.
+
+    Use it as a context manager, or call `close` when it is no longer needed.
 
     Attributes:
-        name: The model's file name.
-        row: The canonical row as it was signed: `id`, `license`, `classification`, …
-        sidecar: The sidecar, where one lay beside the model; it was signed with the row.
-        files: Digest and size of the model and of each of its external-data files, by name.
-        report: All that was judged, warnings and deferrals included.
+        name: The file name of the model.
+        row: The signed canonical row: `id`, `license`, `classification`, …
+        sidecar: The sidecar, which was signed with the row, or None if there is no file beside the
+            model.
+        files: The digests and sizes of the model and of its external data, by file name.
+        report: The report of the verification, including warnings and deferrals.
     """
 
     def __init__(self, evidence: Evidence, report: Report, folder: PrivateFolder) -> None:
@@ -60,44 +63,53 @@ class VerifiedModel:
         sidecar = row.sidecar.sidecar if row.sidecar else None
         self.sidecar: Mapping[str, Any] | None = sidecar.value if sidecar else None
         files = ((file.name, file.digest) for file in onnx.files)
-        self.files: Mapping[str, Digest] = {name: found for name, found in files if found}
+        self.files: Mapping[str, Digest] = {name: digest for name, digest in files if digest}
         self.report = report
         self._folder = folder
         self._close = weakref.finalize(self, folder.close)
 
     @property
     def path(self) -> Path:
-        """The private copy, with its external data beside it, for a program that wants a path.
+        """The path of the private copy, for programs that need a path.
 
-        It exists until the model is closed. Only this user can reach it.
+        The copies of the external data lie beside it. The copies exist until the model is closed,
+        and only the current user can access them.
 
         Raises:
-            VerificationError: The copy was changed since it was verified.
-            InputError: The model is closed.
+            VerificationError: If the copy was changed after it was verified.
+            InputError: If the model is closed.
         """
         self._checked().check()
         return self._folder.path / self.name
 
     def read_bytes(self, name: str | None = None) -> bytes:
-        """The verified bytes of the model, or of the one of its `files` with that name.
+        """Return the verified bytes of the model, or of the file `name` from `files`.
 
-        Raises: as `path`; and InputError where the model has no such file.
+        Raises:
+            VerificationError: If the copy was changed after it was verified.
+            InputError: If the model is closed, or has no file of that name.
         """
         name = name or self.name
         if name not in self.files:
-            raise InputError(f"{self.name} has no file {name!r}", help=f"It has {[*self.files]}.")
+            raise InputError(
+                f"{self.name} has no file {name!r}", help=f"Its files are {[*self.files]}."
+            )
         with self._checked().open(name) as stream:
             return stream.read()
 
     def session(self, **options: Any) -> InferenceSession:
-        """An `onnxruntime.InferenceSession` of the model; `options` are its arguments.
+        """Load the model into an `onnxruntime.InferenceSession`.
 
-        It can be used after the model was closed.
+        The session stays usable after the model is closed.
+
+        Args:
+            **options: Arguments of `onnxruntime.InferenceSession`.
 
         Raises:
-            UnavailableError: onnxruntime is not installed (`onnx-provenance[run]`).
-            InputError: The options lead it to files that were not verified, or the model is closed.
-            VerificationError: The copy was changed before it was loaded.
+            UnavailableError: If onnxruntime is not installed (`onnx-provenance[run]`).
+            InputError: If the options would load files that were not verified, or the model is
+                closed.
+            VerificationError: If the copy was changed before or while it was loaded.
         """
         path = self.path
         try:
@@ -109,21 +121,25 @@ class VerifiedModel:
         settings = options.pop("sess_options", None) or onnxruntime.SessionOptions()
         if _is_set(settings, ELSEWHERE):
             raise InputError(
-                f"the options of the session set {ELSEWHERE}: external data would not be that "
-                "which was verified",
-                help="Leave it out: the verified files lie side by side.",
+                f"the session options set {ELSEWHERE}: onnxruntime would load external data that "
+                "was not verified",
+                help="Remove this option: the verified external data lies beside the model.",
             )
-        # By its first bytes a file can pass for onnxruntime's own format, which was not judged.
+        # A file may also begin like onnxruntime's own format, which was not verified.
         settings.add_session_config_entry("session.load_model_format", "ONNX")
         session = onnxruntime.InferenceSession(str(path), settings, **options)
-        self._folder.check()  # what it has read is what was verified
+        self._folder.check()  # the files did not change while onnxruntime read them
         return session
 
     def proto(self) -> ModelProto:
-        """The model as an `onnx.ModelProto` in which every tensor holds its own bytes.
+        """Return the model as an `onnx.ModelProto` with all external data loaded into the tensors.
 
-        Wherever ONNX allows a tensor: initializers, attributes, subgraphs, functions, sparse
-        tensors. Raises as `path`.
+        This covers all places where ONNX allows a tensor: initializers, attributes, subgraphs,
+        functions and sparse tensors.
+
+        Raises:
+            VerificationError: If a copy was changed after it was verified.
+            InputError: If the model is closed.
         """
         folder = self._checked()
         from onnx import ModelProto
@@ -146,7 +162,7 @@ class VerifiedModel:
         return model
 
     def close(self) -> None:
-        """Remove the private copies. What was made of the model stays."""
+        """Remove the private copies. Loaded bytes, sessions and protos stay usable."""
         self._close()
 
     def __enter__(self) -> VerifiedModel:
@@ -162,13 +178,13 @@ class VerifiedModel:
 
     def _checked(self) -> PrivateFolder:
         if not self._close.alive:
-            raise InputError(f"{self.name} is closed", help="Use it inside the `with` block.")
+            raise InputError(f"{self.name} is closed", help="Use it inside its `with` block.")
         return self._folder
 
 
 def _is_set(settings: Any, name: str) -> bool:
     try:
         settings.get_session_config_entry(name)
-    except Exception:  # onnxruntime raises RuntimeError or its own for what is not set
+    except Exception:  # for an option that is not set, RuntimeError or an error of onnxruntime
         return False
     return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Verifier`: what a consumer trusts and requires, and what can be verified by it."""
+"""`Verifier`: verify registries, releases, models and other files as a consumer."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ StrPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Verifier(VerifyOptions):
-    """Verifies what others publish: a registry, a release, a model, or any other file.
+    """Verifies registries, releases, models and other files with the trust of a consumer.
 
     Every method that verifies raises `InputError` if a file cannot be read, and `UnavailableError`
-    if a trusted root is needed and cannot be had.
+    if a trusted root is needed but not available.
 
     Attributes:
-        trust: Whose signatures count: `trust_from_keys`, `trust_from_options`, `trust_from_file`.
+        trust: The trusted signers, from `trust_from_keys`, `trust_from_options` or
+            `trust_from_file`.
     """
 
     trust: Trust
@@ -52,9 +53,10 @@ class Verifier(VerifyOptions):
         layout: LayoutRequest | None = None,
         progress: Progress | None = None,
     ) -> Report:
-        """Judge a registry by its configuration, which has no say in whose signatures count.
+        """Verify a registry and its signatures.
 
-        The arguments are those of `provenance.verify`.
+        The configuration names the registry and the rules, but its trust is ignored. The arguments
+        are those of `provenance.verify`.
         """
         return verify(
             config, self, trust=self.trust, rows=rows, run=run, layout=layout, progress=progress
@@ -63,11 +65,13 @@ class Verifier(VerifyOptions):
     def release(
         self, path: StrPath, *, summary: StrPath | None = None, progress: Progress | None = None
     ) -> Report:
-        """Judge a registry file and all files of its release by the release summary alone.
+        """Verify all files of a release through its release summary.
 
-        `path` is the registry file, or the folder that holds the release, with its files in the
-        folders of the repository. `summary` is by default the one beside the registry file; for a
-        folder, the one in it or in a folder directly below it.
+        Args:
+            path: The registry file, or the folder of the release, laid out as in the repository.
+            summary: The release summary. By default, the one beside the registry file, or the one
+                in the folder or directly below it.
+            progress: Receives the progress.
         """
         return verify_release(
             Path(path), self.trust, self, summary=_path(summary), progress=progress
@@ -76,11 +80,16 @@ class Verifier(VerifyOptions):
     def model(
         self, path: StrPath, *, bundle: StrPath | None = None, summary: StrPath | None = None
     ) -> Report:
-        """Judge one model by `bundle`, or by the bundle beside it (`<path>.sigstore.json`).
+        """Verify one model with its bundle.
 
-        A signature over the bytes alone counts too, with a warning, unless `require` says more.
-        `summary` is the release summary; where one is required, by default the one beside the
-        bundle or the model.
+        A signature over the bytes of the model alone is accepted with a warning, unless `require`
+        demands more.
+
+        Args:
+            path: The model.
+            bundle: The bundle. By default, `<path>.sigstore.json`.
+            summary: The release summary. If one is required, it is by default the one beside the
+                bundle or the model.
         """
         report, _ = verify_model(
             Path(path), self.trust, self, bundle=_path(bundle), summary=_path(summary)
@@ -88,9 +97,12 @@ class Verifier(VerifyOptions):
         return report
 
     def blob(self, blob: Path | str, bundle: StrPath) -> Report:
-        """Judge the bytes of any file by a bundle that any Sigstore client made.
+        """Verify any file with a bundle from any Sigstore client.
 
-        `blob` is a `Path`, or a digest: a string of `sha256:` and 64 lower-case hexadecimal digits.
+        Args:
+            blob: The `Path` of the file, or its digest: `sha256:` and 64 lower-case hexadecimal
+                digits.
+            bundle: The bundle.
         """
         return verify_blob(blob, Path(bundle), self.trust, self)
 
@@ -102,27 +114,28 @@ class Verifier(VerifyOptions):
         summary: StrPath | None = None,
         folder: StrPath | None = None,
     ) -> VerifiedModel:
-        """Open the model in a file if it verifies; use it in a `with` block.
+        """Verify a model and open it. Use the result in a `with` block.
 
-        Its files, external data included, are copied into a private folder, and the copies are what
-        is verified and what is used. What becomes of the originals meanwhile does not matter. The
-        bundle has to bind the row: a signature over the bytes alone is not enough.
+        The model and its external data are copied into a private folder. The copies are verified
+        and loaded, so later changes to the original files have no effect. The bundle must bind the
+        row: a signature over the bytes alone is not enough.
 
         Args:
             path: The model. Its external data lies beside it.
-            bundle: The bundle; by default `<path>.sigstore.json`.
+            bundle: The bundle. By default, `<path>.sigstore.json`.
             summary: The release summary, as for `model`.
-            folder: Where the private folder is made; by default where temporary files are. On a
-                file system that can share blocks, such as Btrfs or XFS, a folder near the model
-                costs nothing.
+            folder: Where to create the private folder. By default, in the folder for temporary
+                files. On a file system that shares blocks, such as Btrfs or XFS, copies to a folder
+                on the same file system take no space.
 
         Raises:
-            ModelRefusedError: If it does not verify, or lacks what is required. It has the report.
-            InputError: If a file cannot be read, or no private copy can be made.
-            UnavailableError: If no trusted root can be had, or the state file is in use.
+            ModelRefusedError: If the model cannot be verified, or does not meet the requirements.
+                It holds the report.
+            InputError: If a file cannot be read, or the private copies cannot be made.
+            UnavailableError: If no trusted root is available, or the state file is in use.
         """
         if sys.platform == "win32":
-            raise UnavailableError("models are opened on POSIX systems only")
+            raise UnavailableError("models can be opened on POSIX systems only")
         kept = PrivateFolder(Path(tempfile.gettempdir() if folder is None else folder))
         try:
             report, evidence = verify_model(
@@ -139,7 +152,7 @@ class Verifier(VerifyOptions):
                 raise ModelRefusedError(report)
             kept.seal()
             return VerifiedModel(evidence, report, kept)
-        except BaseException:  # an interrupt too
+        except BaseException:  # also on an interrupt
             kept.close()
             raise
 
@@ -153,7 +166,7 @@ def open_model(
     folder: StrPath | None = None,
     **options: Any,
 ) -> VerifiedModel:
-    """Open a model if it verifies: `Verifier(trust, **options).open(path, ...)`."""
+    """Verify a model and open it: `Verifier(trust, **options).open(path, ...)`."""
     return Verifier(trust, **options).open(path, bundle=bundle, summary=summary, folder=folder)
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rendering results. Renderers receive results and decide nothing."""
+"""Renderers for results. They only format; they make no decisions."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `init` found and wrote, for people and as JSON."""
+"""The result of `init`, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from provenance.output.text import Style, count, printable
 
 
 def render(done: Initialised, style: Style) -> str:
-    """What was written, in words; a line for each thing that it was made of."""
+    """Return what was written, with a line for each part of the configuration."""
     shape = done.shape
     lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
     lines.append(f"  registry {printable(shape.path)}, {count(shape.rows, 'row')}")
     for known, name in _unread(done):
         lines.append(
-            f"  {style.warning('not read')}: `{printable(name)}`; if it is the `{known}` of a row, "
+            f"  {style.warning('not read')}: `{printable(name)}`; if it is meant as `{known}`, "
             "rename it in the registry"
         )
-    lines += [f"  it trusts the key {printable(key)}" for key in done.keys]
+    lines += [f"  trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:
             of = f"{signer.workflow.path} of {signer.repository} for {signer.ref}"
-            lines.append(f"  it trusts the workflow {printable(of)}")
+            lines.append(f"  trusts the workflow {printable(of)}")
         else:
             what = f"{signer.workflow.path} for {signer.ref}: {signer.unsure}"
-            lines.append(f"  {style.warning('not in force')}: {printable(what)}")
+            lines.append(f"  {style.warning('not trusted yet')}: {printable(what)}")
     lines += [f"  {style.warning('note')}: {printable(n)}" for n in done.workflows.notes]
     for recorded in done.recorded:
         lines.append(
@@ -38,37 +38,40 @@ def render(done: Initialised, style: Style) -> str:
 
 
 def advice(done: Initialised) -> Iterator[str]:
-    """What to look at, and what to do next."""
+    """Yield what to check by hand, and what to do next."""
     for key in done.keys:
-        yield printable(f"It trusts {key}: look whether that is the release key.")
+        yield printable(f"The configuration trusts {key}: make sure that it is the release key.")
     if any(signer.unsure is None for signer in done.signers):
-        yield "It trusts workflows: look whether each of them releases, and no other does."
+        yield (
+            "The configuration trusts workflows: make sure that each of them makes releases, and "
+            "that no other does."
+        )
     if done.recorded:
         yield printable(
-            f"Explain each deferral in {done.path}: {count(done.todo, 'TODO')} to be written."
+            f"Explain each deferral in {done.path}: {count(done.todo, 'TODO')} to replace."
         )
     if done.left:
         number = count(sum(done.left.values()), "finding")
         which = ", ".join(f"{code} {slug} ({n})" for (code, slug), n in done.left.items())
-        yield f"To be corrected: {number}, {which}."
+        yield f"Still to fix: {number}, {which}."
         if done.fixable:
             fixable = count(done.fixable, "finding")
-            yield f"Of these, {fixable} can be corrected by: provenance check --fix"
+            yield f"Of these, {fixable} can be fixed with: provenance check --fix"
     yield "Next: provenance check"
 
 
 def question(recorded: Sequence[Recorded]) -> str:
-    """What is asked before findings are recorded."""
+    """Return the question that is asked before findings are recorded as deferrals."""
     findings = count(sum(r.findings for r in recorded), "finding")
     which = ", ".join(f"{r.rule} {r.slug} ({r.findings})" for r in recorded)
     return (
         f"{findings} can be recorded as deferrals: {which}.\n"
-        "Each gets a TODO that fails until you have explained it. Record them?"
+        "Each gets a TODO that fails until you explain the deferral. Record them?"
     )
 
 
 def as_json(done: Initialised) -> dict[str, Any]:
-    """The same as JSON, version 1. `left` is null where no check was run."""
+    """Return the result as JSON, version 1. `left` is null if no check was run."""
     return {
         "version": 1,
         "path": done.path,
@@ -98,7 +101,7 @@ def as_json(done: Initialised) -> dict[str, Any]:
 
 
 def _unread(done: Initialised) -> Iterator[tuple[str, str]]:
-    """Fields of this project that no row has, each with a field that could be it."""
+    """Yield the known fields that no row has, each with a field that could be meant as it."""
     yield from done.shape.names.renamed.items()
-    for known, could in done.shape.unsure.items():
-        yield from ((known, name) for name in could)
+    for known, candidates in done.shape.unsure.items():
+        yield from ((known, name) for name in candidates)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The formats of reports. Each renderer is imported only when its format is asked for."""
+"""The output formats. Each renderer is imported only when its format is used."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from provenance.gate.finding import Report
 
 REPORT_FORMATS: Final = ("human", "json", "sarif", "junit", "github", "markdown", "sha256sums")
-"""Of commands that end in a report: `check`, `verify`, `sign`, `attest`, `release`."""
+"""The formats of commands whose result is a report, such as `check`, `verify` and `release`."""
 
 RESULT_FORMATS: Final = ("human", "json")
-"""Of all other commands."""
+"""The formats of all other commands."""
 
 
 def render(
@@ -22,8 +22,16 @@ def render(
 ) -> str:
     """Return the report in one of `REPORT_FORMATS`.
 
-    `verbose` shows every row, and every finding by itself. `folder` is the place of the tree in its
-    repository, "" for its root: services that show findings in a repository take paths from there.
+    Args:
+        report: The report.
+        format: The format.
+        style: The width and colours, for the format `human`.
+        verbose: Whether to show every row, and every finding separately.
+        folder: The path of the tree in its repository, "" for the root. Services that show
+            findings in a repository expect paths relative to its root.
+
+    Raises:
+        ValueError: If the format is unknown.
     """
     match format:
         case "human":
@@ -54,4 +62,4 @@ def render(
             from provenance.output import sha256sums
 
             return sha256sums.render(report)
-    raise ValueError(f"{format!r} is not one of {REPORT_FORMATS}")
+    raise ValueError(f"unknown format {format!r}, expected one of {REPORT_FORMATS}")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report as workflow commands, which GitHub shows as annotations of the changed files.
 
-GitHub shows ten annotations of each level for a step. So what is alike is first annotated once,
-with how often it occurs, and then again at every other place; log and step summary have it all.
+GitHub shows only ten annotations of each level for a step. The first annotations therefore show
+each kind of finding once, with its number of occurrences; the other occurrences follow. The log and
+the step summary are always complete.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from provenance.output.grouping import blocks, summary
 from provenance.output.text import explained, printable
 
 SHOWN: Final = 10
-"""Annotations of one level that GitHub shows for a step."""
+"""The number of annotations of one level that GitHub shows for a step."""
 
 
 def render(report: Report, folder: str = "") -> str:
-    """Commands and the verdict; `folder` is the tree's place in its repository."""
+    """Return the workflow commands and the verdict.
+
+    `folder` is the path of the tree in its repository.
+    """
     lines: list[str] = []
     hidden = 0
     for level, findings in (

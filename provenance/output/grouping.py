@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as people read it: in a sentence, and in blocks that say once what many rows share.
+"""Grouping of findings for people: a one-sentence summary, and blocks of rows with alike findings.
 
-Findings of one rule are alike if their texts differ only in digests and in the names of their own
-rows. Neighbours whose findings are all alike share a block. What is alike in many places besides is
-shown once, with the rows that it concerns.
+Two findings of one rule are alike if their texts differ only in digests and in the names of their
+rows. Neighbouring rows whose findings are all alike share a block. A finding that occurs in more
+than `MANY` places is shown only once, with all its rows.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from provenance.gate.finding import Finding, Report, RowResult, Verdict
 from provenance.output.text import count
 
 MANY: Final = 3
-"""In more places than this, what is alike is told once."""
+"""Alike findings in more places than this are shown once."""
 
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{12}(?:…|[0-9a-f]{52}\b)")
 
 
 class Kind(enum.Enum):
-    """What the findings of a block are about."""
+    """What the findings of a block are about: rows, ensembles or files."""
 
     ROWS = "row"
     ENSEMBLES = "ensemble"
@@ -37,19 +37,19 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Findings that are alike, one of each subject of the block, in its order."""
+    """Alike findings, one for each subject of the block, in the order of the subjects."""
 
     findings: tuple[Finding, ...]
 
     @property
     def first(self) -> Finding:
-        """The finding that is shown for all."""
+        """The finding that is shown in place of all."""
         return self.findings[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows, ensembles or files that have these findings, and what is found of all of them."""
+    """Rows, ensembles or files with alike findings, and these findings."""
 
     kind: Kind
     subjects: tuple[str, ...]
@@ -57,7 +57,7 @@ class Block:
 
 
 class Likeness(NamedTuple):
-    """What is equal for findings that are alike."""
+    """The properties in which alike findings are equal."""
 
     code: str
     message: str
@@ -65,39 +65,42 @@ class Likeness(NamedTuple):
     path: str
 
 
-_Told = tuple[Finding, Likeness]
+_Item = tuple[Finding, Likeness]
 
 
 def blocks(
     findings: Iterable[Finding], rows: Iterable[RowResult], *, fold: bool = True
 ) -> list[Block]:
-    """Findings in blocks: rows in the order of the registry, then ensembles, then files.
+    """Group findings into blocks: rows in the order of the registry, then ensembles, then files.
 
-    Without `fold` each row, ensemble and file has a block of its own.
+    Without `fold`, each row, ensemble and file has a block of its own.
     """
     likeness = likeness_in(rows)
-    by_kind: dict[Kind, dict[str, list[_Told]]] = {kind: {} for kind in Kind}
+    by_kind: dict[Kind, dict[str, list[_Item]]] = {kind: {} for kind in Kind}
     for finding in findings:
-        told = (finding, likeness(finding))
-        by_kind[kind_of(finding)].setdefault(finding.subject, []).append(told)
-    found: list[Block] = []
+        item = (finding, likeness(finding))
+        by_kind[kind_of(finding)].setdefault(finding.subject, []).append(item)
+    result: list[Block] = []
     for kind, subjects in by_kind.items():
         if fold:
-            found += _folded(kind, subjects)
+            result += _folded(kind, subjects)
         else:
-            found += [_block(kind, {subject: told}) for subject, told in subjects.items()]
-    return found
+            result += [_block(kind, {subject: items}) for subject, items in subjects.items()]
+    return result
 
 
 def kind_of(finding: Finding) -> Kind:
-    """What a finding is about."""
+    """Return what a finding is about."""
     if finding.row is not None:
         return Kind.ROWS
     return Kind.ENSEMBLES if finding.ensemble is not None else Kind.FILES
 
 
 def likeness_in(rows: Iterable[RowResult]) -> Callable[[Finding], Likeness]:
-    """What tells the likeness of a finding; `rows` say which names are a row's own."""
+    """Return a function that computes the likeness of a finding.
+
+    `rows` supply the file names that differ from row to row.
+    """
     stems: dict[str, str] = {}
     for row in rows:
         stems[row.id] = row.path.rpartition("/")[2].removesuffix(".onnx")
@@ -117,7 +120,7 @@ def likeness_in(rows: Iterable[RowResult]) -> Callable[[Finding], Likeness]:
 
 
 def _masked(text: str, name: str) -> str:
-    """`text` with `name` replaced wherever it is a whole word."""
+    """Return `text` with `name` replaced wherever it is a whole word."""
     first, *rest = text.split(name)
     for part in rest:
         whole = not first[-1:].isalnum() and not part[:1].isalnum()
@@ -125,24 +128,24 @@ def _masked(text: str, name: str) -> str:
     return first
 
 
-def _folded(kind: Kind, subjects: Mapping[str, Sequence[_Told]]) -> Iterator[Block]:
+def _folded(kind: Kind, subjects: Mapping[str, Sequence[_Item]]) -> Iterator[Block]:
     places = Counter(
         like for run in _runs(subjects) for like in {like for _, like in next(iter(run.values()))}
     )
     wide = {like for like, number in places.items() if number > MANY}
     narrow = {
-        subject: [(f, like) for f, like in told if like not in wide]
-        for subject, told in subjects.items()
+        subject: [(f, like) for f, like in items if like not in wide]
+        for subject, items in subjects.items()
     }
-    for run in _runs({subject: told for subject, told in narrow.items() if told}):
+    for run in _runs({subject: items for subject, items in narrow.items() if items}):
         yield _block(kind, run)
-    who: dict[Likeness, dict[str, list[_Told]]] = {}
-    for subject, told in subjects.items():
-        for finding, like in told:
+    by_likeness: dict[Likeness, dict[str, list[_Item]]] = {}
+    for subject, items in subjects.items():
+        for finding, like in items:
             if like in wide:
-                who.setdefault(like, {}).setdefault(subject, []).append((finding, like))
-    together: dict[tuple[str, ...], dict[str, list[_Told]]] = {}
-    for shared in who.values():
+                by_likeness.setdefault(like, {}).setdefault(subject, []).append((finding, like))
+    together: dict[tuple[str, ...], dict[str, list[_Item]]] = {}
+    for shared in by_likeness.values():
         merged = together.setdefault(tuple(shared), {subject: [] for subject in shared})
         for subject, more in shared.items():
             merged[subject] += more
@@ -150,27 +153,27 @@ def _folded(kind: Kind, subjects: Mapping[str, Sequence[_Told]]) -> Iterator[Blo
         yield _block(kind, merged)
 
 
-def _runs(subjects: Mapping[str, Sequence[_Told]]) -> Iterator[dict[str, Sequence[_Told]]]:
-    """Neighbours whose findings are alike, together."""
-    for _, run in groupby(subjects.items(), key=lambda item: [told[1] for told in item[1]]):
+def _runs(subjects: Mapping[str, Sequence[_Item]]) -> Iterator[dict[str, Sequence[_Item]]]:
+    """Yield groups of neighbouring subjects whose findings are alike."""
+    for _, run in groupby(subjects.items(), key=lambda pair: [item[1] for item in pair[1]]):
         yield dict(run)
 
 
-def _block(kind: Kind, subjects: Mapping[str, Sequence[_Told]]) -> Block:
-    """The block of subjects with the same likenesses, each as often."""
+def _block(kind: Kind, subjects: Mapping[str, Sequence[_Item]]) -> Block:
+    """Return the block of subjects that have the same likenesses equally often."""
     entries: dict[tuple[Likeness, int], list[Finding]] = {}
-    for told in subjects.values():
+    for items in subjects.values():
         times: Counter[Likeness] = Counter()
-        for finding, like in told:
+        for finding, like in items:
             entries.setdefault((like, times[like]), []).append(finding)
             times[like] += 1
-    return Block(kind, tuple(subjects), tuple(Entry(tuple(found)) for found in entries.values()))
+    return Block(kind, tuple(subjects), tuple(Entry(tuple(alike)) for alike in entries.values()))
 
 
 def summary(report: Report) -> str:
-    """The verdict in a sentence, with everything that was found and did not decide it.
+    """Return the verdict in a sentence, with the numbers of errors, warnings and deferrals.
 
-    References of deferrals and notes are in it as they were read.
+    References of deferrals and notes are not escaped.
     """
     extras = []
     if report.warnings:
@@ -189,17 +192,17 @@ def summary(report: Report) -> str:
             nothing = report.notes[-1] if report.notes else "the registry has no rows"
             return f"NOTHING TO VERIFY: {nothing}"
         case Verdict.FAILED:
-            # A row that is gone since the baseline is none of those that are here.
-            here = {r.id for r in report.rows}
-            failed = {row for f in report.failing for row in f.rows} & here
+            # A finding can be about a row that was lost since the baseline.
+            present = {r.id for r in report.rows}
+            failed = {row for f in report.failing for row in f.rows} & present
             where = f" in {len(failed):,} of {rows}" if failed else ""
-            elsewhere = where and any(f.row not in here for f in report.failing)
+            elsewhere = where and any(f.row not in present for f in report.failing)
             where += " and elsewhere" if elsewhere else ""
             return f"FAILED: {count(len(report.failing), 'error')}{where}{tail}"
 
 
 def by_state(rows: Sequence[RowResult]) -> Iterator[tuple[str, list[str]]]:
-    """The ids of the rows that are smoke, unclaimed or imported; the others are production."""
+    """Yield the ids of the smoke, unclaimed and imported rows. All others are production."""
     ids = {
         state.value: [r.id for r in rows if r.classification is state]
         for state in (Classification.SMOKE, Classification.UNCLAIMED)
@@ -209,7 +212,7 @@ def by_state(rows: Sequence[RowResult]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _kinds(rows: Sequence[RowResult]) -> str:
-    """How many of the rows are in each state: ", 5 of them smoke, 1 unclaimed"."""
+    """Return the number of rows in each state, such as ", 5 of them smoke, 1 unclaimed"."""
     if len(rows) == 1:
         return "".join(f", {state}" for state, _ in by_state(rows))
     text = ""
@@ -219,7 +222,7 @@ def _kinds(rows: Sequence[RowResult]) -> str:
 
 
 def by_deferral(findings: Iterable[Finding]) -> Iterator[tuple[Deferral, list[Finding]]]:
-    """Each deferral that covers a finding, with what it covers."""
+    """Yield each deferral that covers a finding, with all findings that it covers."""
     covered: dict[Deferral, list[Finding]] = {}
     for finding in findings:
         if finding.deferred is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report for people: findings by row, what to do next, and a summary that leaves nothing out."""
+"""A report for people: the findings of each row, the next steps, and a complete summary."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from provenance.output.grouping import Block, Entry, Kind
 from provenance.output.text import Style, count, diff_lines, explained, joined, printable, some
 
 _FEW: Final = 3
-"""So few rows are all shown when signatures are judged: a consumer asks who signed what."""
+"""If signatures are verified, up to so many rows are shown even without --verbose.
+
+A consumer wants to see who signed what.
+"""
 
 _CODE: Final = 6
-"""Columns of a rule's code."""
+"""The width of a rule's code, in columns."""
 
 
 def render(report: Report, style: Style, *, verbose: bool = False) -> str:
-    """The whole report, ending in a newline."""
+    """Return the whole report, ending in a newline."""
     page = _Page(report, style, verbose)
     parts = [
         page.heading(),
@@ -36,7 +39,7 @@ def render(report: Report, style: Style, *, verbose: bool = False) -> str:
 
 
 class _Page:
-    """The parts of a report; each is "" or ends in a newline."""
+    """Renders the parts of a report. Each part is "" or ends in a newline."""
 
     def __init__(self, report: Report, style: Style, verbose: bool) -> None:
         self._report = report
@@ -47,7 +50,7 @@ class _Page:
         self._column = max((len(_position(f)) for f in shown), default=0)
 
     def heading(self) -> str:
-        """Which registry, and how much of it."""
+        """Return the name of the registry, and the numbers of its rows and model files."""
         report = self._report
         files = sum(len(r.model_files) for r in report.rows)
         size = f"{count(len(report.rows), 'row')}, {count(files, 'model file')}"
@@ -56,20 +59,20 @@ class _Page:
         return title + self._style.quiet(printable(against)) + "\n"
 
     def difference(self) -> str:
-        """What `check --fix` changed."""
+        """Return the changes of `check --fix`."""
         lines = diff_lines(self._report.diff, self._style)
         return "\n".join(lines) + "\n" if lines else ""
 
     def section(self, findings: Sequence[Finding], noun: str, paint: Callable[[str], str]) -> str:
-        """Findings of one weight, in blocks."""
+        """Return the findings of one severity, in blocks."""
         if not findings:
             return ""
-        found = grouping.blocks(findings, self._report.rows, fold=not self._verbose)
+        blocks = grouping.blocks(findings, self._report.rows, fold=not self._verbose)
         title = f"{paint(count(len(findings), noun))}\n"
-        return title + "\n".join(self._block(block, paint) for block in found)
+        return title + "\n".join(self._block(block, paint) for block in blocks)
 
     def deferred(self) -> str:
-        """What a deferral covers: the rows and the reason; with `verbose` each finding too."""
+        """Return the deferrals with their rows and reasons; with `verbose`, also each finding."""
         findings = self._report.deferred
         if not findings:
             return ""
@@ -80,12 +83,12 @@ class _Page:
             text += self._hang(f"  {style.strong(deferral.rule)}  ", _CODE + 4, [subjects])
             text += self._quiet(printable(explained(deferral)), _CODE + 4)
         if self._verbose:
-            found = grouping.blocks(findings, self._report.rows, fold=False)
-            text += "\n" + "\n".join(self._block(block, style.strong) for block in found)
+            blocks = grouping.blocks(findings, self._report.rows, fold=False)
+            text += "\n" + "\n".join(self._block(block, style.strong) for block in blocks)
         return text
 
     def next_steps(self) -> str:
-        """What to do, once for all findings that it is to be done for."""
+        """Return the next steps, each only once for all findings that need it."""
         likeness = grouping.likeness_in(self._report.rows)
         steps: dict[tuple[str, str], list[Finding]] = {}
         for finding in (*self._report.failing, *self._report.warnings):
@@ -93,7 +96,7 @@ class _Page:
             steps.setdefault((like.code, like.help), []).append(finding)
         if not steps:
             return ""
-        # An id may be a word of the step: then it is one all the same.
+        # Merge equal steps again: they differ in likeness if the id of a row is a word of the step.
         by_help: dict[tuple[str, str], list[Finding]] = {}
         for (code, _), found in steps.items():
             by_help.setdefault((code, found[0].help), []).extend(found)
@@ -112,7 +115,7 @@ class _Page:
         return text
 
     def rows(self) -> str:
-        """Every row, where that is wanted."""
+        """Return a line for each row, if `verbose` or if signatures of a few rows are verified."""
         report, style = self._report, self._style
         many = report.trust is None or len(report.rows) > _FEW
         if not report.rows or (many and not self._verbose):
@@ -135,7 +138,7 @@ class _Page:
         return "\n".join(lines) + "\n"
 
     def outcome(self) -> str:
-        """Whose signatures counted, what was written, what is left open, and the verdict."""
+        """Return the trust, the notes, what was written, what was not judged, and the verdict."""
         report, style = self._report, self._style
         lines = [] if report.trust is None else list(_trust(report.trust))
         if report.release is not None:
@@ -147,7 +150,7 @@ class _Page:
         if report.suppressed and self._verbose:
             codes = joined(sorted({s.finding.code for s in report.suppressed}))
             number = count(len(report.suppressed), "finding")
-            lines.append(f"suppressed: {number} ({codes}) with a cause that others name")
+            lines.append(f"suppressed: {number} ({codes}) whose cause is already reported")
         if report.not_judged:
             lines += style.wrapped(f"not judged: {printable('; '.join(report.not_judged))}", 0, 12)
         if report.written or report.kept:
@@ -204,7 +207,7 @@ class _Page:
         return text + (self._quiet(others, indent) if others else "")
 
     def _hang(self, lead: str, indent: int, paragraphs: Iterable[str]) -> str:
-        """Plain text right of `lead`, which takes `indent` columns."""
+        """Return plain text to the right of `lead`, which is `indent` columns wide."""
         lines = [line for text in paragraphs for line in self._style.wrapped(text, indent)]
         return "\n".join([lead + lines[0][indent:], *lines[1:]]) + "\n"
 
@@ -224,7 +227,7 @@ def _detail(row: RowResult) -> str:
 
 
 def _signed(signature: SignatureResult) -> str:
-    """Who signed and when, as a log or timestamp authority says, and why that counts."""
+    """Return who signed, when a log or timestamp authority saw it, and which entry trusts it."""
     times = ", ".join(
         f"{time:%Y-%m-%d %H:%M:%S} UTC ({source})" for time, source in signature.times
     )
@@ -238,22 +241,22 @@ def _trust(trust: TrustResult) -> Iterator[str]:
     for path, sha256 in trust.keys:
         yield f"  key {printable(path)} (sha256 {sha256})"
     if trust.signatures > 1:
-        yield f"  {trust.signatures} signers have to sign"
+        yield f"  {trust.signatures} signers are required"
     if trust.root is not None:
         yield f"  trusted root {printable(trust.root[0])} (sha256 {trust.root[1]})"
 
 
 def _others(entry: Entry) -> str:
-    """Where the findings of an entry stand, but for the first; "" where that is plain."""
+    """Return the places of all findings of an entry except the first, or "" if all are equal."""
     same = all(f.message == entry.first.message for f in entry.findings)
     word = "also" if same else "likewise"
-    found = [f.position for f in entry.findings if f.position is not None]
-    if len(set(found)) < 2:
-        return "" if same else "likewise of the others"
-    if len({p.column for p in found}) == 1:
-        lines = "line" if len(found) == 2 else "lines"
-        return f"{word} at {lines} {some(str(p.line) for p in found[1:])}"
-    return f"{word} at {some(f'{p.line}:{p.column}' for p in found[1:])}"
+    places = [f.position for f in entry.findings if f.position is not None]
+    if len(set(places)) < 2:
+        return "" if same else "likewise for the others"
+    if len({p.column for p in places}) == 1:
+        lines = "line" if len(places) == 2 else "lines"
+        return f"{word} at {lines} {some(str(p.line) for p in places[1:])}"
+    return f"{word} at {some(f'{p.line}:{p.column}' for p in places[1:])}"
 
 
 def _position(finding: Finding) -> str:

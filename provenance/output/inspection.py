@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle says, who signed it and what says when, for people and as JSON."""
+"""The contents of a bundle, its signer and its timestamps, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from provenance.signing.description import CertificateDescription
 
 _KINDS = {
-    REGISTRY_ROW: "a registry row, with all of its model files",
-    predicates.SLSA_PROVENANCE: "how it was built (SLSA provenance)",
+    REGISTRY_ROW: "a registry row, with all its model files",
+    predicates.SLSA_PROVENANCE: "how a file was built (SLSA provenance)",
     predicates.SLSA_SUMMARY: "a release summary (SLSA verification summary)",
 }
 
 
 def render(result: Inspection, style: Style) -> str:
-    """The bundle in words."""
+    """Return the bundle as text for people."""
     lines = [style.strong(printable(result.path)), f"  {result.bundle.media_type}"]
-    lines.append(f"  {_signer(result)}; the signature is not judged here")
+    lines.append(f"  {_signer(result)}; the signature is not verified")
     content = result.bundle.content
     if isinstance(content, MessageSignature):
         lines.append(f"  signs the bytes of a file (sha256 {content.sha256 or 'not stated'})")
@@ -41,7 +41,7 @@ def render(result: Inspection, style: Style) -> str:
 
 
 def as_json(result: Inspection) -> dict[str, Any]:
-    """The bundle as JSON, version 1."""
+    """Return the bundle as JSON, version 1."""
     content = result.bundle.content
     return {
         "version": 1,
@@ -63,7 +63,7 @@ def as_json(result: Inspection) -> dict[str, Any]:
             }
             for t in result.timestamps
         ],
-        # As it was signed, whatever else is in it.
+        # The whole statement as it was signed, including unknown fields.
         "statement": parse_object(content.payload) if isinstance(content, Envelope) else None,
     }
 
@@ -72,14 +72,14 @@ def _signer(result: Inspection) -> str:
     if result.bundle.hint is None:
         return "signed with a certificate"
     if not result.bundle.hint:
-        return "signed with a key; no hint which"
+        return "signed with a key; no key hint"
     if result.bundle.key_sha256 is not None:
-        return f"signed with a key; its hint: sha256 {result.bundle.key_sha256}"
-    return f"signed with a key; its hint: {printable(result.bundle.hint)[:80]!r}"
+        return f"signed with a key; key hint: sha256 {result.bundle.key_sha256}"
+    return f"signed with a key; key hint: {printable(result.bundle.hint)[:80]!r}"
 
 
 def _evidence(result: Inspection, style: Style) -> Iterator[str]:
-    """Certificate, log entry and timestamps; nothing for a key without these."""
+    """Yield the certificate, the log entry and the timestamps, as far as the bundle has them."""
     if result.certificate is not None:
         yield from _certificate(result.certificate, style)
     if result.bundle.entry is not None:
@@ -95,7 +95,7 @@ def _evidence(result: Inspection, style: Style) -> Iterator[str]:
 
 
 def _certificate(certificate: CertificateDescription, style: Style) -> Iterator[str]:
-    names = ", ".join(certificate.names) or "nobody"
+    names = ", ".join(certificate.names) or "no subject"
     yield ""
     yield f"{style.strong('certificate')}: for {printable(names)}"
     yield f"  valid: {_moment(certificate.not_before)} to {_moment(certificate.not_after)}"
@@ -105,7 +105,8 @@ def _certificate(certificate: CertificateDescription, style: Style) -> Iterator[
     for claim in certificate.claims:
         yield f"  {claim.name}: {printable(claim.value)}"
     if certificate.problem is not None:
-        yield f"  {style.warning('no signature may rest on it')}: {printable(certificate.problem)}"
+        problem = printable(certificate.problem)
+        yield f"  {style.warning('not a valid signing certificate')}: {problem}"
 
 
 def _certificate_json(certificate: CertificateDescription) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def _entry(entry: LogEntry, style: Style) -> Iterator[str]:
     yield f"  log: {entry.log_id.hex()}"
     if entry.integrated_time is not None:
         time = datetime.datetime.fromtimestamp(entry.integrated_time, datetime.UTC)
-        signed = "promised by the log" if entry.promise is not None else "which nobody signed"
+        signed = "promised by the log" if entry.promise is not None else "not signed by the log"
         yield f"  time: {_moment(time)}, {signed}"
     if entry.proof is None:
         yield "  without an inclusion proof"
@@ -173,11 +174,11 @@ def _iso(time: datetime.datetime) -> str:
 def _statement(statement: Statement, style: Style) -> Iterator[str]:
     kind = _KINDS.get(statement.predicate_type, statement.predicate_type)
     if predicates.is_seed(statement):
-        kind = "how an ensemble seed came to be (SLSA provenance)"
+        kind = "how an ensemble seed was trained (SLSA provenance)"
     yield ""
-    yield f"{style.strong('says')}: {printable(kind)}"
+    yield f"{style.strong('statement')}: {printable(kind)}"
     files = len(statement.subjects) + len(statement.others)
-    yield f"{style.strong('of')}: {count(files, 'file')}"
+    yield f"{style.strong('about')}: {count(files, 'file')}"
     for subject in statement.subjects:
         yield f"  {subject.sha256}  {printable(subject.name) or '(no name)'}"
     for other in statement.others:
@@ -218,14 +219,14 @@ def _provenance(statement: Statement, style: Style) -> Iterator[str]:
         for key, value in _items(parameters.get("trainingRecipe")):
             yield f"  {printable(key)}: {printable(str(value))}"
     else:
-        yield f"{style.strong('as')}: {printable(str(definition.get('buildType')))}"
+        yield f"{style.strong('build type')}: {printable(str(definition.get('buildType')))}"
         builder = dict(_items(details.get("builder"))).get("id")
-        yield f"{style.strong('by')}: {printable(str(builder))}"
-    for label, found in (
+        yield f"{style.strong('builder')}: {printable(str(builder))}"
+    for label, artifacts in (
         ("made from", definition.get("resolvedDependencies")),
         ("with", details.get("byproducts")),
     ):
-        for entry in _list(found):
+        for entry in _list(artifacts):
             named = entry.get("name") or entry.get("uri")
             yield f"{style.strong(label)}: {printable(str(named))}"
 

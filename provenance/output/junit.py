@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as JUnit XML, as CI servers read it: a suite for the registry, and one for each row.
+"""A report as JUnit XML for CI servers: a suite for the registry, and one for each row.
 
-A rule that found something is a test that failed, or that was skipped where a deferral covers it. A
-row without either is one test that passed. Warnings are what the first test of the suite wrote.
+A rule with findings is a failed test, or a skipped one if a deferral covers the findings. A row
+without failed or skipped tests has one passed test. Warnings are the output of the first test of
+the suite.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ PASSED: Final = "passed"
 
 
 def render(report: Report) -> str:
-    """The report. Every character that XML forbids was written as an escape."""
+    """Return the report. Characters that XML forbids are escaped."""
     by_row: dict[str | None, list[Finding]] = {None: []}
     for row in report.rows:
         by_row.setdefault(row.id, [])
@@ -30,11 +31,11 @@ def render(report: Report) -> str:
         for other in finding.more if finding.row is not None else ():
             by_row.setdefault(other, []).append(replace(finding, row=other))
     root = ET.Element("testsuites", {"name": NAME})
-    for name, found in by_row.items():
+    for name, findings in by_row.items():
         suite = _child(root, "testsuite", name=name or report.registry)
         if name is None:
             _describe(suite, report)
-        _judge(suite, name or report.registry, found)
+        _add_tests(suite, name or report.registry, findings)
         _count(suite, suite.findall("testcase"))
     _count(root, root.findall("*/testcase"))
     ET.indent(root)
@@ -42,7 +43,7 @@ def render(report: Report) -> str:
 
 
 def _describe(suite: ET.Element, report: Report) -> None:
-    """Add what is of the whole report."""
+    """Add the properties of the whole report."""
     values = [("verdict", report.verdict.value)]
     values += [("not judged", text) for text in report.not_judged]
     values += [("trust", report.trust.source)] if report.trust is not None else []
@@ -54,18 +55,18 @@ def _describe(suite: ET.Element, report: Report) -> None:
         _child(test, "error", message="nothing to verify", type="nothing")
 
 
-def _judge(suite: ET.Element, name: str, findings: Sequence[Finding]) -> None:
-    """Add a test for each rule that found something, or one that passed."""
+def _add_tests(suite: ET.Element, name: str, findings: Sequence[Finding]) -> None:
+    """Add a test for each rule with findings, or one passed test."""
     deciding = [f for f in findings if _decides(f)]
     tests = [
-        _finding_test(suite, *key[:2], list(found))
-        for key, found in groupby(sorted(deciding, key=_test_of), key=_test_of)
+        _finding_test(suite, *key[:2], list(group))
+        for key, group in groupby(sorted(deciding, key=_test_of), key=_test_of)
     ]
     if not tests:
         tests = [_child(suite, "testcase", classname=name, name=PASSED)]
     warnings = [f for f in findings if not _decides(f)]
     if warnings:
-        # Not all readers look for what a suite wrote; all look at its tests.
+        # Not all readers show the output of a suite, but all show the output of its tests.
         _child(tests[0], "system-out", "\n".join(map(_text, warnings)))
 
 
@@ -74,7 +75,7 @@ def _decides(finding: Finding) -> bool:
 
 
 def _test_of(finding: Finding) -> tuple[str, str, bool]:
-    """What is equal for findings that are one test: what it is about, the rule, its outcome."""
+    """Return what identifies the test of a finding: subject, rule, and whether it is deferred."""
     return finding.subject, f"{finding.code} {finding.slug}", finding.deferred is None
 
 

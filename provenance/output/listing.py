@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `hash` and `restore` found and wrote, for people."""
+"""The results of `hash` and `restore`, for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provenance.output.text import Style, count, diff_lines, joined, printable, 
 
 
 def hashes(result: Hashes, style: Style) -> str:
-    """A line a file, as `sha256sum` prints it, with what the row says; then the difference."""
+    """Return a line for each file, like `sha256sum`, with its state; the diff; and the verdict."""
     lines = [_line(f, style) for f in result.files]
     if result.diff:
         lines += ["", *diff_lines(result.diff, style)]
@@ -25,9 +25,9 @@ def hashes(result: Hashes, style: Style) -> str:
     elif result.written:
         lines.append(f"{style.good('WRITTEN')}: {result.registry}")
     elif result.diff:
-        lines.append(f"{printable(result.registry)} would change; --write changes it")
+        lines.append(f"{printable(result.registry)} would change; use --write to change it")
     else:
-        what = "every digest that the rows declare is right"
+        what = "every digest in the rows is correct"
         good = result.verdict is Verdict.VERIFIED
         lines.append(f"{style.good('OK')}: {what}" if good else "nothing to write")
     lines += _failures(result, style)
@@ -35,13 +35,13 @@ def hashes(result: Hashes, style: Style) -> str:
 
 
 def _failures(result: Hashes, style: Style) -> Iterator[str]:
-    """What keeps the exit code at 1, each with the next step."""
+    """Yield the reasons for exit code 1, each with the next step."""
     failed, step = style.error("FAILED"), style.quiet("  next: ")
     unhashed = sum(1 for f in result.files if f.problem)
     hashed = [f for f in result.files if f.wrong and not f.problem]
     wrong = [f for f in hashed if f.refused or not result.written]
     if wrong:
-        yield f"{failed}: {count(len(wrong), 'file')} not as declared"
+        yield f"{failed}: {count(len(wrong), 'file')} with another digest than the row"
     refused = [f for f in result.files if f.refused]
     for row in dict.fromkeys(f.row for f in refused):
         yield from _refused(row, [f for f in refused if f.row == row], step)
@@ -50,24 +50,24 @@ def _failures(result: Hashes, style: Style) -> Iterator[str]:
     lacking = [f for f in result.files if f.missing]
     if lacking:
         number = count(len(lacking), "file")
-        yield f"{failed}: {number} without the digest that a row has to have"
+        yield f"{failed}: {number} without a required digest in the row"
         for field in sorted({str(f.missing) for f in lacking}):
             rows = joined(dict.fromkeys(printable(f.row) for f in lacking if f.missing == field))
             yield f'{step}Add "{printable(field)}": "" to {rows}, then: provenance hash --write'
 
 
 def _refused(row: str, files: list[HashedFile], step: str) -> Iterator[str]:
-    """The digests of a row that are kept although the file has another one."""
+    """Yield the digests of a row that are kept although they differ from those of the files."""
     for file in files:
         reason = printable(file.refused or "")
         yield f"  {printable(row)}: `{printable(file.field)}` is kept: {reason}"
         if file.declared is not None:
-            yield f"    declared  {printable(file.declared[:160])}"
-            yield f"    the file  {file.sha256}"
+            yield f"    row   {printable(file.declared[:160])}"
+            yield f"    file  {file.sha256}"
     if any(f.acceptable for f in files):
         add = ("--add-external-data",) if any(f.declared is None for f in files) else ()
         again = shlex.join(("provenance", "hash", row, "--write", *add, "--accept", row))
-        yield f"{step}Restore the file. Only if its bytes are the ones you mean: {printable(again)}"
+        yield f"{step}Restore the file. If it was changed on purpose: {printable(again)}"
     if not all(f.acceptable for f in files):
         again = shlex.join(("provenance", "hash", row, "--write"))
         yield f'{step}If the field may hold a SHA-256, set it to "", then: {printable(again)}'
@@ -81,51 +81,50 @@ def _line(file: HashedFile, style: Style) -> str:
     if file.problem:
         state = style.error(f"not ONNX: {printable(file.problem)}")
     elif file.matches:
-        state = style.good("as declared")
+        state = style.good("matches the row")
     elif file.declared is None or (file.wrong and is_blank(file.declared)):
         state = style.warning("no digest in the row")
     else:
-        state = style.error("not as declared")
+        state = style.error("differs from the row")
     return f"{file.sha256}  {path}  {style.quiet(size(file.size))}  {state}"
 
 
 def restoration(result: Restoration, style: Style) -> str:
-    """What was lost, row by row; the difference; and what was done."""
+    """Return the losses of each row, the diff, and the verdict."""
     head = printable(f"{result.registry}, compared with {result.baseline}")
     lines = [style.strong(head), ""]
-    back = [r for r in result.lost if r.refused is None]
-    for subject, group in groupby(back, lambda r: (r.row, r.field is None)):
+    restored = [r for r in result.lost if r.refused is None]
+    for subject, group in groupby(restored, lambda r: (r.row, r.field is None)):
         fields = ", ".join(r.field for r in group if r.field is not None)
         lines.append(_lost("lost", style.warning, subject[0], fields or "the whole row", style))
     for refused in result.refused:
-        what = f"{refused.field} is not put back" if refused.field else "not put back"
-        told = f"{what}: {refused.refused}"
-        lines.append(_lost("refused", style.error, refused.row, told, style))
-    told = "a deferral says that it is meant"
-    lines += [_lost("declared", style.quiet, row, told, style) for row in result.declared]
+        what = f"{refused.field} is not restored" if refused.field else "not restored"
+        reason = f"{what}: {refused.refused}"
+        lines.append(_lost("refused", style.error, refused.row, reason, style))
+    reason = "a deferral declares the loss"
+    lines += [_lost("declared", style.quiet, row, reason, style) for row in result.declared]
     if result.diff:
         lines += ["", *diff_lines(result.diff, style)]
     if result.lost or result.declared:
         lines.append("")
-    return "\n".join((*lines, *_restored(result, back, style))) + "\n"
+    return "\n".join((*lines, *_restored(result, restored, style))) + "\n"
 
 
 def _lost(word: str, paint: Callable[[str], str], row: str | None, text: str, style: Style) -> str:
-    """One thing, with its kind before it; wrapped so that the kind stands alone."""
+    """Return one loss, wrapped to the right of its kind."""
     lines = style.wrapped(printable(f"{row or 'the registry'}: {text}"), 12)
     return f"  {paint(word.ljust(8))}  " + "\n".join(lines).lstrip()
 
 
-def _restored(result: Restoration, back: Sequence[Restored], style: Style) -> Iterator[str]:
-    rows = sum(1 for r in back if r.field is None)
-    fields = len(back) - rows
+def _restored(result: Restoration, restored: Sequence[Restored], style: Style) -> Iterator[str]:
+    rows = sum(1 for r in restored if r.field is None)
+    fields = len(restored) - rows
     counts = [count(n, what) for n, what in ((fields, "field"), (rows, "row")) if n]
     if result.written:
         yield f"{style.good('RESTORED')}: {' and '.join(counts)} in {printable(result.registry)}"
-    elif back:
-        yield f"{printable(result.registry)} would get {' and '.join(counts)} back"
+    elif restored:
+        yield f"{' and '.join(counts)} would be restored in {printable(result.registry)}"
     elif not result.refused:
         yield f"{style.good('OK')}: nothing was lost"
     if result.refused:
-        what = count(len(result.refused), "thing")
-        yield f"{style.error('FAILED')}: {what} not put back"
+        yield f"{style.error('FAILED')}: {count(len(result.refused), 'item')} not restored"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as JSON. The report's format is frozen: provenance/schemas/report.schema.json."""
+"""Results as JSON. The format of the report is frozen in provenance/schemas/report.schema.json."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from provenance.operations.restore import Restoration
 
 
 def render(value: dict[str, Any]) -> str:
-    """JSON text, ending in a newline. ASCII only, so that no terminal or log alters it.
+    """Return JSON that ends in a newline. It is ASCII only, so that no terminal or log changes it.
 
-    `##` would be a command to the runner whose log it is written to; an escape is the same text.
+    `##` could start a command for a CI runner that reads the log, so its second `#` is escaped.
     """
-    text = io.StringIO()  # `dumps` collects all tokens in a list: three times the memory
+    text = io.StringIO()  # `dumps` would need three times the memory for its list of tokens
     for token in json.JSONEncoder(indent=2, ensure_ascii=True).iterencode(value):
         text.write(token)
     text.write("\n")
@@ -27,7 +27,7 @@ def render(value: dict[str, Any]) -> str:
 
 
 def report(result: Report) -> dict[str, Any]:
-    """A report, version 1."""
+    """Return a report as JSON, version 1."""
     trust = result.trust
     return {
         "version": 1,
@@ -49,7 +49,7 @@ def report(result: Report) -> dict[str, Any]:
 
 
 def hashes(result: Hashes) -> dict[str, Any]:
-    """The digests of model files, version 1."""
+    """Return the digests of model files as JSON, version 1."""
     return {
         "version": 1,
         "verdict": result.verdict.value,
@@ -59,7 +59,7 @@ def hashes(result: Hashes) -> dict[str, Any]:
 
 
 def restoration(result: Restoration) -> dict[str, Any]:
-    """What was lost since a baseline and put back, version 1."""
+    """Return the result of `restore` as JSON, version 1."""
     return {
         "version": 1,
         "verdict": result.verdict.value,
@@ -70,7 +70,7 @@ def restoration(result: Restoration) -> dict[str, Any]:
 
 
 def members(value: object, *names: str) -> dict[str, Any]:
-    """The attributes of a result that are its members in JSON, too."""
+    """Return the attributes of a result that are members of the same name in JSON."""
     return {name: getattr(value, name) for name in names}
 
 

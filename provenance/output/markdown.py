@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report in Markdown, as GitHub shows it on the page of a run or in a comment.
+"""A report in Markdown, for GitHub to show on the page of a run or in a comment.
 
-All text that was read is escaped. The page is bounded: GitHub drops a page of over a mebibyte.
+All untrusted text is escaped. The size of the page is limited, because GitHub drops pages larger
+than 1 MiB.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from provenance.output.grouping import Block, Entry, blocks, by_deferral, summar
 from provenance.output.text import count, explained, joined, place, printable
 
 LIMIT: Final = 1 << 18
-"""Bytes of a page, about: several runs fit into the summary of one step."""
+"""The approximate limit of a page in bytes. Several runs fit into the summary of one step."""
 
 _MARKUP: Final = re.compile(r"[^\w .,;'\"()/=+%…×-]|_|(?<=www)\.", re.IGNORECASE)
 _CODE: Final = re.compile("&#96;(.+?)&#96;")
 
 
 def render(report: Report) -> str:
-    """The page."""
+    """Return the page."""
     return "\n\n".join(_Page(report).parts()) + "\n"
 
 
@@ -32,7 +33,7 @@ class _Page:
         self._room = LIMIT
 
     def parts(self) -> Iterator[str]:
-        """The parts of the page, the tables as long as there is room for."""
+        """Yield the parts of the page. Tables are cut if the page would become too large."""
         report = self._report
         word, _, numbers = summary(report).partition(": ")
         mark = "✅" if report.verdict is Verdict.VERIFIED else "❌"
@@ -44,7 +45,7 @@ class _Page:
         if report.failing:
             yield self._findings(report.failing)
         if report.warnings:
-            title = f"{count(len(report.warnings), 'warning')}, which fail nothing"
+            title = f"{count(len(report.warnings), 'warning')} (not failures)"
             yield from _folded(title, self._findings(report.warnings))
         if report.deferred:
             title = f"{len(report.deferred):,} deferred, with their reasons"
@@ -55,7 +56,7 @@ class _Page:
             yield f"Trust: {escaped(report.trust.source)}."
 
     def _release(self) -> Iterator[str]:
-        """What is released, if it verified; otherwise nothing."""
+        """Yield the description of the release, if it is verified."""
         release, rows = self._report.release, self._report.rows
         if release is None or self._report.verdict is not Verdict.VERIFIED:
             return
@@ -95,7 +96,7 @@ class _Page:
         for number, line in enumerate(lines):
             self._room -= len(line.encode()) + 1
             if self._room < 0:
-                left = f"and {len(lines) - number:,} more lines, which the log has"
+                left = f"and {len(lines) - number:,} more lines, see the log"
                 shown.append(_line(left, *("" for _ in head[1:])))
                 break
             shown.append(line)
@@ -130,14 +131,14 @@ def _line(*cells: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` as Markdown that shows it and does nothing else, in a line or in a cell.
+    """Return `text` escaped for Markdown, for use in a line or a table cell.
 
-    What stands between backticks is shown as code: field names in messages do.
+    Text between backticks, such as a field name in a message, is shown as code.
     """
     plain = _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(text))
     return _CODE.sub(r"<code>\1</code>", plain)
 
 
 def code(text: str) -> str:
-    """`text` as code, in a line or in a cell."""
+    """Return `text` as code, for use in a line or a table cell."""
     return f"<code>{escaped(text.replace('`', ' '))}</code>"

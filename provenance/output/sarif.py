@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as SARIF 2.1.0 (OASIS, with errata 01), as services that show findings in code read it.
+"""A report as SARIF 2.1.0 (OASIS, with errata 01), for services that show findings in code.
 
-A deferred finding is a result of level `note` with an accepted suppression: services that know no
-suppressions show it, and fail nothing for it. Paths are relative to the root of the repository.
-GitHub computes `primaryLocationLineHash` itself and warns about another one, so none is written.
+A deferred finding is a result of level `note` with an accepted suppression. Services without
+support for suppressions show it, but do not fail because of it. Paths are relative to the root of
+the repository. `primaryLocationLineHash` is left out: GitHub computes it and warns about any other
+value.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FINGERPRINT: Final = "provenance/v1"
 _ROOT: Final = "%SRCROOT%"
 _INDEX: Final = {rule.code: index for index, rule in enumerate(CATALOGUE)}
 _DESCRIPTION: Final = 1024
-"""Characters of a description that GitHub shows."""
+"""The number of characters of a description that GitHub shows."""
 
 _CHANGES: Final = re.compile(
     r"\b[0-9a-f]{12}…|\b[0-9a-f]{64}\b"  # digests
@@ -40,7 +41,7 @@ _CHANGES: Final = re.compile(
 
 
 def render(report: Report, folder: str = "") -> str:
-    """The report; `folder` is the tree's place in its repository."""
+    """Return the report. `folder` is the path of the tree in its repository."""
     marks = fingerprints(report.findings)
     run = {
         "tool": {
@@ -50,7 +51,7 @@ def render(report: Report, folder: str = "") -> str:
                 "rules": [_rule(rule) for rule in CATALOGUE],
             }
         },
-        # One upload for each registry of a repository, not one that replaces the others.
+        # Uploads for different registries of a repository must not replace each other.
         "automationDetails": {"id": f"{TOOL}/{_path(report.registry, folder)}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
@@ -98,7 +99,7 @@ def _result(finding: Finding, mark: str, folder: str) -> dict[str, Any]:
         result["relatedLocations"] = [
             {
                 "physicalLocation": {"artifactLocation": _artifact(finding.about, folder)},
-                "message": {"text": "The file that the finding speaks of."},
+                "message": {"text": "The file that the finding is about."},
             }
         ]
     return result
@@ -121,7 +122,7 @@ def _location(finding: Finding, folder: str) -> dict[str, Any]:
 
 
 def _artifact(path: str, folder: str) -> dict[str, str]:
-    # A name on disk need not be UTF-8; its bytes are encoded as they are.
+    # A file name need not be valid UTF-8; its bytes are percent-encoded unchanged.
     if path.startswith("/"):
         return {"uri": f"file://{quote(path, errors='surrogateescape')}"}
     return {"uri": quote(_path(path, folder), errors="surrogateescape"), "uriBaseId": _ROOT}
@@ -151,22 +152,22 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def fingerprints(findings: Iterable[Finding]) -> list[str]:
-    """A hex digest for each finding, all different: of rule, subject, files and message.
+    """Return a distinct hex digest for each finding, made of its rule, subject, files and message.
 
-    It is the same in two runs: lines, and what in the message changes with the bytes, are left out.
+    The digest is the same in every run: lines, digests and numbers in the message are left out.
     """
     seen: Counter[str] = Counter()
-    made = []
+    digests = []
     for finding in findings:
-        said = _CHANGES.sub("", finding.message)
-        parts = [finding.code, finding.row, finding.ensemble, finding.path, finding.about, said]
+        stable = _CHANGES.sub("", finding.message)
+        parts = [finding.code, finding.row, finding.ensemble, finding.path, finding.about, stable]
         key = json.dumps(parts)
-        made.append(hashlib.sha256(f"{key}{seen[key]}".encode()).hexdigest())
+        digests.append(hashlib.sha256(f"{key}{seen[key]}".encode()).hexdigest())
         seen[key] += 1
-    return made
+    return digests
 
 
 def _plain(text: str) -> str:
-    """Text of a message. `[…](…)` would be a link, whoever wrote it (SARIF 3.11.6)."""
+    """Return text for a message. `[…](…)` is escaped: it would be a link (SARIF 3.11.6)."""
     shown = printable(text)
     return shown.replace("[", "\\[").replace("]", "\\]") if "](" in shown else shown

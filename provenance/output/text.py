@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: colour where it is wanted, and no control characters from what was read.
+"""Text for people: optional colours, escaped control characters, and shortened lists of names.
 
-Many names take little room: `seed0…4` are five that follow each other.
+In a shortened list, five consecutive names become `seed0…4`.
 """
 
 from __future__ import annotations
@@ -19,48 +19,51 @@ if TYPE_CHECKING:
     from provenance.config import Deferral
     from provenance.gate.finding import Finding
 
-_TO_A_RUNNER: Final = re.compile(r"(?<!\S):(?=:)|#(?=#)")
+_WORKFLOW_COMMAND: Final = re.compile(r"(?<!\S):(?=:)|#(?=#)")
 _NUMBERED: Final = re.compile(r"(0|[1-9][0-9]{0,8})([^0-9]*)$")
 _LONGEST: Final = 300
-"""Characters of a name that is looked at: a number is searched for in it."""
+"""The maximum length of a name in which a number is searched for, in characters."""
 
 MOST: Final = 60
-"""So many are listed; the others are counted."""
+"""The maximum number of items in a list. Any further items are only counted."""
 
 _RED, _ORANGE, _GREEN, _GREY = 196, 166, 64, 244
-"""Of the 256 colours: each has a contrast of 3.8 or more on white and on black alike. The first 16
-are the terminal's own, and their yellow and green cannot be read on white in most."""
+"""Colours of the 256-colour palette, each with a contrast of at least 3.8 on white and on black.
+
+The first 16 colours of the palette are not used: every terminal defines its own, and most of them
+show a yellow and a green that are unreadable on white.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How text is shown. `width` is in columns."""
+    """How text is shown: with or without colours, and its width in columns."""
 
     colour: bool = False
     width: int = 100
 
     def error(self, text: str) -> str:
-        """What fails."""
+        """Mark text about a failure."""
         return self._paint(text, fg=_RED, bold=True)
 
     def warning(self, text: str) -> str:
-        """What is only shown."""
+        """Mark text about a problem that does not fail the run."""
         return self._paint(text, fg=_ORANGE, bold=True)
 
     def good(self, text: str) -> str:
-        """What is verified."""
+        """Mark text about a success."""
         return self._paint(text, fg=_GREEN, bold=True)
 
     def quiet(self, text: str) -> str:
-        """What is less important."""
+        """Mark text of less importance."""
         return self._paint(text, fg=_GREY)
 
     def strong(self, text: str) -> str:
-        """A heading or name."""
+        """Mark a heading or a name."""
         return self._paint(text, bold=True)
 
     def wrapped(self, text: str, indent: int, hang: int | None = None) -> list[str]:
-        """Plain text in lines, of which there is always one; no path and no digest is broken."""
+        """Wrap plain text into one or more lines, without breaking paths or digests."""
         lines = textwrap.wrap(
             text,
             max(40, self.width),
@@ -76,17 +79,17 @@ class Style:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with control and bidirectional characters written as escapes.
+    """Return untrusted text on one line, with control and bidirectional characters escaped.
 
-    Row ids, paths and notes come from files that are hostile until shown otherwise: none may move
-    the cursor, colour the verdict, start a line of its own, or speak to the runner whose log it is
-    written to. Runners obey `::command::` where a line starts with it, and `##[command]` anywhere.
+    Row ids, paths and notes come from files that may be hostile. They must not move the cursor,
+    colour the verdict, start a new line, or give commands to a CI runner that reads the log.
+    Runners execute `::command::` at the start of a line, and `##[command]` anywhere.
     """
-    return _TO_A_RUNNER.sub(lambda match: _escaped(match[0]), visible(text))
+    return _WORKFLOW_COMMAND.sub(lambda match: _escaped(match[0]), visible(text))
 
 
 def diff_lines(diff: str, style: Style) -> list[str]:
-    """The lines of a unified diff: what is added in one colour, what is removed in another."""
+    """Return the lines of a unified diff, with added and removed lines in different colours."""
     paints = {"+": style.good, "-": style.error}
     lines = diff.removesuffix("\n").split("\n") if diff else []
     shown = ((line[:1], printable(line.removesuffix("\r").expandtabs(4))) for line in lines)
@@ -94,7 +97,7 @@ def diff_lines(diff: str, style: Style) -> list[str]:
 
 
 def visible(text: str) -> str:
-    """Return `text` with control, bidirectional and other invisible characters as escapes."""
+    """Return `text` with control, bidirectional and other invisible characters escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escaped(c) for c in text)
@@ -105,26 +108,26 @@ def _escaped(character: str) -> str:
 
 
 def place(finding: Finding) -> str:
-    """A finding's place as terminals and editors link it: `path:line:column`."""
+    """Return the place of a finding as `path:line:column`, which terminals and editors link."""
     position = finding.position
     where = f":{position.line}:{position.column}" if position else ""
     return f"{printable(finding.path)}{where}"
 
 
 def explained(deferral: Deferral) -> str:
-    """The reason of a deferral, the decision that it refers to, and its last day."""
+    """Return the reason of a deferral, the decision that it refers to, and its last day if any."""
     last = f", until {deferral.expires}" if deferral.expires else ""
     return f"{deferral.reason} ({deferral.reference}{last})"
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun: "1 row", "2 rows"."""
+    """Return a number with its noun, such as "1 row" or "2 rows"."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 
 def size(number: int | None) -> str:
-    """A size in bytes as people read it."""
+    """Return a number of bytes with a unit, such as "1.0 KiB"; "" for None."""
     if number is None:
         return ""
     value = float(number)
@@ -136,38 +139,38 @@ def size(number: int | None) -> str:
 
 
 def joined(names: Iterable[str]) -> str:
-    """Names with commas; of each run that differs in its last number, first and last."""
+    """Return names separated by commas, with consecutively numbered names shortened."""
     return some(runs(names))
 
 
 def some(items: Iterable[str]) -> str:
-    """Items with commas, and how many more there are."""
-    found = list(items)
-    more = f" and {len(found) - MOST:,} more" if len(found) > MOST else ""
-    return ", ".join(found[:MOST]) + more
+    """Return at most `MOST` items separated by commas, and the number of further items."""
+    all_items = list(items)
+    more = f" and {len(all_items) - MOST:,} more" if len(all_items) > MOST else ""
+    return ", ".join(all_items[:MOST]) + more
 
 
 def runs(names: Iterable[str]) -> Iterator[str]:
-    """The names; those that differ only in a last number, and count up by one, as one."""
+    """Yield the names, with names that differ only in a consecutive last number as one range."""
     pending: list[tuple[str, int, str]] = []
     for name in names:
         match = _NUMBERED.search(name) if len(name) <= _LONGEST else None
         here = (name[: match.start()], int(match[1]), match[2]) if match else None
         if pending and here != _after(pending[-1]):
-            yield from _told(pending)
+            yield from _shortened(pending)
             pending.clear()
         if here is None:
             yield name
         else:
             pending.append(here)
-    yield from _told(pending)
+    yield from _shortened(pending)
 
 
 def _after(last: tuple[str, int, str]) -> tuple[str, int, str]:
     return last[0], last[1] + 1, last[2]
 
 
-def _told(run: list[tuple[str, int, str]]) -> Iterator[str]:
+def _shortened(run: list[tuple[str, int, str]]) -> Iterator[str]:
     if len(run) > 2:
         yield f"{run[0][0]}{run[0][1]}…{run[-1][1]}{run[0][2]}"
     else:

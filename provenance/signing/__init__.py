@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who signed: trust, and signing and verifying with keys and identities."""
+"""Trust, and signing and verifying with keys and identities."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signature algorithms of other signers, logs and authorities: those of Sigstore's registry
-(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md).
+"""The signature algorithms of other signers, logs and authorities.
 
-The algorithm follows from the key: no signature chooses how it is verified.
+They are those of Sigstore's registry
+(https://github.com/sigstore/architecture-docs/blob/main/algorithm-registry.md). The key determines
+the algorithm: a signature cannot choose how it is verified.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 HASHES: Final = {"sha256": "SHA2_256", "sha384": "SHA2_384", "sha512": "SHA2_512"}
-"""The hash functions that count, and how Sigstore's messages name them."""
+"""The supported hash functions, with their names in Sigstore's messages."""
 
 _CURVES: Final = {
     "secp256r1": ("P-256", "sha256"),
@@ -29,17 +30,17 @@ _ED25519: Final = "PKIX_ED25519"
 
 
 class UnsupportedError(ValueError):
-    """A signature or key of a kind that is not verified here. The message names the kind."""
+    """A kind of signature or key that is not supported. The message names the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """How the signatures of a key are verified.
+    """The algorithm of a key's signatures.
 
     Attributes:
-        name: The algorithm, for messages.
-        details: The names that Sigstore's `PublicKeyDetails` has for it.
-        hash: The hash function over which it signs; None if it signs the message itself.
+        name: Its name in messages.
+        details: Its names in Sigstore's `PublicKeyDetails`.
+        hash: The hash function that it uses, or None if it signs the message itself.
     """
 
     name: str
@@ -48,7 +49,11 @@ class Algorithm:
 
 
 def of_key(key: PublicKeyTypes) -> Algorithm:
-    """Return the algorithm of a public key. Raises UnsupportedError if the registry has none."""
+    """Return the algorithm of a public key.
+
+    Raises:
+        UnsupportedError: If the registry has no algorithm for the key.
+    """
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -70,11 +75,11 @@ def of_key(key: PublicKeyTypes) -> Algorithm:
 
 
 def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
-    """Whether the key made the signature over `data`.
+    """Return whether the key made the signature over `data`.
 
     Raises:
-        UnsupportedError: The key is of another kind, or made it by an algorithm that does not
-            count: ECDSA P-384 or P-521 with SHA-256, which Sigstore has deprecated.
+        UnsupportedError: If the kind of the key is not supported, or the signature was made with
+            ECDSA P-384 or P-521 and SHA-256, which Sigstore has deprecated.
     """
     algorithm = of_key(key)
     if _verifies(key, signature, _hashed(data, algorithm.hash), algorithm.hash):
@@ -89,47 +94,60 @@ def is_valid(key: PublicKeyTypes, signature: bytes, data: bytes) -> bool:
 
 
 def digest_for(key: PublicKeyTypes, digests: Mapping[str, str]) -> tuple[str, bytes]:
-    """Return which known digest of a file the signatures of a key are over, and its hash function.
+    """Return the hash function and the known digest of a file that a key's signatures are over.
 
     Raises:
-        UnsupportedError: If the key is of another kind, or signs over something else.
+        UnsupportedError: If the kind of the key is not supported, or it needs another digest.
     """
     algorithm = of_key(key)
     if algorithm.hash is None or algorithm.hash not in digests:
         raise UnsupportedError(
-            f"unsupported signature over the bytes of a file by {algorithm.name}: only signatures "
-            "over their SHA-256, or a stated SHA-384 of a file that is given, and in-toto "
-            "statements are supported"
+            f"unsupported signature over a file with {algorithm.name}: expected a signature over "
+            "the SHA-256 of the file, over a stated SHA-384 of a file that is given, or over an "
+            "in-toto statement"
         )
     return algorithm.hash, bytes.fromhex(digests[algorithm.hash])
 
 
 def is_valid_over_digest(key: PublicKeyTypes, signature: bytes, digests: Mapping[str, str]) -> bool:
-    """Whether the key signed a file of which only digests are known. Raises as `digest_for`."""
+    """Return whether the key signed a file of which only digests are known.
+
+    Raises:
+        UnsupportedError: As `digest_for`.
+    """
     name, digest = digest_for(key, digests)
     return _verifies(key, signature, digest, name)
 
 
 def is_valid_over(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str) -> bool:
-    """Whether the key made the signature over `data` with a hash function that is stated beside it.
+    """Return whether the key made the signature over `data` with the given hash function.
 
-    Only for CMS, where the signed structure names the function. Raises UnsupportedError.
+    This is only for CMS, where the signed structure names the hash function.
+
+    Raises:
+        UnsupportedError: If the kind of the key is not supported.
     """
     name = hash_name if of_key(key).hash else None
     return _verifies(key, signature, _hashed(data, name), name)
 
 
 def is_valid_by(details: str, spki: bytes, signature: bytes, data: bytes) -> bool:
-    """Whether a key of a trusted root (DER SubjectPublicKeyInfo) made the signature over `data`.
+    """Return whether a key of a trusted root made the signature over `data`.
 
-    `details` is the algorithm that the trusted root states for it; RSA has two. Raises
-    UnsupportedError if it is not supported.
+    Args:
+        details: The algorithm that the trusted root states for the key; RSA keys have two.
+        spki: The key, as DER SubjectPublicKeyInfo.
+        signature: The signature.
+        data: The signed data.
+
+    Raises:
+        UnsupportedError: If the algorithm is not supported.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     if details not in _known():
-        raise UnsupportedError(f"unsupported key of a log: {details[:60]!r}")
+        raise UnsupportedError(f"unsupported algorithm of a log's key: {details[:60]!r}")
     try:
         key = load_der_public_key(spki)
         algorithm = of_key(key)
@@ -151,7 +169,7 @@ def _hashed(data: bytes, hash_name: str | None) -> bytes:
 
 
 def _verifies(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str | None) -> bool:
-    """`data` is the digest by `hash_name`, or the message if that is None."""
+    """Verify a signature over a digest of the function `hash_name`, or over a message if None."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
@@ -169,7 +187,7 @@ def _verifies(key: PublicKeyTypes, signature: bytes, data: bytes, hash_name: str
         return False
     assert isinstance(key, rsa.RSAPublicKey)
     pss = padding.PSS(padding.MGF1(function), padding.PSS.AUTO)
-    for form in (padding.PKCS1v15(), pss):  # the registry lists both, and the key names neither
+    for form in (padding.PKCS1v15(), pss):  # the registry lists both, and the key fits both
         try:
             key.verify(signature, data, form, utils.Prehashed(function))
         except (InvalidSignature, ValueError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing certificates: what Fulcio says of the signer, and whether it says it in one way only.
+"""Signing certificates: what Fulcio states about the signer, and whether it is unambiguous.
 
-Whether the certificate was issued by a trusted authority is judged in `keyless`. The extensions are
-those of https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md.
+`keyless` verifies that a trusted authority issued the certificate. The extensions are defined in
+https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ NAMES: Final[Mapping[str, str]] = {
     f"{ARC}.22": "source repository visibility at signing",
     DEPLOYMENT_ENVIRONMENT: "deployment environment",
 }
-"""The extensions by the names that Fulcio's documentation gives them."""
+"""The extensions, with their names in Fulcio's documentation."""
 
 _RAW_STRINGS: Final = frozenset(f"{ARC}.{n}" for n in range(1, 7))
-"""The older extensions hold a bare string; the others a DER UTF8String."""
+"""The older extensions, which contain a raw string. The others contain a DER UTF8String."""
 
 _TWICE: Final = (
     (ISSUER_V1, ISSUER),
@@ -70,25 +70,26 @@ _TWICE: Final = (
     (f"{ARC}.3", f"{ARC}.13"),
     (f"{ARC}.6", SOURCE_REPOSITORY_REF),
 )
-"""What an older and a newer extension both say."""
+"""Pairs of an older and a newer extension with the same meaning."""
 
-# What a signing certificate may mark as critical: each is looked at here or by `sigstore`.
+# The extensions that a signing certificate may mark as critical. This module or `sigstore` checks
+# each of them.
 _CRITICAL: Final = ("2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.37")
 
 
 class CertificateError(ValueError):
-    """A certificate that no signature may rest on. The message says why."""
+    """A certificate that is not a valid signing certificate. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate was issued to.
+    """The identity that a certificate was issued to.
 
     Attributes:
         issuer: The OIDC issuer that vouched for the subject.
-        subject: The one subject alternative name: a URI, an e-mail address, or a user name.
-        extensions: What Fulcio wrote about the identity, by OID.
-        not_before, not_after: When the certificate is valid; both ends count.
+        subject: The only subject alternative name: a URI, an e-mail address, or a user name.
+        extensions: The values of Fulcio's extensions, by OID.
+        not_before, not_after: The ends of the validity of the certificate, both inclusive.
     """
 
     issuer: str
@@ -99,12 +100,16 @@ class Identity:
 
 
 def load(der: bytes) -> Certificate:
-    """The certificate. Raises CertificateError."""
+    """Parse a certificate.
+
+    Raises:
+        CertificateError: If it is not an X.509 v3 certificate.
+    """
     from cryptography import x509
 
     try:
         certificate = x509.load_der_x509_certificate(der)
-        # Read lazily, so an invalid name or time is found here.
+        # These are parsed on access, so that an invalid name or time is found now.
         version, _, _ = certificate.version, certificate.issuer, certificate.subject
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except (ValueError, x509.InvalidVersion) as e:
@@ -117,19 +122,19 @@ def load(der: bytes) -> Certificate:
 
 
 def read(der: bytes) -> Identity:
-    """Who the certificate names, where it is one that a release may rest on.
+    """Return the identity in a signing certificate.
 
     Raises:
-        CertificateError: It is not for signing code, names nobody or several, says two things of
-            one, or demands what is not understood here.
-        UnsupportedError: Its key is of a kind that is not supported.
+        CertificateError: If the certificate is not for code signing, does not name exactly one
+            subject, contradicts itself, or has an unknown critical extension.
+        UnsupportedError: If the kind of its key is not supported.
     """
     certificate = load(der)
     extensions = extensions_of(certificate)
     for extension in extensions:
         oid = extension.oid.dotted_string
         if extension.critical and oid not in _CRITICAL:
-            raise CertificateError(f"its critical extension {oid} is not known")
+            raise CertificateError(f"its critical extension {oid} is unknown")
     _for_signing_code(extensions)
     public_key(certificate)
     values = claims(extensions)
@@ -152,7 +157,12 @@ def read(der: bytes) -> Identity:
 
 
 def public_key(certificate: Certificate) -> CertificatePublicKeyTypes:
-    """Return its key. Raises CertificateError, or UnsupportedError for other kinds of keys."""
+    """Return the public key of a certificate.
+
+    Raises:
+        CertificateError: If the key cannot be read.
+        UnsupportedError: If the kind of the key is not supported.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
@@ -164,45 +174,57 @@ def public_key(certificate: Certificate) -> CertificatePublicKeyTypes:
 
 
 def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
-    """Return the id of the one log that has seen it, and when it did. Raises CertificateError."""
+    """Return the id of the certificate transparency log, and the time of its promise.
+
+    Raises:
+        CertificateError: If there is not exactly one such log, or the time is out of range.
+    """
     promise = promise_of(certificate)
     try:
         return promise.log_id, promise.timestamp.replace(tzinfo=datetime.UTC)
-    except (ValueError, OverflowError) as e:  # milliseconds in 64 bits go far beyond the year 9999
+    except (ValueError, OverflowError) as e:  # 64 bits of milliseconds go far beyond the year 9999
         raise CertificateError(
             "the time of its certificate transparency log is out of range"
         ) from e
 
 
 def promise_of(certificate: Certificate) -> SignedCertificateTimestamp:
-    """The one timestamp of a certificate transparency log in it. Raises CertificateError."""
+    """Return the only timestamp of a certificate transparency log in a certificate.
+
+    Raises:
+        CertificateError: If there is not exactly one.
+    """
     from cryptography import x509
 
-    found = _find(extensions_of(certificate), x509.PrecertificateSignedCertificateTimestamps)
-    promises: list[SignedCertificateTimestamp] = list(found.value) if found else []
+    extension = _find(extensions_of(certificate), x509.PrecertificateSignedCertificateTimestamps)
+    promises: list[SignedCertificateTimestamp] = list(extension.value) if extension else []
     if len(promises) != 1:
         raise CertificateError(
-            f"it holds {len(promises)} timestamps of certificate transparency logs, expected 1"
+            f"it has {len(promises)} timestamps of certificate transparency logs, expected 1"
         )
     return promises[0]
 
 
 def claims(extensions: Extensions) -> dict[str, str]:
-    """What Fulcio wrote into a certificate, by OID. Raises CertificateError."""
+    """Return the values of Fulcio's extensions, by OID.
+
+    Raises:
+        CertificateError: If a value cannot be read.
+    """
     from cryptography import x509
     from cryptography.hazmat import asn1
 
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for extension in extensions:
         oid = extension.oid.dotted_string
         if oid not in NAMES or not isinstance(extension.value, x509.UnrecognizedExtension):
             continue
         raw = extension.value.value
         try:
-            found[oid] = raw.decode() if oid in _RAW_STRINGS else asn1.decode_der(str, raw)
+            values[oid] = raw.decode() if oid in _RAW_STRINGS else asn1.decode_der(str, raw)
         except ValueError as e:
             raise CertificateError(f"its extension {NAMES[oid]} cannot be read") from e
-    return found
+    return values
 
 
 def extension(certificate: Certificate, kind: type[_Kind]) -> Extension[_Kind] | None:
@@ -223,7 +245,11 @@ def _find(extensions: Extensions, kind: type[_Kind]) -> Extension[_Kind] | None:
 
 
 def extensions_of(certificate: Certificate) -> Extensions:
-    """Its extensions. Raises CertificateError where they cannot be read."""
+    """Return the extensions of a certificate.
+
+    Raises:
+        CertificateError: If they cannot be read.
+    """
     from cryptography import x509
 
     try:
@@ -239,16 +265,20 @@ def _for_signing_code(extensions: Extensions) -> None:
     usage = _find(extensions, x509.KeyUsage)
     extended = _find(extensions, x509.ExtendedKeyUsage)
     if usage is None or extended is None:
-        raise CertificateError("it does not say that it is for signing code")
+        raise CertificateError("it does not state that it is for code signing")
     if not usage.value.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in extended.value:
-        raise CertificateError("it is not for signing code")
+        raise CertificateError("it is not for code signing")
     constraints = _find(extensions, x509.BasicConstraints)
     if constraints is not None and (constraints.value.ca or usage.value.key_cert_sign):
         raise CertificateError("it is the certificate of an authority")
 
 
 def _subject(extensions: Extensions) -> str:
-    """The one name. With several, which one counted would be the choice of whoever asks."""
+    """Return the only subject. With several, a verifier could choose which one counts.
+
+    Raises:
+        CertificateError: If there is not exactly one subject, or it cannot be read.
+    """
     from cryptography import x509
 
     alternatives = _find(extensions, x509.SubjectAlternativeName)
@@ -257,14 +287,18 @@ def _subject(extensions: Extensions) -> str:
     names = list(alternatives.value)
     if len(names) != 1:
         raise CertificateError(f"it names {len(names)} subjects, expected 1")
-    found = text_of(names[0])
-    if not found:
-        raise CertificateError("its subject is neither a URI, an e-mail address nor a user name")
-    return found
+    subject = text_of(names[0])
+    if not subject:
+        raise CertificateError("its subject is not a URI, an e-mail address or a user name")
+    return subject
 
 
 def text_of(name: GeneralName) -> str | None:
-    """Return a subject alternative name that names a signer, or None. Raises CertificateError."""
+    """Return a subject alternative name as text, or None if its kind cannot name a signer.
+
+    Raises:
+        CertificateError: If it cannot be read.
+    """
     from cryptography import x509
     from cryptography.hazmat import asn1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which certificate issued which, among those that a trusted root lists for one authority."""
+"""The order of the certificates that a trusted root lists for one authority."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Listed:
-    """The certificates of an authority: those that only sign, and its issuers, lowest first."""
+    """The certificates of an authority: leaves, which issue none, and issuers, lowest first."""
 
     leaves: tuple[Certificate, ...]
     issuers: tuple[Certificate, ...]
 
     @classmethod
     def of(cls, certificates: Sequence[Certificate]) -> Listed:
-        """The certificates, which may be in any order."""
+        """Sort certificates, which can be in any order."""
         leaves = tuple(c for c in certificates if not may_issue(c))
         return cls(leaves, _upwards([c for c in certificates if may_issue(c)]))
 
     @property
     def path(self) -> tuple[Certificate, ...]:
-        """All of them, from the leaf up to the root, if they are one path."""
+        """All certificates, from the leaf up to the root."""
         return (*self.leaves, *self.issuers)
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is one leaf with everything above it up to a self-signed root."""
+        """Whether the certificates are one complete path, from a leaf to a self-signed root."""
         path = self.path
         return (
             len(self.leaves) == 1
@@ -45,19 +45,19 @@ class Listed:
 
 
 def _upwards(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    found: list[Certificate] = []
+    ordered: list[Certificate] = []
     left = list(certificates)
     while left:
         lowest = next(
             (c for c in left if not any(o is not c and issued(o, c) for o in left)), left[0]
         )
         left = [c for c in left if c is not lowest]
-        found.append(lowest)
-    return tuple(found)
+        ordered.append(lowest)
+    return tuple(ordered)
 
 
 def issued(certificate: Certificate, issuer: Certificate) -> bool:
-    """Whether `issuer` issued the certificate, with a hash function that counts."""
+    """Return whether `issuer` issued the certificate, with a secure hash function."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
 
@@ -71,7 +71,7 @@ def issued(certificate: Certificate, issuer: Certificate) -> bool:
 
 
 def may_issue(certificate: Certificate) -> bool:
-    """Whether it is the certificate of an authority that issues others."""
+    """Return whether the certificate may issue other certificates."""
     from cryptography import x509
 
     constraints = certificates.extension(certificate, x509.BasicConstraints)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What certificates and timestamps say, for people who look at a bundle. Nothing is judged."""
+"""The contents of certificates and timestamps, for people who inspect a bundle.
+
+Nothing is verified here.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from provenance.signing.certificate import NAMES, CertificateError
 
 @dataclass(frozen=True)
 class Claim:
-    """An extension that Fulcio wrote, by its name in Fulcio's documentation."""
+    """A certificate extension of Fulcio, with its name in Fulcio's documentation."""
 
     oid: str
     name: str
@@ -24,9 +27,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class CertificateDescription:
-    """A certificate in words. `sha256` is of its DER encoding, `authority` who issued it.
+    """The contents of a certificate.
 
-    `problem` is why no signature may rest on it, None where one may.
+    Attributes:
+        sha256: The SHA-256 of its DER encoding.
+        names: The subject alternative names.
+        authority: The issuer of the certificate.
+        serial_number: The serial number, in hex.
+        not_before, not_after: The ends of its validity.
+        claims: The extensions of Fulcio.
+        problem: The reason why it is not a valid signing certificate, or None.
     """
 
     sha256: str
@@ -41,7 +51,7 @@ class CertificateDescription:
 
 @dataclass(frozen=True)
 class TimestampDescription:
-    """An RFC 3161 timestamp: when, by which policy and number; or why it cannot be read."""
+    """The contents of an RFC 3161 timestamp, or the reason why it cannot be read."""
 
     time: datetime.datetime | None = None
     policy: str = ""
@@ -50,7 +60,11 @@ class TimestampDescription:
 
 
 def of_certificate(der: bytes) -> CertificateDescription:
-    """Return what a certificate says, as far as it can be read. Raises CertificateError."""
+    """Describe a certificate, as far as it can be read.
+
+    Raises:
+        CertificateError: If it is not an X.509 v3 certificate.
+    """
     from cryptography import x509
 
     certificate = certificates.load(der)
@@ -64,10 +78,10 @@ def of_certificate(der: bytes) -> CertificateDescription:
     try:
         extensions = certificates.extensions_of(certificate)
         claims = certificates.claims(extensions)
-        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = tuple(certificates.text_of(n) or str(getattr(n, "value", n)) for n in found)
+        subjects = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = tuple(certificates.text_of(n) or str(getattr(n, "value", n)) for n in subjects)
     except (CertificateError, x509.ExtensionNotFound):
-        pass  # `problem` says it
+        pass  # already described by `problem`
     return CertificateDescription(
         sha256=hashlib.sha256(der).hexdigest(),
         names=names,
@@ -81,7 +95,7 @@ def of_certificate(der: bytes) -> CertificateDescription:
 
 
 def of_timestamp(der: bytes) -> TimestampDescription:
-    """What a timestamp says."""
+    """Describe a timestamp."""
     from rfc3161_client import decode_timestamp_response
 
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who does a step of a pipeline: a key, under the id that in-toto knows it by."""
+"""Functionaries: the keys that sign the steps of a pipeline, with their in-toto key ids."""
 
 from __future__ import annotations
 
@@ -21,22 +21,28 @@ from provenance.signing.trust import TrustedKey
 
 
 def functionary_key(key: TrustedKey) -> FunctionaryKey:
-    """Return the same key with the id that `securesystemslib` gives it."""
+    """Return the key with its key id, which `securesystemslib` computes."""
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
 
-    found = SSlibKey.from_crypto(key.public_key)
-    return FunctionaryKey(key.path, found.keyid, found.to_dict() | {"keyid": found.keyid})
+    sslib_key = SSlibKey.from_crypto(key.public_key)
+    return FunctionaryKey(
+        key.path, sslib_key.keyid, sslib_key.to_dict() | {"keyid": sslib_key.keyid}
+    )
 
 
 @dataclass(frozen=True)
 class Functionary:
-    """A private key that signs links and layouts."""
+    """A private key that signs links and layouts, with its public key."""
 
     public: FunctionaryKey
     key: SigningKey = field(repr=False)
 
     def sign(self, document: Mapping[str, Any]) -> bytes:
-        """Return a signed link or layout that in-toto has read. Raises as `SigningKey.sign`."""
+        """Sign a link or layout, and check that in-toto can read and verify the result.
+
+        Raises:
+            UnavailableError: As `SigningKey.sign`.
+        """
         from in_toto.models.metadata import Metadata
 
         payload = json.dumps(document, sort_keys=True).encode("utf-8")
@@ -56,13 +62,15 @@ class Functionary:
 def open_functionary(
     uri: str, how: Given, public_key: Path | None = None, ask: Ask | None = None
 ) -> Functionary:
-    """Return the functionary whose private key `uri` names, as the user gave it by `how`.
+    """Open the private key that `uri` names. The arguments are those of `open_key`.
 
-    `public_key`, `ask` and errors are those of `open_key`.
+    Raises:
+        InputError: As `open_key`, and if `uri` is `keyless`.
+        UnavailableError: As `open_key`.
     """
     if uri == KEYLESS:
         raise InputError(
-            f"{how.option} {KEYLESS}: in-toto knows people by their keys, not by their identities",
+            f"{how.option} {KEYLESS}: in-toto supports keys only, not identities",
             help=key_advice.make_one("builder.key", how.option),
         )
     opened = open_key(uri, public_key, ask, how)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was found out about a signature."""
+"""The result of verifying a signature."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from provenance.signing.trust import Entry
 
 
 class RefusedError(ValueError):
-    """A signature, or evidence of it, that does not hold. The message says why."""
+    """A signature, or evidence for it, that is not valid. The message gives the reason."""
 
 
 class Verdict(enum.Enum):
-    """What was found out about one signature."""
+    """The outcome of verifying one signature."""
 
     VALID = "valid, by a trusted signer"
     INVALID = "invalid"
-    UNTRUSTED = "by somebody who is not trusted"
-    UNSUPPORTED = "of a kind that is not supported"
+    UNTRUSTED = "by an untrusted signer"
+    UNSUPPORTED = "of an unsupported kind"
 
 
 class Clock(enum.Enum):
-    """Who says when something was signed."""
+    """The kind of service that states the time of a signature."""
 
     LOG = "log"
     TIMESTAMP = "timestamp"
@@ -32,7 +32,7 @@ class Clock(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something was signed, as a trusted log or timestamp authority says."""
+    """The time of a signature, as stated by a trusted log or timestamp authority."""
 
     time: datetime.datetime
     clock: Clock
@@ -40,13 +40,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Signer:
-    """Who signed, and under which trust entry that counts.
+    """A trusted signer.
 
     Attributes:
-        name: As a person would say it: the path of the key, or the subject.
-        issuer: Who vouched for the subject, None for a key.
-        unique: What distinguishes two signers.
-        moments: When it was signed; none for a key without a timestamp.
+        name: The path of the key, or the subject of the certificate.
+        issuer: The issuer that vouched for the subject, or None for a key.
+        unique: A string that differs between any two signers.
+        entries: The trust entries that match the signer.
+        moments: The times of the signature; empty for a key without a timestamp.
     """
 
     name: str
@@ -60,9 +61,12 @@ class Signer:
 class Judgement:
     """The verdict on one signature.
 
-    `reason` says what is wrong where it is INVALID, who it was where it is UNTRUSTED, and what is
-    not supported where it is UNSUPPORTED; `help` what to do about it. `signer` is set where it is
-    VALID.
+    Attributes:
+        verdict: The outcome.
+        signer: The signer, if the signature is VALID.
+        reason: What is wrong if it is INVALID, who signed if it is UNTRUSTED ("by …"), or what is
+            not supported if it is UNSUPPORTED.
+        help: What to do about it.
     """
 
     verdict: Verdict

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging the signature in a bundle, by a key or a certificate, and counting signers.
+"""Verifying the signature of a bundle, made with a key or a certificate, and counting signers.
 
-`judge` is a pure function of the bundle, the trust and the artifact's digest: no clock, no network,
-no file. `with_public_root` is called before.
+`judge` is a pure function of the bundle, the trust and the digest of the artifact. It uses no
+clock, network or files; call `with_public_root` first.
 """
 
 from __future__ import annotations
@@ -17,51 +17,50 @@ from provenance.signing.trusted_root import Instance
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Judge whether a trusted signer made the signature in `bundle`.
+    """Verify whether a trusted signer made the signature in `bundle`.
 
-    A DSSE envelope carries what was signed. A message signature is over a file's bytes, whose
-    digest, as computed from them, is `artifact_sha256`.
+    A DSSE envelope contains the signed statement. A message signature is over a file, whose
+    computed digest is `artifact_sha256`.
 
     Raises:
-        UnavailableError: If no trusted root is known to judge a certificate or a timestamp by.
+        UnavailableError: If a certificate or a timestamp needs a trusted root, and it is missing.
     """
     content = bundle.content
     if isinstance(content, MessageSignature) and content.is_of_file is False:
         return Judgement(
             Verdict.INVALID,
-            reason=f"it states that it is over the bytes with sha384 {content.sha384}, and it is "
-            "not",
+            reason=f"it is for the sha384 {content.sha384}, but the file has another one",
         )
-    # Each is imported only where it is needed: `keyless` brings all of `sigstore`.
+    # Each module is imported only if it is needed: `keyless` imports all of `sigstore`.
     if bundle.certificate is None:
         from provenance.signing import keyed
 
-        found = keyed.judge(bundle, trust, artifact_sha256)
+        judgement = keyed.judge(bundle, trust, artifact_sha256)
     elif not trust.identities and not trust.workflows:
         return Judgement(
             Verdict.UNTRUSTED,
-            reason="with a certificate; the trust given is in keys",
-            help="If you know who signs, trust the identity: [[trust.github]], "
+            reason="with a certificate, but the trust contains only keys",
+            help="If you know the signer, trust the identity: [[trust.github]], "
             "[[trust.identity]], or --identity with --issuer.",
         )
     else:
         from provenance.signing.keyless import verifier
 
-        found = verifier.judge(bundle, trust, artifact_sha256)
-    if found.verdict is Verdict.VALID and isinstance(content, MessageSignature):
+        judgement = verifier.judge(bundle, trust, artifact_sha256)
+    if judgement.verdict is Verdict.VALID and isinstance(content, MessageSignature):
         if content.sha384 is not None and not content.is_of_file:
             return Judgement(
                 Verdict.UNSUPPORTED,
-                reason="unsupported: it states a SHA-384, which needs the file to compare with",
+                reason="it states a SHA-384, which can only be compared if the file is given",
             )
         stated = content.sha256
-        # A reader of the stated digest alone would take it for another file than was signed.
+        # Someone who reads only the stated digest would mistake which file was signed.
         if stated is not None and stated != artifact_sha256:
             return Judgement(
                 Verdict.INVALID,
-                reason=f"it states that it is over the bytes with sha256 {stated}, and it is not",
+                reason=f"it states the sha256 {stated}, but signs a file with another one",
             )
-    return found
+    return judgement
 
 
 def with_public_root(
@@ -70,7 +69,8 @@ def with_public_root(
     """Return `trust` with the trusted root of a public instance, if it needs one and names none.
 
     Raises:
-        UnavailableError: If the instance's TUF repository does not answer, or nothing is cached.
+        UnavailableError: If the TUF repository of the instance does not answer, or `offline` is
+            set and no root is cached.
     """
     if trust.root is not None or not trust.needs_root:
         return trust
@@ -80,10 +80,10 @@ def with_public_root(
 
 
 def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:
-    """The signers that count beside each other, each under a trust entry of its own.
+    """Return the distinct signers, each with a trust entry of its own.
 
-    One signer counts once, however often it signed, and one entry covers one signer: a workflow
-    that two entries match is one signer, and two tags of one workflow are one entry.
+    A signer counts once, however often it signed, and an entry counts for one signer. So a workflow
+    that matches two entries is one signer, and two tags of a workflow use one entry.
     """
     if len(signers) == 1:
         return tuple((signer, entry) for signer in signers for entry in signer.entries[:1])
@@ -94,7 +94,7 @@ def counted(signers: Sequence[Signer]) -> tuple[tuple[Signer, Entry], ...]:
 
 
 def _place(signer: Signer, by_entry: dict[Entry, Signer], tried: set[Entry]) -> bool:
-    """Finds an entry for one more signer, moving others where that makes room (Kuhn's matching)."""
+    """Find an entry for another signer, and move other signers if necessary (Kuhn's algorithm)."""
     for entry in signer.entries:
         if entry in tried:
             continue

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a key file holds that is not the expected one, and what to do about it.
+"""Advice about key files that hold something other than the expected key.
 
-The commands work as they are pasted: they hold the user's own path, quoted for a shell, and name
-only files that do not exist yet.
+The commands work as pasted: they contain the user's path, quoted for a shell, and write only to
+files that do not exist yet.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _KINDS: Final = {
 }
 
 ONLY_P256: Final = (
-    "Only ECDSA P-256 keys count here. Ask the signer for such a key, or verify with the tool "
+    "Only ECDSA P-256 keys are supported. Ask the signer for such a key, or verify with the tool "
     "that made the signature."
 )
 
 
 def kind(label: str) -> str:
-    """What a block with this label is, as messages call it."""
+    """Return the name of the content of a PEM block with this label, for messages."""
     if "PRIVATE KEY" in label:  # PKCS#8, SEC 1, PKCS#1, OpenSSH, OpenPGP, cosign
         return PRIVATE
     return _KINDS.get(label, f"a PEM block of another kind ({label})")
 
 
 def not_pem(data: bytes) -> list[str]:
-    """What `data` without a PEM block is, if that can be seen; it is empty for anything else."""
+    """Return the kind of key in `data`, which has no PEM block; empty if it is not recognized."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import (
         load_der_private_key,
@@ -70,7 +70,7 @@ def not_pem(data: bytes) -> list[str]:
 
 
 def public_half(path: str, labels: tuple[str, ...]) -> str:
-    """The help for a private key in the place of the public one: the command that writes that."""
+    """Return the help for a private key given as a public one: the command that extracts it."""
     beside = str(Path(path).with_suffix(".pub"))
     if beside != path and os.path.lexists(beside):
         return f"Give its public key. Is it {beside}?"
@@ -89,7 +89,7 @@ def public_half(path: str, labels: tuple[str, ...]) -> str:
 
 
 def converted(kind: str, path: str) -> str:
-    """The help for what is not a public key in PEM, with the command that makes one of it."""
+    """Return the help for a file other than a public key in PEM: the command that converts it."""
     target = new_name(path, ".pub")
     words: tuple[str, ...]
     if kind == CERTIFICATE:
@@ -113,17 +113,17 @@ def openssl(*words: str) -> str:
 
 
 def new_name(path: str, suffix: str) -> str:
-    """Return a name beside `path` that ends in `suffix` and is free, for a command in a help."""
+    """Return an unused name beside `path` that ends in `suffix`, for a command in a help."""
     given = Path(path)
     for stem in (given.stem, f"{given.stem}-new"):
-        found = given.with_name(f"{stem}{suffix}")
-        if not os.path.lexists(found):
-            return str(found)
+        candidate = given.with_name(f"{stem}{suffix}")
+        if not os.path.lexists(candidate):
+            return str(candidate)
     return str(given.with_name(f"{given.name}.new{suffix}"))
 
 
 def free_pair(stem: str) -> str:
-    """Return a name for a key pair, `stem` or one like it, of which no file exists."""
+    """Return a name for a new key pair, `stem` or a similar one, for which no file exists."""
     for name in (stem, f"{stem}-p256", *(f"{stem}-{n}" for n in range(2, 10))):
         if not any(os.path.lexists(f"{name}{suffix}") for suffix in (".key", ".pub")):
             return name
@@ -131,10 +131,10 @@ def free_pair(stem: str) -> str:
 
 
 def make_one(path: str, option: str = "--signer") -> str:
-    """Return the help for a signer without a usable key at `path`: the command that makes one."""
+    """Return the help for a missing or unusable key at `path`: the command that makes one."""
     private = Path(path)
     named = private.name not in ("", "..")
     name = free_pair(str(private.with_name(private.stem) if named else private / "release"))
-    name = f"./{name}" if name.startswith("-") else name  # else it would be an option
+    name = f"./{name}" if name.startswith("-") else name  # otherwise it would be an option
     made = shlex.quote(f"file:{name}.key")
     return f"Make a key pair: provenance keygen {shlex.quote(name)}, then {option} {made}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key, with timestamps and a log entry where they are wanted.
+"""Signing with a key, optionally with timestamps and a log entry.
 
-Nothing is given back that does not verify.
+Only bundles that verify are returned.
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ from provenance.signing.sigstore_json import bundle_json
 from provenance.signing.trust import OF_THIS_RUN, Trust
 
 _NEVER_DATED: Final = (
-    "which counts only for some time, and without a timestamp (--timestamp-url) nothing says when "
-    "it signs"
+    "which is trusted only for a period, so its signatures need a timestamp (--timestamp-url)"
 )
 
 
 @dataclass(frozen=True)
 class KeySigner:
-    """Signs statements with one key. `services` say when it signed; None where nobody is asked."""
+    """Signs statements with one key.
+
+    Attributes:
+        key: The private key.
+        services: The timestamp authorities and the log for its signatures, or None.
+        timeout: The time limit for signing one document, in seconds.
+    """
 
     key: SigningKey
     services: Services | None = None
@@ -43,7 +48,7 @@ class KeySigner:
         return Trust(OF_THIS_RUN, (self.key.public,), root=root)
 
     def distrusted(self, declared: Trust) -> str | None:
-        """As `StatementSigner`: why this key is not trusted, or not as it signs."""
+        """As `StatementSigner`. A key that is trusted only for a period needs timestamps."""
         public = self.key.public
         entries = declared.entries_of(public)
         if not entries:
@@ -54,16 +59,16 @@ class KeySigner:
         return None
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether this very key made the signature in `bundle`, with all that is asked now."""
-        asked = self.services
-        if asked is not None and (
-            len(bundle.timestamps) < len(asked.timestamp_urls)
-            or (asked.log is not None and bundle.entry is None)
+        """Return whether this key made the signature in `bundle`, with the same evidence as now."""
+        services = self.services
+        if services is not None and (
+            len(bundle.timestamps) < len(services.timestamp_urls)
+            or (services.log is not None and bundle.entry is None)
         ):
             return False
         trust = self.own
         if declared is not None:
-            # A signature from outside of the key's time is made anew.
+            # A signature from outside the period of the key is replaced.
             keys = declared.entries_of(self.key.public)
             trust = replace(trust, keys=keys, root=declared.root or trust.root)
             if trust.needs_root and trust.root is None:
@@ -71,8 +76,12 @@ class KeySigner:
         return keyed.judge(bundle, trust, None).verdict is Verdict.VALID
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """As `StatementSigner`; what a service answers is verified. Raises UnavailableError."""
-        # Services make wait, and may be asked all at once; the key itself says how much it bears.
+        """As `StatementSigner`. The answers of the services are verified.
+
+        Raises:
+            UnavailableError: If the key does not sign, or a service fails.
+        """
+        # Requests to services mostly wait, so many can run at once. A key limits its own threads.
         threads = waiting.THREADS if self.services else self.key.scheme.threads
         return uploads.in_parallel(
             self._bundle, payloads, signed, threads=threads, timeout=self.timeout
@@ -84,28 +93,32 @@ class KeySigner:
         signature = self.key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload))
         envelope = Envelope(payload, PAYLOAD_TYPE, signature)
         timestamps: tuple[bytes, ...] = ()
-        entry, asked = None, self.services
-        if asked is not None:
-            timestamps = tuple(services.timestamp(u, signature) for u in asked.timestamp_urls)
-            if asked.log is not None:
-                entry = services.entry(asked.log, envelope, self.key.public.public_key)
+        entry, used = None, self.services
+        if used is not None:
+            timestamps = tuple(services.timestamp(u, signature) for u in used.timestamp_urls)
+            if used.log is not None:
+                entry = services.entry(used.log, envelope, self.key.public.public_key)
         bundle = Bundle(MEDIA_TYPE, envelope, self.key.public.hint, None, entry, timestamps)
         data = Model.from_dict(bundle_json(bundle)).to_json().encode("utf-8")
-        if asked is not None:
-            self._hold(data)
+        if used is not None:
+            self._check_evidence(data)
         return data
 
-    def _hold(self, data: bytes) -> None:
-        """Raises UnavailableError where what the services answered does not hold by their root."""
+    def _check_evidence(self, data: bytes) -> None:
+        """Verify the answers of the services with their trusted root.
+
+        Raises:
+            UnavailableError: If they are not valid.
+        """
         try:
             judgement = keyed.judge(bundles.decode(data), self.own, None)
         except bundles.BundleError as e:
             raise UnavailableError(
-                f"what the services answered cannot be used: {e}", help=waiting.AGAIN
+                f"the signing services returned an unusable answer: {e}", help=waiting.AGAIN
             ) from e
         if judgement.verdict is not Verdict.VALID:
             raise UnavailableError(
-                f"what the services answered does not hold: {judgement.reason}",
-                help="Nothing was written. The trusted root by which they are judged is that of "
-                "--trust-config, of [trust], or of the public instance: does it know them?",
+                f"the signing services returned an invalid answer: {judgement.reason}",
+                help="Nothing was written. Check that these services are in the trusted root: that "
+                "of --trust-config, of [trust], or of the public instance.",
             )

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the key that a URI names, in a file, a token or a KMS, through `securesystemslib`.
+"""Open the key that a URI names, in a file, a token or a KMS, with `securesystemslib`.
 
-What was signed is verified with the public key that was given: a role needs no right but to sign.
+Each signature is verified with the public key that the user gave. The role in a KMS therefore needs
+only the permission to sign.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from provenance.signing.schemes import BY_NAME, FILE, PASSPHRASE, SCHEMES, Ask, 
 from provenance.signing.trust import TrustedKey
 from provenance.signing.waiting import redacted
 
-# What goes wrong is raised, and said once.
+# Its failures are raised as exceptions, so they must not be logged as well.
 logging.getLogger("securesystemslib").addHandler(logging.NullHandler())
 
 
 KEYLESS: Final = "keyless"
-"""The signer that is an identity, and no key."""
+"""The signer URI for an identity instead of a key."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """How a user says which key signs: by which option, and where its public key goes."""
+    """How the user names a key: the option, and how to give its public key. For messages."""
 
     option: str
     public_key: str
@@ -43,9 +44,10 @@ LINK_KEY: Final = Given("--link-key", "in PROVENANCE_LINK_PUBLIC_KEY, as the pat
 
 @dataclass
 class SigningKey:
-    """A key that signs: its public half, and how to ask it for an ECDSA signature (DER).
+    """A key that makes ECDSA signatures (DER), with its public key.
 
-    Once it has failed it is not asked again: a token locks itself after a few wrong PINs.
+    After the first failure it is not used again, because a token locks itself after a few wrong
+    PINs.
     """
 
     public: TrustedKey
@@ -58,10 +60,10 @@ class SigningKey:
         self._turn = BoundedSemaphore(self.scheme.threads)
 
     def sign(self, data: bytes) -> bytes:
-        """Return a signature over `data` by this very key. May be called from several threads.
+        """Return a signature over `data`. May be called from several threads.
 
         Raises:
-            UnavailableError: If it did not sign, or another key did.
+            UnavailableError: If the key does not sign, or does not match its public key.
         """
         with self._turn:
             if self._failed is not None:
@@ -82,8 +84,9 @@ class SigningKey:
             self.public.public_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature as e:
             raise UnavailableError(
-                f"the signer {self.scheme.name}: signs with another key than {self.public.path}",
-                help="The public key has to be that of the very key which the URI names.",
+                f"the signer {self.scheme.name}: {self.public.path} is not the public key of this "
+                "signer",
+                help="Give the public key of the key that the URI names.",
             ) from e
         return signature
 
@@ -91,21 +94,24 @@ class SigningKey:
 def open_key(
     uri: str, public_key: Path | None = None, ask: Ask | None = None, how: Given = SIGNER
 ) -> SigningKey:
-    """Return the key that `uri` names, as the schemes in `provenance.signing.schemes` are written.
+    """Open the key that `uri` names.
 
-    `public_key` is needed if no file says which key it holds. `ask` asks a person for a passphrase
-    or a PIN that the environment does not hold. `how` the user gave the URI is for messages.
+    Args:
+        uri: The URI, in one of the forms in `provenance.signing.schemes`.
+        public_key: The public key. Required unless the private key is in a file.
+        ask: Asks the user for a passphrase or a PIN that is not in the environment.
+        how: How the user gave the URI, for messages.
 
     Raises:
-        InputError: If the URI has no known scheme, or a file is not an ECDSA P-256 key.
-        UnavailableError: If the client or the secret is missing, or the secret is wrong.
+        InputError: If the scheme is unknown, or a file is not an ECDSA P-256 key.
+        UnavailableError: If the client library or the secret is missing, or the secret is wrong.
     """
     scheme = BY_NAME.get(uri.partition(":")[0])
     if scheme is None or ":" not in uri:
         known = ", ".join(s.name for s in SCHEMES)
         raise InputError(
-            f"{how.option} {uri.partition(':')[0]}: no such signer",
-            help=f"Keys are in one of these: {known}.",
+            f"{how.option} {uri.partition(':')[0]}: unknown kind of signer",
+            help=f"Use one of these kinds: {known}.",
         )
     given = None
     if public_key is not None:
@@ -114,10 +120,10 @@ def open_key(
         return _of_file(uri.partition(":")[2], given, ask)
     if given is None:
         raise InputError(
-            f"{how.option} {scheme.name}: it is not said which key signs",
-            help=f"Give its public key {how.public_key}. To get it:\n{scheme.public_key_of(uri)}",
+            f"{how.option} {scheme.name}: the public key is missing",
+            help=f"Give it {how.public_key}. To get it:\n{scheme.public_key_of(uri)}",
         )
-    _admit(uri, scheme, how)
+    _refuse_unknown_parameters(uri, scheme, how)
     return SigningKey(given, scheme, _remote(uri, scheme, given, ask))
 
 
@@ -134,16 +140,19 @@ def _of_file(name: str, given: TrustedKey | None, ask: Ask | None) -> SigningKey
     if given is not None and given.fingerprint != public.fingerprint:
         raise InputError(
             f"{given.path} is not the public key of {path}",
-            help="Give no public key: a file says by itself which key it holds.",
+            help="Do not give a public key: the file of the private key contains it.",
         )
     signer = CryptoSigner(private)
     return SigningKey(public, FILE, lambda data: bytes.fromhex(signer.sign(data).signature))
 
 
-def _admit(uri: str, scheme: Scheme, how: Given) -> None:
-    """Refuses what would be passed over, and does not repeat it.
+def _refuse_unknown_parameters(uri: str, scheme: Scheme, how: Given) -> None:
+    """Refuse unknown parameters in a URI, which `securesystemslib` would ignore.
 
-    `?pin=1234`, and even `?1234`, have been in every list of processes by now.
+    The message does not repeat them: they may be secrets such as `?pin=1234`.
+
+    Raises:
+        InputError: If there is such a parameter.
     """
     known = {name for name, _ in parse_qsl(urlsplit(scheme.form).query)}
     try:
@@ -152,17 +161,21 @@ def _admit(uri: str, scheme: Scheme, how: Given) -> None:
         raise InputError(f"{how.option} {scheme.name}: not a URI: {e}") from e
     if given - known:
         raise InputError(
-            f"{how.option} {scheme.name}: a parameter in the URI that there is not",
-            help=f"It is written {scheme.form}. A secret that was there has been seen: change it.",
+            f"{how.option} {scheme.name}: unknown parameter in the signer URI",
+            help=f"The form is {scheme.form}. If the parameter was a secret, change the secret: "
+            "others could see it on the command line.",
         )
 
 
 def _remote(
     uri: str, scheme: Scheme, public: TrustedKey, ask: Ask | None
 ) -> Callable[[bytes], bytes]:
-    """A signer of `securesystemslib`, whose failures are ours to explain.
+    """Return the signing function of a `securesystemslib` signer.
 
-    What it raises is that of the client below it, and its documentation says to catch everything.
+    Its exceptions are those of the client library below it; its documentation says to catch all.
+
+    Raises:
+        UnavailableError: If the signer cannot be opened.
     """
     from securesystemslib.exceptions import UnsupportedLibraryError
     from securesystemslib.signer import Signer, SSlibKey  # type: ignore[attr-defined]
@@ -173,7 +186,7 @@ def _remote(
         signer = Signer.from_priv_key_uri(uri, key, lambda _: secret or "")
     except UnsupportedLibraryError as e:
         raise UnavailableError(
-            f"the signer {scheme.name}: needs a client that is not installed",
+            f"the signer {scheme.name}: its client library is not installed",
             help=f'pip install "securesystemslib[{scheme.extra}]"',
         ) from e
     except Exception as e:
@@ -192,5 +205,5 @@ def _explained(error: Exception, scheme: Scheme, secret: str | None, what: str) 
     text = " ".join(str(error).split())
     if secret:
         text = text.replace(secret, f"[{scheme.secret.name if scheme.secret else 'secret'}]")
-    said = ": ".join(t for t in (type(error).__name__, redacted(text)[:200]) if t)
-    return UnavailableError(f"the signer {scheme.name}: {what}: {said}", help=scheme.check)
+    cause = ": ".join(t for t in (type(error).__name__, redacted(text)[:200]) if t)
+    return UnavailableError(f"the signer {scheme.name}: {what}: {cause}", help=scheme.check)

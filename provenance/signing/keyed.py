@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging a bundle's signature against trusted keys.
+"""Verifying the signature of a bundle with trusted keys.
 
-With `cryptography` alone: it is what a consumer waits for, and there is one algorithm.
+This module uses only `cryptography`, which is fast to import, and supports one algorithm.
 """
 
 from __future__ import annotations
@@ -41,85 +41,93 @@ _TRUST_THE_KEY: Final = (
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Judge whether a trusted key made the signature in `bundle`, which no certificate made.
+    """Verify whether a trusted key made the signature in `bundle`, which has no certificate.
 
-    Each trusted key is tried. The bundle's hint only orders the attempts: it is not signed, and
-    clients write anything there.
+    Each trusted key is tried. The key hint of the bundle only decides which one is tried first: it
+    is not signed, and clients write different things into it.
 
     Raises:
-        UnavailableError: A key counts for some time only, and there is no trusted root to judge
-            by when it signed.
+        UnavailableError: If a key is trusted only for a period, and there is no trusted root to
+            verify the time of the signature.
     """
-    for made in trust.candidates(bundle.hint or ""):
-        if _is_valid(bundle, made[0].public_key, artifact_sha256):
-            reason = log_body.contradicts(bundle, made[0].public_key, artifact_sha256)
+    for key_entries in trust.candidates(bundle.hint or ""):
+        if _is_valid(bundle, key_entries[0].public_key, artifact_sha256):
+            reason = log_body.contradicts(bundle, key_entries[0].public_key, artifact_sha256)
             if reason is not None:
                 return Judgement(Verdict.INVALID, reason=reason)
-            return _in_time(bundle, made, trust)
-    return _by_none(bundle, trust, artifact_sha256)
+            return _within_period(bundle, key_entries, trust)
+    return _no_trusted_key(bundle, trust, artifact_sha256)
 
 
-def _by_none(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """No trusted key made the signature. What else is known of it is only what it claims."""
+def _no_trusted_key(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
+    """Explain a signature that no trusted key made, as far as its unverified claims allow."""
     content = bundle.content
     if not trust.keys:
         return Judgement(
-            Verdict.UNTRUSTED, reason="by a key, and no key is trusted", help=_TRUST_THE_KEY
+            Verdict.UNTRUSTED,
+            reason="by a key, but the trust contains no keys",
+            help=_TRUST_THE_KEY,
         )
     changed = "changed after it was signed"
     if isinstance(content, MessageSignature):
         if artifact_sha256 is None:
-            return Judgement(Verdict.INVALID, reason="it is over a file, and not over a statement")
+            return Judgement(Verdict.INVALID, reason="it signs a file, expected a statement")
         if content.sha256 is not None and content.sha256 != artifact_sha256:
             return Judgement(
                 Verdict.INVALID,
-                reason=f"it states that it is over the bytes with sha256 {content.sha256}; these "
-                f"have {artifact_sha256}",
+                reason=f"it is for the sha256 {content.sha256}, but the file has {artifact_sha256}",
             )
-        changed = "made over other bytes"
+        changed = "over the bytes of another file"
     named = next((k for k in trust.keys if bundle.hint in k.hints), None)
     if named is not None:
         return Judgement(
             Verdict.INVALID,
-            reason=f"its hint names {named.path}, and no trusted key made it: it was {changed}, or "
-            "by another key",
+            reason=f"its key hint names {named.path}, but no trusted key made it: it was signed by "
+            f"another key, or {changed}",
         )
     claimed = ""
     if bundle.key_sha256 is not None:
-        claimed = f" (its hint, which proves nothing, is the key {bundle.key_sha256})"
+        claimed = f" (its key hint, which proves nothing, is sha256 {bundle.key_sha256})"
     elif bundle.hint:
-        claimed = f" (its hint, which proves nothing, is {bundle.hint[:64]!r})"
+        claimed = f" (its key hint, which proves nothing, is {bundle.hint[:64]!r})"
     return Judgement(
         Verdict.UNTRUSTED,
-        reason=f"by no trusted key, or was {changed}{claimed}",
+        reason=f"by an untrusted key, or {changed}{claimed}",
         help=_TRUST_THE_KEY,
     )
 
 
-def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgement:
-    """One key may be trusted for several periods; each that holds the moment is an entry."""
+def _within_period(bundle: Bundle, key_entries: Sequence[TrustedKey], trust: Trust) -> Judgement:
+    """Verify that the key was trusted when it signed.
+
+    A key can have several trust entries with different periods. All entries whose period contains
+    the time of the signature count.
+    """
     try:
-        moments = _moments(bundle, trust.root, asked=any(k.period is not None for k in made))
+        moments = _moments(
+            bundle, trust.root, time_needed=any(k.period is not None for k in key_entries)
+        )
     except UnsupportedError as e:
         return Judgement(Verdict.UNSUPPORTED, reason=str(e))
     except (TimestampError, RefusedError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     entries = tuple(
         k
-        for k in made
+        for k in key_entries
         if k.period is None or (moments and all(k.period.contains(m.time) for m in moments))
     )
     if not entries:
         if not moments:
-            reason = "the key counts only for some time, and nothing says when it signed"
+            reason = "the key is trusted only for a period, but no timestamp shows when it signed"
         else:
             reason = (
-                f"it was made at {moments[0].time.isoformat()}, and the key counts {made[0].period}"
+                f"it signed at {moments[0].time.isoformat()}, but the key is trusted only "
+                f"{key_entries[0].period}"
             )
         return Judgement(
             Verdict.UNTRUSTED,
-            reason=f"by {made[0].path}: {reason}",
-            help="Sign with a timestamp while the key counts, or correct its period in the trust.",
+            reason=f"by {key_entries[0].path}: {reason}",
+            help="Sign with a timestamp within the period, or correct the period in the trust.",
         )
     key = entries[0]
     return Judgement(
@@ -127,16 +135,16 @@ def _in_time(bundle: Bundle, made: Sequence[TrustedKey], trust: Trust) -> Judgem
     )
 
 
-def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[Moment, ...]:
-    """When it was signed. All evidence that a bundle carries has to hold, where it can be judged.
+def _moments(bundle: Bundle, root: TrustedRoot | None, *, time_needed: bool) -> tuple[Moment, ...]:
+    """Return the times of the signature. All evidence in the bundle must be valid.
 
-    A consumer who has only a key needs no trusted root: then a log entry and a timestamp count for
-    nothing, for it or against it. Unless a key counts for some time only.
+    Without a trusted root, log entries and timestamps are ignored, so a consumer who has only a key
+    needs no root. The exception is a key that is trusted only for a period (`time_needed`).
     """
     if root is None:
-        if asked and bundle.says_when:
+        if time_needed and bundle.says_when:
             raise UnavailableError(
-                "no trusted root to judge by when a key signed that counts for some time only",
+                "no trusted root to verify when a key signed that is trusted only for a period",
                 help=NO_ROOT_HELP,
             )
         return ()
@@ -150,7 +158,7 @@ def _moments(bundle: Bundle, root: TrustedRoot | None, *, asked: bool) -> tuple[
 
 
 def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
-    """The same by the trusted root of one instance."""
+    """Return the times of the signature, verified with the trusted root of one instance."""
     entry, signature = bundle.entry, bundle.content.signature
     tokens = map(timestamp_token.read, bundle.timestamps)
     moments = tuple(timestamps.stamp(token, signature, root) for token in tokens)
@@ -161,8 +169,8 @@ def _moments_by(bundle: Bundle, root: TrustedRoot) -> tuple[Moment, ...]:
     if entry.promise is not None and entry.integrated_time is not None:
         time = datetime.datetime.fromtimestamp(entry.integrated_time, datetime.UTC)
         moments = (Moment(time, Clock.LOG), *moments)
-    # An entry of Rekor v2 states no time. Without a timestamp there is none to ask the log's period
-    # about, and the entry takes nothing from a signature that counts without one.
+    # An entry of Rekor v2 has no time. Without a timestamp, the period of the log cannot be
+    # checked; the signature would also be valid without the entry.
     inclusion.in_service(log, moments)
     return moments
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a log says was logged, compared with the bundle that carries the entry.
+"""Comparing a log entry with the bundle that contains it.
 
-An entry of something else would make a signature look logged that never was. All kinds bind the
-payload, or the digest of what was signed, and the key or certificate; all but `intoto 0.0.1` bind
-the signature too. That kind has a hash of the uploaded envelope, which no reader can compare.
+An entry of another signature would make a signature look logged that never was. All kinds of
+entries contain the payload or its digest, and the key or certificate. All except `intoto 0.0.1`
+also contain the signature; that kind has only a hash of the uploaded envelope, which cannot be
+recomputed.
 """
 
 from __future__ import annotations
@@ -37,15 +38,15 @@ _PEM: Final = re.compile(
 
 @dataclass(frozen=True)
 class _Maker:
-    """What made the signature: a key, or a certificate, as entries hold it."""
+    """The key or certificate that made the signature, in the form of log entries."""
 
     label: str
     der: bytes
 
     def is_v2(self, value: Any) -> bool:
-        """Whether the verifier in an entry of Rekor v2 is this.
+        """Return whether `value` is this key or certificate, as Rekor v2 writes it.
 
-        The algorithm beside it is not compared: it follows from the key.
+        The algorithm is not compared, because the key determines it.
         """
         name = "publicKey" if self.label == "PUBLIC KEY" else "x509Certificate"
         if not isinstance(value, dict) or not value.keys() <= {name, "keyDetails"}:
@@ -53,7 +54,10 @@ class _Maker:
         return value.get(name) == {"rawBytes": base64_of(self.der)}
 
     def is_pem(self, value: Any) -> bool:
-        """Whether it is this in base64 of PEM. Clients wrap lines of PEM in different places."""
+        """Return whether `value` is this key or certificate, as base64 of PEM.
+
+        Lines may be wrapped anywhere, because clients differ.
+        """
         try:
             block = _PEM.fullmatch(base64.b64decode(value, validate=True))
             if block is None or block["label"].decode() != self.label:
@@ -66,7 +70,10 @@ class _Maker:
 def contradicts(
     bundle: Bundle, made_by: EllipticCurvePublicKey | Certificate, artifact_sha256: str | None
 ) -> str | None:
-    """Return why the log entry in `bundle` is not of the signature that `made_by` made, or None."""
+    """Return the reason why the log entry in `bundle` is not of its signature, or None.
+
+    `made_by` is the key or certificate that made the signature.
+    """
     entry = bundle.entry
     if entry is None:
         return None
@@ -76,14 +83,14 @@ def contradicts(
         maker = _Maker("CERTIFICATE", made_by.public_bytes(Encoding.DER))
     if entry.kind in ("dsse", "intoto") and not isinstance(bundle.content, Envelope):
         return (
-            "its log entry is of another signature: it is of an envelope, and the bundle has none"
+            "its log entry is of another signature: it is of an envelope, but the bundle has none"
         )
-    body = parse_object(entry.body)  # strict JSON, or the bundle would not have been read
+    body = parse_object(entry.body)  # the bundle was read, so this is strict JSON
     for path, expected in _expected(bundle, entry, maker, artifact_sha256).items():
-        found: Any = body
+        value: Any = body
         for step in path.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        if not (expected(found) if callable(expected) else found == expected):
+            value = value.get(step) if isinstance(value, dict) else None
+        if not (expected(value) if callable(expected) else value == expected):
             return f"its log entry is of another signature: {path} differs"
     return None
 
@@ -91,7 +98,10 @@ def contradicts(
 def _expected(
     bundle: Bundle, entry: LogEntry, maker: _Maker, artifact_sha256: str | None
 ) -> Mapping[str, Any]:
-    """The members of the body that name artifact, key and signature: a value, or a test of it."""
+    """Return the expected values of the body's members, or functions that test them.
+
+    These members name the artifact, the key and the signature.
+    """
     content = bundle.content
     if isinstance(content, Envelope):
         if entry.kind == "dsse":
@@ -118,7 +128,7 @@ def _expected(
 
 
 def _of_dsse(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:
-    """The members of an entry `dsse 0.0.1` of Rekor v1, or `dsse 0.0.2` of Rekor v2."""
+    """Return the members of an entry `dsse 0.0.1` of Rekor v1, or `dsse 0.0.2` of Rekor v2."""
     name, is_maker = ("content", maker.is_v2) if entry.of_rekor_v2 else ("signature", maker.is_pem)
 
     def signatures(value: Any) -> bool:
@@ -132,14 +142,14 @@ def _of_dsse(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, 
 
 
 def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str, Any]:
-    """The members of an `intoto` entry of Rekor v1."""
+    """Return the members of an `intoto` entry of Rekor v1."""
     expected: dict[str, Any] = {"spec.content.payloadHash": v1_hash(content.payload)}
     if entry.named == INTOTO:
         return expected | {"spec.publicKey": maker.is_pem}
     assert entry.named == INTOTO_2
 
     def envelope(value: Any) -> bool:
-        """The log keeps the base64 of an envelope's JSON, encoded once more."""
+        """Compare an envelope, whose base64 fields the log has encoded once more."""
         if not isinstance(value, dict):
             return False
         signed = _only(value.get("signatures"), {"keyid", "sig", "publicKey"})
@@ -154,15 +164,15 @@ def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str
 
 
 def _only(value: Any, known: set[str]) -> Mapping[str, Any]:
-    """The one object in a list, if it has no other members than these; else an empty one."""
+    """Return the only object in a list, or {} if there is not one or it has unknown members."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-        found: Mapping[str, Any] = value[0]
-        return found if found.keys() <= known else {}
+        item: Mapping[str, Any] = value[0]
+        return item if item.keys() <= known else {}
     return {}
 
 
 def v1_hash(data: bytes) -> Mapping[str, str]:
-    """The SHA-256 of bytes as entries of Rekor v1 state it."""
+    """Return the SHA-256 of bytes, in the form of Rekor v1."""
     return {"algorithm": "sha256", "value": hashlib.sha256(data).hexdigest()}
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading key files: ECDSA P-256 in PEM, and for everything else an error that says what it is.
+"""Reading key files: ECDSA P-256 keys in PEM, with helpful errors for anything else.
 
-One algorithm: the one that `cosign generate-key-pair` makes, that every Sigstore client verifies,
-and that cloud KMS and PKCS#11 tokens all offer (docs/adr/0006-one-key-algorithm.md).
+Only this algorithm is supported. `cosign generate-key-pair` makes such keys, every Sigstore client
+verifies them, and all cloud KMS and PKCS#11 tokens offer them
+(docs/adr/0006-one-key-algorithm.md).
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 MAX_KEYS: Final = 64
-"""How many public keys one PEM file, and one trust, may hold: each may be tried on a signature."""
+"""The maximum number of public keys in a PEM file or a trust: all may be tried on a signature."""
 
 _BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9][A-Z0-9 ]{0,62})-----")
 _PUBLIC: Final = re.compile(
     rb"-----BEGIN PUBLIC KEY-----(?:(?!-----).)*+-----END PUBLIC KEY-----", re.DOTALL
 )
 _NEED: Final = "an ECDSA P-256 key in PEM"
-_DAMAGED: Final = "The file is damaged: get it from its owner again."
+_DAMAGED: Final = "The file is damaged. Get it from its owner again."
 
 
 def load_public_keys(data: bytes, path: str) -> tuple[EllipticCurvePublicKey, ...]:
     """Return the distinct public keys in PEM `data`, in their order; `path` is for messages.
 
-    Text outside of the PEM blocks is ignored.
+    Text outside the PEM blocks is ignored.
 
     Raises:
         InputError: If a block is not an ECDSA P-256 public key, or there are more than `MAX_KEYS`.
@@ -49,29 +50,33 @@ def load_public_keys(data: bytes, path: str) -> tuple[EllipticCurvePublicKey, ..
             f"{path}: not {_NEED}", help="A public key starts with -----BEGIN PUBLIC KEY-----."
         )
     if len(bodies) != len(labels):
-        raise InputError(f"{path}: a public key in it has no end", help=_DAMAGED)
+        raise InputError(f"{path}: a public key is cut off", help=_DAMAGED)
     if len(bodies) > MAX_KEYS:
         raise InputError(
             f"{path}: {len(bodies):,} public keys; at most {MAX_KEYS} are read",
-            help="Keep only the keys of those who sign.",
+            help="Keep only the keys of the actual signers.",
         )
     many = len(bodies) > 1
-    found: dict[bytes, EllipticCurvePublicKey] = {}
+    keys: dict[bytes, EllipticCurvePublicKey] = {}
     for number, body in enumerate(bodies, 1):
         key = _public_key(body, f"{path} (key {number})" if many else path)
-        found.setdefault(public_der(key), key)
-    return tuple(found.values())
+        keys.setdefault(public_der(key), key)
+    return tuple(keys.values())
 
 
 def load_public_key(data: bytes, path: str) -> EllipticCurvePublicKey:
-    """Return the one public key in PEM `data`; `path` is for messages. Raises InputError."""
-    found = load_public_keys(data, path)
-    if len(found) > 1:
+    """Return the only public key in PEM `data`; `path` is for messages.
+
+    Raises:
+        InputError: If there is not exactly one ECDSA P-256 public key.
+    """
+    keys = load_public_keys(data, path)
+    if len(keys) > 1:
         raise InputError(
-            f"{path}: {len(found)} public keys, expected the one that signs",
-            help="Give a file with this key alone.",
+            f"{path}: expected one public key, found {len(keys)}",
+            help="Give a file that contains only the key of the signer.",
         )
-    return found[0]
+    return keys[0]
 
 
 def _public_key(body: bytes, where: str) -> EllipticCurvePublicKey:
@@ -84,7 +89,9 @@ def _public_key(body: bytes, where: str) -> EllipticCurvePublicKey:
     except (ValueError, UnsupportedAlgorithm) as e:
         raise InputError(f"{where}: not {_NEED}", help=_DAMAGED) from e
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise InputError(f"{where}: {_describe(key)}, expected {_NEED}", help=key_advice.ONLY_P256)
+        raise InputError(
+            f"{where}: expected {_NEED}, found {_describe(key)}", help=key_advice.ONLY_P256
+        )
     return key
 
 
@@ -93,11 +100,11 @@ def load_private_key(
 ) -> EllipticCurvePrivateKey:
     """Return the private key in PEM (PKCS#8 or SEC 1) `data`; `path` is for messages.
 
-    `passphrase` is asked only if the key is encrypted.
+    `passphrase` is called only if the key is encrypted.
 
     Raises:
         InputError: If it is not an ECDSA P-256 private key.
-        UnavailableError: If the passphrase does not open it.
+        UnavailableError: If the passphrase is wrong.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -106,7 +113,7 @@ def load_private_key(
     _refuse_others(data, _labels(data), path, wanted=key_advice.PRIVATE)
     try:
         key = load_pem_private_key(data, password=None)
-    except TypeError:  # what cryptography raises where a password is needed
+    except TypeError:  # raised by cryptography if a password is needed
         key = _decrypted(data, path, passphrase())
     except (ValueError, UnsupportedAlgorithm) as e:
         encrypted = b"ENCRYPTED" in data
@@ -114,20 +121,24 @@ def load_private_key(
         raise InputError(f"{path}: {what}", help=key_advice.make_one(path)) from e
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise InputError(
-            f"{path}: {_describe(key)}, expected {_NEED}", help=key_advice.make_one(path)
+            f"{path}: expected {_NEED}, found {_describe(key)}", help=key_advice.make_one(path)
         )
     return key
 
 
 def _labels(data: bytes) -> tuple[str, ...]:
-    """The labels of all PEM blocks; one without its end counts, as of a private key."""
+    """Return the labels of all PEM blocks, including blocks that are cut off."""
     labels = (m[1].decode("ascii") for m in _BEGIN.finditer(data))
-    # openssl writes the parameters of a curve in front of a key; they say nothing more.
+    # openssl writes the parameters of the curve before a key; the key contains them too.
     return tuple(label for label in labels if label != "EC PARAMETERS")
 
 
 def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: str) -> None:
-    """Raise InputError if `data` holds anything else than `wanted`, for a private key first."""
+    """Refuse data that holds anything but `wanted`. Private keys are reported first.
+
+    Raises:
+        InputError: If it does.
+    """
     kinds = [key_advice.kind(label) for label in labels] or key_advice.not_pem(data)
     private = wanted == key_advice.PRIVATE
     for kind in sorted(set(kinds), key=lambda k: k != key_advice.PRIVATE):
@@ -135,16 +146,18 @@ def _refuse_others(data: bytes, labels: tuple[str, ...], path: str, *, wanted: s
             continue
         if kind == key_advice.PRIVATE:
             raise InputError(
-                f"{path}: a private key where the public key is needed",
+                f"{path}: expected a public key, found a private key",
                 help=key_advice.public_half(path, labels),
             )
         if private:
             if kind == key_advice.PUBLIC:
-                what = "a public key; signing needs the private one"
+                what = "expected a private key, found a public key"
             else:
-                what = f"{kind}, expected {_NEED}"
+                what = f"expected {_NEED}, found {kind}"
             raise InputError(f"{path}: {what}", help=key_advice.make_one(path))
-        raise InputError(f"{path}: {kind}, not {_NEED}", help=key_advice.converted(kind, path))
+        raise InputError(
+            f"{path}: expected {_NEED}, found {kind}", help=key_advice.converted(kind, path)
+        )
 
 
 def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
@@ -155,8 +168,8 @@ def _decrypted(data: bytes, path: str, passphrase: str) -> PrivateKeyTypes:
         return load_pem_private_key(data, passphrase.encode("utf-8"))
     except (ValueError, TypeError, UnsupportedAlgorithm) as e:
         raise UnavailableError(
-            f"{path}: the passphrase does not open it",
-            help="Is it that of this very key? If the key is encrypted in an old way, convert it: "
+            f"{path}: wrong passphrase",
+            help="Give the passphrase of this key. If the key has an old encryption, convert it: "
             + key_advice.openssl(
                 *("pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", path),
                 *("-out", key_advice.new_name(path, ".key")),
@@ -180,14 +193,14 @@ def generate(passphrase: str | None = None) -> tuple[bytes, bytes]:
 
 
 def public_pem(key: EllipticCurvePublicKey) -> bytes:
-    """The key as PEM SubjectPublicKeyInfo."""
+    """Return the key as PEM SubjectPublicKeyInfo."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def public_der(key: EllipticCurvePublicKey) -> bytes:
-    """The key as DER SubjectPublicKeyInfo."""
+    """Return the key as DER SubjectPublicKeyInfo."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -203,7 +216,11 @@ def _describe(key: object) -> str:
 
 
 def read_file(path: Path, missing: str | None = None) -> bytes:
-    """Return the bytes of a key file; `missing` is the help if it is missing. Raises InputError."""
+    """Return the bytes of a key file; `missing` is the help for a missing file.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
     try:
         return paths.read_named_file(path, limits.KEY)
     except paths.FileError as e:

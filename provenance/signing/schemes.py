@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a private key may be: the schemes of `--signer URI`, and what each needs.
+"""The places where a private key can be: the schemes of `--signer URI`, and what each needs.
 
-All but files are those of `securesystemslib`, which knows many clouds and tokens so that this
-project knows none. A row here is all that there is to a scheme. Passphrases and PINs are never
-taken from an argument, which every list of processes shows.
+All schemes except files are those of `securesystemslib`, which talks to the clouds and tokens. To
+add a scheme, add it to `SCHEMES`. Passphrases and PINs are never read from arguments, which are
+visible in the process list.
 """
 
 from __future__ import annotations
@@ -20,25 +20,29 @@ from provenance.frozen import dataclass
 from provenance.signing.waiting import THREADS
 
 Ask: TypeAlias = Callable[[str], str]
-"""Asks a person for what it is given the name of, without showing the answer."""
+"""Asks the user for the secret that it is given the name of, without echo."""
 
 
 @dataclass(frozen=True)
 class Secret:
-    """What opens a key: what it is called, and the environment variable that may hold it."""
+    """A secret that opens a key: its name, and the environment variable that can hold it."""
 
     name: str
     variable: str
 
     def get(self, of: str, ask: Ask | None) -> str:
-        """Return the secret of the key `of`. Raises UnavailableError if it cannot be asked for."""
-        found = os.environ.get(self.variable)
-        if found:
-            return found
+        """Return the secret of the key `of`, from the environment or from the user.
+
+        Raises:
+            UnavailableError: If it is not in the environment and the user cannot be asked.
+        """
+        value = os.environ.get(self.variable)
+        if value:
+            return value
         if ask is None:
             raise UnavailableError(
                 f"{of} needs a {self.name}",
-                help=f"Put it in {self.variable}, or sign at a terminal, which asks for it.",
+                help=f"Set {self.variable}, or sign in a terminal, where you are asked for it.",
             )
         return ask(f"{self.name} of {of}")
 
@@ -49,18 +53,18 @@ PIN = Secret("PIN", "PROVENANCE_KEY_PIN")
 
 @dataclass(frozen=True)
 class Scheme:
-    """Where a key may be.
+    """A place where a private key can be.
 
     Attributes:
-        form: How its URI is written.
-        where: What holds the key, for people.
-        extra: The extra of `securesystemslib` that brings its client, None where none is needed.
-        secret: What opens it.
-        threads: How many signatures it may be asked for at once.
-        public_key: How its public key is had, as a command where there is one. Its words in
-            capitals are the groups of `parts`.
-        parts: What the command needs of a URI.
-        check: What to look at where it does not sign.
+        form: The form of its URIs.
+        where: What holds the key, for the documentation.
+        extra: The extra of `securesystemslib` that installs the client library, or None.
+        secret: The secret that opens the key, or None.
+        threads: The maximum number of signatures at the same time.
+        public_key: The command that gets the public key. Its words in capitals are the groups of
+            `parts`.
+        parts: A pattern that takes the parts for the command out of a URI.
+        check: What to check if signing fails.
     """
 
     form: str
@@ -80,15 +84,15 @@ class Scheme:
     def public_key_of(self, uri: str) -> str:
         """Return the command that gets the public key of the key that `uri` names.
 
-        With the words in capitals as they are if the URI does not say what they stand for.
+        If the URI has another form, the words in capitals stay in the command.
         """
         match = re.fullmatch(self.parts, uri) if self.parts else None
         if match is None:
             return self.public_key
-        found = {word: shlex.quote(unquote_plus(part)) for word, part in match.groupdict().items()}
-        if "ID" in found:  # the URI has it in decimal, and pkcs11-tool in hexadecimal
-            found["ID"] = f"{int(found['ID']):02x}"
-        return re.sub(rf"\b({'|'.join(found)})\b", lambda m: found[m[1]], self.public_key)
+        parts = {word: shlex.quote(unquote_plus(part)) for word, part in match.groupdict().items()}
+        if "ID" in parts:  # decimal in the URI, hexadecimal for pkcs11-tool
+            parts["ID"] = f"{int(parts['ID']):02x}"
+        return re.sub(rf"\b({'|'.join(parts)})\b", lambda m: parts[m[1]], self.public_key)
 
 
 FILE: Final = Scheme(
@@ -101,13 +105,14 @@ SCHEMES: Final = (
         "a PKCS#11 token: YubiKey, smart card, HSM, SoftHSM",
         extra="hsm",
         secret=PIN,
-        threads=1,  # a token has one session that is logged in, and PKCS#11 modules few locks
+        threads=1,  # a token has one logged-in session, and PKCS#11 modules lack locks
         public_key='pkcs11-tool --module "$PYKCS11LIB" --token-label TOKEN --read-object '
         "--type pubkey --id ID -o key.der && "
         "openssl pkey -pubin -inform DER -in key.der -out release.pub",
         parts=r"hsm:(?P<ID>\d{1,9})\?label=(?P<TOKEN>[^&]+)",
-        check="Is the token there, PYKCS11LIB the path of its PKCS#11 module, the key id right, "
-        f"and the PIN ({PIN.variable})? A wrong one is tried once.",
+        check="Check that the token is connected, that PYKCS11LIB is the path of its PKCS#11 "
+        f"module, and that the key id and the PIN ({PIN.variable}) are correct. A wrong PIN is "
+        "tried only once.",
     ),
     Scheme(
         "awskms:KEY",
@@ -116,7 +121,8 @@ SCHEMES: Final = (
         public_key="aws kms get-public-key --key-id KEY --query PublicKey --output text "
         "| base64 -d | openssl pkey -pubin -inform DER -out release.pub",
         parts=r"awskms:(?P<KEY>.+)",
-        check="Are credentials and AWS_DEFAULT_REGION set, and may they kms:Sign with this key?",
+        check="Check that credentials and AWS_DEFAULT_REGION are set, and that the credentials "
+        "allow kms:Sign with this key.",
     ),
     Scheme(
         "gcpkms:projects/…/cryptoKeyVersions/N",
@@ -126,7 +132,7 @@ SCHEMES: Final = (
         "--location PLACE --project PROJECT --output-file release.pub",
         parts=r"gcpkms:projects/(?P<PROJECT>[^/]+)/locations/(?P<PLACE>[^/]+)/keyRings/"
         r"(?P<RING>[^/]+)/cryptoKeys/(?P<KEY>[^/]+)/cryptoKeyVersions/(?P<N>[^/]+)",
-        check="Are there application default credentials with the role cloudkms.signer?",
+        check="Check that application default credentials exist and have the role cloudkms.signer.",
     ),
     Scheme(
         "azurekms://VAULT.vault.azure.net/keys/KEY/VERSION",
@@ -136,7 +142,7 @@ SCHEMES: Final = (
         "--encoding PEM --file release.pub",
         parts=r"azurekms://(?P<VAULT>[^./]+)\.vault\.azure\.net/keys/(?P<KEY>[^/]+)/"
         r"(?P<VERSION>[^/]+)",
-        check="Is somebody logged in who is a Key Vault Crypto User?",
+        check="Log in with an account that has the role Key Vault Crypto User.",
     ),
     Scheme(
         "hv:KEY/VERSION",
@@ -145,7 +151,8 @@ SCHEMES: Final = (
         public_key="vault read -format=json transit/keys/KEY "
         """| jq -r '.data.keys["VERSION"].public_key' > release.pub""",
         parts=r"hv:(?P<KEY>[^/]+)/(?P<VERSION>\d+)",
-        check="Are VAULT_ADDR and VAULT_TOKEN set, and may the token update transit/sign/KEY?",
+        check="Check that VAULT_ADDR and VAULT_TOKEN are set, and that the token may update "
+        "transit/sign/KEY.",
     ),
 )
 BY_NAME: Final = {s.name: s for s in SCHEMES}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking timestamp authorities and a log about a signature that a key has made.
+"""Requests to timestamp authorities and logs, for signatures made with a key.
 
-What they answer is parsed strictly and bounded; whether it holds is judged by `keyed`.
+Answers are parsed strictly, and their size is limited. `keyed` verifies them.
 """
 
 from __future__ import annotations
@@ -32,14 +32,19 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 _TIMEOUT: Final = (10.0, 60.0)
-"""Seconds to connect and to answer. A log answers when its next checkpoint holds the entry."""
+"""The time limits for connecting and for the answer, in seconds.
 
-_REFUSED: Final = "Nothing was written. Is it the URL of that service, and does it take keys?"
+A log answers only after its next checkpoint includes the entry.
+"""
+
+_REFUSED: Final = (
+    "Nothing was written. Check the URL of the service, and that it accepts signatures with keys."
+)
 
 
 @dataclass(frozen=True)
 class LogService:
-    """A transparency log that takes entries: where, and whether it is Rekor v1 or v2."""
+    """The URL of a transparency log that accepts entries, and its version: Rekor 1 or 2."""
 
     url: str
     version: int
@@ -47,7 +52,7 @@ class LogService:
 
 @dataclass(frozen=True)
 class Services:
-    """Who is asked about each signature, and by which root what they answer is judged."""
+    """The services for each signature, and the trusted root that verifies their answers."""
 
     root: TrustedRoot
     timestamp_urls: tuple[str, ...] = ()
@@ -55,12 +60,16 @@ class Services:
 
     @property
     def states_time(self) -> bool:
-        """Whether a signature can be dated by them: of the logs, only Rekor v1 signs a time."""
+        """Whether they state the time of a signature. Of the logs, only Rekor v1 signs a time."""
         return bool(self.timestamp_urls) or (self.log is not None and self.log.version == 1)
 
 
 def checked_url(url: str) -> str:
-    """The URL of a timestamp authority as the user gave it. Raises InputError."""
+    """Return the URL of a timestamp authority, if it is usable.
+
+    Raises:
+        InputError: If it is not an http or https URL, or contains a user name or a password.
+    """
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
@@ -74,20 +83,21 @@ def checked_url(url: str) -> str:
         )
     if named:
         raise InputError(
-            f"timestamp authority {parts.hostname}: a URL with a name or password in it",
-            help="Others on this machine could see it: take it as spent.",
+            f"timestamp authority {parts.hostname}: the URL contains a user name or a password",
+            help="Give a URL without them, and change the password: other users of this machine "
+            "could see it.",
         )
     return url
 
 
 def timestamp(url: str, signature: bytes) -> bytes:
-    """Return the answer of a timestamp authority about a signature, DER.
+    """Get a timestamp over a signature, and return the response in DER.
 
-    Its certificates are put in the order in which other clients read them.
+    Its certificates are sorted as other clients expect.
 
     Raises:
-        UnavailableError: If it refuses, or answers another question.
-        TransientError: If it does not answer, or not with a timestamp.
+        UnavailableError: If the authority refuses, or its answer is for another request.
+        TransientError: If it does not answer, or the answer is not a timestamp.
     """
     from rfc3161_client import (
         HashAlgorithm,
@@ -96,44 +106,46 @@ def timestamp(url: str, signature: bytes) -> bytes:
         decode_timestamp_response,
     )
 
-    who = f"the timestamp authority {url}"
+    service = f"the timestamp authority {url}"
     request = TimestampRequestBuilder(signature, HashAlgorithm.SHA256).build()
-    content = _post(who, url, request.as_bytes(), "application/timestamp-query", limits.TIMESTAMP)
+    content = _post(
+        service, url, request.as_bytes(), "application/timestamp-query", limits.TIMESTAMP
+    )
     try:
         content = timestamp_token.in_order(content)
         answer = decode_timestamp_response(content)
         if answer.status not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
-            said = "; ".join(answer.status_string)[:200] or PKIStatus(answer.status).name
-            raise UnavailableError(f"{who} grants no timestamp: {said}", help=AGAIN)
+            reason = "; ".join(answer.status_string)[:200] or PKIStatus(answer.status).name
+            raise UnavailableError(f"{service} refused the request: {reason}", help=AGAIN)
         nonce = answer.tst_info.nonce
     except ValueError as e:
-        raise TransientError(f"{who} does not answer with a timestamp") from e
+        raise TransientError(f"{service} did not return a timestamp") from e
     if nonce != request.nonce:
-        raise UnavailableError(
-            f"{who} answers another request than the one it was sent", help=AGAIN
-        )
+        raise UnavailableError(f"{service} returned the answer to another request", help=AGAIN)
     return content
 
 
 def entry(log: LogService, envelope: Envelope, public_key: EllipticCurvePublicKey) -> LogEntry:
-    """Return the entry that a log has made of the signature in an envelope.
+    """Add the signature in an envelope to a log, and return the entry.
 
-    Raises UnavailableError if it refuses, and TransientError if it does not answer with an entry.
+    Raises:
+        UnavailableError: If the log refuses.
+        TransientError: If it does not answer, or the answer is not an entry.
     """
-    who = f"the transparency log {log.url}"
-    ask = _v1_request if log.version == 1 else _v2_request
-    body = json.dumps(ask(envelope, public_key)).encode()
-    content = _post(who, log.url, body, "application/json", limits.LOG_ENTRY)
+    service = f"the transparency log {log.url}"
+    make_request = _v1_request if log.version == 1 else _v2_request
+    body = json.dumps(make_request(envelope, public_key)).encode()
+    content = _post(service, log.url, body, "application/json", limits.LOG_ENTRY)
     try:
         answer = parse_object(content)
-        found = _v1_entry(answer) if log.version == 1 else answer
-        return log_entry.read(Message(found, "", log_entry.FIELDS), proof_required=True)
+        value = _v1_entry(answer) if log.version == 1 else answer
+        return log_entry.read(Message(value, "", log_entry.FIELDS), proof_required=True)
     except (JsonError, ProtoJsonError, ValueError, TypeError, KeyError) as e:
-        raise TransientError(f"{who} does not answer with an entry") from e
+        raise TransientError(f"{service} did not return a log entry") from e
 
 
 def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mapping[str, Any]:
-    """https://github.com/sigstore/rekor-tiles, CreateEntryRequest."""
+    """Return a CreateEntryRequest (https://github.com/sigstore/rekor-tiles)."""
     signed = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     return {
         "hashedRekordRequestV002": {
@@ -150,7 +162,7 @@ def _v2_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
 
 
 def _v1_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mapping[str, Any]:
-    """https://github.com/sigstore/rekor, pkg/types/dsse/v0.0.1."""
+    """Return a request for Rekor v1 (https://github.com/sigstore/rekor, pkg/types/dsse/v0.0.1)."""
     return {
         "apiVersion": "0.0.1",
         "kind": "dsse",
@@ -164,15 +176,15 @@ def _v1_request(envelope: Envelope, public_key: EllipticCurvePublicKey) -> Mappi
 
 
 def _v1_entry(answer: dict[str, Any]) -> dict[str, Any]:
-    """Rekor v1 answers with an entry in a form of its own; this is the one of bundles."""
-    (found,) = answer.values()
-    verification, body = found["verification"], parse_object(base64.b64decode(found["body"]))
+    """Convert an entry in the format of Rekor v1 to the format of bundles."""
+    (entry,) = answer.values()
+    verification, body = entry["verification"], parse_object(base64.b64decode(entry["body"]))
     proof = verification["inclusionProof"]
     return {
-        "logIndex": str(found["logIndex"]),
-        "logId": {"keyId": base64_of(bytes.fromhex(found["logID"]))},
+        "logIndex": str(entry["logIndex"]),
+        "logId": {"keyId": base64_of(bytes.fromhex(entry["logID"]))},
         "kindVersion": {"kind": body["kind"], "version": body["apiVersion"]},
-        "integratedTime": str(found["integratedTime"]),
+        "integratedTime": str(entry["integratedTime"]),
         "inclusionPromise": {"signedEntryTimestamp": verification["signedEntryTimestamp"]},
         "inclusionProof": {
             "logIndex": str(proof["logIndex"]),
@@ -181,12 +193,17 @@ def _v1_entry(answer: dict[str, Any]) -> dict[str, Any]:
             "hashes": [base64_of(bytes.fromhex(h)) for h in proof["hashes"]],
             "checkpoint": {"envelope": proof["checkpoint"]},
         },
-        "canonicalizedBody": found["body"],
+        "canonicalizedBody": entry["body"],
     }
 
 
-def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> bytes:
-    """What a service answers, at most `limit` bytes of it. It is not followed to elsewhere."""
+def _post(service: str, url: str, body: bytes, content_type: str, limit: int) -> bytes:
+    """Send a request to a service, and return the answer. Redirects are not followed.
+
+    Raises:
+        UnavailableError: If the service refuses, or the answer has more than `limit` bytes.
+        TransientError: If the service does not answer or fails.
+    """
     import requests
 
     headers = {"Content-Type": content_type, "User-Agent": f"onnx-provenance/{__version__}"}
@@ -199,15 +216,15 @@ def _post(who: str, url: str, body: bytes, content_type: str, limit: int) -> byt
                 content += chunk
                 if len(content) > limit:
                     raise UnavailableError(
-                        f"{who} answers with more than {limit} bytes", help=_REFUSED
+                        f"{service} returned more than {limit:,} bytes", help=_REFUSED
                     )
             status = answer.status_code
     except requests.RequestException as e:
-        raise TransientError(f"{who} does not answer ({type(e).__name__})") from e
+        raise TransientError(f"{service} does not answer ({type(e).__name__})") from e
     if 200 <= status < 300:
         return content
-    said = " ".join(content[:1000].decode("utf-8", "replace").split())[:200]
-    message = f"{who} refused (HTTP {status}): {said}".rstrip(": ")
+    reason = " ".join(content[:1000].decode("utf-8", "replace").split())[:200]
+    message = f"{service} refused (HTTP {status}): {reason}".rstrip(": ")
     if status >= 500 or status == 429:
         raise TransientError(message)
     raise UnavailableError(message, help=_REFUSED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signers, and which one signs: a key that a URI names, or the identity of the user or workflow."""
+"""Signers, and choosing one: a key named by a URI, or the identity of the user or workflow."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from provenance.signing.waiting import TIMEOUT
 _LOCAL: Final = "Sign with a local key: provenance keygen release, then --signer file:release.key "
 _OTHERWISE: Final = (
     "(or set PROVENANCE_SIGNER).\n"
-    "Or with an identity: --signer keyless, where the job may ask for an identity token, with "
-    "--identity-token FILE, or at a terminal with a browser."
+    "Or sign with an identity: --signer keyless, in a CI job that can get an identity token, with "
+    "--identity-token FILE, or in a terminal with a browser."
 )
 
 
@@ -30,28 +30,29 @@ class StatementSigner(Protocol):
 
     @property
     def own(self) -> Trust:
-        """Trust in this signer alone: what its signatures are judged by if no trust is configured.
+        """Trust in this signer alone, used to verify its signatures if no trust is configured.
 
-        An identity is known only once it has signed.
+        An identity is known only after it has signed.
         """
 
     def distrusted(self, declared: Trust) -> str | None:
-        """Why `declared` does not trust this signer, None where it does, or who it is is not known.
+        """Return the reason why `declared` does not trust this signer, or None.
 
-        The answer names the signer: "the key release.key", "release@example.org".
+        The reason names the signer, such as "the key release.key". It is also None if an identity
+        has not signed yet and is therefore unknown.
         """
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether this signer made the valid signature in `bundle`, so that it need not sign again.
+        """Return whether this signer made the valid signature in `bundle` and need not sign again.
 
-        An identity has a new key with each run. What one that `declared` trusts has signed counts
-        as its own.
+        An identity has a new key in every run, so a signature of any identity that `declared`
+        trusts counts as its own.
         """
 
     def sign(self, payloads: Sequence[bytes], signed: Callable[[], None]) -> list[bytes]:
-        """Return a v0.3 bundle (JSON) for each of `payloads`: an in-toto statement in an envelope.
+        """Sign in-toto statements, and return a v0.3 bundle (JSON) for each.
 
-        `signed` is called after each. If one fails, nothing is returned.
+        `signed` is called after each signature. If one fails, nothing is returned.
 
         Raises:
             UnavailableError: If the signer, or a service that it depends on, fails.
@@ -60,10 +61,14 @@ class StatementSigner(Protocol):
 
 @runtime_checkable
 class ArtifactSigner(Protocol):
-    """Signs bare files too."""
+    """Also signs files without a statement."""
 
     def sign_digest(self, sha256: str) -> bytes:
-        """Return a v0.3 bundle (JSON) over the bytes that have this digest. Raises as `sign`."""
+        """Sign a file with this digest, and return a v0.3 bundle (JSON).
+
+        Raises:
+            UnavailableError: As `sign`.
+        """
 
 
 def open_signer(
@@ -79,41 +84,46 @@ def open_signer(
     ask: Ask | None = None,
     timeout: float | None = None,
 ) -> StatementSigner:
-    """Return the signer that `uri` names, or that this environment has if it names none.
+    """Return the signer that `uri` names, or the one that the environment offers.
 
     Args:
-        uri: Where an ECDSA P-256 private key is, as `provenance.signing.schemes` has it; or
-            `keyless`. With None, keyless if there is an identity token.
-        public_key: The public key of one that is not in a file.
-        timestamp_urls: RFC 3161 timestamp authorities that are asked about each signature by a key.
-        root: What they are judged by without `trust_config`; by default, the public instance's.
+        uri: The URI of an ECDSA P-256 private key (see `provenance.signing.schemes`), or
+            `keyless`. None means keyless, if there is an identity token.
+        public_key: The public key, if the private key is in a token or KMS.
+        timestamp_urls: RFC 3161 timestamp authorities for the signatures of a key.
+        root: The trusted root that verifies the timestamps, unless `trust_config` is given. By
+            default, that of the public instance.
         trust_config: The client trust configuration of the Sigstore instance to sign with. Without
-            one, keyless signs with the public instance, and a key with none. With one, its log and
-            its timestamp authorities are asked about a key's signatures too.
-        staging: Whether the public instance's staging is meant.
-        identity_token: A file with the identity token. Without one, the environment is searched,
-            and then the CI that this runs in is asked.
-        interactive: Whether a person is there to log in with a browser.
-        ask: Asks that person for a passphrase or PIN that the environment does not hold.
-        timeout: Seconds that signing one document may take.
+            one, keyless signs with the public instance, and a key with no instance. With one, the
+            signatures of a key also get an entry of its log and its timestamps.
+        staging: Whether to sign with the staging instance instead of the public one.
+        identity_token: A file with the identity token. Without one, the token is taken from the
+            environment, or else requested from the CI service.
+        interactive: Whether the user can log in with a browser.
+        ask: Asks the user for a passphrase or PIN that is not in the environment.
+        timeout: The time limit for signing one document, in seconds.
 
     Raises:
-        InputError: If the scheme is unknown, or a file is not what it has to be.
-        UnavailableError: If signer, identity token or instance is missing, or a key does not open.
+        InputError: If the scheme is unknown, or a file is not valid.
+        UnavailableError: If the signer, the identity token or the instance is missing, or the key
+            cannot be opened.
     """
     patience = TIMEOUT if timeout is None else timeout
     if uri is None or uri == KEYLESS:
         if public_key is not None:
-            raise InputError("--public-key goes with a key, and an identity signs with a new one")
+            raise InputError(
+                "--public-key cannot be used with keyless signing, which makes a new key for each "
+                "run"
+            )
         if timestamp_urls:
             raise InputError(
-                "--timestamp-url goes with a key: an identity takes the timestamp authorities of "
-                "its instance",
+                "--timestamp-url cannot be used with keyless signing, which uses the timestamp "
+                "authorities of its instance",
                 help="Name the instance with --trust-config.",
             )
         return _keyless(uri, trust_config, staging, identity_token, interactive, patience)
     if identity_token is not None:
-        raise InputError(f"--identity-token goes with --signer {KEYLESS}, not with {uri}")
+        raise InputError(f"--identity-token needs --signer {KEYLESS}, found --signer {uri}")
     key = key_uris.open_key(uri, public_key, ask)
     from provenance.signing.key_signer import KeySigner
 
@@ -126,20 +136,18 @@ def _services(
     trust_config: Path | None,
     staging: bool,
 ) -> Services | None:
-    """The services that are asked about a key's signatures; none by default."""
+    """Return the services for the signatures of a key, or None if none are configured."""
     urls = tuple(dict.fromkeys(services.checked_url(u) for u in timestamp_urls))
     if not (urls or trust_config or staging):
         return None
     if trust_config or staging:
         from provenance.signing.keyless import instance
 
-        found = (
+        chosen = (
             instance.of_file(trust_config) if trust_config else instance.of_public(Instance.STAGING)
         )
-        theirs = instance.timestamp_urls(found)
-        return Services(
-            found.root, tuple(dict.fromkeys((*theirs, *urls))), instance.log_service(found)
-        )
+        all_urls = tuple(dict.fromkeys((*instance.timestamp_urls(chosen), *urls)))
+        return Services(chosen.root, all_urls, instance.log_service(chosen))
     if root is None:
         from provenance.signing.keyless.instance import fetch_root
 
@@ -160,18 +168,18 @@ def _keyless(
     named = token.of_file(identity_token) if identity_token else token.of_environment()
     tokens = named or token.of_ci()
     if tokens is None and uri is None:
-        local = "Sign with the key here: --signer file:release.key "
+        local = "Sign with the key in this folder: --signer file:release.key "
         if not Path("release.key").exists():
             local = _LOCAL
-        raise UnavailableError("no signer: nothing says who signs", help=local + _OTHERWISE)
+        raise UnavailableError("no signer configured", help=local + _OTHERWISE)
     if tokens is None and not interactive:
-        raise UnavailableError("no identity token: nobody says who signs", help=token.HELP)
+        raise UnavailableError("no identity token for keyless signing", help=token.HELP)
     if named is not None:
-        named()  # what cannot be used is said before anything is read
+        named()  # report an unusable token before anything else is read
     public = Instance.STAGING if staging else Instance.PRODUCTION
-    found = instance.of_file(trust_config) if trust_config else instance.of_public(public)
+    chosen = instance.of_file(trust_config) if trust_config else instance.of_public(public)
     if tokens is None:
-        tokens = token.of_browser(found.config.signing_config.get_oidc_url())
+        tokens = token.of_browser(chosen.config.signing_config.get_oidc_url())
     from provenance.signing.keyless.signer import KeylessSigner
 
-    return KeylessSigner(found, tokens, timeout=timeout)
+    return KeylessSigner(chosen, tokens, timeout=timeout)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bundles as they are written, and as `sigstore` is given them: v0.3, every field spelt out.
+"""Bundles as JSON v0.3, for writing them and for passing them to `sigstore`.
 
-The models that it reads with refuse what is legal (docs/adr/0005-reading-bundles.md).
+Every field is present, because the parser of `sigstore` refuses some valid bundles
+(docs/adr/0005-reading-bundles.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from provenance.attestations.log_entry import LogEntry
 
 
 def bundle_json(bundle: Bundle) -> dict[str, Any]:
-    """Return the bundle as v0.3, with every field spelt out."""
+    """Return the bundle as JSON v0.3, with every field present."""
     material: dict[str, Any] = {"tlogEntries": [_entry_json(bundle.entry)] if bundle.entry else []}
     if bundle.certificate is not None:
         material["certificate"] = {"rawBytes": base64_of(bundle.certificate)}
@@ -24,18 +25,18 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         stamps = [{"signedTimestamp": base64_of(t)} for t in bundle.timestamps]
         material["timestampVerificationData"] = {"rfc3161Timestamps": stamps}
     content = bundle.content
-    found: dict[str, Any] = {"mediaType": MEDIA_TYPE, "verificationMaterial": material}
+    result: dict[str, Any] = {"mediaType": MEDIA_TYPE, "verificationMaterial": material}
     if isinstance(content, MessageSignature):
         message: dict[str, Any] = {"signature": base64_of(content.signature)}
         if content.sha256 is not None:
             digest = base64_of(bytes.fromhex(content.sha256))
             message["messageDigest"] = {"algorithm": "SHA2_256", "digest": digest}
-        return found | {"messageSignature": message}
-    return found | {"dsseEnvelope": envelope_json(content)}
+        return result | {"messageSignature": message}
+    return result | {"dsseEnvelope": envelope_json(content)}
 
 
 def envelope_json(envelope: Envelope) -> dict[str, Any]:
-    """Return the envelope as bundles and logs take it."""
+    """Return the envelope as JSON for bundles and logs."""
     return {
         "payload": base64_of(envelope.payload),
         "payloadType": envelope.payload_type,
@@ -44,9 +45,9 @@ def envelope_json(envelope: Envelope) -> dict[str, Any]:
 
 
 def _entry_json(entry: LogEntry) -> dict[str, Any]:
-    """An entry with its proof, every field spelt out."""
+    """Return an entry with its proof as JSON, with every field present."""
     assert entry.proof is not None
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "logIndex": str(entry.log_index),
         "logId": {"keyId": base64_of(entry.log_id)},
         "kindVersion": {"kind": entry.kind, "version": entry.version},
@@ -60,11 +61,11 @@ def _entry_json(entry: LogEntry) -> dict[str, Any]:
         "canonicalizedBody": base64_of(entry.body),
     }
     if entry.promise is not None:
-        found["integratedTime"] = str(entry.integrated_time)
-        found["inclusionPromise"] = {"signedEntryTimestamp": base64_of(entry.promise)}
-    return found
+        result["integratedTime"] = str(entry.integrated_time)
+        result["inclusionPromise"] = {"signedEntryTimestamp": base64_of(entry.promise)}
+    return result
 
 
 def base64_of(data: bytes) -> str:
-    """Bytes as proto3 JSON carries them."""
+    """Return bytes in base64, as in proto3 JSON."""
     return base64.b64encode(data).decode()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 3161 timestamp responses as authorities write them (RFC 5652, signed data).
+"""RFC 3161 timestamp responses, as authorities write them (RFC 5652, signed data).
 
-`rfc3161_client` reads strict DER and verifies chains that end in a self-signed root. Here, the
-certificates of a response are put in order, hash functions are judged, and signatures of
-authorities are verified that are trusted without anything above them.
+`rfc3161_client` requires strict DER, and verifies only chains that end in a self-signed root. This
+module sorts the certificates of a response, rejects weak hash functions, and verifies signatures of
+authorities that are trusted without the certificates above them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rfc3161_client import TimeStampResponse
 
 MAX_CERTIFICATES: Final = 32
-"""Certificates in one response: no honest path is longer."""
+"""The maximum number of certificates in a response. No real path is longer."""
 
 _SEQUENCE, _SET, _OID, _OCTETS = 0x30, 0x31, 0x06, 0x04
 _CONTEXT_0: Final = 0xA0
@@ -34,7 +34,7 @@ _NAMES: Final = {
 _SHA1: Final = bytes.fromhex("2b0e03021a")
 _SHA1_SIGNATURES: Final = (bytes.fromhex("2a8648ce3d0401"), bytes.fromhex("2a864886f70d010105"))
 _SIGNATURES: Final = {
-    bytes.fromhex("2a864886f70d010101"): None,  # rsaEncryption: over the digest algorithm
+    bytes.fromhex("2a864886f70d010101"): None,  # rsaEncryption uses the digest algorithm
     bytes.fromhex("2a864886f70d01010b"): "sha256",
     bytes.fromhex("2a864886f70d01010c"): "sha384",
     bytes.fromhex("2a864886f70d01010d"): "sha512",
@@ -42,7 +42,7 @@ _SIGNATURES: Final = {
     bytes.fromhex("2a8648ce3d040303"): "sha384",
     bytes.fromhex("2a8648ce3d040304"): "sha512",
 }
-"""Signature algorithms, and the hash function that each names."""
+"""The supported signature algorithms, and the hash function that each names."""
 
 _CONTENT_TYPE: Final = bytes.fromhex("2a864886f70d010903")
 _MESSAGE_DIGEST: Final = bytes.fromhex("2a864886f70d010904")
@@ -55,14 +55,18 @@ _IMPRINTS: Final = {
 
 
 class TimestampError(ValueError):
-    """A timestamp that does not count. The message says why."""
+    """A timestamp that is not valid. The message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """A timestamp response that can be read, with nothing about it that is too weak to count.
+    """A timestamp response that can be read and uses no weak algorithms.
 
-    `der` has its certificates in the order of DER; `response` is what `rfc3161_client` reads.
+    Attributes:
+        der: The response, with its certificates in the order that DER requires.
+        response: The response as `rfc3161_client` reads it.
+        time: The time of the timestamp.
+        certificates: The certificates in the response, in DER.
     """
 
     der: bytes
@@ -73,14 +77,18 @@ class Token:
     _signed: _SignedData
 
     def signer(self, known: list[Certificate]) -> Certificate | None:
-        """The certificate that the response names as its signer's, among `known`."""
+        """Return the certificate among `known` that the response names as its signer, or None."""
         for certificate in known:
             if (certificate.issuer, certificate.serial_number) == self._named:
                 return certificate
         return None
 
     def is_signed_by(self, signer: Certificate, message: bytes) -> bool:
-        """Whether a certificate's key stamped `message`. Raises UnsupportedError for other keys."""
+        """Return whether the key of a certificate made this timestamp over `message`.
+
+        Raises:
+            UnsupportedError: If the kind of the key is not supported.
+        """
         signed, imprint = self._signed, self.response.tst_info.message_imprint
         stated = _IMPRINTS[imprint.hash_algorithm.dotted_string]
         if hashlib.new(stated, message).digest() != imprint.message:
@@ -111,8 +119,8 @@ def read(data: bytes) -> Token:
     """Return the timestamp response in `data`.
 
     Raises:
-        TimestampError: If it cannot be read, or its signature is over SHA-1.
-        UnsupportedError: If its signature is of a kind that is not supported.
+        TimestampError: If it cannot be read, or uses SHA-1.
+        UnsupportedError: If its hash function or signature algorithm is not supported.
     """
     from rfc3161_client import decode_timestamp_response
 
@@ -122,10 +130,13 @@ def read(data: bytes) -> Token:
         time = response.tst_info.gen_time
         imprint = response.tst_info.message_imprint.hash_algorithm.dotted_string
         signers = [(s.issuer, s.serial_number) for s in response.signed_data.signer_infos]
-    except (ValueError, KeyError) as e:  # KeyError: a name of a type that X.509 does not have
+    except (ValueError, KeyError) as e:  # KeyError: a name of a type that X.509 does not define
         raise TimestampError("its timestamp cannot be read") from e
     if len(certificates) > MAX_CERTIFICATES:
-        raise TimestampError(f"its timestamp carries more than {MAX_CERTIFICATES} certificates")
+        raise TimestampError(
+            f"its timestamp has {len(certificates)} certificates, expected at most "
+            f"{MAX_CERTIFICATES}"
+        )
     if len(signers) != 1:
         raise TimestampError(f"its timestamp has {len(signers)} signers, expected 1")
     try:
@@ -133,14 +144,19 @@ def read(data: bytes) -> Token:
     except _DerError as e:
         raise TimestampError("its timestamp cannot be read") from e
     if imprint == "1.3.14.3.2.26":
-        raise TimestampError("its timestamp is over SHA-1, which does not count")
+        raise TimestampError("its timestamp uses SHA-1, which is not secure")
     if imprint not in _IMPRINTS:
-        raise algorithms.UnsupportedError(f"its timestamp is over an unsupported hash ({imprint})")
+        raise algorithms.UnsupportedError(
+            f"its timestamp uses an unsupported hash function ({imprint})"
+        )
     return Token(der, response, time, certificates, signers[0], signed)
 
 
 def in_order(data: bytes) -> bytes:
-    """A response with its certificates in the order of DER; as it is if it carries none."""
+    """Return a response with its certificates in the order that DER requires.
+
+    Data without certificates, or that is not such a response, is returned unchanged.
+    """
     try:
         return _in_order(data)[0]
     except _DerError:
@@ -148,11 +164,11 @@ def in_order(data: bytes) -> bytes:
 
 
 class _DerError(ValueError):
-    """Bytes that are not DER as expected here."""
+    """Bytes that are not the expected DER."""
 
 
 def _element(data: bytes, at: int, end: int) -> tuple[int, int, int]:
-    """The tag of the element at `at`, and where its value begins and ends."""
+    """Return the tag of the element at `at`, and the begin and end of its value."""
     if at + 2 > end or data[at] & 0x1F == 0x1F:
         raise _DerError
     length, begin = data[at + 1], at + 2
@@ -168,7 +184,7 @@ def _element(data: bytes, at: int, end: int) -> tuple[int, int, int]:
 
 
 def _elements(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Each element in a range: its tag, where it begins, and where its value does and ends."""
+    """Yield the elements in a range: tag, begin of the element, and begin and end of its value."""
     at = begin
     while at < end:
         tag, value, after = _element(data, at, end)
@@ -177,51 +193,57 @@ def _elements(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int
 
 
 def _into(data: bytes, begin: int, end: int, *steps: tuple[int, int]) -> tuple[int, int]:
-    """The range of a value below another: each step is the place of an element, and its tag."""
+    """Return the range of a nested value. Each step is the index of an element, and its tag."""
     for place, tag in steps:
-        found = list(_elements(data, begin, end))
-        if place >= len(found) or found[place][0] != tag:
+        elements = list(_elements(data, begin, end))
+        if place >= len(elements) or elements[place][0] != tag:
             raise _DerError
-        begin, end = found[place][2:]
+        begin, end = elements[place][2:]
     return begin, end
 
 
 def _signed_range(data: bytes) -> tuple[int, int]:
-    """The range of the members of the SignedData in a response."""
+    """Return the range of the members of the SignedData in a response."""
     _, begin, end = _element(data, 0, len(data))
     return _into(data, begin, end, (1, _SEQUENCE), (1, _CONTEXT_0), (0, _SEQUENCE))
 
 
 def _in_order(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
-    """The response with its certificates sorted as DER sorts sets, and those certificates.
+    """Return the response with its certificates sorted as DER requires, and the certificates.
 
-    They are no part of what is signed, and sorting changes no length.
+    The certificates are not signed, and sorting them changes no length.
     """
     begin, end = _signed_range(data)
     for tag, _, value, after in _elements(data, begin, end):
         if tag == _CONTEXT_0:
-            found = sorted(data[at:stop] for _, at, _, stop in _elements(data, value, after))
-            ordered = data[:value] + b"".join(found) + data[after:]
-            return ordered, tuple(found)
+            certificates = sorted(data[at:stop] for _, at, _, stop in _elements(data, value, after))
+            ordered = data[:value] + b"".join(certificates) + data[after:]
+            return ordered, tuple(certificates)
     return data, ()
 
 
 def _signed_data(data: bytes) -> _SignedData:
-    """Return what the one signer signed. Raises TimestampError, UnsupportedError or _DerError."""
+    """Return the data that the only signer signed.
+
+    Raises:
+        TimestampError: If nothing is signed, or SHA-1 is used.
+        UnsupportedError: If the signature algorithm is not supported.
+        _DerError: If it cannot be read.
+    """
     begin, end = _signed_range(data)
     at, stop = _into(data, begin, end, (2, _SEQUENCE), (1, _CONTEXT_0), (0, _OCTETS))
     content = data[at:stop]
     tag, _, at, stop = list(_elements(data, begin, end))[-1]
     if tag != _SET:
         raise _DerError
-    _, at, stop = _element(data, at, stop)  # the one SignerInfo
+    _, at, stop = _element(data, at, stop)  # the only SignerInfo
     parts = list(_elements(data, at, stop))
     if len(parts) < 6 or parts[3][0] != _CONTEXT_0:
         raise TimestampError("its timestamp has no signed attributes")
     digest = _oid(data, parts[2])
     algorithm = _oid(data, parts[4])
     if digest == _SHA1 or algorithm in _SHA1_SIGNATURES:
-        raise TimestampError("its timestamp is signed over SHA-1, which does not count")
+        raise TimestampError("its timestamp is signed with SHA-1, which is not secure")
     if digest not in _NAMES or algorithm not in _SIGNATURES:
         raise algorithms.UnsupportedError("its timestamp has an unsupported signature algorithm")
     if parts[5][0] != _OCTETS:
@@ -233,7 +255,7 @@ def _signed_data(data: bytes) -> _SignedData:
 
 
 def _oid(data: bytes, part: tuple[int, int, int, int]) -> bytes:
-    """The object identifier of an AlgorithmIdentifier."""
+    """Return the object identifier of an AlgorithmIdentifier."""
     tag, _, begin, end = part
     if tag != _SEQUENCE:
         raise _DerError
@@ -242,8 +264,11 @@ def _oid(data: bytes, part: tuple[int, int, int, int]) -> bytes:
 
 
 def _attributes(data: bytes) -> dict[bytes, bytes]:
-    """The signed attributes that decide, by their object identifier: each has one value."""
-    found: dict[bytes, bytes] = {}
+    """Return the content type and the message digest among the signed attributes, by OID.
+
+    Returns an empty dict if an attribute occurs twice or has several values.
+    """
+    values: dict[bytes, bytes] = {}
     try:
         _, begin, end = _element(data, 0, len(data))
         for _, _, value, after in _elements(data, begin, end):
@@ -253,9 +278,9 @@ def _attributes(data: bytes) -> dict[bytes, bytes]:
                 continue
             at, stop = _into(data, value, after, (1, _SET))
             _, begin_value, end_value = _element(data, at, stop)
-            if oid in found or end_value != stop:
+            if oid in values or end_value != stop:
                 return {}
-            found[oid] = data[begin_value:end_value]
+            values[oid] = data[begin_value:end_value]
     except _DerError:
         return {}
-    return found
+    return values

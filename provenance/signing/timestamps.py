@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RFC 3161 timestamps over signatures, judged by the timestamp authorities of a trusted root.
+"""RFC 3161 timestamps over signatures, verified with the authorities of a trusted root.
 
-A root lists an authority with everything above it, with a part of that, alone, or only by the
-authority above it, where responses carry the rest. All are read, in any order.
+A root can list the whole chain of a timestamp authority, a part of it, or only the certificate that
+issued the authority's own; the timestamp response then contains the rest. All these forms are
+accepted, with the certificates in any order.
 """
 
 from __future__ import annotations
@@ -25,29 +26,34 @@ NO_ROOT_HELP = (
 
 
 def stamp(token: Token, signature: bytes, root: TrustedRoot) -> Moment:
-    """Return when a signature was made, as a timestamp says.
+    """Verify a timestamp over a signature, and return its time.
 
     Raises:
-        TimestampError: If no authority that was trusted at its time made it over the signature.
-        UnsupportedError: If it is of a kind that is not supported.
+        TimestampError: If no authority that was trusted at that time made it over the signature.
+        UnsupportedError: If its kind is not supported.
     """
     trusted = [a for a in root.timestamp_authorities if a.in_service(token.time)]
     if not trusted:
         raise TimestampError(
-            "its timestamp is by no authority: no timestamp authority was trusted at "
+            "its timestamp cannot be verified: no timestamp authority was trusted at "
             f"{token.time.isoformat()}"
         )
     for authority in trusted:
-        made = _made_by_path if authority.is_whole else _made_in_part
-        if made(token, signature, authority):
+        is_made_by = _made_by_path if authority.is_whole else _made_in_part
+        if is_made_by(token, signature, authority):
             return Moment(token.time, Clock.TIMESTAMP)
     raise TimestampError(
-        f"its timestamp of {token.time.isoformat()} is by no authority that was trusted then"
+        f"its timestamp of {token.time.isoformat()} was not made by an authority that was trusted "
+        "then"
     )
 
 
 def is_in_part(token: Token, signature: bytes, root: TrustedRoot) -> bool:
-    """Whether an authority that the root lists in part made the token. Raises UnsupportedError."""
+    """Return whether the token was made by an authority whose chain is incomplete in the root.
+
+    Raises:
+        UnsupportedError: If the kind of the token is not supported.
+    """
     listed = (a for a in root.timestamp_authorities if not a.is_whole)
     return any(a.in_service(token.time) and _made_in_part(token, signature, a) for a in listed)
 
@@ -57,8 +63,8 @@ def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
 
     leaf, *between, root = authority.chain
     verifier = VerifierBuilder(tsa_certificate=leaf, intermediates=between, roots=[root]).build()
-    # What is in the response may be hostile, and `rfc3161_client` raises what `cryptography` does:
-    # only a return without an exception is a yes.
+    # The response may be hostile, and `rfc3161_client` passes on the exceptions of `cryptography`.
+    # Only a call that returns without an exception is a success.
     try:
         return verifier.verify_message(token.response, signature)
     except Exception:
@@ -68,7 +74,7 @@ def _made_by_path(token: Token, signature: bytes, authority: Authority) -> bool:
 def _made_in_part(token: Token, signature: bytes, authority: Authority) -> bool:
     listed = Listed.of(authority.chain)
     signer = token.signer(list(listed.leaves))
-    if signer is None:  # the root lists who issues its certificates: the response has its own
+    if signer is None:  # the root lists only the issuer; the response has the authority's own
         signer = _issued_signer(token, listed)
     if signer is None or not _may_stamp(signer, token):
         return False
@@ -76,7 +82,7 @@ def _made_in_part(token: Token, signature: bytes, authority: Authority) -> bool:
 
 
 def _issued_signer(token: Token, listed: Listed) -> Certificate | None:
-    """The signer's certificate in a response, if a path leads from it to an authority."""
+    """Return the signer's certificate in a response, if it has a path to an authority, or None."""
     try:
         carried = [certificates.load(c) for c in token.certificates]
     except CertificateError:
@@ -97,7 +103,7 @@ def _issued_signer(token: Token, listed: Listed) -> Certificate | None:
 
 
 def _may_stamp(certificate: Certificate, token: Token) -> bool:
-    """Whether it was valid then, and is for timestamps and nothing else (RFC 3161, section 2.3)."""
+    """Return whether the certificate was valid then, and is only for timestamps (RFC 3161, 2.3)."""
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose signatures count.
+"""Trust: the keys, identities and workflows whose signatures count.
 
-`source` says whose decision that is: the configuration's, or the person's who verifies.
+Trust comes from the configuration or from the person who verifies; `Trust.source` names it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 OF_THIS_RUN: Final = "the signer of this run"
-"""The source of a trust in nobody but whoever signs just now."""
+"""The source of the trust in the current signer alone."""
 
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
 GITHUB_SERVER: Final = "https://github.com"
@@ -33,9 +33,12 @@ _GLOB: Final = re.compile(r"\*\*|[*?]|[^*?]+")
 
 @dataclass(frozen=True)
 class TrustedKey:
-    """A public key whose signatures count. `path` is where it was read, for messages.
+    """A public key whose signatures count.
 
-    With a `period`, only those that were verifiably made in it.
+    Attributes:
+        path: The file that it was read from, for messages.
+        public_key: The key.
+        period: If given, only signatures with a verified time in this period count.
     """
 
     path: str
@@ -44,14 +47,22 @@ class TrustedKey:
 
     @classmethod
     def of_pem(cls, data: bytes, path: str, period: Period | None = None) -> TrustedKey:
-        """Return the one key in PEM `data`. Raises InputError."""
+        """Return the only key in PEM `data`.
+
+        Raises:
+            InputError: If there is not exactly one ECDSA P-256 public key.
+        """
         return cls(path, pem.load_public_key(data, path), period)
 
     @classmethod
     def all_of_pem(
         cls, data: bytes, path: str, period: Period | None = None
     ) -> tuple[TrustedKey, ...]:
-        """Return every key in PEM `data`, each of several with its number. Raises InputError."""
+        """Return every key in PEM `data`; the paths of several keys are numbered.
+
+        Raises:
+            InputError: If there is no ECDSA P-256 public key, or anything else.
+        """
         keys = pem.load_public_keys(data, path)
         if len(keys) == 1:
             return (cls(path, keys[0], period),)
@@ -59,19 +70,19 @@ class TrustedKey:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The SHA-256 of its DER SubjectPublicKeyInfo, lower-case hex."""
+        """The SHA-256 of the DER SubjectPublicKeyInfo, in lower-case hex."""
         return hashlib.sha256(pem.public_der(self.public_key)).hexdigest()
 
     @cached_property
     def hint(self) -> str:
-        """The hint that our bundles carry for it: its fingerprint in base64, as of cosign."""
+        """The key hint in our bundles: the fingerprint in base64, as cosign writes it."""
         return base64.b64encode(bytes.fromhex(self.fingerprint)).decode()
 
     @cached_property
     def hints(self) -> frozenset[str]:
-        """The hints that clients are known to give it: cosign, this project, model_signing.
+        """The key hints that cosign, this project and model_signing write for this key.
 
-        They only say which key to try first. Any other string is a legal hint of the key too.
+        They only decide which key is tried first. Any other string is a valid hint, too.
         """
         in_pem = pem.public_pem(self.public_key)
         digests = {hashlib.sha256(text).hexdigest() for text in (in_pem, in_pem.strip())}
@@ -81,7 +92,7 @@ class TrustedKey:
         return f"key {self.path}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How it is sent to another process: the key as PEM."""
+        """Pickle the key as PEM, to send it to another process."""
         return TrustedKey.of_pem, (pem.public_pem(self.public_key), self.path, self.period)
 
 
@@ -93,7 +104,7 @@ class TrustedIdentity:
     subject: str
 
     def differs(self, found: Identity) -> str | None:
-        """The first thing in which `found` is somebody else, None where it is this one."""
+        """Return the first difference between `found` and this identity, or None."""
         return _first_difference(
             ("issuer", found.issuer, self.issuer), ("subject", found.subject, self.subject)
         )
@@ -106,20 +117,20 @@ class TrustedIdentity:
 class TrustedWorkflow:
     """A GitHub Actions workflow whose signatures count.
 
-    It is matched on what the issuer says in the certificate, claim by claim. The run has to belong
-    to `repository`, and the workflow that signs has to be this one of the same repository: a
-    workflow that other repositories may call would otherwise sign for each of them.
+    It is compared with the claims in the certificate. The run must belong to `repository`, and the
+    signing workflow must be in the same repository. Otherwise a reusable workflow would sign for
+    every repository that calls it.
 
     Attributes:
         repository: `owner/name`.
         workflow: The path of the workflow in the repository.
-        ref: A pattern for the whole ref: `*` matches all but `/`, `**` everything, `?` one
-            character that is no `/`.
-        event: What may have started the run, such as `push`.
+        ref: A pattern for the whole ref: `*` matches everything except `/`, `**` everything, and
+            `?` one character other than `/`.
+        event: The event that must have started the run, such as `push`.
         environment: The deployment environment of the job.
-        owner_id, repository_id: GitHub's numbers. They survive renames, and nobody gets them again.
+        owner_id, repository_id: GitHub's numeric ids. They survive renames and are never reused.
         runner_environment: `github-hosted` or `self-hosted`.
-        issuer, server: Others than github.com's for GitHub Enterprise.
+        issuer, server: Needed only for GitHub Enterprise; the defaults are those of github.com.
     """
 
     repository: str
@@ -134,18 +145,18 @@ class TrustedWorkflow:
     server: str = GITHUB_SERVER
 
     def differs(self, found: Identity) -> str | None:
-        """The first thing in which `found` is another workflow, None where it is this one."""
-        said = found.extensions.get
+        """Return the first difference between `found` and this workflow, or None."""
+        claim = found.extensions.get
         home = f"{self.server}/{self.repository}"
-        ref = said(certificates.SOURCE_REPOSITORY_REF, "")
+        ref = claim(certificates.SOURCE_REPOSITORY_REF, "")
         difference = _first_difference(
             ("issuer", found.issuer, self.issuer),
-            ("repository", said(certificates.SOURCE_REPOSITORY_URI), home),
-            ("event", said(certificates.BUILD_TRIGGER), self.event),
-            ("environment", said(certificates.DEPLOYMENT_ENVIRONMENT), self.environment),
-            ("owner id", said(certificates.SOURCE_REPOSITORY_OWNER_ID), self.owner_id),
-            ("repository id", said(certificates.SOURCE_REPOSITORY_ID), self.repository_id),
-            ("runner environment", said(certificates.RUNNER_ENVIRONMENT), self.runner_environment),
+            ("repository", claim(certificates.SOURCE_REPOSITORY_URI), home),
+            ("event", claim(certificates.BUILD_TRIGGER), self.event),
+            ("environment", claim(certificates.DEPLOYMENT_ENVIRONMENT), self.environment),
+            ("owner id", claim(certificates.SOURCE_REPOSITORY_OWNER_ID), self.owner_id),
+            ("repository id", claim(certificates.SOURCE_REPOSITORY_ID), self.repository_id),
+            ("runner environment", claim(certificates.RUNNER_ENVIRONMENT), self.runner_environment),
         )
         if difference is not None:
             return difference
@@ -153,8 +164,8 @@ class TrustedWorkflow:
             return f"ref {ref[:120]!r}, expected {self.ref!r}"
         workflow = f"{home}/{self.workflow}@{ref}"
         return _first_difference(
-            ("workflow", said(certificates.BUILD_SIGNER_URI), workflow),
-            ("workflow", said(certificates.BUILD_CONFIG_URI), workflow),
+            ("workflow", claim(certificates.BUILD_SIGNER_URI), workflow),
+            ("workflow", claim(certificates.BUILD_CONFIG_URI), workflow),
             ("subject", found.subject, workflow),
         )
 
@@ -167,12 +178,15 @@ Entry: TypeAlias = TrustedKey | TrustedIdentity | TrustedWorkflow
 
 @dataclass(frozen=True)
 class Trust:
-    """The trusted signers, and where that trust comes from.
+    """The trusted signers.
 
     Attributes:
+        source: Where this trust comes from, for messages.
         keys: At most `pem.MAX_KEYS`; more are an InputError.
-        signatures: How many different signers have to have signed the same statement.
-        root: What certificates, log entries and timestamps are judged by.
+        identities: The trusted identities.
+        workflows: The trusted GitHub workflows.
+        signatures: The number of different signers that must sign each statement.
+        root: The trusted root that verifies certificates, log entries and timestamps, or None.
     """
 
     source: str
@@ -185,47 +199,51 @@ class Trust:
     def __post_init__(self) -> None:
         if len(self.keys) > pem.MAX_KEYS:
             raise InputError(
-                f"{self.source}: {len(self.keys):,} trusted keys; at most {pem.MAX_KEYS} count",
-                help="Each may have to be tried on every signature: keep those of who signs.",
+                f"{self.source}: {len(self.keys):,} trusted keys; at most {pem.MAX_KEYS} are "
+                "supported",
+                help="Keep only the keys of the actual signers.",
             )
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All who are trusted."""
+        """All trusted workflows, identities and keys."""
         return (*self.workflows, *self.identities, *self.keys)
 
     @property
     def needs_root(self) -> bool:
-        """Whether anything in it can be judged only with a trusted root."""
+        """Whether a trusted root is needed to verify signatures of any entry."""
         return bool(self.identities or self.workflows or self.asks_when)
 
     @property
     def asks_when(self) -> bool:
-        """Whether a key counts for some time only, so that it matters when it signed."""
+        """Whether a key is trusted only for a period, so that the time of a signature matters."""
         return any(k.period is not None for k in self.keys)
 
     def entries_of(self, key: TrustedKey) -> tuple[TrustedKey, ...]:
-        """Return the entries of this very key: one for each period in which it counts."""
+        """Return the entries of a key, one for each period in which it is trusted."""
         return self._by_key.get(key.fingerprint, ())
 
     def candidates(self, hint: str) -> tuple[tuple[TrustedKey, ...], ...]:
         """Return the entries of each distinct key, in the order in which to try the keys.
 
-        Keys that `hint` may name come first. It decides nothing else: it is not signed, and its
-        meaning is up to the client that wrote it.
+        The keys that `hint` names come first. The hint decides nothing else: it is not signed, and
+        every client gives it another meaning.
         """
         return tuple(sorted(self._by_key.values(), key=lambda same: hint not in same[0].hints))
 
     @cached_property
     def _by_key(self) -> dict[str, tuple[TrustedKey, ...]]:
-        found: dict[str, tuple[TrustedKey, ...]] = {}
+        entries: dict[str, tuple[TrustedKey, ...]] = {}
         for key in self.keys:
-            found[key.fingerprint] = (*found.get(key.fingerprint, ()), key)
-        return found
+            entries[key.fingerprint] = (*entries.get(key.fingerprint, ()), key)
+        return entries
 
 
 def _first_difference(*claims: tuple[str, str | None, str | None]) -> str | None:
-    """Compares found with expected, character by character; None is expected of nobody."""
+    """Return the first claim whose value differs from the expected one, or None.
+
+    Each claim is its name, its value and the expected value; None means that any value is accepted.
+    """
     for name, found, expected in claims:
         if expected is not None and found != expected:
             shown = repr(found[:120]) if found is not None else "not stated"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`[trust]` as people write it, in a configuration or a trust file of its own."""
+"""The table `[trust]` of a configuration or a trust file."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from provenance.signing.trusted_root import Period, TrustedRoot
 EXAMPLE: Final = 'Add:\n[[trust.key]]\npath = "release.pub"'
 _KEYS: Final = {"key", "identity", "github", "signatures", "trusted_root"}
 WORKFLOW_PATH: Final = re.compile(r"\.github/workflows/[\w./-]+\.ya?ml")
-"""What the `workflow` of a `[[trust.github]]` table is."""
+"""The form of `workflow` in a `[[trust.github]]` table."""
 _PERIOD: Final = ("not_before", "not_after")
 _OF_WORKFLOW: Final = {f.name for f in fields(TrustedWorkflow)}
 
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """`[[trust.key]]`: a key that has not been read yet."""
+    """A `[[trust.key]]` table, whose key file has not been read yet."""
 
     path: str
     period: Period | None = None
@@ -43,7 +43,7 @@ class KeyEntry:
 
 @dataclass(frozen=True)
 class TrustTable:
-    """`[trust]`. Paths are as written."""
+    """The table `[trust]`. Paths are as written."""
 
     keys: tuple[KeyEntry, ...] = ()
     identities: tuple[TrustedIdentity, ...] = ()
@@ -52,7 +52,7 @@ class TrustTable:
     trusted_root: str | None = None
 
     def __bool__(self) -> bool:
-        """Whether it trusts anybody."""
+        """Return whether it has any trust entries."""
         return bool(self.keys or self.identities or self.workflows)
 
     def open(
@@ -61,7 +61,11 @@ class TrustTable:
         read_key: Callable[[str], bytes],
         read_root: Callable[[str], TrustedRoot],
     ) -> Trust:
-        """Return the trust, with the files that it names read. Raises InputError."""
+        """Read the files that the table names, and return the trust.
+
+        Raises:
+            InputError: If a file is not valid, or fewer signers are trusted than must sign.
+        """
         keys = tuple(
             key
             for entry in self.keys
@@ -78,19 +82,29 @@ class TrustTable:
         )
 
     def need_enough(self, keys: int, where: str) -> None:
-        """Raise InputError if fewer can sign than have to."""
+        """Check that enough signers are trusted.
+
+        Raises:
+            InputError: If there are fewer than `signatures`.
+        """
         signers = keys + len(self.identities) + len(self.workflows)
         if self.signatures > signers:
             raise InputError(
-                f"{where}: trust.signatures is {self.signatures}, and {signers} can sign",
-                help="Each signer counts once, under a trust entry of its own.",
+                f"{where}: trust.signatures is {self.signatures}, but the number of trusted "
+                f"signers is {signers}",
+                help="Add a trust entry for each signer, or lower trust.signatures. Each signer "
+                "counts once.",
             )
 
 
 def parse(table: Table) -> TrustTable:
-    """Return the table `trust` of a configuration or a trust file. Raises InputError."""
+    """Return the table `trust` of a configuration or a trust file.
+
+    Raises:
+        InputError: If it is not valid.
+    """
     trust = table.table("trust", _KEYS, "[[trust.key]]")
-    found = TrustTable(
+    parsed = TrustTable(
         keys=tuple(map(_key, trust.tables("key", {"path", *_PERIOD}))),
         identities=tuple(
             TrustedIdentity(entry.need("issuer", FILLED), entry.need("subject", FILLED))
@@ -100,14 +114,14 @@ def parse(table: Table) -> TrustTable:
         signatures=trust.get("signatures", _SIGNATURES, 1),
         trusted_root=trust.optional("trusted_root"),
     )
-    entries = len(found.keys) + len(found.identities) + len(found.workflows)
+    entries = len(parsed.keys) + len(parsed.identities) + len(parsed.workflows)
     if entries > limits.TRUST_ENTRIES:
         raise trust.error(
             f"`trust` has {entries:,} entries; at most {limits.TRUST_ENTRIES:,} are read"
         )
-    if found and not found.keys:  # a file of keys may hold several: that is known once it is read
-        found.need_enough(0, table.path)
-    return found
+    if parsed and not parsed.keys:  # a key file can hold several keys, which are not read yet
+        parsed.need_enough(0, table.path)
+    return parsed
 
 
 def _key(entry: Table) -> KeyEntry:
@@ -119,7 +133,7 @@ def _key(entry: Table) -> KeyEntry:
 
 
 def _moment(entry: Table, key: str) -> datetime.datetime | None:
-    """A moment, or a day in UTC, of which the first or last moment counts."""
+    """Return a time in UTC. A date means the first or the last moment of that day."""
     example = f"{key} = 2026-12-31, or {key} = 2026-12-31T12:00:00Z"
     form = Form[datetime.date]("a date, or a time with its zone", _is_moment, example)
     value = entry.get(key, form, None)
@@ -151,8 +165,8 @@ def _number(entry: Table, key: str) -> str | None:
 
 
 def _is_number(value: object) -> bool:
-    spelt = str(value) if is_whole(value) else value
-    return isinstance(spelt, str) and spelt.isascii() and spelt.isdigit()
+    digits = str(value) if is_whole(value) else value
+    return isinstance(digits, str) and digits.isascii() and digits.isdigit()
 
 
 def _is_moment(value: object) -> bool:

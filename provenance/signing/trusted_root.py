@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trusted roots: the authorities and logs of a Sigstore instance, and when each was in service.
 
-`sigstore` is given a root that is narrowed to one moment, because it tries every key. Periods are
-judged here and nowhere else; both of their ends count (protobuf-specs, TimeRange).
+`sigstore` tries every key, so it gets a root that is reduced to what was in service at one moment.
+Only this module checks periods. Both ends of a period are part of it (protobuf-specs, TimeRange).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ CLIENT_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json
 SIGNING_CONFIG: Final = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
 MAX_ENTRIES: Final = 256
 MAX_INSTANCES: Final = 16
-"""Trusted roots of one file."""
+"""The maximum number of trusted roots in one file."""
 
 MAX_CHAIN: Final = 32
-"""Certificates of one authority."""
+"""The maximum number of certificates of one authority."""
 
 _ROOT = ("mediaType", "tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities")
 _LOG = ("baseUrl", "hashAlgorithm", "publicKey", "logId", "checkpointKeyId", "operator")
@@ -51,13 +51,13 @@ class Instance(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """When something was in service. None is an end that is open."""
+    """The period in which something was in service. None means that an end is open."""
 
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
 
     def contains(self, moment: datetime.datetime) -> bool:
-        """Whether it was in service then; both ends count."""
+        """Return whether `moment` is in the period; both ends are part of it."""
         return (self.start is None or self.start <= moment) and (
             self.end is None or moment <= self.end
         )
@@ -72,9 +72,11 @@ class Log:
     """A transparency log or a certificate transparency log.
 
     Attributes:
-        log_id: How entries and certificates name it.
-        public_key: DER SubjectPublicKeyInfo.
-        key_details: The key's algorithm, as trusted roots name it.
+        url: The base URL of the log.
+        log_id: The id that entries and certificates contain.
+        public_key: The key, as DER SubjectPublicKeyInfo.
+        key_details: The algorithm of the key, as trusted roots name it.
+        period: When the log was in service.
     """
 
     url: str
@@ -90,17 +92,19 @@ class Log:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names by which a log of Rekor v1 may call itself: its host, also with its port."""
+        """The names that a log of Rekor v1 uses: its host, with or without the port."""
         return self.host, urlsplit(self.url).netloc
 
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate or timestamp authority: its chain, leaf or intermediate first, root last.
+    """A certificate authority or timestamp authority.
 
     Attributes:
-        is_whole: Of a timestamp authority: its own certificate is first, and a self-signed root
-            last. Otherwise it is listed in part.
+        certificates: Its chain in DER: leaf or intermediate first, root last.
+        period: When it was in service.
+        is_whole: For a timestamp authority, whether the chain is complete, from its own certificate
+            up to a self-signed root.
     """
 
     certificates: tuple[bytes, ...]
@@ -109,13 +113,13 @@ class Authority:
 
     @property
     def chain(self) -> tuple[Certificate, ...]:
-        """Its certificates, parsed."""
+        """The parsed certificates."""
         from cryptography.x509 import load_der_x509_certificate
 
         return tuple(map(load_der_x509_certificate, self.certificates))
 
     def in_service(self, moment: datetime.datetime) -> bool:
-        """Whether the authority and each of its certificates were valid then."""
+        """Return whether the authority was in service and its certificates valid at `moment`."""
         return self.period.contains(moment) and all(
             c.not_valid_before_utc <= moment <= c.not_valid_after_utc for c in self.chain
         )
@@ -123,10 +127,19 @@ class Authority:
 
 @dataclass(frozen=True)
 class TrustedRoot:
-    """Whose certificates, logs and timestamps count. `source` says where it was read.
+    """The trusted certificate authorities, logs and timestamp authorities of a Sigstore instance.
 
-    `others` are those of further instances, if a file holds several. A signature holds by one of
-    them as a whole: the authorities of one instance say nothing about the logs of another.
+    A signature must verify with one root alone. The authorities of one instance and the logs of
+    another cannot be combined.
+
+    Attributes:
+        source: Where it was read from, for messages.
+        sha256: The SHA-256 of the file, in hex.
+        logs: The transparency logs.
+        ct_logs: The certificate transparency logs.
+        authorities: The certificate authorities.
+        timestamp_authorities: The timestamp authorities.
+        others: The trusted roots of further instances in the same file.
     """
 
     source: str
@@ -143,16 +156,20 @@ class TrustedRoot:
         return (self, *self.others)
 
     def log(self, log_id: bytes) -> Log | None:
-        """The transparency log that an entry names."""
+        """Return the transparency log with this id, or None."""
         return next((log for log in self.logs if log.log_id == log_id), None)
 
     def ct_log(self, log_id: bytes) -> Log | None:
-        """The certificate transparency log that a certificate names."""
+        """Return the certificate transparency log with this id, or None."""
         return next((log for log in self.ct_logs if log.log_id == log_id), None)
 
 
 def of_file(path: Path) -> TrustedRoot:
-    """Return the trusted root in a file, which may be a trust configuration. Raises InputError."""
+    """Return the trusted root in a file, which may be a client trust configuration.
+
+    Raises:
+        InputError: If the file cannot be read or is not valid.
+    """
     try:
         data = paths.read_named_file(path, limits.TRUSTED_ROOT)
     except paths.FileError as e:
@@ -161,7 +178,11 @@ def of_file(path: Path) -> TrustedRoot:
 
 
 def of_bytes(data: bytes, source: str) -> TrustedRoot:
-    """Return the trusted root in `data`; `source` is where it was read. Raises InputError."""
+    """Return the trusted root in `data`; `source` is where it was read from.
+
+    Raises:
+        InputError: If it is not valid.
+    """
     try:
         return decode(data, source)
     except ProtoJsonError as e:
@@ -172,24 +193,29 @@ def of_bytes(data: bytes, source: str) -> TrustedRoot:
 
 
 def decode(data: bytes, source: str) -> TrustedRoot:
-    """Return the trusted root in `data`: on its own, or in a client trust configuration.
+    """Return the trusted root in `data`, which may be a client trust configuration.
 
-    `gh attestation trusted-root` writes the roots of several instances, one a line. Raises
-    ProtoJsonError.
+    The data may have several roots, each on its own line, as `gh attestation trusted-root` writes
+    them.
+
+    Raises:
+        ProtoJsonError: If a root is not valid.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     documents = tuple(dict.fromkeys(recognition.lines(data)))
     if len(documents) == 1:
         return _decode(documents[0], source, sha256)
     if len(documents) > MAX_INSTANCES:
-        raise ProtoJsonError(f"it has {len(documents)} lines, at most {MAX_INSTANCES} are read")
-    found = []
+        raise ProtoJsonError(
+            f"it has {len(documents)} lines, at most {MAX_INSTANCES} are supported"
+        )
+    roots = []
     for number, line in enumerate(documents, 1):
         try:
-            found.append(_decode(line, source, sha256))
+            roots.append(_decode(line, source, sha256))
         except ProtoJsonError as e:
             raise ProtoJsonError(f"line {number}: {e}") from e
-    first, *others = found
+    first, *others = roots
     return replace(first, others=tuple(others))
 
 
@@ -205,7 +231,7 @@ def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
         Message(value, "", ("mediaType", "trustedRoot", "signingConfig"))
         inner = value.get("trustedRoot")
         if not isinstance(inner, dict):
-            raise ProtoJsonError("the client trust configuration holds no trusted root")
+            raise ProtoJsonError("the client trust configuration has no trusted root")
         value = inner
     root = Message(value, "", _ROOT)
     if root.text("mediaType") not in MEDIA_TYPES:
@@ -227,14 +253,17 @@ def _decode(data: bytes, source: str, sha256: str) -> TrustedRoot:
 def _logs(root: Message, key: str) -> tuple[Log, ...]:
     logs = tuple(_log(m) for m in root.messages(key, _LOG, MAX_ENTRIES))
     if len({log.log_id for log in logs}) != len(logs):
-        raise ProtoJsonError(f"{key} names one log twice")
+        raise ProtoJsonError(f"{key} has the same log twice")
     return logs
 
 
 def _log(value: Message) -> Log:
     key = value.message("publicKey", ("rawBytes", "keyDetails", "validFor"))
     if value.text("hashAlgorithm") not in ("", "SHA2_256"):
-        raise ProtoJsonError(f"{value.at('hashAlgorithm')} is not SHA2_256")
+        raise ProtoJsonError(
+            f"{value.at('hashAlgorithm')}: expected SHA2_256, "
+            f"found {value.text('hashAlgorithm')[:60]!r}"
+        )
     return Log(
         url=value.text("baseUrl"),
         log_id=value.message("logId", ("keyId",)).octets("keyId"),
@@ -255,7 +284,7 @@ def _authority(value: Message) -> Authority:
     messages = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     certificates = tuple(m.octets("rawBytes") for m in messages)
     if not certificates:
-        raise ProtoJsonError(f"{chain.where} holds no certificate")
+        raise ProtoJsonError(f"{chain.where} has no certificate")
     for message, der in zip(messages, certificates, strict=True):
         try:
             x509.load_der_x509_certificate(der)
@@ -265,7 +294,7 @@ def _authority(value: Message) -> Authority:
 
 
 def _arranged(authority: Authority) -> Authority:
-    """A timestamp authority with its certificates in the order in which others read them."""
+    """Return a timestamp authority with its certificates in the usual order, if complete."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
     listed = Listed.of(authority.chain)
@@ -276,7 +305,11 @@ def _arranged(authority: Authority) -> Authority:
 
 
 def _period(holder: Message) -> Period:
-    """Require that a period has a beginning."""
+    """Return the period of a log or authority, which must have a start.
+
+    Raises:
+        ProtoJsonError: If it has no start.
+    """
     period = holder.message("validFor", ("start", "end"))
     start = period.time("start")
     if start is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking services: several at once, again where that may help, and not for ever."""
+"""Requests to services: in parallel, with retries, and with a time limit."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 4
 BACKOFF: Final = wait_exponential_jitter(multiplier=0.5, max=5)
 UNKNOWN: Final = (
-    "Is the identity token of an issuer that this instance knows, and still valid? Nothing was "
-    "written."
+    "Nothing was written. Check that the identity token has not expired, and that this instance "
+    "knows its issuer."
 )
 DECEIVED: Final = (
-    "Nothing was written. Either the trust configuration describes another instance, or this one "
-    "is not to be relied on: ask its operator."
+    "Nothing was written. Either the trust configuration describes another instance, or this "
+    "instance cannot be trusted: ask its operator."
 )
 
 _ROLES: Final = (
@@ -47,14 +47,21 @@ def in_parallel(
     threads: int = THREADS,
     timeout: float = TIMEOUT,
 ) -> list[_Done]:
-    """Return what `work` gives for each item, in their order, each tried several times.
+    """Call `work` for each item in parallel, with retries, and return the results in order.
 
-    The threads are daemons: one that waits for a service which never answers cannot be ended, and
-    must not keep the process alive. `done` is called after each item, from the calling thread;
-    `timeout` is in seconds for one item.
+    The threads are daemons: a thread that waits for a service that never answers cannot be
+    stopped, and must not keep the process alive.
+
+    Args:
+        work: The work for one item.
+        items: The items.
+        done: Called in the calling thread after each item.
+        threads: The maximum number of threads.
+        timeout: The time limit for one item, in seconds.
 
     Raises:
-        ProvenanceError: As `work` raised it. Other errors, and timeouts, are an UnavailableError.
+        ProvenanceError: If `work` raises it.
+        UnavailableError: If `work` raises another error, or an item exceeds its time limit.
     """
     left = deque(enumerate(items))
     started: dict[int, float] = {}
@@ -69,16 +76,16 @@ def in_parallel(
                 at, item = left.popleft()
                 started[at] = time.monotonic()
             try:
-                outcomes.put((at, _persistently(work, item), None))
-            except Exception as e:  # raised where it can be handled
+                outcomes.put((at, _with_retries(work, item), None))
+            except Exception as e:  # raised again in the calling thread
                 outcomes.put((at, None, e))
                 stop.set()
 
-    found: dict[int, Any] = {}
+    results: dict[int, Any] = {}
     for _ in range(min(threads, len(items))):
         Thread(target=run, daemon=True).start()
     try:
-        while len(found) < len(items):
+        while len(results) < len(items):
             with lock:
                 oldest = min(started.values(), default=time.monotonic())
             left_to_wait = oldest + timeout - time.monotonic()
@@ -86,22 +93,22 @@ def in_parallel(
                 at, result, error = outcomes.get(timeout=max(0.01, left_to_wait))
             except Empty:
                 if left_to_wait > 0:
-                    continue  # another item is the oldest by now
+                    continue  # another item has become the oldest
                 raise UnavailableError(
-                    f"no answer within {timeout:g} seconds from the services that sign", help=AGAIN
+                    f"the signing services did not answer within {timeout:g} seconds", help=AGAIN
                 ) from None
             if error is not None:
                 raise explained(error) from error
             with lock:
                 started.pop(at)
-            found[at] = result
+            results[at] = result
             done()
     finally:
         stop.set()
-    return [found[at] for at in range(len(items))]
+    return [results[at] for at in range(len(items))]
 
 
-def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
+def _with_retries(work: Callable[[_Item], _Done], item: _Item) -> _Done:
     retrying = Retrying(
         retry=retry_if_exception(_is_transient),
         stop=stop_after_attempt(ATTEMPTS),
@@ -112,7 +119,7 @@ def _persistently(work: Callable[[_Item], _Done], item: _Item) -> _Done:
 
 
 def _http(error: BaseException) -> requests.RequestException | None:
-    """Return the HTTP error that an error came from: clients wrap what their library raised."""
+    """Return the HTTP error that caused an error, or None. Clients wrap errors of their library."""
     import requests
 
     current: BaseException | None = error
@@ -135,7 +142,7 @@ def _is_transient(error: BaseException) -> bool:
 
 
 def explained(error: Exception) -> ProvenanceError:
-    """What went wrong with a service, in words. No token is in them."""
+    """Return the error of a service as an error with a message, from which tokens are removed."""
     if isinstance(error, ProvenanceError):
         return error
     if isinstance(error, TransientError):
@@ -147,17 +154,17 @@ def explained(error: Exception) -> ProvenanceError:
     if http is None or url is None:
         text = redacted(" ".join(str(error).split()))[:200]
         return UnavailableError(
-            f"a service answered something that is not understood: {text or type(error).__name__}",
+            f"a service gave an unexpected answer: {text or type(error).__name__}",
             help=AGAIN,
         )
     role = next((name for end, name in _ROLES if url.endswith(end)), "service")
     if isinstance(http, requests.HTTPError) and http.response is not None:
         status = http.response.status_code
-        said = redacted(" ".join(http.response.text[:1000].split()))[:200]
+        reason = redacted(" ".join(http.response.text[:1000].split()))[:200]
         verb = "refused" if status < 500 else "failed"
-        message = f"the {role} {url} {verb} (HTTP {status}): {said or http.response.reason}"
+        message = f"the {role} {url} {verb} (HTTP {status}): {reason or http.response.reason}"
         unknown = status < 429 and role == _ROLES[0][1]
         return UnavailableError(message, help=UNKNOWN if unknown else AGAIN)
     silent = isinstance(http, (requests.ConnectionError, requests.Timeout))
-    what = "does not answer" if silent else "answered something that is not understood"
+    what = "does not answer" if silent else "gave an unexpected answer"
     return UnavailableError(f"the {role} {url} {what} ({type(http).__name__})", help=AGAIN)

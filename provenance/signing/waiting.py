@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long services are waited for, and what is said of one that fails. Imports no HTTP client."""
+"""Time limits and messages for requests to services. Imports no HTTP client."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import re
 from typing import Final
 
 THREADS: Final = 20
-"""How many documents are signed at once. A log answers when its next checkpoint holds the entry: it
-is waiting that is shared, not work."""
+"""The number of documents that are signed at the same time.
+
+Most of the time is spent waiting: a log answers only after its next checkpoint includes the entry.
+"""
 
 TIMEOUT: Final = 120.0
-"""Seconds that one document may take, with every service and every attempt."""
+"""The time limit for signing one document, including all services and retries, in seconds."""
 
-AGAIN: Final = "Try again later: nothing was written, and a second run does the whole."
+AGAIN: Final = "Try again later. Nothing was written, so a second run starts from the beginning."
 
 _TOKEN: Final = re.compile(r"eyJ[\w-]*(?:\.[\w-]*)+")
 
 
 class TransientError(Exception):
-    """A service failed, and may succeed the next time. The message says which, and how."""
+    """A service failed, but may succeed the next time. The message names the service."""
 
 
 def redacted(text: str) -> str:
-    """Return the text without whatever looks like a JSON Web Token."""
+    """Return the text with everything that looks like a JSON Web Token removed."""
     return _TOKEN.sub("[token]", text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, as its users type it."""
+"""The command line, as users type it."""
 
 from __future__ import annotations
 
@@ -87,14 +87,23 @@ def test_the_version_is_the_packages() -> None:
         (["verify", "a.onnx"], "provenance verify-model a.onnx --key"),
         (["verify-model", "--key", "k"], "FILE..."),
         (["verify-model", "a", "b", "--bundle", "b", "--key", "k"], "exactly one FILE"),
-        (["verify-model", "a"], "whose signature counts?"),
-        (["verify-release", "a"], "whose signature counts?"),
-        (["verify-blob", "a", "--bundle", "b"], "whose signature counts?"),
+        (["verify-model", "a"], "no trusted signer"),
+        (["verify-release", "a"], "no trusted signer"),
+        (["verify-blob", "a", "--bundle", "b"], "no trusted signer"),
         (["verify-blob", "a", "--key", "k"], "--bundle"),
         (["verify-blob", "a", "--bundle", "b", "--require", "production"], "--require"),
-        (["verify", "--key", "k", "--trust", "t"], "--key and --identity, or --trust, not both"),
-        (["verify", "--identity", "a@example.org"], "--identity and --issuer go together"),
-        (["verify", "--trusted-root", "r", "--staging"], "--trusted-root or --staging, not both"),
+        (
+            ["verify", "--key", "k", "--trust", "t"],
+            "--trust cannot be used with --key or --identity",
+        ),
+        (
+            ["verify", "--identity", "a@example.org"],
+            "--identity and --issuer must be given together",
+        ),
+        (
+            ["verify", "--trusted-root", "r", "--staging"],
+            "--trusted-root and --staging cannot be used together",
+        ),
         (["inspect"], "BUNDLE"),
     ],
 )
@@ -419,7 +428,7 @@ def test_keygen_into_a_file_is_an_error(tmp_path: Path) -> None:
 def test_what_keygen_advises_can_be_pasted(
     name: str, form: str | None, full: Repository, tmp_path: Path
 ) -> None:
-    """The command that copies the key, where one is needed, and the table that trusts it."""
+    """Paste the command that copies the key, if there is one, and the table that trusts it."""
     root = full.root
     text = 'registry = "model/registry.json"\n'
     (root / "provenance.toml").unlink()
@@ -428,7 +437,7 @@ def test_what_keygen_advises_can_be_pasted(
         (root / form).write_text(
             text if form == "provenance.toml" else f"[tool.provenance]\n{text}"
         )
-    shown = run_cli("keygen", name, cwd=root).err.partition("Trust it with:\n")[2]
+    shown = run_cli("keygen", name, cwd=root).err.partition("To trust it:\n")[2]
     lines = [line.strip() for line in shown.splitlines()]
     if lines[0].startswith("cp "):
         subprocess.run(["sh", "-c", lines.pop(0)], cwd=root, check=True)
@@ -442,7 +451,7 @@ def test_what_keygen_advises_can_be_pasted(
 def test_keygen_shows_the_id_of_the_key_in_one_form(tmp_path: Path) -> None:
     made = run_cli("keygen", "a", "--format", "json", cwd=tmp_path)
     sha256 = made.json["sha256"]
-    assert f"a.pub is the key with sha256 {sha256}" in made.err
+    assert f"a.pub has the fingerprint sha256 {sha256}" in made.err
     assert re.fullmatch("[0-9a-f]{64}", sha256)
     der = "openssl pkey -pubin -in a.pub -outform DER | sha256sum"
     shown = subprocess.run(["sh", "-c", der], cwd=tmp_path, check=True, capture_output=True)
@@ -474,7 +483,7 @@ def test_hash_prints_every_model_file(full: Repository) -> None:
     assert result.code == 0
     for path in full.models.iterdir():
         assert (f"model/{path.name}" in result.out) == (".onnx" in path.name)
-    assert "OK: every digest that the rows declare is right" in result.out
+    assert "OK: every digest in the rows is correct" in result.out
 
 
 def test_hash_adds_the_digests_of_external_data(repository: Repository) -> None:
@@ -683,7 +692,8 @@ def test_all_rules_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "help"), [("SID42", "Did you mean SID4"), ("zzzzzz", "provenance rules lists them")]
+    ("asked", "help"),
+    [("SID42", "Did you mean SID4"), ("zzzzzz", "provenance rules lists all rules")],
 )
 def test_an_unknown_rule_suggests_the_nearest(asked: str, help: str) -> None:
     result = run_cli("rules", asked)
@@ -702,7 +712,7 @@ def test_hash_is_not_content_with_a_row_that_has_no_digest(full: Repository, fie
         assert result.code == 1
         assert "no digest in the row" in result.out
         assert "OK:" not in result.out
-        assert "FAILED: 1 file without the digest that a row has to have" in result.out
+        assert "FAILED: 1 file without a required digest in the row" in result.out
         assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
         assert full.registry.read_bytes() == before
     assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"

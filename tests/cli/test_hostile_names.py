@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No argument, option or variable of any command is printed as it was typed, if it is hostile.
+"""Hostile arguments, options and variables of all commands are escaped before they are printed.
 
-Escape sequences act on the terminal that shows them, and a line that starts with `::error::` or
-holds `##[error]` is a command to the runner whose log it is written to. The commands and their
-parameters are those that click knows, so that a new one is tried as well.
+Escape sequences control the terminal that shows them. A line that starts with `::error::` or
+contains `##[error]` is a command for a CI runner that reads the log. The commands and parameters
+are taken from click, so new ones are tested automatically.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def command_of(name: str) -> click.Command:
 
 
 def typed(command: click.Command) -> Iterator[list[str]]:
-    """Every way to give `command` the hostile text."""
+    """Return every way to give `command` the hostile text."""
     yield [HOSTILE]
     yield [HOSTILE, HOSTILE]
     yield [f"--{HOSTILE}"]
@@ -70,7 +70,7 @@ def assert_harmless(result: Result, typed: object) -> None:
 
 @pytest.fixture
 def folder(repository: Repository) -> Path:
-    """A repository with a file and a folder of the hostile name."""
+    """Make a repository with a file and a folder of the hostile name."""
     repository.add("m")
     repository.save()
     (repository.root / HOSTILE).write_text("x")

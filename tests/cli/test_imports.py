@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start-up is most of what a user waits for: each command loads only what it needs."""
+"""Each command imports only what it needs: users wait mostly for the start-up."""
 
 from __future__ import annotations
 

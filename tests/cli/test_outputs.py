@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where results go: `--format`, `--output FILE`, `--output FORMAT=FILE`."""
+"""The outputs of results: `--format`, `--output FILE`, `--output FORMAT=FILE`."""
 
 from __future__ import annotations
 
@@ -52,11 +52,14 @@ def test_a_file_name_may_hold_an_equals_sign(full: Repository, given: str, name:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["jsno=a.json"], "did you mean json=a.json? A file of that name is ./jsno=a.json"),
-        (["x=a"], "no format 'x'; formats are human, json"),
-        (["json="], "name a file: --output json=FILE"),
+        (
+            ["jsno=a.json"],
+            "did you mean json=a.json? To write to a file of that name, give ./jsno=a.json",
+        ),
+        (["x=a"], "unknown format 'x'; formats are human, json"),
+        (["json="], "no file; expected --output json=FILE"),
         (["a.txt", "json=./a.txt"], "a.txt is given twice"),
-        (["none/a.txt"], "cannot write none/a.txt: there is no folder none"),
+        (["none/a.txt"], "cannot write none/a.txt: the folder none does not exist"),
         (["json=model"], "cannot write model: it is a folder"),
     ],
 )
@@ -85,7 +88,7 @@ def test_a_command_without_a_report_says_which_formats_it_has(command: str) -> N
         result = run_cli(*command.split(), *option)
         assert result.code == 2
         said = " ".join(result.err.split())
-        assert "human or json" in said or "formats are human, json" in said
+        assert "human and json" in said or "formats are human, json" in said
 
 
 def test_a_command_without_a_report_writes_both_formats(full: Repository) -> None:
@@ -187,7 +190,7 @@ def test_a_result_is_never_written_over_what_the_run_reads(
         for given in (name, f"json=./{name}", f"json={full.root / name}"):
             result = run_cli(*command, "--output", given, cwd=full.root)
             assert (result.code, result.out) == (2, ""), (command, given)
-            assert "this run reads that file, or writes it itself" in " ".join(result.err.split())
+            assert "this run also reads or writes that file" in " ".join(result.err.split())
     assert contents(full.root) == before
 
 
@@ -233,7 +236,10 @@ def test_a_file_that_the_user_names_is_spared_too(full: Repository, key: KeyPair
         before = contents(full.root), contents(key.public.parent)
         result = run_cli(*args, "--output", output, cwd=full.root)
         assert (result.code, result.out) == (2, ""), args
-        assert "this run reads that file" in " ".join(result.err.split()), (args, result.err)
+        assert "this run also reads or writes that file" in " ".join(result.err.split()), (
+            args,
+            result.err,
+        )
         assert (contents(full.root), contents(key.public.parent)) == before
 
 
@@ -276,7 +282,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_dash_is_no_file(full: Repository, given: str) -> None:
     result = run_cli("check", "--output", given, cwd=full.root)
     assert result.code == 2
-    assert "a file of that name is ./-" in " ".join(result.err.split())
+    assert "To write to a file named '-', give ./-" in " ".join(result.err.split())
     assert not (full.root / "-").exists()
     assert run_cli("check", "--output", "./-", cwd=full.root).code == 0
 

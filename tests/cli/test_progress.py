@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The progress bar: on a terminal only, and moving with the bytes of a large file."""
+"""The progress bar: shown only in a terminal, and advancing with the bytes of a large file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_large_file_has_a_line_of_its_own(repository: Repository) -> None:
 
 
 class Shown:
-    """A bar on a console of ours."""
+    """A progress bar on a console of the test."""
 
     def __init__(self) -> None:
         self._text = io.StringIO()
@@ -85,11 +85,11 @@ class Shown:
 
 def test_a_line_moves_with_the_bytes_of_its_file() -> None:
     shown = Shown()
-    with shown.bar.lines, shown.bar.large_file("model/w.data", 1 << 30) as told:
+    with shown.bar.lines, shown.bar.large_file("model/w.data", 1 << 30) as advance:
         assert "w.data" in shown.text
-        told(1 << 28)
+        advance(1 << 28)
         assert "256.0 MiB of 1.0 GiB" in shown.text
-        told(1 << 28)
+        advance(1 << 28)
         assert "512.0 MiB of 1.0 GiB" in shown.text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the standard streams are connected to changes no exit code and causes no traceback."""
+"""Closed or unusual standard streams change no exit code and cause no traceback."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ with open("codes.json", "w") as stream:
 def codes(
     root: Path, redirection: str = "", encoding: str | None = None, gone: str | None = None
 ) -> list[int]:
-    """The exit codes of `RUNS` in one process, which ends by itself."""
+    """Return the exit codes of `RUNS`, which run in one process."""
     script = f'exec "$@" {redirection}'
     env = {"PYTHONIOENCODING": encoding} if encoding else {}
     reader, writer = os.pipe()
@@ -74,7 +74,7 @@ def codes(
 
 @pytest.fixture
 def root(repository: Repository) -> Path:
-    """A registry with a finding about a row whose name is in no encoding but Unicode's."""
+    """Make a registry with a finding about a row whose name exists only in Unicode encodings."""
     repository.add("ok")
     repository.add("m\u00f6dell \u2192 \u65e5\u672c", onnx="m.onnx", license="")
     return repository.save().root

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of `open_model`: what is used is what was verified."""
+"""Tests of `open_model`: the loaded files are the verified ones."""

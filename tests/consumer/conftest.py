@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A publisher whose models say by what they compute which weights they have."""
+"""A publisher whose models compute a result that identifies their weights."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def weights(value: float = 1.0) -> bytes:
 
 @dataclass(frozen=True)
 class Downloads:
-    """A consumer's folder with everything that was released, and a place for private copies."""
+    """A consumer's folder with a complete release, and a folder for private copies."""
 
     folder: Path
     private: Path
     trust: Trust
 
     def open(self, name: str = "outside.onnx", **options: Any) -> VerifiedModel:
-        """`open_model` of a file in the folder, kept in `private`, where temporary files are."""
+        """Open a model in the folder with `open_model`; the copies are in `private`."""
         return open_model(self.folder / name, self.trust, **options)
 
     @property
     def left(self) -> list[str]:
-        """What lies where private copies are made."""
+        """Return the contents of the folder for private copies."""
         return sorted(p.name for p in self.private.iterdir())
 
 
 def compute(session: Any) -> float:
-    """What a model says of six ones."""
+    """Return the result of a model for an input of six ones."""
     ones = numpy.ones((1, 6), numpy.float32)
     (score,) = session.run(None, {"features": ones})
     return float(score[0, 0])
@@ -53,7 +53,7 @@ def compute(session: Any) -> float:
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Repository:
-    """`outside` keeps its weights in a folder below, `inside` has them itself."""
+    """Publish two models: `outside` has external data in a folder below, `inside` has none."""
     repository = Repository(tmp_path_factory.mktemp("publisher"), key)
     repository.write("weights/outside.data", weights())
     outside = repository.add(
@@ -78,5 +78,5 @@ def downloads(
     shutil.copytree(published.models, folder)
     shutil.copytree(published.root / "bundles", folder, dirs_exist_ok=True)
     private.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(private))  # nobody else's are in there
+    monkeypatch.setattr(tempfile, "tempdir", str(private))  # no other process uses it
     return Downloads(folder, private, trust_from_keys([key.public]))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Advice for consumers: those who use a model are never advised to do what only its publisher can.
+"""Advice for consumers never asks them to do what only the publisher can do.
 
-Every case of `tests/cases/` is verified in each way in which a consumer verifies, whatever the case
-itself is about.
+Every case of `tests/cases/` is verified in each way that a consumer can use, whatever the case is
+about.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STRICT = ("--require", "row,production,no-deferrals", "--license-allow", "CC0-1.
 
 
 def ways(shop: Workshop) -> Iterator[tuple[str, ...]]:
-    """The commands of a consumer who trusts the publisher's key, or another one."""
+    """Return the commands of a consumer who trusts the publisher's key, or another one."""
     for key in (shop.key, shop.other):
         trusted = ("--key", str(key.public))
         yield ("verify", *trusted)
@@ -62,7 +62,7 @@ def test_no_consumer_is_advised_to_do_what_a_publisher_does(
 
 
 def refusal(path: Path, bundle: Path, key: KeyPair) -> str:
-    """What `open_model` says of a model that it refuses; empty if it opens it."""
+    """Return the messages of `open_model` for a refused model, or an empty result if it opens."""
     try:
         with open_model(path, trust_from_keys([key.public]), bundle=bundle, offline=True):
             return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private copies: what is written to the original does not reach them, nor unseen to the copy."""
+"""Private copies: writing to the original does not change them, and changes to them are noticed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.consumer.conftest import ONE, Downloads, compute, weights
 DATA = "weights/outside.data"
 
 
-# --- whoever can write to the original ---------------------------------------------------------
+# --- writing to the original -------------------------------------------------------------------
 
 
 def test_a_hard_link_to_the_original_does_not_reach_the_copy(
@@ -141,7 +141,7 @@ def test_a_disk_that_fails_is_an_error(
 
 
 def copied(source: Path, base: Path) -> bytes:
-    """What a private copy of a file holds."""
+    """Return the content of a private copy of a file."""
     kept = PrivateFolder(base)
     with source.open("rb", buffering=0) as stream, kept.copy(stream, "copy") as copy:
         content = copy.read()
@@ -154,7 +154,7 @@ def test_a_file_for_which_there_is_no_room_is_not_begun(
 ) -> None:
     room = shutil._ntuple_diskusage(10, 10, 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
-    with pytest.raises(InputError, match="has room for 0") as caught:
+    with pytest.raises(InputError, match="0 free") as caught:
         downloads.open()
     assert caught.value.help is not None
     assert "folder=" in caught.value.help
@@ -173,7 +173,7 @@ def test_two_files_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
     kept.close()
 
 
-# --- whoever can write to the copy, with the rights of this user -------------------------------
+# --- writing to the copy, with the rights of this user -----------------------------------------
 
 
 def overwrite(opened: VerifiedModel) -> None:
@@ -260,7 +260,7 @@ def test_a_copy_that_is_changed_while_it_is_loaded_gives_no_session(
 def test_a_copy_that_is_changed_while_it_is_hashed_is_noticed(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was taken note of is the copy before the first byte of it was hashed."""
+    """The recorded state is that of the copy before its first byte was hashed."""
     copy = PrivateFolder.copy
 
     def then_write(self: PrivateFolder, source: Any, name: str) -> Any:

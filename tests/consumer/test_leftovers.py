@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing of a private copy stays behind, however the work with it ends."""
+"""No private copies are left behind, however the process ends."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_where_folders_never_stay_it_gives_up(
         return path
 
     monkeypatch.setattr(tempfile, "mkdtemp", take)
-    with pytest.raises(UnavailableError, match="as soon as they are made"):
+    with pytest.raises(UnavailableError, match="as soon as it is made"):
         PrivateFolder(tmp_path)
 
 
@@ -203,7 +203,7 @@ def test_a_folder_that_was_removed_already_is_closed_all_the_same(tmp_path: Path
 @pytest.mark.parametrize("name", ["none", "file"])
 def test_a_place_where_nothing_can_be_kept_is_named(downloads: Downloads, name: str) -> None:
     (downloads.folder / "file").touch()
-    with pytest.raises(InputError, match=f"cannot keep a private copy in .*{name}"):
+    with pytest.raises(InputError, match=f"cannot write a private copy to .*{name}"):
         downloads.open(folder=downloads.folder / name)
 
 

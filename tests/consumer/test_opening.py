@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`open_model`: what one gets of a model that verifies, and that one gets nothing of another."""
+"""`open_model`: what a verified model offers, and that other models are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.repository import SUFFIX, sha256
 
 
 def refused(downloads: Downloads, name: str = "outside.onnx", **options: object) -> list[str]:
-    """The codes for which a model is refused; nothing is left of it."""
+    """Return the codes for which a model is refused, and check that no copies are left."""
     with pytest.raises(ModelRefusedError) as caught:
         downloads.open(name, **options)
     assert downloads.left == []
@@ -83,7 +83,7 @@ def test_a_model_without_a_sidecar_has_none(downloads: Downloads) -> None:
 
 
 def test_links_in_the_downloads_are_followed(downloads: Downloads, tmp_path: Path) -> None:
-    """A download cache keeps files under their digests and links to them."""
+    """A download cache names files by their digests, and links to them."""
     blob = tmp_path / "blob"
     (downloads.folder / "outside.onnx").rename(blob)
     (downloads.folder / "outside.onnx").symlink_to(blob)
@@ -95,7 +95,7 @@ def test_links_in_the_downloads_are_followed(downloads: Downloads, tmp_path: Pat
 
 
 def test_an_int8_variant_alone_is_not_the_signed_row(downloads: Downloads) -> None:
-    """Every model that was signed with the row has to be here (ATT705)."""
+    """All models that were signed with the row must be present (ATT705)."""
     bundle = downloads.folder / f"quantized.onnx{SUFFIX}"
     with downloads.open("quantized.onnx", bundle=bundle):
         pass
@@ -158,7 +158,7 @@ def test_a_signature_over_the_bytes_alone_is_refused(downloads: Downloads, key: 
 def test_one_of_several_bundles_in_a_file_opens_a_model(
     downloads: Downloads, other_key: KeyPair, monkeypatch: pytest.MonkeyPatch, copy: str
 ) -> None:
-    """Each is judged by the same private copy, and not by one that was exchanged meanwhile."""
+    """Each bundle is verified with the same private copy, even if the original is replaced."""
     bundle = downloads.folder / f"outside.onnx{SUFFIX}"
     content = (downloads.folder / "outside.onnx").read_bytes()
     theirs = json.dumps(message_bundle(content, other_key))

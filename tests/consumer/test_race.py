@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody exchanges the files while they are verified and loaded, thousands of times.
+"""Another thread replaces the files thousands of times while they are verified and loaded.
 
-What a model computes comes from verified bytes, or nothing is computed.
+A model computes with verified bytes, or is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DEADLINE = 120.0
 
 
 class Swapper:
-    """Exchanges the model, its weights, and the folder on the way to them, in every way there is.
+    """Replaces the model, its weights, or their folder, in every possible way.
 
     Each way is a pair of steps: the bad ones come, and stay until the good ones are put back.
     """
@@ -54,7 +54,7 @@ class Swapper:
         self.count = 0
 
     def steps(self) -> Iterator[Callable[[], None]]:
-        """The steps, over and over; after each pair of them everything is good."""
+        """Yield the steps endlessly; after each pair, the good files are back."""
         return cycle(
             (
                 partial(self._put, self._data, weights(7)),
@@ -107,7 +107,7 @@ class Swapper:
 
 @contextmanager
 def swapping(swapper: Swapper) -> Iterator[None]:
-    """Swap for as long as the block takes, whenever the other thread lets go for a moment."""
+    """Replace files until the end of the block, whenever the other thread yields."""
     stop, failed, interval = threading.Event(), [], sys.getswitchinterval()
 
     def run() -> None:
@@ -132,7 +132,7 @@ def swapping(swapper: Swapper) -> Iterator[None]:
 
 
 def load_and_compute(downloads: Downloads) -> float | None:
-    """What a verified model computes; None where there is none."""
+    """Return the result of a verified model, or None if it is refused."""
     try:
         with downloads.open() as opened:
             session = opened.session()
@@ -146,20 +146,20 @@ def test_what_a_model_computes_always_comes_from_verified_bytes(
 ) -> None:
     swapper, computed = Swapper(downloads, tmp_path / "aside"), Counter[float | None]()
     with swapping(swapper):
-        # Until it went both ways: a race in which nobody came in between shows nothing.
+        # Repeat until both outcomes occurred: without interference, the race proves nothing.
         end = time.monotonic() + DEADLINE
         while swapper.count < SWAPS or min(computed[ONE], computed[None]) < 10:
             assert time.monotonic() < end, computed
             computed[load_and_compute(downloads)] += 1
     assert set(computed) <= {ONE, None}
     assert downloads.left == []
-    assert load_and_compute(downloads) == ONE  # and now that nobody disturbs it
+    assert load_and_compute(downloads) == ONE  # and again without interference
 
 
 def test_who_verifies_a_path_and_then_opens_it_computes_something_else(
     downloads: Downloads, tmp_path: Path
 ) -> None:
-    """The same race, lost: so the test above would fail if anything were opened twice."""
+    """The same race without `open_model`: it shows that the test above can fail."""
     swapper = Swapper(downloads, tmp_path / "aside")
     path = downloads.folder / "outside.onnx"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is made of a verified model: a session of onnxruntime, a message of ONNX."""
+"""Loading a verified model: as a session of onnxruntime, and as a message of ONNX."""
 
 from __future__ import annotations
 
@@ -50,12 +50,15 @@ def test_options_that_lead_to_other_weights_are_refused(
     (tmp_path / "weights" / "outside.data").write_bytes(weights(7))
     settings = onnxruntime.SessionOptions()
     settings.add_session_config_entry(ELSEWHERE, str(tmp_path))
-    with downloads.open() as opened, pytest.raises(InputError, match="external data would not be"):
+    with (
+        downloads.open() as opened,
+        pytest.raises(InputError, match="onnxruntime would load external data"),
+    ):
         opened.session(sess_options=settings)
 
 
 def test_that_setting_would_lead_to_other_weights(downloads: Downloads, tmp_path: Path) -> None:
-    """What the refusal above is for. A model that is given as bytes has no folder of its own."""
+    """This is why the option is refused: it makes onnxruntime load other weights."""
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "outside.data").write_bytes(weights(7))
     settings = onnxruntime.SessionOptions()
@@ -122,7 +125,7 @@ def fetch(downloads: Downloads, tmp_path: Path, key: KeyPair, onnx: bytes, data:
 
 
 def tensors(message: Any) -> Any:
-    """Every tensor below a message, found on the way of protobuf's own reflection."""
+    """Yield every tensor below a message, found with protobuf reflection."""
     if message.DESCRIPTOR.full_name == "onnx.TensorProto":
         yield message
         return

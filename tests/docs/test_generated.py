@@ -69,11 +69,11 @@ def test_a_scene_that_no_longer_tells_its_part_is_an_error(
 def test_what_differs_from_run_to_run_is_left_out(tmp_path: Path) -> None:
     stage = story.Stage(tmp_path)
     digest = "0" * 64
-    lines = f"  key a.pub (sha256 {digest})\n  signed with a key; its hint: sha256 {digest}; x\n"
+    lines = f"  key a.pub (sha256 {digest})\n  signed with a key; key hint: sha256 {digest}; x\n"
     (tmp_path / "text").write_text(lines + f"{tmp_path}/file\n{digest}  file\n", "utf-8")
     assert stage.run("cat text", tmp_path) == (
         "  key a.pub (sha256 <fingerprint>)\n"
-        "  signed with a key; its hint: sha256 <fingerprint>; x\n"
+        "  signed with a key; key hint: sha256 <fingerprint>; x\n"
         f"file\n{digest}  file\n"
     )
 

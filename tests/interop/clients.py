@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The real clients. What verifies says null or the reason of a refusal; what signs has to succeed.
+"""The real clients. Verifying returns None or the reason of a refusal; signing must succeed.
 
-An identity token is given in a file or in the environment, and never as an argument.
+Identity tokens are passed in a file or in the environment, never as an argument.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _Result = TypeVar("_Result")
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """What `work` gives for each item, several at once."""
+    """Call `work` for several items at the same time, and return the results."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(work, items))
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be signed: a file, or the in-toto statement in it; and where the bundle goes."""
+    """A file to sign, or the in-toto statement in it, and the path of the bundle."""
 
     file: Path
     bundle: Path
@@ -52,13 +52,13 @@ class Draft:
 
 @dataclass(frozen=True)
 class Cosign:
-    """cosign, with a home of its own."""
+    """cosign with its own home folder."""
 
     binary: Path
     home: Path
 
     def run(self, *arguments: str | Path, cwd: Path | None = None) -> tuple[int, str]:
-        """Exit status and standard error of `cosign ARGUMENTS`."""
+        """Run `cosign ARGUMENTS`, and return the exit status and standard error."""
         done = subprocess.run(
             [self.binary, *arguments],
             cwd=cwd,
@@ -70,16 +70,16 @@ class Cosign:
         return done.returncode, done.stderr
 
     def verify_blob(self, key: Path, bundle: Path, file: Path) -> str | None:
-        """None where `cosign verify-blob` accepts, else its error."""
+        """Return None if `cosign verify-blob` accepts, else its error."""
         return self._verify("verify-blob", bundle, file, *_by_key(key))
 
     def verify_attestation(self, key: Path, bundle: Path, file: Path, kind: str) -> str | None:
-        """None where `cosign verify-blob-attestation --type KIND` accepts, else its error."""
+        """Return None if `cosign verify-blob-attestation --type KIND` accepts, else its error."""
         command = "verify-blob-attestation"
         return self._verify(command, bundle, file, *_by_key(key), "--type", kind)
 
     def verify(self, command: str, claim: Claim, by: Credential, *more: str) -> str | None:
-        """None where `cosign COMMAND` accepts a claim, else its error."""
+        """Return None if `cosign COMMAND` accepts a claim, else its error."""
         if isinstance(by, Key):
             return self._verify(command, claim.bundle, claim.file, *_by_key(by.public), *more)
         options = (
@@ -89,7 +89,7 @@ class Cosign:
         return self._verify(command, claim.bundle, claim.file, *options, *more)
 
     def verify_logged(self, key: Path, bundle: Path, file: Path, trusted_root: Path) -> str | None:
-        """None where `cosign verify-blob` accepts log and timestamp too, else its error."""
+        """Return None if `cosign verify-blob` also accepts log and timestamp, else its error."""
         options = ("--key", key, "--trusted-root", trusted_root, "--use-signed-timestamps")
         return self._verify("verify-blob", bundle, file, *options)
 
@@ -100,7 +100,7 @@ class Cosign:
         return None if status == 0 else error
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """`cosign sign-blob`, or `attest-blob --statement`, of each draft."""
+        """Sign each draft with `cosign sign-blob` or `attest-blob --statement`."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if isinstance(by, Key):
@@ -125,7 +125,7 @@ class Cosign:
 
 @dataclass(frozen=True)
 class CosignSigner:
-    """cosign with our private key imported. Without an instance it reaches no service."""
+    """cosign with our private key imported. Without an instance it uses no service."""
 
     cosign: Cosign
     folder: Path
@@ -148,19 +148,19 @@ class CosignSigner:
 
     @property
     def public_key(self) -> Path:
-        """The public key as cosign wrote it."""
+        """Return the public key as cosign wrote it."""
         return self.folder / "cosign.pub"
 
     def sign_blob(self, file: Path, bundle: Path) -> Path:
-        """`cosign sign-blob`: a message signature over the bytes of `file`."""
+        """Make a message signature over `file` with `cosign sign-blob`."""
         return self.sign(Draft(file, bundle))
 
     def attest(self, statement: Path, bundle: Path) -> Path:
-        """`cosign attest-blob --statement`: a DSSE envelope around `statement`."""
+        """Make a DSSE envelope with `statement` with `cosign attest-blob --statement`."""
         return self.sign(Draft(statement, bundle, statement=True))
 
     def sign(self, draft: Draft) -> Path:
-        """Either of them; the bundle."""
+        """Sign a file or a statement, and return the bundle."""
         self.cosign._sign(
             draft,
             *("--key", self.folder / "cosign.key", "--yes"),
@@ -172,18 +172,18 @@ class CosignSigner:
 
 @dataclass(frozen=True)
 class SigstorePython:
-    """sigstore-python's command. It knows identities, and no keys."""
+    """The command of sigstore-python, which supports identities but no keys."""
 
     @property
     def version(self) -> str:
-        """The version that is installed."""
+        """Return the installed version."""
         return importlib.metadata.version("sigstore")
 
     def verify(self, claims: Sequence[Claim], by: Identity) -> list[str | None]:
-        """For each claim None where `sigstore verify identity` accepts it, else its error.
+        """Return None for each claim that `sigstore verify identity` accepts, else its error.
 
-        Files whose bundles lie beside them are verified by one process. It stops at the first that
-        it refuses, so that they are then asked for one by one.
+        Files with their bundles beside them are verified by one process. It stops at the first
+        refusal; the files are then verified one by one.
         """
         with tempfile.TemporaryDirectory() as folder:
             files = []
@@ -202,12 +202,12 @@ class SigstorePython:
         return self._run(by, "verify", "identity", "--offline", *policy, *files)
 
     def sign(self, file: Path, bundle: Path, by: Identity) -> None:
-        """`sigstore sign`."""
+        """Sign files with `sigstore sign`."""
         error = self._run(by, "sign", "--bundle", bundle, file, token=by.instance.token())
         assert error is None, error
 
     def attest(self, file: Path, bundle: Path, by: Identity, predicate: Path, kind: str) -> None:
-        """`sigstore attest`: a statement about one file, of a type that it knows."""
+        """Sign statements about one file with `sigstore attest`, which supports some types only."""
         claim = ("--predicate", predicate, "--predicate-type", kind, "--bundle", bundle)
         error = self._run(by, "attest", *claim, file, token=by.instance.token())
         assert error is None, error
@@ -226,13 +226,13 @@ class SigstoreJs:
     node_modules: Path
 
     def version(self, package: str) -> str:
-        """The version of one of its packages."""
+        """Return the version of one of its packages."""
         found = self.node_modules / "@sigstore" / package / "package.json"
         version: str = json.loads(found.read_bytes())["version"]
         return version
 
     def verify(self, claims: Sequence[Claim], by: Credential | dict[str, str]) -> list[str | None]:
-        """For each claim None where it is accepted, else the reason. Keys are DER, by hint."""
+        """Return None for each accepted claim, else the reason. Keys are in DER, by hint."""
         if isinstance(by, Identity):
             trust: dict[str, object] = {
                 "trustedRoot": str(by.instance.trusted_root),
@@ -247,7 +247,7 @@ class SigstoreJs:
         return results
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """A bundle of each draft, all at once."""
+        """Sign all drafts in one process."""
         jobs = [
             {"artifact": str(d.file), "bundle": str(d.bundle), "statement": d.statement}
             for d in drafts

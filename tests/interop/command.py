@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a client with an environment that says nothing of this machine."""
+"""Running a client in an environment without variables of this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.interop.release import environment
 
 
 def run(command: Sequence[str | Path], more: Mapping[str, str]) -> str | None:
-    """None where the command succeeds, else what it said on standard error."""
+    """Return None if the command succeeds, else its standard error."""
     done = subprocess.run(
         command, env=environment(more), capture_output=True, text=True, check=False
     )

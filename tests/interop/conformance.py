@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conformance client as the suite runs it: a program with arguments and an exit status."""
+"""The conformance client, run as the conformance suite runs it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLIENT: Final = HERE / "conformance-client"
 
 
 def sign(file: Path, bundle: Path, by: Identity, *more: str) -> None:
-    """`sign-bundle`, with the token as an argument: the protocol wants it so."""
+    """Run `sign-bundle` with the token as an argument, as the protocol requires."""
     instance = by.instance
     options = ("--identity-token", instance.token(), "--bundle", bundle)
     roots = ("--signing-config", instance.signing_config, "--trusted-root", instance.trusted_root)
@@ -24,7 +24,7 @@ def sign(file: Path, bundle: Path, by: Identity, *more: str) -> None:
 
 
 def verify(target: str | Path, bundle: Path, by: Identity) -> str | None:
-    """None where `verify-bundle` accepts, else its error."""
+    """Return None if `verify-bundle` accepts, else its error."""
     expected = ("--certificate-identity", by.subject, "--certificate-oidc-issuer", by.issuer)
     root = ("--trusted-root", by.instance.trusted_root)
     options = ("--bundle", bundle, *expected, *root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases made once a run, and the clients that judge them. A missing client is an error."""
+"""Releases made once per run, and the clients that verify them. A missing client is an error."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def sigstore_js(peers: Peers) -> SigstoreJs:
 
 @pytest.fixture(scope="session")
 def instance(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """A Sigstore instance of this run's own, on loopback."""
+    """A Sigstore instance on loopback, for this run only."""
     with running(Services.of(peers), tmp_path_factory.mktemp("instance")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def model_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models as they are committed: the ensemble is made of placeholders."""
+    """The committed models, whose ensemble consists of placeholders."""
     return export(tmp_path_factory.mktemp("reference") / "model", production=False)
 
 
@@ -67,7 +67,7 @@ def versions(peers: Peers, clients: Clients) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def identity(instance: Instance) -> Identity:
-    """Whoever signs at the instance."""
+    """The identity that signs at the instance."""
     return Identity(instance)
 
 
@@ -80,7 +80,7 @@ def clients(cosign: Cosign, sigstore_js: SigstoreJs) -> Clients:
 def keyless_reference(
     tmp_path_factory: pytest.TempPathFactory, instance: Instance, model_as_it_is: Path
 ) -> Released:
-    """As `reference`, by an identity."""
+    """As `reference`, signed by an identity."""
     root = tmp_path_factory.mktemp("keyless") / "reference"
     return make_keyless_release(root, instance, model_as_it_is, deferred=True)
 
@@ -89,7 +89,7 @@ def keyless_reference(
 def keyless_production(
     tmp_path_factory: pytest.TempPathFactory, instance: Instance, production_model: Path
 ) -> Released:
-    """As `production`, by an identity."""
+    """As `production`, signed by an identity."""
     root = tmp_path_factory.mktemp("keyless") / "production"
     return make_keyless_release(root, instance, production_model)
 
@@ -102,7 +102,7 @@ def matrix(
     keyless_production: Released,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Matrix:
-    """What every client makes of every document."""
+    """The answer of every client for every document."""
     key = Key(production.root / "release.key", production.public_key)
     releases: dict[Credential, Released] = {key: production, identity: keyless_production}
     return measure(clients, releases, tmp_path_factory.mktemp("matrix"))
@@ -122,7 +122,7 @@ def production(tmp_path_factory: pytest.TempPathFactory, production_model: Path)
 
 @pytest.fixture(params=["committed", "reference", "production"])
 def release(request: pytest.FixtureRequest) -> Release:
-    """Each release in turn: the committed bundles, and two made by this run."""
+    """Each release: the committed bundles, and two releases made by this run."""
     if request.param == "committed":
         return committed_release()
     made: Release = request.getfixturevalue(request.param)
@@ -131,7 +131,7 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 @pytest.fixture(scope="session")
 def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The public key of somebody else."""
+    """The public key of another signer."""
     folder = tmp_path_factory.mktemp("other")
     assert provenance(folder, "keygen", "other").returncode == 0
     return folder / "other.pub"
@@ -141,6 +141,6 @@ def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cosign_signer(
     cosign: Cosign, reference: Release, tmp_path_factory: pytest.TempPathFactory
 ) -> CosignSigner:
-    """cosign, signing with the key that signed `reference`."""
+    """A cosign that signs with the key of `reference`."""
     folder = tmp_path_factory.mktemp("cosign-signer")
     return CosignSigner.of(cosign, folder, reference.root / "release.key")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who signs, and what others verify by: a key, or an identity at an instance."""
+"""The signer of a release, and how others verify it: a key, or an identity at an instance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Key:
 
     @property
     def verifying(self) -> tuple[str | Path, ...]:
-        """The options by which `provenance verify` trusts this key."""
+        """Return the options with which `provenance verify` trusts this key."""
         return ("--key", self.public)
 
     def __str__(self) -> str:
@@ -34,17 +34,17 @@ class Identity:
 
     @property
     def subject(self) -> str:
-        """As certificates name it."""
+        """The subject in its certificates."""
         return self.instance.subject
 
     @property
     def issuer(self) -> str:
-        """Who vouches for it."""
+        """The issuer of its tokens."""
         return self.instance.issuer_url
 
     @property
     def verifying(self) -> tuple[str | Path, ...]:
-        """The options by which `provenance verify` trusts this identity."""
+        """Return the options with which `provenance verify` trusts this identity."""
         return (
             *("--identity", self.subject, "--issuer", self.issuer),
             *("--trusted-root", self.instance.trusted_root),

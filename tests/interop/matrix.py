@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who reads what whom: each client, each document, each way of signing, measured.
+"""Measure which client verifies which document, for each way of signing.
 
-`measure` asks every client about every file that a document signs, and again after one byte has
-changed. `tests.interop.page` makes tables of it.
+`measure` lets every client verify every file that a document signs, and again after one byte has
+changed. `tests.interop.page` writes the results as tables.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PLAIN: Final = "quality_regressor_q_v1.onnx"
 
 
 class Document(enum.Enum):
-    """What is signed."""
+    """The kinds of signed documents."""
 
     ROW = "row bundle"
     SEED = "seed attestation"
@@ -46,7 +46,7 @@ class Document(enum.Enum):
 
 
 class Answer(enum.Enum):
-    """What came of it."""
+    """The answers of a client."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -67,7 +67,7 @@ Sign: TypeAlias = Callable[[Sequence[Draft], Credential], None]
 
 @dataclass(frozen=True)
 class Clients:
-    """The clients that are asked."""
+    """The clients to measure."""
 
     cosign: Cosign
     python: SigstorePython
@@ -75,7 +75,7 @@ class Clients:
 
     @property
     def verifiers(self) -> dict[str, Verify]:
-        """What verifies, by the command or the package that a user would take."""
+        """Return the clients that verify, by their command or package."""
         return {
             "`cosign verify-blob`": self._verify_blob,
             "`cosign verify-blob-attestation`": self._verify_attestation,
@@ -85,7 +85,7 @@ class Clients:
 
     @property
     def signers(self) -> dict[str, Sign]:
-        """What signs any statement, and any file."""
+        """Return the clients that sign any statement or file."""
         return {
             "`cosign sign-blob`, `attest-blob`": self.cosign.sign,
             "`@sigstore/sign`": self.js.sign,
@@ -108,7 +108,7 @@ class Clients:
 
 @dataclass
 class Matrix:
-    """What was measured.
+    """The results.
 
     Attributes:
         ours: Whether a client accepts what we sign: by document, way of signing, and client.
@@ -120,7 +120,7 @@ class Matrix:
 
 
 def measure(clients: Clients, releases: Mapping[Credential, Released], folder: Path) -> Matrix:
-    """Ask everybody about the releases of those who signed them. `folder` is for what is written.
+    """Let every client verify the release of every signer. `folder` is for temporary files.
 
     Raises:
         AssertionError: A client accepts some files of a document and not others, or accepts one
@@ -166,7 +166,7 @@ def _knows_no_keys(verify: Verify) -> bool:
 
 
 def _message(by: Credential, release: Released, folder: Path) -> Claim | None:
-    """A signature of ours over one file; None for a key, which signs statements only."""
+    """Sign one file ourselves; None for a key, which signs only statements."""
     if isinstance(by, Key):
         return None
     file, bundle = release.registry.parent / PLAIN, folder / f"{PLAIN}.message.sigstore.json"
@@ -176,7 +176,7 @@ def _message(by: Credential, release: Released, folder: Path) -> Claim | None:
 
 
 def _answer(verify: Verify, by: Credential, claims: Sequence[Claim], folder: Path) -> Answer:
-    """What a client says of files as they were signed. It has to refuse each that has changed."""
+    """Return the answer of a client for unchanged files. It must refuse all changed ones."""
     reasons = verify(claims, by)
     if None not in reasons:
         return Answer.REFUSED
@@ -196,7 +196,7 @@ def _answer(verify: Verify, by: Credential, claims: Sequence[Claim], folder: Pat
 def _theirs(
     sign: Sign, by: Credential, release: Released, folder: Path
 ) -> Iterator[tuple[Document, Answer]]:
-    """Every statement of a release, signed by another client in the place of ours."""
+    """Sign every statement of a release with another client."""
     copy = Released(folder / "registry")
     shutil.copytree(release.root, copy.root)
     summary = copy.root / "bundles" / "registry.json.vsa.sigstore.json"
@@ -235,7 +235,7 @@ def _sign_again(sign: Sign, by: Credential, payloads: Mapping[Path, bytes], fold
 def _of_sigstore_python(
     python: SigstorePython, by: Identity, release: Released, folder: Path
 ) -> dict[Document, Answer]:
-    """It signs files, and SLSA provenance about one file, which a seed attestation is."""
+    """It signs files, and SLSA provenance about one file, such as a seed attestation."""
     copy = Released(folder / "registry")
     shutil.copytree(release.root, copy.root)
     seeds = [c for c in copy.claims if KINDS[c.predicate_type] is Document.SEED]
@@ -265,7 +265,7 @@ def _verify_registry(release: Released) -> tuple[int, dict[str, Any]]:
 
 
 def _blamed(release: Released, report: Mapping[str, Any]) -> set[Document]:
-    """The documents that errors are about. A summary is stale by what became of other files."""
+    """Return the documents that errors are about. A changed file makes the summary stale, too."""
     kinds = {
         str(c.bundle.relative_to(release.root)): KINDS[c.predicate_type] for c in release.claims
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measured part of docs/interoperability.md. `python -m tests.interop.page` writes it.
+"""Write the measured part of docs/interoperability.md: `python -m tests.interop.page`.
 
-It holds answers and versions, and nothing that differs from run to run.
+It contains answers and versions, but nothing that differs between runs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MEASURED: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- measured until her
 
 
 def versions_of(peers: Peers, clients: Clients) -> dict[str, str]:
-    """The clients and services that were asked, with their versions."""
+    """Return the measured clients and services with their versions."""
     services = {"fulcio": "Fulcio", "rekor": "Rekor v2", "timestamp-server": "timestamp-authority"}
     return {
         "cosign": COSIGN.version.removeprefix("v"),
@@ -43,7 +43,7 @@ def versions_of(peers: Peers, clients: Clients) -> dict[str, str]:
 
 
 def page_with(text: str, matrix: Matrix, versions: Mapping[str, str]) -> str:
-    """The page with this in the place of what was measured before."""
+    """Return the page with the measured part replaced."""
     measured = "\n\n".join(
         (
             _table(("client or service", "version"), versions.items()),

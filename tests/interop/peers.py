@@ -31,12 +31,12 @@ VERSION_VARIABLE: Final = "sigs.k8s.io/release-utils/version.gitVersion"
 
 
 class PeerError(Exception):
-    """A client cannot be had. The message says what is missing and what to do."""
+    """A client is not available. The message says what is missing and what to do."""
 
 
 @dataclass(frozen=True)
 class GoProgram:
-    """A program that is built from its Go module: what it is, and where its versions are pinned."""
+    """A program that is built from a Go module with pinned versions."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class GoProgram:
     pins: Path
 
     def build(self) -> Path:
-        """The program, built now where it is not there yet."""
+        """Build the program if it is missing, and return its path."""
 
         def build(folder: Path) -> None:
             go = _tool("go", f"Install Go 1.26 or newer: {self.name} is built from its module.")
@@ -86,7 +86,7 @@ SOFTHSM_PLACES: Final = (
 
 @dataclass(frozen=True)
 class SoftHsm:
-    """SoftHSM 2: a PKCS#11 token in software, and the program that initialises one."""
+    """SoftHSM 2: a PKCS#11 token in software, and the program that initializes it."""
 
     module: Path
     tool: Path
@@ -94,7 +94,7 @@ class SoftHsm:
 
 @dataclass(frozen=True)
 class Peers:
-    """Where the clients and services are."""
+    """The paths of the clients and services."""
 
     cosign: Path
     node: Path
@@ -104,7 +104,7 @@ class Peers:
 
 
 def prepare() -> Peers:
-    """The clients, built now where they are not there yet.
+    """Build the clients that are missing, and return all.
 
     Raises:
         PeerError: A toolchain is missing, or a build failed. Nothing is skipped.
@@ -119,7 +119,7 @@ def prepare() -> Peers:
 
 
 def cache_folder() -> Path:
-    """Where built clients are kept: outside the repository, shared by all clones."""
+    """Return the folder for built clients, which is outside the repository."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "onnx-provenance"
 
@@ -138,7 +138,7 @@ def _node_modules() -> Path:
 
 
 def _softhsm() -> SoftHsm:
-    """As it is installed; else from the packages of Debian, taken apart and not installed."""
+    """Find the installed SoftHSM, or unpack that of the Debian packages."""
     tool = shutil.which("softhsm2-util")
     module = next((p for p in map(Path, SOFTHSM_PLACES) if p.is_file()), None)
     if tool and module:
@@ -163,7 +163,7 @@ def _softhsm() -> SoftHsm:
 
 
 def cached(name: str, pinned: Sequence[Path], build: Callable[[Path], None]) -> Path:
-    """The folder of the cache for `name` as pinned by these files; one builder at a time.
+    """Return the cache folder of `name` as pinned by these files; only one process builds it.
 
     Where it is not there yet `build` makes it, in a folder that is moved into place afterwards.
     """
@@ -217,7 +217,7 @@ def _digest(*files: Path) -> str:
 
 
 def main() -> int:
-    """Build what is missing and say where everything is; the exit status."""
+    """Build what is missing, print all paths, and return the exit status."""
     try:
         peers = prepare()
     except PeerError as e:

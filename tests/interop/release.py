@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A released registry, and every claim that its bundles make about a file.
+"""A released registry, and every claim of its bundles about a file.
 
-The bundles are read here with `json` and `base64` alone: these tests judge what is on disk, not
-what `provenance` thinks of it.
+The bundles are parsed with `json` and `base64` only, so that the tests do not depend on the parser
+of `provenance`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Released:
 
     @property
     def claims(self) -> list[Claim]:
-        """Every subject of every bundle. Each subject is a file that is there."""
+        """All subjects of all bundles. Each subject must be an existing file."""
         claims = []
         for bundle in self.bundles:
             statement = statement_of(bundle)
@@ -102,7 +102,7 @@ class Release(Released):
 
 
 def keys_by_hint(public_key: Path) -> dict[str, str]:
-    """A public key by its hint, in base64 of its DER."""
+    """Return a public key by its hint, as base64 of its DER."""
     return {hint_of(public_key): base64.b64encode(der_of(public_key)).decode()}
 
 
@@ -130,12 +130,12 @@ def der_of(public_key: Path) -> bytes:
 
 
 def hint_of(public_key: Path) -> str:
-    """How a bundle names a public key: base64 of the SHA-256 of its DER."""
+    """Return the hint of a public key: base64 of the SHA-256 of its DER."""
     return base64.b64encode(hashlib.sha256(der_of(public_key)).digest()).decode()
 
 
 def with_one_byte_changed(file: Path, folder: Path) -> Path:
-    """A copy of `file` in `folder`, whose middle byte differs in one bit."""
+    """Copy `file` to `folder`, with one bit of the middle byte changed."""
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     copy = folder / file.name
@@ -174,7 +174,7 @@ def provenance(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which nobody gets past loopback: every proxy is a closed port."""
+    """Return an environment whose proxies are closed ports, so that only loopback is reachable."""
     closed = dict.fromkeys(
         ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
         "http://127.0.0.1:9",
@@ -190,7 +190,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def export(model: Path, *, production: bool = True) -> Path:
-    """A copy of `model/`. With `production` the ensemble is trained: nothing needs a deferral."""
+    """Copy `model/`. With `production`, the ensemble is trained, so that no deferral is needed."""
     shutil.copytree(REPOSITORY / "model", model, ignore=shutil.ignore_patterns("__pycache__"))
     if production:
         exporter: list[str | Path] = [sys.executable, model / "export_ensemble_v2_seeds.py"]
@@ -199,7 +199,7 @@ def export(model: Path, *, production: bool = True) -> Path:
 
 
 def make_unsigned(root: Path, model: Path, *, more_trust: str = "") -> Release:
-    """A copy of `model` below `root`, with the deferral of ADR-1105, before anybody signs."""
+    """Copy `model` below `root`, with the deferral of ADR-1105 and without signatures."""
     _prepare(root, model, TRUST_IN_KEY + more_trust, deferred=True)
     return Release(root, root / "release.pub")
 
@@ -226,7 +226,7 @@ def make_keyless_release(
 
 
 def trust_in_workflow(instance: Instance, **claims: str) -> str:
-    """`[[trust.github]]` with every claim of the instance's tokens; `claims` replace some."""
+    """Return a `[[trust.github]]` table with all claims of the tokens; `claims` replace some."""
     known = {
         "repository": CLAIMS["repository"],
         "workflow": WORKFLOW,
@@ -244,7 +244,7 @@ def trust_in_workflow(instance: Instance, **claims: str) -> str:
 
 
 def write_configuration(root: Path, trust: str, *, deferred: bool = False) -> None:
-    """`provenance.toml` that trusts somebody, with or without the deferral of ADR-1105."""
+    """Write `provenance.toml` with a trust, with or without the deferral of ADR-1105."""
     text = f'registry = "model/registry.json"\n\n{trust}{DEFERRAL if deferred else ""}'
     (root / "provenance.toml").write_text(text, "utf-8")
 
@@ -260,5 +260,5 @@ def _run(root: Path, *arguments: str | Path) -> None:
 
 
 def committed_release() -> Release:
-    """The reference registry of this repository, with the bundles that are committed."""
+    """Return the reference registry of this repository with its committed bundles."""
     return Release(REPOSITORY, REPOSITORY / "bundles" / "release.pub")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PKCS#11 token in SoftHSM 2, with keys that are made in it and cannot leave it."""
+"""A PKCS#11 token in SoftHSM 2, with keys that are generated in it and cannot leave it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Token:
 
     @classmethod
     def make(cls, softhsm: SoftHsm, folder: Path) -> Token:
-        """A new token."""
+        """Make a new token."""
         tokens = folder / "tokens"
         tokens.mkdir(parents=True)
         settings = folder / "softhsm2.conf"
@@ -47,15 +47,15 @@ class Token:
 
     @property
     def environment(self) -> dict[str, str]:
-        """How programs find it."""
+        """Return the environment in which programs find the token."""
         return {"SOFTHSM2_CONF": str(self.settings), "PYKCS11LIB": str(self.module)}
 
     def uri(self, number: int, label: str = LABEL) -> str:
-        """How `--signer` names a key in it."""
+        """Return the URI of a key in the token for `--signer`."""
         return f"hsm:{number}?label={label}"
 
     def generate(self, number: int, path: Path, curve: str = "secp256r1") -> Path:
-        """Makes a key pair in the token, and writes its public key to `path`."""
+        """Generate a key pair in the token, and write its public key to `path`."""
         subprocess.run(
             [sys.executable, "-m", __name__, str(number), path, curve],
             cwd=REPOSITORY,
@@ -66,7 +66,7 @@ class Token:
 
 
 def _generate(number: int, path: Path, curve: str) -> None:
-    """In a process of its own: a module is loaded, with its settings, once in the life of one."""
+    """Generate a key in a new process, because a process loads a module only once."""
     import pkcs11
     from cryptography.hazmat.primitives.serialization import (
         Encoding,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cosign signs with a key, `provenance verify` reads, and refuses after one byte changed."""
+"""`provenance verify` accepts signatures of cosign with a key, and refuses changed files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITH_EXTERNAL_DATA = "quality_regressor_ext_v1"
 
 @pytest.fixture
 def models(reference: Release, tmp_path: Path) -> Path:
-    """The model files as a consumer has downloaded them, without registry or configuration."""
+    """The model files as a consumer downloads them, without registry or configuration."""
     folder = tmp_path / "download"
     folder.mkdir()
     for file in reference.registry.parent.glob("quality_regressor_*"):
@@ -61,7 +61,7 @@ def test_a_message_signature_is_accepted_with_a_warning(
 def test_a_message_signature_leaves_external_data_unsigned(
     cosign_signer: CosignSigner, models: Path
 ) -> None:
-    """The signature is over the `.onnx`, which satisfies cosign; the weights are elsewhere."""
+    """The signature is only over the `.onnx` file, which is enough for cosign."""
     file = models / f"{WITH_EXTERNAL_DATA}.onnx"
     bundle = cosign_signer.sign_blob(file, models / "cosign.sigstore.json")
     assert cosign_signer.cosign.verify_blob(cosign_signer.public_key, bundle, file) is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each client signs with an identity: verified as any file, and inspected."""
+"""Bundles of each client, signed with an identity: verified as any file, and inspected."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ PREDICATE = json.dumps(
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that is no model."""
+    """A file that is not a model."""
     file = tmp_path_factory.mktemp("artifact") / "corpus.parquet"
-    file.write_bytes(b"no model, and nobody asks" * 100)
+    file.write_bytes(b"not a model, which does not matter" * 100)
     return file
 
 
 @pytest.fixture(scope="module")
 def statement(artifact: Path) -> Path:
-    """A build's provenance of it, as a statement."""
+    """A statement with the build provenance of the file."""
     file = artifact.parent / "statement.json"
     value = {
         "_type": "https://in-toto.io/Statement/v1",
@@ -74,7 +74,7 @@ def bundle(
     statement: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The bundle that a client makes of the file, or of the statement about it."""
+    """The bundle of a client over the file or the statement about it."""
     about: bool = request.param
     folder = tmp_path_factory.mktemp("bundle")
     made = folder / "bundle.sigstore.json"
@@ -140,8 +140,8 @@ def test_inspect_shows_who_when_and_what(
     assert "timestamp: " in words
     assert sha256_of(artifact) in words
     if about:
-        assert "says: how it was built (SLSA provenance)" in words
-        assert "by: https://example.org/builder" in words
+        assert "statement: how a file was built (SLSA provenance)" in words
+        assert "builder: https://example.org/builder" in words
 
 
 def test_another_identity_is_refused(

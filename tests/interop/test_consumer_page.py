@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tutorial tells consumers in C: the commands of cosign, copied from the page."""
+"""The cosign commands of the tutorial for consumers in C, copied from the page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.interop
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    """A consumer who has fetched a model."""
+    """A consumer who has downloaded a model."""
     stage = Stage(tmp_path)
     for scene in ("key", "release", "consumer-fetch"):
         stage.play(scene)
@@ -25,7 +25,7 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def commands(cosign: Cosign) -> str:
-    """The block with cosign's commands, as one script that stops where one fails."""
+    """Return the block with the cosign commands as a script that stops at the first failure."""
     block = re.search(r"```console\n(\$ private=.*?)```", read("docs/consumer.md"), re.DOTALL)
     assert block is not None
     script = re.sub(r"^\$ ", "", block[1], flags=re.MULTILINE)

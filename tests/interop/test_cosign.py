@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cosign accepts every bundle for every file that it signs, and refuses after one byte changed."""
+"""cosign accepts every bundle for every signed file, and refuses changed files."""
 
 from __future__ import annotations
 

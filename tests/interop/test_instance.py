@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The instance on loopback is one that other people's clients take for a Sigstore instance."""
+"""Real clients accept the instance on loopback as a Sigstore instance."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_one_client_signs_the_other_verifies_and_changed_bytes_nobody(
     instance: Instance, signs: Client, verifies: Client, tmp_path: Path
 ) -> None:
     file, bundle = tmp_path / "m.onnx", tmp_path / "m.onnx.sigstore.json"
-    file.write_bytes(b"not a model, and nobody asks")
+    file.write_bytes(b"not a model, which does not matter")
     assert signs(instance, file, bundle) is None
     assert verifies(instance, file, bundle) is None
     file.write_bytes(b"other bytes")

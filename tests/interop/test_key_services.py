@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures with a key, stamped and logged by a real instance: what either writes, both read."""
+"""Signatures with a key, timestamp and log entry of a real instance, verified by both sides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ trusted_root = "root.json"
 
 @pytest.fixture
 def unsigned(tmp_path: Path, instance: Instance, model_as_it_is: Path) -> Release:
-    """A registry that trusts a key for some time, by the trusted root of the instance."""
+    """A registry that trusts a key for a period, with the trusted root of the instance."""
     release = make_unsigned(tmp_path / "registry", model_as_it_is, more_trust=DATED)
     (release.root / "root.json").write_bytes(instance.trusted_root.read_bytes())
     assert provenance(release.root, "keygen", "release").returncode == 0
@@ -101,7 +101,7 @@ def test_what_cosign_stamps_and_logs_verifies_here_and_an_entry_of_another_does_
 
 
 def slsa(file: Path) -> dict[str, Any]:
-    """What somebody's build says of a file."""
+    """The build provenance of a file by another project."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     return {
         "_type": "https://in-toto.io/Statement/v1",

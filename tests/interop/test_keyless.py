@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases that an identity has signed: what stock clients, consumers and `verify` make of them."""
+"""Releases signed by an identity, verified by stock clients, consumers and `verify`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CLIENTS = (
 
 @pytest.fixture(params=["reference", "production"])
 def release(request: pytest.FixtureRequest) -> Released:
-    """With five deferrals, and with five seed attestations."""
+    """A release with five deferrals, and one with five seed attestations."""
     made: Released = request.getfixturevalue(f"keyless_{request.param}")
     return made
 
@@ -75,7 +75,7 @@ def test_every_client_refuses_a_statement_with_one_byte_changed(
 def test_the_c_consumers_command_line_accepts_every_row(
     cosign: Cosign, identity: Identity, release: Released
 ) -> None:
-    """It knows no other instance than the public one: `--trusted-root` is all that is added."""
+    """It uses the public instance by default, so only `--trusted-root` is added."""
     folder = release.registry.parent
     for row in release.rows:
         command = (

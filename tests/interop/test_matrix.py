@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who reads whom, and that the page which says so is what was measured."""
+"""Which client verifies which signer, and that the documentation shows the measured results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.interop
 
 def test_every_client_verifies_every_document_that_it_is_offered(matrix: Matrix) -> None:
     refused = {where for where, answer in matrix.ours.items() if answer is Answer.REFUSED}
-    # It verifies attestations, and a plain signature is none.
+    # It verifies attestations only, and a plain signature is not one.
     assert refused == {(Document.MESSAGE, "keyless", "`cosign verify-blob-attestation`")}
 
 

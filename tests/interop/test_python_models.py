@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models of sigstore-python and of in-toto-attestation parse all that we write, strictly."""
+"""The models of sigstore-python and in-toto-attestation parse all our documents strictly."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_every_seed_attestation_is_slsa_provenance_without_a_field_too_many(
 
 
 def test_the_summary_is_a_slsa_summary(release: Release) -> None:
-    """All of it but for three things that the models cannot know or have wrong."""
+    """All fields except three that the models do not know or have wrong."""
     (predicate,) = _predicates(release, SLSA_SUMMARY)
     message = json_format.ParseDict(_as_modelled(predicate), vsa_pb2.VerificationSummary())
     assert message.verification_result == "PASSED"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sigstore-js accepts every bundle, and refuses after one byte changed.
+"""sigstore-js accepts every bundle, and refuses changed files.
 
-It checks no subject of a DSSE bundle. `node/verify.cjs` does, as every consumer of it must, and so
-what is refused for a changed file is refused by that script, the rest by the library.
+It does not check the subjects of a DSSE bundle. `node/verify.cjs` does, as every user of the
+library must: changed files are refused by that script, and everything else by the library.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def test_another_key_under_the_same_hint_is_refused(
 def test_a_hint_that_names_no_known_key_is_refused(
     sigstore_js: SigstoreJs, production: Release
 ) -> None:
-    keys = {"somebody else": next(iter(production.keys.values()))}
+    keys = {"another key": next(iter(production.keys.values()))}
     for reason in sigstore_js.verify(production.claims, keys):
         assert "PUBLIC_KEY_ERROR" in str(reason)
 
@@ -74,7 +74,7 @@ def test_a_hint_that_names_no_known_key_is_refused(
 def test_it_reads_what_cosign_writes_with_our_key_by_the_same_hint(
     sigstore_js: SigstoreJs, cosign_signer: CosignSigner, reference: Release, tmp_path: Path
 ) -> None:
-    """Our hint is cosign's hint: one key map serves both."""
+    """Our hint is the same as that of cosign, so one key map works for both."""
     file = reference.registry.parent / reference.rows[0]["onnx"]
     bundle = cosign_signer.sign_blob(file, tmp_path / "cosign.sigstore.json")
     changed = with_one_byte_changed(file, tmp_path)

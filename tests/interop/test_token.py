@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release signed by a key in a PKCS#11 token: everybody verifies it, no PIN is left behind."""
+"""A release signed by a key in a PKCS#11 token: all clients verify it, and no PIN leaks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def token(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Token:
 
 @pytest.fixture(scope="session")
 def public_key(token: Token, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the key with number 2, which is the default of `hsm:`."""
+    """The public key of the key with id 2, the default of `hsm:`."""
     return token.generate(2, tmp_path_factory.mktemp("token") / "release.pub")
 
 
@@ -45,7 +45,7 @@ def unsigned(tmp_path: Path, public_key: Path, model_as_it_is: Path) -> Release:
 
 @pytest.fixture
 def sign(unsigned: Release, token: Token) -> Run:
-    """`provenance release` with the token."""
+    """Run `provenance release` with the token."""
 
     def run(
         uri: str | None = None, *more: str | Path, **environment: str
@@ -118,7 +118,7 @@ def test_a_token_that_is_not_there_leaves_everything_as_it_was(
     done = sign(uri, **environment)
     assert done.returncode == 4
     assert reason in done.stderr
-    assert "  next: Is the token there" in done.stderr
+    assert "  next: Check that the token is connected" in done.stderr
     assert unsigned.bundles == []
 
 
@@ -128,7 +128,7 @@ def test_another_key_of_the_same_token_is_not_taken_for_the_one(
     token.generate(3, tmp_path / "third.pub")
     done = sign(token.uri(3))
     assert done.returncode == 4
-    assert "the signer hsm: signs with another key than release.pub" in done.stderr
+    assert "the signer hsm: release.pub is not the public key of this signer" in done.stderr
     assert unsigned.bundles == []
 
 
@@ -138,7 +138,7 @@ def test_a_key_on_another_curve_is_refused_by_its_name(
     token.generate(4, unsigned.public_key, "secp384r1")
     done = sign(token.uri(4))
     assert done.returncode == 2
-    assert "an ECDSA key on secp384r1, expected an ECDSA P-256 key" in done.stderr
+    assert "expected an ECDSA P-256 key in PEM, found an ECDSA key on secp384r1" in done.stderr
     assert unsigned.bundles == []
 
 

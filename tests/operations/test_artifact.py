@@ -192,7 +192,7 @@ def test_a_digest_that_the_bundle_states_has_to_be_the_files(
     made["messageSignature"]["messageDigest"]["digest"] = digest
     report = download.signed(made).verify(trust_from_keys([key.public]))
     assert codes(report) == ["SIG603"]
-    assert "states that it is over the bytes" in report.failing[0].message
+    assert "states the sha256" in report.failing[0].message
     made = instance().sign_bytes(CONTENT)
     made["messageSignature"]["messageDigest"]["digest"] = digest
     assert codes(download.signed(made).verify()) == ["SIG603"]
@@ -494,7 +494,7 @@ def test_a_signature_over_the_sha384_of_a_file_is_verified(download: Download, l
     download.file.write_bytes(b"other bytes")
     found = download.verify()
     assert codes(found) == ["SIG603"]
-    assert "states that it is over the bytes with sha384" in found.failing[0].message
+    assert "is for the sha384" in found.failing[0].message
 
 
 def test_a_stated_sha384_of_other_bytes_does_not_count(download: Download) -> None:

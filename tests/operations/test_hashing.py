@@ -83,10 +83,10 @@ def test_a_digest_of_other_bytes_is_kept_and_both_digests_are_shown(full: Reposi
     for options in ((), ("--write",)):
         refused = run_cli("hash", "plain", *options, cwd=full.root)
         assert (refused.code, full.registry.read_bytes()) == (1, before)
-        assert "FAILED: 1 file not as declared" in refused.out
+        assert "FAILED: 1 file with another digest than the row" in refused.out
         assert "  plain: `sha256` is kept: it declares other bytes" in refused.out
-        assert f"declared  {full.rows[0]['sha256']}" in refused.out
-        assert f"the file  {sha256(model(salt=77))}" in refused.out
+        assert f"row   {full.rows[0]['sha256']}" in refused.out
+        assert f"file  {sha256(model(salt=77))}" in refused.out
         assert "provenance hash plain --write --accept plain" in refused.out
 
 
@@ -95,7 +95,7 @@ def test_an_accepted_digest_is_shown_before_it_is_written(full: Repository) -> N
     before = full.registry.read_bytes()
     shown = run_cli("hash", "--accept", "plain", cwd=full.root)
     assert (shown.code, full.registry.read_bytes()) == (1, before)
-    assert "would change; --write changes it" in shown.out
+    assert "would change; use --write to change it" in shown.out
     changed = [line for line in shown.out.splitlines() if line.startswith(("+ ", "- "))]
     assert [line[0] for line in changed] == ["-", "+"]
     assert all('"sha256": "' in line for line in changed)
@@ -168,7 +168,7 @@ def test_a_missing_file_is_not_also_a_mismatch(full: Repository) -> None:
     refused = run_cli("hash", "--write", cwd=full.root)
     assert refused.code == 1
     assert "FAILED: 1 file could not be hashed" in refused.out
-    assert "not as declared" not in refused.out
+    assert "another digest than the row" not in refused.out
 
 
 def test_a_row_without_an_id_is_accepted_by_its_label(repository: Repository) -> None:

@@ -88,8 +88,8 @@ def test_a_configuration_trusts_the_workflows_that_sign_and_explains_each_key(
     text = (bare.root / "provenance.toml").read_text()
     assert '# baseline = "git:origin/trunk"\n' in text
     assert f'workflow = "{FOLDER}/release.yml"  # cosign sign-blob\n' in text
-    assert f"it trusts the workflow {FOLDER}/release.yml of o/r for refs/tags/v*\n" in result.out
-    assert "look whether each of them releases, and no other does" in result.err
+    assert f"trusts the workflow {FOLDER}/release.yml of o/r for refs/tags/v*\n" in result.out
+    assert "make sure that each of them makes releases" in result.err
     assert f"note: {FOLDER}/broken.yml was skipped: it is not YAML" in result.out
     assert bare.check().exit_code == 1  # the configuration is read again
 
@@ -135,7 +135,7 @@ def test_workflows_below_the_top_of_a_clone_do_not_run(tmp_path: Path) -> None:
     workflow(below.root)
     clone(tmp_path, "git@github.com:o/r")
     result = init(below)
-    assert f"not in force: {FOLDER}/release.yml for refs/tags/v*: GitHub only runs" in result.out
+    assert f"not trusted yet: {FOLDER}/release.yml for refs/tags/v*: GitHub only runs" in result.out
     assert "trust" not in written(below)
 
 
@@ -162,9 +162,9 @@ def test_todays_findings_are_recorded_and_what_cannot_be_is_said(bare: Repositor
         ("SID402", ["seed*"]),
     ]
     assert "deferral SID402 sidecar-stale: 4 findings" in result.out
-    assert "Explain each deferral in provenance.toml: 4 TODOs to be written." in result.err
+    assert "Explain each deferral in provenance.toml: 4 TODOs to replace." in result.err
     assert "2 findings, ART301 model-missing (1), ART310 opset-mismatch (1)." in result.err
-    assert "Of these, 1 finding can be corrected by: provenance check --fix" in result.err
+    assert "Of these, 1 finding can be fixed with: provenance check --fix" in result.err
     report = run_cli("check", "--format", "json", cwd=bare.root).json
     failing = [f["code"] for f in report["findings"] if not f["deferred"]]
     assert sorted(failing) == ["ART301", "ART310", *["DEF906"] * 4]
@@ -223,7 +223,7 @@ def test_on_a_terminal_it_asks(
     expected = "5 findings can be recorded as deferrals: LIC204 license-not-spdx (1), SID402"
     assert asked[0].startswith(expected)
     assert len(written(bare).get("deferral", [])) == recorded
-    assert "To be corrected: " in result.err
+    assert "Still to fix: " in result.err
 
 
 @pytest.mark.parametrize("option", ["--defer", "--no-defer"])
@@ -274,7 +274,7 @@ def test_a_field_under_another_name_is_reported_as_not_read(tmp_path: Path) -> N
     (tmp_path / "zoo.json").write_text(json.dumps({"models": [row]}))
     result = run_cli("init", cwd=tmp_path)
     assert result.code == 0
-    assert "not read: `licence`; if it is the `license` of a row, rename it" in result.out
+    assert "not read: `licence`; if it is meant as `license`, rename it" in result.out
 
 
 def test_a_registry_of_our_shape_goes_before_what_looks_like_one(bare: Repository) -> None:

@@ -134,7 +134,7 @@ def test_to_promote_twice_changes_nothing_and_is_no_failure(ready: Repository) -
     before = files(ready)
     again = run_cli("promote", "--ensemble", "ens", cwd=ready.root)
     assert again.code == 0
-    assert again.out == "OK: ens, 3 rows: production already, on complete evidence\n"
+    assert again.out == "OK: ens, 3 rows: already production, with complete evidence\n"
     assert files(ready) == before
 
 
@@ -147,7 +147,7 @@ def test_production_without_complete_evidence_is_a_failure_though_nothing_is_to_
     assert result.code == 1
     assert "single: its sidecar model/single.json records no gate" in result.out
     last = result.out.splitlines()[-1]
-    assert last == "FAILED: single: production already, without complete evidence"
+    assert last == "FAILED: single: already production, without complete evidence"
 
 
 SEEDS_SPOILED: dict[str, tuple[Spoil, str]] = {
@@ -293,8 +293,8 @@ def test_a_registry_with_a_repeated_key_is_not_edited(ready: Repository) -> None
         (["--ensemble", "en"], "has the id 'en'", "Did you mean 'ens'?"),
         (["--ensemble", "zzzzz"], "has the id 'zzzzz'", "Ensembles are: ens."),
         (["singel"], "no row with the id 'singel'", "Did you mean 'single'?"),
-        ([], "give the rows, or --ensemble", ""),
-        (["single", "--ensemble", "ens"], "give the rows, or --ensemble", ""),
+        ([], "give either rows, or --ensemble", ""),
+        (["single", "--ensemble", "ens"], "give either rows, or --ensemble", ""),
     ],
 )
 def test_what_cannot_be_promoted_so_is_an_error_that_says_how(
@@ -347,7 +347,7 @@ def test_an_ensemble_without_members_is_nothing(ready: Repository) -> None:
     ready.save()
     result = run_cli("promote", "--ensemble", "none", cwd=ready.root)
     assert result.code == 3
-    assert result.out == "NOTHING TO PROMOTE: no row ships a member of none\n"
+    assert result.out == "NOTHING TO PROMOTE: no row has a member of none\n"
 
 
 def test_promoting_is_part_of_the_python_interface(ready: Repository) -> None:
@@ -384,7 +384,7 @@ def test_after_the_retrain_the_ensemble_is_promoted_and_the_deferral_has_to_go(
     result = run_cli("promote", "--ensemble", ENSEMBLE, cwd=retrained.root)
     assert result.code == 0
     said = " ".join(result.out.split())
-    assert "deferrals that have to go provenance.toml:7: SID402 no longer occurs for" in said
+    assert "deferrals to remove provenance.toml:7: SID402 no longer occurs for" in said
     assert said.endswith(f"PROMOTED: {ENSEMBLE}, 5 rows")
     assert seeds_smoke(retrained) == {False}
     assert codes(retrained.check()) == ["DEF901"]
@@ -400,7 +400,7 @@ def test_a_deferral_of_another_row_is_not_named(retrained: Workspace) -> None:
     assert codes(retrained.check()) == ["DEF901"]
     result = run_cli("promote", "--ensemble", ENSEMBLE, cwd=retrained.root)
     assert result.code == 0
-    assert "deferrals that have to go" not in result.out
+    assert "deferrals to remove" not in result.out
 
 
 def test_a_flip_by_hand_without_evidence_is_caught_by_check(candidate: Workspace) -> None:
@@ -449,7 +449,7 @@ def test_without_a_baseline_it_is_said_that_nothing_ties_the_weights(
     args = ("promote", "--ensemble", "ens", "--dry-run")
     said = " ".join(run_cli(*args, cwd=committed.root).out.split())
     paths = [f"model/s{seed}.onnx.data" for seed in range(3)]
-    assert "nothing but the row says that model/s0…2.onnx.data holds the weights" in said
+    assert "only the row claims that model/s0…2.onnx.data holds the evaluated weights" in said
     assert promote(committed, "--ensemble", "ens", "--dry-run").json["unvouched"] == paths
     tied = {"s0.onnx.data": sha256(committed.path("s0.onnx.data").read_bytes())}
     edit("s0.json", "external_data_sha256", to=tied)(committed)

@@ -353,10 +353,10 @@ def test_an_invalid_name_of_a_step(pipeline: Pipeline, name: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "why"),
     [
-        ("keyless", "in-toto knows people by their keys"),
+        ("keyless", "in-toto supports keys only"),
         ("file:/nowhere.key", "does not exist"),
         ("file:{public}", "a public key"),
-        ("kms:k", "--link-key kms: no such signer"),
+        ("kms:k", "--link-key kms: unknown kind of signer"),
     ],
 )
 def test_a_key_that_cannot_sign(pipeline: Pipeline, uri: str, why: str) -> None:
@@ -394,7 +394,7 @@ def test_a_key_in_a_kms_signs_a_link_where_its_public_key_is_known(pipeline: Pip
         public = {"PROVENANCE_LINK_PUBLIC_KEY": str(key.public)}
         done = run_cli(*arguments, cwd=pipeline.root, env=environment | public)
     assert unknown.code == 2
-    assert "--link-key awskms: it is not said which key signs" in unknown.err
+    assert "--link-key awskms: the public key is missing" in unknown.err
     assert "in PROVENANCE_LINK_PUBLIC_KEY" in unknown.err
     assert (done.code, "link: " in done.err) == (0, True), done
 
@@ -501,7 +501,7 @@ def test_more_files_than_in_toto_bears_are_not_required_by_name(
     done = pipeline.cli(
         *("layout", "--signer", pipeline.key("owner").signer, "--output", pipeline.layout)
     )
-    assert "not required by name: 15 files" in done.err
+    assert "not required by name: 15 of the files" in done.err
     (inspection,) = payload(pipeline.layout)["inspect"]
     required = {rule[1] for rule in inspection["expected_materials"] if rule[0] == "REQUIRE"}
     summary = "bundles/registry.json.vsa.sigstore.json"
@@ -652,15 +652,18 @@ def test_a_command_that_finds_something_writes_no_link(pipeline: Pipeline, comma
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["check", "plain", "--link-dir", "x", "--link-key", "file:k"], "leave out the rows"),
-        (["check", "--fix", "--link-dir", "x", "--link-key", "file:k"], "--fix changes it"),
-        (["check", "--link-dir", "x"], "whose step is this?"),
-        (["check", "--link-key", "file:k"], "--link-key goes with --link-dir"),
-        (["verify", "plain", "--link-dir", "x", "--link-key", "file:k"], "leave out rows"),
-        (["verify", "plain", "--layout", "x"], "leave out rows"),
-        (["verify", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
-        (["verify", "plain", "--link-key", "file:k"], "--link-key goes with --link-dir DIR"),
-        (["verify", "--layout-key", "x"], "--layout-key goes with --layout"),
+        (["check", "plain", "--link-dir", "x", "--link-key", "file:k"], "do not name rows"),
+        (
+            ["check", "--fix", "--link-dir", "x", "--link-key", "file:k"],
+            "--fix cannot be used with --link-dir",
+        ),
+        (["check", "--link-dir", "x"], "no key to sign the link with"),
+        (["check", "--link-key", "file:k"], "--link-key needs --link-dir"),
+        (["verify", "plain", "--link-dir", "x", "--link-key", "file:k"], "do not name rows"),
+        (["verify", "plain", "--layout", "x"], "do not name rows"),
+        (["verify", "--link-key", "file:k"], "--link-key needs --link-dir DIR"),
+        (["verify", "plain", "--link-key", "file:k"], "--link-key needs --link-dir DIR"),
+        (["verify", "--layout-key", "x"], "--layout-key needs --layout"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -675,8 +678,8 @@ def test_a_step_is_recorded_before_its_layout_is_verified(pipeline: Pipeline) ->
     layout = ("verify", "--layout", pipeline.layout, "--layout-key", owner, "--link-dir", "keys")
     done = pipeline.cli(*layout, "--link-key", pipeline.key("ci").signer)
     assert (done.code, "--link-dir DIR" in done.err) == (2, False)
-    assert "--link-key records the step `verify`, and --layout judges the steps" in done.err
-    assert "first without --layout, then without --link-key" in done.err
+    assert "--link-key and --layout cannot be used together" in done.err
+    assert "first record the step `verify` without --layout" in done.err
 
 
 def test_a_key_of_links_in_the_environment_is_no_mistake_of_a_consumer(pipeline: Pipeline) -> None:

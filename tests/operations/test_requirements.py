@@ -352,10 +352,10 @@ def test_without_requirements_the_report_does_not_mention_them(repository: Repos
     ("arguments", "message"),
     [
         (["--require", "sumary"], "did you mean summary?"),
-        (["--require", "x"], "it is one of row, production, no-deferrals, summary"),
-        (["--max-age", "90"], "'90' is no number of days, such as 90d"),
-        (["--max-age", "0d"], "'0d' is no number of days"),
-        (["--max-age", "99999d"], "'99999d' is no number of days"),
+        (["--require", "x"], "expected one of row, production, no-deferrals, summary"),
+        (["--max-age", "90"], "such as 90d; found '90'"),
+        (["--max-age", "0d"], "found '0d'"),
+        (["--max-age", "99999d"], "found '99999d'"),
         (["--license-allow", "MIT,"], "'' is not the SPDX id of a license"),
     ],
 )

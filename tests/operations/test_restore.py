@@ -385,11 +385,11 @@ def test_the_command_shows_what_was_lost_and_the_difference(kept: Repository) ->
     assert lines[0] == "model/registry.json, compared with ../baseline"
     assert "  lost      ext: the whole row" in lines
     assert "  lost      plain: license" in lines
-    assert any(line.startswith("  refused   plain: opset is not put back: ") for line in lines)
-    assert "  declared  q: a deferral says that it is meant" in lines
+    assert any(line.startswith("  refused   plain: opset is not restored: ") for line in lines)
+    assert "  declared  q: a deferral declares the loss" in lines
     assert '+      "license": "MIT",' in lines
     assert "RESTORED: 1 field and 1 row in model/registry.json" in lines
-    assert lines[-1] == "FAILED: 1 thing not put back"
+    assert lines[-1] == "FAILED: 1 item not restored"
 
 
 def test_the_command_says_what_it_would_do(kept: Repository) -> None:
@@ -397,7 +397,7 @@ def test_the_command_says_what_it_would_do(kept: Repository) -> None:
     result = command(kept, "--dry-run")
     assert (result.code, result.out.splitlines()[-1]) == (
         0,
-        "model/registry.json would get 2 fields back",
+        "2 fields would be restored in model/registry.json",
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of rules, and the page of each."""
+"""The catalogue of rules, and the page of each rule."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_listing_marks_what_can_be_deferred() -> None:
 
 
 def test_a_page_says_which_commands_judge_the_rule() -> None:
-    assert "Judged by: `provenance verify`." in catalogue.page(BY_CODE["SIG603"])
+    assert "Checked by: `provenance verify`." in catalogue.page(BY_CODE["SIG603"])
     assert "`provenance check` and" in catalogue.page(BY_CODE["LIC201"])
     assert "It cannot be deferred" in catalogue.page(BY_CODE["LIC201"])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflow commands, read as the runner reads them."""
+"""Workflow commands, parsed as a runner parses them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def unescaped(text: str, *characters: str) -> str:
 
 
 def read(line: str) -> Command | None:
-    """What the runner makes of a line of the log; None where it is only text."""
+    """Parse a line of the log as a runner does; None if it is not a command."""
     assert "##[" not in line, "the older form of a command, which counts anywhere in a line"
     match = re.fullmatch(r"\s*::(.*?)::(.*)", line)
     if match is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings in blocks: nothing is lost, and only what is alike is put together."""
+"""Findings in blocks: no finding is lost, and only alike findings are grouped."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def test_every_finding_is_in_exactly_one_entry_of_a_block_that_names_it(
     findings: list[Finding], fold: bool
 ) -> None:
     found = blocks(findings, [], fold=fold)
-    told = [f for block in found for entry in block.entries for f in entry.findings]
-    assert Counter(map(id, told)) == Counter(map(id, findings))
+    grouped = [f for block in found for entry in block.entries for f in entry.findings]
+    assert Counter(map(id, grouped)) == Counter(map(id, findings))
     for block in found:
         for entry in block.entries:
             assert {f.subject for f in entry.findings} <= set(block.subjects)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report for people: by row, short, each defect with its place and its next step."""
+"""A report for people: short, by row, with the place and the next step of each finding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shown(report: Report, *, verbose: bool = False, width: int = 100) -> str:
 
 
 def lose(repository: Repository, *fields: str, seeds: int = 5) -> Report:
-    """The report on rows that have lost fields."""
+    """Return the report on rows that have lost fields."""
     for seed in range(seeds):
         row = repository.add(f"seed{seed}")
         for field in fields:
@@ -74,7 +74,7 @@ def test_the_same_place_in_many_files_is_told_once(repository: Repository) -> No
         repository.add_sidecar(repository.add(f"seed{seed}"), sha256="0" * 64)
     text = shown(repository.save().check())
     assert "    model/seed0…3.json\n" in text
-    assert "                   likewise of the others\n" in text
+    assert "                   likewise for the others\n" in text
     assert text.count("15:13") == 1
 
 
@@ -165,7 +165,7 @@ def test_verbose_shows_every_row_and_every_finding_by_itself(repository: Reposit
 def test_verbose_counts_the_findings_that_yield_to_others(repository: Repository) -> None:
     first, *others = (report := lose(repository, "license")).findings
     report = replace(report, suppressed=tuple(Suppressed(f, first) for f in others))
-    line = "\nsuppressed: 4 findings (LIC201) with a cause that others name\n"
+    line = "\nsuppressed: 4 findings (LIC201) whose cause is already reported\n"
     assert line in shown(report, verbose=True)
     assert "suppressed" not in shown(report)
 

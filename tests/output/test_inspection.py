@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle says, whoever wrote it."""
+"""Inspecting bundles of this project and of other clients."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def released(repository: Repository) -> Path:
 def test_a_row_bundle_says_the_row_its_sidecar_and_its_deferrals(released: Path) -> None:
     shown = text(inspect(released / "stale.onnx.sigstore.json"))
     for part in (
-        "signed with a key; its hint: sha256 ",
-        "the signature is not judged here",
-        "a registry row, with all of its model files",
-        "of: 1 file",
+        "signed with a key; key hint: sha256 ",
+        "the signature is not verified",
+        "a registry row, with all its model files",
+        "about: 1 file",
         "  license: MIT",
         "sidecar: stale.json",
         f"describes: {'0' * 64}",
@@ -85,9 +85,9 @@ def test_the_provenance_of_somebody_elses_build_is_not_that_of_a_seed(
     path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
     shown = text(inspect(path))
     for part in (
-        "says: how it was built (SLSA provenance)",
-        "as: https://example.org/build",
-        "by: https://example.org/builder",
+        "statement: how a file was built (SLSA provenance)",
+        "build type: https://example.org/build",
+        "builder: https://example.org/builder",
         "made from: git+https://example.org/source",
     ):
         assert part in shown
@@ -134,7 +134,7 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
     path.write_text(json.dumps(made))
     shown = text(inspect(path))
     for part in (
-        "signed with a certificate; the signature is not judged here",
+        "signed with a certificate; the signature is not verified",
         "certificate: for https://github.com/lusoris/vmaf/.github/workflows/supply-chain.yml@refs/",
         "valid: 2026-06-01 12:00:00 UTC to 2026-06-01 12:10:00 UTC",
         "by: CN=simulated issuer",
@@ -148,7 +148,7 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
         "  policy: 1.3.6.1.4.1.57264.2",
     ):
         assert part in shown
-    assert "no signature may rest on it" not in shown
+    assert "not a valid signing certificate" not in shown
     value = inspection.as_json(inspect(path))
     extensions = {e["name"]: e["value"] for e in value["certificate"]["extensions"]}
     assert extensions["source repository ref"] == "refs/tags/v3.0.0"
@@ -177,7 +177,7 @@ def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path
     del made["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
     path.write_text(json.dumps(made))
     shown = text(inspect(path))
-    assert "no signature may rest on it: its issuer is" in shown
+    assert "not a valid signing certificate: its issuer is" in shown
     assert "without an inclusion proof" in shown
     assert "\x1b" not in shown
     request.names, request.extensions = [], [(claim(9, "x", raw=True), False)]
@@ -187,8 +187,8 @@ def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path
     material["timestampVerificationData"]["rfc3161Timestamps"] = [{"signedTimestamp": "AAAA"}]
     path.write_text(json.dumps(made))
     shown = text(inspect(path))
-    assert "certificate: for nobody" in shown
-    assert "which nobody signed" in shown
+    assert "certificate: for no subject" in shown
+    assert "not signed by the log" in shown
     assert "timestamp: it cannot be read" in shown
     material["certificate"]["rawBytes"] = "AAAA"
     path.write_text(json.dumps(made))
@@ -209,7 +209,7 @@ def test_a_statement_by_others_is_shown_as_it_was_signed(tmp_path: Path, key: Ke
     path = tmp_path / "m.sigstore.json"
     path.write_text(json.dumps(dsse_bundle(json.dumps(value).encode(), key)))
     shown = text(inspect(path))
-    assert f"of: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in shown
+    assert f"about: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in shown
     assert "\x1b" not in shown
     assert inspection.as_json(inspect(path))["statement"] == value
 
@@ -221,7 +221,7 @@ def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
         value["verificationMaterial"] = {"publicKey": {"hint": hint}}
         path.write_text(json.dumps(value))
         shown = text(inspect(path))
-        assert "signed with a key; its hint: '" in shown
+        assert "signed with a key; key hint: '" in shown
         assert "\x1b" not in shown
 
 

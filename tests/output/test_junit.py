@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JUnit XML, read back by a library that CI tools read it with."""
+"""JUnit XML, parsed with a library that CI tools use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.repository import Repository
 
 
 def parsed(report: Report) -> JUnitXml:
-    """The report as junitparser reads it; the numbers it states are those it holds."""
+    """Parse the report with junitparser, and check its numbers of tests."""
     xml = JUnitXml.fromstring(junit.render(report).encode("utf-8"))
     stated = {s.name: (s.tests, s.failures, s.errors, s.skipped) for s in xml}
     total = (xml.tests, xml.failures, xml.errors, xml.skipped)
@@ -103,7 +103,7 @@ def test_what_is_about_no_row_is_in_the_suite_of_the_registry(repository: Reposi
 
 
 def properties(report: Report) -> dict[str, str]:
-    """The properties of the registry's suite."""
+    """Return the properties of the registry's suite."""
     found: Any = suites(report)["model/registry.json"]
     return {p.name: p.value for p in found.properties()}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Markdown page, read by a parser of Markdown."""
+"""The Markdown page, parsed with a Markdown parser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUR_MARKUP = {"text", "html_inline"}
 
 
 def inlines(page: str) -> list[Token]:
-    """All inline tokens; no block of HTML but ours is among the blocks."""
+    """Return all inline tokens, and check that all HTML blocks are ours."""
     found: list[Token] = []
     for token in MarkdownIt("commonmark").enable("table").parse(page):
         if token.type == "html_block":
@@ -34,7 +34,7 @@ def inlines(page: str) -> list[Token]:
 
 
 def table(page: str) -> list[list[str]]:
-    """The cells of the first table, as text."""
+    """Return the cells of the first table as text."""
     tokens = MarkdownIt("commonmark").enable("table").parse(page)
     cells = [t for t in tokens if (t.type == "inline" and t.level == 4) or t.type == "tr_open"]
     rows: list[list[str]] = []
@@ -67,7 +67,7 @@ def test_warnings_and_deferrals_are_folded_away_and_counted(repository: Reposito
     repository.defer("SID402", ["b"], reason="until the retrain")
     page = markdown.render(repository.save().check())
     assert page.startswith("### ✅ onnx-provenance: OK\n")
-    assert "<details><summary>1 warning, which fail nothing</summary>\n\n| where |" in page
+    assert "<details><summary>1 warning (not failures)</summary>\n\n| where |" in page
     assert "<details><summary>1 deferred, with their reasons</summary>\n\n| rule |" in page
     assert "| SID402 | <code>b</code> | until the retrain (ADR-1105) |" in page
     assert page.count("</details>") == 2
@@ -141,7 +141,7 @@ def test_the_page_is_bounded_and_says_what_it_left_out() -> None:
     findings = tuple(finding(row=f"r{'x' * n}", message=f"{n} " + "x" * 500) for n in range(2_000))
     page = markdown.render(Report("r.json", (), findings))
     assert len(page.encode()) < markdown.LIMIT + 2_000
-    assert "more lines, which the log has" in page
+    assert "more lines, see the log" in page
     assert "2,000 errors" in page
 
 

@@ -31,15 +31,15 @@ def test_names_are_joined_only_where_they_count_up(names: list[str], shown: list
 
 @given(st.lists(st.text("a01.", max_size=4)))
 def test_every_name_that_is_not_in_a_run_is_told(names: list[str]) -> None:
-    told = list(runs(names))
-    assert [n for n in names if n in told] == [t for t in told if "…" not in t]
-    assert sum(_length(t) for t in told) == len(names)
+    shortened = list(runs(names))
+    assert [n for n in names if n in shortened] == [t for t in shortened if "…" not in t]
+    assert sum(_length(t) for t in shortened) == len(names)
 
 
-def _length(told: str) -> int:
-    if "…" not in told:
+def _length(shortened: str) -> int:
+    if "…" not in shortened:
         return 1
-    before, after = told.split("…")
+    before, after = shortened.split("…")
     first = before[len(before.rstrip("0123456789")) :]
     last = after[: len(after) - len(after.lstrip("0123456789"))]
     # "s01…3" counts from 1: the zero belongs to the name.

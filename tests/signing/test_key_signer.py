@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with a key and services: what is asked of them, and what is made of their answers."""
+"""Signing with a key and services: the requests, and the handling of the answers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def running() -> Iterator[Simulated]:
 
 @pytest.fixture
 def simulated(running: Simulated) -> Iterator[Simulated]:
-    """An instance with a log of the second version, in which nothing is wrong yet."""
+    """Return a working instance with a log of Rekor v2."""
     running.requests.clear()
     yield running
     running.faults.clear()
@@ -158,7 +158,7 @@ def test_staging_is_an_instance_like_any_other(
 def test_the_addresses_of_an_instance_are_what_sigstore_chose(
     simulated: Simulated, tmp_path: Path
 ) -> None:
-    """They are read from objects whose classes `sigstore` does not document."""
+    """The addresses come from undocumented classes of `sigstore`."""
     found = instances.of_file(simulated.write_config(tmp_path / "trust.json"))
     log = f"{simulated.urls['log']}/api/v2/log/entries"
     assert instances.log_service(found) == LogService(log, 2)
@@ -180,7 +180,7 @@ def says(content: bytes, status: int = 200) -> Fault:
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Fault:
-    """The answer of the log, as JSON that was changed."""
+    """Change the answer of the log, which is JSON."""
 
     def fault(request: Request, answer: Respond) -> Answer:
         value = json.loads(answer(request).content)
@@ -203,10 +203,10 @@ ROLES: dict[Service, str] = {"tsa": "the timestamp authority http", "log": "the 
         (says(b"not for keys", 400), "refused (HTTP 400): not for keys", 1),
         (says(b"", 404), "refused (HTTP 404)", 1),
         (says(b"", 302), "refused (HTTP 302)", 1),
-        (says(b"what?"), "does not answer with a", 4),
-        (says(b"[]"), "does not answer with a", 4),
-        (says(b"{}"), "does not answer with a", 4),
-        (says(b" " * 9_000_000), "answers with more than", 1),
+        (says(b"what?"), "did not return a", 4),
+        (says(b"[]"), "did not return a", 4),
+        (says(b"{}"), "did not return a", 4),
+        (says(b" " * 9_000_000), "returned more than", 1),
     ],
     ids=["silent", "503", "429", "400", "404", "302", "garbage", "list", "empty", "huge"],
 )
@@ -247,7 +247,7 @@ def test_a_service_that_hangs_ends_the_run_in_time(
 
     simulated.faults["log"] = hang
     by = signer(key, simulated, tmp_path, timeout=1)
-    assert "no answer within 1 seconds" in refused(by).message
+    assert "did not answer within 1 seconds" in refused(by).message
     simulated.over.set()
     simulated.over.clear()
 
@@ -258,7 +258,7 @@ def test_an_authority_that_grants_nothing_is_quoted(
     status = tsp.PKIStatusInfo({"status": "rejection", "status_string": ["no clock"]}).dump()
     simulated.faults["tsa"] = says(bytes([0x30, len(status)]) + status)
     error = refused(signer(key, simulated, tmp_path))
-    assert error.message.endswith("grants no timestamp: no clock")
+    assert error.message.endswith("refused the request: no clock")
 
 
 def test_an_authority_that_answers_an_older_request_is_refused(
@@ -271,7 +271,7 @@ def test_an_authority_that_answers_an_older_request_is_refused(
         )
     )
     error = refused(signer(key, simulated, tmp_path))
-    assert "answers another request than the one it was sent" in error.message
+    assert "returned the answer to another request" in error.message
 
 
 def test_a_timestamp_of_something_else_does_not_hold(
@@ -282,7 +282,7 @@ def test_a_timestamp_of_something_else_does_not_hold(
         tsa.stamp_digest(b"?" * 32, NOW, tsp.TimeStampReq.load(request.body)["nonce"].native)
     )
     error = refused(signer(key, simulated, tmp_path))
-    assert "what the services answered does not hold: its timestamp of" in error.message
+    assert "the signing services returned an invalid answer: its timestamp of" in error.message
 
 
 def test_a_timestamp_of_somebody_else_does_not_hold(
@@ -295,7 +295,7 @@ def test_a_timestamp_of_somebody_else_does_not_hold(
 
     simulated.faults["tsa"] = strange
     error = refused(signer(key, simulated, tmp_path))
-    assert "is by no authority that was trusted then" in error.message
+    assert "was not made by an authority that was trusted then" in error.message
     assert "Nothing was written" in (error.help or "")
 
 
@@ -312,11 +312,11 @@ def other_place(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (other_body, "does not hold: its log entry is of another signature"),
-        (other_place, "does not hold: its inclusion proof does not lead to the tree"),
-        (lambda v: v["logId"].update(keyId="AAAA"), "is not one of the trusted root's"),
-        (lambda v: v.pop("inclusionProof"), "does not answer with an entry"),
-        (lambda v: v.update(more=1), "does not answer with an entry"),
+        (other_body, "returned an invalid answer: its log entry is of another signature"),
+        (other_place, "returned an invalid answer: its inclusion proof does not match the tree"),
+        (lambda v: v["logId"].update(keyId="AAAA"), "is not in the trusted root"),
+        (lambda v: v.pop("inclusionProof"), "did not return a log entry"),
+        (lambda v: v.update(more=1), "did not return a log entry"),
     ],
 )
 def test_an_entry_that_is_not_of_this_signature_does_not_hold(
@@ -344,7 +344,7 @@ def test_an_answer_of_an_older_log_that_is_no_entry_is_refused(
 ) -> None:
     with serving(rekor=1) as old:
         old.faults["log"] = says(json.dumps(value).encode())
-        assert "does not answer with an entry" in refused(signer(key, old, tmp_path)).message
+        assert "did not return a log entry" in refused(signer(key, old, tmp_path)).message
 
 
 def test_more_timestamps_than_a_bundle_may_hold_are_not_written(
@@ -352,7 +352,7 @@ def test_more_timestamps_than_a_bundle_may_hold_are_not_written(
 ) -> None:
     urls = [f"{simulated.urls['tsa']}/{n}" for n in range(33)]
     error = refused(signer(key, simulated, tmp_path, timestamp_urls=urls))
-    assert "what the services answered cannot be used: " in error.message
+    assert "the signing services returned an unusable answer: " in error.message
 
 
 BITS = st.one_of(
@@ -456,8 +456,11 @@ def test_only_an_older_log_says_when_without_an_authority(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"timestamp_urls": ["https://tsa.example"]}, "--timestamp-url goes with a key"),
-        ({"public_key": Path("release.pub")}, "--public-key goes with a key"),
+        (
+            {"timestamp_urls": ["https://tsa.example"]},
+            "--timestamp-url cannot be used with keyless",
+        ),
+        ({"public_key": Path("release.pub")}, "--public-key cannot be used with keyless"),
     ],
 )
 @pytest.mark.parametrize("uri", [None, "keyless"])
@@ -469,7 +472,7 @@ def test_what_is_for_keys_is_refused_for_an_identity(
 
 
 def test_an_identity_token_is_refused_for_a_key(key: KeyPair) -> None:
-    with pytest.raises(InputError, match="--identity-token goes with --signer keyless"):
+    with pytest.raises(InputError, match="--identity-token needs --signer keyless"):
         open_signer(key.signer, identity_token=Path("token"))
 
 
@@ -480,6 +483,8 @@ def test_an_authority_is_named_by_a_url(url: str) -> None:
 
 
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InputError, match=r"tsa\.example: a URL with a name or password") as raised:
+    with pytest.raises(
+        InputError, match=r"tsa\.example: the URL contains a user name or a password"
+    ) as raised:
         services.checked_url("https://me:hunter2@tsa.example/")
     assert "hunter2" not in f"{raised.value} {raised.value.help}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys in files, tokens and KMS: opening what a URI names, and what is said where that fails."""
+"""Keys in files, tokens and KMS: opening the key of a URI, and the messages if that fails."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, key: KeyPair) -> Fake:
-    """Puts a client in the place of that of a scheme."""
+    """Replaces the client library of a scheme."""
 
     def put(scheme: str, by: KeyPair = key, **how: object) -> FakeClient:
         client = FakeClient(by, **how)  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def test_the_wrong_passphrase_opens_nothing_and_is_not_shown(
     encrypted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROVENANCE_KEY_PASSPHRASE", "not-this-one")
-    with pytest.raises(UnavailableError, match="the passphrase does not open it") as raised:
+    with pytest.raises(UnavailableError, match="wrong passphrase") as raised:
         open_key(f"file:{encrypted}")
     assert "not-this-one" not in f"{raised.value} {raised.value.help}"
 
@@ -144,7 +144,7 @@ def test_every_scheme_is_passed_on_as_it_was_written(scheme: str, key: KeyPair, 
 
 @pytest.mark.parametrize("scheme", REMOTE)
 def test_which_key_signs_has_to_be_said(scheme: str) -> None:
-    with pytest.raises(InputError, match=f"--signer {scheme}: it is not said which key") as raised:
+    with pytest.raises(InputError, match=f"--signer {scheme}: the public key is missing") as raised:
         open_key(REMOTE[scheme])
     help = raised.value.help or ""
     assert "--public-key PEM" in help
@@ -197,7 +197,7 @@ def test_a_client_that_is_missing_is_named_with_what_installs_it(
     scheme: str, key: KeyPair, fake: Fake
 ) -> None:
     fake(scheme, opening=UnsupportedLibraryError("some library required"))
-    with pytest.raises(UnavailableError, match="a client that is not installed") as raised:
+    with pytest.raises(UnavailableError, match="its client library is not installed") as raised:
         remote(scheme, key)
     assert raised.value.help == f'pip install "securesystemslib[{BY_NAME[scheme].extra}]"'
 
@@ -235,16 +235,16 @@ def test_a_signature_by_another_key_is_never_given_out(
     key: KeyPair, other_key: KeyPair, fake: Fake
 ) -> None:
     fake("awskms", other_key)
-    with pytest.raises(UnavailableError, match="signs with another key than") as raised:
+    with pytest.raises(UnavailableError, match="is not the public key of this signer") as raised:
         remote("awskms", key).sign(b"data")
-    assert "that of the very key which the URI names" in (raised.value.help or "")
+    assert "the public key of the key that the URI names" in (raised.value.help or "")
 
 
 @pytest.mark.parametrize("uri", ["hsm:2?pin=4711", "hsm:2?label=x&4711", "hv:k/1?token=4711"])
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str, key: KeyPair) -> None:
-    with pytest.raises(InputError, match="a parameter in the URI that there is not") as raised:
+    with pytest.raises(InputError, match="unknown parameter in the signer URI") as raised:
         open_key(uri, key.public)
-    assert "change it" in (raised.value.help or "")
+    assert "change the secret" in (raised.value.help or "")
     assert "4711" not in f"{raised.value} {raised.value.help}"
 
 
@@ -334,7 +334,7 @@ def test_a_token_is_asked_one_thing_at_a_time(key: KeyPair, fake: Fake) -> None:
 
 
 def test_a_kms_is_asked_several_things_at_once(key: KeyPair, fake: Fake) -> None:
-    together = threading.Barrier(4)  # which nobody passes before all four are there
+    together = threading.Barrier(4)  # passed only once all four threads have arrived
     client = fake("awskms", during=lambda: together.wait(10))
     at_once(remote("awskms", key))
     assert (client.signed, together.broken) == (4, False)

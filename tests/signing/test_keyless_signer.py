@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with an identity: what is asked of which service, and what is given back."""
+"""Signing with an identity: the requests to the services, and the returned bundles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Make = Callable[..., KeylessSigner]
 
 
 def payload(number: int) -> bytes:
-    """A statement that `sigstore` takes for one."""
+    """Return a statement that `sigstore` accepts."""
     return (
         b'{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"m%d","digest":'
         b'{"sha256":"%s"}}],"predicateType":"https://example.org/p","predicate":{}}'
@@ -41,7 +41,7 @@ def payload(number: int) -> bytes:
 
 @pytest.fixture
 def make(services: Services, tmp_path: Path) -> Make:
-    """Makes a signer of an instance, with a token in a file."""
+    """Make a signer for an instance, with a token in a file."""
 
     def made(of: Services = services, **options: float) -> KeylessSigner:
         config = of.write_config(tmp_path / "trust.json")
@@ -105,9 +105,11 @@ def test_one_certificate_serves_a_run_and_each_document_is_logged_once(
 
 
 def test_each_document_that_is_done_is_told(make: Make) -> None:
-    told: list[threading.Thread] = []
-    make().sign([payload(n) for n in range(3)], lambda: told.append(threading.current_thread()))
-    assert told == [threading.main_thread()] * 3
+    calling_threads: list[threading.Thread] = []
+    make().sign(
+        [payload(n) for n in range(3)], lambda: calling_threads.append(threading.current_thread())
+    )
+    assert calling_threads == [threading.main_thread()] * 3
 
 
 def test_uploads_wait_together_and_not_one_after_the_other(make: Make, services: Services) -> None:
@@ -155,15 +157,15 @@ def test_nothing_to_sign_asks_nobody(make: Make, services: Services) -> None:
 
 def test_who_signs_is_known_once_it_has_signed(make: Make) -> None:
     signer = make()
-    nobody = Trust("", identities=(TrustedIdentity(ISSUER, "somebody else"),))
+    stranger = Trust("", identities=(TrustedIdentity(ISSUER, "somebody else"),))
     assert signer.own == Trust(OF_THIS_RUN, root=signer.instance.root)
-    assert signer.distrusted(nobody) is None
+    assert signer.distrusted(stranger) is None
     sign(signer)
     assert signer.own.identities == (TrustedIdentity(ISSUER, SUBJECT),)
-    reason = signer.distrusted(nobody)
+    reason = signer.distrusted(stranger)
     assert reason is not None
-    assert reason.startswith(f"{SUBJECT!r}, for whom {ISSUER!r} vouches")
-    assert signer.distrusted(replace(nobody, identities=signer.own.identities)) is None
+    assert reason.startswith(f"{SUBJECT!r}, whose issuer is {ISSUER!r}")
+    assert signer.distrusted(replace(stranger, identities=signer.own.identities)) is None
 
 
 def test_a_workflow_that_is_trusted_is_told_from_an_identity(make: Make) -> None:
@@ -204,18 +206,26 @@ TOO_OLD = {"iat": 1, "exp": 2}
         pytest.param("not.a.token", "malformed", id="not a token"),
         pytest.param("e30.W10.e30", "malformed", id="claims that are a list"),
         pytest.param(TOO_OLD, "it expired at 1970-01-01 00:00:02 UTC", id="expired"),
-        pytest.param({"exp": "4102444800"}, "'exp' is a string, expected a number", id="text"),
-        pytest.param({"iat": "today"}, "'iat' is a string, expected a number", id="word"),
-        pytest.param({"nbf": "1"}, "'nbf' is a string, expected a number", id="text of nbf"),
-        pytest.param({"exp": True}, "'exp' is a boolean", id="boolean"),
-        pytest.param({"exp": None}, "has no time 'exp'", id="without an end"),
+        pytest.param(
+            {"exp": "4102444800"}, "'exp': expected a number of seconds, found a string", id="text"
+        ),
+        pytest.param(
+            {"iat": "today"}, "'iat': expected a number of seconds, found a string", id="word"
+        ),
+        pytest.param(
+            {"nbf": "1"}, "'nbf': expected a number of seconds, found a string", id="text of nbf"
+        ),
+        pytest.param(
+            {"exp": True}, "'exp': expected a number of seconds, found a boolean", id="boolean"
+        ),
+        pytest.param({"exp": None}, "time 'exp' is missing", id="without an end"),
         pytest.param({"exp": 1e300}, "'exp' is out of range", id="after the year 9999"),
         pytest.param({"exp": -1}, "'exp' is out of range", id="negative"),
         pytest.param({"nbf": 4102444800}, "valid only from 2100-01-01", id="not yet valid"),
         pytest.param({"iat": 4102444800}, "valid only from 2100-01-01", id="from the future"),
-        pytest.param({"sub": 7}, "has no 'sub' that is a string", id="subject"),
-        pytest.param({"aud": "somebody else"}, "for another audience", id="of another audience"),
-        pytest.param({"aud": ["a", "b"]}, "for another audience", id="of other audiences"),
+        pytest.param({"sub": 7}, "'sub' is missing or not a string", id="subject"),
+        pytest.param({"aud": "somebody else"}, "not for the audience", id="of another audience"),
+        pytest.param({"aud": ["a", "b"]}, "not for the audience", id="of other audiences"),
         pytest.param({"iss": "https://accounts.google.com"}, "email", id="without an e-mail"),
         pytest.param({"federated_claims": 1}, "unexpected claim type", id="federated"),
     ],
@@ -238,13 +248,13 @@ def test_a_token_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_token_for_a_key_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--identity-token goes with --signer keyless"):
+    with pytest.raises(InputError, match="--identity-token needs --signer keyless"):
         open_signer("file:release.key", identity_token=tmp_path / "token")
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment in which no CI and no token is found."""
+    """Remove all tokens and CI services from the environment."""
     for name in (*tokens.VARIABLES, "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "CIRCLECI"):
         monkeypatch.delenv(name, raising=False)
 
@@ -273,7 +283,7 @@ def test_a_token_in_the_environment_is_enough(
 def test_a_job_of_a_ci_signs_as_itself(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As GitHub Actions gives tokens to jobs: at a URL, to whoever has the job's own secret.
+    # GitHub Actions serves tokens at a URL, to clients with the secret of the job.
     secret: list[str | None] = []
 
     def issue(request: Request, _answer: Callable[[Request], Answer]) -> Answer:
@@ -333,7 +343,7 @@ def test_a_login_that_fails_says_with_whom(
         interactive=True,
     )
     assert isinstance(signer, KeylessSigner)
-    with pytest.raises(UnavailableError, match=f"the login with {services.urls['oidc']}"):
+    with pytest.raises(UnavailableError, match=f"the login at {services.urls['oidc']}"):
         sign(signer)
 
 
@@ -341,7 +351,7 @@ def test_a_trusted_root_alone_is_no_instance_to_sign_with(
     services: Services, tmp_path: Path
 ) -> None:
     root = services.instance.write_root(tmp_path / "root.json")
-    with pytest.raises(InputError, match="no instance to sign with"):
+    with pytest.raises(InputError, match="expected a client trust configuration"):
         instances.of_file(root)
     with pytest.raises(InputError, match=r"trust configuration .*none.json"):
         instances.of_file(tmp_path / "none.json")
@@ -368,11 +378,14 @@ def trusted_root_alone(value: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (no_signing, "signingConfig is null, expected an object"),
-        (older_signing, "v0.1.json', which is unsupported"),
-        (broken_signing, "no instance to sign with: signingConfig.caUrls.0.url cannot be read"),
-        (trusted_root_alone, "it is a trusted root, expected a client trust configuration"),
-        (dict.clear, "it is something else, expected a client trust configuration"),
+        (no_signing, "signingConfig: expected an object, found null"),
+        (older_signing, "found 'application/vnd.dev.sigstore.signingconfig.v0.1"),
+        (
+            broken_signing,
+            "cannot sign with this instance: signingConfig.caUrls.0.url cannot be read",
+        ),
+        (trusted_root_alone, "expected a client trust configuration, found a trusted root"),
+        (dict.clear, "expected a client trust configuration, found another document"),
     ],
 )
 def test_a_trust_configuration_that_is_something_else(

@@ -41,7 +41,7 @@ STAMPING = ExtendedKeyUsageOID.TIME_STAMPING
 
 
 def authority(*, self_signed: bool = False, between: bool = False, **how: Any) -> Authority:
-    """A timestamp authority: below a root, perhaps with one between them, or on its own."""
+    """Make a timestamp authority: below a root, below an intermediate, or self-signed."""
     if self_signed:
         return make_authority("alone", START, END, None, STAMPING, leaf=True, **how)
     above = make_authority("stamp root", START, END)
@@ -57,7 +57,7 @@ def tsa(made: Authority) -> TimestampAuthority:
 
 
 def root_with(*chain: x509.Certificate) -> Trust:
-    """Trust by a root whose one timestamp authority is listed with these certificates."""
+    """Return a trust whose root lists one timestamp authority with these certificates."""
     root = instance().trusted_root()
     listed = [{"rawBytes": b64(c.public_bytes(Encoding.DER))} for c in chain]
     root["timestampAuthorities"][0]["certChain"]["certificates"] = listed
@@ -65,7 +65,7 @@ def root_with(*chain: x509.Certificate) -> Trust:
 
 
 def stamped(by: Authority, *, bundle: Bundle | None = None, **how: Any) -> Bundle:
-    """A bundle whose one timestamp is by an authority."""
+    """Return a bundle with one timestamp of an authority."""
     bundle = bundle or instance().attest(PAYLOAD, timestamps=0)
     made = tsa(by).stamp(signature(bundle), NOW, **how)
     stamps(bundle).append({"signedTimestamp": b64(made)})
@@ -114,7 +114,7 @@ def test_an_authority_is_listed_in_part(listed: str, form: Any) -> None:
     other = instance().attest(PAYLOAD, log=form, timestamps=0)
     theirs = tsa(by).stamp(b"another signature", NOW, carried=carried)
     stamps(other).append({"signedTimestamp": b64(theirs)})
-    assert "by no authority" in refusal(other, who)
+    assert "by an authority that was trusted then" in refusal(other, who)
 
 
 def test_a_bare_file_is_stamped_by_such_an_authority_too() -> None:
@@ -126,7 +126,7 @@ def test_the_log_is_judged_beside_such_an_authority() -> None:
     bundle = stamped(ALONE)
     hashes_of = entry(bundle)["inclusionProof"]["hashes"]
     hashes_of[0] = flipped(hashes_of[0])
-    assert "does not lead to the tree" in refusal(bundle, root_with(*ALONE.chain))
+    assert "does not match the tree" in refusal(bundle, root_with(*ALONE.chain))
     swapped, other = stamped(ALONE), instance().attest(PAYLOAD)
     entry(swapped).update(entry(other))
     assert "of another signature" in refusal(swapped, root_with(*ALONE.chain))
@@ -135,20 +135,24 @@ def test_the_log_is_judged_beside_such_an_authority() -> None:
 def test_a_response_without_certificates_is_judged_by_those_of_the_authority() -> None:
     accepted(stamped(WHOLE, carried=()), root_with(*WHOLE.chain))
     accepted(stamped(ALONE, carried=()), root_with(*ALONE.chain))
-    assert "by no authority" in refusal(stamped(WHOLE, carried=()), root_with(*WHOLE.chain[2:]))
+    assert "by an authority that was trusted then" in refusal(
+        stamped(WHOLE, carried=()), root_with(*WHOLE.chain[2:])
+    )
 
 
 def test_a_response_with_the_certificate_of_another_does_not_count() -> None:
     theirs = stranger().tsa.authority
     carried = [theirs.certificate, *WHOLE.chain]
     for listed in (ALONE.chain, stranger().tsa.authority.chain[:1], theirs.chain[1:]):
-        assert "by no authority" in refusal(stamped(WHOLE, carried=carried), root_with(*listed))
+        assert "by an authority that was trusted then" in refusal(
+            stamped(WHOLE, carried=carried), root_with(*listed)
+        )
 
 
 def test_a_certificate_that_may_issue_makes_no_timestamps() -> None:
     issuing = make_authority("issuer", START, END, make_authority("r", START, END), STAMPING)
     for listed in (issuing.chain, issuing.chain[:1], issuing.chain[1:]):
-        assert "by no authority" in refusal(
+        assert "by an authority that was trusted then" in refusal(
             stamped(issuing, carried=issuing.chain), root_with(*listed)
         )
 
@@ -156,15 +160,17 @@ def test_a_certificate_that_may_issue_makes_no_timestamps() -> None:
 def test_a_certificate_for_another_purpose_makes_no_timestamps() -> None:
     other = authority(purpose=ExtendedKeyUsageOID.CODE_SIGNING)
     for listed in (other.chain[:1], other.chain[1:]):
-        assert "by no authority" in refusal(stamped(other, carried=other.chain), root_with(*listed))
-    assert "sigstore refuses it" in refusal(stamped(other), root_with(*other.chain))
+        assert "by an authority that was trusted then" in refusal(
+            stamped(other, carried=other.chain), root_with(*listed)
+        )
+    assert "sigstore does not verify it" in refusal(stamped(other), root_with(*other.chain))
 
 
 def test_an_authority_counts_only_while_its_certificate_is_valid() -> None:
     late = make_authority("late", NOW.replace(hour=13), END, None, STAMPING, leaf=True)
     assert "no timestamp authority was trusted" in refusal(stamped(late), root_with(*late.chain))
     below = make_authority("late", NOW.replace(hour=13), END, WHOLE, STAMPING, leaf=True)
-    assert "by no authority" in refusal(
+    assert "by an authority that was trusted then" in refusal(
         stamped(below, carried=below.chain), root_with(*WHOLE.chain[2:])
     )
 
@@ -178,9 +184,9 @@ def test_larger_hash_functions_count(function: hashes.HashAlgorithm) -> None:
 @pytest.mark.parametrize("by", [WHOLE, ALONE])
 def test_a_signature_over_sha1_does_not_count(by: Authority) -> None:
     weak = stamped(by, function=hashes.SHA1())  # noqa: S303
-    assert "signed over SHA-1, which does not count" in refusal(weak, root_with(*by.chain))
+    assert "signed with SHA-1, which is not secure" in refusal(weak, root_with(*by.chain))
     weak = stamped(by, imprint="sha1")
-    assert "over SHA-1, which does not count" in refusal(weak, root_with(*by.chain))
+    assert "uses SHA-1, which is not secure" in refusal(weak, root_with(*by.chain))
 
 
 def test_a_hash_function_that_is_not_known_is_unsupported() -> None:
@@ -192,14 +198,14 @@ def test_a_hash_function_that_is_not_known_is_unsupported() -> None:
 
 def test_a_response_with_a_crowd_of_certificates_is_refused() -> None:
     carried = [make_authority(f"{n}", START, END).certificate for n in range(33)]
-    with pytest.raises(TimestampError, match="more than 32 certificates"):
+    with pytest.raises(TimestampError, match="expected at most 32"):
         timestamp_token.read(tsa(ALONE).stamp(b"", NOW, carried=carried))
 
 
 @pytest.mark.parametrize("listed", ["a self-signed leaf", "a root alone"])
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")
 def test_each_byte_of_a_timestamp_counts_or_is_not_looked_at(listed: str) -> None:
-    """Whatever is changed: it is refused, or the same time is read of the same signature."""
+    """A changed byte is refused, or does not change the time or the signature."""
     by, chain = LISTED[listed]
     good = tsa(by).stamp(b"signature", NOW, carried=by.chain)
     root = root_with(*chain()).root

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflows are matched claim by claim on what the certificate says, and signers are counted."""
+"""Workflows are compared with the claims of the certificate, and signers are counted."""
 
 from __future__ import annotations
 

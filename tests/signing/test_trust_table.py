@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`[trust]` is read strictly: a misspelt condition is one that nobody checks."""
+"""`[trust]` is read strictly: a misspelt condition would never be checked."""
 
 from __future__ import annotations
 
@@ -76,7 +76,11 @@ def test_a_key_counts_for_its_days() -> None:
         ("[trust]\nsignature = 2\n", "`trust.signature`", "`trust.signatures`"),
         ("[trust]\nsignatures = 0\n", "a whole number from 1 to 9, found 0", "signatures = 2"),
         ("[trust]\nsignatures = true\n", "a whole number from 1 to 9, found True", None),
-        (IDENTITY + "[trust]\nsignatures = 2\n", "and 1 can sign", "counts once"),
+        (
+            IDENTITY + "[trust]\nsignatures = 2\n",
+            "but the number of trusted signers is 1",
+            "counts once",
+        ),
         (
             "[trust]\ntrusted_root = 5\n",
             "`trust.trusted_root`: expected a non-empty string, found 5",

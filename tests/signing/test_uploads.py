@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking services several at once: order, persistence, patience, and what an error says."""
+"""Requests to services: order, retries, time limits and error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def nothing() -> None:
-    """Nobody wants to be told."""
+    """Do nothing after an item."""
 
 
 def http(status: int, text: str = "", url: str = "http://log.test/api/v2/log/entries") -> Exception:
@@ -30,7 +30,7 @@ def http(status: int, text: str = "", url: str = "http://log.test/api/v2/log/ent
 
 
 def wrapped(error: Exception) -> Exception:
-    """As clients wrap what their HTTP library raises."""
+    """Wrap an error as clients wrap those of their HTTP library."""
     try:
         raise RuntimeError("client") from error
     except RuntimeError as e:
@@ -38,7 +38,7 @@ def wrapped(error: Exception) -> Exception:
 
 
 def failing(times: int, error: Exception) -> tuple[Callable[[int], int], list[int]]:
-    """Work that fails so often before it succeeds, and what it was asked."""
+    """Return work that fails a number of times before it succeeds, and the list of its calls."""
     asked: list[int] = []
 
     def work(item: int) -> int:
@@ -132,7 +132,7 @@ def test_the_first_error_ends_the_work() -> None:
 def test_an_item_that_takes_too_long_ends_the_work() -> None:
     over = threading.Event()
     started = time.monotonic()
-    with pytest.raises(UnavailableError, match=r"no answer within 0.1 seconds"):
+    with pytest.raises(UnavailableError, match=r"did not answer within 0.1 seconds"):
         in_parallel(lambda _: over.wait(30), [1], nothing, timeout=0.1)
     over.set()
     assert time.monotonic() - started < 10
@@ -154,10 +154,10 @@ def test_each_item_has_the_whole_time() -> None:
         ),
         (
             requests.TooManyRedirects(request=requests.Request("GET", "http://x.test")),
-            r"the service http://x.test answered something .* \(TooManyRedirects\)",
+            r"the service http://x.test gave an unexpected .* \(TooManyRedirects\)",
         ),
-        (ValueError("no base64"), "a service answered something that is not understood: no base64"),
-        (KeyError(), "not understood: KeyError"),
+        (ValueError("no base64"), "a service gave an unexpected answer: no base64"),
+        (KeyError(), "unexpected answer: KeyError"),
         (TransientError("no timestamp"), "no timestamp"),
     ],
 )

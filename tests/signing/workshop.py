@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of keyless signatures share: one instance, and short words for judging."""
+"""Shared helpers for tests of keyless signatures: an instance, and short verifying functions."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PAYLOAD: Final = b'{"any": "payload"}'
 
 @cache
 def instance() -> Instance:
-    """The instance that signs. Making one takes a while, so that tests share it."""
+    """Return the signing instance. Tests share it, because making one takes a while."""
     return Instance()
 
 
 @cache
 def stranger() -> Instance:
-    """Another instance, which nobody here trusts."""
+    """Return another instance, which the tests do not trust."""
     return Instance()
 
 
 def trust(root: dict[str, Any] | None = None, **changes: Any) -> Trust:
-    """Trust in the release identity, by the root of the instance or by another one."""
+    """Return trust in the release identity, with the root of the instance or another root."""
     value = root if root is not None else instance().trusted_root()
     read = trusted_root.decode(json.dumps(value).encode(), "root.json")
     known = Trust("tests", identities=(TrustedIdentity(ISSUER, SUBJECT),), root=read)
@@ -42,51 +42,51 @@ def trust(root: dict[str, Any] | None = None, **changes: Any) -> Trust:
 
 
 def judge(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> Judgement:
-    """The judgement on a bundle that is well formed."""
+    """Verify a well-formed bundle."""
     return judging.judge(decode(json.dumps(bundle).encode()), who or trust(), sha256)
 
 
 def refusal(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> str:
-    """Why the signature in a bundle is invalid."""
+    """Return the reason why the signature of a bundle is invalid."""
     found = judge(bundle, who, sha256)
     assert found.verdict is Verdict.INVALID, found
     return found.reason
 
 
 def accepted(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> Judgement:
-    """The judgement, which is that it counts."""
+    """Verify a bundle, and check that its signature is valid."""
     found = judge(bundle, who, sha256)
     assert found.verdict is Verdict.VALID, found
     return found
 
 
 def material(bundle: Bundle) -> dict[str, Any]:
-    """The verification material, to be changed."""
+    """Return the verification material for changing it."""
     found: dict[str, Any] = bundle["verificationMaterial"]
     return found
 
 
 def entry(bundle: Bundle) -> dict[str, Any]:
-    """The log entry, to be changed."""
+    """Return the log entry for changing it."""
     found: dict[str, Any] = material(bundle)["tlogEntries"][0]
     return found
 
 
 def stamps(bundle: Bundle) -> list[dict[str, str]]:
-    """The timestamps, to be changed."""
+    """Return the timestamps for changing them."""
     found: list[dict[str, str]] = material(bundle)["timestampVerificationData"]["rfc3161Timestamps"]
     return found
 
 
 def signature(bundle: Bundle) -> bytes:
-    """The signature itself."""
+    """Return the signature."""
     if "dsseEnvelope" in bundle:
         return base64.b64decode(bundle["dsseEnvelope"]["signatures"][0]["sig"])
     return base64.b64decode(bundle["messageSignature"]["signature"])
 
 
 def flipped(text: str, at: int = 20) -> str:
-    """Base64 with one bit of the bytes changed."""
+    """Return base64 with one bit of the bytes changed."""
     raw = bytearray(base64.b64decode(text))
     raw[at] ^= 1
     return base64.b64encode(raw).decode()

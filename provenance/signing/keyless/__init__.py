@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures with a certificate: making them, and judging them.
+"""Signatures with a certificate: making and verifying them.
 
-The only package that imports `sigstore`, and only through its public interface.
+This is the only package that imports `sigstore`, and it uses only the public interface.
 """
 
 import logging
 
-# Its warnings are for its own command line; what it refuses is raised.
+# The warnings are for its own command line; errors are raised as exceptions.
 logging.getLogger("sigstore").addHandler(logging.NullHandler())

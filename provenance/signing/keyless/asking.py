@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asking `sigstore` about a bundle, in the one form that it reads.
+"""Verifying a bundle with `sigstore`, in the form that it supports.
 
-`sigstore` judges certificates only together with an inclusion proof. Bundles of v0.1 have a promise
-instead, those of instances without a log a timestamp, and some have a kind of entry that it does
-not know. What takes the place of the proof was judged elsewhere; then the entry is put into a log
-with a key that is thrown away, which proves nothing, and `sigstore` judges the rest.
+`sigstore` verifies certificates only together with an inclusion proof. Bundles of v0.1 have a
+promise instead, bundles of instances without a log have a timestamp, and some bundles have a kind
+of entry that `sigstore` does not support. This evidence is verified elsewhere. The entry is then
+put into a temporary log with a throwaway key, which proves nothing, so that `sigstore` can verify
+the rest.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from provenance.signing.sigstore_json import base64_of, bundle_json
 from provenance.signing.trusted_root import Authority, Log, TrustedRoot
 
 _ALWAYS: Final = {"start": "1970-01-01T00:00:00Z"}
-"""When logs and authorities are said to be in service: when they were is judged elsewhere."""
+"""The period for all logs and authorities. The real periods are checked elsewhere."""
 
 _HOST: Final = "this-verification.invalid"
 
@@ -42,14 +43,17 @@ _HOST: Final = "this-verification.invalid"
 def ask(
     bundle: Bundle, certificate: Certificate, narrowed: TrustedRoot, artifact_sha256: str | None
 ) -> None:
-    """Pass if `sigstore` verifies the bundle by a trusted root. Raises RefusedError.
+    """Verify the bundle with `sigstore`.
 
-    The root is narrowed to what was in service when it mattered.
+    `narrowed` is the trusted root, reduced to what was in service at the time of the signature.
+
+    Raises:
+        RefusedError: If `sigstore` does not verify the bundle.
     """
     content = bundle.content
     policy = _Named(certificate)
-    # Everything that is handed over is hostile until shown otherwise. Whatever `sigstore`
-    # and the libraries below it make of it, only a return without an exception is a yes.
+    # The bundle may be hostile, and `sigstore` and its libraries may raise any exception. Only a
+    # call that returns without an exception is a success.
     try:
         verifier = Verifier(trusted_root=_root(narrowed))
         theirs = SigstoreBundle.from_json(json.dumps(bundle_json(bundle)))
@@ -63,19 +67,19 @@ def ask(
             same = True
     except Exception as e:
         raise RefusedError(_words(e)) from e
-    if not same or policy.asked != 1:
-        raise RefusedError("sigstore judged something else than what it was given")
+    if not same or policy.calls != 1:
+        raise RefusedError("sigstore verified another document than this bundle")
 
 
 @dataclass
 class _Named:
-    """A `sigstore` policy: it is the certificate that was read here. Its name is judged later."""
+    """A `sigstore` policy: the certificate is the given one. Its identity is verified later."""
 
     certificate: Certificate
-    asked: int = 0
+    calls: int = 0
 
     def verify(self, cert: Certificate) -> None:
-        self.asked += 1
+        self.calls += 1
         if cert != self.certificate:
             raise ValueError("sigstore read another certificate")
 
@@ -83,7 +87,7 @@ class _Named:
 def with_inclusion_proof(
     bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
-    """Return the bundle with its entry in a log of its own, and that log."""
+    """Return the bundle with its entry in a temporary log, and that log."""
     entry, own = _logged(bundle.entry or _entry(bundle, certificate, artifact_sha256))
     return replace(bundle, entry=entry), own
 
@@ -91,7 +95,7 @@ def with_inclusion_proof(
 def dated(
     bundle: Bundle, certificate: Certificate, time: datetime.datetime, artifact_sha256: str | None
 ) -> tuple[Bundle, Log]:
-    """Return the bundle with the entry of a log that promised it at `time`, and that log."""
+    """Return the bundle with an entry that a temporary log promised at `time`, and that log."""
     entry = _entry(bundle, certificate, artifact_sha256)
     dated = replace(entry, integrated_time=int(time.timestamp()), promise=b"to be signed")
     logged, own = _logged(dated)
@@ -99,14 +103,14 @@ def dated(
 
 
 def _entry(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> LogEntry:
-    """The entry that a log would hold of the bundle, as Rekor v1 writes it."""
+    """Return a log entry for the bundle, in the form of Rekor v1."""
     content = bundle.content
     signature = base64_of(content.signature)
     verifier = base64_of(certificate.public_bytes(Encoding.PEM))
     if isinstance(content, Envelope):
         kind = "dsse"
         spec: dict[str, object] = {
-            # No reader can compare the hash of an envelope: its JSON has no canonical form.
+            # The hash of an envelope is not compared: its JSON has no canonical form.
             "envelopeHash": v1_hash(b""),
             "payloadHash": v1_hash(content.payload),
             "signatures": [{"signature": signature, "verifier": verifier}],
@@ -122,7 +126,7 @@ def _entry(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None
 
 
 def _logged(entry: LogEntry) -> tuple[LogEntry, Log]:
-    """The same entry in a log of its own, and that log."""
+    """Put an entry into a temporary log, and return the entry and the log."""
     key, sha256 = ec.generate_private_key(ec.SECP256R1()), ec.ECDSA(hashes.SHA256())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     log_id = hashlib.sha256(public).digest()
@@ -139,7 +143,7 @@ def _logged(entry: LogEntry) -> tuple[LogEntry, Log]:
 
 
 def _root(narrowed: TrustedRoot) -> Any:
-    """`sigstore` makes a trusted root of a file, or of a client trust configuration in memory."""
+    """Return a trusted root for `sigstore`, which reads it from a client trust configuration."""
     root = {
         "mediaType": trusted_root.MEDIA_TYPE,
         "tlogs": [_log_json(log) for log in narrowed.logs],
@@ -178,10 +182,10 @@ def _authority_json(authority: Authority) -> dict[str, Any]:
 
 
 def _words(error: Exception) -> str:
-    """What `sigstore` said, in one line of bounded length."""
+    """Return an error of `sigstore` as one line of limited length."""
     text = str(error)
-    if "validation error" in text:  # of the models that it reads with: a page for their authors
+    if "validation error" in text:  # a long message of the JSON parser, meant for developers
         text = text.partition(":")[0] if ":" in text.partition("validation error")[0] else ""
         text = f"{text}: it cannot be read".removeprefix(": ")
     text = " ".join(text.split())
-    return f"sigstore refuses it: {text[:300] or type(error).__name__}"
+    return f"sigstore does not verify it: {text[:300] or type(error).__name__}"

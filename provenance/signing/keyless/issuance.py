@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging certificates and their signatures where `sigstore` does not.
+"""Verifying certificates and signatures with algorithms that `sigstore` does not support.
 
-It verifies signatures of ECDSA P-256 keys only. Other algorithms are judged here with its profile:
-a path to an authority of the trusted root, the promise of the transparency log, the signature.
+`sigstore` verifies only signatures of ECDSA P-256 keys. For other algorithms, this module makes the
+same checks: the path to an authority of the trusted root, the promise of the transparency log, and
+the signature.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ def judge(
     ct_log: Log,
     artifact_sha256: str | None,
 ) -> None:
-    """Pass if the certificate held at a moment, and its key made the signature in `bundle`.
+    """Verify the certificate at the time `moment`, and that its key signed `bundle`.
 
-    Raises RefusedError, or UnsupportedError for other kinds of signatures.
+    Raises:
+        RefusedError: If the certificate or the signature is not valid.
+        UnsupportedError: If the kind of the signature is not supported.
     """
     issuer = _issuer(certificate, moment, authorities)
     if not _is_promised(certificate, issuer, ct_log):
@@ -62,10 +65,14 @@ def judge(
 def _issuer(
     certificate: x509.Certificate, moment: Moment, authorities: Sequence[Authority]
 ) -> x509.Certificate:
-    """Who issued the certificate: it, and all above it, are of the trusted root."""
+    """Return the issuer of a certificate, whose whole path is in the trusted root.
+
+    Raises:
+        RefusedError: If there is no such path.
+    """
     anchors = [c for a in authorities for c in a.chain]
     above, below = ExtensionPolicy.webpki_defaults_ca(), ExtensionPolicy.webpki_defaults_ee()
-    usage = x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, None  # judged with the certificate
+    usage = x509.ExtendedKeyUsage, Criticality.NON_CRITICAL, None  # checked in `certificate`
     verifier = (
         PolicyBuilder()
         .store(Store(anchors))
@@ -79,10 +86,10 @@ def _issuer(
         issuer: x509.Certificate = verifier.verify(certificate, []).chain[1]
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         usages = certificates.extension(issuer, x509.ExtendedKeyUsage)
-    except Exception as e:  # what is hostile may raise anything: only a path is a yes
+    except Exception as e:  # hostile data may raise anything; only a path is a success
         text = " ".join(str(e).split())[:200]
         raise RefusedError(
-            f"no authority that was trusted then issued its certificate: {text}"
+            f"its certificate was not issued by an authority that was trusted then: {text}"
         ) from e
     purposes = usages.value if usages else ()
     if not constraints.ca or ExtendedKeyUsageOID.CERTIFICATE_TRANSPARENCY in purposes:
@@ -91,7 +98,7 @@ def _issuer(
 
 
 def _is_promised(certificate: x509.Certificate, issuer: x509.Certificate, log: Log) -> bool:
-    """Whether the log has promised to include the certificate (RFC 6962, section 3.2)."""
+    """Return whether the log promised to include the certificate (RFC 6962, section 3.2)."""
     promise = certificates.promise_of(certificate)
     precertificate = promise.entry_type is LogEntryType.PRE_CERTIFICATE
     if not precertificate or not isinstance(promise.signature_hash_algorithm, hashes.SHA256):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing with an identity: one certificate for a run, and several uploads at once.
+"""Signing with an identity: one certificate for a run, and several uploads at the same time.
 
-What `sigstore` does not retry is retried, and nothing is given back that does not verify by the
-trusted root of the very instance that signed.
+Requests that `sigstore` does not retry are retried. Only bundles that verify with the trusted root
+of the signing instance are returned.
 """
 
 from __future__ import annotations
@@ -36,13 +36,25 @@ from provenance.signing.trust import OF_THIS_RUN, Trust, TrustedIdentity
 SHA2_256: Final = HashAlgorithm.SHA2_256
 
 MARGIN: Final = datetime.timedelta(minutes=2)
-"""A certificate that is about to expire is replaced: what is signed last still has to be
-timestamped within it. Fulcio issues them for ten minutes."""
+"""The remaining validity below which a certificate is replaced.
+
+A signature must still get its timestamp while the certificate is valid. Fulcio issues certificates
+for ten minutes.
+"""
 
 
 @dataclass
 class KeylessSigner:
-    """Signs statements with a key that lives as long as this object, certified for an identity."""
+    """Signs statements with an identity.
+
+    The key exists only in this object. Fulcio certifies it for the identity.
+
+    Attributes:
+        instance: The Sigstore instance.
+        tokens: Returns an identity token.
+        threads: The number of documents that are signed at the same time.
+        timeout: The time limit for signing one document, in seconds.
+    """
 
     instance: SigningInstance
     tokens: Tokens
@@ -61,13 +73,13 @@ class KeylessSigner:
 
     @property
     def own(self) -> Trust:
-        """Trust in this identity alone; in none before it has signed."""
-        who = self._identity
-        identities = (TrustedIdentity(who.issuer, who.subject),) if who else ()
+        """Trust in this identity alone. It is empty until the identity has signed."""
+        identity = self._identity
+        identities = (TrustedIdentity(identity.issuer, identity.subject),) if identity else ()
         return Trust(OF_THIS_RUN, identities=identities, root=self.instance.root)
 
     def distrusted(self, declared: Trust) -> str | None:
-        """As `StatementSigner`: why this identity is not trusted."""
+        """As `StatementSigner`."""
         if self._identity is None:
             return None
         judgement = verifier.who(self._identity, declared, ())
@@ -76,7 +88,7 @@ class KeylessSigner:
         return judgement.reason.removeprefix("by ")
 
     def has_signed(self, bundle: Bundle, declared: Trust | None) -> bool:
-        """Whether an identity that `declared` trusts signed, or this one if it trusts none."""
+        """Return whether an identity in `declared` signed, or this identity if it is None."""
         if bundle.certificate is None:
             return False
         trust = declared
@@ -91,9 +103,11 @@ class KeylessSigner:
         return True
 
     def sign(self, payloads: Sequence[bytes | str], signed: Callable[[], None]) -> list[bytes]:
-        """As `StatementSigner`; a payload may also be the SHA-256 of a file.
+        """As `StatementSigner`. A payload may also be the SHA-256 of a file.
 
-        Raises InputError also, if the identity token cannot be read.
+        Raises:
+            InputError: If the file of the identity token cannot be read.
+            UnavailableError: As `StatementSigner.sign`.
         """
         with self._warnings.listening():
             return uploads.in_parallel(
@@ -101,31 +115,36 @@ class KeylessSigner:
             )
 
     def sign_digest(self, sha256: str) -> bytes:
-        """As `ArtifactSigner`. Raises as `sign`."""
+        """As `ArtifactSigner`.
+
+        Raises:
+            InputError: As `sign`.
+            UnavailableError: As `sign`.
+        """
         (bundle,) = self.sign([sha256], lambda: None)
         return bundle
 
-    def _bundle(self, what: bytes | str) -> bytes:
-        """The bundle of a statement, or of the bytes that have a digest."""
+    def _bundle(self, payload: bytes | str) -> bytes:
+        """Sign a statement, or a file with this SHA-256, and return the bundle."""
         signer = self._certified()
         try:
-            if isinstance(what, bytes):
-                made = signer.sign_dsse(Statement(what))
+            if isinstance(payload, bytes):
+                made = signer.sign_dsse(Statement(payload))
             else:
-                digest = bytes.fromhex(what)
+                digest = bytes.fromhex(payload)
                 made = signer.sign_artifact(Hashed(algorithm=SHA2_256, digest=digest))
         except InvalidBundle as e:
-            # `sigstore` goes on where a timestamp authority fails, and may then have no time.
+            # If a timestamp authority fails, `sigstore` continues and may end up without a time.
             warning = self._warnings.take()
             if warning is None:
                 raise
             raise waiting.TransientError(f"{self.instance.source}: {warning}") from e
         data = made.to_json().encode("utf-8")
-        self._identity = self._held(data, what)
+        self._identity = self._checked(data, payload)
         return data
 
     def _certified(self) -> Signer:
-        """The signer of this run, with a certificate that does not expire in the next moments."""
+        """Return the `sigstore` signer of this run, whose certificate does not expire soon."""
         with self._lock:
             now = datetime.datetime.now(datetime.UTC)
             if self._identity is not None and now + MARGIN > self._identity.not_after:
@@ -134,53 +153,61 @@ class KeylessSigner:
                 self._current = Signer(self.tokens(), self._context)
             return self._current
 
-    def _held(self, data: bytes, what: bytes | str) -> Identity:
-        """Who signed, where the bundle is what was asked for, and holds by the instance's root."""
+    def _checked(self, data: bytes, payload: bytes | str) -> Identity:
+        """Verify a new bundle with the trusted root of the instance, and return the identity.
+
+        Raises:
+            UnavailableError: If the bundle is not valid, or is not of `payload`.
+            TransientError: If a timestamp is missing.
+        """
         try:
             bundle = bundles.decode(data)
             identity = certificates.read(bundle.certificate or b"")
         except (BundleError, CertificateError) as e:
             raise UnavailableError(
-                f"{self.instance.source}: what its services answered cannot be used: {e}",
+                f"{self.instance.source}: its services returned an unusable answer: {e}",
                 help=uploads.DECEIVED,
             ) from e
         if len(bundle.timestamps) < self._timestamps:
-            warning = self._warnings.take() or "its timestamp authority gave no timestamp"
+            warning = self._warnings.take() or "its timestamp authority returned no timestamp"
             raise waiting.TransientError(f"{self.instance.source}: {warning}")
-        who = Trust("", identities=(TrustedIdentity(identity.issuer, identity.subject),))
-        sha256 = what if isinstance(what, str) else None
-        judgement = verifier.judge(bundle, replace(who, root=self.instance.root), sha256)
+        trust = Trust("", identities=(TrustedIdentity(identity.issuer, identity.subject),))
+        sha256 = payload if isinstance(payload, str) else None
+        judgement = verifier.judge(bundle, replace(trust, root=self.instance.root), sha256)
         content = bundle.content
-        said = content.payload if isinstance(content, Envelope) else content.sha256
-        if judgement.verdict is not Verdict.VALID or said != what:
+        signed = content.payload if isinstance(content, Envelope) else content.sha256
+        if judgement.verdict is not Verdict.VALID or signed != payload:
             raise UnavailableError(
-                f"{self.instance.source}: what its services answered does not hold: "
-                f"{judgement.reason or 'it is about something else'}",
+                f"{self.instance.source}: its services returned an invalid answer: "
+                f"{judgement.reason or 'it signs something else'}",
                 help=uploads.DECEIVED,
             )
         return identity
 
 
 class _Warnings(logging.Handler):
-    """What `sigstore` warns of, by thread: why a timestamp authority gave no timestamp."""
+    """A log handler that keeps the last warning of `sigstore` in each thread.
+
+    The warnings explain why a timestamp authority returned no timestamp.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._by_thread = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember it."""
+        """Keep the message of a warning."""
         self._by_thread.last = record.getMessage()
 
     def take(self) -> str | None:
-        """The last warning in this thread, which is then forgotten."""
+        """Return the last warning in this thread, or None, and forget it."""
         last: str | None = getattr(self._by_thread, "last", None)
         self._by_thread.last = None
         return last
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear what is said until the end of the block."""
+        """Collect warnings until the end of the block."""
         logger = logging.getLogger("sigstore")
         logger.addHandler(self)
         try:

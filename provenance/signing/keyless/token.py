@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where identity tokens come from: a file, the environment, the CI that this runs in, a browser.
+"""The sources of identity tokens: a file, the environment, the CI service, or a browser.
 
-A token is a secret: read anew for each certificate, never kept in a file, shown by no message.
+A token is a secret. It is read again for each certificate, and never written to a file or shown in
+a message.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ VARIABLES: Final = ("SIGSTORE_ID_TOKEN", "SIGSTORE_IDENTITY_TOKEN")
 """The environment variables that cosign and sigstore-python read."""
 
 HELP: Final = (
-    "In CI, allow the job to ask for an identity token (GitHub Actions: permissions: id-token: "
+    "In CI, allow the job to get an identity token (GitHub Actions: permissions: id-token: "
     f"write). Or put a token in {VARIABLES[0]}, or in a file for --identity-token FILE."
 )
 
 _AGAIN: Final = (
-    "It has to be a JSON Web Token for the audience 'sigstore' that is valid now: they last some "
-    "minutes. Ask for a new one."
+    "Get a new token: a JSON Web Token for the audience 'sigstore' that has not expired. Tokens "
+    "are valid for some minutes only."
 )
 _AUDIENCE: Final = "sigstore"
 _LAST: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, in seconds since 1970."""
 
 _SKEW: Final = 5
-"""Seconds by which clocks may differ, as in `sigstore`."""
+"""The tolerated difference between clocks in seconds, as in `sigstore`."""
 
 Tokens: TypeAlias = Callable[[], IdentityToken]
-"""Gives a token that is valid now. Raises UnavailableError or InputError."""
+"""Returns a token that is valid now. Raises UnavailableError or InputError."""
 
 
 def of_file(path: Path) -> Tokens:
-    """The token in a file, which may be replaced while this runs."""
+    """Read the token from a file, again for each certificate."""
 
     def read() -> IdentityToken:
         try:
@@ -69,19 +70,23 @@ def of_environment() -> Tokens | None:
 
 
 def of_ci() -> Tokens | None:
-    """Return the identity of this CI job, or None. Raises UnavailableError if it cannot be had."""
+    """Get the token from the CI service, or None if no CI service offers one.
+
+    Raises:
+        UnavailableError: If the CI service offers tokens, but returns none for this job.
+    """
     return _ambient if _detect() is not None else None
 
 
 def of_browser(issuer_url: str) -> Tokens:
-    """Asks the user at the terminal to log in with a browser."""
+    """Get the token by letting the user log in with a browser."""
 
     def log_in() -> IdentityToken:
         try:
             return Issuer(issuer_url).identity_token()
         except (IdentityError, IssuerError, OSError, ValueError, KeyError) as e:
             raise UnavailableError(
-                f"the login with {issuer_url} gave no identity token ({type(e).__name__})",
+                f"the login at {issuer_url} returned no identity token ({type(e).__name__})",
                 help=HELP,
             ) from None
 
@@ -91,7 +96,7 @@ def of_browser(issuer_url: str) -> Tokens:
 def _ambient() -> IdentityToken:
     raw = _detect()
     if raw is None:
-        raise UnavailableError("the identity of this job cannot be had any more", help=HELP)
+        raise UnavailableError("the identity of this job is no longer available", help=HELP)
     return _token(raw, "this job")
 
 
@@ -99,7 +104,7 @@ def _detect() -> str | None:
     try:
         return detect_credential()
     except IdentityError as e:
-        # What the CI's own service answered may hold a token: only the first line, up to it.
+        # The answer of the CI service may contain a token, so it is cut off.
         reason = str(e).partition("body=")[0].strip(" (,")
         raise UnavailableError(
             f"this job has no identity token: {reason[:200]}", help=HELP
@@ -122,13 +127,13 @@ def _token(raw: str, source: str) -> IdentityToken:
 
 
 def _unusable(raw: str) -> str | None:
-    """What is wrong with a token, as far as its claims say; who signed it is for Fulcio to judge.
+    """Return what is wrong with the claims of a token, or None. Fulcio verifies its signature.
 
-    No message quotes the token, or a claim in it that is not a time.
+    The reason does not quote the token, or any claim in it except times.
     """
     parts = raw.split(".")
     if len(parts) != 3:
-        return "malformed: a JSON Web Token has three parts between dots"
+        return "malformed: a JSON Web Token has three parts separated by dots"
     try:
         claims = parse_object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (JsonError, binascii.Error, ValueError):
@@ -139,24 +144,24 @@ def _unusable(raw: str) -> str | None:
         if value is None:
             if name == "nbf":
                 continue
-            return f"it has no time {name!r}"
+            return f"the time {name!r} is missing"
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"its time {name!r} is {type_name(value)}, expected a number of seconds"
+            return f"the time {name!r}: expected a number of seconds, found {type_name(value)}"
         if not 0 <= value <= _LAST:
-            return f"its time {name!r} is out of range"
+            return f"the time {name!r} is out of range"
         times[name] = float(value)
     for name in ("iss", "sub"):
         if not isinstance(claims.get(name), str):
-            return f"it has no {name!r} that is a string"
+            return f"{name!r} is missing or not a string"
     audience = claims.get("aud")
     if _AUDIENCE not in (audience if isinstance(audience, list) else [audience]):
-        return f"it is for another audience than {_AUDIENCE!r}"
+        return f"it is not for the audience {_AUDIENCE!r}"
     now = time.time()
     if times["exp"] <= now:
         return f"it expired at {_utc(times['exp'])}"
     begins = max(times.get("nbf", 0.0), times["iat"])
     if begins > now + _SKEW:
-        return f"it is valid only from {_utc(begins)}: is the clock of this machine right?"
+        return f"it is valid only from {_utc(begins)}; check the clock of this machine"
     return None
 
 

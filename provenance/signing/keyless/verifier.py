@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging signatures with a certificate (docs/adr/0014-keyless-verification.md).
+"""Verifying signatures with a certificate (docs/adr/0014-keyless-verification.md).
 
-`sigstore` judges certificates, logs and timestamps. It is given the bundle as this project's strict
-reader understood it, and a trusted root that is narrowed to one moment, because it does not ask
-whether a key was in service. It is satisfied by one source of time where there are several: each is
-judged by itself, and each has to hold. What it does not read is judged here (`_evidence`) and by
-`issuance`.
+`sigstore` verifies certificates, logs and timestamps. It gets the bundle as the strict parser of
+this project understood it. It does not check whether a key was in service, so it gets a trusted
+root that is reduced to one moment. If a bundle has several sources of time, `sigstore` is satisfied
+with one; so each source is verified separately, and all must be valid. Evidence that `sigstore`
+does not support is verified here (`_evidence`) and by `issuance`.
 """
 
 from __future__ import annotations
@@ -50,26 +50,30 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _OTHERS: Final = (DSSE_V2, INTOTO, INTOTO_2)
-"""Kinds of log entries that `sigstore` does not read."""
+"""The kinds of log entries that `sigstore` does not support."""
 
 _UNSUPPORTED_HELP: Final = (
-    "This version cannot verify it. Verify it with another Sigstore client, or ask the signer for "
-    "a signature by ECDSA P-256 with SHA-256."
+    "Verify it with another Sigstore client, or ask the signer for a signature with ECDSA P-256 "
+    "and SHA-256."
 )
 
 
 def judge(bundle: Bundle, trust: Trust, artifact_sha256: str | None) -> Judgement:
-    """Judge whether a trusted identity made the signature. Without root: UnavailableError."""
+    """Verify whether a trusted identity made the signature.
+
+    Raises:
+        UnavailableError: If the trust has no trusted root.
+    """
     assert bundle.certificate is not None
     if trust.root is None:
-        raise UnavailableError("no trusted root to judge a certificate by", help=NO_ROOT_HELP)
-    found = [_judge(bundle, trust, root, artifact_sha256) for root in trust.root.each]
+        raise UnavailableError("no trusted root to verify a certificate with", help=NO_ROOT_HELP)
+    judgements = [_judge(bundle, trust, root, artifact_sha256) for root in trust.root.each]
     for verdict in (Verdict.VALID, Verdict.UNTRUSTED):
-        for judgement in found:
+        for judgement in judgements:
             if judgement.verdict is verdict:
                 return judgement
-    # Only the instance that issued the certificate can say what is wrong with it.
-    return found[_issued_by(bundle.certificate, trust.root)]
+    # Only the root of the issuing instance leads to a meaningful reason.
+    return judgements[_issued_by(bundle.certificate, trust.root)]
 
 
 def _judge(
@@ -77,18 +81,18 @@ def _judge(
 ) -> Judgement:
     try:
         identity = certificates.read(bundle.certificate or b"")
-        moments = tuple(_hold(bundle, identity, root, artifact_sha256))
+        moments = tuple(_verified_times(bundle, identity, root, artifact_sha256))
     except UnsupportedError as e:
         return Judgement(Verdict.UNSUPPORTED, reason=str(e), help=_UNSUPPORTED_HELP)
     except CertificateError as e:
-        return Judgement(Verdict.INVALID, reason=f"of its certificate: {e}")
+        return Judgement(Verdict.INVALID, reason=f"its certificate is not valid: {e}")
     except (RefusedError, TimestampError) as e:
         return Judgement(Verdict.INVALID, reason=str(e))
     return who(identity, trust, moments)
 
 
 def _issued_by(certificate: bytes, root: TrustedRoot) -> int:
-    """Which of several roots knows the issuer that a certificate names; the first if none does."""
+    """Return the index of the root that has the issuer of a certificate, or 0."""
     try:
         issuer = certificates.load(certificate).issuer
     except CertificateError:
@@ -102,7 +106,7 @@ def _issued_by(certificate: bytes, root: TrustedRoot) -> int:
 
 
 def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgement:
-    """Judge whether an identity is trusted: VALID, or UNTRUSTED with the reason."""
+    """Return whether an identity is trusted: VALID, or UNTRUSTED with the reason."""
     candidates = [e for e in trust.entries if not isinstance(e, TrustedKey)]
     differences = {e: e.differs(identity) for e in candidates}
     entries = tuple(e for e, difference in differences.items() if difference is None)
@@ -113,7 +117,7 @@ def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgem
     near = "; ".join(f"not {entry}: {why}" for entry, why in list(differences.items())[:3])
     return Judgement(
         Verdict.UNTRUSTED,
-        reason=f"by {identity.subject[:200]!r}, for whom {identity.issuer[:120]!r} vouches"
+        reason=f"by {identity.subject[:200]!r}, whose issuer is {identity.issuer[:120]!r}"
         + (f" ({near})" if near else ""),
         help="If you know the signer, trust it as [[trust.github]] or [[trust.identity]], or with "
         "--identity and --issuer.",
@@ -122,36 +126,38 @@ def who(identity: Identity, trust: Trust, moments: tuple[Moment, ...]) -> Judgem
 
 @dataclass(frozen=True)
 class _Source:
-    """One source of time, and the bundle as it is with that source alone."""
+    """A source of time, and the bundle with this source alone."""
 
     moment: Moment
     bundle: Bundle
     token: Token | None = None
 
 
-def _hold(
+def _verified_times(
     bundle: Bundle, identity: Identity, root: TrustedRoot, artifact_sha256: str | None
 ) -> Iterator[Moment]:
-    """Yield when it was signed, by each source of time.
+    """Verify the bundle with each source of time, and yield the times.
 
-    Raises the errors that `_judge` handles if one of them does not hold.
+    Raises the errors that `_judge` handles if a source is not valid.
     """
     certificate = certificates.load(bundle.certificate or b"")
     for above in map(certificates.load, bundle.chain):
-        if above.issuer == above.subject:  # readers that would trust it are misled
+        if above.issuer == above.subject:  # another verifier might trust it
             raise RefusedError(
-                "its certificate chain holds a root certificate, which bundles must not"
+                "its certificate chain contains a root certificate, which is not allowed in bundles"
             )
     _supported(bundle, certificate, artifact_sha256)
     _promised(bundle.entry, root)
     stamped = [timestamp_token.read(t) for t in bundle.timestamps]
     if not bundle.says_when:
-        raise RefusedError("nothing says when it was signed: no promise of a log, no timestamp")
+        raise RefusedError(
+            "the time of the signature is missing: no promise of a log, no timestamp"
+        )
     for source in _sources(bundle, stamped):
         time = source.moment.time
         if not identity.not_before <= time <= identity.not_after:
             raise RefusedError(
-                f"it was signed at {time.isoformat()}, and the certificate was valid from "
+                f"it was signed at {time.isoformat()}, but its certificate was valid from "
                 f"{identity.not_before.isoformat()} to {identity.not_after.isoformat()}"
             )
         _verify(source, bundle, certificate, root, artifact_sha256)
@@ -159,9 +165,12 @@ def _hold(
 
 
 def _supported(bundle: Bundle, certificate: Certificate, artifact_sha256: str | None) -> None:
-    """Raise UnsupportedError if the algorithm of the key does not verify what was signed.
+    """Check that the algorithm of the key is supported for this content.
 
-    Our own documents are signed with one algorithm (docs/adr/0006-one-key-algorithm.md).
+    The documents of this project use only one algorithm (docs/adr/0006-one-key-algorithm.md).
+
+    Raises:
+        UnsupportedError: If the algorithm is not supported.
     """
     content, key = bundle.content, certificates.public_key(certificate)
     if not isinstance(content, Envelope):
@@ -178,7 +187,11 @@ def _is_p256(key: object) -> bool:
 
 
 def _promised(entry: LogEntry | None, root: TrustedRoot) -> None:
-    """Raises RefusedError where an entry has no proof, and no valid promise in its place."""
+    """Check the promise of an entry without an inclusion proof.
+
+    Raises:
+        RefusedError: If the promise is not valid.
+    """
     if entry is None or entry.proof is not None:
         return
     log = root.log(entry.log_id)
@@ -204,7 +217,7 @@ def _verify(
     root: TrustedRoot,
     artifact_sha256: str | None,
 ) -> None:
-    """Pass if the bundle holds at the moment of a source. Raises as `_hold`."""
+    """Verify the bundle at the time of a source. Raises as `_verified_times`."""
     bundle, time = source.bundle, source.moment.time
     log = _log(bundle.entry, root, source.moment)
     entry = bundle.entry
@@ -245,9 +258,12 @@ def _verify(
 def _evidence(
     whole: Bundle, certificate: Certificate, log: Log | None, artifact_sha256: str | None
 ) -> None:
-    """Pass if the log holds the bundle's entry, which is of this very signature.
+    """Verify that the log includes the bundle's entry, and that the entry is of this signature.
 
-    In place of `sigstore`, where it does not read all of the bundle. Timestamps were judged before.
+    This is for bundles that `sigstore` does not fully support. Timestamps are verified elsewhere.
+
+    Raises:
+        RefusedError: If the entry is not valid.
     """
     if whole.entry is None or log is None:
         return
@@ -258,10 +274,14 @@ def _evidence(
 
 
 def _log(entry: LogEntry | None, root: TrustedRoot, moment: Moment) -> Log | None:
-    """The log of the entry; None where the instance has none. Raises RefusedError."""
+    """Return the log of the entry, or None if the instance has no logs.
+
+    Raises:
+        RefusedError: If the entry is missing, or its log was not in service.
+    """
     if entry is None:
         if root.logs:
-            raise RefusedError("it has no log entry, and the trusted root knows logs")
+            raise RefusedError("its log entry is missing; the trusted root requires one")
         return None
     log = inclusion.log_of(entry, root)
     inclusion.in_service(log, [moment])
@@ -273,11 +293,11 @@ def _ct_log(certificate: Certificate, root: TrustedRoot) -> Log:
     log = root.ct_log(log_id)
     if log is None:
         raise RefusedError(
-            f"the certificate's transparency log ({log_id.hex()}) is not one of the trusted root's"
+            f"the certificate's transparency log ({log_id.hex()}) is not in the trusted root"
         )
     if not log.period.contains(time):
         raise RefusedError(
-            f"the certificate's transparency log {log.url} was in service {log.period}, and it "
-            f"was logged at {time.isoformat()}"
+            f"the certificate was logged at {time.isoformat()}, but its transparency log {log.url} "
+            f"was in service {log.period}"
         )
     return log

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole Sigstore instance on loopback: Fulcio, Rekor v2, a timestamp authority, CT log, issuer.
+"""A Sigstore instance on loopback: Fulcio, Rekor v2, a timestamp authority, a CT log, an issuer.
 
 Fulcio, Rekor and the timestamp authority are the real programs. The CT log and the issuer of
-GitHub-shaped tokens are a few lines each: Fulcio asks no more of them.
+GitHub-like tokens are minimal: Fulcio needs no more.
 """

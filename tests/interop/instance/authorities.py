@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keys and certificates that a Sigstore instance starts with, made anew for each run."""
+"""The keys and certificates of a new Sigstore instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DAY: Final = datetime.timedelta(days=1)
 
 
 def write_ca(folder: Path) -> tuple[Path, Path]:
-    """A code-signing CA for Fulcio: its certificate, and its key encrypted with `CA_PASSWORD`."""
+    """Write a code-signing CA for Fulcio; its key is encrypted with `CA_PASSWORD`."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate("loopback CA", key, key, "loopback CA", ca=True)
     encryption = BestAvailableEncryption(CA_PASSWORD.encode())
@@ -37,7 +37,7 @@ def write_ca(folder: Path) -> tuple[Path, Path]:
 
 
 def write_timestamp_authority(folder: Path) -> tuple[Path, Path]:
-    """The chain of a timestamp authority, leaf first, and the key of its leaf."""
+    """Write the chain of a timestamp authority, leaf first, and the key of the leaf."""
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root = _certificate("loopback TSA root", root_key, root_key, "loopback TSA root", ca=True)
     stamping = [ExtendedKeyUsageOID.TIME_STAMPING]
@@ -47,7 +47,7 @@ def write_timestamp_authority(folder: Path) -> tuple[Path, Path]:
 
 
 def write_log_key(folder: Path) -> tuple[Path, Path]:
-    """The Ed25519 key of a Rekor v2 log: public and private."""
+    """Write the Ed25519 key pair of a Rekor v2 log."""
     key = ed25519.Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CT log as far as Fulcio needs one: `add-pre-chain`, answered with an SCT (RFC 6962)."""
+"""A minimal CT log for Fulcio: it answers `add-pre-chain` with an SCT (RFC 6962)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHA256_ECDSA: Final = b"\x04\x03"  # TLS 1.2 HashAlgorithm, SignatureAlgorithm
 
 @dataclass(frozen=True)
 class CtLog:
-    """A log that remembers nothing: its SCTs are promises that nobody calls in."""
+    """A log that stores nothing. Nothing checks that its SCTs are kept."""
 
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
@@ -35,7 +35,7 @@ class CtLog:
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """The log, answering. Yields its URL, prefix included."""
+        """Run the log until the end of the block, and yield its URL with the prefix."""
         with answering(self._answer) as port:
             yield f"http://localhost:{port}{PREFIX}"
 

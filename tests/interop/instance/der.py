@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much DER as it takes to leave an extension out of a TBSCertificate."""
+"""Just enough DER to remove an extension from a TBSCertificate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXTENSIONS: Final = 0xA3  # [3] EXPLICIT
 
 
 def without_poison(tbs: bytes) -> bytes:
-    """A TBSCertificate (RFC 5280) as RFC 6962 signs it: without the poison extension."""
+    """Return a TBSCertificate (RFC 5280) without the poison extension, as RFC 6962 signs it."""
     fields, start = list[bytes](), _header(tbs, 0)[1]
     while start < len(tbs):
         _, body, end = _header(tbs, start)
@@ -37,7 +37,7 @@ def _others(data: bytes, start: int, end: int) -> bytes:
 
 
 def _header(data: bytes, at: int) -> tuple[int, int, int]:
-    """The tag at an offset, and where its body starts and ends."""
+    """Return the tag at an offset, and the begin and end of its body."""
     length, start = data[at + 1], at + 2
     if length & 0x80:
         count = length & 0x7F

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The instance as a whole: started, described to clients, and stopped."""
+"""Starting, describing and stopping the instance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRUST_CONFIG: Final = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json
 
 @dataclass(frozen=True)
 class Services:
-    """The programs, as `tests.interop.peers` builds them."""
+    """The programs that `tests.interop.peers` builds."""
 
     fulcio: Path
     rekor: Path
@@ -36,14 +36,14 @@ class Services:
 
     @classmethod
     def of(cls, peers: Peers) -> Services:
-        """Those that `tests.interop.peers` has built."""
+        """Return the programs that `tests.interop.peers` has built."""
         named = peers.services
         return cls(named["fulcio"], named["rekor"], named["timestamp-server"], peers.cosign)
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A running instance, and the files by which clients know and trust it.
+    """A running instance, and the files with which clients find and trust it.
 
     Attributes:
         trusted_root, signing_config: As `cosign trusted-root create` and `signing-config create`
@@ -62,17 +62,17 @@ class Instance:
 
     @property
     def subject(self) -> str:
-        """Whom its certificates are for: the workflow of the job, at the ref that it ran for."""
+        """The subject of its certificates: the workflow of the job, at the ref of the run."""
         return f"https://github.com/{REPOSITORY}/{WORKFLOW}@{REF}"
 
     def token(self, lifetime: float = 600, **claims: str) -> str:
-        """An identity token of a GitHub-shaped job; `claims` replace what it says."""
+        """Return an identity token of a GitHub-like job; `claims` replace its claims."""
         return self._issuer.token(self.issuer_url, lifetime, **claims)
 
 
 @contextmanager
 def running(services: Services, folder: Path) -> Iterator[Instance]:
-    """An instance with its state in `folder`, until the end of the block."""
+    """Run an instance with its state in `folder` until the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)
     ca, ca_key = authorities.write_ca(folder)
     tsa_chain, tsa_key = authorities.write_timestamp_authority(folder)
@@ -159,7 +159,7 @@ class _Starter:
 
 
 def _identities(issuer_url: str) -> dict[str, Any]:
-    """Fulcio's configuration: GitHub's extensions, from this issuer's tokens."""
+    """Return the configuration of Fulcio: GitHub's extensions for tokens of this issuer."""
     return {
         "oidc-issuers": {
             issuer_url: {

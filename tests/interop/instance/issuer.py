@@ -54,7 +54,7 @@ class Issuer:
 
     @contextmanager
     def serve(self) -> Iterator[str]:
-        """The issuer, answering discovery and key requests. Yields its URL."""
+        """Run the issuer until the end of the block, and yield its URL."""
         url = ""
 
         def answer(method: str, path: str, _body: bytes) -> Answer:
@@ -69,7 +69,7 @@ class Issuer:
             yield url
 
     def token(self, url: str, lifetime: float = 600, **claims: str) -> str:
-        """A signed token of a job; `claims` replace those of `CLAIMS`. `lifetime` in seconds."""
+        """Return a signed token of a job; `claims` replace `CLAIMS`. `lifetime` is in seconds."""
         now = int(time.time())
         said = {**CLAIMS, **claims}
         payload: dict[str, Any] = {

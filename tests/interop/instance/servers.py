@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting and stopping what listens on loopback."""
+"""Starting and stopping programs and servers on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Answer = tuple[int, Any]
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def await_free(port: int) -> None:
-    """Wait until nobody listens on a port, for a program that takes no other."""
+    """Wait until a fixed port of a program is free."""
     deadline = time.monotonic() + PATIENCE_WITH_OTHERS
     while True:
         with socket.socket() as probe:
@@ -52,7 +52,7 @@ def await_free(port: int) -> None:
 
 @contextmanager
 def program(command: Sequence[str | Path], log: Path, ports: Sequence[int]) -> Iterator[None]:
-    """`command`, running and listening on its ports; stopped at the end by its process id."""
+    """Run `command` until the end of the block, and wait until it listens on its ports."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(c) for c in command],
@@ -90,7 +90,10 @@ def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextmanager
 def answering(answer: Callable[[str, str, bytes], Answer]) -> Iterator[int]:
-    """An HTTP server in a thread; `answer` is given method, path and body. Yields the port."""
+    """Run an HTTP server in a thread, and yield its port.
+
+    `answer` receives the method, the path and the body.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -112,7 +115,7 @@ def answering(answer: Callable[[str, str, bytes], Answer]) -> Iterator[int]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: what is asked of it is in the logs of those who ask."""
+            """Log nothing: the clients log their requests."""
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
