@@ -208,7 +208,7 @@ SLIPS: Final = [
            put_back("quant.int8.onnx")),
     Advice("ART302", Mutation("probe.onnx", content(OTHER_MODEL)), "--accept probe", command),
     Advice("ART302", Mutation("s1.onnx.data", flip()),
-           "export the sidecar with them, then: provenance",
+           "export the sidecar with it, then: provenance",
            then(data_named, command)),
     Advice("ART302", Mutation("s1.onnx.data", flip()), "restore the file", about_back),
     Advice("ART302", Mutation("s1.onnx", flip()), "Restore the file", about_back),
@@ -269,7 +269,7 @@ SLIPS: Final = [
     Advice("ART310", "opset-shared-by-row-and-sidecar", "in both: provenance check --fix", command),
     Advice("ART311", Mutation("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
     Advice("ART312", Mutation("s1.onnx", reexport(1, external=())),
-           "Remove the file, if it is there",
+           "Remove the file, if it exists",
            then(edited("model/s1.onnx.data", remove()), command)),
     Advice(
         "ART314",

@@ -137,33 +137,33 @@ def test_what_other_bytes_say_is_not_written_into_the_row(
 REPLACED: Final = {
     "no model": (
         content(b"<html>"),
-        "no ONNX model",
+        "it is not an ONNX model",
         "Restore the file: export or fetch it again.",
     ),
-    "that of another row": (of("s2.onnx"), "those of model/s2.onnx (s2)", "Restore the file"),
+    "that of another row": (of("s2.onnx"), "that of model/s2.onnx (s2)", "Restore the file"),
     "another, and its sidecar is not": (
         flip(0.5),
-        "the sidecar names that of the row too",
-        "Restore the file. If a new export is meant, export its sidecar with it first.",
+        "its sidecar has the same digest as the row",
+        "Restore the file. If this is a new export, export its sidecar with it first.",
     ),
 }
-"""Ways in which a file is known not to be meant, what is said of it, and the next step."""
+"""Ways to replace a file by mistake, each with its message and the next step."""
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_a_file_that_is_not_meant_is_restored_and_not_hashed(tmp_path: Path, name: str) -> None:
-    change, says, help = REPLACED[name]
+def test_help_for_a_file_replaced_by_mistake_is_to_restore_it(tmp_path: Path, name: str) -> None:
+    change, message, help = REPLACED[name]
     tree = production(tmp_path / "tree").root
     change(tree / "model/s1.onnx")
     (finding,) = check(load_config(tree)).findings
     assert finding.code == "ART302"
-    assert says in finding.message
+    assert message in finding.message
     assert help in finding.help
     assert "--write" not in finding.help
 
 
-def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
-    """Two digests of the registry are swapped: the files are where they should be."""
+def test_help_for_a_file_that_its_sidecar_describes_is_to_hash_it(tmp_path: Path) -> None:
+    """Two digests in the registry are swapped; the files are the right ones."""
     tree = production(tmp_path / "tree").root
     swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
     for finding in check(load_config(tree)).findings:
@@ -171,12 +171,12 @@ def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
         assert f"provenance hash {finding.row} --write" in finding.help
 
 
-def test_data_that_is_too_short_is_restored_and_not_hashed(tmp_path: Path) -> None:
+def test_help_for_truncated_external_data_is_to_restore_it(tmp_path: Path) -> None:
     tree = production(tmp_path / "tree").root
     cut(0.5)(tree / "model/s1.onnx.data")
     (finding,) = check(load_config(tree)).findings
     assert finding.code == "ART302"
-    assert "bytes, of which s1.onnx needs" in finding.message
+    assert "bytes, and s1.onnx needs" in finding.message
     assert finding.help.startswith("Restore the file, or export the model again")
 
 
@@ -242,7 +242,7 @@ def test_a_variant_that_is_not_there_is_told_at_the_field_that_asks_for_it(
     assert finding.code == "ART301"
     assert finding.position is not None
     assert field_at(repository, finding.position.line) in asked
-    assert finding.help.endswith(f"where there is no int8 variant, remove {asked}.")
+    assert finding.help.endswith(f"If there is no int8 variant, remove {asked}.")
 
 
 def test_an_entry_that_is_no_digest_is_told_at_its_own_line(repository: Repository) -> None:
@@ -274,8 +274,8 @@ def test_a_file_with_the_bytes_of_another_row_is_to_be_restored(
     (found,) = repository.save().check().failing
     assert (found.code, found.row) == ("ART302", one)
     assert found.message.startswith("`sha256` is ")
-    assert found.message.endswith(f"those of model/{other}.onnx ({other})")
-    assert found.help == "Restore the file: these are the bytes of another one."
+    assert found.message.endswith(f"that of model/{other}.onnx ({other})")
+    assert found.help == "Restore the file: it is a copy of another one."
 
 
 @pytest.mark.parametrize("name", ["a.data", "b.data"])
@@ -303,7 +303,7 @@ def test_a_variant_as_the_model_of_a_row_is_compared_with_its_own_digest(
     (found,) = repository.save().check().failing
     assert found.code == "ART302"
     assert found.message.startswith(
-        "`int8_sha256` is bbbbbbbbbbbb…; the bytes of model/q.int8.onnx"
+        "`int8_sha256` is bbbbbbbbbbbb…; the digest of model/q.int8.onnx"
     )
     assert row["sha256"][:12] in found.message
 
@@ -324,7 +324,7 @@ def test_of_entries_that_no_model_uses_three_are_named_and_the_first_is_pointed_
     repository.add_external("m")["external_data_sha256"] = entries
     (found,) = repository.save().check().failing
     assert found.code == "ART306"
-    assert "the row has one for a.data, b.data, c.data and 1 more, which" in found.message
+    assert "the row has a digest for a.data, b.data, c.data and 1 more, which" in found.message
     line = repository.registry.read_text().splitlines()[found.position.line - 1]
     assert '"a.data"' in line
 
@@ -352,7 +352,7 @@ def test_a_stray_model_is_reported_with_its_sidecar_and_its_data(repository: Rep
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.path) == ("ART311", "model/old.onnx")
     assert finding.help == (
-        "Remove it with model/old.json and model/weights.onnx.data, or add the row that names it."
+        "Remove it with model/old.json and model/weights.onnx.data, or add a row that names it."
     )
     for name in ("old.onnx", "old.json", "weights.onnx.data"):
         repository.path(name).unlink()
@@ -365,10 +365,10 @@ def test_external_data_that_a_stray_model_misses_is_reported_with_it(
     stray(repository, model(salt=9, external=External("gone.onnx.data")))
     (finding,) = repository.save().check().failing
     assert finding.message == (
-        "model/old.onnx is named by no row and no model; "
+        "model/old.onnx is not used by any row or model; "
         "its external data model/gone.onnx.data does not exist"
     )
-    assert "or fetch model/gone.onnx.data and add the row" in finding.help
+    assert "or fetch model/gone.onnx.data and add a row" in finding.help
 
 
 @pytest.mark.parametrize("content", [b"junk", b"version https://git-lfs.github.com/spec/v1\n"])
