@@ -90,7 +90,7 @@ def test_a_deferral_of_the_row_that_is_gone_is_told_for_one_row_too(
     "signed",
     [{"rule": "XYZ999"}, {"rule": 5}, {"rule": None}, {}, {"rule": "SID402"}],
 )
-def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
+def test_a_signed_deferral_that_is_not_in_force_is_reported_even_if_malformed(
     repository: Repository, key: KeyPair, signed: Any
 ) -> None:
     repository.add("m")
@@ -99,8 +99,8 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[signed]))
     (finding,) = repository.verify("m").failing
     assert finding.code == "ATT706"
-    said = f"{signed.get('rule')} until its cause is gone (None)"
-    assert finding.message == f"signed with {said}; in force no deferral"
+    shown = f"{signed.get('rule')} until its cause is gone (None)"
+    assert finding.message == f"signed deferrals: {shown}; in force now: none"
 
 
 def sign_otherwise(repository: Repository, key: KeyPair, edit: Callable[[Any], object]) -> None:
@@ -154,12 +154,12 @@ def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda p: p["source"]["verbatim"].update(kind="nr"), "`kind` is 'fr'; signed is 'nr'"),
-        (lambda p: p["row"].update(kind="nr"), "`kind` of the canonical row is 'fr'; signed is"),
+        (lambda p: p["source"]["verbatim"].update(kind="nr"), "`kind` is 'fr'; the signed row has"),
+        (lambda p: p["row"].update(kind="nr"), "`kind` of the canonical row is 'fr'; the signed"),
         (lambda p: p["row"].update(classification="unclaimed"), "`classification` of the canon"),
         (lambda p: p["row"].update(origin={"source": "x", "license": "MIT"}), "`origin` of the"),
-        (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; signed"),
-        (lambda p: p["source"].update(index="other/registry.json"), "signed as a row of 'other/"),
+        (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; it was"),
+        (lambda p: p["source"].update(index="other/registry.json"), "the registry 'other/"),
     ],
 )  # fmt: skip
 def test_a_row_that_its_signer_understood_otherwise_is_another_row(
