@@ -158,7 +158,9 @@ def test_signers_are_too_few_where_there_are_fewer_than_wanted(
     )
     says = [message for _, message, _ in found]
     assert len(says) == int(is_told)
-    assert all(f"was signed by {signed} of {wanted} signers: 0@example.org (" in m for m in says)
+    assert all(
+        f"was signed by {signed} of {wanted} required signers: 0@example.org (" in m for m in says
+    )
 
 
 def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
@@ -172,7 +174,7 @@ def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
     other = base64.b64encode(payload.replace(b'"m.onnx"', b'"n.onnx"'))
     bundle["dsseEnvelope"]["payload"] = other.decode("ascii")
     forged = json.dumps(bundle).encode()
-    evidence: Any = None  # of which nothing is asked
+    evidence: Any = None  # not used
     trust = trust_from_keys([key.public])
     case = Case(evidence, trust, repository.config, datetime.date(2026, 6, 30))
     verdicts = [
