@@ -163,7 +163,9 @@ def test_a_lost_sidecar_of_former_bytes_is_not_to_be_put_back(repository: Reposi
     repository.save()
     found = only(repository)
     assert found.code == "BAS808"
-    assert found.help.startswith("Export the sidecar with the model: the former one describes other")
+    assert found.help.startswith(
+        "Export the sidecar with the model: the former one describes other"
+    )
 
 
 # --- one cause, one finding -----------------------------------------------------------------------

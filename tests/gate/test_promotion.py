@@ -85,13 +85,19 @@ def test_the_verdict_of_an_ensemble_may_stand_in_its_manifest(seeds: Repository)
 LONE: dict[str, tuple[Change, str]] = {
     "no sidecar": (lambda r: r.path("m.json").unlink(), "no sidecar: model/m.json"),
     "sidecar that is not JSON": (lambda r: r.write("m.json", "{"), "cannot be read"),
-    "sidecar without digest": (edit("m.json", "sha256"), "does not say which bytes"),
+    "sidecar without digest": (edit("m.json", "sha256"), "does not name the digest of its model"),
     "sidecar of other bytes": (edit("m.json", "sha256", to="0" * 64), "000000000000…, not"),
     "no gate": (edit("m.json", "gate"), "records no gate that was passed"),
     "gate without verdict": (edit("m.json", "gate", "verdict"), "records no gate"),
     "gate on hold": (edit("m.json", "gate", "verdict", to="HOLD"), "`gate.verdict` of its sidecar"),
-    "gate without numbers": (edit("m.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
-    "gate without threshold": (edit("m.json", "gate", "mean_plcc_threshold"), "no number"),
+    "gate without numbers": (
+        edit("m.json", "gate", to={"verdict": "PROMOTE"}),
+        "not record a number",
+    ),
+    "gate without threshold": (
+        edit("m.json", "gate", "mean_plcc_threshold"),
+        "not record a number",
+    ),
     "number below": (edit("m.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
     "width": (edit("m.json", "feature_order", to=["f0", "f1"]), "width of 2"),
     "seed of an ensemble without manifest": (
@@ -102,8 +108,8 @@ LONE: dict[str, tuple[Change, str]] = {
     "no license URL": (row_without("license_url"), "no `license_url`"),
     "no bundle": (row_without("sigstore_bundle"), "no `sigstore_bundle`"),
     "other bytes": (lambda r: r.write("m.onnx", model(salt=77)), "`sha256` is not the digest"),
-    "no model": (lambda r: r.path("m.onnx").unlink(), "no model that can be read"),
-    "not a model": (lambda r: r.write("m.onnx", "<html>"), "no model that can be read"),
+    "no model": (lambda r: r.path("m.onnx").unlink(), "not a readable ONNX model"),
+    "not a model": (lambda r: r.write("m.onnx", "<html>"), "not a readable ONNX model"),
     "no name of a model": (row_without("onnx"), "no `onnx`"),
 }
 
@@ -138,7 +144,7 @@ def test_a_gate_may_be_recorded_in_another_form(lone: Repository, name: str) -> 
         ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.99}, None),
         ({"ship_gate_mean_plcc": 0.95, "loso_folds": [{"plcc": 0.98}, {"plcc": 0.99}]}, None),
         ({"ship_gate_mean_plcc": 0.95}, "fails"),
-        ({"loso_mean_plcc": 0.99}, "no number beside its threshold"),
+        ({"loso_mean_plcc": 0.99}, "does not record a number with its threshold"),
         ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.9}, "0.9 fails"),
         ({"gate_passed": False}, "gate_passed` of its sidecar model/m.json is False"),
     ],
