@@ -33,9 +33,9 @@ class DigestMismatch(ModelRule):
 
     ## How to fix
     If the change is intended, export the sidecar with the new file, then run
-    `provenance hash ROW --write --accept ROW`. If not, restore the file. The message says so if the
-    change is probably a mistake: the file is not an ONNX model, is the file of another row, is too
-    short for its model, or the sidecar still has the same digest as the row.
+    `provenance hash ROW --write --accept ROW`. If not, restore the file. The message shows whether
+    the change looks like a mistake: the file is not an ONNX model, is the file of another row, is
+    too short for its model, or the sidecar still has the same digest as the row.
     """
 
     code = "ART302"

@@ -28,8 +28,8 @@ class ExternalDataMissing(Rule):
     functions, and looks for the file. A Git LFS pointer does not count as the file.
 
     ## Why it matters
-    The `.onnx` file has the right digest, but the model cannot be loaded. The usual cause is that
-    somebody renamed the data file; the model still has its former name inside.
+    The `.onnx` file has the right digest, but the model cannot be loaded. The usual cause is a
+    renamed data file: the model still contains its former name.
 
     ## Example
     `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.

@@ -30,8 +30,8 @@ class ModelMissing(ModelRule):
     variant is expected.
 
     ## Why it matters
-    Without the file, the registry promises a model that nobody can load, and the row cannot be
-    signed.
+    Without the file, consumers cannot load the model that the registry promises, and the row cannot
+    be signed.
 
     ## Example
     `"onnx": "transnet_v2.onnx"`, and no such file beside the registry.

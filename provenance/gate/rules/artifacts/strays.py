@@ -38,7 +38,7 @@ class StrayFile(Rule):
 
     ## Why it matters
     A stray file is shipped with the release, but neither a digest nor a signature covers it. Often
-    it is the file that the model was meant to use: weights that were renamed.
+    it holds the weights of a model, under a name that the model does not refer to.
 
     ## Example
     `fr_regressor_v2.onnx.data`, although `fr_regressor_v2.onnx` holds its weights itself.

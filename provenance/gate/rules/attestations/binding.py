@@ -138,7 +138,7 @@ class FileGone(SignatureRule):
 
     ## Why it matters
     The signature covers another set of files. For example, the weights are now inside the model, or
-    the int8 variant that consumers were meant to load was removed.
+    the int8 variant that consumers should load was removed.
 
     ## Example
     The bundle signs `m.int8.onnx`; the row has no int8 variant.
