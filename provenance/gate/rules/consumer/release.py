@@ -66,7 +66,7 @@ class SummaryRequired(Requirement):
         elif releases.release_of(summary) is None and case.compares_releases:
             yield self.of_summary(
                 summary,
-                f"{summary.path} does not name its registry and the time of the release",
+                f"{summary.path} does not say which registry it is about and when it was made",
                 AGAIN,
             )
 
