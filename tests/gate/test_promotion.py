@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands between a row and production (ADR-1105), condition by condition."""
+"""The conditions for production (ADR-1105), one at a time."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def row_without(field: str) -> Change:
     return lambda repository: repository.rows[0].pop(field)
 
 
-def test_nothing_stands_in_the_way_of_a_model_with_all_its_evidence(lone: Repository) -> None:
+def test_a_model_with_complete_evidence_has_no_obstacles(lone: Repository) -> None:
     assert found(lone, "m") == []
 
 
-def test_nothing_stands_in_the_way_of_a_seed_with_all_its_evidence(seeds: Repository) -> None:
+def test_a_seed_with_complete_evidence_has_no_obstacles(seeds: Repository) -> None:
     assert found(seeds, "ens_seed0") == []
     assert found(seeds, "ens_seed1") == []
 
 
-def test_the_verdict_of_an_ensemble_may_stand_in_its_manifest(seeds: Repository) -> None:
+def test_the_verdict_of_an_ensemble_may_be_in_its_manifest(seeds: Repository) -> None:
     verdict = seeds.path("ens_seed_flip_PROMOTE.json")
     manifest = seeds.path("ens.json")
     both = json.loads(verdict.read_text()) | json.loads(manifest.read_text())
@@ -115,7 +115,7 @@ LONE: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", LONE)
-def test_each_condition_stands_in_the_way_of_a_model(lone: Repository, name: str) -> None:
+def test_each_unmet_condition_is_an_obstacle_for_a_model(lone: Repository, name: str) -> None:
     change, message = LONE[name]
     change(lone)
     assert any(message in o.message for o in found(lone, "m"))
@@ -179,13 +179,13 @@ SEEDS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_each_condition_stands_in_the_way_of_a_seed(seeds: Repository, name: str) -> None:
+def test_each_unmet_condition_is_an_obstacle_for_a_seed(seeds: Repository, name: str) -> None:
     change, message = SEEDS[name]
     change(seeds)
     assert any(message in o.message for o in found(seeds, "ens_seed0"))
 
 
-def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repository) -> None:
+def test_a_deferred_width_is_still_an_obstacle(seeds: Repository) -> None:
     edit("ens.json", "codec_vocab", to=["x264", "x265"])(seeds)
     seeds.defer("ENS507", ["ens"])
     obstacle = found(seeds, "ens_seed1")[0]
@@ -195,7 +195,7 @@ def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repositor
 
 
 @pytest.mark.parametrize("at", [("smoke",), ("training",)])
-def test_a_sidecar_of_a_placeholder_stands_in_the_way_before_the_row_is_flipped(
+def test_a_sidecar_of_a_placeholder_is_an_obstacle_before_the_row_is_flipped(
     lone: Repository, at: tuple[str, ...]
 ) -> None:
     edit("m.json", *at, to=True if at == ("smoke",) else {"smoke": True})(lone)
@@ -205,7 +205,7 @@ def test_a_sidecar_of_a_placeholder_stands_in_the_way_before_the_row_is_flipped(
     assert obstacle.codes == ("SID408",)
 
 
-def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) -> None:
+def test_an_obstacle_is_stated_by_a_failing_finding_about_it(lone: Repository) -> None:
     lone.rows[0]["smoke"] = False
     lone.path("m.json").unlink()
     lone.rows[0].pop("license")
